@@ -96,7 +96,9 @@ def _ended(
     return Expect(state=state, sessions=sessions, counts=counts, **rest)  # type: ignore[arg-type]
 
 
-_VERDICTS = frozenset({"stored", "duplicate", "resource", "junk", "ignored", "unparseable", "conflict", "refused"})
+_VERDICTS = frozenset(
+    {"stored", "duplicate", "resource", "junk", "ignored", "filtered", "unparseable", "conflict", "refused"}
+)
 
 
 def _split(values: dict[str, object]) -> tuple[dict[str, int], dict[str, object]]:

@@ -18,7 +18,9 @@ SIDE = 64
 """Rows and columns of an object: 8 KB of pixels."""
 
 State = Mapping[str, "ExpectedSession"]
-"""What DATA holds, by StudyInstanceUID; with `WAITING` behind it where the session stands in the prearchive."""
+"""What DATA holds, by StudyInstanceUID; with its side behind it where PET and MR of the study are separated, and with
+`WAITING` where the session stands in the prearchive.
+"""
 
 WAITING = " waiting"
 
@@ -37,6 +39,8 @@ class Step:
 
     archive: Path
     options: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the environment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,7 @@ class Study:
         version: int = 0,
         side: int = SIDE,
         patient: str = "",
+        modalities: tuple[bytes, ...] = (b"MR", b"MR"),
     ) -> None:
         self.uid = Image(case=f"crash{seed}", study=number).study_uid.decode()
         self.note = f"Notes on study {number}, seed {seed}\n".encode()
@@ -81,6 +86,7 @@ class Study:
                     number=instance,
                     patient_id=(patient or f"CRASH{seed}_{number}").encode(),
                     patient_name=b"CRASH^NUMBER%d" % number,
+                    modality=modalities[series_number - 1],
                     series_number=b"%d" % series_number,
                     also=_pixels(f"{seed}/{number}/{series_number}/{instance}/{version}", side),
                 )
@@ -89,6 +95,13 @@ class Study:
     def held(self, place: str = "archive", *, note: bool = True) -> ExpectedSession:
         files = {sha256(data) for data in self.objects.values()}
         return ExpectedSession(place, frozenset(files | {sha256(self.note)} if note else files))
+
+    def side(self, series_number: int) -> Study:
+        """One of its series alone."""
+        share = object.__new__(Study)
+        share.uid, share.note = self.uid, self.note
+        share.objects = {name: data for name, data in self.objects.items() if name.startswith(f"s{series_number}/")}
+        return share
 
     def part(self, start: float, end: float) -> Study:
         """The share of its objects from `start` to `end` (0 to 1)."""
@@ -149,7 +162,14 @@ def scenarios(folder: Path, seed: int = 1, *, count: int = 20) -> dict[str, Scen
     half, rest = flat.part(0, 0.5), flat.part(0.5, 1)
     changed = Study(seed, 1, count=count, version=1).part(0.25, 0.75)
     old = flat.part(0.25, 0.75).held(note=False).files
+    both = Study(seed, 4, count=count, modalities=(b"MR", b"PT"))
+    separate = {"SCANDOCK_PETMR": "separate"}
     every = [
+        Scenario(
+            name="petmr",
+            step=Step(write_zip(folder / "petmr.zip", both.entries("B")), settings=separate),
+            after={both.uid + " MR": both.side(1).held(), both.uid + " PET": both.side(2).held(note=False)},
+        ),
         Scenario(name="new", step=Step(flat_zip), after={flat.uid: flat.held()}),
         Scenario(
             name="tar",

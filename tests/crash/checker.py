@@ -93,7 +93,9 @@ def _sessions(data: Path, database: sqlite3.Connection, wrong: Findings) -> dict
         name = "/".join(part for part in (row["place"], row["project"], row["timestamp"], row["label"]) if part)
         names.add(name)
         files = _session(data / name, name, database, row, wrong)
-        key = (row["study_uid"] or name) + (WAITING if row["place"] == "prearchive" else "")
+        key = " ".join(filter(None, (row["study_uid"] or name, row["side"]))) + (
+            WAITING if row["place"] == "prearchive" else ""
+        )
         wrong.unless(key not in held, f"study {key} is there twice")
         held[key] = ExpectedSession(row["place"], frozenset(files.values()))
     _check_strays(data, names, wrong)

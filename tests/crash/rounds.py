@@ -66,7 +66,9 @@ class RoundArchives:
 
     def command(self, step: Step, data: Path, *, threads: bool = False, **changes: str) -> Command:
         """An import that has begun."""
-        return Command(import_words(step, data), threads=threads, SCANDOCK_WORKERS=str(self.readers), **changes)
+        return Command(
+            import_words(step, data), threads=threads, SCANDOCK_WORKERS=str(self.readers), **step.settings, **changes
+        )
 
 
 def assert_placed(done: CommandResult) -> None:

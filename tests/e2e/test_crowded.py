@@ -27,8 +27,9 @@ def pages(ids: dict[str, str], waiting: str, subject: str) -> list[str]:
         "/activity?state=refused", f"/imports/{ids['scans']}/receipt", f"/imports/{ids['many']}/receipt?verdict=stored",
         f"/imports/{ids['refused']}/receipt", f"/imports/{ids['many']}", f"/imports/{ids['refused']}",
         "/prearchive", f"{session}?q=1", f"/prearchive/{waiting}",
-        f"/prearchive/{waiting}/scans/1", "/projects/P/settings", "/projects/P/trash", "/projects/P/audit", "/account",
-        "/admin", "/admin/accounts", "/admin/settings", "/admin/rules", "/admin/trash", "/admin/audit",
+        f"/prearchive/{waiting}/scans/1", "/projects/P/settings", "/projects/P/filter",
+        "/projects/P/trash", "/projects/P/audit", "/account",
+        "/admin", "/admin/accounts", "/admin/settings", "/admin/rules", "/admin/filter", "/admin/trash", "/admin/audit",
         "/no/such/page",  # the last
     ]  # fmt: skip
 

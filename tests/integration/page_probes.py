@@ -85,6 +85,10 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("GET", "/prearchive/{uuid}/scans/{scan}"): PageProbe(action=Action.PREARCHIVE_READ, of="waiting"),
     ("GET", "/projects/{project}/settings"): PageProbe(action=Action.SETTINGS_EDIT),
     ("POST", "/projects/{project}/settings"): PageProbe(action=Action.SETTINGS_EDIT, fields=_SETTINGS, good=(400,)),
+    ("GET", "/projects/{project}/filter"): PageProbe(action=Action.FILTER_READ),
+    ("POST", "/projects/{project}/filter"): PageProbe(
+        action=Action.SETTINGS_EDIT, fields={"do": "set", "mode": "blacklist", "text": "a(b"}, good=(400,)
+    ),
     ("POST", "/projects/{project}/members"): PageProbe(
         action=Action.MEMBERS_EDIT, fields={"account": "nobody", "role": "member"}, good=(404,)
     ),
@@ -115,6 +119,8 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("GET", "/admin/settings"): _admin(),
     ("GET", "/admin/rules"): _admin(),
     ("POST", "/admin/rules/{kind}"): _admin(fields={"text": "no rule"}, good=(400,)),
+    ("GET", "/admin/filter"): _admin(),
+    ("POST", "/admin/filter"): _admin(fields={"do": "set", "mode": "blacklist", "text": "a(b"}, good=(400,)),
     ("GET", "/admin/trash"): _admin(),
     ("GET", "/admin/damage"): _admin(),
     ("GET", "/admin/audit"): _admin(),

@@ -84,6 +84,7 @@ _WAITING: Final = f"{_V1}/prearchive/{{session}}"
 _IMPORT: Final = f"{_V1}/imports/{{id}}"
 _ACCOUNT: Final = f"{_V1}/accounts/{{account}}"
 _MEMBERS: Final = f"{_V1}/projects/{{project}}/members"
+_FILTERS: Final = f"{_V1}/projects/{{project}}/filters"
 _UPLOAD: Final = f"{_V1}/uploads/{{upload}}"
 _PATCH: Final = {"Upload-Offset": "5", "Content-Type": "application/offset+octet-stream"}
 _MOVED: Final = {"project": "{target}"}
@@ -123,6 +124,12 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("GET", f"{_V1}/rules"): _account(Action.SITE_ADMIN),
     ("GET", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN),
     ("PUT", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN, json={"text": ""}),
+    ("GET", f"{_V1}/filters"): _account(Action.ACCOUNT_READ),
+    ("PUT", f"{_V1}/filters"): _account(Action.SITE_ADMIN, json={"mode": "blacklist", "lines": "a(b"}, good=(400,)),
+    ("GET", _FILTERS): Probe(action=Action.FILTER_READ, of="owned"),
+    ("PUT", _FILTERS): Probe(
+        action=Action.SETTINGS_EDIT, of="owned", json={"mode": "blacklist", "lines": "a(b"}, good=(400,)
+    ),
     ("GET", _MEMBERS): Probe(action=Action.MEMBERS_READ, of="owned"),
     ("PUT", f"{_MEMBERS}/{{account}}"): Probe(
         action=Action.MEMBERS_EDIT, of="owned", json={"role": "member"}, fresh=lambda *_: "uploader"

@@ -10,7 +10,17 @@ from typing import Any, Final
 from scandock.model.verdicts import EXIT_CODES, ImportState
 from tests.integration.bounds import Outcome, files_under, sha256_of_file
 
-VERDICTS: Final = ("stored", "duplicate", "resource", "junk", "ignored", "unparseable", "conflict", "refused")
+VERDICTS: Final = (
+    "stored",
+    "duplicate",
+    "resource",
+    "junk",
+    "ignored",
+    "filtered",
+    "unparseable",
+    "conflict",
+    "refused",
+)
 ON_DISK: Final = frozenset({"stored", "resource", "conflict"})
 LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SCAN_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")

@@ -272,6 +272,9 @@ class Former:
     def sessions_of_study(self, project: str, study_uid: str, /) -> list[Any]:
         return []
 
+    def series_of_study(self, project: str, study_uid: str, /) -> dict[str, Any]:
+        return {}
+
     def sessions_labelled(self, project: str, label: str, /) -> list[Any]:
         return []
 

@@ -175,7 +175,15 @@ def test_projects_and_rules_are_made_listed_and_used(tmp_path, mr):
     assert call_in_process("admin", "rules", "set", "session", rules, "--data", data).returncode == 0
     assert "(0010,0010)" in call_in_process("admin", "rules", "show", "session", "--data", data).stdout
     listed = json.loads(call_in_process("admin", "project", "list", "--data", data, "--json").stdout)
-    assert [(one["id"], one["name"], one["prearchive_code"]) for one in listed] == [("P", "A trial", 0)]
+    assert [(one["id"], one["name"], one["prearchive_code"], one["petmr"]) for one in listed] == [
+        ("P", "A trial", 0, "default")
+    ]
+    change = ("admin", "project", "set", "p", "--data", data, "--petmr")
+    assert call_in_process(*change, "separate").stdout == "Project P has petmr separate.\n"
+    assert "petmr separate" in call_in_process("admin", "project", "list", "--data", data).stdout
+    assert call_in_process(*change, "both").returncode == 2
+    missing = call_in_process("admin", "project", "set", "Q", "--data", data, "--petmr", "pet")
+    assert (missing.returncode, "Q" in missing.stderr) == (2, True)
     report = json.loads(call_in_process("import", mr, "--data", data, "--project", "P", "--json").stdout)
     (session,) = report["sessions"]
     assert (session["label"], session["state"]) == ("Compressed_S", "prearchive")

@@ -33,6 +33,12 @@ def test_a_kill_at_any_named_point(ground):
     assert not wrong, "\n".join(wrong.values())
 
 
+def test_a_kill_leaves_both_sides_of_a_study_or_neither(ground):
+    points = ("reserved", "intent", "switched_one", "published")
+    wrong = run_rounds(ground, [one for one in point_rounds(["petmr"]) if one.at in points])
+    assert not wrong, "\n".join(wrong.values())
+
+
 def test_a_kill_at_random_moments(ground):
     wrong = run_rounds(ground, random_rounds(ground, MOMENTS, random.Random(SEED)))
     assert not wrong, "\n".join(wrong.values())

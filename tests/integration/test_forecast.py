@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,20 @@ def several_patients(n: int) -> dict[str, bytes]:
     }
 
 
+def pet_mr(*series: str) -> dict[str, bytes]:
+    """An image of each of these series of one study: `pet`, `t1`, and a `map` for attenuation correction."""
+    return {
+        f"{one}.dcm": Image(
+            case="forecast", study="petmr", series=one, patient_id=b"PM", patient_name=b"Poe^Eva",
+            modality=b"PT" if one == "pet" else b"MR", series_number=number,
+            also={0x0008103E: (b"LO", b"Head_MRAC" if one == "map" else b"Head")},
+        ).file()
+        for one, number in (("pet", b"1"), ("t1", b"2"), ("map", b"3"))
+        if one in series
+    }  # fmt: skip
+
+
+SEPARATE: dict[str, Any] = {"petmr": "separate"}
 CASES: dict[str, tuple[list[Archive], dict[str, Any]]] = {
     "one label for three studies": ([(study(n), ALONE) for n in (1, 2, 3)], {}),
     "the same in the prearchive": ([(study(n), ALONE) for n in (1, 2, 3)], {"destination": "prearchive"}),
@@ -77,6 +92,15 @@ CASES: dict[str, tuple[list[Archive], dict[str, Any]]] = {
         [({"a.v": ecat(patient_id=b"E1")}, ALONE), ({"b.v": ecat(patient_id=b"E2")}, ALONE)],
         {},
     ),
+    "PET and MR": ([(pet_mr("t1", "pet"), {})], SEPARATE),
+    "PET and MR, named": ([(pet_mr("t1", "pet"), {"session": "a_PETMR", "subject": "S"})], SEPARATE),
+    "PET and MR of one label": ([(pet_mr("t1", "pet") | study(9, patient=b"PM"), {})], SEPARATE),
+    "PET with maps": ([(pet_mr("map", "pet"), {})], SEPARATE),
+    "MR with maps": ([(pet_mr("map", "t1"), {})], SEPARATE),
+    "PET, then MR": ([(pet_mr("pet"), {}), (pet_mr("t1"), {})], SEPARATE),
+    "PET, then both": ([(pet_mr("pet"), ALONE), (pet_mr("pet", "t1"), ALONE)], SEPARATE),
+    "both, then MR": ([(pet_mr("pet", "t1"), {}), (pet_mr("t1"), {})], SEPARATE),
+    "both under another label": ([(pet_mr("pet", "t1"), ALONE), (pet_mr("pet", "t1"), {"session": "B"})], SEPARATE),
     "DICOM, then ECAT": ([(study(1), ALONE), ({"b.v": ecat(patient_id=b"E2")}, ALONE)], {}),
 }  # fmt: skip
 
@@ -93,7 +117,7 @@ def forecasts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, A
             paths[-1].write_bytes(zip_entries(entries))
         edits = [edit for _, edit in archives]
         asked.append(
-            {"project": f"P{number}", "code": 4, "destination": "", "overwrite": "", **options}
+            {"project": f"P{number}", "code": 4, "destination": "", "overwrite": "", "petmr": "petmr", **options}
             | {"paths": [str(path) for path in paths], "edits": edits}
         )
     done = node(NODE / "forecast.mjs", json.dumps(asked))
@@ -152,14 +176,17 @@ def verdict(row: dict[str, Any], destination: str) -> tuple[str, str]:
     if "suffix" in row["words"] or "meets_derived" in row["codes"]:
         return place, "" if row["archive"] else row["label"]
     if "it goes there" in row["words"]:
-        return place, "SAME"
+        return place, str(re.search(r" as (\S+): ", row["words"])[1])  # type: ignore[index]
+    if "this one will be" in row["words"]:
+        return place, row["words"].split()[-1].rstrip(".")
     return place, row["label"]
 
 
 def done(site: DataFolder, forecast: dict[str, Any]) -> list[tuple[int, str, str]]:
     """The same, as imports did it; a suffixed label is none that the page says."""
     asked = forecast["asked"]
-    named = {row["label"] for row in forecast["rows"]} | {"SAME"}
+    site.project(asked["project"], petmr=asked["petmr"])
+    named = {row["label"] for row in forecast["rows"]} | {"SAME", "PM_MR", "PM_PET"}
     options = {name: asked[name] for name in ("destination", "overwrite") if asked[name]}
     outcomes = []
     for at, (path, mapping) in enumerate(zip(asked["paths"], forecast["mappings"], strict=True)):

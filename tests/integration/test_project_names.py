@@ -80,12 +80,16 @@ def test_the_pages_say_that_a_name_is_taken(web: Web) -> None:
         assert owner.post("/projects", data=sent).status_code == 303
         settings = {
             "name": "Hidden alias", "accessibility": "private", "prearchive_code": "0",
-            "identified": "accept", "petmr": "petmr",
+            "identified": "accept", "petmr": "separate",
         }  # fmt: skip
         answer = owner.post("/projects/PAGE/settings", data=settings)
         assert answer.status_code == 409
         assert "is taken" in answer.text
         assert owner.get("/api/v1/projects/PAGE").json()["prearchive_code"] == 4
+        assert 'value="default" checked' in owner.get("/projects/PAGE/settings").text
+        assert owner.post("/projects/PAGE/settings", data={**settings, "name": "Page"}).status_code == 303
+        assert owner.get("/api/v1/projects/PAGE").json()["petmr"] == "separate"
+        assert 'value="separate" checked' in owner.get("/projects/PAGE/settings").text
 
 
 def test_the_command_line_makes_no_project_of_a_taken_name(web: Web) -> None:

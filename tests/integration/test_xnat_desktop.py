@@ -228,9 +228,14 @@ def test_what_becomes_of_pet_and_mr_is_told_and_set(web: Web) -> None:
             assert client.get("/api/v1/projects/P").json()["petmr"] == "pet"
             assert client.put(setting, content=b"").status_code == 200
             assert client.get(setting).text == "petmr"
+            assert client.get("/api/v1/projects/P").json()["petmr"] == "default"
+        assert client.put(setting, content=b"sepa RATE").status_code == 200
+        assert client.get(setting).text == client.get("/api/v1/projects/P").json()["petmr"] == "separate"
+        assert client.put(setting, content=b"").status_code == 200
         (row,) = client.get(setting, params={"format": "json"}).json()["ResultSet"]["Result"]
         assert (row["contents"], row["status"]) == ("petmr", "enabled")
-        told = client.put(setting, content=b"separate")
-        assert (told.status_code, told.text) == (400, "separatePETMR can't be 'separate'. Right is petmr or pet.")
+        told = client.put(setting, content=b"both")
+        assert told.status_code == 400
+        assert told.text.startswith("separatePETMR can't be 'both'. Right is petmr, pet, separate or")
         assert client.put(setting, content=b"pet" + b" " * 2000).status_code == 200
         assert carl.put(setting, content=b"pet").status_code == 403

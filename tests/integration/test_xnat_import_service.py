@@ -87,6 +87,22 @@ def test_a_prearchive_session_is_answered_by_its_address_and_an_end_of_line(clie
     assert (plain.text, plain.headers["content-type"]) == (uri, "text/plain; charset=utf-8")
 
 
+def test_what_import_filters_leave_out_is_no_error(client: httpx.Client, project: str) -> None:
+    document = {"mode": "blacklist", "list": "[Modality]\nMR"}
+    setting = f"/data/projects/{project}/config/seriesImportFilter/config"
+    assert client.put(setting, json=document).status_code == 200
+    told = send(client, archive(), project=project)
+    assert (told.status_code, told.content) == (200, b"")
+    both = zip_entries(dict(enumerate_names(images(1, case="mr"), images(1, case="ct", modality=b"CT"))))
+    (uri,) = uris(send(client, both, project=project))
+    assert len(files(client, uri)) == 1
+
+
+def enumerate_names(*objects: list[bytes]) -> Iterator[tuple[str, bytes]]:
+    for number, data in enumerate(one for some in objects for one in some):
+        yield f"{number}.dcm", data
+
+
 @pytest.mark.parametrize(
     "kind",
     ["application/octet-stream", "application/x-tar", "text/html", ""],
@@ -303,6 +319,24 @@ def test_an_import_leaves_the_type_of_an_archived_session(
     ]
     assert [one.status_code for one in answers] == [200, 409 if kind == "mr" else 200]
     assert told(client, f"/data/projects/{project}/experiments/E")[0] == becomes
+
+
+def test_both_sessions_of_a_separated_study_are_answered(client: httpx.Client, project: str) -> None:
+    client.put(f"/data/projects/{project}/config/separatePETMR/config", content=b"separate")
+    body = zip_entries(
+        {
+            f"{series}.dcm": Image(case=project, series=series, modality=modality, series_number=b"%d" % series).file()
+            for series, modality in enumerate((b"MR", b"PT"), 1)
+        }
+    )
+    waiting = [uris(send(client, body, project=project)) for _ in range(2)]
+    assert waiting[0] == waiting[1]
+    assert [uri.rpartition("/")[2] for uri in waiting[0]] == ["PAT1_MR", "PAT1_PET"]
+    for _ in range(2):
+        archived = uris(send(client, body, dest=f"/archive/projects/{project}/subjects/S/experiments/E_PETMR"))
+        assert [told(client, uri)[0] for uri in archived] == ["mr", "pet"]
+    rows = client.get(f"/data/projects/{project}/experiments").json()["ResultSet"]["Result"]
+    assert sorted(row["label"] for row in rows) == ["E_MR", "E_PET"]
 
 
 def test_fields_that_a_person_set_outlast_imports_until_they_are_taken_back(client: httpx.Client, project: str) -> None:

@@ -57,6 +57,7 @@ _INSIDE = (
     f"{_W}/resources/{{resources}}", f"{_W}/resources/{{resources}}/files",
 )  # fmt: skip
 _PETMR = "/data/projects/{project}/config/separatePETMR/config"
+_FILTER = "/data/projects/{project}/config/seriesImportFilter"
 _CODES = ("/data/projects/{project}/prearchive_code", "/data/projects/{project}/quarantine_code")
 _QC = {"xsiType": "xnat:qcAssessmentData"}
 _NEW = {"label": "NEW", "subject_ID": "NEW", "xsiType": "xnat:mrSessionData"}
@@ -70,6 +71,7 @@ READ = {
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/searches/{search}"),
     **_read(Action.MEMBERS_READ, "project", "/data/projects/{project}/users"),
     **_read(Action.PROJECT_READ, "project", *_CODES, _PETMR),
+    **_read(Action.FILTER_READ, "project", _FILTER, f"{_FILTER}/config"),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/accessibility"),
     **_read(Action.PROJECT_READ, "project", "{P}/resources", "{P}/files"),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/current_arc"),
@@ -94,6 +96,7 @@ CHANGE = {
     ("DELETE", "/data/projects/{project}"): Ask(action=Action.PROJECT_DELETE),
     ("PUT", "/data/projects/{project}/prearchive_code/{code}"): Ask(action=Action.SETTINGS_EDIT),
     ("PUT", "/data/projects/{project}/quarantine_code/{code}"): Ask(action=Action.SETTINGS_EDIT),
+    ("PUT", f"{_FILTER}/config"): Ask(action=Action.SETTINGS_EDIT, body=b'{"mode": "blacklist"}'),
     ("PUT", _PETMR): Ask(action=Action.SETTINGS_EDIT, body=b"pet"),
     ("PUT", "/data/projects/{project}/accessibility/{value}"): Ask(action=Action.SETTINGS_EDIT),
     ("PUT", "{S}"): Ask(action=Action.SUBJECT_EDIT, of="archived"),
@@ -175,6 +178,8 @@ ELSEWHERE = {
     "/xapi/siteConfig/buildInfo/{key}", "/xapi/plugins", "/xapi/schemas", "/xapi/schemas/{name}",
     "/xapi/schemas/{namespace}/{name}", "/schemas/{namespace}/{name}", "/xapi/access/projects",
     "/data/config/{setting}",
+    # the filter of the site, in test_import_filters_set
+    "/data/config/seriesImportFilter", "/data/config/seriesImportFilter/config",
     # by what they name: test_xnat_import_service, test_xnat_creation, test_xnat_reading
     "/data/services/import", "/data/services/import/{name}", "/data/services/refresh/catalog",
     "/xapi/archive/upload/xml",

@@ -1,5 +1,5 @@
 // Forecasts archives that are chosen together, as the page does: {paths, edits (by archive: what is written at its studies), project,
-// code, destination, overwrite, known (what the server has of the first archive's study, or nothing)}; prints {rows: [{archive, label, verdict, words}], mappings (CSV, by archive), follows}.
+// code, destination, overwrite, petmr, known (what the server has of the first archive's study, or nothing)}; prints {rows: [{archive, label, verdict, words}], mappings (CSV, by archive), follows}.
 import { openAsBlob } from "node:fs";
 import { basename } from "node:path";
 
@@ -16,7 +16,7 @@ const { Study } = await load("study.js");
 
 const asked = JSON.parse(process.argv[2]);
 
-for (const { paths, edits, project, code, destination, overwrite, known } of asked) {
+for (const { paths, edits, project, code, destination, overwrite, petmr, known } of asked) {
   Object.assign(options, { where: "project", project, destination, overwrite, ignore: true, keep: true });
   Object.assign(site, { codes: { [project]: code }, more: false });
   const picks = [];
@@ -27,13 +27,15 @@ for (const { paths, edits, project, code, destination, overwrite, known } of ask
     const edit = edits[at];
     const edited = Object.keys(edit).length ? studies : [];
     const rows = edited.map((study, n) => ({ number: n + 2, leaveOut: false, ...keyOf(study, studies), ...edit }));
-    const decisions = settle(studies, { project, mapping: rows }, { isUsable: () => false });
+    const decisions = settle(studies, { project, mapping: rows }, { isUsable: () => false, petmr: () => petmr });
     picks.push({ id: String(at), name: basename(path), problem: "", transfer: null, found, decisions, taken: decisions, mapping: rows.length ? writeMapping(rows) : "" });
   }
   foresee(picks);
   if (known) for (const one of picks[0].taken) one.forecast = forecastOf(one, known);
   const rows = picks.flatMap(({ id, decisions }) =>
-    decisions.map(({ study, label, forecast: { verdict, words, notes } }) => ({ archive: Number(id), uid: study.uid, label, verdict, words, codes: notes.map((note) => note.code) })),
+    decisions.flatMap(({ study, label: own, forecast }) =>
+      (forecast.parts ?? [forecast]).map(({ label = own, verdict, words, notes }) => ({ archive: Number(id), uid: study.uid, label, verdict, words, codes: notes.map((note) => note.code) })),
+    ),
   );
   const follows = picks.map((pick) => [...pick.follows].map(({ id }) => Number(id)));
   process.stdout.write(JSON.stringify({ rows, follows, mappings: picks.map(({ mapping }) => mapping) }) + "\n");

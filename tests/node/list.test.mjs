@@ -10,6 +10,7 @@ const { options, site } = await load("options.js");
 const { emptyWords, insideOf, packingOf, wasOpened } = await load("archive_words.js");
 const { likenessOf } = await load("picks.js");
 const { rowsOf } = await load("rows.js");
+const { sideLabel, sidesOf } = await load("sides.js");
 const { Study } = await load("study.js");
 const { wordsOfOutcome } = await load("study_words.js");
 const { isOver, bytesOf, outcomeWords, readyWords } = await load("totals.js");
@@ -91,6 +92,29 @@ test("rows find the outcomes of their studies, and sessions without a study get 
   ]);
 });
 
+test("a study that was separated has a row of its own for each session", () => {
+  const sessions = [0, 1].map((position) => ({ position, study_uid: "1.2", then: { label: `L_${position}` }, study: null }));
+  const both = decision({ halves: [decision(), decision()] });
+  const keys = (some) => rowsOf({ decisions: [both], transfer: { import: { sessions: some } } }).map(({ key }) => key);
+  assert.deepEqual(keys(sessions), ["session 0", "session 1"]);
+  assert.deepEqual(keys(sessions.slice(1)), ["1.2"]);
+  assert.deepEqual(keys([]), ["1.2"]);
+  choose();
+  both.forecast = { parts: [{}, {}] };
+  assert.equal(readyWords([pick("a.zip", [both])]), "1 archive · 2 sessions · 1.0 kB → P");
+});
+
+test("sides of a study and their labels are those of the server", () => {
+  const series = (modality, about = "") => ({ objects: 1, values: { Modality: new Map([[modality, 1]]), SeriesDescription: new Map([[about, 1]]) } });
+  const sides = (scans, words) => sidesOf(new Study({ key: "1", uid: "1", series: scans, ecat: [], sessionFolders: {}, folders: [] }), words).join();
+  const [pet, mr, map, otherMap] = [series("PT"), series("MR", "T1"), series("MR", "Head_MRAC"), series("MR", "dixon_ac")];
+  assert.deepEqual([[pet, mr], [pet, map], [mr, map], [map], [series("CT")]].map((scans) => sides(scans)), ["MR,PET", "PET", "MR", "PET", ""]);
+  assert.deepEqual([sides([pet, otherMap]), sides([pet, otherMap], "ac")], ["MR,PET", "PET"]);
+  assert.deepEqual(["S1_PETMR", "petmr01", "PETMR_PETMR", "PetMr1", "aPETMRpetmr", "x".repeat(64)].map((label) => sideLabel(label, "PET")), [
+    "S1_PET", "pet01", "PET_PET", "PetMr1_PET", "aPETpetmr", "x".repeat(60) + "_PET",
+  ]); // prettier-ignore
+});
+
 test("after a reload rows come in the order that they had, with their patients, and without where these may not be seen", () => {
   const session = (position, study, then = { label: "L", subject: "S" }) => ({ position, study_uid: `1.${position}`, then, study });
   const study = { patient_name: "Doe^Jane", patient_id: "P2", birth_date: null, description: "Head", date: "2024-02-29", modalities: ["CT", "PT"], scans: 2, images: 300, files: 3 };
@@ -142,7 +166,7 @@ test("the last line says how much was not uploaded", () => {
 test("a session whose files were all stored before is told so, and one that was left out is no refusal", () => {
   assert.equal(sessionState({ now: "archived", code: "", new: 0 }), "stored");
   assert.equal(sessionState({ now: "archived", code: "", new: null }), "archived");
-  assert.equal(sessionState({ now: "refused", code: "left_out", new: 0 }), "left_out");
+  for (const code of ["left_out", "all_filtered"]) assert.equal(sessionState({ now: "refused", code, new: 0 }), "left_out");
   assert.equal(sessionState({ now: "deleted", code: "", new: 0 }), "deleted");
   for (const { acts } of [...Object.values(TRANSFERS), ...Object.values(IMPORTS)]) for (const act of acts) assert.ok(act in ACTS, act);
   assert.deepEqual(["archived", "stored", "prearchive", "needs_decision"].map((key) => SESSIONS[key].link), ["Open", "Open", "Review", "Decide"]);

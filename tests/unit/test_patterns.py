@@ -24,7 +24,7 @@ FLOOR = 0.0005
 """Seconds of processor time that any text may take: what a clock says of less is chance."""
 TRIES = 3
 AT_RUN_TIME = {
-    "deidentification/script/patterns.py:compile_pattern",
+    "rules/java_patterns.py:compile_pattern",
     "rules/routing_rules.py:_compile",
     "web/router_index.py:_match_any_path",
 }

@@ -12,7 +12,6 @@ from _pytest.mark import ParameterSet
 from pydicom.uid import UID, generate_uid
 
 from tests.builders import zip_entries
-from tests.xnat_suite.originals import differs
 from tests.xnat_suite.requests import Suite, expect
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -109,10 +108,7 @@ def is_filed(suite: Suite, exams: dict[str, Sequence[Series]], **params: str) ->
                 "mr": [("MR", "mrScan", [MR] * 3), STRUCTURES],
                 "pet": [("PT", "petScan", [PET] * 5), ("PT", "petScan", [PET] * 3)],
             },
-            marks=[
-                pytest.mark.original("TestDicomModalityAssignment.testModalityExtractionPetMrSplit"),
-                differs("A study is one session: PET and MR of it are not split."),
-            ],
+            marks=pytest.mark.original("TestDicomModalityAssignment.testModalityExtractionPetMrSplit"),
         ),
     ],
 )  # fmt: skip

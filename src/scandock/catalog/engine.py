@@ -79,6 +79,8 @@ class AdvisoryLock(Enum):
     """Of who reserves space (`services/reservations.py`)."""
     GIVE_NAMES = 7_230_414
     """Of who gives a project an id, a title, a secondary ID or an alias (`catalog/project_names.py`)."""
+    ADD_PRIVACY_TEXT = 7_230_415
+    """Of who adds a version of an import filter, a script or a lookup table (`catalog/privacy_texts.py`)."""
 
 
 def split_values(values: Iterable[T]) -> Iterator[list[T]]:

@@ -27,7 +27,7 @@ class ProjectRow:
     title: str = ""
     prearchive_code: int = 4
     identified: str = "accept"
-    petmr: str = "petmr"
+    petmr: str = "default"
     separate_secondary: bool = True
     quarantine: bool = False
 

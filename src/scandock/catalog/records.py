@@ -17,6 +17,7 @@ from scandock.model import uris
 from scandock.model.import_types import Overwrite
 from scandock.model.tree_parts import TreeParts
 from scandock.rules.catalog_view import KnownSession, SessionPlace
+from scandock.rules.petmr import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class SessionFacts:
     scans: int = 0
     files: int = 0
     bytes: int = 0
+    side: Side = ""
+    """Which it has of a study whose PET and MR were separated."""
     received: int | None = None
     """When it was first shown; None of one that is shown for the first time. No update changes it."""
     received_by: int | None = None
@@ -96,6 +99,7 @@ class SessionFacts:
             "scans": self.scans,
             "files": self.files,
             "bytes": self.bytes,
+            "side": self.side,
         }
 
 
@@ -144,6 +148,7 @@ class SessionRecord(SessionFacts):
             scans=row["scans"],
             files=row["files"],
             bytes=row["bytes"],
+            side=row["side"],
             received=row["received"],
             received_by=row["received_by"],
             created=row["created"],
@@ -177,6 +182,7 @@ class SessionRecord(SessionFacts):
             held=self.held[0],
             xsi_type=self.xsi_type,
             type_is_set=self.type_is_set,
+            side=self.side,
         )
 
 

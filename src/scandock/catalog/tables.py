@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from scandock.model.verdicts import ImportState
+from scandock.rules.petmr import PET_MR_CHOICES
 
 metadata = MetaData(
     naming_convention={
@@ -93,7 +94,7 @@ project = Table(
     Column("title", Text, nullable=False, server_default=EMPTY),
     Column("prearchive_code", Integer, nullable=False, server_default=text("4")),
     Column("identified", String(8), nullable=False, server_default="accept"),
-    Column("petmr", String(8), nullable=False, server_default="petmr"),
+    Column("petmr", String(8), nullable=False, server_default="default"),
     Column("separate_secondary", Boolean, nullable=False, server_default=text("true")),
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
     Column("created", BigInteger, nullable=False),
@@ -107,7 +108,7 @@ project = Table(
     Index(None, "secondary_key"),
     CheckConstraint("prearchive_code IN (0, 4, 5)", name="prearchive_code"),
     _one_of("identified", "accept", "warn", "hold"),
-    _one_of("petmr", "petmr", "pet"),
+    _one_of("petmr", *PET_MR_CHOICES),
 )
 """A deleted project's id is free for another one, its `uuid` never: the audit goes by it.
 
@@ -252,6 +253,7 @@ session = Table(
     Column("received_by", Id, ForeignKey("upload.id", ondelete="SET NULL")),
     Column("date", String(10), nullable=False, server_default=EMPTY),
     Column("modalities", Text, nullable=False, server_default=EMPTY),
+    Column("side", String(3), nullable=False, server_default=EMPTY),
     UniqueConstraint("project_id", "place", "timestamp", "key"),
     _one_of("place", "archive", "prearchive"),
     _one_of("state", "ready", "conflict"),
@@ -268,7 +270,7 @@ session = Table(
 )
 """`received`: when it was first shown, which moves, joins and the trash keep; `received_by`: by which import, NULL
 where people made it by hand or nothing tells. `date` and `modalities` are what its attributes and scans say, for lists
-to sort by (`catalog.sessions.note_listing`).
+to sort by (`catalog.sessions.note_listing`). `side`: `MR` or `PET` where a study has a session for each, else ''.
 """
 
 joined_session = Table(
@@ -415,3 +417,25 @@ routing_rules = Table(
     Column("modified", BigInteger, nullable=False),
     _one_of("kind", "project", "subject", "session"),
 )
+
+privacy_text = Table(
+    "privacy_text",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE")),
+    Column("name", String(64), nullable=False, server_default=EMPTY),
+    Column("version", Integer, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    _one_of("kind", "filter", "script", "lookup"),
+    UniqueConstraint("kind", "project_id", "name", "version"),
+    Index(None, "project_id"),
+)
+"""What sites and projects write that decides about images: import filters, scripts, lookup tables. The newest version
+of a text is in force, rows are added and never changed. `project_id` is NULL of the site's own; `name` is that of a
+lookup table, "" of the others. `fingerprint` is the sha256 of the text, `author` the account as the audit names it.
+"""

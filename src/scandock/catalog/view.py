@@ -15,10 +15,11 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
 from scandock.catalog.session_lookups import select_holders_of_ecat, select_subjects_of_patients, split_values
 from scandock.catalog.sessions import session_rows
-from scandock.catalog.tables import project, session, subject, subject_patient, tree
+from scandock.catalog.tables import project, scan, session, subject, subject_patient, tree
 from scandock.rules.catalog_view import KnownSession, KnownSubject
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.patients import fold_name
+from scandock.rules.petmr import Side
 
 
 def trees_of_account(account_id: int) -> Select[tuple[int]]:
@@ -42,6 +43,22 @@ _SUBJECT: Final = (
 def _sessions_by(column: str) -> Select[Any]:
     of_project = project.c.name == bindparam("project_name")
     return session_rows().where(of_project, session.c[column] == bindparam("value")).order_by(session.c.id)
+
+
+@cache
+def _series_by_study() -> Select[Any]:
+    return (
+        select(scan.c.series_uid, session.c.side)
+        .join(session, session.c.tree_id == scan.c.tree_id)
+        .join(project, project.c.id == session.c.project_id)
+        .where(
+            project.c.name == bindparam("project_name"),
+            session.c.study_uid == bindparam("value"),
+            session.c.side != "",
+            scan.c.series_uid.is_not(None),
+        )
+        .order_by(session.c.id.desc())
+    )
 
 
 def _subject_rows(project_name: str, keys: Collection[str]) -> Select[Any]:
@@ -82,6 +99,11 @@ class SqlView:
 
     def sessions_of_study(self, project_name: str, study_uid: str) -> list[KnownSession]:
         return self._sessions(project_name, "study_uid", study_uid)
+
+    def series_of_study(self, project_name: str, study_uid: str) -> dict[str, Side]:
+        query = self._seen(project_name, _series_by_study())
+        rows = self.connection.execute(query, {"project_name": project_name, "value": study_uid})
+        return {row.series_uid: row.side for row in rows}
 
     def sessions_labelled(self, project_name: str, label: str) -> list[KnownSession]:
         sessions = self._sessions(project_name, "key", label.casefold())

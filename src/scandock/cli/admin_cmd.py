@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from scandock.cli.accounts_cmd import check_project_exists, local_request_info, 
 from scandock.cli.audit_cmd import audit
 from scandock.cli.clock_cmd import clock
 from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
+from scandock.cli.filters_cmd import filters
 from scandock.cli.imports_cmd import imports
 from scandock.cli.rules_cmd import rules
 from scandock.cli.text_format import printable
@@ -32,6 +33,7 @@ admin = typer.Typer(
 project = typer.Typer(help="Make and list projects.", no_args_is_help=True, rich_markup_mode=None)
 admin.add_typer(project, name="project")
 admin.add_typer(rules, name="rules")
+admin.add_typer(filters, name="filter")
 admin.add_typer(imports, name="import")
 admin.add_typer(user, name="user")
 admin.add_typer(member, name="member")
@@ -41,6 +43,11 @@ admin.command("clock")(clock)
 admin.command("verify")(verify)
 
 Id = Annotated[str, typer.Argument(metavar="P", help="Id of the project: 1 to 64 letters, digits, _ and -.")]
+
+
+PETMR_HELP: Final = (
+    "What a study with PET and MR becomes: one session of type petmr or pet, or separate ones; default: SCANDOCK_PETMR."
+)
 
 
 @project.command("add")
@@ -57,9 +64,8 @@ def project_add(
         ),
     ] = "4",
     petmr: Annotated[
-        Literal["petmr", "pet"] | None,
-        typer.Option("--petmr", help="Type of a session that holds both PET and MR.", show_default="petmr"),
-    ] = None,
+        Literal["default", "petmr", "pet", "separate"], typer.Option("--petmr", help=PETMR_HELP)
+    ] = "default",
     identified: Annotated[
         Literal["accept", "warn", "hold"] | None,
         typer.Option(
@@ -82,11 +88,29 @@ def project_add(
         project_id,
         name=name or project_id,
         prearchive_code=int(prearchive_code),
-        petmr=petmr or "petmr",
+        petmr=petmr,
         identified=identified or settings.identified,
         request=local_request_info(),
     )
     print_line(f"Project {project_id} is made.", sys.stdout)
+
+
+@project.command("set")
+def project_set(
+    project_id: Id,
+    *,
+    data: options.ExistingData,
+    petmr: Annotated[Literal["default", "petmr", "pet", "separate"], typer.Option("--petmr", help=PETMR_HELP)],
+) -> None:
+    """Change a project's settings. What is stored stays as it is."""
+    checks.check_new_project(project_id)
+    with open_data_catalog(data, must_exist=True) as catalog, catalog.read() as connection:
+        check_project_exists(connection, project_id)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.projects import set_pet_mr
+
+    name = set_pet_mr(data, load_settings(), project_id, petmr, local_request_info())
+    print_line(f"Project {name} has petmr {petmr}.", sys.stdout)
 
 
 @project.command("access")

@@ -37,7 +37,7 @@ def rules_set(
     A rule is (gggg,eeee):pattern[:group] [t:target] [r:replacement]; the first one that fits wins.
     """
     checks.check_data(data)
-    text = _read(file)
+    text = read_rules_file(file)
     from scandock.cli.import_cmd import load_settings
     from scandock.services.rules import set_rules
 
@@ -101,7 +101,7 @@ def _rules_to_try(kind: str, data: str | None, file: str | None) -> tuple[Routin
     from scandock.rules.routing_rules import parse_rules
 
     if file is not None:
-        return parse_rules(_read(file))
+        return parse_rules(read_rules_file(file))
     if data is None:
         raise RulesMissing
     checks.check_data(data, must_exist=True)
@@ -111,8 +111,8 @@ def _rules_to_try(kind: str, data: str | None, file: str | None) -> tuple[Routin
     return parse_rules(show_rules(data, load_settings()).get(kind, ""))
 
 
-def _read(name: str) -> str:
-    """The text of a file of rules; Usage where it can't be read or is no text."""
+def read_rules_file(name: str) -> str:
+    """The text of a file of rules or of a filter; Usage where it can't be read or is no text."""
     checks.check_file("FILE", name)
     with open(name, "rb") as file:
         data = file.read(MAX_RULES + 1)

@@ -27,7 +27,7 @@ _NEEDS_REVIEW: Final = frozenset({"held", "partly"})
 _ORDER: Final = {"Failed": 0, "Cancelled": 1, "Partly": 2, "Refused": 3, "Held": 4, "Warning": 5}
 _PLACES: Final = 3
 """Folders that are named where sessions stand in several."""
-_LOST: Final = (Verdict.IGNORED, Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
+_LOST: Final = (Verdict.IGNORED, Verdict.FILTERED, Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,3 +179,5 @@ def _take(
         elif number in SEQUENCES and element.file_tell is not None:
             end = ends.get(element.file_tell, -1)
             into[number] = data[element.file_tell : end if end >= 0 else len(data)][:most]
+        else:  # a sequence of which it matters alone that it is there
+            into[number] = b""

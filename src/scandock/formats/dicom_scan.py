@@ -208,7 +208,7 @@ class Scan:
     def _undefined(self, number: int | None, start: int, *, sequence: bool) -> int:
         """The offset behind a value of undefined length. A wanted one is held before its end is known."""
         if number is not None:
-            if number not in SEQUENCES:
+            if number not in SEQUENCES and not sequence:
                 raise DeclinedError("a plain value of undefined length")
             self.values[number] = bytes(self.buf[start : start + SEQUENCE_BYTES])
             self.held_at = start

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.formats.dicom_encoding import BIG, ITEM, LITTLE, ByteOrder
-from scandock.formats.dicom_items import elements, first_item
+from scandock.formats.dicom_items import elements, first_item, items
 from scandock.formats.dicom_text import decode_value
-from scandock.model.series import SeriesTally
+from scandock.model.series import REFERENCES, SeriesTally
 from scandock.model.tags import NUMBERS, PER_OBJECT, SEQUENCES, TAGS, Tag
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ _FRAMES: Final = NUMBERS["NumberOfFrames"]
 _TRACER: Final = NUMBERS["RadiopharmaceuticalInformationSequence"]
 _SHARED: Final = NUMBERS["SharedFunctionalGroupsSequence"]
 _PER_FRAME: Final = NUMBERS["PerFrameFunctionalGroupsSequence"]
+_REFERRED: Final = NUMBERS["ReferencedSeriesSequence"]
+_EVIDENCE: Final = NUMBERS["CurrentRequestedProcedureEvidenceSequence"]
+_SERIES_UID: Final = NUMBERS["SeriesInstanceUID"]
 _UNCOUNTED: Final = tuple(PER_OBJECT | SEQUENCES)
 FOLD_AT: Final = 4096
 """Distinct raw values that one bucket holds before they are decoded into the (bounded) tally of the series."""
@@ -30,6 +33,8 @@ _TEXT: Final = 1_024
 _LONG_TEXT: Final = 10_240
 """Characters of a text that are kept; PS3.5 allows 64 in a name or code, 10,240 in a comment (LT)."""
 _LONG: Final = frozenset({"LT", "ST", "UC", "UN", "UT"})
+_MOST_REFERENCES: Final = 100
+"""Series that one object is said to refer to."""
 _MOST_FRAMES: Final = 1 << 31
 
 _OF_TRACERS: Final = {
@@ -63,7 +68,7 @@ _RENAMED: Final = {
 class _Bucket:
     """Objects of one series that are written alike: same character set, byte order and kind of VR."""
 
-    __slots__ = ("big_endian", "charsets", "counts", "nested", "objects", "traced")
+    __slots__ = ("big_endian", "charsets", "counts", "nested", "objects", "referred", "traced")
 
     def __init__(self, charsets: bytes | None, *, big_endian: bool) -> None:
         self.charsets = charsets
@@ -72,6 +77,7 @@ class _Bucket:
         self.counts: Counter[tuple[int, bytes]] = Counter()
         self.nested: dict[str, str] = {}
         self.traced = False
+        self.referred = False
 
     def fold(self, into: SeriesTally, vrs: dict[int, str]) -> None:
         """Decode what was counted into the series' tally, and start anew."""
@@ -115,6 +121,9 @@ class Tally:
             bucket = self._buckets[key] = _Bucket(charsets, big_endian=header.big_endian)
         if _TRACER in values or _SHARED in values or _PER_FRAME in values:
             self._nested(header, bucket, values)
+        if not bucket.referred and (_REFERRED in values or _EVIDENCE in values):
+            bucket.referred = True
+            _refer(header, bucket, values)
         for tag in _UNCOUNTED:
             values.pop(tag, None)
         counts = bucket.counts
@@ -149,6 +158,16 @@ class Tally:
         for value in frame_values(groups, bucket.charsets, explicit=explicit, big=big):
             bucket.nested.setdefault(value.tag.keyword, value.text)
             values.setdefault(value.tag.number, value.raw)
+
+
+def _refer(header: Header, bucket: _Bucket, values: dict[int, bytes]) -> None:
+    """Note the series that an object refers to: itself, or among the evidence of a report."""
+    order = BIG if header.big_endian else LITTLE
+    uids = referenced_series(
+        values.get(_REFERRED, b""), values.get(_EVIDENCE, b""), order, explicit=not header.implicit
+    )
+    if uids:
+        bucket.nested.setdefault(REFERENCES, "\\".join(uids))
 
 
 class _Representations(dict[int, str]):
@@ -216,6 +235,24 @@ def frame_values(groups: list[bytes], charsets: bytes | None, *, explicit: bool,
                 seen.add(tag.keyword)
                 text = decode_value(raw, tag.vr, charsets, big)
                 yield SequenceValue(tag, raw if plain else text.encode(), text)
+
+
+def referenced_series(referred: bytes, evidence: bytes, order: ByteOrder, *, explicit: bool) -> list[str]:
+    """UIDs of the series of (0008,1115) in `referred`, and in each item of `evidence` (0040,A375), each once."""
+    sequences = [(referred, explicit)]
+    for item in items(evidence, order, explicit=explicit):
+        sequences += [
+            (evidence[element.start : element.end], item.explicit)
+            for element in elements(evidence, item, order)
+            if element.number == _REFERRED
+        ]
+    uids: dict[str, None] = {}
+    for value, is_explicit in sequences:
+        for item in items(value, order, explicit=is_explicit):
+            for element in elements(value, item, order):
+                if element.number == _SERIES_UID and len(uids) < _MOST_REFERENCES:
+                    uids[value[element.start : element.end].decode("ascii", "replace").strip("\0 ")] = None
+    return [uid for uid in uids if uid]
 
 
 def _first_item(value: bytes, order: ByteOrder, *, explicit: bool) -> Iterator[tuple[int, bytes, bool]]:

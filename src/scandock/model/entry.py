@@ -13,6 +13,8 @@ class Content(StrEnum):
     ECAT = "ecat"
     LOOSE = "loose"
     """A file to keep as a resource, or to ignore."""
+    FILTERED = "filtered"
+    """A DICOM object that an import filter leaves out."""
     JUNK = "junk"
     UNPARSEABLE = "unparseable"
     SPECIAL = "special"
@@ -53,7 +55,9 @@ class Entry(NamedTuple):
     """Offset of the data set behind preamble and file meta."""
     transfer_syntax: str = ""
     facts: str = ""
-    """ECAT facts, or the files that a DICOMDIR lists, as JSON; empty otherwise."""
+    """ECAT facts, the files that a DICOMDIR lists, as JSON; what left out a filtered object; empty otherwise."""
+    left_out_by: str = ""
+    """Of an object whose project is not known yet: the projects whose import filters leave it out, as JSON."""
 
 
 class Container(NamedTuple):

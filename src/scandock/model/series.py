@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+REFERENCES = "ReferencedSeriesInstanceUIDs"
+"""What `SeriesTally.nested` calls the series that its first object refers to, joined by a backslash."""
 MANY = 512
 """Distinct values counted for one element of one series; later new ones are dropped (`overfull` says so)."""
 

@@ -34,6 +34,7 @@ _TAG_TABLE: Final = """
 0008103E LO SeriesDescription
 00081070 PN OperatorsName
 00081090 LO ManufacturerModelName
+00081115 SQ ReferencedSeriesSequence
 00100010 PN PatientName
 00100020 LO PatientID
 00100030 DA PatientBirthDate
@@ -111,6 +112,7 @@ _TAG_TABLE: Final = """
 00540081 US NumberOfSlices
 00540101 US NumberOfTimeSlices
 00541300 DS FrameReferenceTime
+0040A375 SQ CurrentRequestedProcedureEvidenceSequence
 52009229 SQ SharedFunctionalGroupsSequence
 52009230 SQ PerFrameFunctionalGroupsSequence
 """

@@ -13,6 +13,7 @@ class Verdict(StrEnum):
     RESOURCE = "resource"
     JUNK = "junk"
     IGNORED = "ignored"
+    FILTERED = "filtered"
     UNPARSEABLE = "unparseable"
     CONFLICT = "conflict"
     REFUSED = "refused"

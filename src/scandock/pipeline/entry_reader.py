@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.ecat import read_ecat
@@ -17,7 +18,14 @@ from scandock.formats.meter import Meter
 from scandock.model.entry import Content, Entry
 from scandock.model.tags import DICOMDIR_CLASS
 from scandock.pipeline.entry_body import Buffer, EntryBody
-from scandock.pipeline.entry_writer import EntrySink, EntryWriter, PendingEntry, explain_no_image
+from scandock.pipeline.entry_writer import (
+    EntrySink,
+    EntryWriter,
+    PendingEntry,
+    describe_rule,
+    explain_filtered,
+    explain_no_image,
+)
 from scandock.pipeline.staging import StagedFile, StageFiles, hash_dataset, move_staged, stage_bytes
 from scandock.rules.filenames import object_name
 from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
@@ -25,6 +33,9 @@ from scandock.rules.junk import is_named_like_image, junk_code
 from scandock.rules.layout import escapes_archive
 from scandock.rules.sop_classes import is_primary
 from scandock.store.paths import BIG, ECAT, LOOSE, TREE_ROOT, RelPath, alternate_path, image_folder, path_below, uid_key
+
+if TYPE_CHECKING:
+    from scandock.pipeline.entry_filter import EntryFilter, FilterResult
 
 _DICOM = Content.DICOM.value
 DICOMDIR_BYTES = 16 * 1024 * 1024
@@ -43,9 +54,12 @@ class EntryReader(EntryWriter):
         *,
         keep_images: bool,
         keep_loose: bool,
+        entry_filter: EntryFilter | None = None,
     ) -> None:
         super().__init__(stage, sink, meter, keep_images=keep_images, keep_loose=keep_loose)
-        self.wanted = tags
+        self.wanted = tags if entry_filter is None else tags | entry_filter.tags
+        self.filter = entry_filter
+        self._of_filters_alone = self.wanted - tags
         self._keys: dict[str, str] = {}
 
     # -- what an entry is ----------------------------------------------------------------------------------------
@@ -102,15 +116,27 @@ class EntryReader(EntryWriter):
         if header.sop_class == DICOMDIR_CLASS:
             self._dicomdir(entry, StagedFile(size, sha256, TREE_ROOT), bytes(data))
             return
+        left_out_by = ""
+        if self.filter is not None:
+            result = self.filter.check(header)
+            if result.code:
+                self._filtered(entry, header, StagedFile(size, sha256, TREE_ROOT), result)
+                return
+            left_out_by = result.left_out_by
         path, alternate_path = self._names(header, sha256, entry.number)
         staged, facts = StagedFile(size, sha256, path), ""
         if self.keep_images:
             staged.staged = stage_bytes(self.stage, data, path, alternate_path)
         else:
             facts = hashlib.sha256(memoryview(data)[header.dataset_at :]).hexdigest()
-        self._emit_dicom(entry, header, staged, facts)
+        self._emit_dicom(entry, header, staged, facts, left_out_by)
 
     def _dicom_stream(self, entry: PendingEntry, body: EntryBody, head: bytes) -> None:
+        if self.filter is not None and (header := self._whole_header(head)) is not None:
+            result = self.filter.check(header)
+            if result.code:
+                self._filtered(entry, header, self.hash(entry, body), result)
+                return
         staged = self.keep(entry, body, BIG)
 
         def more(length: int) -> bytes:
@@ -126,15 +152,44 @@ class EntryReader(EntryWriter):
             self._dicomdir(entry, staged, more(min(staged.size, DICOMDIR_BYTES)))
             self.drop(staged)
             return
+        left_out_by = ""
+        if self.filter is not None:
+            result = self.filter.check(header)
+            if result.code:
+                self.drop(staged)
+                self._filtered(entry, header, staged, result)
+                return
+            left_out_by = result.left_out_by
         path, alternate_path = self._names(header, staged.sha256, entry.number)
         if self.keep_images:
             staged.staged = move_staged(self.stage, staged.staged, path, alternate_path)
-            self._emit_dicom(entry, header, staged, "")
+            self._emit_dicom(entry, header, staged, "", left_out_by)
             return
         facts = hash_dataset(lambda at, n: self.stage.read_at(staged.staged, at, n), header.dataset_at).hex()
         self.drop(staged)
         staged.staged = path
-        self._emit_dicom(entry, header, staged, facts)
+        self._emit_dicom(entry, header, staged, facts, left_out_by)
+
+    def _whole_header(self, head: bytes) -> Header | None:
+        """The header of an object that comes as a stream, where all of it is in these first bytes."""
+        try:
+            header = read_header(head, 1 << 62, self.wanted, None)
+        except Unparseable:
+            return None
+        return header if header.pixels != "none" else None
+
+    def _filtered(self, entry: PendingEntry, header: Header, staged: StagedFile, result: FilterResult) -> None:
+        """Tell of an object that an import filter leaves out."""
+        place = entry.place
+        self.emitted += 1
+        self.sink.entry(
+            Entry(
+                entry.number, entry.path, staged.size, staged.sha256, Content.FILTERED.value, "", result.code,
+                explain_filtered(result.project, result.rule), entry.folder, place.session_folder or "",
+                place.scan_folder or "", place.resource or "", header.study_uid, header.series_uid, header.sop_uid,
+                header.sop_class, facts=describe_rule(result.project, result.rule),
+            )
+        )  # fmt: skip
 
     def _dicomdir(self, entry: PendingEntry, staged: StagedFile, data: bytes) -> None:
         from scandock.formats.dicomdir import dicomdir_files
@@ -161,13 +216,17 @@ class EntryReader(EntryWriter):
             key = self._keys[uid] = uid_key(uid)
         return key
 
-    def _emit_dicom(self, entry: PendingEntry, header: Header, staged: StagedFile, facts: str) -> None:
+    def _emit_dicom(
+        self, entry: PendingEntry, header: Header, staged: StagedFile, facts: str, left_out_by: str
+    ) -> None:
         """`facts` is the sha256 of the data set where the bytes are not kept: repeats are told by it.
 
         `kept.staged` then says where they would be.
         """
-        self.sink.tally_of(entry.container).add(header)
         values = header.values
+        for tag in self._of_filters_alone:
+            values.pop(tag, None)
+        self.sink.tally_of(entry.container, left_out_by).add(header)
         self.sink.patient(header.study_uid, values.get(0x00100020, b""), values.get(0x00100010, b""))
         code = message = ""
         if header.pixels == "cut":
@@ -188,6 +247,7 @@ class EntryReader(EntryWriter):
                 entry.folder, place.session_folder or "", place.scan_folder or "", place.resource or "",
                 header.study_uid, header.series_uid, header.sop_uid, header.sop_class,
                 count_object_frames(header.sop_class, values), header.dataset_at, header.transfer_syntax, facts,
+                left_out_by,
             )
         )  # fmt: skip
 

@@ -26,7 +26,7 @@ class EntrySink(Protocol):
     """Where a reader's findings go."""
 
     def entry(self, entry: Entry) -> None: ...
-    def tally_of(self, container: bytes) -> Tally: ...
+    def tally_of(self, container: bytes, left_out_by: str = "") -> Tally: ...
     def patient(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None: ...
 
 
@@ -182,3 +182,14 @@ def explain_no_image(head: Buffer, *, in_image_folder: bool) -> tuple[str, str]:
     if in_image_folder:
         return "not_dicom", "It stands in an image folder, but is neither DICOM nor ECAT 7 by its content."
     return "named_not_image", "It is named like an image, but is neither DICOM nor ECAT 7 by its content."
+
+
+def describe_rule(project: str, rule: str) -> str:
+    """Whose filter left an object out, and by what; `project` is "" for the site's."""
+    whose = f"the import filter of project {project}" if project else "the site's import filter"
+    return f"{whose} ({rule})"
+
+
+def explain_filtered(project: str, rule: str) -> str:
+    """What a receipt says of an object that was left out."""
+    return f"Not stored: left out by {describe_rule(project, rule)}."

@@ -12,6 +12,7 @@ from scandock.model.errors import BadInput
 from scandock.model.import_report import ImportReport, ReportDetails
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState, SessionState
+from scandock.pipeline.filtered_studies import filtered_study_uids
 from scandock.pipeline.import_decision import ImportDecision, ReadingResult, decide_import
 from scandock.pipeline.job import ImportContext, Job, JobContext
 from scandock.pipeline.ledger import Ledger
@@ -132,7 +133,9 @@ def make_refusal_report(
     return report(
         *import_outcome([], upload_verdict),
         warnings=upload_warnings(ledger, totals, [*reading.notes, *upload_verdict.warnings]),
-        sessions=refused_session_reports(sorted(reading.tallies.study_uids()), upload_verdict.refused),
+        sessions=refused_session_reports(
+            sorted(reading.tallies.study_uids() | filtered_study_uids(ledger)), upload_verdict.refused
+        ),
         entries=totals.counts,
         unpacked=totals.bytes,
     )

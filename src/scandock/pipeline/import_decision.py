@@ -10,13 +10,14 @@ from scandock.model.import_types import Stage
 from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import mark_duplicates
+from scandock.pipeline.filtered_studies import assign_filtered, filter_by_project
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.plan import plan_jobs
 from scandock.pipeline.session_description import refused_session_reports
 from scandock.pipeline.studies import collect_jobs
 from scandock.pipeline.tallies import Tallies
-from scandock.pipeline.verdicts import UploadVerdict, assign_verdicts, refuse_all
+from scandock.pipeline.verdicts import UploadVerdict, all_filtered_notice, assign_verdicts, refuse_all
 from scandock.rules.mapping import MappingRow, find_row
 from scandock.rules.notices import Notice
 
@@ -63,16 +64,32 @@ def decide_import(context: JobContext, reading: ReadingResult) -> ImportDecision
     for container in upload_verdict.containers:
         reading.tallies.drop_under(container)
     lost = sorted(study_uids - reading.tallies.study_uids())
+    if ledger.has_filters and not _apply_project_filters(context, reading, upload_verdict):
+        return ImportDecision(upload_verdict)
     clashes = mark_duplicates(ledger, context.stage)
     every_job = collect_jobs(ledger, reading.tallies, clashes, context.zone, context.site.placeholders)
+    filtered_reports = assign_filtered(ledger, every_job) if ledger.has_filters else []
     jobs, left_out_reports, rows = leave_out(ledger, every_job, context.request.mapping)
     if left_out_reports and not jobs:
         upload_verdict.refused = all_left_out_notice()
         refuse_all(ledger, upload_verdict)
         return ImportDecision(upload_verdict)
-    unused = plan_jobs(context, jobs, lambda: make_unassigned(context.catalog), rows)
-    untaken = left_out_reports + (refused_session_reports(lost, upload_verdict.warnings[0]) if lost else [])
+    jobs, unused = plan_jobs(context, jobs, lambda: make_unassigned(context.catalog), rows)
+    untaken = (
+        left_out_reports
+        + filtered_reports
+        + (refused_session_reports(lost, upload_verdict.warnings[0]) if lost else [])
+    )
     return ImportDecision(upload_verdict, jobs, untaken, [*reading.notes, *upload_verdict.warnings, *unused])
+
+
+def _apply_project_filters(context: JobContext, reading: ReadingResult, upload_verdict: UploadVerdict) -> bool:
+    """Have each study's project filter it; False, with the upload refused, where nothing is left."""
+    if filter_by_project(context, reading.tallies):
+        return True
+    upload_verdict.refused = all_filtered_notice()
+    refuse_all(context.ledger, upload_verdict)
+    return False
 
 
 def leave_out(

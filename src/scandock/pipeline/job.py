@@ -20,8 +20,10 @@ from scandock.publishing.tree_plan import TreePlan
 from scandock.queue.leases import ImportLease, Lease
 from scandock.rules.naming import StudyNaming
 from scandock.rules.notices import Notice
+from scandock.rules.petmr import PetMr
 from scandock.rules.policy import ProjectPolicy, SiteRules
 from scandock.rules.routing import Decision
+from scandock.rules.session_types import side_pet_mr
 from scandock.rules.study import StudyFacts
 from scandock.store.paths import RelPath, TreePath, archive_path, job_tree, prearchive_path
 from scandock.store.port import Stage, Store
@@ -116,6 +118,16 @@ class Job:
     def final_decision(self) -> Decision:
         assert self.decision is not None
         return self.decision
+
+    @property
+    def final_naming(self) -> StudyNaming:
+        assert self.naming is not None
+        return self.naming
+
+    @property
+    def pet_mr(self) -> PetMr:
+        """What PET and MR in its session make that."""
+        return side_pet_mr(self.policy.petmr if self.policy is not None else "petmr", self.final_decision.side)
 
     @property
     def tallies(self) -> tuple[SeriesTally, ...]:

@@ -22,6 +22,7 @@ CREATE TABLE entry (
   ordinal BLOB PRIMARY KEY, path TEXT, size INTEGER, sha256 BLOB, content TEXT, staged TEXT, code TEXT, message TEXT,
   folder TEXT, session_folder TEXT, scan_folder TEXT, resource TEXT,
   study TEXT, series TEXT, sop TEXT, sop_class TEXT, frames INTEGER, dataset_at INTEGER, syntax TEXT, facts TEXT,
+  left_out_by TEXT,
   verdict TEXT NOT NULL DEFAULT '', job INTEGER, resource_n INTEGER, name TEXT, target TEXT, original BLOB
 ) WITHOUT ROWID;
 CREATE TABLE base (
@@ -75,6 +76,8 @@ class Ledger:
     """All entries of an import; `db` is open to the steps of this room for their own queries."""
 
     def __init__(self, path: str) -> None:
+        self.has_filters = False
+        """Whether its entries were read with import filters."""
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.db.text_factory = partial(str, encoding="utf-8", errors="surrogatepass")
         for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}", "temp_store = FILE"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from sqlalchemy import Connection, select
@@ -21,14 +21,16 @@ from scandock.catalog.view import SqlView
 from scandock.pipeline.duplicates import compare_with_base
 from scandock.pipeline.healing import mark_broken, mark_changed, open_stored_files
 from scandock.pipeline.job import Job, JobContext
+from scandock.pipeline.separation import StudySeparator
 from scandock.publishing.locks import LockName, label_lock, session_locks, timestamp_lock
 from scandock.publishing.recover import recover
 from scandock.publishing.reserve import find_holders, lock_projects, release_names, reserve
 from scandock.publishing.tree_files import folders_of
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.mapping import unused_rows_notices
-from scandock.rules.naming import name_study
+from scandock.rules.naming import StudyNaming, name_study
 from scandock.rules.notices import Notice, make_notice
+from scandock.rules.petmr import PetMr, effective_pet_mr, shares_side
 from scandock.rules.policy import ProjectPolicy
 from scandock.rules.reimports import hold_decision, session_exists_notice
 from scandock.rules.related_sessions import ecat_elsewhere_notice, many_subjects_notice, waiting_elsewhere_notice
@@ -39,8 +41,8 @@ WAIT_SECONDS = 0.05
 RECOVER_SECONDS = 2.0
 
 
-def read_policies(connection: Connection) -> dict[str, tuple[int, ProjectPolicy]]:
-    """Every project's id and policy, by name."""
+def read_policies(connection: Connection, petmr: PetMr) -> dict[str, tuple[int, ProjectPolicy]]:
+    """Every project's id and policy, by name; `petmr` is the site's, for projects that leave it that."""
     return {
         row.name: (
             row.id,
@@ -48,7 +50,7 @@ def read_policies(connection: Connection) -> dict[str, tuple[int, ProjectPolicy]
                 id=row.name,
                 prearchive_code=row.prearchive_code,
                 identified=row.identified,
-                petmr=row.petmr,
+                petmr=effective_pet_mr(row.petmr, petmr),
                 separate_secondary=row.separate_secondary,
                 quarantine=row.quarantine,
             ),
@@ -57,55 +59,69 @@ def read_policies(connection: Connection) -> dict[str, tuple[int, ProjectPolicy]
     }
 
 
+def find_usable_projects(context: JobContext) -> dict[str, str]:
+    """The projects that a study may go to, by their names in small letters."""
+    with context.catalog.read() as connection:
+        policies = read_policies(connection, context.site.petmr)
+        closed = set(connection.execute(unfinished_deletions()).scalars())
+    return {
+        name.casefold(): name
+        for name, (number, _) in policies.items()
+        if name != UNASSIGNED and number not in closed and context.allowed(name)
+    }
+
+
+def name_job(context: JobContext, job: Job, usable: Mapping[str, str]) -> StudyNaming:
+    """What a study would be called, its project as that is spelled. Raises Usage as `name_study` does."""
+    naming = name_study(job.study, context.request, context.site, lambda name: name.casefold() in usable)
+    label = naming.project.label
+    return replace(naming, project=replace(naming.project, label=usable.get(label.casefold(), label)))
+
+
 def plan_jobs(
-    context: JobContext, jobs: list[Job], make_unassigned: Callable[[], None], used: Iterable[int] = ()
-) -> list[Notice]:
-    """Decide every job, join it to what is there, reserve its names. Gives warnings about the upload as a whole.
+    context: JobContext, studies: list[Job], make_unassigned: Callable[[], None], used: Iterable[int] = ()
+) -> tuple[list[Job], list[Notice]]:
+    """Decide every job, join it to what is there, reserve its names.
+
+    Gives the jobs, of which a study may have two (`separation.py`), and warnings about the upload as a whole.
 
     `used` are rows of the mapping that no job stands for any more: they left a study out.
     Raises Usage for a project or label in the request that can't be used.
     """
     with context.catalog.read() as connection:
-        policies = read_policies(connection)
-        closed = set(connection.execute(unfinished_deletions()).scalars())
-    usable = {
-        name.casefold(): name
-        for name, (number, _) in policies.items()
-        if name != UNASSIGNED and number not in closed and context.allowed(name)
-    }
-    for job in jobs:
-        job.naming = name_study(job.study, context.request, context.site, lambda name: name.casefold() in usable)
-        job.naming = replace(
-            job.naming,
-            project=replace(
-                job.naming.project, label=usable.get(job.naming.project.label.casefold(), job.naming.project.label)
-            ),
-        )
-    if any(job.naming is not None and job.naming.project.label == UNASSIGNED for job in jobs):
+        policies = read_policies(connection, context.site.petmr)
+    usable = find_usable_projects(context)
+    for job in studies:
+        job.naming = name_job(context, job, usable)
+    if any(job.final_naming.project.label == UNASSIGNED for job in studies):
         make_unassigned()
         with context.catalog.read() as connection:
-            policies = read_policies(connection)
-    forced = {job.study.key: len(job.clashes.sops) for job in jobs if job.clashes.sops}
-    waiting = list(jobs)
-    while waiting:
-        _decide(context, jobs, policies, forced)
-        waiting = [job for job in jobs if _compare(context, job, forced)]
+            policies = read_policies(connection, context.site.petmr)
+    separator = StudySeparator(context.ledger, studies, context.site.map_words)
+    forced: dict[str, int] = {}
+    while True:
+        jobs = _decide(context, separator, policies, forced)
+        if not [job for job in jobs if _compare(context, job, forced)]:
+            break
     warn_of_related_sessions(context, jobs)
-    used_rows = [*used, *(job.naming.mapping_row for job in jobs if job.naming is not None)]
-    return list(unused_rows_notices(context.request.mapping, used_rows))
+    used_rows = [*used, *(job.final_naming.mapping_row for job in jobs)]
+    return jobs, list(unused_rows_notices(context.request.mapping, used_rows))
 
 
 def _decide(
-    context: JobContext, jobs: list[Job], policies: dict[str, tuple[int, ProjectPolicy]], forced: dict[str, int]
-) -> None:
+    context: JobContext,
+    separator: StudySeparator,
+    policies: dict[str, tuple[int, ProjectPolicy]],
+    forced: dict[str, int],
+) -> list[Job]:
     """Settle all jobs against the catalog as it is, and reserve; waits while another import holds one of the names."""
     recovered = time.monotonic()
     while True:
         context.check()
         with context.catalog.write() as connection:
-            holders = _try_plan(context, connection, jobs, policies, forced)
+            jobs, holders = _try_plan(context, connection, separator, policies, forced)
         if not holders:
-            return
+            return jobs
         if time.monotonic() - recovered > RECOVER_SECONDS:
             stuck = recover(context.catalog, context.store).stuck
             for uuid in sorted(holders & stuck.keys()):
@@ -117,18 +133,22 @@ def _decide(
 def _try_plan(
     context: JobContext,
     connection: Connection,
-    jobs: list[Job],
+    separator: StudySeparator,
     policies: dict[str, tuple[int, ProjectPolicy]],
     forced: dict[str, int],
-) -> set[str]:
-    namings = [job.naming for job in jobs if job.naming is not None]
-    lock_projects(connection, (naming.project.label for naming in namings))
+) -> tuple[list[Job], set[str]]:
+    lock_projects(connection, separator.projects)
     view = SqlView(connection, context.lease.upload_id)
+    policy_of = {name: policy for name, (_, policy) in policies.items()}
+    jobs = separator.separate(policy_of, view)
+    for job in jobs:
+        if job.clashes.sops:
+            forced.setdefault(job.study.key, len(job.clashes.sops))
     decisions = route_studies(
-        namings,
+        [job.final_naming for job in jobs],
         [job.study for job in jobs],
         context.request,
-        {name: policy for name, (_, policy) in policies.items()},
+        policy_of,
         view,
         context.started,
     )
@@ -145,11 +165,11 @@ def _try_plan(
     holders = find_holders(connection, context.lease, names)
     if holders:
         release_names(connection, context.lease)
-        return holders
+        return jobs, holders
     reserve(context.catalog, connection, context.lease, names)
     for job in jobs:
         load_base(context, connection, job)
-    return set()
+    return jobs, set()
 
 
 def _names(job: Job) -> set[LockName]:
@@ -300,7 +320,8 @@ def _warn_of_studies(view: SqlView, project: str, jobs: Iterable[Job]) -> None:
     for job in jobs:
         if job.study.study_uid is not None:
             sessions = view.sessions_of_study(project, job.study.study_uid)
-            _add_warning(job, waiting_elsewhere_notice(job.final_decision.label, sessions))
+            same_side = [session for session in sessions if shares_side(session.side, job.study.side)]
+            _add_warning(job, waiting_elsewhere_notice(job.final_decision.label, same_side))
 
 
 def _add_warning(job: Job, warning: Notice | None) -> None:

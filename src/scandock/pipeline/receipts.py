@@ -13,6 +13,7 @@ from sqlalchemy import insert
 from scandock.catalog.tables import upload_exception
 from scandock.formats.display_names import quote
 from scandock.model.verdicts import ImportState, Verdict
+from scandock.pipeline.filtered_studies import count_filtered
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import EntryTotals, Ledger
 from scandock.pipeline.verdicts import UploadVerdict
@@ -157,6 +158,15 @@ def _held_message(held: list[Job]) -> str:
 def upload_warnings(ledger: Ledger, totals: EntryTotals, extra: list[Notice]) -> list[dict[str, str]]:
     """Warnings about the upload as a whole: unparseable entries that were ignored, and what the walk noted."""
     notices = [*extra, *missing_disc_files(ledger)]
+    if count := totals.counts[Verdict.FILTERED]:
+        which = "1 image was" if count == 1 else f"{count:,} images were"
+        notices.append(
+            Notice(
+                code="filtered",
+                message=f"{which} left out by import filters: {count_filtered(ledger)}.",
+                remedy="See the receipt for each.",
+            )
+        )
     if count := totals.counts[Verdict.UNPARSEABLE]:
         first = ledger.rows("SELECT path FROM entry WHERE verdict = 'unparseable' ORDER BY ordinal LIMIT 3")
         from scandock.formats.display_names import quote

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from scandock.catalog.trees import ResourceRow, ScanRow
+from scandock.model.entry import Content
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import discard_staged
 from scandock.pipeline.ledger import Ledger
@@ -29,16 +30,27 @@ class ResourceTarget(Protocol):
         """Keep one; `series` names the scan that it belongs to (a series UID, an ECAT file's sha256), if any."""
 
 
-def assign_resources(ledger: Ledger, targets: Mapping[int, ResourceTarget], index: FolderIndex, resources: str) -> None:
-    """Give every file that is no image its session, by job, or ignore it (rules.md, "Which entries are images" 2)."""
+def assign_resources(
+    ledger: Ledger, targets: Mapping[int, ResourceTarget], indexes: Sequence[FolderIndex], resources: str
+) -> None:
+    """Give every file that is no image its session, by job, or ignore it (rules.md, "Which entries are images" 2).
+
+    The first of `indexes` that knows of one study says which.
+    """
     ignored: list[tuple[str, str, bytes]] = []
+    filtered_series = _filtered_series(ledger) if ledger.has_filters else frozenset()
     for number, path, staged, sha256 in _pages(ledger):
         if resources == "ignore":
             ignored.append(("ignored_resources_off", "", number))
             continue
-        study_match = index.find_study(split_levels(path, len(number) // 4))
+        spot = split_levels(path, len(number) // 4)
+        matches = [index.find_study(spot) for index in indexes]
+        study_match = next((match for match in matches if match.study is not None), matches[-1])
         if study_match.study is None:
             ignored.append(("ignored_no_one_study", f"Not stored: {study_match.reason}.", number))
+            continue
+        if int(study_match.study) < 0 or study_match.series in filtered_series:
+            ignored.append(("ignored_filtered", "", number))
             continue
         target = targets.get(int(study_match.study))
         if target is None:  # its study is left out
@@ -50,6 +62,16 @@ def assign_resources(ledger: Ledger, targets: Mapping[int, ResourceTarget], inde
         " message = CASE WHEN message = '' THEN ? ELSE message END WHERE ordinal = ?",
         ignored,
     )
+
+
+def _filtered_series(ledger: Ledger) -> frozenset[str]:
+    """The series of which import filters have left out all."""
+    rows = ledger.rows(
+        "SELECT DISTINCT series FROM entry WHERE content = ? AND series NOT IN"
+        " (SELECT series FROM entry WHERE content = ? AND verdict <> ?)",
+        (Content.FILTERED, Content.DICOM, Verdict.REFUSED),
+    )
+    return frozenset(series for (series,) in rows)
 
 
 def _pages(ledger: Ledger) -> Iterator[tuple[bytes, str, RelPath, bytes]]:

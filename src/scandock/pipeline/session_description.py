@@ -39,12 +39,11 @@ def describe_session(job: Job, zone: tzinfo, fields: Mapping[str, str]) -> None:
     job.attributes = {**attributes, **fields}
     job.fields_by_hand = list_fields_by_hand(base.fields_by_hand if base is not None else (), fields)
     job.warnings.extend(warnings)
-    petmr = job.policy.petmr if job.policy is not None else "petmr"
     types, modalities = [scan.xsi_type for scan in job.scans], [scan.modality for scan in job.scans]
     if base is not None and base.place == "archive":
-        job.xsi_type = joined_session_type(base.xsi_type, types, modalities, petmr, is_set=base.type_is_set)
+        job.xsi_type = joined_session_type(base.xsi_type, types, modalities, job.pet_mr, is_set=base.type_is_set)
     else:
-        job.xsi_type = session_type(types, modalities, petmr)
+        job.xsi_type = session_type(types, modalities, job.pet_mr)
 
 
 def describe_scan(scan: ScanRow, zone: tzinfo) -> None:

@@ -34,6 +34,7 @@ from scandock.pipeline.session_trees import build_job_trees, plan_tree, plan_tre
 from scandock.pipeline.tree_arranger import TreeArranger
 from scandock.rules.decisions import Decision
 from scandock.rules.notices import Notice
+from scandock.rules.petmr import Side
 from scandock.rules.study import StudyFacts
 from scandock.store.paths import (
     ECAT,
@@ -111,6 +112,7 @@ def merge_sessions(
         subject=target.subject,
         label=target.label,
         place="archive",
+        side=_merged_side(source, target),
         existing=target.uuid,
         archived=target.uuid,
         warnings=tuple(dict.fromkeys(Notice(**row) for row in (*target.warnings, *source.warnings))),
@@ -118,7 +120,7 @@ def merge_sessions(
         patient_id=target.patient_id or source.patient_id,
     )
     with context.catalog.read() as connection:
-        job.project_id, job.policy = read_policies(connection)[target.project]
+        job.project_id, job.policy = read_policies(connection, context.site.petmr)[target.project]
         load_base(context, connection, job)
     context.check()
     inner, outer = _compare(context, job, overwrite, keep)
@@ -134,6 +136,11 @@ def merge_sessions(
     return MergeResult(job, placed, repeats, clashes, len(job.replaced), replacing)
 
 
+def _merged_side(source: SessionRecord, target: SessionRecord) -> Side:
+    """The side of a session that another one joins; one without a study has none yet."""
+    return source.side if target.study_uid is None else target.side
+
+
 def keep_one_version(context: JobContext, source: SessionRecord, keep: Literal["old", "new"]) -> Job:
     """Prepare a session's own tree with one object for each SOP UID: the one that came first, or last.
 
@@ -147,6 +154,7 @@ def keep_one_version(context: JobContext, source: SessionRecord, keep: Literal["
         subject=source.subject,
         label=source.label,
         place="prearchive" if source.place == "prearchive" else "archive",
+        side=source.side,
         existing=source.uuid,
         timestamp=source.timestamp or None,
         warnings=tuple(Notice(**row) for row in source.warnings),
@@ -155,7 +163,7 @@ def keep_one_version(context: JobContext, source: SessionRecord, keep: Literal["
     context.ledger.run("DELETE FROM entry")
     context.stage.remove(IMAGES)
     with context.catalog.read() as connection:
-        job.project_id, job.policy = read_policies(connection)[source.project]
+        job.project_id, job.policy = read_policies(connection, context.site.petmr)[source.project]
         load_base(context, connection, job)
     job.replaced = [(b"", n) for n in _find_discarded(context, _IN_BASE, keep)]
     arranger = TreeArranger(context.ledger, context.stage, job)

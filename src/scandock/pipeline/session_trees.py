@@ -45,7 +45,7 @@ def plan_trees(context: JobContext, jobs: list[Job]) -> None:
         arranger.begin()
         arranger.place_images()
     writers = {n: ResourceWriter(arranger) for n, arranger in arrangers.items()}
-    assign_resources(context.ledger, writers, index_folders(context.ledger), context.request.resources)
+    assign_resources(context.ledger, writers, index_folders(context.ledger, jobs), context.request.resources)
     for job in jobs:
         context.check()
         plan_tree(context, job, arrangers[job.n])
@@ -160,6 +160,7 @@ def _make_row(context: JobContext, job: Job) -> SessionRow:
         scans=len(job.scans),
         files=job.files,
         bytes=job.bytes,
+        side=decision.side,
     )
 
 

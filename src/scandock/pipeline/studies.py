@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 
 from scandock.catalog.trees import ecat_facts
@@ -93,8 +94,20 @@ def _assign_jobs(ledger: Ledger, jobs: list[Job]) -> None:
         ledger.many("UPDATE entry SET job = ? WHERE ordinal = ?", [(job.n, entry.ordinal) for entry in job.ecat])
 
 
-def index_folders(ledger: Ledger) -> FolderIndex:
-    """The folders that hold images, for the files that are none."""
+def index_folders(ledger: Ledger, jobs: Sequence[Job]) -> list[FolderIndex]:
+    """The folders that hold images, for the files that are none.
+
+    Where PET and MR of a study are separated a second index has these as one job, that of the MR: what lies beside
+    images of both goes there.
+    """
+    of_mr = {job.study.study_uid: job.n for job in jobs if job.study.side == "MR"}
+    joined = {
+        job.n: of_mr[job.study.study_uid] for job in jobs if job.study.side == "PET" and job.study.study_uid in of_mr
+    }
+    return [_index_folders(ledger, {}), *([_index_folders(ledger, joined)] if joined else [])]
+
+
+def _index_folders(ledger: Ledger, joined: Mapping[int, int]) -> FolderIndex:
     index = FolderIndex()
     keys = {}
     for folder, levels, job, series in ledger.rows(
@@ -102,6 +115,6 @@ def index_folders(ledger: Ledger) -> FolderIndex:
         " END AS scan FROM entry WHERE job IS NOT NULL AND verdict <> 'refused'"
         " GROUP BY folder, LENGTH(ordinal), job, scan ORDER BY MIN(ordinal)"
     ):
-        keys[job] = str(job)
+        keys[job] = str(joined.get(job, job))
         index.add_image(split_levels(folder + "x", levels), keys[job], series)
     return index

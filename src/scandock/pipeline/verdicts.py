@@ -46,6 +46,10 @@ def assign_verdicts(ledger: Ledger, damaged: list[tuple[bytes, str, str]], *, ig
     if upload_verdict.refused is None and not ignore_unparsable:
         upload_verdict.refused = _unparseable_notice(ledger)
     if upload_verdict.refused is None:
+        if ledger.has_filters:
+            ledger.run(
+                "UPDATE entry SET verdict = ? WHERE content = ? AND verdict = ''", (Verdict.FILTERED, Content.FILTERED)
+            )
         upload_verdict.refused = _no_images_notice(ledger)
     if upload_verdict.refused is not None:
         refuse_all(ledger, upload_verdict)
@@ -55,6 +59,16 @@ def assign_verdicts(ledger: Ledger, damaged: list[tuple[bytes, str, str]], *, ig
         remedy = "Put it into a folder with the images of its session."
         upload_verdict.warnings.append(Notice(code="inner_no_images", message=message, remedy=remedy))
     return upload_verdict
+
+
+def all_filtered_notice() -> Notice:
+    """Why an upload is refused of which import filters leave out every image."""
+    return Notice(
+        code="all_filtered",
+        message="The import filters leave out every image of the archive.",
+        remedy="Look at the receipt, which names the line of the filter, and ask an owner of the project (of the site's"
+        " filter an administrator) to change it.",
+    )
 
 
 def refuse_all(ledger: Ledger, upload_verdict: UploadVerdict) -> None:
@@ -163,6 +177,8 @@ def _no_images_notice(ledger: Ledger) -> Notice | None:
     counts = dict(ledger.rows("SELECT content, COUNT(*) FROM entry WHERE verdict = '' GROUP BY content"))
     if counts.get(Content.DICOM) or counts.get(Content.ECAT):
         return None
+    if ledger.has_filters and ledger.rows("SELECT 1 FROM entry WHERE verdict = ? LIMIT 1", (Verdict.FILTERED,)):
+        return all_filtered_notice()
     contents = [
         f"{counts[kind]} {name}"
         for kind, name in (
@@ -232,7 +248,7 @@ def _holds_images(ledger: Ledger, container: bytes) -> bool:
     return bool(
         ledger.rows(
             "SELECT 1 FROM entry WHERE ordinal > ? AND (? = x'' OR ordinal < ?) AND LENGTH(ordinal) = ?"
-            " AND content IN ('dicom', 'ecat') LIMIT 1",
+            " AND content IN ('dicom', 'ecat', 'filtered') LIMIT 1",
             (container, end, end, len(container) + 4),
         )
     )

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from scandock.rules.petmr import Side
+
 SessionPlace = Literal["archive", "prearchive"]
 
 
@@ -30,6 +32,8 @@ class KnownSession:
     xsi_type: str = ""
     type_is_set: bool = False
     """Whether a person set its type; a session that has one and no scans counts so."""
+    side: Side = ""
+    """Which it has of a study whose PET and MR were separated."""
     is_assessor: bool = False
     """No session, but an assessor of one: its label is taken, and nothing joins it."""
 
@@ -50,6 +54,9 @@ class CatalogView(Protocol):
 
     def sessions_of_study(self, project: str, study_uid: str, /) -> Sequence[KnownSession]:
         """All sessions of a study in a project, in both places."""
+
+    def series_of_study(self, project: str, study_uid: str, /) -> Mapping[str, Side]:
+        """The sides of the series that sessions of one side have of a study in a project, by series UID."""
 
     def sessions_labelled(self, project: str, label: str, /) -> Sequence[KnownSession]:
         """All sessions of a label in a project, in both places."""

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from scandock.model.import_types import Overwrite
 from scandock.rules.catalog_view import KnownSession, SessionPlace
-from scandock.rules.labels import label_key
+from scandock.rules.labels import append_suffix, label_key
 from scandock.rules.naming import StudyNaming
 from scandock.rules.notices import Notice
+from scandock.rules.petmr import PetMr, Side, shares_side
 from scandock.rules.policy import ProjectPolicy
+from scandock.rules.session_types import side_pet_mr
 from scandock.rules.study import StudyFacts
 
 
@@ -24,6 +26,8 @@ class Decision:
     subject: str
     label: str
     place: SessionPlace
+    side: Side = ""
+    """Which of the study's two sessions this is, where its PET and MR are separated."""
     existing: str | None = None
     """The session, in `place`, whose tree this one joins; None: a new session."""
     archived: str | None = None
@@ -60,6 +64,13 @@ class StudyCase:
     """The archived session that it belongs to."""
     waiting: KnownSession | None = None
     """The prearchive session that gave it its label."""
+    other_sides: Sequence[KnownSession] = ()
+    """Sessions that have the other side of its study."""
+    base_label: str = ""
+    """What the study is called, where its label is that of one side: `side_label`, or a suffixed form of that."""
+    side_label: str = ""
+    partner: StudyCase | None = None
+    """The other side of its study, where the upload has both."""
     held: list[Notice] = field(default_factory=list)
     """The first is the reason; more are said as warnings."""
     warnings: list[Notice] = field(default_factory=list)
@@ -77,9 +88,31 @@ class StudyCase:
     def key(self) -> str:
         return label_key(self.label)
 
+    @property
+    def pet_mr(self) -> PetMr:
+        """What PET and MR in its session make that."""
+        return side_pet_mr(self.policy.petmr, self.study.side)
+
+    @property
+    def takes_rest(self) -> bool:
+        """Whether it is the side that a session joins which has reports of the study and no side yet."""
+        return self.study.side != "PET" or (
+            self.partner is None and not any(session.side == "MR" for session in self.other_sides)
+        )
+
+    @property
+    def subject_label(self) -> str:
+        """What a subject is called that is called as its session: both sides of a study have the same one."""
+        case = self.partner if self.partner is not None and self.study.side == "PET" else self
+        if not case.side_label or not case.label.startswith(case.side_label):
+            return case.label
+        return append_suffix(case.base_label, case.label[len(case.side_label) :])
+
     def is_own(self, session: KnownSession) -> bool:
-        """Whether a known session is of this very study."""
-        return self.study.study_uid is not None and session.study_uid == self.study.study_uid
+        """Whether a known session is of this very study, and of its side where it has one."""
+        if self.study.study_uid is None or session.study_uid != self.study.study_uid:
+            return False
+        return shares_side(session.side, self.study.side) and (bool(session.side) or session.by_hand or self.takes_rest)
 
     def can_join(self, session: KnownSession) -> bool:
         """Whether a session of the same label is the one that this study belongs to.
@@ -90,7 +123,7 @@ class StudyCase:
         if session.is_assessor:
             return False
         if session.study_uid is not None and self.study.study_uid is not None:
-            return session.study_uid == self.study.study_uid
+            return self.is_own(session)
         if self.differs_from(session):
             return False
         if session.by_hand and session.study_uid is None:

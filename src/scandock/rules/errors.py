@@ -64,3 +64,9 @@ class RulesUnreadable(CodedUsage):
 
     def __init__(self, line: int, what: str) -> None:
         self._fill({"line": line, "what": what})
+
+
+class FilterUnreadable(Worded, Usage):
+    CODE = "filter_unreadable"
+    MEANING = "An import filter can't be read; the message names the lines. Nothing was changed."
+    REMEDY = "Correct that; nothing was changed."

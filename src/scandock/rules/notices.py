@@ -125,6 +125,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Project {project} keeps PET/MR sessions as PET: {other} is called {label}.",
         "Change the project's setting for PET/MR, or rename the session, where {other} is the right name.",
     ),
+    "label_side": NoticeCode(
+        "warning",
+        "PET/MR",
+        "Project {project} separates PET and MR of a study: this side of {other} is called {label}.",
+        "Change the project's setting for PET/MR, or rename the session, where {other} is the right name.",
+    ),
     "subjects_told_apart": NoticeCode(
         "warning",
         "Which session 7",
@@ -217,6 +223,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Session {label} is back from the trash with files that are damaged or gone ({count}, {file} the first).",
         "Import the archive that they came from again. All its files are verified again first.",
     ),
+    "session_filtered": NoticeCode(
+        "warning",
+        "Import filters",
+        "Import filters left out {count} of this study.",
+        "The receipt names each, and the line of the filter.",
+    ),
     "ecat_script": NoticeCode(
         "warning",
         "De-identification",
@@ -287,6 +299,7 @@ UPLOAD_WARNINGS: Final[dict[str, str]] = {
     "inner_empty": "An inner archive is empty.",
     "inner_no_images": "An inner archive holds no image and does not lie beside images: nothing of it is kept.",
     "dicomdir_missing": "A DICOMDIR lists files that the archive lacks: the export, or its copy, is perhaps not whole.",
+    "filtered": "Import filters left out images; the message counts them by filter and line, the receipt names each.",
     "unparseable_ignored": "Entries that should be images can't be read and were left out; the receipt names each.",
 }
 """Warnings about an upload as a whole, and what each means. Their messages are made where they are found."""

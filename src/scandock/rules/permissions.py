@@ -78,6 +78,7 @@ class Action(StrEnum):
     IMPORT_DELETE = "import_delete"  # its bytes and its row
     MEMBERS_READ = "members_read"
     MEMBERS_EDIT = "members_edit"
+    FILTER_READ = "filter_read"  # its import filter
     SETTINGS_EDIT = "settings_edit"  # accessibility, prearchive code, who is told
     AUDIT_READ = "audit_read"  # of the project
     DAMAGE_READ = "damage_read"  # which stored files are damaged
@@ -145,6 +146,7 @@ REQUIREMENTS: Final = MappingProxyType(
         Action.IMPORT_DELETE: Requirement(Role.OWNER, own=True, scopes=_UPLOAD),
         Action.MEMBERS_READ: Requirement(Role.COLLABORATOR, scopes=_READ),
         Action.MEMBERS_EDIT: Requirement(Role.OWNER),
+        Action.FILTER_READ: Requirement(Role.COLLABORATOR, scopes=_ANY),
         Action.SETTINGS_EDIT: Requirement(Role.OWNER),
         Action.AUDIT_READ: Requirement(Role.OWNER, scopes=_READ),
         Action.DAMAGE_READ: Requirement(Role.OWNER, scopes=_READ),

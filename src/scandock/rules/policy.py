@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scandock.model.import_types import Destination, Overwrite
 from scandock.rules.labels import PLACEHOLDERS
+from scandock.rules.petmr import MapWords, PetMr
 from scandock.rules.routing_rules import RoutingRule, rule_tags
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class ProjectPolicy:
     prearchive_code: int = 4
     """0: wait in the prearchive, 4: archive, 5: archive and overwrite."""
     identified: Identified = "accept"
-    petmr: Literal["petmr", "pet"] = "petmr"
+    petmr: PetMr = "petmr"
+    """What the project, or by default the site, says."""
     separate_secondary: bool = True
     quarantine: bool = False
     """Whether all that is archived in it is in quarantine at first (5.5: `quarantine_code` 1)."""
@@ -38,12 +40,17 @@ class ProjectPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRules:
-    """The administrators' rules for project, subject and session, and the names that count as absent."""
+    """The administrators' rules for project, subject and session, the names that count as absent, and the site's
+    settings for studies with PET and MR.
+    """
 
     project: tuple[RoutingRule, ...] = ()
     subject: tuple[RoutingRule, ...] = ()
     session: tuple[RoutingRule, ...] = ()
     placeholders: tuple[str, ...] = field(default=PLACEHOLDERS)
+    petmr: PetMr = "petmr"
+    """For projects whose own setting is `default`."""
+    map_words: MapWords = "mrac"
 
     @property
     def tags(self) -> frozenset[int]:

@@ -114,6 +114,17 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
         say="Not stored: the mapping leaves its study out.",
         do="Import again with a mapping that takes it.",
     ),
+    "ignored_filtered": _of(Verdict.IGNORED, say="Not stored: import filters leave out the images that it belongs to."),
+    "filter_site": _of(
+        Verdict.FILTERED,
+        say="Not stored: the site's import filter leaves it out.",
+        do="If it should be stored, ask an administrator of this server to change the filter, then import again.",
+    ),
+    "filter_project": _of(
+        Verdict.FILTERED,
+        say="Not stored: the import filter of its project leaves it out.",
+        do="If it should be stored, ask an owner of the project to change the filter, then import again.",
+    ),
     "ignored_link": _of(
         Verdict.IGNORED,
         say="Not made: a link, device or pipe. Archives are taken for their files alone.",
@@ -283,6 +294,11 @@ ARCHIVES: Final[dict[str, ReceiptCode]] = {
     ),
     "all_left_out": _whole(
         "The mapping leaves out every study of the archive.", "Import it with a mapping that takes some of them."
+    ),
+    "all_filtered": _whole(
+        "The import filters leave out every image of the archive.",
+        "Look at the receipt, which names the line of the filter, and ask an owner of the project (of the site's filter"
+        " an administrator) to change it.",
     ),
     "unparseable_entries": _whole(
         "Files can't be read as images, and the import was asked not to ignore that.",

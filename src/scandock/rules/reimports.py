@@ -11,6 +11,7 @@ from scandock.rules.catalog_view import CatalogView, KnownSession
 from scandock.rules.decisions import Decision, StudyCase
 from scandock.rules.labels import label_key
 from scandock.rules.notices import Notice, make_notice
+from scandock.rules.petmr import shares_side
 from scandock.rules.prearchive import PrearchiveSlots, find_first_waiting
 from scandock.rules.related_sessions import waiting_elsewhere_notice
 
@@ -53,11 +54,14 @@ def hold_decision(
     waiting, timestamp = prearchive.join(
         session
         for session in view.sessions_labelled(decision.project, decision.label)
-        if session.study_uid == decision.study_uid and (decision.study_uid is not None or session.ecat)
+        if session.study_uid == decision.study_uid
+        and (decision.study_uid is not None or session.ecat)
+        and shares_side(session.side, decision.side)
     )
     warnings = [warning for warning in decision.warnings if warning.code != "session_in_prearchive_left"]
     study_sessions = view.sessions_of_study(decision.project, decision.study_uid) if decision.study_uid else ()
-    elsewhere = waiting_elsewhere_notice(decision.label, study_sessions, waiting.uuid if waiting else None)
+    same_side = [session for session in study_sessions if shares_side(session.side, decision.side)]
+    elsewhere = waiting_elsewhere_notice(decision.label, same_side, waiting.uuid if waiting else None)
     return replace(
         decision,
         place="prearchive",

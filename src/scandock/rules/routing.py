@@ -29,6 +29,7 @@ from scandock.rules.reimports import (
 from scandock.rules.related_sessions import waiting_elsewhere_notice
 from scandock.rules.session_types import can_join_type, study_session_type
 from scandock.rules.study import StudyFacts
+from scandock.rules.study_sides import relate_sides, warn_of_sides
 from scandock.rules.subjects import assign_subjects
 from scandock.rules.suffixes import suffixed_labels
 
@@ -85,7 +86,7 @@ def _make_case(
     bound = "prearchive" if project == UNASSIGNED else effective_destination(request, policy, naming.auto_archive)
     case = StudyCase(study=study, naming=naming, policy=policy, bound=bound, label=naming.session.label)
     case.warnings.extend(naming.warnings)
-    if policy.petmr == "pet" and {"PT", "MR"} <= set(study.distinct("Modality")):
+    if policy.petmr == "pet" and not study.side and {"PT", "MR"} <= set(study.distinct("Modality")):
         _rename_petmr_label(case)
     return case
 
@@ -99,8 +100,10 @@ def _rename_petmr_label(case: StudyCase) -> None:
 
 
 def _route_project(cases: list[StudyCase], request: ImportRequest, view: CatalogView, now: datetime) -> list[Decision]:
+    relate_sides(cases, view)
     for case in cases:
         find_archived_session(case, view, dialect=request.dialect)
+    warn_of_sides(cases)
     check_requested_labels(cases, view)
     resolve_collisions(cases, view)
     for case in cases:
@@ -155,7 +158,7 @@ def _check_overwrite(case: StudyCase, request: ImportRequest) -> None:
 
 def _check_type(case: StudyCase, request: ImportRequest) -> None:
     """What comes for an archived session of another type that a person set (5.7, 6); `delete` takes it all the same."""
-    home, petmr = case.archived_session, case.policy.petmr
+    home, petmr = case.archived_session, case.pet_mr
     if case.bound != "archive" or home is None or not home.type_is_set:
         return
     if effective_overwrite(request, case.policy) == "delete":
@@ -191,7 +194,9 @@ def _decide(case: StudyCase, request: ImportRequest, view: CatalogView, prearchi
         requested_timestamp = request.timestamp if case.bound == "prearchive" else ""
         waiting, timestamp = prearchive.join(find_joinable_sessions(case, view), case.label, requested_timestamp)
         existing = waiting.uuid if waiting else None
-        if timestamp == requested_timestamp and not prearchive.has_label(requested_timestamp, request.folder):
+        if timestamp == requested_timestamp and not (
+            case.partner is not None or prearchive.has_label(requested_timestamp, request.folder)
+        ):
             folder = request.folder  # another session's label is its address: once that is gone, it is nobody's
         if reason is None and waiting is not None and waiting.held:
             reason = still_held_notice(waiting)
@@ -209,6 +214,7 @@ def _decide(case: StudyCase, request: ImportRequest, view: CatalogView, prearchi
         subject=case.subject,
         label=case.label,
         place=place,
+        side=case.study.side,
         existing=existing,
         archived=case.archived_session.uuid if case.archived_session else None,
         timestamp=timestamp,
@@ -225,7 +231,7 @@ def find_archived_session(case: StudyCase, view: CatalogView, *, dialect: bool) 
     """Give a case the session of its study, and with it the label; hold it where the request names another."""
     uid = case.study.study_uid
     study_sessions = view.sessions_of_study(case.policy.id, uid) if uid else ()
-    case.known = tuple(session for session in study_sessions if not session.by_hand)
+    case.known = tuple(session for session in study_sessions if not session.by_hand and case.is_own(session))
     if case.requested:
         _match_requested(case, view, dialect=dialect)
     else:

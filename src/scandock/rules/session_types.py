@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final
 
+from scandock.rules.petmr import PetMr, Side
 from scandock.rules.sop_classes import OTHER, leading_element, scan_type
 from scandock.rules.study import StudyFacts
 from scandock.rules.tally_values import count_values, most_common
-
-PetMr = Literal["petmr", "pet"]
-"""A project's choice for a study with PET and MR: one session of that type. Splitting is no choice yet."""
 
 ECAT_SESSION: Final = "xnat:petSessionData"
 ECAT_SCAN: Final = "xnat:petScanData"
@@ -19,8 +17,11 @@ OTHER_SESSION: Final = "xnat:otherDicomSessionData"
 _PET: Final = ECAT_SESSION
 _MR: Final = "xnat:mrSessionData"
 _PETMR: Final = "xnat:petmrSessionData"
-_BESIDE: Final = frozenset({"xnat:srSessionData", "xnat:segSessionData", OTHER_SESSION})
+BESIDE: Final = frozenset({"xnat:srSessionData", "xnat:segSessionData", OTHER_SESSION})
 """Types of what is made of a study's images and sent by itself: reports, segmentations, secondary captures."""
+
+SIDE_OF_TYPE: Final[dict[str, Side]] = {_MR: "MR", _PET: "PET"}
+"""The side of a separated study that the images of a session are of, by its type."""
 
 SESSION_OF_SCAN: Final[dict[str, str]] = {
     "pet": "pet",
@@ -94,7 +95,7 @@ def session_type(series_types: Iterable[str], modalities: Iterable[str], petmr: 
     """
     elements, values = _elements(series_types), _values(modalities)
     if _has_both(elements, values):
-        return f"xnat:{petmr}SessionData"
+        return _type_of_both(petmr)
     first = leading_element(elements)
     if first == OTHER and len(elements - {OTHER}) == 1:
         first = next(iter(elements - {OTHER}))  # the one known type, though the precedence list lacks it
@@ -120,6 +121,16 @@ def _has_both(elements: set[str], values: set[str]) -> bool:
     return pet and mr
 
 
+def _type_of_both(petmr: PetMr) -> str:
+    """Of PET and MR that are one session: also where they are separated now, and that one was there before."""
+    return _PET if petmr == "pet" else _PETMR
+
+
+def side_pet_mr(petmr: PetMr, side: Side) -> PetMr:
+    """What PET and MR in one session make it: the PET of a study that was separated has its attenuation maps too."""
+    return "pet" if side == "PET" else petmr
+
+
 def study_session_type(study: StudyFacts, petmr: PetMr = "petmr") -> str:
     """The type that a session of this study alone would have."""
     types = [scan_type(count_values(tally, "SOPClassUID")) for tally in study.series]
@@ -141,10 +152,10 @@ def joined_session_type(
     if is_set or before == _PETMR:
         return before
     series_types, modalities = list(series_types), list(modalities)
-    if before in _BESIDE:
+    if before in BESIDE:
         now = session_type(series_types, modalities, petmr)
-        return before if now in _BESIDE else now
-    return f"xnat:{petmr}SessionData" if _has_both(_elements(series_types), _values(modalities)) else before
+        return before if now in BESIDE else now
+    return _type_of_both(petmr) if _has_both(_elements(series_types), _values(modalities)) else before
 
 
 def can_join_type(standing: str, coming: str, petmr: PetMr, *, same_study: bool) -> bool:
@@ -157,4 +168,4 @@ def can_join_type(standing: str, coming: str, petmr: PetMr, *, same_study: bool)
         return True
     if not same_study:
         return False
-    return coming in _BESIDE or (standing == _PET and coming == _MR and petmr == "pet")
+    return coming in BESIDE or (standing == _PET and coming == _MR and petmr == "pet")

@@ -12,6 +12,7 @@ from typing import Final
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.tags import NUMBERS
 from scandock.rules.labels import PLACEHOLDERS, is_placeholder
+from scandock.rules.petmr import Side
 from scandock.rules.tally_values import parse_time
 
 _DATE: Final = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})")
@@ -39,6 +40,8 @@ class StudyFacts:
     """yyyyMMdd of the earliest ECAT scan, in the site's time zone; "" where unset."""
     ecat_time: str = ""
     """HHMMSS of that scan."""
+    side: Side = ""
+    """Where a project separates PET and MR: the one that this is of; `key` tells two of one study apart."""
 
     @property
     def objects(self) -> int:

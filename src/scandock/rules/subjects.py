@@ -18,8 +18,9 @@ _FROM_HEADER = frozenset({"PatientName", "PatientID"})
 def assign_subjects(cases: Sequence[StudyCase], view: CatalogView, *, one_patient: bool = False) -> None:
     """Give each case of one project its subject; the labels of their sessions are settled before.
 
-    A study goes to the subject of the session that it belongs to. A new one goes to the subject that was named or
-    derived; where that label would take two patients, those whose label came from the header are told apart.
+    A study goes to the subject of the session that it belongs to, or of its other side. A new one goes to the subject
+    that was named or derived; where that label would take two patients, those whose label came from the header are
+    told apart.
     `one_patient`: several PatientIDs in one study are one patient's.
     """
     groups: dict[str, list[StudyCase]] = defaultdict(list)
@@ -27,7 +28,7 @@ def assign_subjects(cases: Sequence[StudyCase], view: CatalogView, *, one_patien
         case.subject = _inherited_subject(case)
     _keep_former_subjects([case for case in cases if not case.subject and case.naming.subject.former], view)
     for case in cases:
-        case.subject = case.subject or case.naming.subject.label or case.label
+        case.subject = case.subject or case.naming.subject.label or case.subject_label
         groups[label_key(case.subject)].append(case)
     for group in groups.values():
         _separate_patients(group, view)
@@ -37,9 +38,9 @@ def assign_subjects(cases: Sequence[StudyCase], view: CatalogView, *, one_patien
 
 def _inherited_subject(case: StudyCase) -> str:
     session = case.archived_session or case.waiting
-    if session is None or not session.subject:
-        return ""
     requested = case.naming.subject
+    if session is None or not session.subject:
+        return "" if requested.requested or not case.other_sides else case.other_sides[0].subject
     if requested.requested and label_key(requested.label) != label_key(session.subject):
         case.held.append(
             make_notice("subject_differs", label=case.label, other=session.subject, subject=requested.label)

@@ -27,8 +27,9 @@ from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, is_placeholder, label_key
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.permissions import Action
+from scandock.rules.petmr import PetMr, Side, effective_pet_mr, shares_side
 from scandock.rules.policy import SiteRules
-from scandock.rules.session_types import PetMr, can_join_type
+from scandock.rules.session_types import BESIDE, SIDE_OF_TYPE, can_join_type, side_pet_mr
 from scandock.rules.study import StudyFacts, is_same_patient
 from scandock.services import audit, rights
 from scandock.services.context import ServiceContext
@@ -96,7 +97,7 @@ def archive_session(
     with run_operation(context.catalog, context.store, action) as running:
         with running.reserve_names({source.project}, names) as connection:
             source = rights.find_waiting_session(connection, context.principal, uuid, Action.SESSION_ARCHIVE)
-            policy, petmr, quarantine = _read_policy(connection, source, overwrite, quarantine=quarantine)
+            policy, petmr, quarantine = _read_policy(context, connection, source, overwrite, quarantine=quarantine)
             patient_ids = _read_patient_ids(context, connection, source)
             held_beside = xnat_rules and _is_held_beside(source, patient_ids)
             accepted = _accept_patients(connection, source) if one_patient and not held_beside else ()
@@ -137,7 +138,12 @@ def archive_session(
 
 
 def _read_policy(
-    connection: Connection, source: SessionRecord, overwrite: Overwrite | None, *, quarantine: bool
+    context: ServiceContext,
+    connection: Connection,
+    source: SessionRecord,
+    overwrite: Overwrite | None,
+    *,
+    quarantine: bool,
 ) -> tuple[Overwrite, PetMr, bool]:
     """What an archived session gets, what PET and MR are, and whether it is in quarantine: as asked, else as the
     project says (5.5).
@@ -148,7 +154,8 @@ def _read_policy(
         )
     ).one()
     policy: Overwrite = overwrite or ("delete" if row.prearchive_code == 5 else "append")
-    return policy, row.petmr, quarantine or source.quarantined or bool(row.quarantine)
+    petmr = side_pet_mr(effective_pet_mr(row.petmr, context.settings.petmr), source.side)
+    return policy, petmr, quarantine or source.quarantined or bool(row.quarantine)
 
 
 def _check_held(source: SessionRecord, *, decided: bool, overwrite: Overwrite | None) -> None:
@@ -250,15 +257,22 @@ def _find_target(
     """
     wanted_key = label_key(label or source.label)
     candidates = connection.execute(
-        select(session.c.uuid, session.c.label, session.c.key, session.c.study_uid, session.c.by_hand, session.c.ecat)
+        select(
+            session.c.uuid, session.c.label, session.c.key, session.c.study_uid, session.c.by_hand, session.c.ecat,
+            session.c.side,
+        )
         .where(
             session.c.project_id == source.project_id,
             session.c.place == "archive",
             (session.c.key == wanted_key) | (session.c.study_uid == source.study_uid),
         )
         .order_by(session.c.id)
-    ).all()
-    of_study = [row for row in candidates if source.study_uid is not None and row.study_uid == source.study_uid]
+    ).all()  # fmt: skip
+    of_study = [
+        row
+        for row in candidates
+        if source.study_uid is not None and row.study_uid == source.study_uid and _joins_side(source, row.side)
+    ]
     same_study = [row for row in of_study if not row.by_hand or row.key == wanted_key]
     warnings: tuple[Notice, ...] = ()
     if same_study and label is not None:
@@ -280,6 +294,17 @@ def _find_target(
     return (find_session(connection, chosen) if chosen is not None else None), warnings
 
 
+def _joins_side(source: SessionRecord, side: Side) -> bool:
+    """Whether a session joins an archived one that has this side of its study.
+
+    One that came as a whole joins the side that has its images: with PET and MR it is neither, and stays whole.
+    """
+    if source.side or not side:
+        return shares_side(source.side, side)
+    own = SIDE_OF_TYPE.get(source.xsi_type)
+    return own == side if own is not None else source.xsi_type in BESIDE
+
+
 def make_tools(
     context: ServiceContext,
     running: Operation,
@@ -295,7 +320,7 @@ def make_tools(
         ledger=Ledger(scratch_path(running.stage, LEDGER)),
         lease=running.lease,
         request=ImportRequest(quarantine=quarantine, said=edited_fields or {}),
-        site=SiteRules(placeholders=context.settings.placeholder_names),
+        site=SiteRules(placeholders=context.settings.placeholder_names, petmr=context.settings.petmr),
         zone=context.settings.zone,
         started=datetime.now(context.settings.zone),
         check=running.check,

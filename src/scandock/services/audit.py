@@ -61,6 +61,7 @@ class AuditAction(StrEnum):
     PROJECT_CREATE = "project_create"
     PROJECT_EDIT = "project_edit"
     RULES_SET = "rules_set"
+    FILTER_SET = "filter_set"
     UPLOAD_BEGIN = "upload_begin"
     UPLOAD_DELETE = "upload_delete"
     MAPPING_SET = "mapping_set"
@@ -94,8 +95,8 @@ class AuditAction(StrEnum):
 
 
 KINDS: Final = (
-    "account", "audit", "clock", "file", "import", "login", "project", "request", "rules", "scan", "search", "session",
-    "subject", "subscription", "token",
+    "account", "audit", "clock", "file", "filter", "import", "login", "project", "request", "rules", "scan", "search",
+    "session", "subject", "subscription", "token",
 )  # fmt: skip
 """What lines are about."""
 

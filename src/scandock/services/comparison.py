@@ -8,6 +8,7 @@ reads them.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import CTE, Connection, and_, case, func, literal, or_, select, union_all
 
 from scandock.catalog.tables import file, project, session
+from scandock.rules import petmr
 
 CONTESTED: Final = frozenset({"sop_clash", "session_exists", "type_differs", "study_elsewhere", "subject_differs"})
 """Codes of sessions that are held because of one that is archived."""
@@ -110,6 +112,7 @@ class _Found(NamedTuple):
     files: int
     bytes: int
     tree_id: int
+    study_side: petmr.Side
     project: str
 
 
@@ -117,7 +120,7 @@ def _select_sides() -> Any:  # noqa: ANN401  a select of many columns
     return select(
         session.c.id, session.c.uuid, session.c.project_id, session.c.key, session.c.label, session.c.subject,
         session.c.study_uid, session.c.attributes, session.c.scans, session.c.files, session.c.bytes,
-        session.c.tree_id, project.c.name.label("project"),
+        session.c.tree_id, session.c.side, project.c.name.label("project"),
     ).join(project, project.c.id == session.c.project_id)  # fmt: skip
 
 
@@ -148,13 +151,17 @@ def _find_archived(connection: Connection, sources: list[_Found]) -> dict[int, _
     rows = [
         _Found._make(row) for row in connection.execute(_select_sides().where(session.c.place == "archive", condition))
     ]
-    by_study: dict[tuple[int, str | None], _Found] = {
-        (row.project_id, row.study_uid): row for row in rows if row.study_uid is not None
-    }
+    by_study: dict[tuple[int, str | None], list[_Found]] = defaultdict(list)
+    for row in rows:
+        if row.study_uid is not None:
+            by_study[row.project_id, row.study_uid].insert(0, row)
     by_label = {(row.project_id, row.key): row for row in rows}
     archived = {}
     for row in sources:
-        match = by_study.get((row.project_id, row.study_uid)) or by_label.get((row.project_id, row.key))
+        of_study = [
+            one for one in by_study[row.project_id, row.study_uid] if petmr.shares_side(one.study_side, row.study_side)
+        ]
+        match = next(iter(of_study), None) or by_label.get((row.project_id, row.key))
         if match is not None:
             archived[row.id] = match
     return archived

@@ -27,6 +27,7 @@ from scandock.publishing.operations import run_operation
 from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Accessibility, Action
+from scandock.rules.petmr import PET_MR_CHOICES
 from scandock.rules.project_fields import name_key
 from scandock.services import browsing, rights, session_contents
 from scandock.services.context import ServiceContext
@@ -46,7 +47,7 @@ PROJECT_FIELDS: dict[str, tuple[str, tuple[object, ...] | None]] = {
     "name": ("title", None),
     "prearchive_code": ("prearchive_code", (0, 4, 5)),
     "identified": ("identified", ("accept", "warn", "hold")),
-    "petmr": ("petmr", ("petmr", "pet")),
+    "petmr": ("petmr", PET_MR_CHOICES),
     "separate_secondary": ("separate_secondary", (True, False)),
     "quarantine": ("quarantine", (True, False)),
 }

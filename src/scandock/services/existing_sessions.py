@@ -28,6 +28,7 @@ from scandock.rules.catalog_view import KnownSubject
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.patients import fold_name
 from scandock.rules.permissions import Action, is_allowed
+from scandock.rules.petmr import SIDES, Side
 from scandock.rules.subjects import is_subject_of
 from scandock.services.records import ExistingSession, Known
 
@@ -62,6 +63,8 @@ class PlannedSession:
     """How many DICOM files it has, if all of them are known; else 0."""
     images_sum: int = 0
     """The CRC-32 of each of their SOP Instance UIDs, added up."""
+    side: Side = ""
+    """Which it would have of a study whose PET and MR are separated."""
 
 
 @dataclass(slots=True)
@@ -69,7 +72,8 @@ class _ProjectSessions:
     """Sessions of one project by label and by study; of several the archived one."""
 
     labels: dict[str, SessionRecord] = field(default_factory=dict)
-    studies: dict[str, SessionRecord] = field(default_factory=dict)
+    studies: dict[tuple[str, Side], SessionRecord] = field(default_factory=dict)
+    """By study and side."""
     subjects: dict[str, set[str]] = field(default_factory=dict)
     """By PatientID."""
     assessors: dict[str, ExistingSession] = field(default_factory=dict)
@@ -82,9 +86,20 @@ class _ProjectSessions:
     """By a session's tree: how many DICOM files it has, and the sum of their UIDs, as `PlannedSession`."""
 
     def add(self, record: SessionRecord) -> None:
-        for sessions, key in ((self.labels, label_key(record.label)), (self.studies, record.study_uid)):
-            if key and (key not in sessions or record.place == "archive"):
-                sessions[key] = record
+        key = label_key(record.label)
+        if key not in self.labels or record.place == "archive":
+            self.labels[key] = record
+        study = (record.study_uid or "", record.side)
+        if record.study_uid and (study not in self.studies or record.place == "archive"):
+            self.studies[study] = record
+
+    def of_study(self, planned: PlannedSession) -> SessionRecord | None:
+        """The session of a planned one's study: of its side, else of none; where it has no side an archived one."""
+        sides = (planned.side, "") if planned.side else ("", *SIDES)
+        records = [self.studies[planned.study_uid, side] for side in sides if (planned.study_uid, side) in self.studies]
+        if not planned.side:
+            records.sort(key=lambda record: record.place != "archive")
+        return records[0] if records else None
 
 
 def find_existing_sessions(
@@ -108,7 +123,7 @@ def find_existing_sessions(
         visible = _visible_condition(principal, key)
         project_sessions[key].assessors = _find_assessors(connection, visible, of_project)
         _find_elsewhere(connection, visible, of_project, project_sessions[key])
-        project_sessions[key].images = _count_images(connection, of_project, project_sessions[key].studies)
+        project_sessions[key].images = _count_images(connection, of_project, project_sessions[key])
         project_sessions[key].former_subjects = _find_former_subjects(connection, principal, key, of_project)
     return [
         _compare_planned(planned_session, project_sessions[planned_session.project.casefold()])
@@ -121,7 +136,7 @@ def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions
     key = label_key(planned.label)
     return Known(
         label=project_sessions.assessors.get(key) or _to_existing(project_sessions.labels.get(key)),
-        study=_to_existing(project_sessions.studies.get(planned.study_uid)) if planned.study_uid else None,
+        study=_to_existing(project_sessions.of_study(planned)) if planned.study_uid else None,
         subjects=_list_others(planned.subject, project_sessions.subjects.get(planned.patient_id, ()))
         if planned.patient_id
         else None,
@@ -133,20 +148,20 @@ def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions
 
 def _has_same_images(planned: PlannedSession, project_sessions: _ProjectSessions) -> bool | None:
     """None where that is not known."""
-    existing = project_sessions.studies.get(planned.study_uid) if planned.images else None
+    existing = project_sessions.of_study(planned) if planned.images else None
     counted = None if existing is None else project_sessions.images.get(existing.tree_id)
     return None if counted is None else counted == (planned.images, planned.images_sum)
 
 
 def _count_images(
-    connection: Connection, planned: Sequence[PlannedSession], studies: Mapping[str, SessionRecord]
+    connection: Connection, planned: Sequence[PlannedSession], project_sessions: _ProjectSessions
 ) -> dict[int, tuple[int, int]]:
     """How many DICOM files the sessions of some studies have, and the sums of their UIDs, by tree."""
     counted: dict[int, tuple[int, int]] = {}
     left = MAX_COMPARED
-    for study_uid in {planned_session.study_uid for planned_session in planned if planned_session.images}:
-        record = studies.get(study_uid)
-        if record is None or record.files > left:
+    for planned_session in planned:
+        record = project_sessions.of_study(planned_session) if planned_session.images else None
+        if record is None or record.tree_id in counted or record.files > left:
             continue
         left -= record.files
         counted[record.tree_id] = (0, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, true, update
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import file, session, tree
@@ -78,6 +78,7 @@ def _is_archived(connection: Connection, source: SessionRecord) -> bool:
             session.c.project_id == source.project_id,
             session.c.place == "archive",
             session.c.study_uid == source.study_uid,
+            session.c.side.in_(("", source.side)) if source.side else true(),
         )
     ).first()
     return archived is not None

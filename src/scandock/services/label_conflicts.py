@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, literal, or_, select
 
 from scandock.catalog.assessors import assessors_labelled
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import session
 from scandock.rules.labels import label_key
 from scandock.rules.notices import Notice
+from scandock.rules.petmr import shares_side
 
 
 def may_join(source: SessionRecord, study_uid: str | None, *, by_hand: bool, ecat: bool) -> bool:
@@ -23,6 +24,11 @@ def _may_join(study_uid: str | None, other_uid: str | None, without_study: bool)
     return without_study and (study_uid is None or other_uid is None)
 
 
+def _is_of_side(one: ColumnElement[str], other: ColumnElement[str]) -> ColumnElement[bool]:
+    """`rules.petmr.shares_side` as SQL."""
+    return or_(one == "", other == "", one == other)
+
+
 def find_taken_labels(connection: Connection, uuids: Sequence[str]) -> set[str]:
     """Those of the waiting sessions that can't be archived under their label: an archived session of another study has
     it, and none of their own study is archived.
@@ -32,15 +38,21 @@ def find_taken_labels(connection: Connection, uuids: Sequence[str]) -> set[str]:
         select(
             session.c.uuid, session.c.study_uid, session.c.ecat, archived.c.study_uid.label("other_uid"),
             archived.c.by_hand, archived.c.ecat.label("other_ecat"),
+            session.c.side, archived.c.side.label("other_side"),
         )
         .join(archived, (archived.c.project_id == session.c.project_id) & (archived.c.place == "archive"))
         .where(
             session.c.uuid.in_(uuids),
             session.c.place == "prearchive",
-            (archived.c.key == session.c.key) | (archived.c.study_uid == session.c.study_uid),
+            (archived.c.key == session.c.key)
+            | ((archived.c.study_uid == session.c.study_uid) & _is_of_side(archived.c.side, session.c.side)),
         )
     ).all()  # fmt: skip
-    joins = {row.uuid for row in rows if row.study_uid is not None and row.study_uid == row.other_uid}
+    joins = {
+        row.uuid
+        for row in rows
+        if row.study_uid is not None and row.study_uid == row.other_uid and shares_side(row.side, row.other_side)
+    }
     return {
         row.uuid
         for row in rows
@@ -54,13 +66,16 @@ def find_label_warnings(
 ) -> tuple[Notice, ...]:
     """The warning that archiving under this label will be refused: another study's session, or an assessor, has it."""
     rows = connection.execute(
-        select(session.c.study_uid, session.c.key, session.c.by_hand, session.c.ecat).where(
+        select(session.c.study_uid, session.c.key, session.c.by_hand, session.c.ecat, session.c.side).where(
             session.c.project_id == project_id,
             session.c.place == "archive",
-            (session.c.key == label_key(label)) | (session.c.study_uid == source.study_uid),
+            (session.c.key == label_key(label))
+            | ((session.c.study_uid == source.study_uid) & _is_of_side(session.c.side, literal(source.side))),
         )
     ).all()
-    if source.study_uid is not None and any(row.study_uid == source.study_uid for row in rows):
+    if source.study_uid is not None and any(
+        row.study_uid == source.study_uid and shares_side(row.side, source.side) for row in rows
+    ):
         return ()  # it will join that one, whatever it is called here
     remedy = "Archiving this one will be refused: choose another label."
     if assessors_labelled(connection, project_id, label):

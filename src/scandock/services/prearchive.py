@@ -26,7 +26,7 @@ from scandock.rules.notices import FACT_WARNINGS, Notice
 from scandock.rules.permissions import Action
 from scandock.rules.session_attributes import session_attributes
 from scandock.rules.session_fields import merge_attributes
-from scandock.rules.session_types import session_type
+from scandock.rules.session_types import session_type, side_pet_mr
 from scandock.services import rights
 from scandock.services.context import ServiceContext
 from scandock.services.moving import Outcome
@@ -196,9 +196,11 @@ def _read_values(
     new_attributes, fields_said = session_attributes(tallies, ecat, zone)
     stays = [name for name in source.fields_by_hand if not (headers_first and new_attributes.get(name))]
     attributes = merge_attributes(source.attributes, new_attributes, stays, by_hand=source.by_hand)
-    _, policy = read_policies(connection)[source.project]
+    _, policy = read_policies(connection, context.settings.petmr)[source.project]
     kind = session_type(
-        [each_row.xsi_type for each_row in scans], [each_row.modality for each_row in scans], policy.petmr
+        [each_row.xsi_type for each_row in scans],
+        [each_row.modality for each_row in scans],
+        side_pet_mr(policy.petmr, source.side),
     )
     if source.type_by_hand:
         kind = source.xsi_type

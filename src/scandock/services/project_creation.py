@@ -40,7 +40,7 @@ def create_project(
     request: RequestInfo | None,
     *,
     prearchive_code: int = 4,
-    petmr: str = "petmr",
+    petmr: str = "default",
     identified: str | None = None,
     separate_secondary: bool | None = None,
     describe: Callable[[Connection, int], object] = lambda _connection, _number: None,

@@ -85,6 +85,14 @@ class RulesKindUnknown(CodedUsage):
         self._fill({"kind": kind, "kinds": kinds})
 
 
+class FilterMissing(CodedUsage):
+    CODE = "filter_missing"
+    STATUS = 404
+    MEANING = "No import filter was set that could be switched on or off."
+    SENTENCE = "No import filter is set."
+    REMEDY = "Set one first."
+
+
 class UploadProjectHidden(Hidden):
     CODE = ProjectUnknown.CODE
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog import projects as rows
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.editing import edit_project
 from scandock.services.project_creation import create_project
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def add_project(
     *,
     name: str = "",
     prearchive_code: int = 4,
-    petmr: str = "petmr",
+    petmr: str = "default",
     identified: str | None = None,
     request: RequestInfo | None = None,
 ) -> None:
@@ -49,6 +51,16 @@ def add_project(
             petmr=petmr,
             identified=identified,
         )
+
+
+def set_pet_mr(data: str, settings: Settings, project_id: str, petmr: str, request: RequestInfo | None = None) -> str:
+    """Say what studies with PET and MR become in a project, as the server's own machine. Raises as `edit_project`.
+
+    Gives the project's id as it is written.
+    """
+    with open_data(data, settings) as (catalog, store):
+        context = ServiceContext(catalog, store, settings, SYSTEM, request)
+        return edit_project(context, project_id, {"petmr": petmr}).id
 
 
 def list_projects(data: str, settings: Settings) -> list[ProjectSettings]:

@@ -20,6 +20,7 @@ from scandock.catalog.records import SessionRecord, TrashedRecord
 from scandock.model import uris
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment, Notices
 from scandock.rules.choices import list_choices
+from scandock.rules.petmr import PetMrChoice
 from scandock.rules.project_fields import PI_FIELDS, PUBLIC_FIELDS
 from scandock.rules.session_fields import parameter_attributes
 from scandock.store.paths import RelPath, resource_file
@@ -43,7 +44,7 @@ class Project(JsonRecord):
     aliases: list[str]
     prearchive_code: LeftOut[Literal[0, 4, 5]] = None
     identified: LeftOut[Literal["accept", "warn", "hold"]] = None
-    petmr: LeftOut[Literal["petmr", "pet"]] = None
+    petmr: LeftOut[PetMrChoice] = None
     separate_secondary: LeftOut[bool] = None
     quarantine: LeftOut[bool] = None
     revision: LeftOut[int] = None
@@ -216,6 +217,8 @@ class ExistingSession(JsonRecord):
     project: str
     assessor: LeftOut[bool] = None
     """Whether it is an assessor that has the label, which no session can join."""
+    side: LeftOut[Literal["MR", "PET"]] = None
+    """Which it has of a study whose PET and MR are separated."""
 
     @classmethod
     def of(cls, session: SessionRecord) -> Self:
@@ -226,6 +229,7 @@ class ExistingSession(JsonRecord):
             state=session.state,
             study_uid=session.study_uid,
             project=session.project,
+            side=session.side or None,
         )
 
 

@@ -23,6 +23,7 @@ from scandock.access.errors import SettingInvalid
 from scandock.access.oidc_settings import OidcSettings
 from scandock.model.limits import Limits
 from scandock.rules.labels import PLACEHOLDERS
+from scandock.rules.petmr import MapWords, PetMr
 from scandock.services.byte_sizes import format_bytes, parse_bytes
 from scandock.services.masking import MASK, mask
 from scandock.services.notify_settings import NotifySettings
@@ -69,6 +70,11 @@ def _split_commas(value: object) -> object:
     if isinstance(value, str):
         return tuple(name for name in (part.strip() for part in value.split(",")) if name)
     return value
+
+
+def _squeeze(value: object) -> object:
+    """A word whose case and blanks don't count."""
+    return "".join(value.split()).lower() if isinstance(value, str) else value
 
 
 def _clean_site_url(value: str) -> str:
@@ -155,6 +161,15 @@ class Settings(BaseSettings):
     identified: Literal["accept", "warn", "hold"] = Field(
         default="accept",
         description="For new projects: what a session gets whose objects do not all say that they are de-identified.",
+    )
+    petmr: Annotated[PetMr, BeforeValidator(_squeeze)] = Field(
+        default="petmr",
+        description="For projects whose own setting is default: what a study with PET and MR becomes.",
+    )
+    petmr_maps: MapWords = Field(
+        default="mrac",
+        description="Where PET and MR are separated: by which words in its description an MR series is an attenuation"
+        " map and goes with the PET.",
     )
     deid_residue: Literal["warn", "refuse"] = Field(
         default="warn",

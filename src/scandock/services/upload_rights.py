@@ -27,6 +27,7 @@ class UploadProject:
     name: str
     title: str
     prearchive_code: int
+    petmr: str
 
 
 def list_upload_projects(connection: Connection, principal: Principal) -> list[UploadProject]:
@@ -36,12 +37,15 @@ def list_upload_projects(connection: Connection, principal: Principal) -> list[U
     if principal.scope not in REQUIREMENTS[Action.UPLOAD].scopes:
         raise_denied(AccessDecision.FORBIDDEN, principal, Action.UPLOAD)
     rows = connection.execute(
-        select(project.c.name, project.c.title, project.c.prearchive_code)
+        select(project.c.name, project.c.title, project.c.prearchive_code, project.c.petmr)
         .where(projects_where(principal, Action.UPLOAD), project.c.name != UNASSIGNED)
         .order_by(project.c.key)
         .limit(MAX_PROJECTS)
     )
-    return [UploadProject(name=row.name, title=row.title or "", prearchive_code=row.prearchive_code) for row in rows]
+    return [
+        UploadProject(name=row.name, title=row.title or "", prearchive_code=row.prearchive_code, petmr=row.petmr)
+        for row in rows
+    ]
 
 
 def can_upload_somewhere(connection: Connection, principal: Principal) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from scandock.workers.import_progress import EntryListener, ImportProgress
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 
 if TYPE_CHECKING:
+    from scandock.pipeline.entry_filter import FilterSetup
     from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
@@ -41,6 +42,18 @@ def default_readers(request: ImportRequest, settings: Settings) -> int:
     """Reader processes: as asked, else the setting, else the cores, at most 4."""
     count = request.workers or settings.workers
     return max(1, count) if count else max(1, min(MAX_READERS, len(os.sched_getaffinity(0))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteTexts:
+    """What an archive is read by beside the request."""
+
+    tags: frozenset[int]
+    """Elements that the site's rules look at; they are read beside the usual ones."""
+    filters: Mapping[str, str]
+    """The import filters that are switched on, by project; that of the site by ""."""
+    has_mapping: bool
+    """Whether rows of a mapping are known, which may name projects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +110,17 @@ class ArchiveReader:
             raise
 
     def read(
-        self, store: LocalStore, stage: Stage, tags: frozenset[int], stop: Callable[[], bool], *, keep: bool
+        self, store: LocalStore, stage: Stage, site: SiteTexts, stop: Callable[[], bool], *, keep: bool
     ) -> ReadEntries:
         """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers are gone.
 
-        `tags` are wanted beside the usual ones. Raises Fault, or InterruptedError once `stop` says so; what is wrong
+        Raises Fault, or InterruptedError once `stop` says so; what is wrong
         with the archive is in what it gives.
         """
         ledger = Ledger(scratch_path(stage, LEDGER))
         tasks: list[Task] = []
         try:
-            self._fill(ledger, tasks, store, stage, tags, stop, keep=keep)
+            self._fill(ledger, tasks, store, stage, site, stop, keep=keep)
         except BadInput as error:
             return ReadEntries(ledger, tasks, error)
         except BaseException:
@@ -123,7 +136,7 @@ class ArchiveReader:
         tasks: list[Task],
         store: LocalStore,
         stage: Stage,
-        tags: frozenset[int],
+        site: SiteTexts,
         stop: Callable[[], bool],
         *,
         keep: bool,
@@ -149,6 +162,8 @@ class ArchiveReader:
             readers=self.readers,
             check_space=lambda: store.reserve(0, min_free=settings.min_free_bytes),
         )
+        filters = self._filter_setup(site) if site.filters else None
+        ledger.has_filters = filters is not None
         pool.setup(
             ReaderSetup(
                 root=store.path,
@@ -156,15 +171,29 @@ class ArchiveReader:
                 token=stage.token,
                 limits=settings.limits,
                 received=opened.received,
-                wanted=frozenset(TAGS) | tags,
+                wanted=frozenset(TAGS) | site.tags,
                 keep_images=keep,
                 keep_loose=self.request.resources == "keep",
+                filters=filters,
             )
         )
         pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop())
         pool.stop()
         if pool.reread:
             drop_unreported(stage, ledger)
+
+    def _filter_setup(self, site: SiteTexts) -> FilterSetup | None:
+        """The filters that this import may have to pass: of one project where all goes there, else those of all."""
+        request, filters = self.request, site.filters
+        is_decided = request.project is not None and request.mapping_path is None and not site.has_mapping
+        projects = {
+            name: text
+            for name, text in filters.items()
+            if name and (not is_decided or name.casefold() == str(request.project).casefold())
+        }
+        if not projects and "" not in filters:
+            return None
+        return {"site": filters.get(""), "projects": projects, "is_decided": is_decided}
 
     def close(self) -> None:
         """Kill the readers."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.privacy_texts import filters_in_force
 from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
 from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
@@ -25,6 +26,7 @@ from scandock.rules.routing_rules import parse_rules
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
 from scandock.services.project_creation import create_project
 from scandock.services.project_errors import ProjectExists
+from scandock.workers.archive_reader import SiteTexts
 from scandock.workers.errors import MappingProjectUnknown
 
 if TYPE_CHECKING:
@@ -44,8 +46,15 @@ class WorkerContext:
     rules: SiteRules
     request: ImportRequest
     settings: Settings
+    filters: dict[str, str]
+    """The import filters that are switched on, by project; that of the site by ""."""
     known: Catalog | None = None
     """The catalog of DATA beside a scratch one."""
+
+    @property
+    def texts(self) -> SiteTexts:
+        """What archives are read by."""
+        return SiteTexts(tags=self.rules.tags, filters=self.filters, has_mapping=bool(self.request.mapping))
 
     def close(self) -> None:
         """Close the catalogs."""
@@ -122,8 +131,8 @@ def make_context(
 ) -> WorkerContext:
     """What stands around an import, with a catalog that is open."""
     with catalog.read() as connection:
-        texts = _rule_texts(connection)
-    return _build_context(catalog, texts, settings, request, mapping)
+        texts, filters = _rule_texts(connection), filters_in_force(connection)
+    return _build_context(catalog, texts, filters, settings, request, mapping)
 
 
 def make_scratch_context(folder: str, data: str | None, settings: Settings, request: ImportRequest) -> WorkerContext:
@@ -135,6 +144,7 @@ def make_scratch_context(folder: str, data: str | None, settings: Settings, requ
     mapping = _read_request(request)
     projects = _named_projects(request, mapping, settings) if data is None else []
     texts: dict[str, str] = {}
+    filters: dict[str, str] = {}
     if data is not None:
         check_catalog_not_lost(data, settings)  # its projects and rules are lost, too: nothing can be told by them
     theirs: Catalog | None = None
@@ -144,6 +154,7 @@ def make_scratch_context(folder: str, data: str | None, settings: Settings, requ
         if theirs is not None:
             with theirs.read() as connection:
                 projects, texts = list_projects(connection), _rule_texts(connection)
+                filters = filters_in_force(connection)
         catalog = open_catalog(f"sqlite:///{folder}/{CATALOG_FILE}")
         for project in projects:
             add_project(catalog, project)
@@ -151,7 +162,7 @@ def make_scratch_context(folder: str, data: str | None, settings: Settings, requ
         if theirs is not None:
             theirs.dispose()
         raise
-    context = _build_context(catalog, texts, settings, request, mapping)
+    context = _build_context(catalog, texts, filters, settings, request, mapping)
     context.known = theirs
     return context
 
@@ -182,6 +193,7 @@ def _rule_texts(connection: Connection) -> dict[str, str]:
 def _build_context(
     catalog: Catalog,
     texts: dict[str, str],
+    filters: dict[str, str],
     settings: Settings,
     request: ImportRequest,
     mapping: tuple[MappingRow, ...],
@@ -193,7 +205,10 @@ def _build_context(
             subject=parse_rules(texts.get("subject", "")),
             session=parse_rules(texts.get("session", "")),
             placeholders=settings.placeholder_names,
+            petmr=settings.petmr,
+            map_words=settings.petmr_maps,
         ),
         request=request.with_fields(mapping=mapping),
         settings=settings,
+        filters=filters,
     )

@@ -122,7 +122,7 @@ class _Inspection:
             context.close()
 
     def _tell(self, reading: ArchiveReader, stage: Stage, context: WorkerContext) -> ImportResult:
-        with closing(reading.read(self.store, stage, context.rules.tags, lambda: False, keep=False)) as entries:
+        with closing(reading.read(self.store, stage, context.texts, lambda: False, keep=False)) as entries:
             report = self._outcome(entries, stage, context)
             return ImportResult(report, self._receipt(entries.ledger))
 

@@ -15,6 +15,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
+from scandock.catalog.filters_in_force import FILTERS_IN_FORCE
 from scandock.formats.display_names import decode_file_name
 from scandock.model.crash_points import reach
 from scandock.model.errors import ScandockError
@@ -24,7 +25,7 @@ from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing_rules import parse_rules, rule_tags
 from scandock.services.data_preparation import prepare_data
 from scandock.store.local import LocalStore
-from scandock.workers.archive_reader import ArchiveReader, ReadEntries
+from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
@@ -185,7 +186,7 @@ class _LocalImport:
         opened.callback(reading.close)
         self.opening.start()
         try:
-            entries = reading.read(self.store, self.stage, self._tags(), self._stop, keep=True)
+            entries = reading.read(self.store, self.stage, self._texts(), self._stop, keep=True)
             opened.callback(entries.close)
             reach("read")
         except Exception as error:  # noqa: BLE001  raised again where its import can be ended
@@ -194,12 +195,9 @@ class _LocalImport:
             self.opening.join()
         return entries
 
-    def _tags(self) -> frozenset[int]:
-        """The elements that the site's rules read."""
-        texts = read_rule_texts(self.store.path, self.settings.database_url)
-        if texts is None:
-            return self.opening.run().context.rules.tags
-        return rule_tags([rule for text in texts.values() for rule in parse_rules(text)])
+    def _texts(self) -> SiteTexts:
+        """What the site's rules look at, and the import filters."""
+        return read_site_texts(self.store.path, self.settings.database_url) or self.opening.run().context.texts
 
     def _stop(self) -> bool:
         return self.lost.is_set() or self.opening.failed
@@ -222,8 +220,8 @@ class _LocalImport:
                 run.end(ImportState.FAILED, fault.code, str(fault), public=fault.public_text)
 
 
-def read_rule_texts(data: str, database_url: str | None) -> dict[str, str] | None:
-    """The rules by kind from DATA's own catalog, {} where it is not made yet.
+def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
+    """Rules and import filters of DATA's own catalog; there are none where it is not made yet.
 
     None where the catalog is another database, or can't be read this moment: then it has to be opened first.
     """
@@ -231,9 +229,12 @@ def read_rule_texts(data: str, database_url: str | None) -> dict[str, str] | Non
         return None
     path = os.path.join(data, "scandock.db")
     if not os.path.exists(path):
-        return {}
+        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False)
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
-            return dict(connection.execute("SELECT kind, text FROM routing_rules"))
+            texts = connection.execute("SELECT text FROM routing_rules").fetchall()
+            filters = dict(connection.execute(FILTERS_IN_FORCE))
     except sqlite3.Error:
         return None
+    tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
+    return SiteTexts(tags=tags, filters=filters, has_mapping=False)

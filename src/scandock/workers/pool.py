@@ -8,7 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scandock.model.children import start_connected
 from scandock.model.entry import Container, Entry
@@ -18,6 +18,9 @@ from scandock.workers.errors import OutOfMemory, ReaderFailed
 from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.readers import RunningReader, start_reader
 from scandock.workers.wire import Wire
+
+if TYPE_CHECKING:
+    from scandock.pipeline.entry_filter import FilterSetup
 
 MAX_KILLS = 3
 """Readers killed from outside (lack of memory) before the import gives up."""
@@ -70,6 +73,7 @@ class ReaderSetup:
     wanted: frozenset[int]
     keep_images: bool
     keep_loose: bool
+    filters: FilterSetup | None
 
 
 class _Reader:
@@ -114,7 +118,7 @@ class ReaderPool:
     def _tell(self, reader: _Reader, setup: ReaderSetup) -> None:
         words = (
             setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
-            setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose,
+            setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose, setup.filters,
         )  # fmt: skip
         with contextlib.suppress(OSError):  # it died: who listens to it finds out
             reader.wire.send(words)

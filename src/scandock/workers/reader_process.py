@@ -39,7 +39,8 @@ class ReaderProcess:
         self.index = index
         self.entries: list[tuple[Any, ...]] = []
         self.sent = time.monotonic()
-        self.tallies: dict[bytes, Tally] = {}
+        self.tallies: dict[tuple[bytes, str], Tally] = {}
+        """By container, and by the projects that would leave its objects out."""
         self.studies: set[str] = set()
         self.resume = b""
         self.avoid: frozenset[bytes] = frozenset()
@@ -62,16 +63,16 @@ class ReaderProcess:
         return [
             (
                 container, series.study_uid, series.series_uid, series.objects, series.frames, series.values,
-                series.nested, list(series.overfull),
+                series.nested, list(series.overfull), left_out_by,
             )
-            for container, tally in self.tallies.items()
+            for (container, left_out_by), tally in self.tallies.items()
             for series in tally.drain()
         ]  # fmt: skip
 
-    def tally_of(self, container: bytes) -> Tally:
-        tally = self.tallies.get(container)
+    def tally_of(self, container: bytes, left_out_by: str = "") -> Tally:
+        tally = self.tallies.get((container, left_out_by))
         if tally is None:
-            tally = self.tallies[container] = Tally()
+            tally = self.tallies[container, left_out_by] = Tally()
         return tally
 
     def patient(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None:
@@ -177,14 +178,21 @@ def serve(wire: Wire) -> None:
     setup = wire.receive()
     if setup is None:
         return
-    root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose = setup
+    root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose, filters = setup
     board = ReaderCounters.attach(slots, currents)
     bounds = Limits(**limits)
     meter = Meter(bounds, received, board.slots, index)
     process = ReaderProcess(wire, board, index)
     process.wanted = frozenset(tags)
     stage = LocalStore(root).stage(upload, token)
-    reader = EntryReader(stage, process, meter, process.wanted, keep_images=keep_images, keep_loose=keep_loose)
+    entry_filter = None
+    if filters is not None:
+        from scandock.pipeline.entry_filter import EntryFilter
+
+        entry_filter = EntryFilter(filters)
+    reader = EntryReader(
+        stage, process, meter, process.wanted, keep_images=keep_images, keep_loose=keep_loose, entry_filter=entry_filter
+    )
     unpacker = Unpacker(reader, meter, bounds, process)
     while (task := wire.receive()) is not None:
         try:

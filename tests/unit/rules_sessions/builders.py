@@ -13,6 +13,7 @@ from scandock.rules.ecat_groups import EcatFile
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import is_placeholder, label_key
 from scandock.rules.naming import StudyNaming, name_study
+from scandock.rules.petmr import Side
 from scandock.rules.policy import ProjectPolicy, SiteRules
 from scandock.rules.routing import Decision, route_studies
 from scandock.rules.study import StudyFacts
@@ -64,10 +65,19 @@ class FakeCatalog:
 
     def __init__(self, *sessions: KnownSession, subjects: Sequence[KnownSubject] = (), project: str = "P") -> None:
         self.sessions = list(sessions)
+        self.series: dict[str, list[str]] = {}
+        """UIDs of series by the session that has them."""
         self.subjects = {(project, label_key(subject.label)): subject for subject in subjects}
 
     def sessions_of_study(self, project: str, study_uid: str) -> list[KnownSession]:
         return [s for s in self.sessions if s.project == project and s.study_uid == study_uid]
+
+    def series_of_study(self, project: str, study_uid: str) -> dict[str, Side]:
+        return {
+            uid: session.side
+            for session in self.sessions_of_study(project, study_uid)
+            for uid in self.series.get(session.uuid, ())
+        }
 
     def sessions_labelled(self, project: str, label: str) -> list[KnownSession]:
         return [s for s in self.sessions if s.project == project and label_key(s.label) == label_key(label)]
@@ -110,6 +120,7 @@ class FakeCatalog:
             patient_id="" if is_placeholder(decision.patient_id) else decision.patient_id,
             ecat=ecat or decision.study_uid is None,
             held=decision.held.code if decision.held else "",
+            side=decision.side,
         )
 
 

@@ -67,7 +67,7 @@ def built(name):
             *(urls.import_page(ID, verb) for verb in ("", "receipt", "forget", "cancel", "retry")),
             *(
                 urls.admin_page(part)
-                for part in ("", "accounts", "settings", "rules", "trash", "damage", "audit", "clock")
+                for part in ("", "accounts", "settings", "rules", "filter", "trash", "damage", "audit", "clock")
             ),
             *(urls.account_form(part) for part in ("profile", "password", "tokens", "logins/end")),
             *(urls.session_form(ID, verb) for verb in ("change", "delete", "quarantine")),
@@ -79,7 +79,7 @@ def built(name):
         for one in (
             *(
                 urls.project_page(name, part)
-                for part in ("", "settings", "members", "trash", "damage", "audit", "manifest")
+                for part in ("", "settings", "members", "trash", "damage", "audit", "manifest", "filter")
             ),
             urls.subject_page(name, name),
             session,

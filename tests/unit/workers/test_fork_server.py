@@ -17,10 +17,13 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from scandock.access.principal import SYSTEM
 from scandock.model.children import Child
 from scandock.model.errors import Fault
 from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.owner import this_owner
+from scandock.rules.series_filters import read_lines
+from scandock.services.import_filters import set_filter
 from scandock.testing.data import make_data
 from scandock.workers import fork_server
 from scandock.workers.attempt import AttemptRequest
@@ -212,8 +215,12 @@ print(json.dumps(sorted(name for name in set(sys.modules) - before)))
 """
 
 
-def test_an_attempt_has_nothing_left_to_import(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lines", ["", "left out"])
+def test_an_attempt_has_nothing_left_to_import(tmp_path: Path, lines: str) -> None:
+    """With an import filter neither: readers alone ask it."""
     server = UploadServer(tmp_path / "data")
+    if lines:
+        set_filter(server.catalog, SYSTEM, None, read_lines(lines, "blacklist"))
     uuid = server.send(zip_bytes(Study(1, 1, count=2, side=8).entries("S")))
     one = claim(server.catalog, this_owner(), SlotUsage(total=1))
     assert one is not None

@@ -17,7 +17,6 @@ from scandock.deidentification.script.date_arithmetic import DateError, midpoint
 from scandock.deidentification.script.errors import PixelsUnalterable, ScriptFailed
 from scandock.deidentification.script.message_format import FormatError, format_message
 from scandock.deidentification.script.parser import PASSED_OVER, PROTECTED, why_never_set
-from scandock.deidentification.script.patterns import PatternError, find_group, matches
 from scandock.deidentification.script.private_tags import retain_private
 from scandock.deidentification.script.run_state import (
     MOST_LISTED,
@@ -34,6 +33,7 @@ from scandock.deidentification.script.syntax import Path
 from scandock.deidentification.script.tag_paths import Match, find_matches, find_one, make_item
 from scandock.deidentification.script.tag_text import PathError, read_direct, read_path
 from scandock.model.tags import PIXEL_DATA
+from scandock.rules.java_patterns import PatternError, find_group, matches
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet

@@ -14,7 +14,6 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from scandock.deidentification.script.errors import ScriptRefused
-from scandock.deidentification.script.patterns import PatternError, PatternUnsupported, compile_pattern
 from scandock.deidentification.script.signatures import CHANGES_PATHS, FUNCTIONS, REFUSED
 from scandock.deidentification.script.source import Source, find_too_deep, read_source
 from scandock.deidentification.script.syntax import (
@@ -49,6 +48,7 @@ from scandock.deidentification.script.tag_text import (
     read_path,
     read_tag,
 )
+from scandock.rules.java_patterns import PatternError, PatternUnsupported, compile_pattern
 
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree

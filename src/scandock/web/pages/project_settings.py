@@ -12,6 +12,7 @@ from starlette.responses import Response
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action, Role
+from scandock.rules.petmr import PetMr
 from scandock.services import rights
 from scandock.services.browsing import find_project
 from scandock.services.editing import edit_project
@@ -32,6 +33,12 @@ CODES: Final = {
     5: "Archive at once, and let new files take the place of old ones of the same name",
 }
 """prearchive_code -> what it means (rules.md)."""
+
+PETMR_WORDS: Final[dict[PetMr, str]] = {
+    "petmr": "one PET/MR session",
+    "pet": "one PET session",
+    "separate": "two sessions",
+}
 
 
 @router.get("/projects/{project}/settings")
@@ -64,6 +71,7 @@ async def _settings_page(
     return page(
         request, "project_settings.html", principal, here="Projects", **values, members=members, codes=CODES,
         roles=[role.value for role in Role], problem=problem, site_identified=context.server.settings.identified,
+        petmr_words=PETMR_WORDS, site_petmr=context.server.settings.petmr,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.access.logins import check_csrf
+from scandock.rules.petmr import effective_pet_mr
 from scandock.services.byte_sizes import format_bytes
 from scandock.services.upload_rights import MAX_PROJECTS, has_own_rules, list_upload_projects
 from scandock.web import urls
@@ -41,6 +42,8 @@ async def upload(request: Request, context: PageContext, project: str = "") -> R
     settings = context.server.settings
     page_settings = {
         "codes": {each_project.name: each_project.prearchive_code for each_project in projects},
+        "petmr": {each_project.name: effective_pet_mr(each_project.petmr, settings.petmr) for each_project in projects},
+        "mapWords": settings.petmr_maps,
         "placeholders": list(settings.placeholder_names),
         "zone": settings.timezone,
         "rules": rules,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
+from scandock.rules.petmr import Side
 from scandock.services.existing_sessions import MAX_FORMER, MAX_PLANNED, PlannedSession, find_existing_sessions
 from scandock.services.records import Known
 from scandock.web.request_context import SignedContext, list_response
@@ -32,6 +33,7 @@ class AskedSession(BaseModel):
     patient_name: Annotated[str, Field(max_length=1024)] = ""
     images: Annotated[int, Field(ge=0, le=2**53)] = 0
     images_sum: Annotated[int, Field(ge=0, le=2**53)] = 0
+    side: Side = ""
 
     @property
     def planned(self) -> PlannedSession:
@@ -57,6 +59,8 @@ async def known(context: SignedContext, principal: SignedIn, body: AskedSessions
     versions gave the subject) and one of them is this patient's, by `patient_id` or `patient_name`: `kept`, the label
     that an import leaves it at. Where `images` is (how many DICOM files its study has) with `images_sum` (the CRC-32 of
     each SOP Instance UID, added up): `same_images`, whether the session of the study has exactly these.
+    Where `side` is (`MR` or `PET`, of a study that its project separates), `study` is the session of that side, or the
+    one that has the study as a whole.
     Of `Unassigned` one's own sessions alone are told, as an upload joins no others there.
     """
     planned = [each_session.planned for each_session in body.sessions]

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from scandock.model.json_records import PageOf
 from scandock.rules.permissions import Accessibility
+from scandock.rules.petmr import PetMrChoice
 from scandock.services import browsing
 from scandock.services.browsing import ListFilter
 from scandock.services.editing import edit_project
@@ -28,7 +29,7 @@ class ProjectChanges(BaseModel):
     name: Annotated[str, Field(max_length=1000)] | None = None
     prearchive_code: Literal[0, 4, 5] | None = None
     identified: Literal["accept", "warn", "hold"] | None = None
-    petmr: Literal["petmr", "pet"] | None = None
+    petmr: PetMrChoice | None = None
     separate_secondary: bool | None = None
     quarantine: bool | None = None
     """Whether what is archived is in quarantine until an owner activates it."""

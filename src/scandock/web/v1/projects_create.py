@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from scandock.rules.petmr import PetMrChoice
 from scandock.services.project_creation import create_project
 from scandock.services.records import MadeProject
 from scandock.web import urls
@@ -27,7 +28,7 @@ class NewProject(BaseModel):
     id: Annotated[str, Field(min_length=1, max_length=64, description="Letters, digits, _ and -")]
     name: Annotated[str, Field(max_length=1000)] = ""
     prearchive_code: Literal[0, 4, 5] = 4
-    petmr: Literal["petmr", "pet"] = "petmr"
+    petmr: PetMrChoice = "default"
     identified: Literal["accept", "warn", "hold"] | None = None
     separate_secondary: bool | None = None
 

@@ -13,6 +13,7 @@ from scandock.web.v1 import (
     damage,
     downloads,
     files,
+    filters,
     known,
     members,
     own_account,
@@ -48,6 +49,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     own_account.router,
     members.router,
     rules.router,
+    filters.router,
     clock.router,
     upload_mapping.router,
 )

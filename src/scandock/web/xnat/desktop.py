@@ -1,8 +1,8 @@
 """What the XNAT Desktop Client asks before it uploads: settings of the site and of projects (xnat-clients.md 5), and
 the codes that say what becomes of what comes (xnat-behaviour.md 5.5).
 
-The settings that it knows are XNAT's own (tracers, filters, schemes of labels, scripts that anonymize): none is set
-here, and the client then does as it does by default.
+The settings that it knows are XNAT's own (tracers, schemes of labels, scripts that anonymize): none is set here, and
+the client then does as it does by default. Import filters are in `import_filters`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
+from scandock.rules.petmr import effective_pet_mr, parse_pet_mr
 from scandock.services import browsing, rights
 from scandock.services.editing import edit_project
 from scandock.web.xnat.import_parameters import is_true
@@ -27,23 +28,23 @@ PREARCHIVE_CODES: Final = {"0": 0, "1": 4, "4": 4, "5": 5, "11": 4}
 by those from 4 up (5.5), of which clients set 11. Both are kept as 4.
 """
 QUARANTINE_CODES: Final = {"0": False, "1": True}
-PETMR: Final = ("petmr", "pet")
 _SETTING_BYTES: Final = 1024
 _NO_SETTING: Final = "There is no such setting."
 
 
 @routes.get("/data/config/{_setting:path}")
 async def site_setting(context: SignedInContext) -> Response:
-    return _unset_response(context.request)
+    return unset_response(context.request)
 
 
 @routes.get("/data/projects/{project}/config/separatePETMR/config")
 async def petmr(context: PublicContext, project: str) -> Response:
-    """What becomes of a study with PET and MR: `petmr` or `pet`."""
+    """What becomes of a study with PET and MR: `petmr`, `pet` or `separate`; by default what the site says."""
 
     def ask(connection: Connection) -> str:
         rights.check(connection, context.service_context.principal, Action.PROJECT_READ, project)
-        return str(browsing.find_project(connection, context.service_context.principal, project).petmr)
+        choice = browsing.find_project(connection, context.service_context.principal, project).petmr
+        return effective_pet_mr(choice or "default", context.server.settings.petmr)
 
     contents = await context.read(ask)
     if context.request.query_params.get("format") != "json":
@@ -56,9 +57,12 @@ async def petmr(context: PublicContext, project: str) -> Response:
 async def set_petmr(context: SignedInContext, project: str) -> Response:
     """The body is the value, alone or as `contents` of JSON. AccessDenied, Usage `value_invalid`."""
     await context.read(lambda c: rights.check(c, context.service_context.principal, Action.SETTINGS_EDIT, project))
-    value = "".join(_parse_contents(await _read_short_body(context.request)).lower().split()) or PETMR[0]
-    if value not in PETMR:
-        raise ValueInvalid(f"separatePETMR can't be {value[:20]!r}.", f"Right is {' or '.join(PETMR)}.")
+    text = _parse_contents(await _read_short_body(context.request))
+    try:
+        value = parse_pet_mr(text)
+    except ValueError:
+        message = f"separatePETMR can't be {text[:20]!r}."
+        raise ValueInvalid(message, "Right is petmr, pet, separate or, for the site's default, nothing.") from None
     await context.run(lambda: edit_project(context.service_context, project, {"petmr": value}))
     return PlainTextResponse("")
 
@@ -84,10 +88,10 @@ def _parse_contents(text: str) -> str:
 @routes.get("/data/projects/{project}/config/{_setting:path}")
 async def project_setting(context: PublicContext, project: str) -> Response:
     await context.read(lambda c: rights.check(c, context.service_context.principal, Action.PROJECT_SEE, project))
-    return _unset_response(context.request)
+    return unset_response(context.request)
 
 
-def _unset_response(request: Request) -> Response:
+def unset_response(request: Request) -> Response:
     """A setting that nobody made: nothing for who accepts that, else 404."""
     return (
         text_response(200, "")

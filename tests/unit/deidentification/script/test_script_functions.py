@@ -12,7 +12,7 @@ from scandock.deidentification.parsing import parse
 from scandock.deidentification.script.date_arithmetic import DateError, midpoint, shift
 from scandock.deidentification.script.lookup_table import parse_lookup_table
 from scandock.deidentification.script.message_format import FormatError, format_message
-from scandock.deidentification.script.patterns import (
+from scandock.rules.java_patterns import (
     MAX_VALUE,
     PatternError,
     PatternUnsupported,

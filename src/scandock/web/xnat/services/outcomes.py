@@ -27,6 +27,7 @@ _TEXTS: Final = {
     "empty_archive": "Unable to identify upload format.",
 }
 """Codes for which the original has words that clients may look for; ours follow behind."""
+_ALL_FILTERED: Final = "all_filtered"
 _UNREADABLE: Final = "unable to read DICOM object"
 _HELD: Final = "unable to archive for the Prearchive session."
 _STATUS: Final = {DiskFull.CODE: DiskFull.STATUS, ProjectUnknown.CODE: ProjectUnknown.STATUS, "account_disabled": 403}
@@ -59,8 +60,10 @@ def make_outcome(finished_import: Import, request: ImportRequest) -> ImportOutco
 
     What was bound for the archive and waits in the prearchive is an error (5.6), but not for a direct archive, which
     falls back on the prearchive (2.9). What could not be taken of an archive is one, unless the client has it ignored
-    by name.
+    by name. What import filters leave out is no error: with all left out there are no addresses (1.7).
     """
+    if finished_import.code == _ALL_FILTERED:
+        return ImportOutcome(uris=())
     sessions = [entry for entry in finished_import.brought() if entry.uri]
     uris = tuple(dict.fromkeys(entry.uri for entry in sessions if entry.uri))
     state = finished_import.state

@@ -70,6 +70,7 @@ export const NONE_READABLE = "None of its images can be read.";
 export const REFUSED_FOR = {
   unparseable_entries: "Files that should be images can't be read. Take them out, or upload it with “Ignore unreadable files” on. Details names them.",
   no_images: NO_IMAGE,
+  all_filtered: "Import filters leave out all of its images. Details names them.",
 };
 
 /** What buttons say, in their order. */
@@ -95,6 +96,6 @@ export const isEnded = (state) => ENDED.has(state);
 
 /** The key of a session in SESSIONS, of what the server says became of it. */
 export function sessionState({ now, code, new: fresh }) {
-  if (now === "refused") return code === "left_out" ? "left_out" : "refused";
+  if (now === "refused") return code === "left_out" || code === "all_filtered" ? "left_out" : "refused";
   return now === "archived" && fresh === 0 ? "stored" : now;
 }

@@ -7,7 +7,8 @@ import { knownOf } from "./known.js";
 import { fold, UNASSIGNED } from "./labels.js";
 import { shown } from "./names.js";
 import { named, options, problem, site } from "./options.js";
-import { grouped } from "./settle.js";
+import { grouped, withHalves } from "./settle.js";
+import { sideLabel } from "./sides.js";
 import { isOver } from "./totals.js";
 
 const HELD = {
@@ -27,7 +28,7 @@ const WARNED = {
 
 /** Forecast every study of these archives, in the order of the list, in which they are uploaded.
  *
- * Each decision gets `forecast`: {verdict, words, notes, session, follows}, as `forecastOf` says. Each archive that is
+ * Each decision gets `forecast`: {verdict, words, notes, sessions, follows}, as `forecastOf` says. Each archive that is
  * not sent yet gets `follows`, the archives that have to be imported before it for this to come true.
  */
 export function foresee(archives) {
@@ -36,15 +37,15 @@ export function foresee(archives) {
     if (pick.transfer === null) foreseeArchive(pick, brought);
     else if (isOver(pick.transfer)) continue; // the server says what is there of it
     if (pick.problem || isRefusedWhole(pick)) continue;
-    for (const { forecast } of pick.taken) if (forecast?.session) brought.add({ ...forecast.session, pick });
+    for (const { forecast } of pick.taken) for (const session of forecast?.sessions ?? []) brought.add({ ...session, pick });
   }
   noteOthers(archives.filter(({ transfer, problem: wrong }) => transfer === null && !wrong));
 }
 
 function foreseeArchive(pick, brought) {
   for (const one of pick.decisions) {
-    one.pick = pick;
-    one.forecast = forecastOf(one, one.leftOut ? undefined : knownOf(one), brought);
+    for (const each of withHalves(one)) each.pick = pick;
+    one.forecast = one.halves ? forecastOfSides(one, brought) : forecastOf(one, one.leftOut ? undefined : knownOf(one), brought);
   }
   pick.follows = new Set(pick.taken.flatMap(({ forecast }) => forecast.follows));
 }
@@ -52,15 +53,37 @@ function foreseeArchive(pick, brought) {
 /** Whether the choices let a file that can't be read refuse the whole archive. */
 export const isRefusedWhole = ({ found }) => !options.ignore && (found?.counts?.unparseable ?? 0) > 0;
 
-/** What becomes of one study: {verdict, words, notes, session, follows}.
+/** What becomes of a study that its project separates: where it is there as a whole it goes there, else each side does what
+ * a session of its own does. `parts` are the forecasts of both. */
+function forecastOfSides(one, brought) {
+  const study = first(knownOf(one)?.study ?? null, brought.ofStudy(one));
+  if (study && !study.side) return forecastOf(one, knownOf(one), brought);
+  const parts = one.halves.map((half) => {
+    const known = knownOf(half);
+    const own = first(known?.study ?? null, brought.ofStudy(half));
+    const isOwn = own !== null && fold(own.label ?? "") === fold(one.label); // it came before the other one, and keeps its label
+    const named = isOwn ? { ...half, label: one.label } : half;
+    return { label: named.label, ...forecastOf(named, isOwn ? { ...known, label: own } : known, brought) };
+  });
+  const notes = [...new Map(parts.flatMap((part) => part.notes).map((note) => [note.words, note])).values()];
+  const [follows, sessions] = [parts.flatMap((part) => part.follows), parts.flatMap((part) => part.sessions)];
+  const [mr, pet] = parts;
+  const label = parts.map((part) => part.label).join(" and ");
+  const isAlike = mr.verdict === pet.verdict && mr.verdict !== "there";
+  const said = verdictOf({ ...one, forecast: { notes, label } });
+  const words = isAlike ? said.words : [...new Set([mr.words, pet.words])].join(". ").replaceAll("..", ".");
+  return { label, notes, sessions, follows, parts, verdict: said.verdict, words };
+}
+
+/** What becomes of one study: {verdict, words, notes, sessions, follows}.
  *
  * `verdict` is "held", "there" (it joins what is there) or "", `words` says it in a sentence; `notes` are {kind, words, code}
- * with the kinds "held", "there" and "warn", `session` is what the server will have of it for the archives after, null for
- * nothing, and `follows` the archives that have to come before.
+ * with the kinds "held", "there" and "warn", `sessions` are what the server will have of it for the archives after, and
+ * `follows` the archives that have to come before.
  * `known` is what the server has, `brought` what archives before it will have brought.
  */
 export function forecastOf(one, known, brought = new Brought()) {
-  if (one.leftOut) return { notes: [], session: null, follows: [], ...verdictOf(one) };
+  if (one.leftOut) return { notes: [], sessions: [], follows: [], ...verdictOf(one) };
   const { label = null, study = null } = known ?? {};
   const same = known?.same_images === true ? one.study.images : 0;
   const present = { label: first(label, brought.ofLabel(one)), study: first(study, brought.ofStudy(one)), same };
@@ -71,8 +94,8 @@ export function forecastOf(one, known, brought = new Brought()) {
   if (isUnassigned(one)) notes.push({ kind: "warn", words: UNASSIGNED_WORDS, code: "unassigned" });
   const waits = isHeld({ notes });
   const from = met.from?.pick && met.notes.length && (waits || met.from.requested || one.naming.session.requested) ? [met.from.pick] : [];
-  const session = waits ? null : { ...sessionOf(one), ...met.session };
-  const forecast = { notes, session, follows: from };
+  const sessions = waits ? [] : [{ ...sessionOf(one), ...met.session }];
+  const forecast = { notes, sessions, follows: from };
   return { ...forecast, ...verdictOf({ ...one, forecast }) };
 }
 
@@ -89,7 +112,8 @@ function verdictOf(one) {
   if (one.pick && isRefusedWhole(one.pick)) return { verdict: "", words: "Will be refused with its archive" };
   if (wrong) return { verdict: "", words: wrong };
   const where = one.project === UNASSIGNED ? "the prearchive without a project" : one.project;
-  const label = notes.some(({ code }) => code === "meets_derived") ? `${one.label}, or ${one.label} with a suffix` : one.label;
+  const own = one.forecast.label ?? one.label;
+  const label = notes.some(({ code }) => code === "meets_derived") ? `${own}, or ${own} with a suffix` : own;
   const as = `${where} as ${one.subject} / ${label}`;
   if (isHeld(one.forecast)) return { verdict: "held", words: `Will be held for review in ${as}` };
   const there = notes.find(({ kind }) => kind === "there");
@@ -110,6 +134,7 @@ function sessionOf(one) {
     place: boundFor(one) ?? "archive",
     state: "ready",
     study_uid: study.uid,
+    side: one.side ?? "",
     requested: naming.session.requested,
     patient: naming.patients.commonId,
     ecat: study.ecat.length > 0,
@@ -143,17 +168,19 @@ class Brought {
   #studies = new Map();
 
   add(session) {
-    const { project, label, study_uid: uid } = session;
+    const { project, label, study_uid: uid, side } = session;
     if (label !== null) put(this.#labels, `${project}/${fold(label)}`, session);
-    if (uid !== null) put(this.#studies, `${project}/${uid}`, session);
+    if (uid !== null) put(this.#studies, `${project}/${uid}/${side}`, session);
   }
 
   ofLabel({ project, label }) {
     return this.#labels.get(`${project}/${fold(label)}`) ?? null;
   }
 
-  ofStudy({ project, study }) {
-    return this.#studies.get(`${project}/${study.uid}`) ?? null;
+  /** Of its side, or of the whole study. */
+  ofStudy({ project, study, side = "" }) {
+    const of = (one) => this.#studies.get(`${project}/${study.uid}/${one}`);
+    return of(side) ?? of("") ?? null;
   }
 }
 
@@ -170,8 +197,9 @@ function meet(one, { label, study, same }) {
     return { notes: [...notes, ...called(one, label, bound, same)], from: study, session: {} };
   }
   const notes = called(one, label, bound, same);
-  const isSuffixed = notes.some(({ code }) => code === "label_suffix");
-  return { notes, from: label, session: isSuffixed ? { label: null } : {} };
+  const codes = new Set(notes.map(({ code }) => code));
+  if (codes.has("label_side")) return { notes, from: label, session: { label: sideLabel(one.label, one.side) } };
+  return { notes, from: label, session: codes.has("label_suffix") ? { label: null } : {} };
 }
 
 /** Whether a session of the study waits for a decision, so that what is uploaded is a session of its own beside it. */
@@ -193,6 +221,7 @@ function isAnother({ study, naming }, session) {
 function called(one, label, bound, same) {
   if (label === null) return [];
   if (isAnother(one, label)) return another(one, label);
+  if (label.side && one.side && label.side !== one.side) return otherSide(one, label);
   if (label.pick) return joinsComing(one, label, bound);
   return label.place === "archive" ? archived(one, label, bound, same) : waiting(label, bound, same);
 }
@@ -235,6 +264,11 @@ function another(one, label) {
   }
   if (!label.assessor && label.place !== "archive" && label.state === "conflict") return []; // what is held has no claim to its label
   return held(`${is}: this one will be held for review.`, "label_taken");
+}
+
+/** The other side of its study has the label. */
+function otherSide(one, label) {
+  return there(`${label.label} ${whereIs(label)} as the ${label.side} of this study: this one will be ${sideLabel(one.label, one.side)}.`, "label_side");
 }
 
 function archived(one, label, bound, same) {

@@ -4,6 +4,7 @@ import { KNOWN } from "../addresses.js";
 import { ask } from "../site.js";
 import { UNASSIGNED } from "./labels.js";
 import { named } from "./options.js";
+import { withHalves } from "./settle.js";
 
 const MANY = 2000;
 const VALUES = 9000; // a JSON body has at most 10,000
@@ -13,11 +14,12 @@ const FORMER = 4; // values of a body that ask for a subject of an earlier versi
 const known = new Map();
 const kept = new Map();
 
-const keyFor = (one) => JSON.stringify([one.project, one.label, one.subject, one.study.uid ?? one.study.key, ...imagesOf(one), ...patientOf(one)]);
+const keyFor = (one) => JSON.stringify([one.project, one.label, one.subject, one.study.uid ?? one.study.key, one.side ?? "", ...imagesOf(one), ...patientOf(one)]);
 const keptKey = (one) => JSON.stringify([one.project, one.study.uid === null, ...patientOf(one)]);
 
 /** How many DICOM files a study has, and the sum of their UIDs, once all of its archive was read; else nothing. */
-function imagesOf({ study, pick }) {
+function imagesOf({ study, pick, isHalf }) {
+  if (isHalf) return []; // what is there has one side, and the page counts the whole study
   const isRead = pick?.state === "done" && !pick.found.partial && pick.found.counts.unsure === 0;
   return isRead && study.images && study.uid !== null ? [study.images, study.imagesSum] : [];
 }
@@ -41,7 +43,7 @@ export function forgetAnswers() {
 
 /** Ask of those decisions that were not asked of yet; gives whether studies are to be named by what came of it. */
 export async function askKnown(decisions) {
-  const every = decisions.filter((one) => !known.has(keyFor(one)));
+  const every = decisions.flatMap(withHalves).filter((one) => !known.has(keyFor(one)));
   const isKnown = (project) => project === UNASSIGNED || named(project);
   const fresh = [...new Map(every.filter((one) => isKnown(one.project)).map((one) => [keyFor(one), one])).values()].slice(0, MANY);
   const before = fresh.map(keptSubject);
@@ -70,7 +72,7 @@ function asked(one) {
   const { former, label, project, subject, study } = one;
   const ecat = study.ecat.filter((file) => file.hashed).map((file) => file.sha256).slice(0, FILES);
   const [images = 0, sum = 0] = imagesOf(one);
-  const told = { project, label, study_uid: study.uid ?? "", subject, patient_id: one.naming.patients.commonId.slice(0, LONGEST), ecat, images, images_sum: sum };
+  const told = { project, label, side: one.side ?? "", study_uid: study.uid ?? "", subject, patient_id: one.naming.patients.commonId.slice(0, LONGEST), ecat, images, images_sum: sum };
   if (!former) return told;
   return { ...told, former_subjects: former.labels, patient_name: former.name.length > LONGEST ? "" : former.name };
 }
@@ -79,7 +81,7 @@ function asked(one) {
 function* inParts(decisions) {
   let [part, values] = [[], 0];
   for (const one of decisions) {
-    const own = 9 + Math.min(one.study.ecat.length, FILES) + (one.former ? FORMER : 0);
+    const own = 10 + Math.min(one.study.ecat.length, FILES) + (one.former ? FORMER : 0);
     if (values + own > VALUES) {
       yield part;
       [part, values] = [[], 0];

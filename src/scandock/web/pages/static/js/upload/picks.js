@@ -8,7 +8,7 @@ import { clean, compare } from "./labels.js";
 import { letters } from "./letters.js";
 import { rowFor } from "./mapping_csv.js";
 import { named, project, site } from "./options.js";
-import { settle } from "./settle.js";
+import { settle, withHalves } from "./settle.js";
 import { Study } from "./study.js";
 import { look } from "./worker_client.js";
 
@@ -97,9 +97,9 @@ class Pick {
   /** Names anew, as the form and the edits say now. */
   settle(tell = true) {
     const request = { project: project(), mapping: this.rows() };
-    const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined, kept: keptSubject };
+    const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined, kept: keptSubject, petmr: (name) => site.petmr[named(name) ?? ""], mapWords: site.mapWords };
     this.decisions = settle(this.studies, request, rules).sort(byPatient);
-    for (const one of this.decisions) one.pick = this;
+    for (const one of this.decisions.flatMap(withHalves)) one.pick = this;
     if (!tell) return;
     unforeseen();
     changed(this);

@@ -3,7 +3,8 @@
 import { compare, fold } from "./labels.js";
 
 /** [{key, one, outcome}] of an archive: `one` is the decision of a study that was found in it, or null, `outcome` what
- * the server says of its session, or null. Sessions that no study was found for have rows of their own. */
+ * the server says of its session, or null. Sessions that no study was found for have rows of their own, and so have the
+ * two of a study that was separated. */
 export function rowsOf({ decisions, transfer }) {
   const left = [...(transfer?.import?.sessions ?? [])];
   const take = (fits) => {
@@ -11,7 +12,8 @@ export function rowsOf({ decisions, transfer }) {
     return at < 0 ? null : left.splice(at, 1)[0];
   };
   const byUid = new Map(left.filter((one) => one.study_uid).map((one) => [one.study_uid, one]));
-  const rows = decisions.map((one) => {
+  const whole = decisions.filter(({ halves, study }) => !halves || left.filter((one) => one.study_uid === study.uid).length < 2);
+  const rows = whole.map((one) => {
     const known = byUid.get(one.study.uid);
     return { key: one.study.key, one, outcome: known === undefined ? null : take((two) => two === known) };
   });

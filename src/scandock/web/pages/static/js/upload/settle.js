@@ -3,12 +3,16 @@
 
 import { fit, fold, nameKey, OWN_ID, textHash } from "./labels.js";
 import { nameStudy } from "./naming.js";
+import { sideLabel, sidesOf } from "./sides.js";
 import { samePatient } from "./study.js";
 
 const LONGER = [6, 12, 24, 48];
 const FROM_HEADER = new Set(["PatientName", "PatientID"]);
 
 /** One decision for each study: {study, naming, project, subject, label, held, warnings}; left out ones have none.
+ *
+ * One that its project separates into PET and MR has `halves`, a decision for each with a label of its own; one of these
+ * alone has its `side`. `site.petmr(project)` is what a project does, `site.mapWords` by what maps are known.
  *
  * `held` and `warnings` are lists of codes, as docs/rules.md has them. `former`, where it may have a subject of an
  * earlier version: {labels, name}, which the server is asked of; `site.kept(decision)` is what it answered, or "".
@@ -28,15 +32,29 @@ export function settle(studies, request, site) {
     };
   });
   const taken = cases.filter((one) => !one.leftOut);
+  for (const one of taken) separate(one, site);
   for (const group of grouped(taken, (one) => one.project).values()) {
-    holdRequestedLabels(group);
-    tellApart(group);
+    const sessions = group.flatMap((one) => one.halves ?? [one]);
+    holdRequestedLabels(sessions);
+    tellApart(sessions);
     chooseSubjects(group, site);
     warnOfOthers(group);
   }
   for (const one of taken) if (one.naming.patients.ids.length > 1) one.held.push("patient_mismatch");
+  for (const one of taken) for (const half of one.halves ?? []) half.subject = one.subject;
   return cases;
 }
+
+/** Let a study that its project separates have both sides; what is held or said of one of them is of both. */
+function separate(one, site) {
+  if (site.petmr?.(one.project) !== "separate") return;
+  const sides = sidesOf(one.study, site.mapWords);
+  if (sides.length === 1) [one.side] = sides;
+  else if (sides.length) one.halves = sides.map((side) => ({ ...one, side, isHalf: true, label: sideLabel(one.label, side) }));
+}
+
+/** A decision, and those of its sides. */
+export const withHalves = (one) => [one, ...(one.halves ?? [])];
 
 function holdRequestedLabels(cases) {
   const asked = cases.filter((one) => one.naming.session.requested);

@@ -8,7 +8,7 @@ import { named, options, problem, project } from "./options.js";
 /** "10 archives · 10 sessions · 8.9 MB → LUNG" of those that can be sent. */
 export function readyWords(ready) {
   if (!ready.length) return "";
-  const sessions = ready.reduce((sum, pick) => sum + pick.taken.length, 0);
+  const sessions = ready.flatMap((pick) => pick.taken).reduce((sum, { forecast }) => sum + (forecast?.parts?.length ?? 1), 0);
   const bytes = ready.reduce((sum, pick) => sum + pick.size, 0);
   const to = problem() ? "" : destinationOf(ready.flatMap((pick) => pick.taken));
   const told = [plural(ready.length, "archive"), sessions ? plural(sessions, "session") : "", size(bytes)].filter(Boolean).join(" · ");

@@ -1,4 +1,4 @@
-r"""Java's regular expressions by Python's `re`, bounded: scripts are written for Java.
+r"""Java's regular expressions by Python's `re`, bounded: scripts and import filters are written for Java.
 
 Translated are named groups, `\Q..\E`, `\h \v \R \z \Z \e \cx \x{h}`, octal and POSIX classes, `\p{L}` and other general
 categories (of the basic plane), unions of classes, flags within a pattern, and what `.` stops at. What has no like in
@@ -18,7 +18,7 @@ from functools import lru_cache
 from math import factorial, log2
 from typing import Final, NamedTuple
 
-from scandock.deidentification.script.pattern_bounds import MANY_ENDS, begins_anywhere, loose_ranges, may_run_away
+from scandock.rules.pattern_bounds import MANY_ENDS, begins_anywhere, loose_ranges, may_run_away
 
 MAX_VALUE: Final = 1024
 _CUTS: Final = (MAX_VALUE, 600, 200, 64)
@@ -78,11 +78,16 @@ _CODES: Final = (
 
 
 @lru_cache(maxsize=512)
-def compile_pattern(pattern: str, *, is_search: bool = False) -> Pattern:
-    """Java's pattern, as Python matches it; `is_search`: it may begin anywhere in a value. Raises PatternError."""
+def compile_pattern(
+    pattern: str, *, is_search: bool = False, ignore_case: bool = False, value_length: int | None = None
+) -> Pattern:
+    """Java's pattern, as Python matches it; `is_search`: it may begin anywhere in a value. Raises PatternError.
+
+    `value_length`: values are cut there and nowhere else; a pattern that would take long for that is refused.
+    """
     if len(pattern) > MAX_PATTERN:
         raise PatternUnsupported(f"a pattern is longer than {MAX_PATTERN} characters")
-    python, flags = _Translator(pattern).translate()
+    python, flags = _Translator(pattern, ignore_case=ignore_case).translate()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -93,16 +98,16 @@ def compile_pattern(pattern: str, *, is_search: bool = False) -> Pattern:
                 python = f"(?:\\A|(?<=[\\n\\r\x85\u2028\u2029]))(?:{python})"
             elif is_search:
                 ranges.append(MANY_ENDS)
-            return Pattern(re.compile(python, flags), _cut_of(ranges))
+            return Pattern(re.compile(python, flags), _cut_of(ranges, (value_length,) if value_length else _CUTS))
     except (re.error, OverflowError, RecursionError, ValueError) as error:
         if isinstance(error, PatternError):
             raise
         raise PatternError("a pattern can't be read") from None
 
 
-def _cut_of(ranges: list[int]) -> int:
+def _cut_of(ranges: list[int], cuts: tuple[int, ...]) -> int:
     """At how many characters values are cut, so that a pattern with these loose repetitions takes no long."""
-    for cut in _CUTS:
+    for cut in cuts:
         unbounded = sum(ends >= cut for ends in ranges)
         bits = sum(log2(min(ends, cut) + 1) for ends in ranges) - log2(factorial(unbounded))
         if bits <= _MOST_BITS:
@@ -128,13 +133,13 @@ def find_group(pattern: str, value: str, group: int) -> str | None:
 class _Translator:
     """Reads a pattern of Java's from left to right, and writes it as Python's."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, ignore_case: bool) -> None:
         self.text = pattern
         self.at = 0
         self.written: list[str] = []
         self.open_flags: list[list[str]] = [[]]
         """Of each open group: the flags that were set within it, each a group of its own here."""
-        self.flags: int = re.ASCII
+        self.flags: int = re.ASCII | (re.IGNORECASE if ignore_case else 0)
         self.has_dotall = "s" in "".join(match[1] for match in _FLAGS.finditer(pattern))
 
     def translate(self) -> tuple[str, int]:

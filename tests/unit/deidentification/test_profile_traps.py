@@ -400,3 +400,55 @@ def test_an_empty_object_is_no_trouble() -> None:
     ds.PatientName = "DOE^JANE"
     after = read(deidentify(written(ds)))
     assert (after.PatientName, after.PatientIdentityRemoved) == ("", "YES")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-16", "utf-32-le"])
+@pytest.mark.parametrize("vr", ["CS", "UN"])
+def test_code_strings_in_two_bytes_a_letter_go(codec: str, vr: str) -> None:
+    for text in ("DOEMARK", "Doe^Jane", "MR 12", "HEAD"):
+        extra = {0x00180015: (vr, text.encode(codec)), 0x00180022: (vr, b"FS\\" + text.encode(codec))}
+        after = read(deidentify(build(extra)))
+        assert "BodyPartExamined" not in after
+        assert list(after.ScanOptions) == ["FS", "OTHER"]
+
+
+def test_orientations_are_letters_of_directions() -> None:
+    for value, kept in (
+        (["A", "FR"], True),
+        (["LE", "CDR"], False),
+        (["LE", "CD"], True),
+        (["DOE"], False),
+        (["AH", "PF", "L"], False),
+    ):
+        ds = make_object("MR")
+        ds.PatientOrientation = value
+        after = scrubbed(ds).PatientOrientation
+        assert (list(after) == value) if kept else not after
+
+
+def test_context_groups_and_templates_keep_their_numbers() -> None:
+    ds = make_object("MR")
+    ds.ContentTemplateSequence = Sequence([item(MappingResource="DCMR", TemplateIdentifier="1500")])
+    ds.DerivationCodeSequence = Sequence(
+        [
+            item(CodeValue="1", CodingSchemeDesignator="DCM", CodeMeaning="x", ContextIdentifier=value)
+            for value in ("7203", "4711")
+        ]
+    )
+    after = scrubbed(ds)
+    assert after.ContentTemplateSequence[0].TemplateIdentifier == "1500"
+    assert [code.ContextIdentifier for code in after.DerivationCodeSequence] == ["7203", "REMOVED"]
+
+
+def test_terms_that_are_names_stay_in_their_elements_alone() -> None:
+    ds = make_object("MR")
+    ds.KSpaceFiltering, ds.ApplicationSetupType = "HANNING", "MANCHESTER"
+    ds.BodyPartExamined, ds.ImageType = "MANCHESTER", ["ORIGINAL", "HANNING"]
+    after = scrubbed(ds)
+    assert (after.KSpaceFiltering, after.ApplicationSetupType) == ("HANNING", "MANCHESTER")
+    assert "BodyPartExamined" not in after
+    assert list(after.ImageType) == ["ORIGINAL", "OTHER"]
+    ds.KSpaceFiltering, ds.ApplicationSetupType = "COSINE", "SMITH"
+    after = scrubbed(ds)
+    assert after.KSpaceFiltering == "COSINE"
+    assert "ApplicationSetupType" not in after

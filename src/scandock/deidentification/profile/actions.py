@@ -64,8 +64,15 @@ _CHARACTER_SET: Final = 0x00080005
 _ORIENTATION: Final = 0x00200020
 _CODE_TEXTS: Final = frozenset({_LONG_CODE, _URN_CODE})
 """Codes themselves, in a VR of free text."""
-_NEEDED_CODES: Final = frozenset({0x00080105, 0x0008010F, 0x0040DB00, 0x00700002, 0x00700080})
-"""Code strings that somebody makes up and that have to be there: context groups, templates, labels of contents."""
+_NEEDED_CODES: Final = frozenset({0x00080105, 0x00700002, 0x00700080})
+"""Code strings that somebody makes up and that have to be there: resources of mappings, labels of contents."""
+_CODES: Final[dict[int, ValueAction]] = {
+    0x0008010F: do.keep_context_group,
+    0x0040DB00: do.keep_template,
+    0x00189064: do.keep_method,
+    0x300A0232: do.keep_method,
+}
+"""Code strings with terms of their own: numbers of context groups and templates; filters and applicators."""
 _NEEDED_TEXTS: Final = frozenset({0x0040A160, 0x00620020})
 """Free texts that have to be there: those of content items, and ids of what is tracked."""
 _CLASSES: Final = re.compile(
@@ -295,7 +302,7 @@ class Actions:
         if tag == _CHARACTER_SET:
             return do.keep_character_sets
         if vr == "CS":
-            return do.terms_or(REMOVED if tag in _NEEDED_CODES else do.remove)
+            return _CODES.get(tag) or do.terms_or(REMOVED if tag in _NEEDED_CODES else do.remove)
         if vr in _LABELS and not is_kept and _DESCRIPTIONS.search(keyword_for_tag(tag)):
             return do.words_or(REMOVED)
         if vr in TEXTS:

@@ -17,7 +17,13 @@ from scandock.deidentification.data_set import Change
 from scandock.deidentification.profile.binary_numbers import are_numbers
 from scandock.deidentification.profile.day_shift import readable_dates, shift_dates, shift_datetimes
 from scandock.deidentification.profile.dummies import REMOVED, dummy_item, dummy_value
-from scandock.deidentification.profile.vocabulary import is_code_term, keep_words
+from scandock.deidentification.profile.vocabulary import (
+    is_context_group,
+    is_method_name,
+    is_template,
+    keep_words,
+    known_codes,
+)
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet
@@ -33,7 +39,9 @@ DIGITS: Final = b"0123456789.+-eE\\ \0"
 _PIXEL_VRS: Final = frozenset({"OB", "OW", "OF", "OD", "UN"})
 _OTHER: Final = b"OTHER"
 _ZONE: Final = re.compile(rb"[+-]\d{4}[ \0]?")
-_DIRECTIONS: Final = re.compile(rb"[A-Z]{0,3}(?:\\[A-Z]{0,3})*[ \0]?")
+_DIRECTION: Final = rb"[AFHLPR]{0,3}|(?:LE|RT|DI|PR|CD|CR|PA|PL|[DMVL]){1,3}"
+_DIRECTIONS: Final = re.compile(rb"(?:%b)(?:\\(?:%b))?[ \0]?" % (_DIRECTION, _DIRECTION))
+"""Of rows and columns; of quadrupeds in letters of their own (PS3.3 C.7.6.1.1.1)."""
 _CHARACTER_SETS: Final = re.compile(
     rb"(?:ISO[_ ](?:2022[_ ])?(?:IR[_ ]?)?\d{1,3}|ISO[_ ]2022[_ ]GBK|GB18030|GBK)?[ \0]*"
 )
@@ -144,10 +152,25 @@ def terms_or(otherwise: bytes | ValueAction) -> ValueAction:
     return keep_terms
 
 
+def keep_method(value: bytes) -> bytes | None:
+    """Keep the term of a method that may be called by somebody."""
+    return value if is_method_name(value.decode("latin-1")) else terms_or(remove)(value)
+
+
+def keep_context_group(value: bytes) -> bytes:
+    """Keep the number of a context group of PS3.16; others, which somebody makes up, could say anything."""
+    return value if is_context_group(value.decode("latin-1").strip(" ")) else new_value(REMOVED, value) or b""
+
+
+def keep_template(value: bytes) -> bytes:
+    """Keep the number of a template of PS3.16."""
+    return value if is_template(value.decode("latin-1").strip(" ")) else new_value(REMOVED, value) or b""
+
+
 def _known_codes(value: bytes) -> bytes:
     """The values of a code string; b"" if its only value is no term, OTHER in the place of one of several."""
     terms = value.decode("latin-1").rstrip(" \0").split("\\")
-    known = [is_code_term(term) for term in terms]
+    known = known_codes(terms)
     if all(known):
         return value
     pairs = zip(terms, known, strict=True)

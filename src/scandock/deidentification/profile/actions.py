@@ -24,6 +24,7 @@ from scandock.deidentification.profile.dummies import REMOVED, TEXTS, dummy_item
 from scandock.deidentification.profile.element_actions import Action
 from scandock.deidentification.profile.memory import LONGEST, Memory
 from scandock.deidentification.profile.options import FULL_DATES, MODIFIED_DATES
+from scandock.deidentification.profile.regions import OF_REGIONS, OVERLAY_DATA, cut_region, is_region
 from scandock.deidentification.profile.table import AttributeRow, attribute_rows
 from scandock.deidentification.uids import UidMapper
 from scandock.model.tags import PIXEL_DATA
@@ -87,12 +88,8 @@ _PERFORMED_STEP: Final = 0x00081111
 _REFERENCED_UID: Final = 0x00081155
 _UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+){3,}[ \0]?")
 _OVERLAYS: Final = 0x60
-_OVERLAY_TYPE: Final = 0x40
-_REGION: Final = b"R"
-_OF_REGIONS: Final = frozenset(
-    (*(0x10, 0x11, 0x12, 0x15, 0x40, 0x45, 0x50, 0x51, 0x52), *(0x0100, 0x0102, 0x1301, 0x1302, 0x1303, 0x3000))
-)
-"""Elements of an overlay plane that say where and what kind of region it is, and its bits."""
+_SUBTYPE: Final = 0x45
+"""Of an overlay: a term, though it is a text."""
 _DOCUMENT_TITLE: Final = 0x00420010
 _BODY_MASS: Final = 0x00101022
 _DEVICE_ID: Final = 0x00181003
@@ -351,12 +348,17 @@ class Actions:
             return None
         return value if self._keeps_uids or not _UID.fullmatch(value) else self._map_uids(value)
 
-    def _overlay(self, _days: int, data_set: DataSet, tag: int) -> None:
+    def _overlay(self, days: int, data_set: DataSet, tag: int) -> None:
         """Keep the plane of a region of interest, which holds no text, if graphics are to be kept."""
-        kind = tag & 0xFFFF0000 | _OVERLAY_TYPE
-        is_region = kind in data_set and data_set.value(kind).strip() == _REGION
-        if not (self._keeps_regions and is_region and tag & 0xFFFF in _OF_REGIONS):
+        number = tag & 0xFFFF
+        if not self._keeps_regions or number not in OF_REGIONS or not is_region(data_set, tag & 0xFFFF0000):
             data_set.remove(tag)
+        elif number == OVERLAY_DATA:
+            cut_region(data_set, tag)
+        elif number == _SUBTYPE:
+            do.act(do.terms_or(do.remove), days, data_set, tag)
+        else:
+            do.act(self._of_kind(tag, data_set.vr(tag) if data_set.explicit else ""), days, data_set, tag)
 
     def _content(self, days: int, data_set: DataSet, tag: int) -> None:
         clean_content(data_set, tag, self._options, lambda item: self.apply(days, item))

@@ -147,7 +147,8 @@ def test_texts_beside_pixel_data_and_in_their_place_go() -> None:
 
 def test_big_endian_pixels_of_ge_are_passed_on() -> None:
     syntax, pixels = "1.2.840.113619.5.2", bytes(range(8))
-    raw = build(syntax=IMPLICIT, pixels=pixels).replace(meta(IMPLICIT), meta(syntax))
+    image = {tag: ("US", 8) for tag in (0x00280010, 0x00280011, 0x00280100)}
+    raw = build(image, syntax=IMPLICIT, pixels=pixels).replace(meta(IMPLICIT), meta(syntax))
     after = deidentify(raw)
     ds = parse(after)
     assert (ds.transfer_syntax, ds.data.explicit, ds.data.value(PIXELS)) == (syntax, False, pixels)
@@ -452,3 +453,38 @@ def test_terms_that_are_names_stay_in_their_elements_alone() -> None:
     after = scrubbed(ds)
     assert after.KSpaceFiltering == "COSINE"
     assert "ApplicationSetupType" not in after
+
+
+@pytest.mark.parametrize(
+    ("long", "urn", "is_kept"),
+    [
+        ("1234567890.123456-AB", "urn:oid:1.2.3.4", (True, True)),
+        ("12345678901234567890", "urn:lex:us:federal:2013-04-25;45CFR164", (True, True)),
+        ("DOEMARK", "DOEMARK", (False, False)),
+        ("DOE JANE 12345678901234567890", "urn:oid: DOE", (False, False)),
+        ("DoeJaneMariaSmithson", "http://example.org/DOE", (False, False)),
+        ("DOE^JANE^1234567890", "urn:DOE", (False, False)),
+        ("1234567890123456789\u00e4", "URN:OID:1.2\nDOE", (False, False)),
+        ("1234567890123456", "urn::DOE", (False, False)),
+    ],
+)
+def test_long_codes_and_urns_stay_where_they_are_codes(long: str, urn: str, is_kept: tuple[bool, bool]) -> None:
+    ds = make_object("MR")
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    with pydicom.config.disable_value_validation():
+        ds.LongCodeValue, ds.URNCodeValue = long, urn
+        ds.DerivationCodeSequence = Sequence(
+            [
+                item(LongCodeValue=long, CodingSchemeDesignator="99X", CodeMeaning="m"),
+                item(URNCodeValue=urn, CodeMeaning="m"),
+                item(LongCodeValue=long, CodeMeaning="m"),
+            ]
+        )
+        raw = written(ds)
+    for _ in range(2):  # also from memory
+        after = read(deidentify(raw))
+        code, by_urn, without_scheme = after.DerivationCodeSequence
+        assert ("LongCodeValue" in code, "URNCodeValue" in by_urn) == is_kept
+        assert "LongCodeValue" not in without_scheme
+        assert "LongCodeValue" not in after
+        assert ("URNCodeValue" in after) is is_kept[1]

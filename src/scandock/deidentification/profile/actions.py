@@ -63,7 +63,7 @@ _SCHEME: Final = 0x00080102
 _MEANING: Final = 0x00080104
 _CHARACTER_SET: Final = 0x00080005
 _ORIENTATION: Final = 0x00200020
-_CODE_TEXTS: Final = frozenset({_LONG_CODE, _URN_CODE})
+_CODE_TEXTS: Final[dict[int, Action]] = {_LONG_CODE: (do.keep_long_code,), _URN_CODE: do.keep_urn}
 """Codes themselves, in a VR of free text."""
 _NEEDED_CODES: Final = frozenset({0x00080105, 0x00700002, 0x00700080})
 """Code strings that somebody makes up and that have to be there: resources of mappings, labels of contents."""
@@ -155,7 +155,7 @@ class Actions:
             outcome = find(element, _UNDECIDED)
             if outcome is _UNDECIDED:
                 outcome = do.outcome(self._action(data_set, tag, in_code=in_code), days, data_set, tag)
-                if element and tag >> 16 not in _BY_OTHERS:
+                if element and tag >> 16 not in _BY_OTHERS and tag != _LONG_CODE:
                     self._memory.remember(remembered, element, data_set, outcome)
             if outcome is not False:  # do.STAYS
                 changed[tag] = outcome
@@ -289,9 +289,11 @@ class Actions:
             return dummy
         if "AE" in kinds and not is_kept:
             return REMOVED if self._keeps_devices else do.remove
-        if "UR" in kinds and not is_kept and tag not in _CODE_TEXTS:
+        if tag in _CODE_TEXTS:
+            return _CODE_TEXTS[tag]
+        if "UR" in kinds and not is_kept:
             return do.remove
-        if kinds & _FREE and not is_kept and tag not in _CODE_TEXTS:
+        if kinds & _FREE and not is_kept:
             is_needed = tag in _NEEDED_TEXTS and isinstance(dummy, bytes)
             return do.remove if in_code else do.words_or(dummy if is_needed else do.remove)
         if tag == _ORIENTATION:

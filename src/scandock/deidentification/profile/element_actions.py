@@ -45,6 +45,10 @@ _DIRECTIONS: Final = re.compile(rb"(?:%b)(?:\\(?:%b))?[ \0]?" % (_DIRECTION, _DI
 _CHARACTER_SETS: Final = re.compile(
     rb"(?:ISO[_ ](?:2022[_ ])?(?:IR[_ ]?)?\d{1,3}|ISO[_ ]2022[_ ]GBK|GB18030|GBK)?[ \0]*"
 )
+_LONG_CODE: Final = re.compile(rb"(?=[^0-9]*[0-9])[A-Za-z0-9._:-]{17,64}[ \0]?")
+"""A code that is too long for CodeValue (PS3.3 8.1), and no word."""
+_URN: Final = re.compile(rb"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[!-\[\]-~]{1,256}[ \0]?")
+_SCHEME: Final = 0x00080102
 _AGE: Final = re.compile(rb"\d{3}[DWMY]|[ \0]*")
 _CONTROLS: Final = bytes(code for code in range(0x20) if code not in b"\t\n\f\r\x1b\0")
 
@@ -167,6 +171,10 @@ def keep_template(value: bytes) -> bytes:
     return value if is_template(value.decode("latin-1").strip(" ")) else new_value(REMOVED, value) or b""
 
 
+def keep_urn(value: bytes) -> bytes | None:
+    return value if _URN.fullmatch(value) else None
+
+
 def _known_codes(value: bytes) -> bytes:
     """The values of a code string; b"" if its only value is no term, OTHER in the place of one of several."""
     terms = value.decode("latin-1").rstrip(" \0").split("\\")
@@ -215,6 +223,13 @@ def words_or(otherwise: bytes | ValueAction) -> tuple[ElementAction]:
             data_set.set_text(tag, "\\".join(kept))
 
     return (keep,)
+
+
+def keep_long_code(_days: int, data_set: DataSet, tag: int) -> None:
+    """Keep a long code of an item that says of which coding scheme it is."""
+    scheme = data_set.value(_SCHEME).strip(b" \0") if _SCHEME in data_set else b""
+    if data_set.parent is None or not scheme or not _LONG_CODE.fullmatch(data_set.value(tag)):
+        data_set.remove(tag)
 
 
 def keep_at_top(_days: int, data_set: DataSet, tag: int) -> None:

@@ -488,3 +488,27 @@ def test_long_codes_and_urns_stay_where_they_are_codes(long: str, urn: str, is_k
         assert "LongCodeValue" not in without_scheme
         assert "LongCodeValue" not in after
         assert ("URNCodeValue" in after) is is_kept[1]
+
+
+def test_earlier_methods_are_written_from_the_table() -> None:
+    ds = make_object("MR")
+    ds.DeidentificationMethodCodeSequence = Sequence(
+        [
+            item(
+                CodeValue=value,
+                CodingSchemeDesignator="DCM",
+                CodingSchemeVersion="DOEMARK",
+                CodeMeaning="DOEMARK",
+                Manufacturer="DOEMARK",
+            )
+            for value in ("113101", "113100", "113101", "DOEMARK")
+        ]
+    )
+    raw = deidentify(written(ds))
+    assert b"DOEMARK" not in raw
+    codes = read(raw).DeidentificationMethodCodeSequence
+    assert [(c.CodeValue, c.CodeMeaning) for c in codes] == [
+        ("113101", "Clean Pixel Data Option"),
+        ("113100", "Basic Application Confidentiality Profile"),
+    ]
+    assert {len(c) for c in codes} == {3}

@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from scandock.deidentification.encoding import encode
 from scandock.deidentification.errors import ObjectUnreadable
@@ -147,7 +147,7 @@ def test_texts_beside_pixel_data_and_in_their_place_go() -> None:
 
 def test_big_endian_pixels_of_ge_are_passed_on() -> None:
     syntax, pixels = "1.2.840.113619.5.2", bytes(range(8))
-    image = {tag: ("US", 8) for tag in (0x00280010, 0x00280011, 0x00280100)}
+    image = dict.fromkeys((0x00280010, 0x00280011, 0x00280100), ("US", 8))
     raw = build(image, syntax=IMPLICIT, pixels=pixels).replace(meta(IMPLICIT), meta(syntax))
     after = deidentify(raw)
     ds = parse(after)
@@ -512,3 +512,22 @@ def test_earlier_methods_are_written_from_the_table() -> None:
         ("113100", "Basic Application Confidentiality Profile"),
     ]
     assert {len(c) for c in codes} == {3}
+
+
+@pytest.mark.parametrize("keyword", ["Rows", "Columns", "BitsAllocated"])
+@pytest.mark.parametrize("value", ["absent", None, 0, [8, 8]])
+def test_pixel_data_of_no_image_go(keyword: str, value: Any) -> None:
+    ds = make_object("MR")
+    assert len(scrubbed(ds).PixelData) > 0
+    if value == "absent":
+        del ds[keyword]
+    else:
+        setattr(ds, keyword, value)
+    assert "PixelData" not in scrubbed(ds)
+    raw = written(ds, big=True, syntax=ExplicitVRBigEndian)
+    assert "PixelData" not in read(deidentify(raw))
+    ds.PixelData = encapsulate([b"DOEMARK\0" * 4])
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    raw = deidentify(written(ds, JPEGBaseline8Bit))
+    assert b"DOEMARK" not in raw
+    assert "PixelData" not in read(raw)

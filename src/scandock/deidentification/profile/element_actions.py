@@ -37,6 +37,8 @@ ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 DIGITS: Final = b"0123456789.+-eE\\ \0"
 """Bytes of numbers that are written as texts."""
 _PIXEL_VRS: Final = frozenset({"OB", "OW", "OF", "OD", "UN"})
+_OF_IMAGES: Final = (0x00280010, 0x00280011, 0x00280100)
+"""Rows, columns and bits of a sample, which all pixel data need (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25)."""
 _OTHER: Final = b"OTHER"
 _ZONE: Final = re.compile(rb"[+-]\d{4}[ \0]?")
 _DIRECTION: Final = rb"[AFHLPR]{0,3}|(?:LE|RT|DI|PR|CD|CR|PA|PL|[DMVL]){1,3}"
@@ -233,9 +235,16 @@ def keep_long_code(_days: int, data_set: DataSet, tag: int) -> None:
 
 
 def keep_at_top(_days: int, data_set: DataSet, tag: int) -> None:
-    """Keep pixel data of the object itself, not those of icons and the like, nor what is written as a text."""
-    if data_set.parent is not None or data_set.vr(tag) not in _PIXEL_VRS:
+    """Keep pixel data of an image itself, not those of icons and the like, nor what is written as a text.
+
+    What has no rows, columns or bits is no image: anything could stand in the place of its pixels.
+    """
+    if data_set.parent is not None or data_set.vr(tag) not in _PIXEL_VRS or not _is_image(data_set):
         data_set.remove(tag)
+
+
+def _is_image(data_set: DataSet) -> bool:
+    return all(value is not None and len(value) == 2 and any(value) for value in data_set.values(_OF_IMAGES))
 
 
 def empty_sequence(_days: int, data_set: DataSet, tag: int) -> None:

@@ -84,9 +84,13 @@ def are_numbers(sizes: range, data_set: DataSet, tag: int, size: int) -> bool:
     if size < _SHORTEST_OPAQUE or size not in sizes:
         return size == 0 or size in sizes
     value, vr = data_set.value(tag), data_set.vr(tag)
+    if value[:4] in _ITEM_TAGS:
+        return False
     if vr == UNKNOWN:
         vr = data_set.default_vr(tag)
-    return value[:4] not in _ITEM_TAGS and not looks_like_text(value, vr, data_set.character_set, big=data_set.big)
+        if size >= _SHORTEST_TEXT and _is_wide_text(value[:_LOOKED_AT], vr):
+            return False
+    return not looks_like_text(value, vr, data_set.character_set, big=data_set.big)
 
 
 def looks_like_text(value: bytes, vr: str, charsets: bytes, *, big: bool) -> bool:

@@ -23,7 +23,7 @@ from scandock.deidentification.profile.options import parse_profile
 from scandock.deidentification.profile.table import SafePrivate
 from scandock.deidentification.script.errors import PixelsUnalterable
 from scandock.deidentification.script.parser import parse_script
-from scandock.deidentification.scrub import Context, Rules, Scrubbed, scrub
+from scandock.deidentification.scrub import Context, Failed, Rules, Scrubbed, scrub
 from scandock.deidentification.uids import keyed_uid
 from tests.unit.deidentification.generated import CLASSES, KEY, ROOT, deidentify, item, make_object, written
 from tests.unit.deidentification.objects import joined
@@ -206,6 +206,14 @@ def test_elements_of_commands_and_directories_go() -> None:
     ds.ReferencedSeriesSequence[0].add_new(0x00020016, "AE", "DOE_AE")
     after = scrubbed(ds)
     assert [e.keyword for e in after.ReferencedSeriesSequence[0]] == ["SeriesInstanceUID"]
+
+
+@pytest.mark.parametrize("group", [0x0000, 0x0004, 0x0006])
+def test_an_object_with_elements_of_commands_or_directories_fails(group: int) -> None:
+    raw = build({group << 16 | 0x1130: ("LO", b"DOEMARK ")})
+    result = scrub(raw, rules=Rules(profile=parse_profile("basic")), context=Context(key=KEY))
+    assert isinstance(result, Failed)
+    assert result.message == "The object can't be read: an element of a group that no data set has."
 
 
 def test_titles_and_bytes_of_documents_go() -> None:

@@ -84,9 +84,7 @@ def checked(data: bytes, number: int) -> ScrubResult:
 
 
 def _is_kept_by_the_standard(tag: int) -> bool:
-    """Codes, and short texts of which no row says anything, as which damage to a tag has the text of another one."""
-    if tag in {0x00080119, 0x00080120}:
-        return True
+    """Short texts of which no row says anything, as which damage to a tag has the text of another one."""
     return not tag & 0x10000 and dictionary_vr(tag) in {"LO", "SH"} and tag not in _numbered_rows()
 
 

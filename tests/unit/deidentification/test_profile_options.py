@@ -197,6 +197,73 @@ def test_clean_graphics() -> None:
     assert annotation.TextObjectSequence[0].UnformattedTextValue == "REMOVED"
 
 
+def _plane(group: int = 0x6000, data: bytes = bytes(6) + b"\xff\x01", vr: str = "OW", **values: Any) -> list[Any]:
+    """The elements of an overlay of 8 rows and columns that are left of it, and their values."""
+    us, number = {"Rows": 0x10, "Columns": 0x11, "Bits": 0x100, "Position": 0x102}, group << 16
+    elements: dict[int, tuple[str, Any]] = {number | at: ("US", 8) for at in (0x10, 0x11)}
+    elements |= {number | 0x40: ("CS", "R"), number | 0x50: ("SS", [1, 1])}
+    elements |= {number | 0x100: ("US", 1), number | 0x102: ("US", 0), number | 0x3000: (vr, data)}
+    for name, value in values.items():
+        if name in us:
+            elements[number | us[name]] = "US", value
+        else:
+            elements[number | {"Type": 0x40, "Frames": 0x15, "Subtype": 0x45, "Mean": 0x1302}[name]] = value or (
+                "CS",
+                None,
+            )
+    ds = make_object("MR")
+    for tag, (kind, value) in elements.items():
+        if value is not None:
+            ds.add_new(tag, kind, value)
+    raw = written(ds).replace(b"\0\x30OW", b"\0\x30" + vr.encode())  # pydicom writes no UN of what it knows
+    after = read(deidentify(raw, "basic,clean-graphics"))
+    return [(int(e.tag) & 0xFFFF, e.value) for e in after if e.tag.group == group]
+
+
+def test_a_region_is_as_long_as_it_says() -> None:
+    region = bytes(6) + b"\xff\x01"
+    assert _plane()[-1] == (0x3000, region)
+    assert _plane(data=region + b"DOEMARK ")[-1] == (0x3000, region)
+    assert _plane(data=region * 3, Frames=("IS", "2"))[-1] == (0x3000, region * 2)
+    assert _plane(data=bytes(2) + b"DOE ", Rows=3, Columns=3)[-1] == (0x3000, bytes(2))
+    assert _plane(0x601E)[-1] == (0x3000, region)
+    assert _plane(vr="OB")[-1] == (0x3000, region)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *({"data": b"DOE^JANE"}, {"data": b"DOE^JANE AND MORE "}, {"data": bytes(6)}, {"data": None}),
+        *({"vr": "UN"}, {"vr": "LT", "data": "DOE JANE"}, {"group": 0x6020}, {"group": 0x60FE}),
+        *(
+            {"Rows": None},
+            {"Columns": None},
+            {"Rows": 0},
+            {"Rows": [8, 8]},
+            {"Bits": None},
+            {"Bits": 16},
+            {"Position": 3},
+        ),
+        *({"Frames": ("LO", "DOE")}, {"Frames": ("IS", "-1")}, {"Frames": ("IS", "2")}),
+        *(
+            {"Type": ("CS", ["R", "G"])},
+            {"Type": ("CS", "G")},
+            {"Type": None},
+            {"Type": ("LO", "RD")},
+            {"Type": ("CS", "")},
+        ),
+    ],
+)
+def test_an_overlay_that_is_no_region_goes_whole(values: dict[str, Any]) -> None:
+    assert _plane(**values) == []
+
+
+def test_what_stands_beside_a_region_is_cleaned() -> None:
+    assert dict(_plane(Subtype=("LO", "AUTOMATED"), Mean=("DS", "1.5")))[0x45] == "AUTOMATED"
+    after = dict(_plane(Subtype=("LO", "DOE^JANE"), Mean=("LO", "DOE^JANE")))
+    assert sorted(after) == [0x10, 0x11, 0x40, 0x50, 0x100, 0x102, 0x3000]
+
+
 def test_graphics_go_without_the_option() -> None:
     after = scrubbed(_with_graphics())
     assert not [e for e in after if e.tag.group >> 8 in {0x50, 0x60}]

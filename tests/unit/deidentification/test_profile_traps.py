@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from scandock.deidentification.encoding import encode
 from scandock.deidentification.errors import ObjectUnreadable
@@ -23,7 +23,7 @@ from scandock.deidentification.profile.options import parse_profile
 from scandock.deidentification.profile.table import SafePrivate
 from scandock.deidentification.script.errors import PixelsUnalterable
 from scandock.deidentification.script.parser import parse_script
-from scandock.deidentification.scrub import Context, Rules, Scrubbed, scrub
+from scandock.deidentification.scrub import Context, Failed, Rules, Scrubbed, scrub
 from scandock.deidentification.uids import keyed_uid
 from tests.unit.deidentification.generated import CLASSES, KEY, ROOT, deidentify, item, make_object, written
 from tests.unit.deidentification.objects import joined
@@ -147,7 +147,8 @@ def test_texts_beside_pixel_data_and_in_their_place_go() -> None:
 
 def test_big_endian_pixels_of_ge_are_passed_on() -> None:
     syntax, pixels = "1.2.840.113619.5.2", bytes(range(8))
-    raw = build(syntax=IMPLICIT, pixels=pixels).replace(meta(IMPLICIT), meta(syntax))
+    image = dict.fromkeys((0x00280010, 0x00280011, 0x00280100), ("US", 8))
+    raw = build(image, syntax=IMPLICIT, pixels=pixels).replace(meta(IMPLICIT), meta(syntax))
     after = deidentify(raw)
     ds = parse(after)
     assert (ds.transfer_syntax, ds.data.explicit, ds.data.value(PIXELS)) == (syntax, False, pixels)
@@ -205,6 +206,14 @@ def test_elements_of_commands_and_directories_go() -> None:
     ds.ReferencedSeriesSequence[0].add_new(0x00020016, "AE", "DOE_AE")
     after = scrubbed(ds)
     assert [e.keyword for e in after.ReferencedSeriesSequence[0]] == ["SeriesInstanceUID"]
+
+
+@pytest.mark.parametrize("group", [0x0000, 0x0004, 0x0006])
+def test_an_object_with_elements_of_commands_or_directories_fails(group: int) -> None:
+    raw = build({group << 16 | 0x1130: ("LO", b"DOEMARK ")})
+    result = scrub(raw, rules=Rules(profile=parse_profile("basic")), context=Context(key=KEY))
+    assert isinstance(result, Failed)
+    assert result.message == "The object can't be read: an element of a group that no data set has."
 
 
 def test_titles_and_bytes_of_documents_go() -> None:
@@ -400,3 +409,133 @@ def test_an_empty_object_is_no_trouble() -> None:
     ds.PatientName = "DOE^JANE"
     after = read(deidentify(written(ds)))
     assert (after.PatientName, after.PatientIdentityRemoved) == ("", "YES")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-16", "utf-32-le"])
+@pytest.mark.parametrize("vr", ["CS", "UN"])
+def test_code_strings_in_two_bytes_a_letter_go(codec: str, vr: str) -> None:
+    for text in ("DOEMARK", "Doe^Jane", "MR 12", "HEAD"):
+        extra = {0x00180015: (vr, text.encode(codec)), 0x00180022: (vr, b"FS\\" + text.encode(codec))}
+        after = read(deidentify(build(extra)))
+        assert "BodyPartExamined" not in after
+        assert list(after.ScanOptions) == ["FS", "OTHER"]
+
+
+def test_orientations_are_letters_of_directions() -> None:
+    for value, kept in (
+        (["A", "FR"], True),
+        (["LE", "CDR"], False),
+        (["LE", "CD"], True),
+        (["DOE"], False),
+        (["AH", "PF", "L"], False),
+    ):
+        ds = make_object("MR")
+        ds.PatientOrientation = value
+        after = scrubbed(ds).PatientOrientation
+        assert (list(after) == value) if kept else not after
+
+
+def test_context_groups_and_templates_keep_their_numbers() -> None:
+    ds = make_object("MR")
+    ds.ContentTemplateSequence = Sequence([item(MappingResource="DCMR", TemplateIdentifier="1500")])
+    ds.DerivationCodeSequence = Sequence(
+        [
+            item(CodeValue="1", CodingSchemeDesignator="DCM", CodeMeaning="x", ContextIdentifier=value)
+            for value in ("7203", "4711")
+        ]
+    )
+    after = scrubbed(ds)
+    assert after.ContentTemplateSequence[0].TemplateIdentifier == "1500"
+    assert [code.ContextIdentifier for code in after.DerivationCodeSequence] == ["7203", "REMOVED"]
+
+
+def test_terms_that_are_names_stay_in_their_elements_alone() -> None:
+    ds = make_object("MR")
+    ds.KSpaceFiltering, ds.ApplicationSetupType = "HANNING", "MANCHESTER"
+    ds.BodyPartExamined, ds.ImageType = "MANCHESTER", ["ORIGINAL", "HANNING"]
+    after = scrubbed(ds)
+    assert (after.KSpaceFiltering, after.ApplicationSetupType) == ("HANNING", "MANCHESTER")
+    assert "BodyPartExamined" not in after
+    assert list(after.ImageType) == ["ORIGINAL", "OTHER"]
+    ds.KSpaceFiltering, ds.ApplicationSetupType = "COSINE", "SMITH"
+    after = scrubbed(ds)
+    assert after.KSpaceFiltering == "COSINE"
+    assert "ApplicationSetupType" not in after
+
+
+@pytest.mark.parametrize(
+    ("long", "urn", "is_kept"),
+    [
+        ("1234567890.123456-AB", "urn:oid:1.2.3.4", (True, True)),
+        ("12345678901234567890", "urn:lex:us:federal:2013-04-25;45CFR164", (True, True)),
+        ("DOEMARK", "DOEMARK", (False, False)),
+        ("DOE JANE 12345678901234567890", "urn:oid: DOE", (False, False)),
+        ("DoeJaneMariaSmithson", "http://example.org/DOE", (False, False)),
+        ("DOE^JANE^1234567890", "urn:DOE", (False, False)),
+        ("1234567890123456789\u00e4", "URN:OID:1.2\nDOE", (False, False)),
+        ("1234567890123456", "urn::DOE", (False, False)),
+    ],
+)
+def test_long_codes_and_urns_stay_where_they_are_codes(long: str, urn: str, is_kept: tuple[bool, bool]) -> None:
+    ds = make_object("MR")
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    with pydicom.config.disable_value_validation():
+        ds.LongCodeValue, ds.URNCodeValue = long, urn
+        ds.DerivationCodeSequence = Sequence(
+            [
+                item(LongCodeValue=long, CodingSchemeDesignator="99X", CodeMeaning="m"),
+                item(URNCodeValue=urn, CodeMeaning="m"),
+                item(LongCodeValue=long, CodeMeaning="m"),
+            ]
+        )
+        raw = written(ds)
+    for _ in range(2):  # also from memory
+        after = read(deidentify(raw))
+        code, by_urn, without_scheme = after.DerivationCodeSequence
+        assert ("LongCodeValue" in code, "URNCodeValue" in by_urn) == is_kept
+        assert "LongCodeValue" not in without_scheme
+        assert "LongCodeValue" not in after
+        assert ("URNCodeValue" in after) is is_kept[1]
+
+
+def test_earlier_methods_are_written_from_the_table() -> None:
+    ds = make_object("MR")
+    ds.DeidentificationMethodCodeSequence = Sequence(
+        [
+            item(
+                CodeValue=value,
+                CodingSchemeDesignator="DCM",
+                CodingSchemeVersion="DOEMARK",
+                CodeMeaning="DOEMARK",
+                Manufacturer="DOEMARK",
+            )
+            for value in ("113101", "113100", "113101", "DOEMARK")
+        ]
+    )
+    raw = deidentify(written(ds))
+    assert b"DOEMARK" not in raw
+    codes = read(raw).DeidentificationMethodCodeSequence
+    assert [(c.CodeValue, c.CodeMeaning) for c in codes] == [
+        ("113101", "Clean Pixel Data Option"),
+        ("113100", "Basic Application Confidentiality Profile"),
+    ]
+    assert {len(c) for c in codes} == {3}
+
+
+@pytest.mark.parametrize("keyword", ["Rows", "Columns", "BitsAllocated"])
+@pytest.mark.parametrize("value", ["absent", None, 0, [8, 8]])
+def test_pixel_data_of_no_image_go(keyword: str, value: Any) -> None:
+    ds = make_object("MR")
+    assert len(scrubbed(ds).PixelData) > 0
+    if value == "absent":
+        del ds[keyword]
+    else:
+        setattr(ds, keyword, value)
+    assert "PixelData" not in scrubbed(ds)
+    raw = written(ds, big=True, syntax=ExplicitVRBigEndian)
+    assert "PixelData" not in read(deidentify(raw))
+    ds.PixelData = encapsulate([b"DOEMARK\0" * 4])
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    raw = deidentify(written(ds, JPEGBaseline8Bit))
+    assert b"DOEMARK" not in raw
+    assert "PixelData" not in read(raw)

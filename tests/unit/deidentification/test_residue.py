@@ -53,6 +53,24 @@ def test_other_values_of_the_patient(keyword: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "is_found"),
+    [
+        *(("by 1969 12 24", True), ("24.12.1969", True), ("12/24/1969", True), ("on 1969-12-24 at", True)),
+        *(("12-34-56-AB", True), ("1234 56ab", True), ("55 66", False), ("1969 12", False), ("24.12.69", False)),
+    ],
+)
+def test_dates_and_ids_with_other_separators(value: str, *, is_found: bool) -> None:
+    ds = _clean()
+    ds.PatientBirthDate, ds.PatientID, ds.AccessionNumber = "19691224", "123456.AB", "5566"
+    ds.Manufacturer = value
+    assert _residue(ds) == (["(0008,0070)"] if is_found else [])
+    assert bool(_residue(ds, syntax="1.2.840.10008.1.2.1.99")) is is_found
+    ds.Manufacturer = "M"
+    ds.SliceThickness, ds.SOPClassUID = "1969.1224", "1.2.840.10008.19.69.12.24"
+    assert _residue(ds) == []
+
+
+@pytest.mark.parametrize(
     "trace",
     [
         b"<xml>DOEMARK</xml>",

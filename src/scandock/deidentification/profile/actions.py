@@ -24,6 +24,7 @@ from scandock.deidentification.profile.dummies import REMOVED, TEXTS, dummy_item
 from scandock.deidentification.profile.element_actions import Action
 from scandock.deidentification.profile.memory import LONGEST, Memory
 from scandock.deidentification.profile.options import FULL_DATES, MODIFIED_DATES
+from scandock.deidentification.profile.regions import OF_REGIONS, OVERLAY_DATA, cut_region, is_region
 from scandock.deidentification.profile.table import AttributeRow, attribute_rows
 from scandock.deidentification.uids import UidMapper
 from scandock.model.tags import PIXEL_DATA
@@ -62,10 +63,17 @@ _SCHEME: Final = 0x00080102
 _MEANING: Final = 0x00080104
 _CHARACTER_SET: Final = 0x00080005
 _ORIENTATION: Final = 0x00200020
-_CODE_TEXTS: Final = frozenset({_LONG_CODE, _URN_CODE})
+_CODE_TEXTS: Final[dict[int, Action]] = {_LONG_CODE: (do.keep_long_code,), _URN_CODE: do.keep_urn}
 """Codes themselves, in a VR of free text."""
-_NEEDED_CODES: Final = frozenset({0x00080105, 0x0008010F, 0x0040DB00, 0x00700002, 0x00700080})
-"""Code strings that somebody makes up and that have to be there: context groups, templates, labels of contents."""
+_NEEDED_CODES: Final = frozenset({0x00080105, 0x00700002, 0x00700080})
+"""Code strings that somebody makes up and that have to be there: resources of mappings, labels of contents."""
+_CODES: Final[dict[int, ValueAction]] = {
+    0x0008010F: do.keep_context_group,
+    0x0040DB00: do.keep_template,
+    0x00189064: do.keep_method,
+    0x300A0232: do.keep_method,
+}
+"""Code strings with terms of their own: numbers of context groups and templates; filters and applicators."""
 _NEEDED_TEXTS: Final = frozenset({0x0040A160, 0x00620020})
 """Free texts that have to be there: those of content items, and ids of what is tracked."""
 _CLASSES: Final = re.compile(
@@ -80,12 +88,8 @@ _PERFORMED_STEP: Final = 0x00081111
 _REFERENCED_UID: Final = 0x00081155
 _UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+){3,}[ \0]?")
 _OVERLAYS: Final = 0x60
-_OVERLAY_TYPE: Final = 0x40
-_REGION: Final = b"R"
-_OF_REGIONS: Final = frozenset(
-    (*(0x10, 0x11, 0x12, 0x15, 0x40, 0x45, 0x50, 0x51, 0x52), *(0x0100, 0x0102, 0x1301, 0x1302, 0x1303, 0x3000))
-)
-"""Elements of an overlay plane that say where and what kind of region it is, and its bits."""
+_SUBTYPE: Final = 0x45
+"""Of an overlay: a term, though it is a text."""
 _DOCUMENT_TITLE: Final = 0x00420010
 _BODY_MASS: Final = 0x00101022
 _DEVICE_ID: Final = 0x00181003
@@ -151,7 +155,7 @@ class Actions:
             outcome = find(element, _UNDECIDED)
             if outcome is _UNDECIDED:
                 outcome = do.outcome(self._action(data_set, tag, in_code=in_code), days, data_set, tag)
-                if element and tag >> 16 not in _BY_OTHERS:
+                if element and tag >> 16 not in _BY_OTHERS and tag != _LONG_CODE:
                     self._memory.remember(remembered, element, data_set, outcome)
             if outcome is not False:  # do.STAYS
                 changed[tag] = outcome
@@ -285,9 +289,11 @@ class Actions:
             return dummy
         if "AE" in kinds and not is_kept:
             return REMOVED if self._keeps_devices else do.remove
-        if "UR" in kinds and not is_kept and tag not in _CODE_TEXTS:
+        if tag in _CODE_TEXTS:
+            return _CODE_TEXTS[tag]
+        if "UR" in kinds and not is_kept:
             return do.remove
-        if kinds & _FREE and not is_kept and tag not in _CODE_TEXTS:
+        if kinds & _FREE and not is_kept:
             is_needed = tag in _NEEDED_TEXTS and isinstance(dummy, bytes)
             return do.remove if in_code else do.words_or(dummy if is_needed else do.remove)
         if tag == _ORIENTATION:
@@ -295,7 +301,7 @@ class Actions:
         if tag == _CHARACTER_SET:
             return do.keep_character_sets
         if vr == "CS":
-            return do.terms_or(REMOVED if tag in _NEEDED_CODES else do.remove)
+            return _CODES.get(tag) or do.terms_or(REMOVED if tag in _NEEDED_CODES else do.remove)
         if vr in _LABELS and not is_kept and _DESCRIPTIONS.search(keyword_for_tag(tag)):
             return do.words_or(REMOVED)
         if vr in TEXTS:
@@ -344,12 +350,17 @@ class Actions:
             return None
         return value if self._keeps_uids or not _UID.fullmatch(value) else self._map_uids(value)
 
-    def _overlay(self, _days: int, data_set: DataSet, tag: int) -> None:
+    def _overlay(self, days: int, data_set: DataSet, tag: int) -> None:
         """Keep the plane of a region of interest, which holds no text, if graphics are to be kept."""
-        kind = tag & 0xFFFF0000 | _OVERLAY_TYPE
-        is_region = kind in data_set and data_set.value(kind).strip() == _REGION
-        if not (self._keeps_regions and is_region and tag & 0xFFFF in _OF_REGIONS):
+        number = tag & 0xFFFF
+        if not self._keeps_regions or number not in OF_REGIONS or not is_region(data_set, tag & 0xFFFF0000):
             data_set.remove(tag)
+        elif number == OVERLAY_DATA:
+            cut_region(data_set, tag)
+        elif number == _SUBTYPE:
+            do.act(do.terms_or(do.remove), days, data_set, tag)
+        else:
+            do.act(self._of_kind(tag, data_set.vr(tag) if data_set.explicit else ""), days, data_set, tag)
 
     def _content(self, days: int, data_set: DataSet, tag: int) -> None:
         clean_content(data_set, tag, self._options, lambda item: self.apply(days, item))

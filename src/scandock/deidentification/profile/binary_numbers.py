@@ -45,6 +45,9 @@ _TEXTUAL: Final = bytes((*_PRINTABLE, 0x1B, *range(0x80, 0x100)))
 """Bytes that are in texts of any character set."""
 _BREAKS: Final = dict.fromkeys(map(ord, "\t\n\r\x1b"), " ")
 _ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+_MARKS: Final = ((b"\xff\xfe", 2), (b"\xfe\xff", 2), (b"\xff\xfe\0\0", 4), (b"\0\0\xfe\xff", 4))
+"""Byte order marks of UTF-16 and UTF-32, and how many bytes a letter has."""
+_WIDE: Final = frozenset({"OL", "OF", "OV", "OD"})
 _SMALL, _LARGE = 1e-6, 1e6
 
 
@@ -81,21 +84,27 @@ def are_numbers(sizes: range, data_set: DataSet, tag: int, size: int) -> bool:
     if size < _SHORTEST_OPAQUE or size not in sizes:
         return size == 0 or size in sizes
     value, vr = data_set.value(tag), data_set.vr(tag)
+    if value[:4] in _ITEM_TAGS:
+        return False
     if vr == UNKNOWN:
         vr = data_set.default_vr(tag)
-    return value[:4] not in _ITEM_TAGS and not looks_like_text(value, vr, data_set.character_set, big=data_set.big)
+        if size >= _SHORTEST_TEXT and _is_wide_text(value[:_LOOKED_AT], vr):
+            return False
+    return not looks_like_text(value, vr, data_set.character_set, big=data_set.big)
 
 
 def looks_like_text(value: bytes, vr: str, charsets: bytes, *, big: bool) -> bool:
     """Whether the bytes of a value are all of a text, and no usual numbers in floating point.
 
     Of integers so many as make eight bytes are hardly ever, and four bytes that may be anything. Texts are of ASCII,
-    UTF-8, UTF-16 with letters of ASCII, or of the character set in force, of which two letters in three are of ASCII:
-    in sets of one byte most other bytes are letters, too.
+    UTF-8, UTF-16 and UTF-32 with letters of ASCII, or of the character set in force, of which two letters in three are
+    of ASCII: in sets of one byte most other bytes are letters, too.
     """
     start = value[:_LOOKED_AT]
     is_opaque = vr in OPAQUE
-    if len(start) < (_SHORTEST_OPAQUE if is_opaque else _SHORTEST_TEXT) or not _is_text(start, charsets, is_opaque):
+    if len(start) < (_SHORTEST_OPAQUE if is_opaque else _SHORTEST_TEXT):
+        return False
+    if not _is_text(start, charsets) and not (is_opaque and _is_wide_text(start, vr)):
         return False
     code = _FLOATS.get(vr)
     if code is None:
@@ -106,14 +115,14 @@ def looks_like_text(value: bytes, vr: str, charsets: bytes, *, big: bool) -> boo
     return not all(not number or _SMALL <= abs(number) <= _LARGE for number in numbers)
 
 
-def _is_text(start: bytes, charsets: bytes, is_opaque: bool) -> bool:
+def _is_text(start: bytes, charsets: bytes) -> bool:
     raw = start.rstrip(b"\0")
     if len(raw) < _FEWEST_LETTERS:
         return False
     if not raw.translate(None, _PRINTABLE):
         return True
     if raw.translate(None, _TEXTUAL):
-        return is_opaque and (_is_utf_16(start[::2], start[1::2]) or _is_utf_16(start[1::2], start[::2]))
+        return False
     try:
         return _is_printable(getincrementaldecoder("utf-8")().decode(raw))
     except UnicodeDecodeError:
@@ -122,9 +131,28 @@ def _is_text(start: bytes, charsets: bytes, is_opaque: bool) -> bool:
         return MARK not in text and _is_printable(text) and letters * 3 >= len(text) * 2
 
 
-def _is_utf_16(letters: bytes, others: bytes) -> bool:
-    letters = letters.rstrip(b"\0")
-    return not others.strip(b"\0") and len(letters) >= _FEWEST_LETTERS and not letters.translate(None, _PRINTABLE)
+def _is_wide_text(start: bytes, vr: str) -> bool:
+    """Whether bytes are letters of ASCII in UTF-16 or UTF-32, with a byte order mark or without.
+
+    Small numbers of four bytes, as indices of points are, look like UTF-32 without one.
+    """
+    for mark, width in _MARKS:
+        if start.startswith(mark) and _is_of_width(start[width:], width):
+            return True
+    return _is_of_width(start, 2) or (vr not in _WIDE and _is_of_width(start, 4))
+
+
+def _is_of_width(start: bytes, width: int) -> bool:
+    return any(
+        not any(start[at::width].strip(b"\0") for at in range(width) if at != place)
+        and _are_letters(start[place::width])
+        for place in (0, width - 1)
+    )
+
+
+def _are_letters(raw: bytes) -> bool:
+    letters = raw.rstrip(b"\0")
+    return len(letters) >= _FEWEST_LETTERS and not letters.translate(None, _PRINTABLE)
 
 
 def _is_printable(text: str) -> bool:

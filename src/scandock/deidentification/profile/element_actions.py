@@ -17,7 +17,13 @@ from scandock.deidentification.data_set import Change
 from scandock.deidentification.profile.binary_numbers import are_numbers
 from scandock.deidentification.profile.day_shift import readable_dates, shift_dates, shift_datetimes
 from scandock.deidentification.profile.dummies import REMOVED, dummy_item, dummy_value
-from scandock.deidentification.profile.vocabulary import is_code_term, keep_words
+from scandock.deidentification.profile.vocabulary import (
+    is_context_group,
+    is_method_name,
+    is_template,
+    keep_words,
+    known_codes,
+)
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet
@@ -31,12 +37,20 @@ ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 DIGITS: Final = b"0123456789.+-eE\\ \0"
 """Bytes of numbers that are written as texts."""
 _PIXEL_VRS: Final = frozenset({"OB", "OW", "OF", "OD", "UN"})
+_OF_IMAGES: Final = (0x00280010, 0x00280011, 0x00280100)
+"""Rows, columns and bits of a sample, which all pixel data need (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25)."""
 _OTHER: Final = b"OTHER"
 _ZONE: Final = re.compile(rb"[+-]\d{4}[ \0]?")
-_DIRECTIONS: Final = re.compile(rb"[A-Z]{0,3}(?:\\[A-Z]{0,3})*[ \0]?")
+_DIRECTION: Final = rb"[AFHLPR]{0,3}|(?:LE|RT|DI|PR|CD|CR|PA|PL|[DMVL]){1,3}"
+_DIRECTIONS: Final = re.compile(rb"(?:%b)(?:\\(?:%b))?[ \0]?" % (_DIRECTION, _DIRECTION))
+"""Of rows and columns; of quadrupeds in letters of their own (PS3.3 C.7.6.1.1.1)."""
 _CHARACTER_SETS: Final = re.compile(
     rb"(?:ISO[_ ](?:2022[_ ])?(?:IR[_ ]?)?\d{1,3}|ISO[_ ]2022[_ ]GBK|GB18030|GBK)?[ \0]*"
 )
+_LONG_CODE: Final = re.compile(rb"(?=[^0-9]*[0-9])[A-Za-z0-9._:-]{17,64}[ \0]?")
+"""A code that is too long for CodeValue (PS3.3 8.1), and no word."""
+_URN: Final = re.compile(rb"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[!-\[\]-~]{1,256}[ \0]?")
+_SCHEME: Final = 0x00080102
 _AGE: Final = re.compile(rb"\d{3}[DWMY]|[ \0]*")
 _CONTROLS: Final = bytes(code for code in range(0x20) if code not in b"\t\n\f\r\x1b\0")
 
@@ -144,10 +158,29 @@ def terms_or(otherwise: bytes | ValueAction) -> ValueAction:
     return keep_terms
 
 
+def keep_method(value: bytes) -> bytes | None:
+    """Keep the term of a method that may be called by somebody."""
+    return value if is_method_name(value.decode("latin-1")) else terms_or(remove)(value)
+
+
+def keep_context_group(value: bytes) -> bytes:
+    """Keep the number of a context group of PS3.16; others, which somebody makes up, could say anything."""
+    return value if is_context_group(value.decode("latin-1").strip(" ")) else new_value(REMOVED, value) or b""
+
+
+def keep_template(value: bytes) -> bytes:
+    """Keep the number of a template of PS3.16."""
+    return value if is_template(value.decode("latin-1").strip(" ")) else new_value(REMOVED, value) or b""
+
+
+def keep_urn(value: bytes) -> bytes | None:
+    return value if _URN.fullmatch(value) else None
+
+
 def _known_codes(value: bytes) -> bytes:
     """The values of a code string; b"" if its only value is no term, OTHER in the place of one of several."""
     terms = value.decode("latin-1").rstrip(" \0").split("\\")
-    known = [is_code_term(term) for term in terms]
+    known = known_codes(terms)
     if all(known):
         return value
     pairs = zip(terms, known, strict=True)
@@ -194,10 +227,24 @@ def words_or(otherwise: bytes | ValueAction) -> tuple[ElementAction]:
     return (keep,)
 
 
-def keep_at_top(_days: int, data_set: DataSet, tag: int) -> None:
-    """Keep pixel data of the object itself, not those of icons and the like, nor what is written as a text."""
-    if data_set.parent is not None or data_set.vr(tag) not in _PIXEL_VRS:
+def keep_long_code(_days: int, data_set: DataSet, tag: int) -> None:
+    """Keep a long code of an item that says of which coding scheme it is."""
+    scheme = data_set.value(_SCHEME).strip(b" \0") if _SCHEME in data_set else b""
+    if data_set.parent is None or not scheme or not _LONG_CODE.fullmatch(data_set.value(tag)):
         data_set.remove(tag)
+
+
+def keep_at_top(_days: int, data_set: DataSet, tag: int) -> None:
+    """Keep pixel data of an image itself, not those of icons and the like, nor what is written as a text.
+
+    What has no rows, columns or bits is no image: anything could stand in the place of its pixels.
+    """
+    if data_set.parent is not None or data_set.vr(tag) not in _PIXEL_VRS or not _is_image(data_set):
+        data_set.remove(tag)
+
+
+def _is_image(data_set: DataSet) -> bool:
+    return all(value is not None and len(value) == 2 and any(value) for value in data_set.values(_OF_IMAGES))
 
 
 def empty_sequence(_days: int, data_set: DataSet, tag: int) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _PATIENT_ID: Final = 0x00100020
 _STUDY: Final = 0x0020000D
 _OTHER_IDS: Final = 0x00101002
+_BIRTH_DATE: Final = 0x00100030
 _NAMES: Final = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060})
 """Names of the patient and of the patient's mother: of each, every component."""
 _VALUES: Final = (
@@ -33,6 +34,9 @@ _SHORTEST_OTHER: Final = 2
 """The same of letters that are not Latin, as of Chinese names."""
 _SHORTEST_TRACE: Final = 4
 """Bytes: two characters beyond ASCII have no fewer."""
+_SHORTEST_ID: Final = 6
+"""Characters of an id that is looked for without separators."""
+_SEPARATORS: Final = b" \t-_./,:;+^\\"
 _COMPONENTS: Final = re.compile(r"[\\^=]")
 _WORDS: Final = re.compile(r"[\s,;]+")
 _CACHED: Final = 1_000
@@ -48,6 +52,8 @@ class Identity:
     """PatientID, or else the StudyInstanceUID: by what dates are moved."""
     traces: frozenset[bytes]
     """What must not be left in what comes out: `folded` bytes."""
+    unseparated: frozenset[bytes]
+    """The same of ids and of the birth date, in three orders: folded and `unseparated`, for texts alone."""
 
 
 def read_identity(data: DataSet) -> Identity:
@@ -66,6 +72,7 @@ def read_identity(data: DataSet) -> Identity:
 def _identity(raw: tuple[tuple[int, bytes], ...], study: bytes, charsets: bytes) -> Identity:
     patient = ""
     traces: set[bytes] = set()
+    ids: set[bytes] = set()
     for tag, value in raw:
         is_name = tag in _NAMES
         values = texts.decode(value, "PN" if is_name else "LO", charsets, big=False)
@@ -76,8 +83,10 @@ def _identity(raw: tuple[tuple[int, bytes], ...], study: bytes, charsets: bytes)
                 traces.add(folded(value.strip(b" \0")))
             for part in _parts(text) if is_name else [text]:
                 traces.update(_bytes_of(part, charsets))
+            if not is_name:
+                ids.update(_unseparated_of(text, is_date=tag == _BIRTH_DATE))
     patient = patient or study.strip(b" \0").decode("latin-1")
-    return Identity(patient, frozenset(trace for trace in traces if len(trace) >= _SHORTEST_TRACE))
+    return Identity(patient, frozenset(trace for trace in traces if len(trace) >= _SHORTEST_TRACE), frozenset(ids))
 
 
 def _parts(name: str) -> Iterator[str]:
@@ -105,6 +114,27 @@ def _bytes_of(text: str, charsets: bytes) -> Iterator[bytes]:
             yield folded(texts.encode_text(variant, charsets, "LO"))
         except ValueUnfit:
             continue
+
+
+def _unseparated_of(text: str, *, is_date: bool) -> Iterator[bytes]:
+    """An id without separators, if it has a digit; a date in the orders in which people write it."""
+    raw = unseparated(folded(text.encode("ascii", "ignore")))
+    if len(raw) < _SHORTEST_ID or is_dummy(text) or not _DIGIT.search(raw):
+        return
+    yield raw
+    if is_date and _DATE.fullmatch(raw):
+        year, month, day = raw[:4], raw[4:6], raw[6:]
+        yield day + month + year
+        yield month + day + year
+
+
+_DIGIT: Final = re.compile(rb"[0-9]")
+_DATE: Final = re.compile(rb"[0-9]{8}")
+
+
+def unseparated(raw: bytes) -> bytes:
+    """Bytes without what people write between the digits of dates and numbers."""
+    return raw.translate(None, _SEPARATORS)
 
 
 def _is_beyond_latin(character: str) -> bool:

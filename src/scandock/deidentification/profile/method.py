@@ -46,14 +46,15 @@ def record_method(
 ) -> None:
     """Write the method into a data set; `has_clean_pixels` where areas of its pixels were filled."""
     record = _record(profile, tuple(scripts), has_clean_pixels=has_clean_pixels)
-    items = _earlier_items(data, profile)
+    items = list(data.items(_CODES) or ()) if _CODES in data else []
     texts = record.texts
     if profile is None:
         texts = tuple(dict.fromkeys([*data.texts(_METHOD), *texts]))
-    if items:
+    if items and profile is None:
         _add_codes(data, items, record.codes)
     else:
-        data.change_all({_CODES: ("SQ", _items_of(record.codes, explicit=data.explicit, big=data.big), None, False)})
+        codes = tuple(dict.fromkeys([*_earlier_codes(items), *record.codes]))
+        data.change_all({_CODES: ("SQ", _items_of(codes, explicit=data.explicit, big=data.big), None, False)})
     written = {_REMOVED: ("CS", b"YES")}
     if profile is not None:
         written |= {_METHOD: ("LO", "\\".join(texts).encode("ascii")), _DATES: ("CS", _dates(profile))}
@@ -85,10 +86,7 @@ def _record(profile: Profile | None, scripts: tuple[ScriptName, ...], *, has_cle
         codes.append((_DICOM, *PIXELS_METHOD))
     codes += [(_XNAT, script.id[:_LONGEST_CODE], _SCRIPT) for script in scripts]
     texts += [f"Script {script.fingerprint}" for script in scripts]
-    encoded = (
-        (scheme.encode("ascii"), code.encode("ascii"), meaning.encode("ascii")) for scheme, code, meaning in codes
-    )
-    return _Record(tuple(text[:_LONGEST] for text in texts), tuple(encoded))
+    return _Record(tuple(text[:_LONGEST] for text in texts), tuple(_encoded(*code) for code in codes))
 
 
 def _dates(profile: Profile) -> bytes:
@@ -120,9 +118,11 @@ def _item_of(data: DataSet, code: _Code) -> DataSet:
     return item
 
 
-def _earlier_items(data: DataSet, profile: Profile | None) -> list[DataSet]:
-    """Items of earlier steps; under a profile only those whose codes are known, as others could say anything."""
-    items = list(data.items(_CODES) or ()) if _CODES in data else []
-    if profile is None:
-        return items
-    return [item for item in items if item.text(_SCHEME) == _DICOM and item.text(_CODE_VALUE) in _OWN_CODES]
+def _earlier_codes(items: list[DataSet]) -> list[_Code]:
+    """Codes of earlier steps that are known, as the standard has them: what else an item holds could say anything."""
+    codes = [item.text(_CODE_VALUE) or "" for item in items if item.text(_SCHEME) == _DICOM]
+    return [_encoded(_DICOM, code, _OWN_CODES[code]) for code in codes if code in _OWN_CODES]
+
+
+def _encoded(scheme: str, code: str, meaning: str) -> _Code:
+    return scheme.encode("ascii"), code.encode("ascii"), meaning.encode("ascii")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.data_set import tag_text
-from scandock.deidentification.profile.identity import Identity, folded
+from scandock.deidentification.profile.dummies import TEXTS
+from scandock.deidentification.profile.identity import Identity, folded, unseparated
 from scandock.model.tags import PIXEL_DATA
 from scandock.rules.notices import Notice, list_names, make_notice
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from scandock.deidentification.encoding import Part
 
 RESIDUE: Final = "deid_residue"
+_TEXTS: Final = TEXTS - {"AE", "UR"}
+"""VRs of code strings and texts, in which people write dates and numbers as they like."""
 
 
 def find_residue(obj: DicomObject, parts: Sequence[Part], identity: Identity) -> list[str]:
@@ -23,20 +26,27 @@ def find_residue(obj: DicomObject, parts: Sequence[Part], identity: Identity) ->
 
     Pixel data are not looked at. Nothing of a value is in the answer.
     """
-    traces = identity.traces
-    if not traces:
+    if not identity.traces and not identity.unseparated:
         return []
-    if not obj.deflated:
-        header = folded(b"".join(part for part in _headers(obj, parts)))
-        if not any(trace in header for trace in traces):
-            return []
+    if not obj.deflated and not _has_trace(folded(b"".join(_headers(obj, parts))), identity, is_text=True):
+        return []
     data_sets = (obj.data,) if obj.meta is None else (obj.meta, obj.data)
     return [
         path
         for data_set in data_sets
-        for path, value in _values(data_set, "")
-        if any(trace in value for trace in traces)
+        for path, vr, value in _values(data_set, "")
+        if _has_trace(value, identity, is_text=vr in _TEXTS)
     ]
+
+
+def _has_trace(value: bytes, identity: Identity, *, is_text: bool) -> bool:
+    """Whether folded bytes hold a value of the patient; those of a text also with other separators."""
+    if any(trace in value for trace in identity.traces):
+        return True
+    if not is_text or not identity.unseparated:
+        return False
+    plain = unseparated(value)
+    return any(trace in plain for trace in identity.unseparated)
 
 
 def residue_notice(paths: Sequence[str]) -> Notice:
@@ -51,13 +61,13 @@ def _headers(obj: DicomObject, parts: Sequence[Part]) -> Iterator[bytes | memory
             yield part
 
 
-def _values(data_set: DataSet, above: str) -> Iterator[tuple[str, bytes]]:
+def _values(data_set: DataSet, above: str) -> Iterator[tuple[str, str, bytes]]:
     for tag in data_set:
         if tag in PIXEL_DATA:
             continue
         path = f"{above}{tag_text(tag)}"
         items = data_set.items(tag)
         if items is None:
-            yield path, folded(data_set.value(tag))
+            yield path, data_set.vr(tag), folded(data_set.value(tag))
         for index, item in enumerate(items or ()):
             yield from _values(item, f"{path}[{index}]/")

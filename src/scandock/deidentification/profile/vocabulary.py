@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _UNIT: Final = re.compile(
@@ -19,19 +22,88 @@ _JOINING: Final = frozenset(" _-/.+:")
 _CACHED: Final = 20_000
 _LONGEST_CACHED: Final = 256
 """Characters of a text whose words are kept in memory."""
-_CODE_WORD: Final = re.compile(r"[A-Z0-9/]+")
-
-
-def is_code_term(value: str) -> bool:
-    """Whether a value of a code string is a term that the standard or a scanner defines, or is made of such terms."""
-    term = value.strip().upper()
-    known = _code_terms()
-    if term in known:
-        return True
-    words = _CODE_WORD.findall(term)
-    return term.isascii() and all(
-        word in known or len(word) < 2 or (word.isdigit() and len(word) < 5) for word in words
+_LONGEST_CODE: Final = 64
+_CODE_STRING: Final = re.compile(r"[A-Z0-9_ &+,./-]+")
+"""The repertoire of code strings, and what scanners write beside it (`C-SPINE`, `HEAD & NECK`)."""
+_CODE_WORD: Final = re.compile(r"[A-Z0-9]+")
+_TEMPLATE: Final = re.compile(r"[1-9]\d{2,4}")
+_TEMPLATES: Final = (
+    *(range(300, 322), range(1000, 1030), range(1200, 1216), range(1350, 1360), range(1400, 1430), range(1500, 1510)),
+    *(range(1600, 1610), range(2000, 2011), range(2100, 2110), range(3000, 3030), range(3100, 3120)),
+    *(range(3200, 3275), range(3300, 3330), range(3400, 3470), range(3500, 3580), range(3600, 3605)),
+    *(range(3700, 3730), range(3750, 3760), range(3800, 3830), range(3900, 3930), range(4000, 4030)),
+    *(range(4100, 4135), range(4200, 4220), range(5000, 5032), range(5100, 5112), range(5200, 5230)),
+    *(range(5300, 5345), range(6000, 6010), range(7000, 7005), range(8000, 8010), range(8100, 8155)),
+    *(range(8200, 8220), range(8300, 8305), range(9000, 9010), range(10001, 10045), range(15100, 15105)),
+)
+"""Where the numbers of the templates of PS3.16 are."""
+_METHOD_NAMES: Final = frozenset(
+    (
+        *("BLOEDORN", "CHANDIGARH", "DELCLOS", "FLETCHER_SUIT", "HENSCHKE", "JOSLIN_FLYNN", "MANCHESTER"),
+        *("FERMI", "HAMMING", "HANNING", "LORENTZIAN", "RIESZ", "TUKEY"),
     )
+)
+"""Terms of applicators and of filters that people are called by: terms of their elements alone."""
+_MOST_DIGITS: Final = 2
+"""Digits of a number within a term that is made of others."""
+_MOST_SINGLES: Final = 2
+"""Letters and numbers that stand alone in all values of a code string: more of them could spell anything."""
+
+
+def known_codes(values: Sequence[str]) -> list[bool]:
+    """Which values of a code string are terms, or are made of them; no letters and numbers alone if they are many."""
+    known = [len(value) <= _LONGEST_CODE and is_code_term(value) for value in values]
+    singles = [
+        sum(len(word) == 1 or word.isdigit() for word in _CODE_WORD.findall(value.upper())) if is_known else 0
+        for value, is_known in zip(values, known, strict=True)
+    ]
+    if sum(singles) <= _MOST_SINGLES:
+        return known
+    return [is_known and not count for is_known, count in zip(known, singles, strict=True)]
+
+
+@lru_cache(maxsize=_CACHED)
+def is_code_term(value: str) -> bool:
+    """Whether a value of a code string is a term that the standard or a scanner defines, or is made of such terms.
+
+    Beside terms it may have one letter, and one number of up to two digits.
+    """
+    term = value.strip(" ").upper()
+    if not term:
+        return True
+    if not _CODE_STRING.fullmatch(term):
+        return False
+    if term in _code_terms():
+        return True
+    terms = _terms_in_others()
+    words = _CODE_WORD.findall(term)
+    letters = [word for word in words if len(word) == 1 and word.isalpha()]
+    numbers = [word for word in words if word.isdigit()]
+    others = [word for word in words if len(word) > 1 and not word.isdigit()]
+    is_short = all(len(number) <= _MOST_DIGITS for number in numbers)
+    return len(letters) < 2 and len(numbers) < 2 and is_short and bool(others) and terms.issuperset(others)
+
+
+def is_method_name(value: str) -> bool:
+    """Whether a value is a term that is somebody's name, of elements that have such (`MANCHESTER`, `HANNING`)."""
+    return value.strip(" ") in _METHOD_NAMES
+
+
+def is_context_group(value: str) -> bool:
+    """Whether a value of ContextIdentifier is the number of a context group of PS3.16."""
+    return value in _context_groups()
+
+
+@cache
+def _context_groups() -> frozenset[str]:
+    from pydicom.sr._cid_dict import name_for_cid  # large, and seldom needed
+
+    return frozenset(map(str, name_for_cid))
+
+
+def is_template(value: str) -> bool:
+    """Whether a value of TemplateIdentifier is a number that PS3.16 gives to templates, none that is a year."""
+    return _TEMPLATE.fullmatch(value) is not None and any(int(value) in numbers for numbers in _TEMPLATES)
 
 
 def keep_words(text: str) -> str:
@@ -67,7 +139,14 @@ def _protocol_words() -> frozenset[str]:
 def _code_terms() -> frozenset[str]:
     terms = set((files(__package__) / "code_terms.txt").read_text("ascii").splitlines())
     terms.update(_words_of("more_code_terms.txt"))
-    return frozenset(terms | {word for term in terms for word in _CODE_WORD.findall(term)})
+    return frozenset(terms - _METHOD_NAMES)
+
+
+@cache
+def _terms_in_others() -> frozenset[str]:
+    """Terms of one word, and the words of what scanners write: others are made of them."""
+    words = {word for term in _words_of("more_code_terms.txt") for word in _CODE_WORD.findall(term)}
+    return frozenset(words | {term for term in _code_terms() if _CODE_WORD.fullmatch(term)})
 
 
 def _words_of(name: str) -> list[str]:

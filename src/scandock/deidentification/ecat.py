@@ -295,7 +295,7 @@ def _clean_records(file: EcatFile, file_type: int) -> list[Part]:
     """What follows the main header: directory and matrices as they are, but for texts of subheaders.
 
     Records that the directory does not name, and what is behind the last one, become zeros: matrices that were
-    deleted keep their annotations there.
+    deleted keep their annotations there. So does what is behind the voxels of an image.
     """
     if file_type not in IMAGE_TYPES | _WITHOUT_TEXTS:
         raise ObjectUnreadable(f"The subheaders of ECAT files of type {file_type} are not known.")
@@ -312,8 +312,10 @@ def _clean_records(file: EcatFile, file_type: int) -> list[Part]:
             parts.append(_clean_directory(file, first))
             start += RECORD
         elif file_type in IMAGE_TYPES:
-            parts.append(_clean_subheader(file, first))
+            subheader = _subheader(file, first)
+            parts.append(_clean_subheader(subheader))
             start += RECORD
+            end = _pixel_end(file, subheader, start, last * RECORD)
         if start < end:
             parts.append(Range(start, end))
         at = end
@@ -345,14 +347,28 @@ def _clean_directory(file: EcatFile, number: int) -> bytes:
     return file.without_unused_entries(record)
 
 
-def _clean_subheader(file: EcatFile, number: int) -> bytes:
+def _subheader(file: EcatFile, number: int) -> Record:
     record = file.record(number)
     if record is None:
         raise ObjectUnreadable("A subheader of the ECAT file is cut.")
+    return record
+
+
+def _clean_subheader(record: Record) -> bytes:
     subheader = bytearray(record.raw)
     _clear(subheader, _ANNOTATION)
     _clear(subheader, _SUBHEADER_FILL)
     return bytes(subheader)
+
+
+def _pixel_end(file: EcatFile, subheader: Record, start: int, end: int) -> int:
+    """The offset behind the voxels that begin at `start`, of a matrix to which the directory gives all up to `end`."""
+    count = file.voxel_bytes(subheader)
+    if not count:
+        raise ObjectUnreadable("A subheader of the ECAT file does not say how many bytes its pixels are.")
+    if start + count > min(end, file.size):
+        raise ObjectUnreadable("An image of the ECAT file has more pixels than the directory has room for.")
+    return start + count
 
 
 def _extents(file: EcatFile, matrices: list[Matrix]) -> list[tuple[int, int, bool]]:

@@ -152,6 +152,7 @@ def test_scripts_reach_six_fields_and_nothing_else():
 def test_little_endian_files_keep_their_order():
     data = salted(1)
     numbers = [("h", 46), ("h", 50), ("i", 62), ("i", 454), ("i", 228), ("f", 216), ("H", 354)]
+    numbers += [("h", 2 * RECORD + at) for at in range(0, 10, 2)]  # data type and dimensions
     little = bytearray(swapped(data, *numbers))
     for at in range(RECORD, 2 * RECORD, 4):  # the directory
         struct.pack_into("<i", little, at, struct.unpack_from(">i", data, at)[0])
@@ -205,3 +206,46 @@ def test_entries_of_the_directory_that_are_not_in_use_become_zeros():
     assert clean[RECORD:] == ecat(frames=2)[RECORD:]
     struct.pack_into(">i", raw, RECORD + 16 * 2 + 12, 0)  # a matrix that was deleted
     assert rewritten(bytes(raw), rules=profile())[RECORD + 32 : RECORD * 2] == bytes(RECORD - 32)
+
+
+def test_what_is_behind_the_pixels_of_a_matrix_becomes_zeros():
+    """Pixels that fill a block but for some bytes; a directory that goes on beyond the end of the file."""
+    raw = bytearray(ecat(frames=2))
+    for subheader in (2 * RECORD, 4 * RECORD):
+        struct.pack_into(">3h", raw, subheader + 4, 10, 5, 1)
+    pixels = [slice(3 * RECORD, 3 * RECORD + 100), slice(5 * RECORD, 5 * RECORD + 100)]
+    for where in pixels:
+        raw[where.stop : where.start + RECORD] = (MARK * 128)[: RECORD - 100]
+    struct.pack_into(">i", raw, RECORD + 32 + 8, 3011)  # the last record of the second matrix
+    data = bytes(raw) + MARK * 500
+    out = rewritten(data, rules=profile())
+    assert [out[where] for where in pixels] == [data[where] for where in pixels]
+    assert MARK not in out
+    assert len(out) == len(data)
+
+
+def test_a_long_file_is_not_read_for_what_is_behind_its_pixels():
+    head = bytearray(ecat(frames=1))
+    struct.pack_into(">i", head, RECORD + 16 + 8, 2**24)
+    size = 2**24 * RECORD
+
+    def read(start, end):
+        assert end - start <= RECORD
+        return bytes(head[start:end]).ljust(end - start, b"\1")
+
+    parts = rewrite(bytes(head), size, read, {}, profile())
+    kept = [part for part in parts if isinstance(part, Range)]
+    assert kept == [Range(3 * RECORD, 4 * RECORD)]
+    zeros = [part for part in parts if isinstance(part, memoryview)]
+    assert sum(map(len, zeros)) == size - 4 * RECORD
+    assert len({id(part.obj) for part in zeros}) == 1
+
+
+@pytest.mark.parametrize("numbers", [(99, 3, 16, 8, 2), (6, 3, 0, 8, 2), (6, 3, 16, 8, 3)])
+def test_pixels_whose_end_is_not_known_or_not_in_their_matrix_fail(numbers):
+    raw = bytearray(ecat(frames=2))
+    struct.pack_into(">5h", raw, 2 * RECORD, *numbers)
+    with pytest.raises(ScrubError) as failed:
+        rewritten(bytes(raw), rules=profile())
+    assert failed.value.code == "deid_unreadable"
+    assert rewritten(bytes(raw)) == bytes(raw)

@@ -217,12 +217,14 @@ def _scrub_ecat(head: Buffer, size: int, read: ReadRange | None, rules: Rules, c
         return head[start:end] if read is None else read(start, end)
 
     profile = _ecat_profile(rules.profile, fields, context) if rules.profile is not None else None
-    parts = ecat.rewrite(head, size, read_range, changes, profile)
+    rewritten = ecat.rewrite(head, size, read_range, changes, profile)
     warnings = [make_notice("ecat_script")] if rules.scripts else []
     cut = ecat.find_cut(changes, profile)
     if cut:
         warnings.append(make_notice("ecat_cut", fields=", ".join(cut)))
-    return Scrubbed(parts, tuple(warnings))
+    if rewritten.had_text:
+        warnings.append(make_notice("ecat_text"))
+    return Scrubbed(rewritten.parts, tuple(warnings))
 
 
 def _ecat_profile(profile: Profile, fields: Mapping[int, str], context: Context) -> ecat.EcatProfile:

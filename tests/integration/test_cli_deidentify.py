@@ -164,6 +164,31 @@ def test_people_get_a_line_for_each_failure_and_sums(files):
     )
 
 
+def test_inputs_share_a_warning_where_it_says_the_same_of_them(files):
+    for name, also in {
+        "a": {0x00080070: (b"LO", b"DOEJANE^X ")},
+        "b": {0x00080070: (b"LO", b"DOEJANE^X ")},
+        "c": {0x00081090: (b"LO", b"DOEJANE^X "), 0x00080060: (b"CS", b"US")},
+        "d": {0x00280301: (b"CS", b"YES ")},
+    }.items():
+        image = Image(case="cli", number=1, also={0x00100010: (b"PN", b"DOEJANE^X "), **also})
+        (files / f"{name}.dcm").write_bytes(image.file())
+    names = [files / f"{name}.dcm" for name in "abcd"]
+    done = deidentify(*names, "--out", files / "out", "--profile", "basic,clean-descriptors", "--key", files / "key")
+    assert done.returncode == 0
+    warnings = [line for line in done.stdout.splitlines() if line.startswith("warning: ")]
+    left, looks = (
+        "Values of the original's patient are still in",
+        "The pixels could show the patient's name or other texts:",
+    )
+    assert [line.removeprefix(f"warning: {files}/").partition(". ")[0] for line in warnings] == [
+        f"a.dcm and 1 other: {left} (0008,0070)",
+        f"c.dcm: {left} (0008,1090)",
+        f"c.dcm: {looks} its modality is US",
+        f"d.dcm: {looks} the object says so",
+    ]
+
+
 def test_rejections_alone_end_well_and_no_rules_are_warned_of(files):
     reject = files / "reject.das"
     reject.write_text('version "6.6"\nreject[]\n')

@@ -100,4 +100,4 @@ def _regions(numbers: Sequence[Number]) -> Iterator[tuple[int, int]]:
 
 def _is_sensible(raw: bytes, order: str, number: Number) -> bool:
     value = struct.unpack_from(order + number.kind, raw, number.at)[0]
-    return value == 0 or number.least <= abs(value) <= number.most
+    return value == 0 or bool(number.least <= abs(value) <= number.most)

@@ -189,6 +189,22 @@ def test_inputs_share_a_warning_where_it_says_the_same_of_them(files):
     ]
 
 
+def test_the_key_of_a_run_is_said_only_where_a_key_is_needed(files):
+    keyed, plain = files / "keyed.das", files / "plain.das"
+    keyed.write_text('version "6.6"\n(0008,0018) := mapUID[(0008,0018), "1.2.3"]\n')
+    plain.write_text('version "6.6"\n(0008,0018) := hashUID[(0008,0018)]\n')
+    for rules, is_said in (
+        (["--script", keyed], True),
+        (["--script", plain], False),
+        (["--script", plain, "--profile", "basic"], True),
+        (["--profile", "basic,retain-uids"], True),  # days of ECAT files
+        (["--profile", "basic,retain-uids,retain-full-dates"], False),
+    ):
+        done = deidentify(files / "in/1.dcm", "--out", files / "out", *rules, "--overwrite")
+        assert done.returncode == 0
+        assert ("Note: without --key" in done.stderr) == is_said, rules
+
+
 def test_rejections_alone_end_well_and_no_rules_are_warned_of(files):
     reject = files / "reject.das"
     reject.write_text('version "6.6"\nreject[]\n')

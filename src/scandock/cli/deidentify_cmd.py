@@ -110,7 +110,7 @@ def deidentify(
     rules = _read_rules(report, scripts or (), lookups or (), profile, settings.deid_residue)
     if rules is None:
         raise typer.Exit(errors.USAGE)
-    if key is None:
+    if key is None and rules.needs_key:
         print_line(
             "Note: without --key, UIDs and dates are made with a key of this run: those of another run will differ."
         )

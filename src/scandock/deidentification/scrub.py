@@ -46,6 +46,8 @@ ReadRange = Callable[[int, int], Buffer]
 
 _DICOMDIR: Final = b"\x02\0\x02\0UI" + len(DICOMDIR_CLASS).to_bytes(2, "little") + DICOMDIR_CLASS.encode()
 _META_BYTES: Final = 1024
+_KEYED: Final = ("mapUID", "mapReferencedUIDs")
+"""Functions of scripts that use the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,13 @@ class Rules:
     profile: Profile | None = None
     residue: Literal["warn", "refuse"] = "warn"
     """What becomes of an object in which, after the profile, values of the original's patient are left."""
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether what comes of an object may follow from the site's key: new UIDs, days by which dates move."""
+        if self.profile is not None and not {"retain-uids", FULL_DATES} <= self.profile.options:
+            return True
+        return any(name in script.text for script in self.scripts for name in _KEYED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

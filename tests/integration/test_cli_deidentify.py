@@ -230,6 +230,35 @@ def test_a_folder_without_files_is_said_and_no_error(files):
     assert [line["result"] for line in lines(done)] == ["ok"]
 
 
+def test_a_path_that_can_not_be_read_is_an_error_of_its_own(files, monkeypatch):
+    loop = files / "loop"
+    loop.symlink_to(loop)
+    closed = files / "closed.dcm"
+    closed.write_bytes(Image(case="cli", number=7).file())
+    access, opened = os.access, os.open
+
+    def open_(path, *args, **keywords):
+        if str(path) == str(closed):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args, **keywords)
+
+    monkeypatch.setattr(
+        os, "access", lambda path, *args, **more: str(path) != str(closed) and access(path, *args, **more)
+    )
+    monkeypatch.setattr(os, "open", open_)
+    done = deidentify(loop, closed, files / "in/1.dcm", "--out", files / "out", "--profile", "basic", "--json")
+    assert done.returncode == 3
+    assert [(line["path"], line["result"], line["code"]) for line in lines(done)] == [
+        (str(loop), "error", "unreadable"),
+        (str(closed), "error", "unreadable"),
+        (str(files / "in/1.dcm"), "ok", ""),
+    ]
+    assert lines(done)[1]["message"] == "The file can't be read: permission denied."
+    missing = deidentify(files / "missing", files / "in/1.dcm", "--out", files / "none", "--profile", "basic")
+    assert missing.returncode == 2
+    assert not (files / "none").exists()
+
+
 def test_wrong_usage_is_one_sentence(files):
     source = files / "in"
     (files / "empty").write_bytes(b"")

@@ -164,6 +164,47 @@ def test_people_get_a_line_for_each_failure_and_sums(files):
     )
 
 
+def test_inputs_share_a_warning_where_it_says_the_same_of_them(files):
+    for name, also in {
+        "a": {0x00080070: (b"LO", b"DOEJANE^X ")},
+        "b": {0x00080070: (b"LO", b"DOEJANE^X ")},
+        "c": {0x00081090: (b"LO", b"DOEJANE^X "), 0x00080060: (b"CS", b"US")},
+        "d": {0x00280301: (b"CS", b"YES ")},
+    }.items():
+        image = Image(case="cli", number=1, also={0x00100010: (b"PN", b"DOEJANE^X "), **also})
+        (files / f"{name}.dcm").write_bytes(image.file())
+    names = [files / f"{name}.dcm" for name in "abcd"]
+    done = deidentify(*names, "--out", files / "out", "--profile", "basic,clean-descriptors", "--key", files / "key")
+    assert done.returncode == 0
+    warnings = [line for line in done.stdout.splitlines() if line.startswith("warning: ")]
+    left, looks = (
+        "Values of the original's patient are still in",
+        "The pixels could show the patient's name or other texts:",
+    )
+    assert [line.removeprefix(f"warning: {files}/").partition(". ")[0] for line in warnings] == [
+        f"a.dcm and 1 other: {left} (0008,0070)",
+        f"c.dcm: {left} (0008,1090)",
+        f"c.dcm: {looks} its modality is US",
+        f"d.dcm: {looks} the object says so",
+    ]
+
+
+def test_the_key_of_a_run_is_said_only_where_a_key_is_needed(files):
+    keyed, plain = files / "keyed.das", files / "plain.das"
+    keyed.write_text('version "6.6"\n(0008,0018) := mapUID[(0008,0018), "1.2.3"]\n')
+    plain.write_text('version "6.6"\n(0008,0018) := hashUID[(0008,0018)]\n')
+    for rules, is_said in (
+        (["--script", keyed], True),
+        (["--script", plain], False),
+        (["--script", plain, "--profile", "basic"], True),
+        (["--profile", "basic,retain-uids"], True),  # days of ECAT files
+        (["--profile", "basic,retain-uids,retain-full-dates"], False),
+    ):
+        done = deidentify(files / "in/1.dcm", "--out", files / "out", *rules, "--overwrite")
+        assert done.returncode == 0
+        assert ("Note: without --key" in done.stderr) == is_said, rules
+
+
 def test_rejections_alone_end_well_and_no_rules_are_warned_of(files):
     reject = files / "reject.das"
     reject.write_text('version "6.6"\nreject[]\n')
@@ -187,6 +228,35 @@ def test_a_folder_without_files_is_said_and_no_error(files):
     done = deidentify(empty, files / "in/1.dcm", *words, "--json")
     assert (done.returncode, done.stderr) == (0, note)
     assert [line["result"] for line in lines(done)] == ["ok"]
+
+
+def test_a_path_that_can_not_be_read_is_an_error_of_its_own(files, monkeypatch):
+    loop = files / "loop"
+    loop.symlink_to(loop)
+    closed = files / "closed.dcm"
+    closed.write_bytes(Image(case="cli", number=7).file())
+    access, opened = os.access, os.open
+
+    def open_(path, *args, **keywords):
+        if str(path) == str(closed):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args, **keywords)
+
+    monkeypatch.setattr(
+        os, "access", lambda path, *args, **more: str(path) != str(closed) and access(path, *args, **more)
+    )
+    monkeypatch.setattr(os, "open", open_)
+    done = deidentify(loop, closed, files / "in/1.dcm", "--out", files / "out", "--profile", "basic", "--json")
+    assert done.returncode == 3
+    assert [(line["path"], line["result"], line["code"]) for line in lines(done)] == [
+        (str(loop), "error", "unreadable"),
+        (str(closed), "error", "unreadable"),
+        (str(files / "in/1.dcm"), "ok", ""),
+    ]
+    assert lines(done)[1]["message"] == "The file can't be read: permission denied."
+    missing = deidentify(files / "missing", files / "in/1.dcm", "--out", files / "none", "--profile", "basic")
+    assert missing.returncode == 2
+    assert not (files / "none").exists()
 
 
 def test_wrong_usage_is_one_sentence(files):

@@ -32,18 +32,23 @@ from scandock.rules.labels import UNASSIGNED
 PROJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
-def check_archives(archives: Sequence[str]) -> None:
-    """Every ARCHIVE is a file or folder that can be read; Usage names the first that is not."""
+def check_archives(archives: Sequence[str], *, readable: bool = True) -> None:
+    """Every ARCHIVE is a file or folder that can be read; Usage names the first that is not.
+
+    Without `readable`, one that can't be read passes: its command tells of it as of other inputs.
+    """
     for archive in archives:
         try:
             mode = os.stat(archive).st_mode
         except (FileNotFoundError, NotADirectoryError):
             raise ArchiveMissing(archive) from None
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and not readable:
+                continue
             raise ArchiveUnreadable(f"{archive!r} can't be read: {error_reason(error)}.") from None
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise ArchiveSpecial(archive)
-        if not os.access(archive, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
+        if readable and not os.access(archive, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
             raise ArchiveUnreadable(f"{archive!r} can't be read: permission denied.")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -97,7 +97,7 @@ def deidentify(
     Exit codes: 0 all written or rejected by a script; 3 an input failed, or its output was refused; 2 a script was
     refused, or wrong usage: nothing was read; 1 a fault of the machine; 130 cancelled.
     """
-    checks.check_archives(paths)
+    checks.check_archives(paths, readable=False)
     _check_out(out, paths)
     given = _read_variables(variables or ())
     secret = _read_key(key)
@@ -110,7 +110,7 @@ def deidentify(
     rules = _read_rules(report, scripts or (), lookups or (), profile, settings.deid_residue)
     if rules is None:
         raise typer.Exit(errors.USAGE)
-    if key is None:
+    if key is None and rules.needs_key:
         print_line(
             "Note: without --key, UIDs and dates are made with a key of this run: those of another run will differ."
         )
@@ -141,7 +141,7 @@ def _run(
     from scandock.services.output_folder import OutputFolder
     from scandock.workers.deidentification import Cancelled, DeidentificationRun
 
-    output = OutputFolder(out, overwrite=overwrite, inputs=map(_identity, paths))
+    output = OutputFolder(out, overwrite=overwrite, inputs=_identities(paths))
     try:
         with Interrupt(_STOPPING) as interrupt:
             run = DeidentificationRun(scrub, output, limits, report.tell, interrupt.cancelled, names=names)
@@ -268,6 +268,9 @@ def _read_text(option: str, name: str, most: int) -> str:
         raise ScriptNotText(name, most) from None
 
 
-def _identity(path: str) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_dev, status.st_ino
+def _identities(paths: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Device and inode of each path that can be looked at."""
+    for path in paths:
+        with suppress(OSError):
+            status = os.stat(path)
+            yield status.st_dev, status.st_ino

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WORDS: Final = {"reject": "Rejected", "error": "Error", "refused": "Refused"}
 _MOST: Final = 200
-"""Lines that wait while the progress of one PATH stands on the terminal."""
+"""Lines that wait while the progress of one PATH stands on the terminal, and warnings that say different things."""
 
 
 class DeidentificationReport:
@@ -33,8 +33,10 @@ class DeidentificationReport:
         self._size = 0
         self._waiting: list[Outcome] = []
         self._hidden = 0
-        self._warnings: dict[str, tuple[str, Notice, int]] = {}
-        """By code: the first input that is warned of, by what, and how many there are."""
+        self._warnings: dict[Notice, tuple[str, int]] = {}
+        """By what they say: the first input that is warned of, and how many there are."""
+        self._other_warnings: Counter[str] = Counter()
+        """By code: how many there are that say something else than those, of which there are enough."""
         self._began = time.monotonic()
 
     @property
@@ -56,14 +58,20 @@ class DeidentificationReport:
                 sys.stdout.write(json.dumps(outcome.to_json(), separators=(", ", ": ")) + "\n")
         elif outcome.result == "ok":
             for notice in outcome.warnings:
-                path, first, count = self._warnings.get(notice.code, (outcome.path, notice, 0))
-                self._warnings[notice.code] = (path, first, count + 1)
+                self._count_warning(outcome.path, notice)
         elif not self._is_live:
             print_line(f"{_WORDS[outcome.result].lower()}: {_describe(outcome)}", sys.stdout)
         elif len(self._waiting) < _MOST:
             self._waiting.append(outcome)
         else:
             self._hidden += 1
+
+    def _count_warning(self, path: str, notice: Notice) -> None:
+        if notice not in self._warnings and len(self._warnings) >= _MOST:
+            self._other_warnings[notice.code] += 1
+            return
+        first, count = self._warnings.get(notice, (path, 0))
+        self._warnings[notice] = (first, count + 1)
 
     def flush(self) -> None:
         """Print what has waited for the progress to go from the terminal."""
@@ -86,9 +94,11 @@ class DeidentificationReport:
         if self._as_json:
             return
         with tolerate_closed_pipe(sys.stdout):
-            for code, (path, notice, count) in self._warnings.items():
+            for notice, (path, count) in self._warnings.items():
                 others = f" and {format_count(count - 1, 'other')}" if count > 1 else ""
-                print_line(f"warning: {path}{others}: {notice.message} {notice.remedy} [{code}]", sys.stdout)
+                print_line(f"warning: {path}{others}: {notice.message} {notice.remedy} [{notice.code}]", sys.stdout)
+            for code, count in self._other_warnings.items():
+                print_line(f"... and {format_count(count, 'warning')} more [{code}]; --json lists them all", sys.stdout)
             print_line(self._sums(), sys.stdout)
 
     def _sums(self) -> str:

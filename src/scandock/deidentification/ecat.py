@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from scandock.deidentification.data_set import Range
+from scandock.deidentification.ecat_numbers import IMAGE_NUMBERS, MAIN_NUMBERS, Number, find_text, has_words
 from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
 from scandock.formats.ecat import IMAGE_TYPES, RECORD, EcatFile, Matrix, byte_order
 from scandock.formats.ecat_fields import Record
@@ -70,6 +71,8 @@ _OLDEST: Final = 89.0
 _ANNOTATION: Final = (122, 40)
 _SUBHEADER_FILL: Final = (240, RECORD - 240)
 """Of image subheaders: what the format reserves for the maker and the user."""
+_NEEDED: Final = ((0, 10), (26, 30), (34, 46))
+"""Where a subheader has what pixels mean nothing without: data type and dimensions, scale, sizes."""
 _WITHOUT_TEXTS: Final = frozenset({1, 3, 4, 11, 12, 13, 14})
 """File types whose subheaders hold numbers alone: sinograms, attenuation, normalization."""
 
@@ -118,6 +121,13 @@ class EcatProfile:
     clean_description: Callable[[str], str]
 
 
+class Rewritten(NamedTuple):
+    """The parts of the new file, and whether numbers became zeros as a text ran over them."""
+
+    parts: list[Part]
+    had_text: bool = False
+
+
 def read_mapped(data: Buffer) -> dict[int, str]:
     """What the fields say that scripts reach, by DICOM element: texts as they are written, the birth date as a DA."""
     raw = _main_header(data)
@@ -127,11 +137,12 @@ def read_mapped(data: Buffer) -> dict[int, str]:
 
 def rewrite(
     head: Buffer, size: int, read: ReadRange, changes: Mapping[int, str], profile: EcatProfile | None
-) -> list[Part]:
-    """The file with `changes` by scripts to what `read_mapped` gives, then by the profile, in parts.
+) -> Rewritten:
+    """The file with `changes` by scripts to what `read_mapped` gives, then by the profile.
 
     Raises ScrubError: a text that the field can't hold, a header or a directory that can't be read to its end, a
-    matrix that is cut. A text that is too long is cut (`find_cut`). What `read` raises passes through.
+    matrix that is cut, a text in place of the numbers that pixels need. A text that is too long is cut (`find_cut`).
+    What `read` raises passes through.
     """
     raw = _main_header(head)
     order = _order(raw)
@@ -145,9 +156,11 @@ def rewrite(
     file_type = Record(raw, order).number(_FILE_TYPE_AT, "h")
     if profile is None:
         _check_matrices(file, _read_directory(file), file_type)
-        return [bytes(header), Range(RECORD, size)]
+        return Rewritten([bytes(header), Range(RECORD, size)])
+    had_text = _clear_texts(header, find_text(raw, order, MAIN_NUMBERS))
     _apply_profile(header, order, profile)
-    return [bytes(header), *_clean_records(file, file_type)]
+    records = _clean_records(file, file_type)
+    return Rewritten([bytes(header), *records.parts], had_text or records.had_text)
 
 
 def find_cut(changes: Mapping[int, str], profile: EcatProfile | None) -> list[str]:
@@ -226,6 +239,13 @@ def _clean_patient(header: bytearray, order: str, *, keep: bool) -> None:
     struct.pack_into(order + "f", header, _AGE_AT, min(age, _OLDEST) if math.isfinite(age) else 0.0)
 
 
+def _clear_texts(header: bytearray, numbers: Sequence[Number]) -> bool:
+    """Make zeros of numbers over which a text runs; whether there are any."""
+    for number in numbers:
+        _clear(header, (number.at, number.end - number.at))
+    return bool(numbers)
+
+
 def _text(raw: bytes | bytearray, place: tuple[int, int]) -> str:
     at, length = place
     return bytes(raw[at : at + length]).split(b"\0", 1)[0].decode("latin-1").strip(" ")
@@ -291,17 +311,18 @@ def _is_tracer(text: str) -> bool:
 # -- all other records -------------------------------------------------------------------------------------------------
 
 
-def _clean_records(file: EcatFile, file_type: int) -> list[Part]:
+def _clean_records(file: EcatFile, file_type: int) -> Rewritten:
     """What follows the main header: directory and matrices as they are, but for texts of subheaders.
 
     Records that the directory does not name, and what is behind the last one, become zeros: matrices that were
-    deleted keep their annotations there.
+    deleted keep their annotations there. So does what is behind the voxels of an image.
     """
     if file_type not in IMAGE_TYPES | _WITHOUT_TEXTS:
         raise ObjectUnreadable(f"The subheaders of ECAT files of type {file_type} are not known.")
     matrices = _read_directory(file)
     _check_matrices(file, matrices, file_type)
     parts: list[Part] = []
+    had_text = False
     at = RECORD
     for first, last, is_matrix in _extents(file, matrices):
         start, end = (first - 1) * RECORD, min(last * RECORD, file.size)
@@ -312,12 +333,18 @@ def _clean_records(file: EcatFile, file_type: int) -> list[Part]:
             parts.append(_clean_directory(file, first))
             start += RECORD
         elif file_type in IMAGE_TYPES:
-            parts.append(_clean_subheader(file, first))
+            subheader = _subheader(file, first)
+            cleaned, has_text = _clean_subheader(subheader)
+            parts.append(cleaned)
+            had_text |= has_text
             start += RECORD
+            end = _pixel_end(file, subheader, start, last * RECORD)
+        elif has_words(_subheader(file, first).raw):
+            raise _text_for_numbers()
         if start < end:
             parts.append(Range(start, end))
         at = end
-    return parts + _zeros(file.size - at)
+    return Rewritten(parts + _zeros(file.size - at), had_text)
 
 
 def _read_directory(file: EcatFile) -> list[Matrix]:
@@ -345,14 +372,37 @@ def _clean_directory(file: EcatFile, number: int) -> bytes:
     return file.without_unused_entries(record)
 
 
-def _clean_subheader(file: EcatFile, number: int) -> bytes:
+def _subheader(file: EcatFile, number: int) -> Record:
     record = file.record(number)
     if record is None:
         raise ObjectUnreadable("A subheader of the ECAT file is cut.")
+    return record
+
+
+def _clean_subheader(record: Record) -> tuple[bytes, bool]:
+    """An image's subheader without texts, and whether some ran over numbers."""
     subheader = bytearray(record.raw)
     _clear(subheader, _ANNOTATION)
     _clear(subheader, _SUBHEADER_FILL)
-    return bytes(subheader)
+    numbers = find_text(record.raw, record.order, IMAGE_NUMBERS)
+    if any(start <= number.at < end for number in numbers for start, end in _NEEDED):
+        raise _text_for_numbers()
+    has_text = _clear_texts(subheader, numbers)
+    return bytes(subheader), has_text
+
+
+def _text_for_numbers() -> ObjectUnreadable:
+    return ObjectUnreadable("A subheader of the ECAT file has a text where its numbers are.")
+
+
+def _pixel_end(file: EcatFile, subheader: Record, start: int, end: int) -> int:
+    """The offset behind the voxels that begin at `start`, of a matrix to which the directory gives all up to `end`."""
+    count = file.voxel_bytes(subheader)
+    if not count:
+        raise ObjectUnreadable("A subheader of the ECAT file does not say how many bytes its pixels are.")
+    if start + count > min(end, file.size):
+        raise ObjectUnreadable("An image of the ECAT file has more pixels than the directory has room for.")
+    return start + count
 
 
 def _extents(file: EcatFile, matrices: list[Matrix]) -> list[tuple[int, int, bool]]:

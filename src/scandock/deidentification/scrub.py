@@ -46,6 +46,8 @@ ReadRange = Callable[[int, int], Buffer]
 
 _DICOMDIR: Final = b"\x02\0\x02\0UI" + len(DICOMDIR_CLASS).to_bytes(2, "little") + DICOMDIR_CLASS.encode()
 _META_BYTES: Final = 1024
+_KEYED: Final = ("mapUID", "mapReferencedUIDs")
+"""Functions of scripts that use the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,13 @@ class Rules:
     profile: Profile | None = None
     residue: Literal["warn", "refuse"] = "warn"
     """What becomes of an object in which, after the profile, values of the original's patient are left."""
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether what comes of an object may follow from the site's key: new UIDs, days by which dates move."""
+        if self.profile is not None and not {"retain-uids", FULL_DATES} <= self.profile.options:
+            return True
+        return any(name in script.text for script in self.scripts for name in _KEYED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,12 +226,14 @@ def _scrub_ecat(head: Buffer, size: int, read: ReadRange | None, rules: Rules, c
         return head[start:end] if read is None else read(start, end)
 
     profile = _ecat_profile(rules.profile, fields, context) if rules.profile is not None else None
-    parts = ecat.rewrite(head, size, read_range, changes, profile)
+    rewritten = ecat.rewrite(head, size, read_range, changes, profile)
     warnings = [make_notice("ecat_script")] if rules.scripts else []
     cut = ecat.find_cut(changes, profile)
     if cut:
         warnings.append(make_notice("ecat_cut", fields=", ".join(cut)))
-    return Scrubbed(parts, tuple(warnings))
+    if rewritten.had_text:
+        warnings.append(make_notice("ecat_text"))
+    return Scrubbed(rewritten.parts, tuple(warnings))
 
 
 def _ecat_profile(profile: Profile, fields: Mapping[int, str], context: Context) -> ecat.EcatProfile:

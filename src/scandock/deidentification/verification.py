@@ -56,6 +56,10 @@ def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> None:
     """Walk the data set, which begins at `at` of the first part; pixel data and what follows them are parts, too."""
     data, size, head, rest = obj.data, sum(map(_size, parts)), parts[0], parts[1:]
     assert not isinstance(head, (Range, EditedPixels))
+    if not len(data):
+        if size != at:
+            raise _unexpected()
+        return
     if len(head) < at + 8 or encoding_of(head, at, obj.transfer_syntax) != (data.explicit, data.big):
         raise _unexpected()
     budget = Budget()

@@ -43,6 +43,13 @@ def decode_file_name(name: str) -> str:
         return raw.decode("latin-1")
 
 
+def as_sizes(one: int, other: int) -> tuple[str, str]:
+    """Two numbers of bytes that are not the same, as `as_size`; in bytes where that would not tell them apart."""
+    if as_size(one) != as_size(other):
+        return as_size(one), as_size(other)
+    return f"{one:,} bytes", f"{other:,} bytes"
+
+
 def as_size(count: int) -> str:
     """A number of bytes as people read it: 812 bytes, 1.5 MB, 2.0 GB (powers of ten)."""
     if count < 1000:

@@ -205,6 +205,12 @@ class EcatFile:
         """Whether the voxels go beyond the file; the last record need not be filled up behind them."""
         if matrix.last * RECORD <= self.size:
             return False
-        width = VOXEL_BYTES.get(subheader.number(0, "h"), 0)
-        voxels = subheader.number(4, "H") * subheader.number(6, "H") * subheader.number(8, "H")
-        return not width or not voxels or matrix.first * RECORD + voxels * width > self.size
+        count = self.voxel_bytes(subheader)
+        return not count or matrix.first * RECORD + count > self.size
+
+    @staticmethod
+    def voxel_bytes(subheader: Record) -> int:
+        """How many bytes the voxels behind an image's subheader are; 0 where it does not say that."""
+        planes = subheader.number(8, "H") or int(subheader.number(2, "h") == 2)
+        voxels = subheader.number(4, "H") * subheader.number(6, "H") * planes
+        return voxels * VOXEL_BYTES.get(subheader.number(0, "h"), 0)

@@ -7,7 +7,7 @@ import os
 import tempfile
 from typing import Final
 
-from scandock.formats.display_names import as_size, quote
+from scandock.formats.display_names import as_size, as_sizes, quote
 from scandock.formats.errors import RAISE, EntriesTooMany, EntryTooLarge, NestedTooDeep, RatioTooLarge, UnpackedTooLarge
 from scandock.model.errors import LimitExceeded
 from scandock.model.limits import Limits
@@ -100,7 +100,7 @@ class Meter:
         Raises LimitExceeded `entry_too_large`, before anything of that size is read or written.
         """
         if n > self._limits.max_entry_bytes:
-            raise EntryTooLarge(quote(name), as_size(n), as_size(self._limits.max_entry_bytes))
+            raise EntryTooLarge(quote(name), *as_sizes(n, self._limits.max_entry_bytes))
 
     def depth(self, name: str, level: int) -> None:
         """Hold the level of an archive (the upload is 1) against the limit; costs that inner archive alone.

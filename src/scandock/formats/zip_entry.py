@@ -11,7 +11,7 @@ from isal import isal_zlib
 
 from scandock.formats import codecs
 from scandock.formats.codecs import BrokenStream
-from scandock.formats.display_names import as_size, quote
+from scandock.formats.display_names import as_size, as_sizes, quote
 from scandock.formats.errors import (
     ArchiveDamaged,
     ArchiveEncrypted,
@@ -245,7 +245,8 @@ def _damaged_error(entry: ZipEntry, what: str) -> BadInput:
 
 
 def _size_error(entry: ZipEntry, size: int) -> BadInput:
-    return _damaged_error(entry, f"it unpacks to {as_size(size)} where {as_size(entry.usize)} are claimed")
+    unpacked, claimed = as_sizes(size, entry.usize)
+    return _damaged_error(entry, f"it unpacks to {unpacked} where {claimed} are claimed")
 
 
 def _crc_error(entry: ZipEntry) -> BadInput:

@@ -10,7 +10,7 @@ import hashlib
 import re
 import unicodedata
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Protocol
@@ -40,7 +40,15 @@ def variant_name(sop_uid: str, sha256: bytes | str) -> str:
     return f"{sop_uid}_{_hex(sha256)[:12]}.dcm" if _is_uid(sop_uid) else object_name(sop_uid, sha256)
 
 
-def resource_path(folders: Sequence[str], base: str) -> str:
+def _hashed_deep_name(folders: Sequence[str]) -> str:
+    """What stands for folders that are too deep: the same for the same ones."""
+    digest = _digest("\0".join(folders))[:16]
+    return f"deep-{digest}"
+
+
+def resource_path(
+    folders: Sequence[str], base: str, *, deep_name: Callable[[Sequence[str]], str] = _hashed_deep_name
+) -> str:
     """The relative path of a kept file: cleaned pieces of 200 bytes at most, joined by `/`, 1000 bytes in all.
 
     What is cut ends in (or, for folders, is replaced by) a hash of the whole, so that cutting makes no two names one.
@@ -51,8 +59,7 @@ def resource_path(folders: Sequence[str], base: str) -> str:
     path = "/".join((*pieces, last))
     if len(pieces) <= MAX_FOLDERS and len(path.encode()) <= MAX_PATH_BYTES:
         return path
-    digest = _digest("\0".join(folders))[:16]
-    return f"{pieces[0]}/deep-{digest}/{last}"
+    return f"{pieces[0]}/{deep_name(folders)}/{last}"
 
 
 def clean_piece(name: str) -> str:

@@ -242,6 +242,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "What was given for {fields} is longer than the field of an ECAT file; it was cut, so that two can become one.",
         "Use shorter labels, or let a script give shorter texts.",
     ),
+    "ecat_text": NoticeCode(
+        "warning",
+        "De-identification",
+        "A header of the ECAT file had a text where numbers are; these became zeros.",
+        "Look at what needs these numbers, as bed positions or calibration.",
+    ),
     "patient_many_subjects": NoticeCode(
         "warning",
         "Which session 7",

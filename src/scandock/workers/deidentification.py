@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn, Protocol, TypedDict
@@ -21,7 +21,7 @@ from typing import Final, Literal, NoReturn, Protocol, TypedDict
 from scandock.deidentification.data_set import Range
 from scandock.deidentification.scrub import Failed, Rejected, Scrubbed, ScrubResult
 from scandock.deidentification.sniffing import is_image
-from scandock.formats.display_names import as_size, escape_name, quote
+from scandock.formats.display_names import as_sizes, escape_name
 from scandock.formats.ecat import looks_like_ecat
 from scandock.formats.errors import EntryTooLarge, ReadFailed
 from scandock.formats.kinds import ARCHIVES, HEAD_BYTES, STREAMS, Kind, explain_foreign, kind_of
@@ -53,6 +53,17 @@ HEAD: Final = 1024 * 1024
 """Bytes of an image that is not in memory that are read at once."""
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst")
+_REMEDIES: Final = {
+    "damaged": "Make it again.",
+    "empty_archive": "Check what was packed.",
+    "entry_too_large": "Leave it out, or raise SCANDOCK_MAX_ENTRY_BYTES.",
+    "not_an_archive": "",
+    "ratio": "Check what was packed. If the data is real, raise SCANDOCK_MAX_RATIO.",
+    "too_many_bytes": "Take it in parts, or raise SCANDOCK_MAX_UNPACKED_BYTES.",
+    "too_many_entries": "Take it in parts, or raise SCANDOCK_MAX_ENTRIES.",
+    "truncated": "Get it again, whole.",
+}
+"""What to do, by code, where errors of archives say what people who upload can do."""
 _PLACE: Final = EntryLayout(base="")
 """What a folder is called means nothing here: an entry is told by its content alone."""
 
@@ -115,6 +126,11 @@ class _Archive:
     """What the one object in it is called, should it be no archive but a compressed object."""
     names: UsedNames = field(default_factory=UsedNames)
     inner_numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+    deep_numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+    def deep_name(self, folders: Sequence[str]) -> str:
+        """What stands for folders that are too deep: a number, as a hash would tell who guesses their names."""
+        return f"deep-{self.deep_numbers.setdefault(tuple(folders), len(self.deep_numbers) + 1)}"
 
 
 class DeidentificationRun:
@@ -151,14 +167,14 @@ class DeidentificationRun:
         Raises Cancelled, and Fault for a fault of the machine, of which the input that met it was told.
         """
         if not os.path.isdir(path):
-            self._take_file(path, os.path.basename(path), os.path.basename(path))
+            self._take_file(path, os.path.basename(path))
             return
         if self.on_progress is not None:
             self._totals = _count_files(path)
         for relative, kind in self._files_below(path):
             full = os.path.join(path, relative)
             if kind == "file":
-                self._take_file(full, relative, os.path.basename(relative))
+                self._take_file(full, relative)
             else:
                 self.check()
                 self.tell_link(full)
@@ -179,7 +195,8 @@ class DeidentificationRun:
                 with os.scandir(os.path.join(folder, below)) as entries:
                     listing = sorted(((entry.name, _entry_kind(entry)) for entry in entries), key=lambda one: one[0])
             except OSError as error:
-                self.emit_error(os.path.join(folder, below), "folder_unreadable", f"{_reason(error)}.")
+                message = f"The folder can't be read: {_reason(error)}."
+                self.emit_error(os.path.join(folder, below), "folder_unreadable", message)
                 continue
             folders = []
             for name, kind in listing:
@@ -190,12 +207,12 @@ class DeidentificationRun:
                     yield relative, kind
             waiting.extend(reversed(folders))
 
-    def _take_file(self, full: str, relative: str, name: str) -> None:
+    def _take_file(self, full: str, relative: str) -> None:
         self.check()
         try:
             fd = os.open(full, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
-            self.emit_error(full, "unreadable", f"It can't be opened: {_reason(error)}.")
+            self.emit_error(full, "unreadable", f"The file can't be read: {_reason(error)}.")
             return
         try:
             status = os.fstat(fd)
@@ -210,8 +227,9 @@ class DeidentificationRun:
                 return
             out = self._plain_name(relative, ecat=looks_like_ecat(head))
             if size > self._limits.max_entry_bytes:
-                too_large = EntryTooLarge(quote(name), as_size(size), as_size(self._limits.max_entry_bytes))
-                self.emit_error(full, too_large.code, str(too_large))
+                has, most = as_sizes(size, self._limits.max_entry_bytes)
+                message = f"It has {has}; at most {most} are taken for one file. Raise SCANDOCK_MAX_ENTRY_BYTES."
+                self.emit_error(full, EntryTooLarge.CODE, message)
             elif size <= WHOLE:
                 self.write_image(full, out, data)
             else:
@@ -233,7 +251,7 @@ class DeidentificationRun:
                 with FileSource(full) as source:
                     kind = kind_of(source)
         except OSError as error:
-            self.emit_error(full, "unreadable", f"It can't be opened: {_reason(error)}.")
+            self.emit_error(full, "unreadable", f"The file can't be read: {_reason(error)}.")
             return
         except Fault as error:
             self._fail(full, error)
@@ -258,16 +276,15 @@ class DeidentificationRun:
             walk = _ArchiveWalk(self, archive, stage, self._limits)
             try:
                 walk.run()
-            except LimitExceeded as error:
-                self.emit_error(full, error.code, str(error))
             except BadInput as error:
-                self.emit_error(full, "not_an_image" if error.code == "not_an_archive" else error.code, str(error))
+                code = "not_an_image" if error.code == "not_an_archive" else error.code
+                self.emit_error(full, code, _archive_message(error))
             except Fault as error:
                 if self._failed:
                     raise
                 self._fail(full, error)
             except OSError as error:
-                self.emit_error(full, "unreadable", f"It can't be opened: {_reason(error)}.")
+                self.emit_error(full, "unreadable", f"The file can't be read: {_reason(error)}.")
         if self._told == told:
             self.emit_error(full, "not_an_image", "It is an archive without files.")
 
@@ -289,7 +306,7 @@ class DeidentificationRun:
         above, base = split_path(levels.path)
         if unpacked:
             base = _without_compression(base)
-        cleaned = resource_path([*folders, *split_folders(above)], base)
+        cleaned = resource_path([*folders, *split_folders(above)], base, deep_name=archive.deep_name)
         return f"{archive.folder}/{make_unique(archive.names, cleaned)}"
 
     def _single_name(self, archive: _Archive, *, ecat: bool) -> str:
@@ -376,7 +393,7 @@ class DeidentificationRun:
         if not len(head):
             message = "It is empty."
         elif other is not None:
-            message = f"It is {other[0]}. {other[1]}"
+            message = f"It is {other[0]}. {_without_sending(other[1])}"
         self.emit_error(path, "not_an_image", message)
 
     def tell_link(self, path: str) -> None:
@@ -541,6 +558,18 @@ def _count_files(folder: str) -> tuple[int, int]:
             except OSError:
                 continue
     return count, size
+
+
+def _archive_message(error: BadInput) -> str:
+    """What an error of an archive says, in words for files of one's own."""
+    sentence = error.message
+    if isinstance(error, LimitExceeded):
+        sentence = re.sub(r"^The upload\b", "The archive", sentence)
+    return f"{sentence} {_REMEDIES.get(error.code, _without_sending(error.remedy))}".strip()
+
+
+def _without_sending(remedy: str) -> str:
+    return remedy.replace(" and send that.", ".").replace(" and send the whole.", ".")
 
 
 def _without_compression(name: str) -> str:

@@ -38,8 +38,12 @@ def profile(**changes):
 
 
 def rewritten(data, changes=None, rules=None):
-    parts = rewrite(data[:2048], len(data), lambda start, end: data[start:end], changes or {}, rules)
-    return b"".join(data[part.start : part.end] if isinstance(part, Range) else part for part in parts)
+    return rewritten_and_warned(data, changes, rules)[0]
+
+
+def rewritten_and_warned(data, changes=None, rules=None):
+    parts, had_text = rewrite(data[:2048], len(data), lambda start, end: data[start:end], changes or {}, rules)
+    return b"".join(data[part.start : part.end] if isinstance(part, Range) else part for part in parts), had_text
 
 
 def text(data, at):
@@ -152,6 +156,9 @@ def test_scripts_reach_six_fields_and_nothing_else():
 def test_little_endian_files_keep_their_order():
     data = salted(1)
     numbers = [("h", 46), ("h", 50), ("i", 62), ("i", 454), ("i", 228), ("f", 216), ("H", 354)]
+    numbers += [("h", 48), ("f", 74), ("h", 328), ("h", 330), ("H", 352), ("H", 356), ("f", 424)]
+    numbers += [("h", 2 * RECORD + at) for at in range(0, 10, 2)]  # data type and dimensions
+    numbers += [("f", 2 * RECORD + at) for at in (22, 26, 34, 38, 42)] + [("i", 2 * RECORD + at) for at in (46, 50)]
     little = bytearray(swapped(data, *numbers))
     for at in range(RECORD, 2 * RECORD, 4):  # the directory
         struct.pack_into("<i", little, at, struct.unpack_from(">i", data, at)[0])
@@ -205,3 +212,93 @@ def test_entries_of_the_directory_that_are_not_in_use_become_zeros():
     assert clean[RECORD:] == ecat(frames=2)[RECORD:]
     struct.pack_into(">i", raw, RECORD + 16 * 2 + 12, 0)  # a matrix that was deleted
     assert rewritten(bytes(raw), rules=profile())[RECORD + 32 : RECORD * 2] == bytes(RECORD - 32)
+
+
+def test_what_is_behind_the_pixels_of_a_matrix_becomes_zeros():
+    """Pixels that fill a block but for some bytes; a directory that goes on beyond the end of the file."""
+    raw = bytearray(ecat(frames=2))
+    for subheader in (2 * RECORD, 4 * RECORD):
+        struct.pack_into(">3h", raw, subheader + 4, 10, 5, 1)
+    pixels = [slice(3 * RECORD, 3 * RECORD + 100), slice(5 * RECORD, 5 * RECORD + 100)]
+    for where in pixels:
+        raw[where.stop : where.start + RECORD] = (MARK * 128)[: RECORD - 100]
+    struct.pack_into(">i", raw, RECORD + 32 + 8, 3011)  # the last record of the second matrix
+    data = bytes(raw) + MARK * 500
+    out = rewritten(data, rules=profile())
+    assert [out[where] for where in pixels] == [data[where] for where in pixels]
+    assert MARK not in out
+    assert len(out) == len(data)
+
+
+def test_a_long_file_is_not_read_for_what_is_behind_its_pixels():
+    head = bytearray(ecat(frames=1))
+    struct.pack_into(">i", head, RECORD + 16 + 8, 2**24)
+    size = 2**24 * RECORD
+
+    def read(start, end):
+        assert end - start <= RECORD
+        return bytes(head[start:end]).ljust(end - start, b"\1")
+
+    parts = rewrite(bytes(head), size, read, {}, profile()).parts
+    kept = [part for part in parts if isinstance(part, Range)]
+    assert kept == [Range(3 * RECORD, 4 * RECORD)]
+    zeros = [part for part in parts if isinstance(part, memoryview)]
+    assert sum(map(len, zeros)) == size - 4 * RECORD
+    assert len({id(part.obj) for part in zeros}) == 1
+
+
+@pytest.mark.parametrize("numbers", [(99, 3, 16, 8, 2), (6, 3, 0, 8, 2), (6, 3, 16, 8, 3)])
+def test_pixels_whose_end_is_not_known_or_not_in_their_matrix_fail(numbers):
+    raw = bytearray(ecat(frames=2))
+    struct.pack_into(">5h", raw, 2 * RECORD, *numbers)
+    with pytest.raises(ScrubError) as failed:
+        rewritten(bytes(raw), rules=profile())
+    assert failed.value.code == "deid_unreadable"
+    assert rewritten(bytes(raw)) == bytes(raw)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [(b"ZZMARKNAME", 5), (b"4711081570", 5), ("Jörg Müßig".encode("latin-1"), 5), (b"ANNA DAVIES", 8)],
+)
+def test_no_text_stays_at_any_place_of_main_header_or_subheader(name, most):
+    good = ecat(frames=2)
+    failed = set()
+    places = [(0, at) for at in range(14, RECORD - len(name), 3)]
+    places += [(2 * RECORD, at) for at in range(0, RECORD - len(name), 3)]
+    for base, at in places:
+        raw = bytearray(good)
+        raw[base + at : base + at + len(name)] = name
+        try:
+            out, had_text = rewritten_and_warned(bytes(raw), rules=profile(keep_patient=True, shift_days=0))
+        except ScrubError as error:
+            failed.add((error.code, at < 52))  # over the file type, or what pixels need
+            continue
+        pieces = [name[start : start + most + 1] for start in range(len(name) - most)]
+        assert not any(piece in out for piece in pieces), (base, at)
+        if base and 60 <= at <= 110:
+            assert had_text, at
+    assert failed == {("deid_unreadable", True)}
+
+
+def test_numbers_that_are_none_by_chance_stay():
+    raw = bytearray(ecat(frames=1))
+    struct.pack_into(">f", raw, 144, 5_123_456.5)  # calibration
+    for bed in range(15):
+        struct.pack_into(">f", raw, 364 + 4 * bed, -14.985 * bed)
+    struct.pack_into(">2f", raw, 458, 3.7e8, 1.0)
+    struct.pack_into(">2h", raw, 2 * RECORD + 30, -8000, 32767)
+    struct.pack_into(">2h", raw, 148, 1, -1)
+    out, had_text = rewritten_and_warned(bytes(raw), rules=profile())
+    assert not had_text
+    assert (out[110:154], out[352:434], out[458:466]) == (raw[110:154], raw[352:434], raw[458:466])
+    assert out[RECORD:] == bytes(raw[RECORD:])
+
+
+def test_letters_in_a_subheader_of_a_sinogram_fail():
+    raw = bytearray(ecat(frames=1, file_type=11))
+    assert rewritten(bytes(raw), rules=profile())[RECORD:] == bytes(raw[RECORD:])
+    raw[2 * RECORD + 300 : 2 * RECORD + 306] = b"MILLER"
+    with pytest.raises(ScrubError) as failed:
+        rewritten(bytes(raw), rules=profile())
+    assert failed.value.code == "deid_unreadable"

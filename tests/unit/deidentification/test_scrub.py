@@ -174,6 +174,16 @@ def test_statements_on_other_elements_do_nothing_to_ecat(body):
     assert written(ecat(), Rules(scripts=scripts(body))) == ecat()
 
 
+def test_a_text_among_the_numbers_of_ecat_is_warned_of_without_its_words():
+    raw = bytearray(ecat())
+    raw[112:118] = b"MILLER"
+    result = scrub(bytes(raw), rules=Rules(profile=BASIC), context=CONTEXT)
+    assert isinstance(result, Scrubbed)
+    assert [notice.code for notice in result.warnings] == ["ecat_text"]
+    assert "MILLER" not in result.warnings[0].message
+    assert written(bytes(raw), Rules(profile=BASIC)) == written(ecat(), Rules(profile=BASIC))
+
+
 def test_ecat_texts_that_are_cut_are_warned_of_by_field_and_scripts_are_with_the_profile_too():
     long = Context(key=b"k", variables={"subject": "S" * 32, "session": "E" * 26})
     by_profile = scrub(ecat(), rules=Rules(scripts=scripts('(0008,1070) := "N"'), profile=BASIC), context=long)

@@ -51,6 +51,20 @@ def test_every_change_that_is_meant_agrees(subtests):
     check(parse(deflated(body(WRITE))))
 
 
+def test_an_object_of_which_nothing_is_left_is_an_empty_data_set():
+    for syntax, write in SYNTAXES.items():
+        for data in (whole(syntax, body(write, pixels=bytes(8))), body(write, pixels=bytes(8)), deflated(body(WRITE))):
+            obj = parse(data)
+            obj.data.remove(0x00080005)
+            before = encode(obj)
+            for tag in obj.data.tags():
+                obj.data.remove(tag)
+            check(obj)
+            for parts in (before, [*encode(obj), b"\0"]):
+                with pytest.raises(OutcomeUnexpected):
+                    verify(obj, parts)
+
+
 @pytest.mark.parametrize(
     "alter",
     [

@@ -371,3 +371,56 @@ def test_an_archive_that_goes_away_costs_itself(runs, monkeypatch):
     monkeypatch.setattr(deidentification, "open_archive", gone)
     archive, other = runs.make("a.zip", zip_entries({"1.dcm": image(1)})), runs.make("2.dcm", image(2))
     assert said(runs(archive, other)) == [("a.zip", "error", "unreadable", None), ("2.dcm", "ok", "", "2.dcm")]
+
+
+def test_messages_are_in_words_of_ones_own_command_line(runs, monkeypatch):
+    scanned = os.scandir
+
+    def scan(path):
+        if str(path).rstrip("/").endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scanned(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    runs.make("closed/1.dcm", image(1))
+    (closed,) = runs(runs.folder / "in")
+    assert (closed.code, closed.message) == ("folder_unreadable", "The folder can't be read: permission denied.")
+
+    raw = zip_entries({f"{n}.dcm": image(n) for n in range(3)})
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.dcm", bytes(5_000_000))
+    lying = bytearray(zip_entries({"1.dcm": HEADER}))
+    at = lying.index(b"PK\1\2") + 24
+    lying[at : at + 4] = (len(HEADER) + 1).to_bytes(4, "little")
+    cases = {
+        "many": (raw, Limits(max_entries=2), "too_many_entries", "Take it in parts, or raise SCANDOCK_MAX_ENTRIES."),
+        "bytes": (raw, Limits(max_unpacked_bytes=500), "too_many_bytes", "SCANDOCK_MAX_UNPACKED_BYTES."),
+        "ratio": (bomb.getvalue(), Limits(ratio_from_bytes=1000, max_ratio=10), "ratio", "SCANDOCK_MAX_RATIO."),
+        "entry": (raw, Limits(max_entry_bytes=100), "entry_too_large", "SCANDOCK_MAX_ENTRY_BYTES."),
+        "cut": (
+            gzip.compress(tar({"1.dcm": random.Random(1).randbytes(9000)}))[:-900],
+            Limits(),
+            "truncated",
+            "The archive is cut short",
+        ),
+        "cutzip": (raw[:-200], Limits(), "truncated", "Get it again, whole."),
+        "lying": (bytes(lying), Limits(), "damaged", f"{len(HEADER)} bytes where {len(HEADER) + 1} bytes are claimed"),
+    }
+    for name, (data, limits, code, words) in cases.items():
+        outcome = runs(runs.make(f"{name}.bin", data), limits=limits, overwrite=True)[-1]
+        assert outcome.code == code, (name, outcome)
+        assert words in outcome.message, outcome
+        for odd in ("server", "upload", "Upload", "send", "Send"):
+            assert odd not in outcome.message, outcome
+    (plain,) = runs(runs.make("plain.dcm", image(1)), limits=Limits(max_entry_bytes=100))
+    assert plain.message.endswith("at most 100 bytes are taken for one file. Raise SCANDOCK_MAX_ENTRY_BYTES.")
+
+
+def test_folders_that_are_too_deep_get_numbers(runs):
+    deep = "/".join(f"patient{n}" for n in range(40))
+    entries = {f"{deep}/1.dcm": image(1), f"{deep}/2.dcm": image(2), f"{deep}x/1.dcm": image(3)}
+    outcomes = runs(runs.make("a.zip", zip_entries(entries)))
+    assert [one.out for one in outcomes] == [
+        "a.zip/patient0/deep-1/1.dcm", "a.zip/patient0/deep-1/2.dcm", "a.zip/patient0/deep-2/1.dcm",
+    ]  # fmt: skip

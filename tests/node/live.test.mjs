@@ -40,13 +40,43 @@ test("a server is said to be away only once it has failed to answer", async () =
   globalThis.fetch = () => new Promise((resolve, reject) => answers.push(reject));
   const told = [];
   try {
-    const reading = new Reading("http://localhost/events", () => {}, (state) => told.push(state));
+    const reading = new Reading("http://localhost/events", "mia", () => {}, (state) => told.push(state));
     assert.equal(reading.state, "asking");
     reading.go();
     assert.deepEqual([reading.state, told], ["asking", []]);
     answers[0](new TypeError("refused"));
     await new Promise((done) => setImmediate(done));
     assert.deepEqual([reading.state, told], ["away", ["away"]]);
+    reading.stop();
+  } finally {
+    globalThis.fetch = fetched;
+  }
+});
+
+test("a stream that ended with its login begins again with the next one, and never with somebody else's", async () => {
+  globalThis.addEventListener ??= () => {};
+  const fetched = globalThis.fetch;
+  const [asked, told] = [[], []];
+  const begin = (user) => new Response(`id: 7\nevent: begin\ndata: {"user": "${user}", "imports": []}\n\nevent: running\ndata: {"of": "${user}"}\n\n`);
+  const answers = [new Response("", { status: 401 }), begin("ann"), begin("mia")];
+  globalThis.fetch = (address, { headers }) => {
+    asked.push(headers);
+    return answers.length ? Promise.resolve(answers.shift()) : new Promise(() => {});
+  };
+  let turn = () => {};
+  const until = (state) => new Promise((done) => (turn = (now) => now === state && done()));
+  const reading = new Reading("http://localhost/events", "mia", (kind, data) => told.push([kind, data.of]), (state) => {
+    told.push(state);
+    turn(state);
+  });
+  try {
+    for (const state of ["ended", "ended", "open"]) {
+      const is = until(state);
+      reading.go();
+      await is;
+    }
+    assert.deepEqual(told, ["ended", "asking", "ended", "asking", ["begin", undefined], ["running", "mia"], "open"]);
+    assert.deepEqual(asked, [{}, {}, {}], "what was missed is told by the beginning of a stream, not behind its last event");
     reading.stop();
   } finally {
     globalThis.fetch = fetched;

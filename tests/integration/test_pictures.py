@@ -98,7 +98,7 @@ def test_numbers_are_those_of_the_file(client, uuid, accepted):
         assert answer.headers.get("content-encoding", "identity") == accepted
         numbers = np.frombuffer(answer.content, "<i2").reshape(facts["rows"], facts["columns"])
         assert np.array_equal(numbers, np.arange(120).reshape(12, 10) + 1000 * number)
-        assert (facts["kind"], facts["signed"], facts["slope"], facts["intercept"]) == ("gray", True, 2, -500)
+        assert (facts["kind"], facts["signed"], facts["slope"], facts["intercept"]) == ("grey", True, 2, -500)
         assert facts["spacing"] == [2, 1]
         assert facts["orientation"] == {"left": "R", "right": "L", "top": "A", "bottom": "P"}
         assert facts["windows"] == [{"center": 1000, "width": 4000, "name": "", "function": "linear"}]

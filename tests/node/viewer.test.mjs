@@ -9,7 +9,7 @@ const { Stack } = await load("../viewer/stack.js");
 const { View } = await load("../viewer/view.js");
 const { figure, presetsOf, shade, table } = await load("../viewer/windows.js");
 
-const FACTS = { kind: "gray", signed: false, slope: 1, intercept: 0, invert: false };
+const FACTS = { kind: "grey", signed: false, slope: 1, intercept: 0, invert: false };
 const ALONG = (many) => (at, step) => (at + step >= 0 && at + step < many ? at + step : null);
 const settled = () => new Promise((done) => setImmediate(done));
 
@@ -59,7 +59,7 @@ test("an image that is jumped to is not let go by what was fetched ahead before"
   const far = frames.want(80);
   await answer(1); // what follows it is no more of interest
   await answer(80);
-  assert.equal((await far).kind, "gray");
+  assert.equal((await far).kind, "grey");
 });
 
 test("who comes back to an image that was let go gets it", async () => {
@@ -74,7 +74,7 @@ test("who comes back to an image that was let go gets it", async () => {
   frames.look(0);
   const back = frames.want(0);
   await answer(0);
-  assert.equal((await back).kind, "gray");
+  assert.equal((await back).kind, "grey");
   assert.equal(asked.filter((at) => at === 0).length, 2);
 });
 

@@ -116,11 +116,11 @@ def _raw(message: Message) -> Answer:
         "rows": rows, "columns": columns, "spacing": frame.spacing, "orientation": frame.orientation,
     }  # fmt: skip
     if frame.colour:
-        return {"kind": "color", **fields}, b""
+        return {"kind": "colour", **fields}, b""
     pixels, slope, intercept = to_16_bits(frame)
     own = automatic_window(frame)
     fields |= {
-        "kind": "gray",
+        "kind": "grey",
         "signed": pixels.dtype.kind == "i",
         "slope": slope,
         "intercept": intercept,

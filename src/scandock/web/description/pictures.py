@@ -24,7 +24,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "NoNumbers": shape(
         "An image that has no numbers to show: its colors are at `picture`, or the reason says why there is nothing",
-        {"kind": one_of("color", "none"), "reason": TEXT, "rows": WHOLE, "columns": WHOLE},
+        {"kind": one_of("colour", "none"), "reason": TEXT, "rows": WHOLE, "columns": WHOLE},
         optional=("reason", "rows", "columns"),
     ),
     "Header": shape(

@@ -96,7 +96,7 @@ async def frame(
 ) -> Response:  # fmt: skip
     """16-bit integers, little endian, row by row; what they mean is JSON in `X-Scandock-Frame`.
 
-    Of a color image, and of one that can't be shown, JSON instead: its `kind` is `color` or `none`, with the reason.
+    Of a color image, and of one that can't be shown, JSON instead: its `kind` is `colour` or `none`, with the reason.
     """
     view = await view_scan(context, session, scan)
     takes_gzip = "gzip" in request.headers.get("accept-encoding", "")
@@ -107,7 +107,7 @@ async def frame(
     headers = _cache_headers(view, tree, tag) if result.lasting else {"Cache-Control": "no-store"}
     if result.reason:
         return JSONResponse({"kind": "none", "reason": result.reason}, headers=headers)
-    if result.said["kind"] != "gray":
+    if result.said["kind"] != "grey":
         return JSONResponse(result.said, headers=headers)
     headers[FACTS] = json.dumps(result.said, separators=(",", ":"))
     if takes_gzip:

@@ -104,7 +104,7 @@ export class Frames {
       return { ...said, numbers: new Uint16Array(raw), bytes: raw.byteLength };
     }
     const said = await response.json();
-    if (said.kind !== "color") return { kind: "none", reason: said.reason ?? "It can't be shown.", bytes: 0 };
+    if (said.kind !== "colour") return { kind: "none", reason: said.reason ?? "It can't be shown.", bytes: 0 };
     const answer = await ask(picture(this.api, at, this.tree), { signal });
     if (!answer.ok || answer.headers.get("X-Scandock-Reason")) return { kind: "none", reason: "It can't be shown.", bytes: 0 };
     const bitmap = await createImageBitmap(await answer.blob());

@@ -31,7 +31,7 @@ export class Painter {
       this.#image = null;
     }
     this.frame = frame;
-    if (frame.kind === "color") this.#context.drawImage(frame.bitmap, 0, 0);
+    if (frame.kind === "colour") this.#context.drawImage(frame.bitmap, 0, 0);
     else this.#grey(frame, window, invert);
     this.place();
   }
@@ -77,7 +77,7 @@ export class Painter {
     const column = Math.floor(((event.clientX - box.left) / box.width) * frame.columns);
     const row = Math.floor(((event.clientY - box.top) / box.height) * frame.rows);
     if (column < 0 || row < 0 || column >= frame.columns || row >= frame.rows) return null;
-    if (frame.kind === "color") {
+    if (frame.kind === "colour") {
       const [red, green, blue] = this.#context.getImageData(column, row, 1, 1).data;
       return { column, row, colour: [red, green, blue] };
     }

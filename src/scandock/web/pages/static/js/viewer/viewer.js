@@ -134,7 +134,7 @@ class Viewer {
 
   /** What one pointer does: the chosen tool, or another one where that can do nothing. */
   get tool() {
-    const grey = this.painter.frame?.kind === "gray";
+    const grey = this.painter.frame?.kind === "grey";
     if (this.chosenTool === "window" && !grey) return this.stack.count > 1 ? "scroll" : "pan";
     if (this.chosenTool === "scroll" && this.stack.count < 2) return grey ? "window" : "pan";
     return this.chosenTool;
@@ -201,7 +201,7 @@ class Viewer {
     reason.hidden = frame.kind !== "none";
     if (frame.kind === "none") reason.textContent = frame.reason;
     else {
-      if (frame.kind === "gray") this.#settle(frame);
+      if (frame.kind === "grey") this.#settle(frame);
       this.painter.paint(frame, this.window, this.inverted);
       if (!this.canvas.isConnected) stage.insertBefore(this.canvas, still);
     }
@@ -255,7 +255,7 @@ class Viewer {
     if (!this.cine.playing) this.#followHeader();
     this.point(this.#pointer);
     stage.setAttribute("aria-label", frame.kind === "none" ? frame.reason : where.textContent);
-    const plain = frame.kind !== "gray";
+    const plain = frame.kind !== "grey";
     grey.hidden = numbers.hidden = invert.hidden = plain;
     for (const edge of EDGES) {
       this.parts[`edge-${edge}`].hidden = !frame.orientation;
@@ -263,7 +263,7 @@ class Viewer {
     }
     this.#offerTools();
     this.#sayZoom();
-    if (plain) windowed.textContent = frame.kind === "color" ? "Color" : "";
+    if (plain) windowed.textContent = frame.kind === "colour" ? "Color" : "";
     else {
       windowed.textContent = `C ${figure(this.window.center)} W ${figure(this.window.width)} ${frame.unit}`.trim();
       if (document.activeElement !== center) center.value = figure(this.window.center);
@@ -283,7 +283,7 @@ class Viewer {
   /** Mark the tool, and those that can do nothing here. */
   #offerTools() {
     const { stage, tools } = this.parts;
-    const grey = this.painter.frame?.kind === "gray";
+    const grey = this.painter.frame?.kind === "grey";
     for (const radio of tools.querySelectorAll("input[name=v-tool]")) {
       radio.checked = radio.value === this.tool;
       radio.disabled = (radio.value === "window" && !grey) || (radio.value === "scroll" && this.stack.count < 2);

@@ -17,6 +17,7 @@ import { ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
 import * as options from "./options.js";
 import { change, lookAgain } from "./outcomes.js";
 import { add, archives, foreseeAll, forgetKnown, isComplete, likenessOf, onPicks, picks, remove, sent, settleAll } from "./picks.js";
+import { askProjects, onProjects } from "./projects.js";
 import { isOver } from "./totals.js";
 import { totalView } from "./total_view.js";
 import { begin, changed, forget, onTransfers, transfers } from "./transfers.js";
@@ -95,6 +96,7 @@ class Page {
     this.settings.addEventListener("toggle", () => !this.settings.open && (this.isAsking = false));
     const ends = [
       onPicks((pick) => this.#show(pick)),
+      onProjects(() => this.#others()),
       onTransfers((one, turn) => this.#moved(one, turn)),
       this.early.connect({ chosen: (found) => this.#chosen(found), dropped: (found) => this.#dropped(found), forget: () => this.#forget() }),
       () => this.unfinished.end(),
@@ -105,7 +107,11 @@ class Page {
       document.addEventListener(name, leaves); // once what was clicked has had its click: folding moves all below
       ends.push(() => document.removeEventListener(name, leaves));
     }
-    const fresh = () => document.visibilityState === "visible" && void lookAgain(transfers, changed);
+    const fresh = () => {
+      if (document.visibilityState !== "visible") return;
+      if (picks.length) void askProjects();
+      void lookAgain(transfers, changed);
+    };
     const timer = setInterval(fresh, FRESH);
     ends.push(() => clearInterval(timer));
     for (const seen of [this.unfinished.seen, fresh]) {
@@ -158,6 +164,7 @@ class Page {
     if (added.length && wanted?.instead?.transfer) forget([wanted.instead.transfer]);
     this.#flush();
     this.#reveal(added);
+    if (added.length && options.problem()) void askProjects();
     const told = [...asked, this.#strange(wanted, strange), fresh.length ? `${plural(fresh.length, "archive")} on the list.` : "", refused.length ? `${plural(refused.length, "file")} not taken.` : ""].filter(Boolean);
     if (told.length) say(told.join(" "));
     for (const one of tables) await this.tools.read(one);
@@ -227,6 +234,13 @@ class Page {
     if (options.project() && !options.problem()) keepProject(user, options.project());
     this.#said();
     this.unfinished.refresh();
+    settleAll();
+    this.#show(null);
+  }
+
+  /** One may upload to other projects now. */
+  #others() {
+    this.#said();
     settleAll();
     this.#show(null);
   }
@@ -359,5 +373,6 @@ class Page {
     this.#bar();
     this.unfinished.refresh();
     if (turn && transfer && isOver(transfer)) forgetKnown();
+    if (turn && (transfer?.state === "stopped" || options.problem())) void askProjects(); // a role was lost, or given again
   }
 }

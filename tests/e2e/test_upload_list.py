@@ -203,6 +203,7 @@ def test_an_import_that_failed_is_retried_and_one_that_was_cancelled_starts_agai
             begin(page, *paths)
             sent(page, 2)
             page.get_by_role("button", name="Cancel: two.zip").click()
+            page.get_by_role("button", name="Cancel the import: two.zip").click()
             page.get_by_role("button", name="Start again: two.zip").wait_for()
             claimed = claim(web.site.catalog, this_owner(), SlotUsage(4))
             assert claimed is not None

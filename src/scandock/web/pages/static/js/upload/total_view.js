@@ -3,7 +3,7 @@
 import { prearchiveOf, projectAt } from "../addresses.js";
 import { left, Pace, size } from "../live/figures.js";
 import { root, say } from "../site.js";
-import { button, keyed, make, set, show } from "./dom.js";
+import { askingButtons, button, keyed, make, set, show } from "./dom.js";
 import { headingOf } from "./heading.js";
 import { invalidWords } from "./label_changes.js";
 import { UNASSIGNED } from "./labels.js";
@@ -14,8 +14,8 @@ import { transfers } from "./transfers.js";
 
 const STILL = ["waiting", "running", "held up"];
 
-/** An element with `refresh()`. `acts`: {more()} for "Upload more", {retry(transfer)}, {cancel(transfer)}, {notTaken()}: how
- * many files that were chosen are none that can be uploaded. */
+/** An element with `refresh()`. `acts`: {more()} for "Upload more", {retry(transfer)}, {cancel(transfer)}, {notTaken()}:
+ * how many files that were chosen are none that can be uploaded. */
 export function totalView(acts) {
   const pace = new Pace();
   let speed = null;
@@ -32,8 +32,12 @@ export function totalView(acts) {
   const resume = button("Go on with all", () => transfers.filter((one) => one.state === "paused").forEach((one) => one.resume()));
   const failed = () => transfers.filter((one) => one.import?.state === "failed" || (one.state === "stopped" && ["", "gone"].includes(one.remedy)));
   const retry = button("Retry all failed", () => failed().forEach(acts.retry));
-  const [cancel, sure] = cancelButtons(() => open().forEach(acts.cancel));
-  const going = make("div", { class: "up-line" }, title, bar, far, pause, resume, retry, cancel, sure);
+  const cancel = askingButtons("Cancel all", () => open().forEach(acts.cancel), {
+    question: "What the server has of them is deleted.",
+    yes: "Cancel all uploads",
+    no: "Keep uploading",
+  });
+  const going = make("div", { class: "up-line" }, title, bar, far, pause, resume, retry, ...cancel.elements);
 
   const verdict = make("output", { class: "grow up-done" });
   const links = make("span", { class: "up-links" });
@@ -90,34 +94,6 @@ export function totalView(acts) {
 const toProject = (project) => ({ href: root + projectAt(project), words: `Project ${project}` });
 const toPrearchive = (project) => ({ href: root + prearchiveOf(project), words: project === UNASSIGNED ? "Prearchive" : `Prearchive of ${project}` });
 const LINKS = { archived: toProject, stored: toProject, prearchive: toPrearchive, needs_decision: toPrearchive };
-
-/** "Cancel all" and its question, which takes its place; `allow(false)` takes both away. */
-function cancelButtons(act) {
-  const sure = make("span", { class: "actions", hidden: true });
-  const cancel = button("Cancel all", () => {
-    show(sure, true);
-    show(cancel, false);
-    sure.querySelector("button").focus();
-  }, { kind: "quiet" });
-  const end = () => {
-    show(sure, false);
-    show(cancel, true);
-  };
-  const yes = button("Cancel all uploads", () => {
-    end();
-    act();
-  });
-  const no = button("Keep uploading", () => {
-    end();
-    cancel.focus();
-  });
-  sure.append("What the server has of them is deleted. ", yes, no);
-  cancel.allow = (may) => {
-    if (!may) show(sure, false);
-    show(cancel, may && sure.hidden);
-  };
-  return [cancel, sure];
-}
 
 /** Copy what an element says; where the site is not reached by https, by a selection. */
 async function copied(element) {

@@ -8,7 +8,7 @@ globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "
 const { forecastOf, foresee } = await load("forecast.js");
 const { options, site } = await load("options.js");
 const { emptyWords, insideOf, packingOf, wasOpened } = await load("archive_words.js");
-const { likenessOf } = await load("picks.js");
+const { likenessOf } = await load("likeness.js");
 const { rowsOf } = await load("rows.js");
 const { Study } = await load("study.js");
 const { wordsOf, wordsOfOutcome } = await load("study_words.js");

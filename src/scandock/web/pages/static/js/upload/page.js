@@ -1,6 +1,7 @@
 // The upload page: what is chosen is looked into, named, sent, and followed until its sessions are where they belong.
 
 import { plural } from "../live/figures.js";
+import { isSentElsewhere } from "../live/tabs.js";
 import { say, user } from "../site.js";
 import { afterReload } from "./after_reload.js";
 import { button, keyed, make, set, show } from "./dom.js";
@@ -10,13 +11,14 @@ import { invalidWords } from "./label_changes.js";
 import { labelsTools } from "./labels_view.js";
 import { keepProject, lastProject } from "./last_project.js";
 import { letters } from "./letters.js";
+import { briefLikeness, likenessOf } from "./likeness.js";
 import { listView } from "./list_view.js";
 import { writeMapping } from "./mapping_csv.js";
 import { shown } from "./names.js";
 import { ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
 import * as options from "./options.js";
 import { change, lookAgain } from "./outcomes.js";
-import { add, archives, foreseeAll, forgetKnown, isComplete, likenessOf, onPicks, picks, remove, sent, settleAll } from "./picks.js";
+import { add, archives, foreseeAll, forgetKnown, isComplete, onPicks, picks, remove, sent, settleAll } from "./picks.js";
 import { askProjects, onProjects } from "./projects.js";
 import { isOver } from "./totals.js";
 import { totalView } from "./total_view.js";
@@ -56,6 +58,10 @@ class Page {
       more: () => this.#more(),
       retry: (transfer) => (transfer.import ? this.#change(transfer, "retry") : transfer.resume()),
       cancel: (transfer) => transfer.cancel(),
+      leaveOut: (twice) => {
+        remove(...twice.filter((pick) => archives.includes(pick) && pick.transfer === null));
+        this.#flush();
+      },
       notTaken: () => this.refusals.filter(({ why }) => ![ON_THE_LIST, ELSEWHERE].includes(why)).length,
     });
     const choose = (upload) => this.#choose({ upload });
@@ -288,6 +294,8 @@ class Page {
     event.preventDefault();
     const ready = archives.filter((pick) => pick.transfer === null && !pick.problem);
     if (options.problem() || !ready.length || invalidWords(ready)) return;
+    const twice = ready.filter((pick) => !pick.isAgain && isSentElsewhere(briefLikeness(pick)));
+    if (twice.length) return this.total.ask(twice);
     foreseeAll();
     stopPictures();
     for (const pick of ready) {
@@ -299,7 +307,7 @@ class Page {
     this.settings.open = false;
     if (options.project()) keepProject(user, options.project());
     this.#flush();
-    this.total.querySelector("#h-transfers").focus();
+    return this.total.querySelector("#h-transfers").focus();
   }
 
   /** Start an upload again with its settings; one of which these are not known here, or were refused, is on the list as a

@@ -1,12 +1,13 @@
 // The bar below the list: what Upload would send, how far all of it is, and at the end what came of it, to be copied.
 
 import { prearchiveOf, projectAt } from "../addresses.js";
-import { left, Pace, size } from "../live/figures.js";
+import { left, Pace, plural, size } from "../live/figures.js";
 import { root, say } from "../site.js";
 import { askingButtons, button, keyed, make, set, show } from "./dom.js";
 import { headingOf } from "./heading.js";
 import { invalidWords } from "./label_changes.js";
 import { UNASSIGNED } from "./labels.js";
+import { shown } from "./names.js";
 import { problem } from "./options.js";
 import { archives, picks } from "./picks.js";
 import { bytesOf, isOver, outcomesOf, outcomeWords, readyWords } from "./totals.js";
@@ -14,7 +15,7 @@ import { transfers } from "./transfers.js";
 
 const STILL = ["waiting", "running", "held up"];
 
-/** An element with `refresh()`. `acts`: {more()} for "Upload more", {retry(transfer)}, {cancel(transfer)}, {notTaken()}:
+/** An element with `refresh()`. `acts`: {more()} for "Upload more", {retry(transfer)}, {cancel(transfer)}, {leaveOut(archives)}, {notTaken()}:
  * how many files that were chosen are none that can be uploaded. */
 export function totalView(acts) {
   const pace = new Pace();
@@ -23,6 +24,22 @@ export function totalView(acts) {
   const reason = make("span", { class: "up-reason", id: "up-reason" });
   const start = make("button", { class: "primary", id: "start", "aria-describedby": "up-reason" }, "Upload");
   const before = make("div", { class: "up-line" }, ready, reason, start);
+
+  let twice = []; // archives that another tab has uploaded, while it is asked about them
+  const question = make("span", { class: "grow" });
+  const answered = (act) => () => {
+    act(twice);
+    twice = [];
+    element.refresh();
+    if (start.disabled || before.hidden) return;
+    start.focus();
+  };
+  const all = button("Upload again", answered((some) => {
+    for (const pick of some) pick.isAgain = true;
+    start.form.requestSubmit(start);
+  }));
+  const without = button("Remove", answered(acts.leaveOut), { of: "what another tab has uploaded" });
+  const asks = make("div", { class: "up-line", role: "alert", hidden: true }, question, all, without);
 
   const title = make("strong", { id: "h-transfers", tabindex: "-1" });
   const bar = make("progress", { "aria-label": "Progress of all uploads" });
@@ -45,12 +62,21 @@ export function totalView(acts) {
   const more = button("Upload more", acts.more, { kind: "primary" });
   const done = make("div", { class: "up-line" }, verdict, links, copy, more);
 
-  const element = make("div", { class: "bar" }, going, before, done);
+  const element = make("div", { class: "bar" }, going, asks, before, done);
+  /** Ask about archives that another tab has uploaded, or uploads: once more, or not? */
+  element.ask = (some) => {
+    twice = some;
+    element.refresh();
+    all.focus();
+  };
   element.refresh = () => {
     const some = picks.filter((pick) => !pick.problem);
     const wrong = some.length ? problem() || invalidWords(some) : "No archive on the list can be uploaded.";
     const isGoing = transfers.some((one) => !isOver(one));
     show(element, archives.length > 0);
+    twice = twice.filter((pick) => picks.includes(pick));
+    set(question, twice.length ? twiceWords(twice) : "");
+    show(asks, twice.length > 0);
     show(before, some.length > 0 || (picks.length > 0 && !transfers.length));
     set(ready, readyWords(some));
     set(reason, wrong);
@@ -90,6 +116,8 @@ export function totalView(acts) {
   }
   return element;
 }
+
+const twiceWords = ([{ name }, ...others]) => `${others.length ? plural(others.length + 1, "archive") : shown(name)} ${others.length ? "were" : "was"} uploaded from another tab already.`;
 
 const toProject = (project) => ({ href: root + projectAt(project), words: `Project ${project}` });
 const toPrearchive = (project) => ({ href: root + prearchiveOf(project), words: project === UNASSIGNED ? "Prearchive" : `Prearchive of ${project}` });

@@ -209,7 +209,7 @@ def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
         released(page)
         sent(page)
         outcome(page, f"1 session archived in {project.id}.")
-        expect(tab.locator("#h-unfinished")).to_be_hidden()  # what is finished here is not offered there
+        expect(tab.locator("#h-unfinished")).to_be_hidden()
         drop(tab, path)
         looked_into(tab)
         unfolded(tab)
@@ -242,9 +242,13 @@ def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser
         assert one.findings() == []
         drop(page, other)
         page.get_by_role("button", name="Remove: other.zip").click()
+        tab = page.context.new_page()
+        tab.goto(f"{one.base}/upload")
+        tab.get_by_role("heading", name="Not finished").wait_for()
         released(page)
         choose_again(page, path)
         sent(page)
+        expect(tab.locator("#h-unfinished")).to_be_hidden()  # what is finished here is not offered there
     arrived(project, whole)
 
 

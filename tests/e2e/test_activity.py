@@ -162,11 +162,11 @@ def test_numbers_move_in_place_and_are_not_said_aloud(browser, tmp_path):
         with ProgressRecorder(web.site.catalog, claimed.lease) as record:
             with page.expect_response(lambda answer: "/activity/" in answer.url):  # a new stage is read whole
                 record(begun)
-            expect(page.locator("[data-far]")).to_have_text("2.0 kB of 8.0 MB · 1 of 4 000 entries")
+            expect(page.locator("[data-far]")).to_have_text("2.0 kB of 8.0 MB · 1 of 4,000 entries")
             asked = read_to_the_end(page)
             spoken = page.locator("#polite").inner_text()
             record(replace(begun, entries_done=3_000, bytes_done=6_000_000))
-            expect(page.locator("[data-far]")).to_have_text("6.0 MB of 8.0 MB · 3 000 of 4 000 entries")
+            expect(page.locator("[data-far]")).to_have_text("6.0 MB of 8.0 MB · 3,000 of 4,000 entries")
             bar = page.locator("#imports").get_by_role("progressbar", name="Reading its files")
             assert bar.evaluate("(bar) => bar.value / bar.max") == 0.75
             assert asked == [], "numbers need no request"

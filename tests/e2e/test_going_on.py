@@ -32,6 +32,7 @@ from tests.e2e.uploading import (
     state,
     stored,
     under_way,
+    unfolded,
 )
 
 
@@ -208,6 +209,19 @@ def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
         released(page)
         sent(page)
         outcome(page, f"1 session archived in {project.id}.")
+        expect(tab.locator("#h-unfinished")).to_be_hidden()
+        drop(tab, path)
+        looked_into(tab)
+        unfolded(tab)
+        tab.get_by_label("Project", exact=True).fill(project.id)
+        tab.locator("#settings > summary").click()
+        tab.get_by_role("button", name="Upload", exact=True).click()
+        tab.get_by_text("big.zip was uploaded from another tab already.").wait_for()
+        assert tab.locator(".up-archive progress:not([hidden])").count() == 0
+        one.page = tab
+        assert one.findings() == []
+        tab.get_by_role("button", name="Remove: what another tab has uploaded").click()
+        expect(tab.locator(".up-archive")).to_have_count(0)
     arrived(project, whole)
 
 
@@ -228,9 +242,13 @@ def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser
         assert one.findings() == []
         drop(page, other)
         page.get_by_role("button", name="Remove: other.zip").click()
+        tab = page.context.new_page()
+        tab.goto(f"{one.base}/upload")
+        tab.get_by_role("heading", name="Not finished").wait_for()
         released(page)
         choose_again(page, path)
         sent(page)
+        expect(tab.locator("#h-unfinished")).to_be_hidden()  # what is finished here is not offered there
     arrived(project, whole)
 
 
@@ -260,7 +278,16 @@ def test_an_upload_can_be_given_up_running_or_not_finished(browser, project, lar
     with owner(browser, project, expected=BROKEN) as one:
         page = sending(one, project, path)
         page.get_by_role("button", name="Cancel: big.zip").click()
+        row = page.locator(".up-archive")
+        row.get_by_text("What the server has of it is deleted.").wait_for()
+        assert one.findings() == []
+        page.get_by_role("button", name="Keep uploading: big.zip").click()
+        assert page.evaluate("() => document.activeElement.textContent") == "Cancel"
+        under_way(page)
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
         state(page, "cancelled")
+        assert row.get_by_text("What the server has of it is deleted.").is_hidden()
         assert outcome(page, "1 archive cancelled.")
         until(lambda: left(project) == 0, "the server has other uploads")
         begin(page, path)

@@ -9,6 +9,7 @@ from tests.e2e.projects import OWNERS_PASSWORD, owner
 from tests.e2e.uploading import BROKEN, RAW, archive, image, imported, released, sending, sent, stored, sums
 
 WORDS = "You are logged out. Log in again, in this tab or another: it goes on by itself."
+LIVE = "Live: this page keeps itself up to date."
 
 
 def logged_out(tab):
@@ -58,8 +59,12 @@ def test_it_is_held_up_and_goes_on_by_itself_after_the_next_login(browser, proje
         if meanwhile == "paused":
             page.get_by_role("button", name="Pause: big.zip").click()
         refused = refusals(page)
+        activity = second_tab(one)
+        activity.goto(f"{one.base}/activity")
+        activity.get_by_text(LIVE).wait_for()
         tab = second_tab(one)
         logged_out(tab)
+        activity.get_by_text("You are logged out: what is shown stays as it was.").wait_for()
         released(page)
         if meanwhile == "paused":
             page.get_by_role("button", name="Go on: big.zip").click()
@@ -68,8 +73,13 @@ def test_it_is_held_up_and_goes_on_by_itself_after_the_next_login(browser, proje
         assert not [headers for headers in refused if "www-authenticate" in headers]
         assert one.findings() == []
         logged_in(tab, project.owner)
+        activity.get_by_text(LIVE).wait_for()
         sent(page)
         assert page.get_by_role("link", name="Log in").count() == 0
+        tab.goto(f"{one.base}/activity")
+        for live in (activity, tab):
+            live.get_by_text(LIVE).wait_for()
+            live.locator(".imports .state.placed").wait_for()
         logged_out(page)  # its forms bear the new login's token, too
     [told] = imported(project)
     assert told["state"] == "placed"

@@ -179,6 +179,16 @@ def test_who_loses_the_role_in_mid_upload_is_told_in_the_row_and_goes_on_with_it
         project.member(member, "member")
         page.get_by_role("button", name="Retry all failed").click()
         sent(page)
+        page.get_by_role("link", name="Open").wait_for()
+        drop(page, archive(tmp_path / "next.zip", {"s/2.dcm": image(2, study=2, patient=b"P2")}))
+        page.get_by_text(f"Will be archived in {project.id} as").wait_for()
+        assert project.served.ask("DELETE", f"/api/v1/projects/{project.id}/members/{member}")[0] == 204
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.locator(".up-study .state").get_by_text("not visible to you").wait_for()
+        assert page.get_by_role("button", name="Upload", exact=True).is_disabled()
+        reason = f"No project “{project.id}”, or you can't upload to it."
+        assert page.locator("#up-reason").inner_text() == reason
+        assert page.locator(".up-plan").get_by_text(reason).is_visible()
     assert imported(project)[0]["state"] == "placed"
 
 
@@ -193,6 +203,7 @@ def test_an_import_that_failed_is_retried_and_one_that_was_cancelled_starts_agai
             begin(page, *paths)
             sent(page, 2)
             page.get_by_role("button", name="Cancel: two.zip").click()
+            page.get_by_role("button", name="Cancel the import: two.zip").click()
             page.get_by_role("button", name="Start again: two.zip").wait_for()
             claimed = claim(web.site.catalog, this_owner(), SlotUsage(4))
             assert claimed is not None

@@ -85,6 +85,30 @@ def test_a_form_that_acts_on_it_leads_to_it(web: Web, client: httpx.Client) -> N
     assert "Import of b.zip</h1>" in client.get(where).text
 
 
+def test_the_plain_form_is_refused_where_it_names_no_project(web: Web, client: httpx.Client) -> None:
+    """Its file goes first: what stands behind it is looked at before the upload is accepted. The API takes none."""
+    boundary = {"Content-Type": "multipart/form-data; boundary=b", "Accept": "text/html"}
+
+    def sent(**fields: str) -> httpx.Response:
+        parts = [
+            'name="file"; filename="b.zip"\r\n\r\nabc',
+            *(f'name="{key}"\r\n\r\n{value}' for key, value in fields.items()),
+        ]
+        body = "".join(f"--b\r\nContent-Disposition: form-data; {part}\r\n" for part in parts) + "--b--\r\n"
+        return client.post("/upload", content=body.encode(), headers=boundary)
+
+    for fields, status, heading in [
+        ({"where": "project", "project": " "}, 400, "Name a project, or choose Upload without a project"),
+        ({"where": "project", "project": "NOPE"}, 404, "No project NOPE, or you may not upload to it"),
+    ]:
+        answer = sent(**fields)
+        assert (answer.status_code, f"<h1>{heading}</h1>" in answer.text) == (status, True), answer.text
+        assert answer.text.count("NOPE") <= 2
+    assert client.get("/api/v1/imports").json()["items"] == []
+    assert sent(where="headers", project="").status_code == 303
+    assert client.post("/api/v1/imports", data={"project": ""}, files={"archive": ("b.zip", b"abc")}).status_code == 202
+
+
 def test_exceptions_come_before_sessions(web: Web, client: httpx.Client) -> None:
     uuid = send(client)
     end(web, ImportState.PARTLY, "2 files can't be read.", unparseable=2)

@@ -101,7 +101,7 @@ def test_a_study_under_another_label_is_offered_what_works(site: DataFolder, web
         one = uuid_of(admin, "Second")
         page = admin.get("/prearchive").text
         assert re.findall(rf'value="resolve:(\w+):{one}"', page) == ["add", "replace"]
-        assert "Choose in the prearchive how it joins session First, or delete it." in page
+        assert "Choose in the prearchive how it joins session First." in page
         assert "<b>1 file is added.</b>" in page
         told = admin.post("/prearchive", data={"do": f"resolve:add:{one}"}).text
         assert "1 session done" in told  # at once: no file is lost

@@ -8,11 +8,11 @@ globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "
 const { forecastOf, foresee } = await load("forecast.js");
 const { options, site } = await load("options.js");
 const { emptyWords, insideOf, packingOf, wasOpened } = await load("archive_words.js");
-const { likenessOf } = await load("picks.js");
+const { likenessOf } = await load("likeness.js");
 const { rowsOf } = await load("rows.js");
 const { sideLabel, sidesOf } = await load("sides.js");
 const { Study } = await load("study.js");
-const { wordsOfOutcome } = await load("study_words.js");
+const { wordsOf, wordsOfOutcome } = await load("study_words.js");
 const { isOver, bytesOf, outcomeWords, readyWords } = await load("totals.js");
 const { rowKey, warningsOf } = await load("warnings.js");
 const { IMPORTS, isEnded, SESSIONS, sessionState, TRANSFERS, ACTS, HELD_FOR, STAGES } = await load("../states.js");
@@ -120,12 +120,20 @@ test("after a reload rows come in the order that they had, with their patients, 
   const study = { patient_name: "Doe^Jane", patient_id: "P2", birth_date: null, description: "Head", date: "2024-02-29", modalities: ["CT", "PT"], scans: 2, images: 300, files: 3 };
   const hidden = { ...study, patient_name: null, patient_id: null, description: null, date: null };
   const sessions = [session(0, { ...study, patient_id: "P10" }), session(1, study), session(2, { ...study, date: "2023-01-01" }), session(3, hidden), session(4, null)];
-  const rows = rowsOf({ decisions: [], transfer: { import: { sessions } } });
-  assert.deepEqual(rows.map(({ outcome }) => outcome.position), [3, 4, 2, 1, 0]);
+  const transfer = { import: { sessions } };
+  const positions = () => rowsOf({ decisions: [], transfer }).map(({ outcome }) => outcome.position);
+  assert.deepEqual(positions(), [3, 4, 2, 1, 0]);
+  transfer.import = { sessions: sessions.map((one) => ({ ...one, study: null })) };
+  assert.deepEqual(positions(), [3, 4, 2, 1, 0], "what is out of sight since stays in its place");
   assert.deepEqual(wordsOfOutcome(sessions[1]), {
     study: "Head", modalities: "CT, PT", icon: "CT", date: "2024-02-29", patient: "Doe Jane", ids: "P2", scans: "2", images: "300 in 3 files",
   }); // prettier-ignore
   assert.deepEqual([wordsOfOutcome(sessions[3]).patient, wordsOfOutcome(sessions[3]).scans], ["not shown", "2"]);
+  const mixed = wordsOfOutcome({ ...session(5, { ...study, patient_name: null, patient_id: null }), code: "patient_mismatch" });
+  const naming = { patients: { ids: ["A", "B"], commonId: "A" } };
+  assert.deepEqual([mixed.patient, mixed.study], ["several patients", "Head"]);
+  const facts = new Study({ key: "1.2", uid: "1.2", series: [], ecat: [], sessionFolders: {}, folders: [], ecatDate: "" });
+  assert.equal(wordsOf({ study: facts, naming }).patient, mixed.patient, "as before the reload");
   const { patient, study: title, scans, images } = wordsOfOutcome(sessions[4]);
   assert.deepEqual([patient, title, scans, images], ["not shown", "Study 1.4", "", ""]);
 });

@@ -11,7 +11,7 @@ test("figures are those of the server's pages", () => {
     [0, 1, 999, 999_499, 999_500, 12_345_678, 123_456_789, 5e12].map(size),
     ["0 bytes", "1 byte", "999 bytes", "999 kB", "1.0 MB", "12.3 MB", "123 MB", "5.0 TB"],
   );
-  assert.deepEqual([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1\u202f000", "1\u202f234\u202f567"]);
+  assert.deepEqual([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
   assert.equal(plural(1, "entry", "entries"), "1 entry");
   const far = { bytes: { done: 5_000, total: 10_000 }, entries: { done: 3, total: null } };
   assert.equal(farOf(far), "5.0 kB of 10.0 kB · 3 entries");
@@ -40,13 +40,43 @@ test("a server is said to be away only once it has failed to answer", async () =
   globalThis.fetch = () => new Promise((resolve, reject) => answers.push(reject));
   const told = [];
   try {
-    const reading = new Reading("http://localhost/events", () => {}, (state) => told.push(state));
+    const reading = new Reading("http://localhost/events", "mia", () => {}, (state) => told.push(state));
     assert.equal(reading.state, "asking");
     reading.go();
     assert.deepEqual([reading.state, told], ["asking", []]);
     answers[0](new TypeError("refused"));
     await new Promise((done) => setImmediate(done));
     assert.deepEqual([reading.state, told], ["away", ["away"]]);
+    reading.stop();
+  } finally {
+    globalThis.fetch = fetched;
+  }
+});
+
+test("a stream that ended with its login begins again with the next one, and never with somebody else's", async () => {
+  globalThis.addEventListener ??= () => {};
+  const fetched = globalThis.fetch;
+  const [asked, told] = [[], []];
+  const begin = (user) => new Response(`id: 7\nevent: begin\ndata: {"user": "${user}", "imports": []}\n\nevent: running\ndata: {"of": "${user}"}\n\n`);
+  const answers = [new Response("", { status: 401 }), begin("ann"), begin("mia")];
+  globalThis.fetch = (address, { headers }) => {
+    asked.push(headers);
+    return answers.length ? Promise.resolve(answers.shift()) : new Promise(() => {});
+  };
+  let turn = () => {};
+  const until = (state) => new Promise((done) => (turn = (now) => now === state && done()));
+  const reading = new Reading("http://localhost/events", "mia", (kind, data) => told.push([kind, data.of]), (state) => {
+    told.push(state);
+    turn(state);
+  });
+  try {
+    for (const state of ["ended", "ended", "open"]) {
+      const is = until(state);
+      reading.go();
+      await is;
+    }
+    assert.deepEqual(told, ["ended", "asking", "ended", "asking", ["begin", undefined], ["running", "mia"], "open"]);
+    assert.deepEqual(asked, [{}, {}, {}], "what was missed is told by the beginning of a stream, not behind its last event");
     reading.stop();
   } finally {
     globalThis.fetch = fetched;

@@ -8,17 +8,21 @@ globalThis.addEventListener ??= () => {};
 
 const { follow, lookAgain } = await load("outcomes.js");
 const { site } = await load("options.js");
-const { outcomeWords, unreadableWords } = await load("totals.js");
+const { onProjects } = await load("projects.js");
+const { outcomeWords, stateOfSession, unreadableWords } = await load("totals.js");
 
 const { isEnded } = await load("../states.js");
 
 const session = (now) => ({ now, project: now === "archived" ? "HEART" : null, code: "", new: 3, then: { project: "HEART" } });
 const ended = (upload, ...nows) => ({ upload, state: "done", import: { state: "placed", sessions: nows.map(session) } });
 
+let projects = null; // what the upload page names, by the server
+
 /** What of `transfers` changes by a look where the server answers `answers` by import: [ids that were asked, that changed]. */
 async function looked(transfers, answers) {
   const [asked, told] = [[], []];
   globalThis.fetch = async (path) => {
+    if (path === "/upload") return projects === null ? new Response("", { status: 503 }) : new Response(JSON.stringify({ codes: projects }));
     const [, id] = /imports\/([^/]+)\/sessions$/.exec(path);
     asked.push(id);
     const answer = answers(id);
@@ -36,6 +40,24 @@ test("rows of ended imports say what was deleted or moved since, by one request 
   assert.deepEqual(await looked(rows, (id) => answers[id]), [["a", "b", "c"], ["a", "c"]]);
   assert.equal(outcomeWords(rows.slice(0, 3)), "2 sessions archived in HEART. 1 session deleted from HEART. 1 session moved from HEART to another project.");
   assert.deepEqual(await looked(rows, (id) => answers[id]), [["a", "b", "c"], []]);
+});
+
+test("sessions of a project that one has no role in any more are out of sight, and were not moved", async (context) => {
+  context.mock.timers.enable({ apis: ["Date"], now: Date.now() + 20_000 });
+  globalThis.DOMParser = class {
+    parseFromString = (told) => ({ getElementById: (id) => (id === "upload" ? { dataset: { told } } : null) });
+  };
+  globalThis.document.getElementById ??= () => null;
+  projects = { LIVER: 4 };
+  const row = ended("a", "archived", "archived");
+  let told = 0;
+  const end = onProjects(() => (told += 1));
+  await looked([row], () => ["archived", "out_of_sight"]);
+  end();
+  assert.deepEqual([told, Object.keys(site.codes)], [1, ["LIVER"]]);
+  assert.deepEqual(row.import.sessions.map(stateOfSession), ["archived", "hidden"]);
+  assert.match(outcomeWords([row]), /1 session not visible to you/);
+  site.codes = { HEART: 4 };
 });
 
 test("an import out of sight says nothing of archived sessions, and an unanswered look changes nothing", async () => {

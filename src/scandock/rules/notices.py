@@ -37,7 +37,7 @@ CODES: Final[dict[str, NoticeCode]] = {
         "held",
         "Which session 5",
         "The study is already in project {project} as session {other}; the request names it {label}.",
-        "Choose in the prearchive how it joins session {other}, or delete it.",
+        "Choose in the prearchive how it joins session {other}.",
     ),
     "label_many_studies": NoticeCode(
         "held",
@@ -55,7 +55,7 @@ CODES: Final[dict[str, NoticeCode]] = {
         "held",
         "Which session 7",
         "Session {label} has images of different patients: PatientID {ids}.",
-        "Find out whose images these are; delete or re-send what belongs to another patient.",
+        "Find out whose images these are; send each patient's by themselves.",
     ),
     "subject_differs": NoticeCode(
         "held",
@@ -67,7 +67,7 @@ CODES: Final[dict[str, NoticeCode]] = {
         "held",
         "Again 3",
         "Session {label} is archived in project {project} already, and this import was to leave it as it is.",
-        "Archive it from the prearchive to add what is new, or delete it.",
+        "Choose in the prearchive what happens to it.",
     ),
     "type_differs": NoticeCode(
         "held",
@@ -171,7 +171,7 @@ CODES: Final[dict[str, NoticeCode]] = {
         "warning",
         "Again 4",
         "A session of the same study waits in the prearchive as {other}; it was left alone.",
-        "In the prearchive, archive or delete it.",
+        "Look in the prearchive whether it is still needed.",
     ),
     "conflict_settled": NoticeCode(
         "warning",
@@ -258,7 +258,7 @@ CODES: Final[dict[str, NoticeCode]] = {
         "warning",
         "Which session 5",
         "The study of session {label} is already in the prearchive under another label, {others}.",
-        "Compare both there, and delete the one that is not needed.",
+        "Compare both there: one of them can be deleted, where it is not needed.",
     ),
     "values_disagree": NoticeCode(
         "warning",
@@ -270,7 +270,7 @@ CODES: Final[dict[str, NoticeCode]] = {
         "warning",
         "ECAT",
         "Session {label} shares {files} with {others} in project {project}.",
-        "Where the sessions are one, delete the one that is not needed.",
+        "Compare them: where they are one session, one of them is not needed.",
     ),
     "ecat_apart": NoticeCode(
         "warning",

@@ -30,7 +30,7 @@ def session_exists_notice(label: str, project: str, *, all_there: bool = False) 
     return replace(
         reason,
         message=f"{reason.message} Every object that came is there already.",
-        remedy="Nothing is missing there: delete this one from the prearchive.",
+        remedy="Nothing is missing there: this one can be deleted.",
     )
 
 

@@ -96,6 +96,12 @@ class FilterMissing(CodedUsage):
 class UploadProjectHidden(Hidden):
     CODE = ProjectUnknown.CODE
 
+    @property
+    def heading(self) -> str:
+        """What heads its page: its own sentence."""
+        sentence = self.message.removeprefix("There is ").removesuffix(".")
+        return sentence[0].upper() + sentence[1:]
+
 
 class TitleTaken(Worded, Usage):
     CODE = "title_taken"

@@ -107,7 +107,7 @@ def _images(read_images: Callable[[BinaryIO], list[list[Any]]], fd: int) -> Imag
 
 
 def _raw(message: Message) -> Answer:
-    """A frame's numbers, gzipped where that is asked for, and what they mean; of a colour frame only that it is one."""
+    """A frame's numbers, gzipped where that is asked for, and what they mean; of a color frame only that it is one."""
     from scandock.viewing.windows import automatic_window
 
     frame = _decode_frame(message)

@@ -22,6 +22,7 @@ def test_a_code_is_a_sentence_for_people_and_a_remedy(subtests):
             assert filled.remedy.endswith(".")
             assert not re.search(r"\b(may|stands?|lies?|anew|says?|told)\b", entry.sentence)
             assert len(code) <= 32
+            assert not re.search(r"delete (it|one|the)", entry.remedy), "many who read it have no right to"
 
 
 def test_every_code_is_on_the_page_of_rules_with_its_remedy(project_root):

@@ -23,7 +23,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         },
     ),
     "NoNumbers": shape(
-        "An image that has no numbers to show: its colours are at `picture`, or the reason says why there is nothing",
+        "An image that has no numbers to show: its colors are at `picture`, or the reason says why there is nothing",
         {"kind": one_of("colour", "none"), "reason": TEXT, "rows": WHOLE, "columns": WHOLE},
         optional=("reason", "rows", "columns"),
     ),

@@ -20,6 +20,14 @@ class NothingNamed(Worded, Usage):
     REMEDY = "Write what is to change."
 
 
+class UploadProjectMissing(CodedUsage):
+    CODE = "upload_project_missing"
+    MEANING = "The form of the upload page was to upload into a project, and names none."
+    SENTENCE = "Nothing was uploaded."
+    REMEDY = "Go back, and write the project's id or title."
+    heading = "Name a project, or choose Upload without a project"
+
+
 class TooManySessions(CodedUsage):
     CODE = "sessions_many"
     MEANING = "More sessions are chosen than are decided at once."

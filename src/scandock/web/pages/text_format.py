@@ -24,8 +24,8 @@ def format_size(count: int | None) -> str:
 
 
 def format_number(count: int | None) -> str:
-    """With thin spaces between thousands, which no line breaks at."""
-    return f"{count or 0:,}".replace(",", "\u202f")
+    """With commas between thousands, as messages and the command line write it."""
+    return f"{count or 0:,}"
 
 
 def format_count(count: int, singular: str, plural: str = "") -> str:

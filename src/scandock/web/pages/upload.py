@@ -17,6 +17,7 @@ from scandock.services.upload_rights import MAX_PROJECTS, has_own_rules, list_up
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import server_state
+from scandock.web.pages.errors import UploadProjectMissing
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import PageContext, redirect_back
 from scandock.web.pages.routing import router as pages
@@ -79,8 +80,13 @@ async def send(request: Request) -> Response:
     return redirect_back(request, urls.import_page(uuid), "uploaded")
 
 
-def meant(fields: Mapping[str, str]) -> dict[str, str]:
-    """What the page's own fields say in the API's words: a box that is not ticked is not sent."""
+def meant(fields: Mapping[str, str], api_fields: Mapping[str, str]) -> dict[str, str]:
+    """What the page's own fields say in the API's words: a box that is not ticked is not sent.
+
+    Raises UploadProjectMissing: to the API an empty project is none, which the form has a choice of its own for.
+    """
+    if fields.get("where") == "project" and not api_fields.get("project", "-").strip():
+        raise UploadProjectMissing
     parameters = {
         "ignore_unparsable": "true" if fields.get("ignore") else "false",
         "resources": "keep" if fields.get("keep") else "ignore",

@@ -52,8 +52,8 @@ class PageFields:
     names: frozenset[str]
     check: Callable[[Mapping[str, str]], None]
     """Asked with those that stand before the archive, before a byte of it is kept; raises AccessDenied."""
-    translate: Callable[[Mapping[str, str]], Mapping[str, str]]
-    """What they say in the API's words; it goes before fields of the same name."""
+    translate: Callable[[Mapping[str, str], Mapping[str, str]], Mapping[str, str]]
+    """What they say in the API's words, beside the fields of the API; it goes before fields of the same name."""
 
 
 class FormReader:
@@ -195,7 +195,7 @@ async def receive_multipart(
 
     def ask(uploader: Principal) -> UploadOffer:
         dialect.check_agreement(query, reader.fields)
-        page_values = page_fields.translate(reader.others) if page_fields is not None else {}
+        page_values = page_fields.translate(reader.others, reader.fields) if page_fields is not None else {}
         fields, import_request = dialect.translate({"filename": name, **reader.fields, **page_values, **query})
         with server.catalog.read() as connection:
             return make_offer(

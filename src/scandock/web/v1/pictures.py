@@ -96,7 +96,7 @@ async def frame(
 ) -> Response:  # fmt: skip
     """16-bit integers, little endian, row by row; what they mean is JSON in `X-Scandock-Frame`.
 
-    Of a colour image, and of one that can't be shown, JSON instead: its `kind` is `colour` or `none`, with the reason.
+    Of a color image, and of one that can't be shown, JSON instead: its `kind` is `colour` or `none`, with the reason.
     """
     view = await view_scan(context, session, scan)
     takes_gzip = "gzip" in request.headers.get("accept-encoding", "")

@@ -9,9 +9,9 @@ export function size(count) {
   return `${unit === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
-/** With thin spaces between thousands, which no line breaks at. */
+/** With commas between thousands, as the server writes it. */
 export function number(count) {
-  return String(count ?? 0).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  return String(count ?? 0).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 export function plural(count, one, many = `${one}s`) {
@@ -26,7 +26,7 @@ export function left(seconds) {
   return `about ${(seconds / 3600).toFixed(1)} h left`;
 }
 
-/** "12.3 MB of 45 MB · 120 of 4 000 entries" of an import's progress. */
+/** "12.3 MB of 45 MB · 120 of 4,000 entries" of an import's progress. */
 export function farOf({ bytes, entries }) {
   const told = [];
   if (bytes) told.push(bytes.total ? `${size(bytes.done)} of ${size(bytes.total)}` : size(bytes.done));

@@ -33,22 +33,24 @@ export class Parser {
   }
 }
 
-/** The stream at `address`: `hear(kind, data)` for each event, `state("open" | "away" | "ended")` when that changes.
+/** The stream of `user` at `address`: `hear(kind, data)` for each event, `state(...)` when that changes: "asking", "open",
+ * "away" or "ended".
  *
  * Until the first answer, or its failing, the state is "asking": of that nothing is said.
- * It goes on by itself until `stop()`, or until the server says that the login has ended. `pause()` and `go()` are for
- * documents that are hidden.
+ * It goes on by itself until `stop()`, or until the server says that the login has ended or is somebody else's. `go()`
+ * begins again, as with the next login; `pause()` is for documents that are hidden.
  */
 export class Reading {
   #address;
+  #user;
   #hear;
   #state;
   #now = "asking";
   #mark = "";
   #run = null;
 
-  constructor(address, hear, state) {
-    [this.#address, this.#hear, this.#state] = [address, hear, state];
+  constructor(address, user, hear, state) {
+    [this.#address, this.#user, this.#hear, this.#state] = [address, user, hear, state];
     addEventListener("online", () => this.#wake?.());
   }
 
@@ -57,8 +59,9 @@ export class Reading {
   }
 
   go() {
-    if (this.#run || this.#now === "ended") return;
+    if (this.#run) return;
     this.#run = new AbortController();
+    if (this.#now === "ended") this.#tell("asking");
     this.#follow(this.#run);
   }
 
@@ -69,13 +72,14 @@ export class Reading {
 
   stop() {
     this.pause();
+    this.#mark = ""; // the next login is told all that is under way
     this.#tell("ended");
   }
 
   #wake = null;
 
   #tell(state) {
-    if (state === this.#now || this.#now === "ended") return;
+    if (state === this.#now) return;
     this.#now = state;
     this.#state(state);
   }
@@ -108,7 +112,6 @@ export class Reading {
         await answer.body?.cancel();
         return answer.status;
       }
-      this.#tell("open");
       const parser = new Parser();
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
@@ -117,13 +120,18 @@ export class Reading {
         clearTimeout(silence);
         silence = setTimeout(() => broken.abort(), SILENCE_MS);
         for (const { id, kind, data } of parser.take(value)) {
+          const told = JSON.parse(data);
+          if (kind === "begin" && told.user !== this.#user) return 401; // somebody else has logged in here
           if (id !== null) this.#mark = id;
-          this.#hear(kind, JSON.parse(data));
+          this.#hear(kind, told);
+          if (run.signal.aborted) return answer.status;
         }
+        this.#tell("open");
       }
     } catch {
       return 0; // cut, or the server is away: it is asked again
     } finally {
+      broken.abort();
       clearTimeout(silence);
     }
   }

@@ -14,22 +14,26 @@ function toAll(message) {
 
 const reading = new Reading(
   address,
+  user,
   (kind, data) => {
-    if (kind === "begin" && data.user !== user) return reading.stop(); // somebody else has logged in here
     begun ||= kind === "begin";
     standing.hear(kind, data);
     toAll({ kind, data });
   },
-  (state) => toAll({ state }),
+  (state) => {
+    if (state === "ended") begun = false;
+    toAll({ state });
+  },
 );
 
 self.addEventListener("connect", ({ ports: [port] }) => {
   port.onmessage = ({ data }) => {
     if (data === "leave") ports.delete(port);
     if (data === "end") reading.stop();
+    if (data === "go") reading.go();
   };
+  reading.go(); // also after the end of a login: a page of the next one asks
   ports.add(port);
   port.postMessage({ state: reading.state });
   if (begun) port.postMessage({ kind: "begin", data: { user, resumed: false, imports: standing.under } });
-  reading.go();
 });

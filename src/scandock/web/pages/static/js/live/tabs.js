@@ -5,11 +5,12 @@ import { root, user } from "../site.js";
 
 const OVER = ["done", "cancelled", "elsewhere"];
 const PATIENCE = 3000; // milliseconds in which a tab that lives answers
-const others = new Map(); // by tab: the states of its uploads, by their ids
+const others = new Map(); // by tab: {states: of its uploads, by their ids, sent: likenesses of all that it has sent, or sends}
 const listeners = new Set();
 const tab = crypto.getRandomValues(new Uint32Array(4)).join("-");
 let channel = null;
 let own = [];
+let sent = [];
 let answered = null; // tabs that were heard since all were asked; null while nobody is asked
 
 /** Hear of other tabs: `listener(kind, id)` of an upload that one of them has taken over ("taken") or cancelled
@@ -22,7 +23,7 @@ export function listenToTabs(listener) {
 
 /** The state of an upload in another tab; "" where none has it. */
 export function stateElsewhere(id) {
-  for (const states of others.values()) if (states.has(id)) return states.get(id);
+  for (const { states } of others.values()) if (states.has(id)) return states.get(id);
   return "";
 }
 
@@ -38,6 +39,9 @@ export function askTabs() {
   }, PATIENCE);
 }
 
+/** Whether another tab has uploaded what has this likeness, or is about to. */
+export const isSentElsewhere = (likeness) => [...others.values()].some((other) => other.sent.has(likeness));
+
 /** This tab sends an upload from now on: another one that has it leaves it. */
 export const tellTaken = (id) => tell("taken", { id });
 
@@ -50,12 +54,13 @@ function join() {
   channel.onmessage = ({ data }) => hear(data);
   tell("asking");
   subscribe("transfers", (transfers) => {
-    const before = JSON.stringify(own);
+    const before = JSON.stringify([own, sent]);
     own = transfers.filter(({ state }) => !OVER.includes(state)).map(({ id, state }) => [id, state]);
-    if (JSON.stringify(own) !== before) tell("have", { own });
+    sent = transfers.filter(({ state, likeness }) => likeness && !["cancelled", "elsewhere"].includes(state)).map(({ likeness }) => likeness);
+    if (JSON.stringify([own, sent]) !== before) tell("have", { own, sent });
   });
-  addEventListener("pagehide", () => tell("have", { own: [] }));
-  addEventListener("pageshow", ({ persisted }) => persisted && own.length && tell("have", { own }));
+  addEventListener("pagehide", () => tell("have", { own: [], sent: [] }));
+  addEventListener("pageshow", ({ persisted }) => persisted && (own.length || sent.length) && tell("have", { own, sent }));
 }
 
 function tell(kind, more = {}) {
@@ -63,14 +68,14 @@ function tell(kind, more = {}) {
   channel?.postMessage({ kind, tab, ...more });
 }
 
-function hear({ kind, tab: from, id = "", own: theirs = [] }) {
+function hear({ kind, tab: from, id = "", own: theirs = [], sent: theirSent = [] }) {
   answered?.add(from);
   if (kind === "asking") {
-    if (own.length) tell("have", { own });
+    if (own.length || sent.length) tell("have", { own, sent });
     return;
   }
   if (kind === "have") {
-    if (theirs.length) others.set(from, new Map(theirs));
+    if (theirs.length || theirSent.length) others.set(from, { states: new Map(theirs), sent: new Set(theirSent) });
     else others.delete(from);
   }
   for (const one of [...listeners]) one(kind === "have" ? "changed" : kind, id);

@@ -26,6 +26,39 @@ export function button(words, click, { kind = "", of = "" } = {}) {
   return make("button", { type: "button", class: kind || null, "aria-label": of ? `${words}: ${of}` : null, on: { click } }, words);
 }
 
+/** A button that asks once before it does something: a question with two answers takes its place.
+ *
+ * {elements, allow(may)}, where `allow(false)` takes it away, with its question. `isAsked()`: whether there is something to
+ * lose; else it is done at once. `of` says to what, as of `button`.
+ */
+export function askingButtons(words, act, { question, yes, no, kind = "", of = "", isAsked = () => true }) {
+  const sure = make("span", { class: "actions", hidden: true });
+  const first = button(words, () => {
+    if (!isAsked()) return act();
+    show(sure, true);
+    show(first, false);
+    return sure.querySelector("button").focus();
+  }, { kind: "quiet", of });
+  const close = () => {
+    show(sure, false);
+    show(first, true);
+  };
+  const does = button(yes, () => {
+    close();
+    act();
+  }, { kind, of });
+  const keeps = button(no, () => {
+    close();
+    first.focus();
+  }, { of });
+  sure.append(question, " ", does, keeps);
+  const allow = (may) => {
+    if (!may) show(sure, false);
+    show(first, may && sure.hidden);
+  };
+  return { elements: [first, sure], allow };
+}
+
 /** Lets the children of `list` be those of `items` in their order: known ones are kept, and with them the focus. */
 export function keyed(list, items, keyOf, build) {
   const known = new Map([...list.children].map((child) => [child.dataset.key, child]));

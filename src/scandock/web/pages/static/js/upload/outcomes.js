@@ -4,6 +4,7 @@ import { importAct, importOf, importSessions } from "../addresses.js";
 import { listen } from "../live/stream.js";
 import { ask, problemOf } from "../site.js";
 import { isEnded } from "../states.js";
+import { askOfHidden } from "./projects.js";
 
 const AGAIN = 5000; // milliseconds after which the server is asked again that did not answer
 const AT_ONCE = 50; // ended imports that one look asks about; those that were asked longest ago come first
@@ -42,6 +43,7 @@ async function refresh(transfer, changed) {
   const isGone = [403, 404].includes(answer.status);
   if (answer instanceof Error && !isGone) throw answer;
   if (!isGone && JSON.stringify(answer) === JSON.stringify(before.sessions)) return;
+  if (!isGone) await askOfHidden(answer);
   Object.assign(before, isGone ? { state: "forgotten", message: answer.message, sessions: [] } : { sessions: answer });
   changed(transfer, true);
 }
@@ -94,6 +96,7 @@ async function read(id, one) {
   const { state, code, message, progress, entries } = await answer.json();
   if (!isEnded(state)) return move(one, state === "receiving" ? "received" : state, { message, stage: progress?.stage ?? "", progress: progress?.bytes ?? null });
   const sessions = ["refused", "failed", "cancelled"].includes(state) ? [] : await sessionsOf(id); // nothing of it was stored
+  await askOfHidden(sessions);
   return end(id, one, { state, code, message, sessions, unreadable: entries?.unparseable ?? 0 });
 }
 

@@ -1,6 +1,7 @@
 // The upload page: what is chosen is looked into, named, sent, and followed until its sessions are where they belong.
 
 import { plural } from "../live/figures.js";
+import { isSentElsewhere } from "../live/tabs.js";
 import { say, user } from "../site.js";
 import { afterReload } from "./after_reload.js";
 import { button, keyed, make, set, show } from "./dom.js";
@@ -10,13 +11,15 @@ import { invalidWords } from "./label_changes.js";
 import { labelsTools } from "./labels_view.js";
 import { keepProject, lastProject } from "./last_project.js";
 import { letters } from "./letters.js";
+import { briefLikeness, likenessOf } from "./likeness.js";
 import { listView } from "./list_view.js";
 import { writeMapping } from "./mapping_csv.js";
 import { shown } from "./names.js";
 import { ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
 import * as options from "./options.js";
 import { change, lookAgain } from "./outcomes.js";
-import { add, archives, foreseeAll, forgetKnown, isComplete, likenessOf, onPicks, picks, remove, sent, settleAll } from "./picks.js";
+import { add, archives, foreseeAll, forgetKnown, isComplete, onPicks, picks, remove, sent, settleAll } from "./picks.js";
+import { askProjects, onProjects } from "./projects.js";
 import { isOver } from "./totals.js";
 import { totalView } from "./total_view.js";
 import { begin, changed, forget, onTransfers, transfers } from "./transfers.js";
@@ -55,6 +58,10 @@ class Page {
       more: () => this.#more(),
       retry: (transfer) => (transfer.import ? this.#change(transfer, "retry") : transfer.resume()),
       cancel: (transfer) => transfer.cancel(),
+      leaveOut: (twice) => {
+        remove(...twice.filter((pick) => archives.includes(pick) && pick.transfer === null));
+        this.#flush();
+      },
       notTaken: () => this.refusals.filter(({ why }) => ![ON_THE_LIST, ELSEWHERE].includes(why)).length,
     });
     const choose = (upload) => this.#choose({ upload });
@@ -95,6 +102,7 @@ class Page {
     this.settings.addEventListener("toggle", () => !this.settings.open && (this.isAsking = false));
     const ends = [
       onPicks((pick) => this.#show(pick)),
+      onProjects(() => this.#others()),
       onTransfers((one, turn) => this.#moved(one, turn)),
       this.early.connect({ chosen: (found) => this.#chosen(found), dropped: (found) => this.#dropped(found), forget: () => this.#forget() }),
       () => this.unfinished.end(),
@@ -105,7 +113,11 @@ class Page {
       document.addEventListener(name, leaves); // once what was clicked has had its click: folding moves all below
       ends.push(() => document.removeEventListener(name, leaves));
     }
-    const fresh = () => document.visibilityState === "visible" && void lookAgain(transfers, changed);
+    const fresh = () => {
+      if (document.visibilityState !== "visible") return;
+      if (picks.length) void askProjects();
+      void lookAgain(transfers, changed);
+    };
     const timer = setInterval(fresh, FRESH);
     ends.push(() => clearInterval(timer));
     for (const seen of [this.unfinished.seen, fresh]) {
@@ -158,6 +170,7 @@ class Page {
     if (added.length && wanted?.instead?.transfer) forget([wanted.instead.transfer]);
     this.#flush();
     this.#reveal(added);
+    if (added.length && options.problem()) void askProjects();
     const told = [...asked, this.#strange(wanted, strange), fresh.length ? `${plural(fresh.length, "archive")} on the list.` : "", refused.length ? `${plural(refused.length, "file")} not taken.` : ""].filter(Boolean);
     if (told.length) say(told.join(" "));
     for (const one of tables) await this.tools.read(one);
@@ -231,6 +244,13 @@ class Page {
     this.#show(null);
   }
 
+  /** One may upload to other projects now. */
+  #others() {
+    this.#said();
+    settleAll();
+    this.#show(null);
+  }
+
   /** A project is being typed, or was picked among those that are offered, which is all that was to be done. */
   #named(event) {
     this.#changed(event);
@@ -274,6 +294,8 @@ class Page {
     event.preventDefault();
     const ready = archives.filter((pick) => pick.transfer === null && !pick.problem);
     if (options.problem() || !ready.length || invalidWords(ready)) return;
+    const twice = ready.filter((pick) => !pick.isAgain && isSentElsewhere(briefLikeness(pick)));
+    if (twice.length) return this.total.ask(twice);
     foreseeAll();
     stopPictures();
     for (const pick of ready) {
@@ -285,7 +307,7 @@ class Page {
     this.settings.open = false;
     if (options.project()) keepProject(user, options.project());
     this.#flush();
-    this.total.querySelector("#h-transfers").focus();
+    return this.total.querySelector("#h-transfers").focus();
   }
 
   /** Start an upload again with its settings; one of which these are not known here, or were refused, is on the list as a
@@ -359,5 +381,6 @@ class Page {
     this.#bar();
     this.unfinished.refresh();
     if (turn && transfer && isOver(transfer)) forgetKnown();
+    if (turn && (transfer?.state === "stopped" || options.problem())) void askProjects(); // a role was lost, or given again
   }
 }

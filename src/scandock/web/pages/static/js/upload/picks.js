@@ -6,6 +6,7 @@ import { foresee } from "./forecast.js";
 import { askKnown, forgetAnswers, keptSubject } from "./known.js";
 import { clean, compare } from "./labels.js";
 import { letters } from "./letters.js";
+import { likenessOf } from "./likeness.js";
 import { rowFor } from "./mapping_csv.js";
 import { named, project, site } from "./options.js";
 import { settle, withHalves } from "./settle.js";
@@ -60,6 +61,7 @@ class Pick {
   state = "waiting"; // for its preview: waiting, looking, done
   invalid = new Map(); // by the study's key: {column: text} of what is written into its cells and can't stand there
   transfer = null; // its upload, once that was begun
+  isAgain = false; // whether it is uploaded though another tab has done so
   follows = new Set(); // archives before it that are imported first, so that what is forecast of it comes true
   #stop = () => {};
 
@@ -188,7 +190,6 @@ class Pick {
     return this.studies.length && !this.taken.length && !partial ? "None of its studies is included." : "";
   }
 
-  /** By what the same file or folder is told from others before it is read: names, sizes and times. */
   get likeness() {
     return likenessOf(this);
   }
@@ -210,12 +211,6 @@ export function keyOf(study, studies) {
   const id = study.common("PatientID");
   const tries = [...(id ? [{ patient_id: id }] : []), ...study.folders.filter(Boolean).map((folder) => ({ folder }))];
   return tries.find((row) => alone({ number: 2, leaveOut: false, ...row })) ?? null;
-}
-
-/** What two choices of the same file or folder have in common. */
-export function likenessOf({ name, file, files }) {
-  const all = (files ?? [{ path: name, file }]).map((one) => `${one.path}\n${one.file.size}\n${one.file.lastModified}`);
-  return all.sort().join("\n");
 }
 
 /** Put what was chosen on the list, at its end or in the place of an archive that is taken off; gives its archives. */

@@ -2,6 +2,8 @@
 
 import { compare, fold } from "./labels.js";
 
+const orders = new WeakMap(); // by transfer: the positions of its sessions without a study, in the order of their rows
+
 /** [{key, one, outcome}] of an archive: `one` is the decision of a study that was found in it, or null, `outcome` what
  * the server says of its session, or null. Sessions that no study was found for have rows of their own, and so have the
  * two of a study that was separated. */
@@ -20,7 +22,17 @@ export function rowsOf({ decisions, transfer }) {
   for (const row of rows.filter(({ one, outcome }) => outcome === null && one.study.uid === null)) {
     row.outcome = take(({ then, study_uid: uid }) => !uid && fold(then.label ?? "") === fold(row.one.label));
   }
-  return [...rows, ...left.sort(byPatient).map((outcome) => ({ key: `session ${outcome.position}`, one: null, outcome }))];
+  return [...rows, ...inOrder(left, transfer).map((outcome) => ({ key: `session ${outcome.position}`, one: null, outcome }))];
+}
+
+/** By patient, and then as they were: of a session out of sight nobody is told whose it is. */
+function inOrder(sessions, transfer) {
+  if (!sessions.length) return sessions;
+  const before = orders.get(transfer) ?? [];
+  const isKnown = before.length === sessions.length && sessions.every(({ position }) => before.includes(position));
+  const sorted = sessions.sort(isKnown ? (one, other) => before.indexOf(one.position) - before.indexOf(other.position) : byPatient);
+  orders.set(transfer, sorted.map(({ position }) => position));
+  return sorted;
 }
 
 const natural = new Intl.Collator(undefined, { numeric: true }).compare;

@@ -4,16 +4,19 @@ import { number, plural } from "../live/figures.js";
 import { person, shown } from "./names.js";
 
 const NOT_SHOWN = "not shown"; // the patient of a session that is deleted, refused or out of sight
+const SEVERAL = "several patients"; // of a study whose images have different patient IDs and names
 const known = new WeakMap(); // words by study
 
 /** {patient, ids, study, modalities, icon, date, scans, images} of a decision. */
 export function wordsOf({ study, naming }) {
   if (!known.has(study)) known.set(study, wordsFor(factsOf(study, naming)));
-  return known.get(study);
+  const words = known.get(study);
+  const isMixed = naming.patients.ids.length > 1 && study.counts("PatientName").size !== 1;
+  return isMixed ? { ...words, patient: SEVERAL, ids: "" } : words;
 }
 
 /** The same of a session that no study was found for on this machine. */
-export function wordsOfOutcome({ study_uid: uid, study }) {
+export function wordsOfOutcome({ study_uid: uid, study, code }) {
   if (!study) return { ...wordsFor(NOTHING), patient: NOT_SHOWN, study: uid ? `Study ${shown(uid)}` : "Study", scans: "", images: "" };
   const isSeen = [study.patient_name, study.patient_id, study.description, study.date].some(Boolean);
   const words = wordsFor({
@@ -27,6 +30,7 @@ export function wordsOfOutcome({ study_uid: uid, study }) {
     images: study.images,
     files: study.files,
   });
+  if (isSeen && code === "patient_mismatch" && !study.patient_name && !study.patient_id) return { ...words, patient: SEVERAL, ids: "" };
   return isSeen ? words : { ...words, patient: NOT_SHOWN };
 }
 

@@ -1,12 +1,13 @@
 // The bar below the list: what Upload would send, how far all of it is, and at the end what came of it, to be copied.
 
 import { prearchiveOf, projectAt } from "../addresses.js";
-import { left, Pace, size } from "../live/figures.js";
+import { left, Pace, plural, size } from "../live/figures.js";
 import { root, say } from "../site.js";
-import { button, keyed, make, set, show } from "./dom.js";
+import { askingButtons, button, keyed, make, set, show } from "./dom.js";
 import { headingOf } from "./heading.js";
 import { invalidWords } from "./label_changes.js";
 import { UNASSIGNED } from "./labels.js";
+import { shown } from "./names.js";
 import { problem } from "./options.js";
 import { archives, picks } from "./picks.js";
 import { bytesOf, isOver, outcomesOf, outcomeWords, readyWords } from "./totals.js";
@@ -14,8 +15,8 @@ import { transfers } from "./transfers.js";
 
 const STILL = ["waiting", "running", "held up"];
 
-/** An element with `refresh()`. `acts`: {more()} for "Upload more", {retry(transfer)}, {cancel(transfer)}, {notTaken()}: how
- * many files that were chosen are none that can be uploaded. */
+/** An element with `refresh()`. `acts`: {more()} for "Upload more", {retry(transfer)}, {cancel(transfer)}, {leaveOut(archives)}, {notTaken()}:
+ * how many files that were chosen are none that can be uploaded. */
 export function totalView(acts) {
   const pace = new Pace();
   let speed = null;
@@ -23,6 +24,22 @@ export function totalView(acts) {
   const reason = make("span", { class: "up-reason", id: "up-reason" });
   const start = make("button", { class: "primary", id: "start", "aria-describedby": "up-reason" }, "Upload");
   const before = make("div", { class: "up-line" }, ready, reason, start);
+
+  let twice = []; // archives that another tab has uploaded, while it is asked about them
+  const question = make("span", { class: "grow" });
+  const answered = (act) => () => {
+    act(twice);
+    twice = [];
+    element.refresh();
+    if (start.disabled || before.hidden) return;
+    start.focus();
+  };
+  const all = button("Upload again", answered((some) => {
+    for (const pick of some) pick.isAgain = true;
+    start.form.requestSubmit(start);
+  }));
+  const without = button("Remove", answered(acts.leaveOut), { of: "what another tab has uploaded" });
+  const asks = make("div", { class: "up-line", role: "alert", hidden: true }, question, all, without);
 
   const title = make("strong", { id: "h-transfers", tabindex: "-1" });
   const bar = make("progress", { "aria-label": "Progress of all uploads" });
@@ -32,8 +49,12 @@ export function totalView(acts) {
   const resume = button("Go on with all", () => transfers.filter((one) => one.state === "paused").forEach((one) => one.resume()));
   const failed = () => transfers.filter((one) => one.import?.state === "failed" || (one.state === "stopped" && ["", "gone"].includes(one.remedy)));
   const retry = button("Retry all failed", () => failed().forEach(acts.retry));
-  const [cancel, sure] = cancelButtons(() => open().forEach(acts.cancel));
-  const going = make("div", { class: "up-line" }, title, bar, far, pause, resume, retry, cancel, sure);
+  const cancel = askingButtons("Cancel all", () => open().forEach(acts.cancel), {
+    question: "What the server has of them is deleted.",
+    yes: "Cancel all uploads",
+    no: "Keep uploading",
+  });
+  const going = make("div", { class: "up-line" }, title, bar, far, pause, resume, retry, ...cancel.elements);
 
   const verdict = make("output", { class: "grow up-done" });
   const links = make("span", { class: "up-links" });
@@ -41,12 +62,21 @@ export function totalView(acts) {
   const more = button("Upload more", acts.more, { kind: "primary" });
   const done = make("div", { class: "up-line" }, verdict, links, copy, more);
 
-  const element = make("div", { class: "bar" }, going, before, done);
+  const element = make("div", { class: "bar" }, going, asks, before, done);
+  /** Ask about archives that another tab has uploaded, or uploads: once more, or not? */
+  element.ask = (some) => {
+    twice = some;
+    element.refresh();
+    all.focus();
+  };
   element.refresh = () => {
     const some = picks.filter((pick) => !pick.problem);
     const wrong = some.length ? problem() || invalidWords(some) : "No archive on the list can be uploaded.";
     const isGoing = transfers.some((one) => !isOver(one));
     show(element, archives.length > 0);
+    twice = twice.filter((pick) => picks.includes(pick));
+    set(question, twice.length ? twiceWords(twice) : "");
+    show(asks, twice.length > 0);
     show(before, some.length > 0 || (picks.length > 0 && !transfers.length));
     set(ready, readyWords(some));
     set(reason, wrong);
@@ -87,37 +117,11 @@ export function totalView(acts) {
   return element;
 }
 
+const twiceWords = ([{ name }, ...others]) => `${others.length ? plural(others.length + 1, "archive") : shown(name)} ${others.length ? "were" : "was"} uploaded from another tab already.`;
+
 const toProject = (project) => ({ href: root + projectAt(project), words: `Project ${project}` });
 const toPrearchive = (project) => ({ href: root + prearchiveOf(project), words: project === UNASSIGNED ? "Prearchive" : `Prearchive of ${project}` });
 const LINKS = { archived: toProject, stored: toProject, prearchive: toPrearchive, needs_decision: toPrearchive };
-
-/** "Cancel all" and its question, which takes its place; `allow(false)` takes both away. */
-function cancelButtons(act) {
-  const sure = make("span", { class: "actions", hidden: true });
-  const cancel = button("Cancel all", () => {
-    show(sure, true);
-    show(cancel, false);
-    sure.querySelector("button").focus();
-  }, { kind: "quiet" });
-  const end = () => {
-    show(sure, false);
-    show(cancel, true);
-  };
-  const yes = button("Cancel all uploads", () => {
-    end();
-    act();
-  });
-  const no = button("Keep uploading", () => {
-    end();
-    cancel.focus();
-  });
-  sure.append("What the server has of them is deleted. ", yes, no);
-  cancel.allow = (may) => {
-    if (!may) show(sure, false);
-    show(cancel, may && sure.hidden);
-  };
-  return [cancel, sure];
-}
 
 /** Copy what an element says; where the site is not reached by https, by a selection. */
 async function copied(element) {

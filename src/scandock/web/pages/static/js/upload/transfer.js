@@ -25,6 +25,7 @@ export class Transfer {
   remedy = ""; // what a person can do: "login", "anew", "gone" (out of sight, maybe for a while), "file" or nothing of these
   retryAt = null; // when it is tried again, by performance.now(); null where that is not by the clock
   refusal = ""; // that another file was chosen for it, or its import could not be changed
+  likeness = ""; // by which other tabs know that it was uploaded here; "" where its file is not known
   hasGrown = false; // whether the server has more of it than went from here before it stood still
   isReturned = false; // whether it comes from before a reload
   import = null; // its import, once all bytes are there (outcomes.js)

@@ -1,6 +1,7 @@
 // All uploads of this document: three go at once; they live on while one moves about within Scandock.
 
 import { publish } from "../bus.js";
+import { briefLikeness } from "./likeness.js";
 import { follow } from "./outcomes.js";
 import { isOver } from "./totals.js";
 import { Transfer } from "./transfer.js";
@@ -27,7 +28,7 @@ export function changed(transfer, turn) {
   told = now;
   publish(
     "transfers",
-    transfers.map(({ upload, id, name, state, sent, total }) => ({ id: upload ?? id, name, state, sent, total })),
+    transfers.map(({ upload, id, name, state, sent, total, likeness }) => ({ id: upload ?? id, name, state, sent, total, likeness })),
   );
   for (const one of listeners) one(transfer, turn);
   if (turn) queueMicrotask(next);
@@ -36,6 +37,7 @@ export function changed(transfer, turn) {
 /** Begin an upload, once one of the three places is free and those in `after` are imported. */
 export function begin(source, after = []) {
   const transfer = new Transfer(source, changed);
+  transfer.likeness = briefLikeness(source);
   earlier.set(transfer, after);
   transfers.push(transfer);
   changed(transfer, true);

@@ -4,11 +4,20 @@ import { importAt, LOGIN } from "../addresses.js";
 import { left, number, size } from "../live/figures.js";
 import { root } from "../site.js";
 import { ACTS, HELD_FOR, IMPORTS, isEnded, NONE_READABLE, REFUSED_FOR, STAGES, TRANSFERS } from "../states.js";
-import { button, make, set, show } from "./dom.js";
+import { askingButtons, button, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
 import { asBegun } from "./not_taken.js";
 import { unreadableWords } from "./totals.js";
 import { waitsFor } from "./transfers.js";
+
+/** What is lost by it, asked once. */
+const QUESTIONS = {
+  cancel: { question: "What the server has of it is deleted.", yes: "Cancel upload", no: "Keep uploading" },
+  stop: { question: "Nothing of it is stored, and the uploaded archive is deleted.", yes: "Cancel the import", no: "Keep importing" },
+};
+
+/** Whether bytes of it went to the server. */
+const hasBytes = ({ sent }) => sent > 0;
 
 /** An element with `refresh({isAlone})`: in the row of its only study (`isAlone`) what that says is not said again.
  * `acts`: what each button does, by the keys of ACTS, and `remove`. */
@@ -18,15 +27,18 @@ export function archiveControls(pick, acts) {
   const bar = make("progress", { "aria-label": `Progress of ${called}` });
   const far = make("span", { class: "meta" });
   const why = make("p", { class: "up-why" });
+  const asking = new Map(
+    Object.entries(QUESTIONS).map(([act, question]) => [act, askingButtons(ACTS[act], () => acts[act](pick), { ...question, of: called, isAsked: () => hasBytes(pick.transfer) })]),
+  );
   const buttons = new Map(
-    Object.entries(ACTS).map(([act, words]) => {
+    Object.entries(ACTS).filter(([act]) => !asking.has(act)).map(([act, words]) => {
       if (act === "login") return [act, make("a", { class: "button", href: root + LOGIN, target: "_blank", "hx-boost": "false" }, words)];
       if (act === "details") return [act, make("a", { class: "button quiet", "aria-label": `${words}: ${called}` }, words)];
-      return [act, button(words, () => acts[act](pick), { kind: ["cancel", "stop"].includes(act) ? "quiet" : "", of: called })];
+      return [act, button(words, () => acts[act](pick), { of: called })];
     }),
   );
   const removing = button("Remove", () => acts.remove(pick), { kind: "quiet", of: called });
-  const actions = make("p", { class: "actions" }, ...buttons.values(), removing);
+  const actions = make("p", { class: "actions" }, ...buttons.values(), ...[...asking.values()].flatMap(({ elements }) => elements), removing);
   const element = make("div", { class: "up-archive-is" }, state, bar, far, why, actions);
   element.refresh = ({ isAlone }) => {
     const is = stateOf(pick);
@@ -44,6 +56,7 @@ export function archiveControls(pick, acts) {
     const focused = actions.contains(document.activeElement) ? document.activeElement : null;
     const isTold = hasOutcome && unreadableWords([pick.transfer]) === ""; // by the row itself
     for (const [act, one] of buttons) show(one, is.acts.includes(act) && mayDo(act, pick) && !(act === "details" && isTold));
+    for (const [act, one] of asking) one.allow(is.acts.includes(act));
     show(removing, pick.transfer === null);
     const { upload } = pick.transfer ?? {};
     const details = buttons.get("details");
@@ -51,7 +64,7 @@ export function archiveControls(pick, acts) {
       details.href = root + importAt(upload);
       window.htmx?.process(actions);
     }
-    if (focused?.hidden) [...actions.children].find((child) => !child.hidden)?.focus();
+    if (focused?.closest("[hidden]")) [...actions.children].find((child) => !child.hidden && child.matches("button, a"))?.focus();
   };
   return element;
 }

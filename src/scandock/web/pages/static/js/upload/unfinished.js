@@ -1,5 +1,6 @@
 // Uploads that the server has in part, from before: listed, gone on with by their file, finished without it, discarded.
 
+import { listen } from "../live/stream.js";
 import { listenToTabs, stateElsewhere, tellCancelled, tellTaken } from "../live/tabs.js";
 import { say } from "../site.js";
 import { fromHandle } from "./choosing.js";
@@ -14,6 +15,7 @@ import { begin, transfers } from "./transfers.js";
 import { discard, finish, unfinished } from "./tus.js";
 import { unfinishedView } from "./unfinished_view.js";
 
+const SOON = 300; // milliseconds after which changes elsewhere are asked about, together
 const AGAIN = 2000; // milliseconds after which it is asked again how far those are that are sent elsewhere
 
 export class Unfinished {
@@ -21,9 +23,10 @@ export class Unfinished {
   #held = new Map(); // handles by the ids of uploads
   #told = new Map(); // what is said beside one, by its id
   #asked = new Map(); // files that uploads may go on with here, once that is answered, by the ids of these
-  #endTabs;
+  #endElsewhere;
   #tried = new Set(); // ids of those that were asked to be finished: an error is said once
   #timer = null;
+  #soon = null;
   #isOver = false;
   #named = new URLSearchParams(location.search).get("upload"); // the one that a link leads to
 
@@ -36,7 +39,14 @@ export class Unfinished {
       acts.choose(one);
     };
     const here = (one) => this.#begin(one, this.#asked.get(one.id));
-    this.#endTabs = listenToTabs(() => void this.#left.length && this.refresh());
+    const ends = [
+      listenToTabs(() => {
+        if (this.#left.length) this.refresh();
+        this.#lookSoon();
+      }),
+      listen((kind, data) => (kind === "begin" || this.#concerns(kind, data)) && this.#lookSoon()),
+    ];
+    this.#endElsewhere = () => ends.forEach((end) => end());
     this.element = unfinishedView({ choose, goOn, here, discard: (one) => this.#discard(one) });
   }
 
@@ -114,11 +124,25 @@ export class Unfinished {
     if (document.visibilityState === "visible" && this.#left.length) this.look();
   };
 
+  /** Whether what the server tells is news of one that is listed: bytes of it come, or no more will. */
+  #concerns(kind, { id }) {
+    const upload = kind === "state" ? undefined : this.#left.find((one) => one.id === id && !one.finished);
+    return upload !== undefined && (kind !== "progress" || !upload.receiving);
+  }
+
+  /** Another tab or browser did something, maybe to one that is listed. */
+  #lookSoon() {
+    if (!this.#left.length || this.#isOver) return;
+    clearTimeout(this.#soon);
+    this.#soon = setTimeout(() => this.look(), SOON);
+  }
+
   /** One has moved on: nothing is asked any more. */
   end() {
     this.#isOver = true;
-    this.#endTabs();
+    this.#endElsewhere();
     clearTimeout(this.#timer);
+    clearTimeout(this.#soon);
   }
 
   refresh() {

@@ -4,10 +4,12 @@ import { importAt } from "../addresses.js";
 import { size } from "../live/figures.js";
 import { root } from "../site.js";
 import { minute } from "../times.js";
-import { button, keyed, make, set, show } from "./dom.js";
+import { askingButtons, button, keyed, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
 import { questionOf } from "./not_taken.js";
 import { projectOrNone } from "./options.js";
+
+const LOST = "What the server has of it is deleted.";
 
 /** `acts`: {choose, goOn, here, discard}. Those whose bytes are all there need no file: the page has them imported, which
  * `finished` ones say; `receiving` ones are left alone, as some other tab or browser sends them, but for those of which what
@@ -46,7 +48,7 @@ function unfinishedRow(one, acts) {
   const goOn = button("Go on", () => acts.goOn(one), { kind: "primary", of: called });
   const here = button("Go on here", () => acts.here(one), { kind: "primary", of: called });
   const choose = button("Choose it again", () => acts.choose(one), { of: called });
-  const discarding = discardButtons(called, () => acts.discard(one));
+  const discarding = askingButtons("Discard", () => acts.discard(one), { question: LOST, yes: "Discard it", no: "Keep it", kind: "danger", of: called });
   const watch = make("a", { class: "button", href: root + importAt(one.id), hidden: true }, "Details");
   const row = make(
     "li",
@@ -86,25 +88,3 @@ function farOf(now) {
   if (now.elsewhere === "paused") return `${far} · paused in another tab`;
   return `${far}${now.expires ? ` · kept until ${minute(now.expires)}` : ""}`;
 }
-
-/** A button that asks once more before it does something; `allow(false)` takes it away, with its question. */
-function discardButtons(called, act) {
-  const sure = make("span", { class: "actions", hidden: true });
-  const discard = button("Discard", () => {
-    show(sure, true);
-    show(discard, false);
-    sure.querySelector("button").focus();
-  }, { kind: "quiet", of: called });
-  const keep = button("Keep it", () => {
-    show(sure, false);
-    show(discard, true);
-    discard.focus();
-  });
-  sure.append("What the server has of it is deleted. ", button("Discard it", act, { kind: "danger", of: called }), keep);
-  const allow = (may) => {
-    if (!may) show(sure, false);
-    show(discard, may && sure.hidden);
-  };
-  return { elements: [discard, sure], allow };
-}
-

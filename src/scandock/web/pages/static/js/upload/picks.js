@@ -123,22 +123,18 @@ class Pick {
     return isWhole ? this.rows() : [...this.rows(), ...table.rows];
   }
 
-  /** Edit studies as the table says that it was not asked about; gives how many, and adds rows that fit to `used`. */
-  tabulate(used = new Set()) {
-    let fitting = 0;
+  /** Edit studies as the table says that it was not asked about. */
+  tabulate() {
     const { rows, step } = table;
     for (const study of this.studies.filter((one) => !this.#tabled.has(one.key))) {
       this.#tabled.add(study.key);
       step?.asked.push({ pick: this, key: study.key });
       const row = rowFor(rows, study);
       if (row === null) continue;
-      used.add(row.number);
-      fitting += 1;
       const { project: goes = "", subject = "", session = "", leaveOut } = row;
       const edit = { project: goes, subject: subject && clean(subject), session: session && clean(session), leaveOut };
       history.within(step, () => this.edit(study, edit));
     }
-    return fitting;
   }
 
   /** Let the table be asked again about every study, or about one. */
@@ -278,19 +274,15 @@ export function relabel(changes) {
   settleAll();
 }
 
-/** Edit every study as `rows` of a table say, those too that are found later; gives the numbers of rows that fit some,
- * and how many studies. */
+/** Edit every study as `rows` of a table say, those too that are found later. */
 export function tabulateAll(rows) {
-  const used = new Set();
-  let studies = 0;
   stepOfTable(rows, () => {
     for (const pick of picks) {
       pick.untable();
-      studies += pick.tabulate(used);
+      pick.tabulate();
     }
   });
   settleAll();
-  return { used, studies };
 }
 
 /** Undo every change, and the table; the last step can undo this, too. */

@@ -132,3 +132,21 @@ def test_a_subject_of_an_earlier_version_is_told_to_those_who_may_upload_beside_
     assert (by_name["kept"], "kept" in other) == (there["subject"], False)
     many = made.clients["member"].post(KNOWN, json={"sessions": [{**one, "former_subjects": ["a", "b", "c"]}]})
     assert many.status_code == 422
+
+
+def test_whose_a_subject_is_that_images_name_is_told_to_those_who_may_upload_beside_it(made: SampleServer) -> None:
+    place = made.places[0]
+    there = made.clients["admin"].get(f"/api/v1/sessions/{place.archived}").json()
+    with made.web.site.catalog.write() as connection:
+        of = connection.execute(select(session.c.subject_id).where(session.c.uuid == place.archived)).scalar_one()
+        connection.execute(insert(subject_patient).values(subject_id=of, patient_id="SIXTEEN_LETTERS_AND_MORE"))
+    one: dict[str, Any] = {"project": there["project"], "label": "of_none", "study_uid": "1.2.9"}
+    one["derived_subjects"] = [there["subject"].upper(), "of_none"]
+    own, other, nobody = ({**one, "patient_id": name} for name in ("SIXTEEN_LETTERS_AND_MORE", "SIXTEEN_LETTERS_", ""))
+    of_ecat = {**other, "study_uid": ""}  # whose ids are cut
+    for who in ("member", "uploader", "owner", "admin"):
+        told = [(item.get("own"), item.get("taken")) for item in asked(made, who, own, other, nobody, of_ecat)]
+        mine, theirs = ([there["subject"]], None), (None, [there["subject"]])
+        assert told == [mine, theirs, (None, None), mine], who
+    for who in ("collaborator", "reading", "uploading", "stranger"):
+        assert not {"own", "taken"} & asked(made, who, own)[0].keys(), who

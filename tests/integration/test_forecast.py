@@ -43,6 +43,15 @@ def several_patients(n: int) -> dict[str, bytes]:
     }
 
 
+def of_one_name(n: int, patient: bytes) -> dict[str, bytes]:
+    """A study of a patient who is called as others are."""
+    image = Image(
+        case="forecast", number=n, study=n, series=n, patient_id=patient, patient_name=b"Same^Name",
+        also={0x00080020: (b"DA", b"202401%02d" % n)},
+    )  # fmt: skip
+    return {f"{n}/1.dcm": image.file()}
+
+
 CASES: dict[str, tuple[list[Archive], dict[str, Any]]] = {
     "one label for three studies": ([(study(n), ALONE) for n in (1, 2, 3)], {}),
     "the same in the prearchive": ([(study(n), ALONE) for n in (1, 2, 3)], {"destination": "prearchive"}),
@@ -75,6 +84,30 @@ CASES: dict[str, tuple[list[Archive], dict[str, Any]]] = {
     ),
     "ECAT of two patients": (
         [({"a.v": ecat(patient_id=b"E1")}, ALONE), ({"b.v": ecat(patient_id=b"E2")}, ALONE)],
+        {},
+    ),
+    "patients of one name": ([(of_one_name(n, b"S%d" % n), {}) for n in (1, 2, 3)], {}),
+    "patients of one name, again and again": (
+        [(of_one_name(n, b"S%d" % (2 - n % 2)), {"session": f"V{n}"}) for n in (1, 2, 3, 4)],
+        {"destination": "prearchive"},
+    ),
+    "patients of one name in one archive, then one of them": (
+        [(of_one_name(1, b"S1") | of_one_name(2, b"S2"), {}), (of_one_name(3, b"S3"), {}), (of_one_name(4, b"S4"), {})],
+        {},
+    ),
+    "patients of one name in one archive, then one of them under a label": (
+        [(of_one_name(1, b"S1") | of_one_name(2, b"S2"), {}), (of_one_name(3, b"S2"), ALONE)],
+        {},
+    ),
+    "a patient, then others of that name in one archive": (
+        [(of_one_name(1, b"S1"), ALONE), (of_one_name(2, b"S1") | of_one_name(3, b"S2"), {})],
+        {},
+    ),
+    "a patient who is held gives no name away": (
+        [
+            (of_one_name(1, b"S1") | {"1/2.dcm": several_patients(1)["1/2.dcm"]}, {}),
+            (of_one_name(2, b"S2"), {}),
+        ],
         {},
     ),
     "DICOM, then ECAT": ([(study(1), ALONE), ({"b.v": ecat(patient_id=b"E2")}, ALONE)], {}),
@@ -140,9 +173,10 @@ def test_overwriting_the_same_images_replaces_those_that_differ(
     assert outcome.sessions[0]["files"] == 2
 
 
-def said(forecast: dict[str, Any]) -> list[tuple[int, str, str]]:
-    """(archive, what becomes of a session, its label where the page knows it)."""
-    return sorted((row["archive"], *verdict(row, forecast["asked"]["destination"])) for row in forecast["rows"])
+def said(forecast: dict[str, Any]) -> list[tuple[int, str, str, str]]:
+    """(archive, what becomes of a session, its label where the page knows it, its subject)."""
+    destination = forecast["asked"]["destination"]
+    return sorted((row["archive"], *verdict(row, destination), row["subject"]) for row in forecast["rows"])
 
 
 def verdict(row: dict[str, Any], destination: str) -> tuple[str, str]:
@@ -156,7 +190,7 @@ def verdict(row: dict[str, Any], destination: str) -> tuple[str, str]:
     return place, row["label"]
 
 
-def done(site: DataFolder, forecast: dict[str, Any]) -> list[tuple[int, str, str]]:
+def done(site: DataFolder, forecast: dict[str, Any]) -> list[tuple[int, str, str, str]]:
     """The same, as imports did it; a suffixed label is none that the page says."""
     asked = forecast["asked"]
     named = {row["label"] for row in forecast["rows"]} | {"SAME"}
@@ -170,5 +204,5 @@ def done(site: DataFolder, forecast: dict[str, Any]) -> list[tuple[int, str, str
         )
         for session in outcome.sessions:
             label = session["label"] if session["label"] in named else ""
-            outcomes.append((at, session["state"], label))
+            outcomes.append((at, session["state"], label, session["subject"]))
     return sorted(outcomes)

@@ -6,6 +6,7 @@ globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "
 
 const { forecastOf, foresee } = await load("forecast.js");
 const { options, site } = await load("options.js");
+const { subjectAmong } = await load("settle.js");
 const { Study } = await load("study.js");
 const { heldWords, warningsOf } = await load("warnings.js");
 
@@ -216,4 +217,48 @@ test("without a project that can be uploaded to, rows say so and name none", () 
   foresee([nameless]);
   assert.equal(nameless.decisions[0].forecast.words, "Will wait in the prearchive without a project as S1 / L");
   assert.equal(warningsOf([nameless])[0].code, "unassigned");
+});
+
+/** As `archive`, of patients whose images name the subject S. */
+const ofName = (name, ...patients) => {
+  const made = archive(name, ...patients.map((patient, at) => ({ uid: `${name}.${at}`, label: `${name}${at}`, patient })));
+  const several = new Set(patients).size > 1;
+  for (const decision of made.decisions) {
+    const apart = `S_${decision.naming.patients.commonId}`;
+    Object.assign(decision, { derived: { bare: "S", apart, several }, subject: several ? apart : "S", warnings: several ? ["subjects_told_apart"] : [] });
+  }
+  return made;
+};
+const subjects = (...archives) => {
+  foresee(archives);
+  return archives.flatMap(({ decisions }) => decisions.map(({ subject }) => subject));
+};
+
+test("patients of one name are told apart in the order of the list, by archives that wait for each other", () => {
+  choose();
+  site.codes = { P: 4 };
+  const four = [ofName("a", "1"), ofName("b", "2"), ofName("c", "1"), ofName("d", "2")];
+  assert.deepEqual(subjects(...four), ["S", "S_2", "S", "S_2"]);
+  assert.deepEqual(follows(...four), ["", "a", "", "a,b"]);
+  assert.deepEqual(subjects(...four.toReversed()), ["S", "S_1", "S", "S_1"], "another order, and the first has it");
+  assert.equal(four[0].decisions[0].forecast.notes[0].words, "d.zip gives the subject S to another patient: a code was added to tell them apart.");
+  assert.equal(warningsOf(four)[0].words, "2 sessions whose subject is another patient's already: a code was added to tell them apart.");
+  const both = ofName("e", "1", "2");
+  assert.deepEqual(subjects(ofName("a", "1"), both), ["S", "S", "S_2"], "who has it keeps it");
+  assert.deepEqual([follows(both)[0], both.decisions.map(({ forecast }) => forecast.notes.length)], ["a", [0, 2]]);
+  const later = [both, ofName("f", "2")];
+  assert.deepEqual([subjects(...later), follows(...later)], [["S_1", "S_2", "S_2"], ["", "e"]]);
+});
+
+test("a patient's own subject, with a code or without, is no other one", () => {
+  const derived = { bare: "S", apart: "S_1", several: false };
+  const among = (there, more) => subjectAmong({ ...derived, ...more }, (label) => there[label] ?? null);
+  const [own, others] = [(label) => ({ label, own: true }), (label) => ({ label, own: false })];
+  assert.deepEqual([among({}), among({}, { several: true })], ["S", "S_1"]);
+  assert.equal(among({ S: own("s") }, { several: true }), "s", "as it is spelled there");
+  assert.equal(among({ S: others("S") }), "S_1");
+  assert.equal(among({ S_1: own("S_1") }), "S_1", "who was told apart before stays so");
+  assert.equal(said(one(), { subjects: ["s1"] }), "");
+  const study = session({ label: "NEW", place: "archive", subject: "S9" });
+  assert.equal(said(one(), { label: study, study, subjects: ["S9"] }), "there: NEW is archived already: new files are added.", "it goes to that subject");
 });

@@ -240,6 +240,8 @@ class Known(JsonRecord):
     subjects: LeftOut[list[str]] = None
     ecat: LeftOut[list[str]] = None
     kept: LeftOut[str] = None
+    own: LeftOut[list[str]] = None
+    taken: LeftOut[list[str]] = None
     same_images: LeftOut[bool] = None
 
 

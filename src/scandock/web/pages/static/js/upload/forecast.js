@@ -3,11 +3,12 @@
 
 import { number, plural } from "../live/figures.js";
 import { candidates } from "./comments.js";
-import { knownOf } from "./known.js";
+import { knownOf, knownSubject } from "./known.js";
 import { fold, UNASSIGNED } from "./labels.js";
 import { shown } from "./names.js";
 import { named, options, problem, site } from "./options.js";
-import { grouped } from "./settle.js";
+import { grouped, subjectAmong } from "./settle.js";
+import { samePatient } from "./study.js";
 import { isOver } from "./totals.js";
 
 const HELD = {
@@ -44,9 +45,29 @@ export function foresee(archives) {
 function foreseeArchive(pick, brought) {
   for (const one of pick.decisions) {
     one.pick = pick;
+    nameSubject(one, brought);
     one.forecast = forecastOf(one, one.leftOut ? undefined : knownOf(one), brought);
   }
   pick.follows = new Set(pick.taken.flatMap(({ forecast }) => forecast.follows));
+}
+
+/** Give a study whose images name its subject the one that is its patient's, by what the server has and what archives before
+ * it will have brought. `one.subjectFrom` are archives that decide it, `one.subjectOfOther` says whose it would have been. */
+function nameSubject(one, brought) {
+  Object.assign(one, { subjectFrom: [], subjectOfOther: "" });
+  if (!one.derived || one.leftOut) return;
+  const { bare, apart } = one.derived;
+  one.settled ??= one.subject;
+  const known = (label) => knownSubject(one, label);
+  const there = (label) => {
+    const [of, coming] = [known(label), brought.ofSubject(one, label)];
+    return of?.own || !coming?.own ? (of ?? coming) : coming;
+  };
+  const alone = subjectAmong(one.derived, known);
+  const named = subjectAmong(one.derived, there);
+  if (there(bare)?.own === false) one.subjectOfOther = known(bare) ? `${bare} is another patient in the project` : `${shown(there(bare).pick.name)} gives the subject ${bare} to another patient`;
+  one.subject = there(named) === null && fold(named) === fold(one.settled) ? one.settled : named;
+  if (fold(alone) !== fold(named)) one.subjectFrom = [bare, apart].map((label) => brought.ofSubject(one, label)?.pick).filter(Boolean);
 }
 
 /** Whether the choices let a file that can't be read refuse the whole archive. */
@@ -66,16 +87,20 @@ export function forecastOf(one, known, brought = new Brought()) {
   const present = { label: first(label, brought.ofLabel(one)), study: first(study, brought.ofStudy(one)), same };
   const notes = one.held.map((code) => ({ kind: "held", words: HELD[code], code }));
   const met = one.held.includes("label_many_studies") ? { notes: [], from: null } : meet(one, present);
-  notes.push(...met.notes, ...shared(known ?? {}));
-  for (const code of new Set(one.warnings)) if (WARNED[code]) notes.push({ kind: "warn", words: WARNED[code], code });
+  const joined = met.notes.some(({ kind }) => kind === "there") ? met.from?.subject : null;
+  notes.push(...met.notes, ...shared(known ?? {}, [one.subject, joined ?? ""]));
+  if (one.subjectOfOther) notes.push(...warn(`${one.subjectOfOther}: a code was added to tell them apart.`, "subject_apart"));
+  for (const code of new Set(one.warnings)) if (WARNED[code] && !isBareOwn(one, code)) notes.push({ kind: "warn", words: WARNED[code], code });
   if (isUnassigned(one)) notes.push({ kind: "warn", words: UNASSIGNED_WORDS, code: "unassigned" });
   const waits = isHeld({ notes });
   const from = met.from?.pick && met.notes.length && (waits || met.from.requested || one.naming.session.requested) ? [met.from.pick] : [];
   const session = waits ? null : { ...sessionOf(one), ...met.session };
-  const forecast = { notes, session, follows: from };
+  const forecast = { notes, session, follows: [...from, ...(one.subjectFrom ?? [])] };
   return { ...forecast, ...verdictOf({ ...one, forecast }) };
 }
 
+/** Whether a study's subject, of which its archive has several patients, is told from the others by who has it already. */
+const isBareOwn = ({ subject, derived }, code) => code === "subjects_told_apart" && derived !== undefined && fold(subject) === fold(derived.bare);
 const UNASSIGNED_WORDS = "Its images name no project that you can upload to. It will wait in the prearchive without a project, where you and the administrators see it.";
 const isHeld = ({ notes }) => notes.some(({ kind }) => kind === "held");
 const isUnassigned = (one) => one.project === UNASSIGNED && problem() === "";
@@ -141,15 +166,28 @@ function first(there, coming) {
 class Brought {
   #labels = new Map();
   #studies = new Map();
+  #subjects = new Map(); // {label, patients, pick} of each
 
   add(session) {
-    const { project, label, study_uid: uid } = session;
+    const { project, label, study_uid: uid, subject, patient, pick } = session;
+    const of = `${project}/${fold(subject ?? "")}`;
+    put(this.#subjects, of, { label: subject, patients: new Set(), pick });
+    if (patient) this.#subjects.get(of).patients.add(patient);
     if (label !== null) put(this.#labels, `${project}/${fold(label)}`, session);
     if (uid !== null) put(this.#studies, `${project}/${uid}`, session);
   }
 
   ofLabel({ project, label }) {
     return this.#labels.get(`${project}/${fold(label)}`) ?? null;
+  }
+
+  /** {label, own, pick} of a subject that will be there as this study's patient's (`own`) or another's, else null. */
+  ofSubject({ project, study, naming }, label) {
+    const there = this.#subjects.get(`${project}/${fold(label)}`);
+    const id = naming.patients.commonId;
+    if (!there?.patients.size || !id) return null;
+    const own = [...there.patients].some((other) => (study.uid === null ? samePatient(id, other) : id === other));
+    return { label: there.label, own, pick: there.pick };
   }
 
   ofStudy({ project, study }) {
@@ -280,9 +318,10 @@ function joins(one, same) {
 const isIn = (same, where) => `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} ${where}. Identical files change nothing; files with other content are held for review.`;
 
 /** What it shares with other sessions on the server. */
-function shared({ subjects = [], ecat = [] }) {
+function shared({ subjects = [], ecat = [] }, own) {
   const notes = [];
-  if (subjects?.length) notes.push(...warn(`This patient ID has another subject in the project: ${subjects.join(", ")}.`, "patient_elsewhere"));
+  const others = (subjects ?? []).filter((label) => !own.some((mine) => fold(mine) === fold(label)));
+  if (others.length) notes.push(...warn(`This patient ID has another subject in the project: ${others.join(", ")}.`, "patient_elsewhere"));
   if (ecat?.length) notes.push(...warn(`Some of its ECAT files are archived already, in ${ecat.join(", ")}.`, "ecat_stored"));
   return notes;
 }

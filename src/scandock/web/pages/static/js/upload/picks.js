@@ -3,7 +3,7 @@
 import { emptyWords } from "./archive_words.js";
 import { EditHistory } from "./edit_history.js";
 import { foresee } from "./forecast.js";
-import { askKnown, forgetAnswers, keptSubject } from "./known.js";
+import { askKnown, forgetAnswers, keptSubject, knownSubject } from "./known.js";
 import { clean, compare } from "./labels.js";
 import { letters } from "./letters.js";
 import { rowFor } from "./mapping_csv.js";
@@ -97,7 +97,7 @@ class Pick {
   /** Names anew, as the form and the edits say now. */
   settle(tell = true) {
     const request = { project: project(), mapping: this.rows() };
-    const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined, kept: keptSubject };
+    const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined, kept: keptSubject, subject: knownSubject };
     this.decisions = settle(this.studies, request, rules).sort(byPatient);
     for (const one of this.decisions) one.pick = this;
     if (!tell) return;

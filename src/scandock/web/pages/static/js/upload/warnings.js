@@ -24,6 +24,7 @@ const WORDS = {
   label_own_id: (n) => `${sessions(n)} had a label that looks like an ID of this server: a date or code was added`,
   label_from_hash: (n) => `${sessions(n)} without a patient ID: ${n === 1 ? "its label is a generated code" : "their labels are generated codes"}`,
   subjects_told_apart: (n) => `${sessions(n)} of several patients had one subject: a code was added to tell them apart`,
+  subject_apart: (n) => `${sessions(n)} whose subject is another patient's already: a code was added to tell them apart`,
   subject_other_patient: (n) => `${sessions(n)} whose comments give one subject to several patients`,
   patient_many_subjects: (n) => `${sessions(n)} of patients with several subjects in this upload`,
   ecat_elsewhere: (n) => `${sessions(n)} with ECAT files that another session of this upload has too`,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from scandock.access.principal import SYSTEM
 from scandock.services.existing_sessions import PlannedSession, find_existing_sessions
 from tests.builders import DataFolder, Image, ecat, make_data_folder, zip_entries
-from tests.integration.test_browser_modules import NODE, node
+from tests.integration.test_browser_modules import NODE, look, node
 
 pytestmark = pytest.mark.processes
 
@@ -143,6 +144,24 @@ def test_what_the_page_says_is_what_imports_do(
     for name, forecast in forecasts.items():
         with subtests.test(name):
             assert said(forecast) == done(site, forecast)
+
+
+def test_an_archive_with_a_damaged_entry_is_told_to_be_refused_and_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_data_folder(tmp_path, monkeypatch)
+    entries = study(1, patient=b"PA") | study(2, patient=b"PA")
+    entries["1/1.dcm"] += random.Random("damaged").randbytes(20_000)
+    whole = zip_entries(entries)
+    at = whole.index(b"1/1.dcm") + 60
+    path = tmp_path / "damaged.zip"
+    path.write_bytes(whole[:at] + bytes(byte ^ 0x5A for byte in whole[at : at + 4_000]) + whole[at + 4_000 :])
+    [preview] = look([path])
+    assert preview["damaged"] == ["1/1.dcm"]
+    refused = site.bring(path)
+    assert (refused.state, refused.report["code"]) == ("refused", "damaged")
+    path.write_bytes(whole)
+    assert (look([path])[0]["damaged"], site.bring(path).state) == ([], "placed")
 
 
 @pytest.mark.parametrize(("changed", "becomes"), [(False, "duplicate"), (True, "stored")])

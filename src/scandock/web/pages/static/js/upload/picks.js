@@ -1,6 +1,6 @@
 // What was chosen: each archive or folder with what was found in it, how its studies are named, and its upload.
 
-import { emptyWords } from "./archive_words.js";
+import { damagedWords, emptyWords } from "./archive_words.js";
 import { EditHistory } from "./edit_history.js";
 import { foresee } from "./forecast.js";
 import { askKnown, forgetAnswers, keptSubject, knownSubject } from "./known.js";
@@ -178,6 +178,7 @@ class Pick {
     if (this.found?.refused) return `It is ${this.found.refused}: Scandock takes archives, folders, DICOM and ECAT 7 files.`;
     if (this.size > site.most) return "It is larger than this server allows.";
     if (this.found?.problems?.includes("encrypted")) return "It is encrypted: pack it again without a password.";
+    if (this.found?.damaged?.length) return damagedWords(this.found.damaged);
     if (this.state !== "done" || !this.found || this.found.failed) return "";
     const { counts, partial } = this.found;
     if (!partial && emptyWords(counts)) return emptyWords(counts);

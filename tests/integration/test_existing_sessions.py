@@ -75,6 +75,12 @@ def test_whether_an_archived_session_has_exactly_these_images_is_told_where_coun
     found = asked(made, "member", one, same, {**same, "images": len(sums) + 1}, {**same, "images_sum": 1})
     assert [item.get("same_images") for item in found] == [None, True, False, False]
     assert "same_images" not in asked(made, "stranger", same)[0]
+    crcs = [f"{crc:08x}" for crc in (*sums[1:], 7)]
+    some = {**one, "images": len(crcs), "images_sum": 1, "image_crcs": "".join(crcs)}
+    assert [item.get("shared_images") for item in asked(made, "member", same, some)] == [None, len(set(sums)) - 1]
+    assert "shared_images" not in asked(made, "stranger", some)[0]
+    odd = {**some, "image_crcs": "1234567"}
+    assert made.clients["member"].post(KNOWN, json={"sessions": [odd]}).status_code == 422
 
 
 def test_it_asks_who_one_is_and_takes_many(made: SampleServer) -> None:

@@ -192,6 +192,52 @@ def test_overwriting_the_same_images_replaces_those_that_differ(
     assert outcome.sessions[0]["files"] == 2
 
 
+def test_images_that_come_twice_are_said_to_be_held_where_they_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one list, and one after the other: pages know UIDs, no pixels, so that what they say holds of both."""
+    site = make_data_folder(tmp_path, monkeypatch)
+    whole = {f"{n}.dcm": study(1, object_number=n)[f"1/{n}.dcm"] for n in range(1, 5)}
+    some = {name: whole[name] for name in ("2.dcm", "3.dcm")}
+    archives = {
+        "whole": whole,
+        "same": some,
+        "other": {name: data[:-2] + b"ab" for name, data in some.items()},
+        "more": {**some, "9.dcm": study(1, object_number=9)["1/9.dcm"]},
+    }
+    for name, entries in archives.items():
+        (tmp_path / f"{name}.zip").write_bytes(zip_entries(entries))
+    paths = [str(tmp_path / f"{name}.zip") for name in archives]
+    asked = {"project": "P", "code": 4, "destination": "", "overwrite": "", "paths": paths, "edits": [{}] * 4}
+    told = json.loads(node(NODE / "forecast.mjs", json.dumps([asked])).stdout)
+    assert told["follows"] == [[], [0], [0, 1], [0, 1, 2]]
+    assert [row["codes"] for row in told["rows"]] == [["images_twice"]] * 4
+    assert site.bring(tmp_path / "whole.zip").state == "placed"
+    words, outcomes = {}, {}
+    for name in ("same", "other", "more"):
+        uids = [pydicom.dcmread(io.BytesIO(data)) for data in archives[name].values()]
+        planned = PlannedSession(
+            project="P", label="P1", study_uid=uids[0].StudyInstanceUID, subject="Doe_1", images=len(uids),
+            image_crcs=frozenset(zlib.crc32(uid.SOPInstanceUID.encode()) for uid in uids),
+        )  # fmt: skip
+        with site.catalog() as catalog, catalog.read() as connection:
+            [known] = find_existing_sessions(connection, SYSTEM, [planned])
+        alone = {**asked, "paths": [str(tmp_path / f"{name}.zip")], "edits": [{}], "known": known.to_json()}
+        [row] = json.loads(node(NODE / "forecast.mjs", json.dumps([alone])).stdout)["rows"]
+        words[name] = row["words"].partition(" already: ")[2]
+        outcome = site.bring(tmp_path / f"{name}.zip")
+        outcomes[name] = (outcome.session["state"], outcome.session["code"], outcome.counts)
+    held = "Identical files change nothing; files with other content are held for review."
+    assert words == {
+        "same": f"its 2 images are archived. {held}",
+        "other": f"its 2 images are archived. {held}",
+        "more": f"2 of its 3 images are archived. {held} 1 more is added.",
+    }
+    assert outcomes["same"] == ("archive", "", {"duplicate": 2})
+    assert outcomes["other"][:2] == ("conflict", "sop_clash")
+    assert outcomes["more"] == ("archive", "", {"duplicate": 2, "stored": 1})
+
+
 def said(forecast: dict[str, Any]) -> list[tuple[int, str, str, str]]:
     """(archive, what becomes of a session, its label where the page knows it, its subject)."""
     destination = forecast["asked"]["destination"]

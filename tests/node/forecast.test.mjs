@@ -262,3 +262,42 @@ test("a patient's own subject, with a code or without, is no other one", () => {
   const study = session({ label: "NEW", place: "archive", subject: "S9" });
   assert.equal(said(one(), { label: study, study, subjects: ["S9"] }), "there: NEW is archived already: new files are added.", "it goes to that subject");
 });
+
+test("archives that have some of the same images follow each other, and each says what becomes of these", () => {
+  choose();
+  site.codes = { P: 4 };
+  const of = (name, ...crcs) => {
+    const made = archive(name, { uid: "1", label: "K1", patient: "K1" });
+    made.decisions[0].study.imageCrcs = Uint32Array.from(crcs);
+    return made;
+  };
+  const words = (...archives) => {
+    foresee(archives);
+    return archives.map(({ decisions: [{ forecast }] }) => forecast.notes.map((note) => note.words).join(" "));
+  };
+  const two = [of("a", 1, 2, 3), of("b", 3, 4)];
+  assert.deepEqual(words(...two), ["b", "a"].map((name) => `${name}.zip has some of the same images: identical ones are stored once, others are held for review.`));
+  assert.deepEqual(follows(...two), ["", "a"]);
+  assert.equal(warningsOf(two)[0].words, "2 studies with images that other archives have too: identical ones are stored once, others are held for review.");
+  const three = [of("a", 1, 2), of("b", 3, 4), of("c", 4, 5)];
+  assert.deepEqual([words(...three)[0], follows(...three)], ["Other archives on the list have this study too: equal files are stored once.", ["", "", "b"]]);
+  choose({ overwrite: "delete" });
+  assert.match(words(...two)[1], /some of the same images: of those that differ the ones imported last stay/);
+  choose({ ignore: false });
+  two[1].found.counts.unparseable = 1;
+  assert.deepEqual(words(...two)[0], "", "what will be refused brings nothing");
+  choose();
+  two[0].transfer = { state: "running" };
+  assert.deepEqual([words(...two)[1], follows(two[1])[0]], ["a.zip has some of the same images: identical ones are stored once, others are held for review.", "a"]);
+});
+
+test("where some of the images are there already, what becomes of these is said with their count", () => {
+  const label = session({ label: "NEW", place: "archive" });
+  const decided = () => Object.assign(one(), { study: { ...one().study, images: 6, imageCrcs: new Uint32Array(6) } });
+  const some = (shared, code) => said(decided(), { label, study: label, same_images: false, shared_images: shared }, "", code);
+  assert.equal(some(4), "there: NEW is archived already: 4 of its 6 images are archived. Identical files change nothing; files with other content are held for review. 2 more are added.");
+  assert.equal(some(6), "there: NEW is archived already: its 6 images are archived. Identical files change nothing; files with other content are held for review.", "a subset, too");
+  assert.equal(some(0), "there: NEW is archived already: new files are added.");
+  assert.equal(some(6, 5), "there: NEW is archived already: up to 6 files replace 6 archived ones. Identical files change nothing.");
+  assert.equal(some(5, 5), "there: NEW is archived already: up to 5 files replace 5 archived ones. Identical files change nothing. 1 more is added.");
+});

@@ -37,6 +37,8 @@ MAX_SUBJECTS: Final = 2
 """Labels of a subject that are asked for: the one of the name, and the one that tells its patient apart."""
 _VALUES_PER_STATEMENT: Final = VALUES_PER_STATEMENT
 """Labels and UIDs in one statement."""
+MAX_CRCS: Final = 20_000
+"""Images of one planned session that are compared one by one."""
 MAX_COMPARED: Final = 200_000
 """Files of sessions whose UIDs are compared with those of one request; beyond, nothing is said of them."""
 _MAX_NAMED: Final = 20
@@ -64,6 +66,8 @@ class PlannedSession:
     """How many DICOM files it has, if all of them are known; else 0."""
     images_sum: int = 0
     """The CRC-32 of each of their SOP Instance UIDs, added up."""
+    image_crcs: frozenset[int] = frozenset()
+    """These by themselves, where it has not too many."""
 
 
 @dataclass(slots=True)
@@ -80,8 +84,8 @@ class _ProjectSessions:
     """Labels of sessions, by an ECAT file that they hold."""
     labelled_subjects: Mapping[str, KnownSubject] = field(default_factory=dict)
     """Subjects of labels that were asked for as former or derived ones, by `label_key`."""
-    images: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    """By a session's tree: how many DICOM files it has, and the sum of their UIDs, as `PlannedSession`."""
+    images: Mapping[int, list[int]] = field(default_factory=dict)
+    """By a session's tree: the CRC-32 of the SOP Instance UID of each of its DICOM files."""
 
     def add(self, record: SessionRecord) -> None:
         for sessions, key in ((self.labels, label_key(record.label)), (self.studies, record.study_uid)):
@@ -97,7 +101,8 @@ def find_existing_sessions(
     And, where they are asked for, `subjects`, the others of its patient, and `ecat`, the other sessions of its ECAT
     files; and, where former subjects are, `kept`, the one that its patient has and an import leaves it at; where
     derived subjects are, those that are its patient's (`own`), and another's (`taken`); and, where its images are
-    counted, `same_images`, whether the session of its study has exactly these. What the principal may not see is none.
+    counted, `same_images`, whether the session of its study has exactly these, and `shared_images`, how many it has of
+    them. What the principal may not see is none.
     """
     project_sessions: dict[str, _ProjectSessions] = defaultdict(_ProjectSessions)
     by_project: dict[str, list[PlannedSession]] = defaultdict(list)
@@ -121,6 +126,8 @@ def find_existing_sessions(
 def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions) -> Known:
     labels = {label for sha256 in planned.ecat for label in project_sessions.holders.get(sha256, ())}
     key = label_key(planned.label)
+    existing = project_sessions.studies.get(planned.study_uid) if planned.images else None
+    crcs = None if existing is None else project_sessions.images.get(existing.tree_id)
     own, taken = _compare_subjects(planned, project_sessions.labelled_subjects)
     return Known(
         label=project_sessions.assessors.get(key) or _to_existing(project_sessions.labels.get(key)),
@@ -132,33 +139,26 @@ def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions
         kept=_kept_subject(planned, project_sessions.labelled_subjects),
         own=own or None,
         taken=taken or None,
-        same_images=_has_same_images(planned, project_sessions),
+        same_images=None if crcs is None else (len(crcs), sum(crcs)) == (planned.images, planned.images_sum),
+        shared_images=None if crcs is None or not planned.image_crcs else len(planned.image_crcs.intersection(crcs)),
     )
-
-
-def _has_same_images(planned: PlannedSession, project_sessions: _ProjectSessions) -> bool | None:
-    """None where that is not known."""
-    existing = project_sessions.studies.get(planned.study_uid) if planned.images else None
-    counted = None if existing is None else project_sessions.images.get(existing.tree_id)
-    return None if counted is None else counted == (planned.images, planned.images_sum)
 
 
 def _count_images(
     connection: Connection, planned: Sequence[PlannedSession], studies: Mapping[str, SessionRecord]
-) -> dict[int, tuple[int, int]]:
-    """How many DICOM files the sessions of some studies have, and the sums of their UIDs, by tree."""
-    counted: dict[int, tuple[int, int]] = {}
+) -> dict[int, list[int]]:
+    """The CRC-32 of the UID of each DICOM file of the sessions of some studies, by tree."""
+    counted: dict[int, list[int]] = {}
     left = MAX_COMPARED
     for study_uid in {planned_session.study_uid for planned_session in planned if planned_session.images}:
         record = studies.get(study_uid)
         if record is None or record.files > left:
             continue
         left -= record.files
-        counted[record.tree_id] = (0, 0)
+        counted[record.tree_id] = []
     for tree_ids in split_values(counted):
         for row in connection.execute(select_sop_uids(tree_ids)):
-            images, total = counted[row.tree_id]
-            counted[row.tree_id] = (images + 1, total + zlib.crc32(row.sop_uid.encode()))
+            counted[row.tree_id].append(zlib.crc32(row.sop_uid.encode()))
     return counted
 
 

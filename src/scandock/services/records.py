@@ -243,6 +243,7 @@ class Known(JsonRecord):
     own: LeftOut[list[str]] = None
     taken: LeftOut[list[str]] = None
     same_images: LeftOut[bool] = None
+    shared_images: LeftOut[int] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import struct
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
-from scandock.services.existing_sessions import MAX_PLANNED, MAX_SUBJECTS, PlannedSession, find_existing_sessions
+from scandock.services.existing_sessions import (
+    MAX_CRCS,
+    MAX_PLANNED,
+    MAX_SUBJECTS,
+    PlannedSession,
+    find_existing_sessions,
+)
 from scandock.services.records import Known
 from scandock.web.request_context import SignedContext, list_response
 from scandock.web.security import SignedIn
@@ -33,11 +40,17 @@ class AskedSession(BaseModel):
     patient_name: Annotated[str, Field(max_length=1024)] = ""
     images: Annotated[int, Field(ge=0, le=2**53)] = 0
     images_sum: Annotated[int, Field(ge=0, le=2**53)] = 0
+    image_crcs: Annotated[str, Field(pattern="^([0-9a-f]{8})*$", max_length=8 * MAX_CRCS)] = ""
 
     @property
     def planned(self) -> PlannedSession:
-        lists = {"ecat": tuple(map(bytes.fromhex, self.ecat)), "former_subjects": tuple(self.former_subjects)}
-        return PlannedSession(**{**self.model_dump(), **lists, "derived_subjects": tuple(self.derived_subjects)})
+        lists: dict[str, Any] = {
+            "ecat": tuple(map(bytes.fromhex, self.ecat)),
+            "former_subjects": tuple(self.former_subjects),
+        }
+        crcs = frozenset(crc for (crc,) in struct.iter_unpack(">I", bytes.fromhex(self.image_crcs)))
+        lists |= {"derived_subjects": tuple(self.derived_subjects), "image_crcs": crcs}
+        return PlannedSession(**{**self.model_dump(), **lists})
 
 
 class AskedSessions(BaseModel):
@@ -59,7 +72,8 @@ async def known(context: SignedContext, principal: SignedIn, body: AskedSessions
     that an import leaves it at. Where `derived_subjects` are (the label that its images give the subject, and that with
     the suffix that tells its patient apart): those that are this patient's by `patient_id` (`own`), and those that are
     another's (`taken`). Where `images` is (how many DICOM files its study has) with `images_sum` (the CRC-32 of
-    each SOP Instance UID, added up): `same_images`, whether the session of the study has exactly these.
+    each SOP Instance UID, added up): `same_images`, whether the session of the study has exactly these;
+    with `image_crcs` (these CRC-32 in a row, 8 hex digits each) also `shared_images`, how many it has of them.
     Of `Unassigned` one's own sessions alone are told, as an upload joins no others there.
     """
     planned = [each_session.planned for each_session in body.sessions]

@@ -39,7 +39,7 @@ export function foresee(archives) {
     if (pick.problem || isRefusedWhole(pick)) continue;
     for (const { forecast } of pick.taken) if (forecast?.session) brought.add({ ...forecast.session, pick });
   }
-  noteOthers(archives.filter(({ transfer, problem: wrong }) => transfer === null && !wrong));
+  noteOthers(archives.filter((pick) => (pick.transfer === null || !isOver(pick.transfer)) && !pick.problem && !isRefusedWhole(pick)));
 }
 
 function foreseeArchive(pick, brought) {
@@ -83,7 +83,7 @@ export const isRefusedWhole = ({ found }) => !options.ignore && (found?.counts?.
 export function forecastOf(one, known, brought = new Brought()) {
   if (one.leftOut) return { notes: [], session: null, follows: [], ...verdictOf(one) };
   const { label = null, study = null } = known ?? {};
-  const same = known?.same_images === true ? one.study.images : 0;
+  const same = known?.shared_images ?? (known?.same_images === true ? imagesOf(one) : 0);
   const present = { label: first(label, brought.ofLabel(one)), study: first(study, brought.ofStudy(one)), same };
   const notes = one.held.map((code) => ({ kind: "held", words: HELD[code], code }));
   const met = one.held.includes("label_many_studies") ? { notes: [], from: null } : meet(one, present);
@@ -232,7 +232,7 @@ function called(one, label, bound, same) {
   if (label === null) return [];
   if (isAnother(one, label)) return another(one, label);
   if (label.pick) return joinsComing(one, label, bound);
-  return label.place === "archive" ? archived(one, label, bound, same) : waiting(label, bound, same);
+  return label.place === "archive" ? archived(one, label, bound, same) : waiting(one, label, bound, same);
 }
 
 /** Where a session is, in words. */
@@ -283,10 +283,10 @@ function archived(one, label, bound, same) {
   return there(`${label.label} is archived already: ${joins(one, same)}`);
 }
 
-function waiting(label, bound, same) {
+function waiting(one, label, bound, same) {
   if (bound === "archive") return warn(`${label.label} is in the prearchive already: that session stays there, and this one will be archived.`, "stays_waiting");
   if (bound === null) return there(`${label.label} is in the prearchive already.`);
-  if (same) return there(`${label.label} is in the prearchive already: ${isIn(same, "there")}`);
+  if (same) return there(`${label.label} is in the prearchive already: ${isIn(one, same, "there")}`);
   return there(`${label.label} is in the prearchive already: new files are added.`);
 }
 
@@ -304,18 +304,35 @@ function differs(one, session) {
   return held(`${session.label} belongs to subject ${session.subject}: under another subject it will be held for review.`, "subject_differs");
 }
 
-/** What becomes of it there; `same`: how many images both have, where these are all that either has, else 0. */
+/** What becomes of it there; `same`: how many images both have, 0 where that is not known. */
 function joins(one, same) {
-  const code = site.codes[named(one.project) ?? ""];
-  if (options.overwrite === "delete" || (!options.overwrite && code === 5)) {
+  if (isReplacing(one)) {
     if (!same) return "images that it has already are replaced, unless identical, and others are added.";
-    if (same === 1) return "1 file replaces the archived one, unless both are identical.";
-    return `up to ${number(same)} files replace ${number(same)} archived ones. Identical files change nothing.`;
+    const others = othersAdded(one, same);
+    if (same === 1) return `1 file replaces the archived one, unless both are identical.${others}`;
+    return `up to ${number(same)} files replace ${number(same)} archived ones. Identical files change nothing.${others}`;
   }
-  return same ? isIn(same, "archived") : "new files are added.";
+  return same ? isIn(one, same, "archived") : "new files are added.";
 }
 
-const isIn = (same, where) => `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} ${where}. Identical files change nothing; files with other content are held for review.`;
+/** Whether what comes replaces archived images of the same UID. */
+function isReplacing(one) {
+  return options.overwrite === "delete" || (!options.overwrite && site.codes[named(one.project) ?? ""] === 5);
+}
+
+/** How many images a study has, one by one where they are so known. */
+const imagesOf = ({ study }) => study.imageCrcs?.length ?? study.images;
+
+function isIn(one, same, where) {
+  const all = imagesOf(one);
+  const some = same < all ? `${number(same)} of its ${plural(all, "image")}` : `its ${plural(same, "image")}`;
+  return `${some} ${same === 1 ? "is" : "are"} ${where}. Identical files change nothing; files with other content are held for review.${othersAdded(one, same)}`;
+}
+
+function othersAdded(one, same) {
+  const others = imagesOf(one) - same;
+  return others > 0 ? ` ${number(others)} more ${others === 1 ? "is" : "are"} added.` : "";
+}
 
 /** What it shares with other sessions on the server. */
 function shared({ subjects = [], ecat = [] }, own) {
@@ -331,12 +348,12 @@ function shared({ subjects = [], ecat = [] }, own) {
 /** Note at each study that other archives have it too, or another one of the same label that images gave to both. */
 function noteOthers(picks) {
   const every = picks.flatMap((pick) => pick.taken);
+  for (const group of grouped(every, (one) => `${one.project}/${one.study.key}`).values()) noteSame(group);
   for (const group of grouped(every, (one) => `${one.project}/${fold(one.label)}`).values()) {
     if (group.length < 2) continue;
     const studies = grouped(group, ({ study }) => study.key);
     const isNamed = group.some(({ naming }) => naming.session.requested);
-    for (const one of group) {
-      noteSame(one, namesOf(studies.get(one.study.key), one.pick));
+    for (const one of group.filter(({ pick }) => pick.transfer === null)) {
       if (!isNamed && studies.size > 1) noteDerived(one, namesOf(group, one.pick, one.study.key));
     }
   }
@@ -352,10 +369,24 @@ function namesOf(group, pick, key = null) {
   return [...names];
 }
 
-function noteSame(one, names) {
-  if (!names.length || isHeld(one.forecast)) return;
-  const have = names.length === 1 ? `${shown(names[0])} has` : "Other archives on the list have";
-  one.forecast.notes.push(...warn(`${have} this study too: equal files are stored once.`, "study_twice"));
+/** Of one study in several archives, in the order of the list: those that have some of the same images follow each other. */
+function noteSame(group) {
+  const kept = group.filter(({ forecast }) => forecast && !isHeld(forecast));
+  kept.forEach((one, at) => {
+    if (one.pick.transfer !== null) return;
+    const sharing = kept.filter((other) => other.pick !== one.pick && one.study.sharedWith(other.study) > 0);
+    for (const other of kept.slice(0, at)) if (sharing.includes(other)) one.pick.follows.add(other.pick);
+    const names = namesOf(sharing.length ? sharing : kept, one.pick);
+    if (!names.length) return;
+    const have = names.length === 1 ? `${shown(names[0])} has` : "Other archives on the list have";
+    one.forecast.notes.push(...(sharing.length ? sameImages(one, have) : warn(`${have} this study too: equal files are stored once.`, "study_twice")));
+  });
+}
+
+function sameImages(one, have) {
+  const some = `${have} some of the same images:`;
+  if (isReplacing(one) && boundFor(one) === "archive") return warn(`${some} of those that differ the ones imported last stay.`, "images_replaced");
+  return warn(`${some} identical ones are stored once, others are held for review.`, "images_twice");
 }
 
 function noteDerived(one, names) {

@@ -6,6 +6,7 @@ import { fold, UNASSIGNED } from "./labels.js";
 import { named } from "./options.js";
 
 const MANY = 2000;
+const LARGEST = 700_000; // characters of a body, which has at most a million
 const VALUES = 9000; // a JSON body has at most 10,000
 const LONGEST = 1024; // characters of a patient id
 const FILES = 200; // ECAT files of one session that are asked about
@@ -33,7 +34,7 @@ const patientOf = (one) => (one.former ? [one.naming.patients.commonId, one.form
 const derivedOf = (one) => (one.derived && one.naming.patients.commonId ? [one.naming.patients.commonId, one.derived.bare, one.derived.apart] : []);
 const derivedKey = (one) => JSON.stringify([one.project, one.study.uid === null, ...derivedOf(one)]);
 
-/** {label, study, subjects, ecat, same_images}: what is there, or undefined where the server was not asked yet. */
+/** {label, study, subjects, ecat, same_images, shared_images}: what is there, or undefined where the server was not asked yet. */
 export function knownOf(one) {
   return known.get(keyFor(one));
 }
@@ -92,6 +93,7 @@ function asked(one) {
   const ecat = study.ecat.filter((file) => file.hashed).map((file) => file.sha256).slice(0, FILES);
   const [images = 0, sum = 0] = imagesOf(one);
   const told = { project, label, study_uid: study.uid ?? "", subject: subjectOf(one), patient_id: one.naming.patients.commonId.slice(0, LONGEST), ecat, images, images_sum: sum };
+  if (images && study.imageCrcs) told.image_crcs = Array.from(study.imageCrcs, (crc) => crc.toString(16).padStart(8, "0")).join("");
   if (derivedOf(one).length) told.derived_subjects = [one.derived.bare, one.derived.apart];
   if (!former) return told;
   return { ...told, former_subjects: former.labels, patient_name: former.name.length > LONGEST ? "" : former.name };
@@ -99,15 +101,17 @@ function asked(one) {
 
 /** The decisions in as many parts as the server's bound on values of a body needs. */
 function* inParts(decisions) {
-  let [part, values] = [[], 0];
+  let [part, values, characters] = [[], 0, 0];
   for (const one of decisions) {
-    const own = 9 + Math.min(one.study.ecat.length, FILES) + (one.former ? FORMER : 0) + (one.derived ? DERIVED : 0);
-    if (values + own > VALUES) {
+    const crcs = 8 * (one.study.imageCrcs?.length ?? 0);
+    const own = 10 + Math.min(one.study.ecat.length, FILES) + (one.former ? FORMER : 0) + (one.derived ? DERIVED : 0);
+    if (values + own > VALUES || (part.length && characters + crcs > LARGEST)) {
       yield part;
-      [part, values] = [[], 0];
+      [part, values, characters] = [[], 0, 0];
     }
     part.push(one);
     values += own;
+    characters += crcs;
   }
   if (part.length) yield part;
 }

@@ -20,6 +20,8 @@ const WORDS = {
   left_alone: (n) => `${sessions(n)} ${are(n)} archived already and will be held for review`,
   meets_derived: (n) => `${sessions(n)} ${n === 1 ? "shares" : "share"} a label with another archive: each gets a label of its own, all but one with a suffix`,
   study_twice: (n) => `${studies(n)} in several archives: equal files are stored once`,
+  images_twice: (n) => `${studies(n)} with images that other archives have too: identical ones are stored once, others are held for review`,
+  images_replaced: (n) => `${studies(n)} with images that other archives have too: of those that differ the ones imported last stay`,
   label_suffixed: (n) => `${sessions(n)} shared a label: a date or code was added to tell them apart`,
   label_own_id: (n) => `${sessions(n)} had a label that looks like an ID of this server: a date or code was added`,
   label_from_hash: (n) => `${sessions(n)} without a patient ID: ${n === 1 ? "its label is a generated code" : "their labels are generated codes"}`,

@@ -35,13 +35,13 @@ def test_labels_that_meet_are_told_once_counted_filtered_and_held(browser, proje
         by_pattern(page, "N{n:2}")
         assert labels(page) == [f"N{n:02}" for n in range(1, 11)]
         by_pattern(page, "SAME")
-        told = "10 of 10 labels changed. 9 sessions share a label and will be held for review."
+        told = "10 of 10 labels changed. 9 sessions share a label with another and will be held for review."
         page.locator(".up-tools").get_by_text(told).wait_for()
         warnings = page.locator(".up-warnings")
-        assert warnings.get_by_text("9 sessions share a label and will be held for review.").is_visible()
+        assert warnings.get_by_text("9 sessions share a label with another and will be held for review.").is_visible()
         page.get_by_label("Session label").first.fill("FREE")
         page.get_by_label("Session label").first.press("Enter")
-        warnings.get_by_text("8 sessions share a label and will be held for review.").wait_for()
+        warnings.get_by_text("8 sessions share a label with another and will be held for review.").wait_for()
         page.get_by_role("button", name="Show 8: 8 sessions share").click()
         rows = page.locator(".up-study:visible")
         assert (rows.count(), rows.get_by_text("visit2.zip", exact=True).count()) == (8, 0)

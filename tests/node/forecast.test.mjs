@@ -125,7 +125,7 @@ test("of archives that give one label to several studies the first gets it, and 
   assert.deepEqual(foreseen(...ten), ["a Will be archived", ...[..."bcdefghij"].map((name) => `${name} held`)]);
   assert.deepEqual(follows(...ten), ["", ..."a".repeat(9)]);
   const [warning] = warningsOf(ten);
-  assert.equal(warning.words, "9 sessions share a label and will be held for review.");
+  assert.equal(warning.words, "9 sessions share a label with another and will be held for review.");
   assert.deepEqual(warning.rows, ten.slice(1).map((pick) => `${pick.id} ${pick.decisions[0].study.key}`));
   assert.equal(heldWords(ten), warning.words);
   assert.equal(ten[9].decisions[0].forecast.words, "Will be held for review in P as S1 / SAME");

@@ -12,7 +12,7 @@ const are = (n) => (n === 1 ? "is" : "are");
 
 /** By code: what is said of `n` sessions that have a note of it. */
 const WORDS = {
-  labels: (n) => (n === 1 ? "1 session has the label of another and will be held for review" : `${sessions(n)} share a label and will be held for review`),
+  labels: (n) => (n === 1 ? "1 session has the label of another and will be held for review" : `${sessions(n)} share a label with another and will be held for review`),
   subject_many_patients: (n) => `${sessions(n)} give one subject to several patients and will be held for review`,
   patient_mismatch: (n) => `${sessions(n)} with images of several patient IDs will be held for review`,
   study_elsewhere: (n) => `${sessions(n)} ${n === 1 ? "has" : "have"} a study with another label already and will be held for review`,

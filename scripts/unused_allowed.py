@@ -25,6 +25,7 @@ __contains__  # Python calls it for `in`
 model_parametrized_name  # pydantic names generic models by it
 secondary_id  # services/records.py: a field that is answered, and none that is asked
 same_images  # services/records.py: a field that is answered
+shared_images  # services/records.py: a field that is answered
 
 # read by mypy
 made_in_publishing_locks  # makes LockName a class that nobody else can make

@@ -168,11 +168,14 @@ def test_labels_are_filled_pasted_patterned_and_undone(browser, project, tmp_pat
 
         # a table: what is wrong stands beside its field, and so do columns and rows that say nothing
         table, told = page.locator("#up-table"), page.locator("#up-table-result")
-        table.fill("patient_id,sesion\nP1,one\n")
-        page.get_by_role("button", name="Apply the table").click()
+        table.fill("patient_id,sesion\nP1,one\n")  # said while it is written
         told.get_by_text(
             "Row 1 of the table names an unknown column “sesion”: known are study_uid, patient_id"
         ).wait_for()
+        table.fill("patient_id,session\nP1,one\nP2,two\n")
+        told.get_by_text("2 of 2 rows fit 2 studies. Not applied yet.").wait_for()
+        assert table.get_attribute("aria-invalid") is None
+        assert labels() == ["own_1", "V2", "P3", "V4", "V5"]
         table.fill("patient_id,subject,session\nP1,S1,one\nP2,S2\n")
         page.get_by_role("button", name="Apply the table").click()
         told.get_by_text("Row 3 of the table has 2 cells, and the header 3.").wait_for()
@@ -182,7 +185,7 @@ def test_labels_are_filled_pasted_patterned_and_undone(browser, project, tmp_pat
         one.resize("wide")
         table.fill("patient_id,age,session\nP1,42,one\nP1,42,again\nP9,42,none\n")
         page.get_by_role("button", name="Apply the table").click()
-        told.get_by_text("1 of 3 rows fits 1 study. Rows 3, 4 of the table fit none.").wait_for()
+        told.get_by_text("2 of 3 rows fit 1 study. Row 4 of the table fits none.").wait_for()
         told.get_by_text("Rows 2, 3 fit the same study: row 2 counts. Unknown column “age”: not read.").wait_for()
         assert table.get_attribute("aria-invalid") is None
         assert labels() == ["one", "V2", "P3", "V4", "V5"]

@@ -124,7 +124,7 @@ def test_labels_by_pattern_by_finding_and_by_a_table(browser, project, tmp_path)
         page.locator(".up-tools").get_by_text("Row 2 of the table, column session").wait_for()
         row(page, "Doe 1").get_by_label("Session label").fill("two")
         row(page, "Doe 1").get_by_label("Session label").press("Enter")
-        page.get_by_text("2 sessions share a label and will be held for review.").first.wait_for()
+        page.get_by_text("2 sessions share a label with another and will be held for review.").first.wait_for()
         assert one.findings() == []
         page.get_by_role("button", name="Undo all changes").click()
         page.wait_for_function("() => document.querySelectorAll('#picks .held').length === 0")

@@ -72,7 +72,7 @@ def test_ten_archives_from_drop_to_done(browser, project, tmp_path):
         shutil.copy(paths[3], copy)
         drop(page, copy)
         looked_into(page)
-        page.get_by_text("2 studies in several archives: equal files are stored once.").wait_for()
+        page.get_by_text("2 studies with images that other archives have too: identical ones are stored").wait_for()
         page.get_by_role("button", name="Remove: copy.zip").click()
         page.evaluate(SPOKEN)
         holding = {"on": True}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.builders import Image
 from tests.e2e.projects import owner
 from tests.e2e.uploading import archive, drop, image, imported, looked_into, opened, outcome, sent, start, unfolded
@@ -35,13 +37,13 @@ def test_labels_that_meet_are_told_once_counted_filtered_and_held(browser, proje
         by_pattern(page, "N{n:2}")
         assert labels(page) == [f"N{n:02}" for n in range(1, 11)]
         by_pattern(page, "SAME")
-        told = "10 of 10 labels changed. 9 sessions share a label and will be held for review."
+        told = "10 of 10 labels changed. 9 sessions share a label with another and will be held for review."
         page.locator(".up-tools").get_by_text(told).wait_for()
         warnings = page.locator(".up-warnings")
-        assert warnings.get_by_text("9 sessions share a label and will be held for review.").is_visible()
+        assert warnings.get_by_text("9 sessions share a label with another and will be held for review.").is_visible()
         page.get_by_label("Session label").first.fill("FREE")
         page.get_by_label("Session label").first.press("Enter")
-        warnings.get_by_text("8 sessions share a label and will be held for review.").wait_for()
+        warnings.get_by_text("8 sessions share a label with another and will be held for review.").wait_for()
         page.get_by_role("button", name="Show 8: 8 sessions share").click()
         rows = page.locator(".up-study:visible")
         assert (rows.count(), rows.get_by_text("visit2.zip", exact=True).count()) == (8, 0)
@@ -157,3 +159,39 @@ def test_frames_are_images_and_the_site_says_its_limit_as_its_settings_do(browse
         imported(project)
         page = one.go(f"/projects/{project.id}/sessions/P1")
         assert page.get_by_text("24 images").first.is_visible()
+
+
+def test_what_rows_say_of_archives_that_meet_is_what_comes_of_them(browser, project, tmp_path):
+    project.store({"1.dcm": image(1, study=9, patient=b"S0", name=b"Same^Name")})
+    conflict = image(1, study=5, patient=b"K1", name=b"Conf^Lict")
+    damaged = bytearray(archive(tmp_path / "whole.zip", {"bad.dcm": image(1, study=6, patient=b"D1")}).read_bytes())
+    damaged[200:300] = bytes(100)
+    (tmp_path / "damaged.zip").write_bytes(damaged)
+    paths = [
+        archive(tmp_path / "confA.zip", {"1.dcm": conflict}),
+        archive(tmp_path / "confB.zip", {"1.dcm": conflict[:-2] + b"ab"}),
+        tmp_path / "damaged.zip",
+        *(
+            archive(tmp_path / f"same{n}.zip", {"1.dcm": image(1, study=n, patient=b"S%d" % n, name=b"Same^Name")})
+            for n in (0, 1, 2)
+        ),
+    ]
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
+        drop(page, *paths)
+        looked_into(page)
+        rows = page.locator(".up-study")
+        refused = page.locator(".up-archive").filter(has_text="damaged.zip")
+        refused.get_by_text("The server would refuse it: bad.dcm in it is damaged.").wait_for()
+        page.get_by_text("2 studies with images that other archives have too: identical ones are stored").wait_for()
+        page.get_by_text("2 sessions whose subject is another patient's already: a code was added").wait_for()
+        said = [
+            box.input_value()
+            for box in rows.filter(has_text=re.compile(r"same\d\.zip")).get_by_label("Subject of").all()
+        ]
+        assert (said[0], len(set(said)), page.get_by_text("has another subject").count()) == ("Same_Name", 3, 0)
+        start(page)
+        sent(page, 5)
+        outcome(page, f"4 sessions archived in {project.id}. 1 session held for review in {project.id}.")
+    came = {session["study_uid"]: session for told in imported(project, 5) for session in told["sessions"]}
+    assert sorted(session["subject"] for session in came.values()) == sorted([*said, "Conf_Lict"])

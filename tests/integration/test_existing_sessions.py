@@ -75,6 +75,12 @@ def test_whether_an_archived_session_has_exactly_these_images_is_told_where_coun
     found = asked(made, "member", one, same, {**same, "images": len(sums) + 1}, {**same, "images_sum": 1})
     assert [item.get("same_images") for item in found] == [None, True, False, False]
     assert "same_images" not in asked(made, "stranger", same)[0]
+    crcs = [f"{crc:08x}" for crc in (*sums[1:], 7)]
+    some = {**one, "images": len(crcs), "images_sum": 1, "image_crcs": "".join(crcs)}
+    assert [item.get("shared_images") for item in asked(made, "member", same, some)] == [None, len(set(sums)) - 1]
+    assert "shared_images" not in asked(made, "stranger", some)[0]
+    odd = {**some, "image_crcs": "1234567"}
+    assert made.clients["member"].post(KNOWN, json={"sessions": [odd]}).status_code == 422
 
 
 def test_it_asks_who_one_is_and_takes_many(made: SampleServer) -> None:
@@ -132,3 +138,21 @@ def test_a_subject_of_an_earlier_version_is_told_to_those_who_may_upload_beside_
     assert (by_name["kept"], "kept" in other) == (there["subject"], False)
     many = made.clients["member"].post(KNOWN, json={"sessions": [{**one, "former_subjects": ["a", "b", "c"]}]})
     assert many.status_code == 422
+
+
+def test_whose_a_subject_is_that_images_name_is_told_to_those_who_may_upload_beside_it(made: SampleServer) -> None:
+    place = made.places[0]
+    there = made.clients["admin"].get(f"/api/v1/sessions/{place.archived}").json()
+    with made.web.site.catalog.write() as connection:
+        of = connection.execute(select(session.c.subject_id).where(session.c.uuid == place.archived)).scalar_one()
+        connection.execute(insert(subject_patient).values(subject_id=of, patient_id="SIXTEEN_LETTERS_AND_MORE"))
+    one: dict[str, Any] = {"project": there["project"], "label": "of_none", "study_uid": "1.2.9"}
+    one["derived_subjects"] = [there["subject"].upper(), "of_none"]
+    own, other, nobody = ({**one, "patient_id": name} for name in ("SIXTEEN_LETTERS_AND_MORE", "SIXTEEN_LETTERS_", ""))
+    of_ecat = {**other, "study_uid": ""}  # whose ids are cut
+    for who in ("member", "uploader", "owner", "admin"):
+        told = [(item.get("own"), item.get("taken")) for item in asked(made, who, own, other, nobody, of_ecat)]
+        mine, theirs = ([there["subject"]], None), (None, [there["subject"]])
+        assert told == [mine, theirs, (None, None), mine], who
+    for who in ("collaborator", "reading", "uploading", "stranger"):
+        assert not {"own", "taken"} & asked(made, who, own)[0].keys(), who

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import re
 import zlib
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from scandock.access.principal import SYSTEM
 from scandock.services.existing_sessions import PlannedSession, find_existing_sessions
 from tests.builders import DataFolder, Image, ecat, make_data_folder, zip_entries
-from tests.integration.test_browser_modules import NODE, node
+from tests.integration.test_browser_modules import NODE, look, node
 
 pytestmark = pytest.mark.processes
 
@@ -55,6 +56,15 @@ def pet_mr(*series: str) -> dict[str, bytes]:
         for one, number in (("pet", b"1"), ("t1", b"2"), ("map", b"3"))
         if one in series
     }  # fmt: skip
+
+
+def of_one_name(n: int, patient: bytes) -> dict[str, bytes]:
+    """A study of a patient who is called as others are."""
+    image = Image(
+        case="forecast", number=n, study=n, series=n, patient_id=patient, patient_name=b"Same^Name",
+        also={0x00080020: (b"DA", b"202401%02d" % n)},
+    )  # fmt: skip
+    return {f"{n}/1.dcm": image.file()}
 
 
 SEPARATE: dict[str, Any] = {"petmr": "separate"}
@@ -101,6 +111,30 @@ CASES: dict[str, tuple[list[Archive], dict[str, Any]]] = {
     "PET, then both": ([(pet_mr("pet"), ALONE), (pet_mr("pet", "t1"), ALONE)], SEPARATE),
     "both, then MR": ([(pet_mr("pet", "t1"), {}), (pet_mr("t1"), {})], SEPARATE),
     "both under another label": ([(pet_mr("pet", "t1"), ALONE), (pet_mr("pet", "t1"), {"session": "B"})], SEPARATE),
+    "patients of one name": ([(of_one_name(n, b"S%d" % n), {}) for n in (1, 2, 3)], {}),
+    "patients of one name, again and again": (
+        [(of_one_name(n, b"S%d" % (2 - n % 2)), {"session": f"V{n}"}) for n in (1, 2, 3, 4)],
+        {"destination": "prearchive"},
+    ),
+    "patients of one name in one archive, then one of them": (
+        [(of_one_name(1, b"S1") | of_one_name(2, b"S2"), {}), (of_one_name(3, b"S3"), {}), (of_one_name(4, b"S4"), {})],
+        {},
+    ),
+    "patients of one name in one archive, then one of them under a label": (
+        [(of_one_name(1, b"S1") | of_one_name(2, b"S2"), {}), (of_one_name(3, b"S2"), ALONE)],
+        {},
+    ),
+    "a patient, then others of that name in one archive": (
+        [(of_one_name(1, b"S1"), ALONE), (of_one_name(2, b"S1") | of_one_name(3, b"S2"), {})],
+        {},
+    ),
+    "a patient who is held gives no name away": (
+        [
+            (of_one_name(1, b"S1") | {"1/2.dcm": several_patients(1)["1/2.dcm"]}, {}),
+            (of_one_name(2, b"S2"), {}),
+        ],
+        {},
+    ),
     "DICOM, then ECAT": ([(study(1), ALONE), ({"b.v": ecat(patient_id=b"E2")}, ALONE)], {}),
 }  # fmt: skip
 
@@ -136,6 +170,24 @@ def test_what_the_page_says_is_what_imports_do(
             assert said(forecast) == done(site, forecast)
 
 
+def test_an_archive_with_a_damaged_entry_is_told_to_be_refused_and_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_data_folder(tmp_path, monkeypatch)
+    entries = study(1, patient=b"PA") | study(2, patient=b"PA")
+    entries["1/1.dcm"] += random.Random("damaged").randbytes(20_000)
+    whole = zip_entries(entries)
+    at = whole.index(b"1/1.dcm") + 60
+    path = tmp_path / "damaged.zip"
+    path.write_bytes(whole[:at] + bytes(byte ^ 0x5A for byte in whole[at : at + 4_000]) + whole[at + 4_000 :])
+    [preview] = look([path])
+    assert preview["damaged"] == ["1/1.dcm"]
+    refused = site.bring(path)
+    assert (refused.state, refused.report["code"]) == ("refused", "damaged")
+    path.write_bytes(whole)
+    assert (look([path])[0]["damaged"], site.bring(path).state) == ([], "placed")
+
+
 @pytest.mark.parametrize(("changed", "becomes"), [(False, "duplicate"), (True, "stored")])
 def test_overwriting_the_same_images_replaces_those_that_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: bool, becomes: str
@@ -164,9 +216,56 @@ def test_overwriting_the_same_images_replaces_those_that_differ(
     assert outcome.sessions[0]["files"] == 2
 
 
-def said(forecast: dict[str, Any]) -> list[tuple[int, str, str]]:
-    """(archive, what becomes of a session, its label where the page knows it)."""
-    return sorted((row["archive"], *verdict(row, forecast["asked"]["destination"])) for row in forecast["rows"])
+def test_images_that_come_twice_are_said_to_be_held_where_they_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one list, and one after the other: pages know UIDs, no pixels, so that what they say holds of both."""
+    site = make_data_folder(tmp_path, monkeypatch)
+    whole = {f"{n}.dcm": study(1, object_number=n)[f"1/{n}.dcm"] for n in range(1, 5)}
+    some = {name: whole[name] for name in ("2.dcm", "3.dcm")}
+    archives = {
+        "whole": whole,
+        "same": some,
+        "other": {name: data[:-2] + b"ab" for name, data in some.items()},
+        "more": {**some, "9.dcm": study(1, object_number=9)["1/9.dcm"]},
+    }
+    for name, entries in archives.items():
+        (tmp_path / f"{name}.zip").write_bytes(zip_entries(entries))
+    paths = [str(tmp_path / f"{name}.zip") for name in archives]
+    asked = {"project": "P", "code": 4, "destination": "", "overwrite": "", "paths": paths, "edits": [{}] * 4}
+    told = json.loads(node(NODE / "forecast.mjs", json.dumps([asked])).stdout)
+    assert told["follows"] == [[], [0], [0, 1], [0, 1, 2]]
+    assert [row["codes"] for row in told["rows"]] == [["images_twice"]] * 4
+    assert site.bring(tmp_path / "whole.zip").state == "placed"
+    words, outcomes = {}, {}
+    for name in ("same", "other", "more"):
+        uids = [pydicom.dcmread(io.BytesIO(data)) for data in archives[name].values()]
+        planned = PlannedSession(
+            project="P", label="P1", study_uid=uids[0].StudyInstanceUID, subject="Doe_1", images=len(uids),
+            image_crcs=frozenset(zlib.crc32(uid.SOPInstanceUID.encode()) for uid in uids),
+        )  # fmt: skip
+        with site.catalog() as catalog, catalog.read() as connection:
+            [known] = find_existing_sessions(connection, SYSTEM, [planned])
+        alone = {**asked, "paths": [str(tmp_path / f"{name}.zip")], "edits": [{}], "known": known.to_json()}
+        [row] = json.loads(node(NODE / "forecast.mjs", json.dumps([alone])).stdout)["rows"]
+        words[name] = row["words"].partition(" already: ")[2]
+        outcome = site.bring(tmp_path / f"{name}.zip")
+        outcomes[name] = (outcome.session["state"], outcome.session["code"], outcome.counts)
+    held = "Identical files change nothing; files with other content are held for review."
+    assert words == {
+        "same": f"its 2 images are archived. {held}",
+        "other": f"its 2 images are archived. {held}",
+        "more": f"2 of its 3 images are archived. {held} 1 more is added.",
+    }
+    assert outcomes["same"] == ("archive", "", {"duplicate": 2})
+    assert outcomes["other"][:2] == ("conflict", "sop_clash")
+    assert outcomes["more"] == ("archive", "", {"duplicate": 2, "stored": 1})
+
+
+def said(forecast: dict[str, Any]) -> list[tuple[int, str, str, str]]:
+    """(archive, what becomes of a session, its label where the page knows it, its subject)."""
+    destination = forecast["asked"]["destination"]
+    return sorted((row["archive"], *verdict(row, destination), row["subject"]) for row in forecast["rows"])
 
 
 def verdict(row: dict[str, Any], destination: str) -> tuple[str, str]:
@@ -182,7 +281,7 @@ def verdict(row: dict[str, Any], destination: str) -> tuple[str, str]:
     return place, row["label"]
 
 
-def done(site: DataFolder, forecast: dict[str, Any]) -> list[tuple[int, str, str]]:
+def done(site: DataFolder, forecast: dict[str, Any]) -> list[tuple[int, str, str, str]]:
     """The same, as imports did it; a suffixed label is none that the page says."""
     asked = forecast["asked"]
     site.project(asked["project"], petmr=asked["petmr"])
@@ -197,5 +296,5 @@ def done(site: DataFolder, forecast: dict[str, Any]) -> list[tuple[int, str, str
         )
         for session in outcome.sessions:
             label = session["label"] if session["label"] in named else ""
-            outcomes.append((at, session["state"], label))
+            outcomes.append((at, session["state"], label, session["subject"]))
     return sorted(outcomes)

@@ -97,7 +97,7 @@ def test_a_strangers_subject_is_another_and_nothing_tells_of_it(web: Web) -> Non
         first = _brought(ann, _patient(1, "A"))
         assert (first["project"], first["subject"], first["codes"]) == ("Unassigned", "Doe_Jane", set())
         asked = {"project": "Unassigned", "label": first["label"], "study_uid": first["study_uid"], "images": 1}
-        asked |= {"patient_id": "A", "images_sum": _sum_of_uids(web, first["id"])}
+        asked |= {"derived_subjects": ["Doe_Jane"], "patient_id": "A", "images_sum": _sum_of_uids(web, first["id"])}
         known = {
             name: client.post("/api/v1/sessions/known", json={"sessions": [asked]}).json()["items"][0]
             for name, client in (("ann", ann), ("bob", bob), ("admin", admin))
@@ -108,6 +108,7 @@ def test_a_strangers_subject_is_another_and_nothing_tells_of_it(web: Web) -> Non
             first["label"],
             True,
         )
+        assert there["own"] == ["Doe_Jane"]
         for told in known.values():  # an administrator's upload would not join it either
             assert told == {"label": None, "study": None, "subjects": []}
         others = _brought(bob, _patient(2, "B", "DOE^JANE"))

@@ -1,5 +1,5 @@
 // Forecasts archives that are chosen together, as the page does: {paths, edits (by archive: what is written at its studies), project,
-// code, destination, overwrite, petmr, known (what the server has of the first archive's study, or nothing)}; prints {rows: [{archive, label, verdict, words}], mappings (CSV, by archive), follows}.
+// code, destination, overwrite, petmr, known (what the server has of the first archive's study, or nothing)}; prints {rows: [{archive, label, subject, verdict, words}], mappings (CSV, by archive), follows}.
 import { openAsBlob } from "node:fs";
 import { basename } from "node:path";
 
@@ -33,8 +33,8 @@ for (const { paths, edits, project, code, destination, overwrite, petmr, known }
   foresee(picks);
   if (known) for (const one of picks[0].taken) one.forecast = forecastOf(one, known);
   const rows = picks.flatMap(({ id, decisions }) =>
-    decisions.flatMap(({ study, label: own, forecast }) =>
-      (forecast.parts ?? [forecast]).map(({ label = own, verdict, words, notes }) => ({ archive: Number(id), uid: study.uid, label, verdict, words, codes: notes.map((note) => note.code) })),
+    decisions.flatMap(({ study, subject, label: own, forecast }) =>
+      (forecast.parts ?? [forecast]).map(({ label = own, verdict, words, notes }) => ({ archive: Number(id), uid: study.uid, label, subject, verdict, words, codes: notes.map((note) => note.code) })),
     ),
   );
   const follows = picks.map((pick) => [...pick.follows].map(({ id }) => Number(id)));

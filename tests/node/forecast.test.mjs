@@ -6,6 +6,7 @@ globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "
 
 const { forecastOf, foresee } = await load("forecast.js");
 const { options, site } = await load("options.js");
+const { subjectAmong } = await load("settle.js");
 const { Study } = await load("study.js");
 const { heldWords, warningsOf } = await load("warnings.js");
 
@@ -124,7 +125,7 @@ test("of archives that give one label to several studies the first gets it, and 
   assert.deepEqual(foreseen(...ten), ["a Will be archived", ...[..."bcdefghij"].map((name) => `${name} held`)]);
   assert.deepEqual(follows(...ten), ["", ..."a".repeat(9)]);
   const [warning] = warningsOf(ten);
-  assert.equal(warning.words, "9 sessions share a label and will be held for review.");
+  assert.equal(warning.words, "9 sessions share a label with another and will be held for review.");
   assert.deepEqual(warning.rows, ten.slice(1).map((pick) => `${pick.id} ${pick.decisions[0].study.key}`));
   assert.equal(heldWords(ten), warning.words);
   assert.equal(ten[9].decisions[0].forecast.words, "Will be held for review in P as S1 / SAME");
@@ -216,4 +217,87 @@ test("without a project that can be uploaded to, rows say so and name none", () 
   foresee([nameless]);
   assert.equal(nameless.decisions[0].forecast.words, "Will wait in the prearchive without a project as S1 / L");
   assert.equal(warningsOf([nameless])[0].code, "unassigned");
+});
+
+/** As `archive`, of patients whose images name the subject S. */
+const ofName = (name, ...patients) => {
+  const made = archive(name, ...patients.map((patient, at) => ({ uid: `${name}.${at}`, label: `${name}${at}`, patient })));
+  const several = new Set(patients).size > 1;
+  for (const decision of made.decisions) {
+    const apart = `S_${decision.naming.patients.commonId}`;
+    Object.assign(decision, { derived: { bare: "S", apart, several }, subject: several ? apart : "S", warnings: several ? ["subjects_told_apart"] : [] });
+  }
+  return made;
+};
+const subjects = (...archives) => {
+  foresee(archives);
+  return archives.flatMap(({ decisions }) => decisions.map(({ subject }) => subject));
+};
+
+test("patients of one name are told apart in the order of the list, by archives that wait for each other", () => {
+  choose();
+  site.codes = { P: 4 };
+  const four = [ofName("a", "1"), ofName("b", "2"), ofName("c", "1"), ofName("d", "2")];
+  assert.deepEqual(subjects(...four), ["S", "S_2", "S", "S_2"]);
+  assert.deepEqual(follows(...four), ["", "a", "", "a,b"]);
+  assert.deepEqual(subjects(...four.toReversed()), ["S", "S_1", "S", "S_1"], "another order, and the first has it");
+  assert.equal(four[0].decisions[0].forecast.notes[0].words, "d.zip gives the subject S to another patient: a code was added to tell them apart.");
+  assert.equal(warningsOf(four)[0].words, "2 sessions whose subject is another patient's already: a code was added to tell them apart.");
+  const both = ofName("e", "1", "2");
+  assert.deepEqual(subjects(ofName("a", "1"), both), ["S", "S", "S_2"], "who has it keeps it");
+  assert.deepEqual([follows(both)[0], both.decisions.map(({ forecast }) => forecast.notes.length)], ["a", [0, 2]]);
+  const later = [both, ofName("f", "2")];
+  assert.deepEqual([subjects(...later), follows(...later)], [["S_1", "S_2", "S_2"], ["", "e"]]);
+});
+
+test("a patient's own subject, with a code or without, is no other one", () => {
+  const derived = { bare: "S", apart: "S_1", several: false };
+  const among = (there, more) => subjectAmong({ ...derived, ...more }, (label) => there[label] ?? null);
+  const [own, others] = [(label) => ({ label, own: true }), (label) => ({ label, own: false })];
+  assert.deepEqual([among({}), among({}, { several: true })], ["S", "S_1"]);
+  assert.equal(among({ S: own("s") }, { several: true }), "s", "as it is spelled there");
+  assert.equal(among({ S: others("S") }), "S_1");
+  assert.equal(among({ S_1: own("S_1") }), "S_1", "who was told apart before stays so");
+  assert.equal(said(one(), { subjects: ["s1"] }), "");
+  const study = session({ label: "NEW", place: "archive", subject: "S9" });
+  assert.equal(said(one(), { label: study, study, subjects: ["S9"] }), "there: NEW is archived already: new files are added.", "it goes to that subject");
+});
+
+test("archives that have some of the same images follow each other, and each says what becomes of these", () => {
+  choose();
+  site.codes = { P: 4 };
+  const of = (name, ...crcs) => {
+    const made = archive(name, { uid: "1", label: "K1", patient: "K1" });
+    made.decisions[0].study.imageCrcs = Uint32Array.from(crcs);
+    return made;
+  };
+  const words = (...archives) => {
+    foresee(archives);
+    return archives.map(({ decisions: [{ forecast }] }) => forecast.notes.map((note) => note.words).join(" "));
+  };
+  const two = [of("a", 1, 2, 3), of("b", 3, 4)];
+  assert.deepEqual(words(...two), ["b", "a"].map((name) => `${name}.zip has some of the same images: identical ones are stored once, others are held for review.`));
+  assert.deepEqual(follows(...two), ["", "a"]);
+  assert.equal(warningsOf(two)[0].words, "2 studies with images that other archives have too: identical ones are stored once, others are held for review.");
+  const three = [of("a", 1, 2), of("b", 3, 4), of("c", 4, 5)];
+  assert.deepEqual([words(...three)[0], follows(...three)], ["Other archives on the list have this study too: equal files are stored once.", ["", "", "b"]]);
+  choose({ overwrite: "delete" });
+  assert.match(words(...two)[1], /some of the same images: of those that differ the ones imported last stay/);
+  choose({ ignore: false });
+  two[1].found.counts.unparseable = 1;
+  assert.deepEqual(words(...two)[0], "", "what will be refused brings nothing");
+  choose();
+  two[0].transfer = { state: "running" };
+  assert.deepEqual([words(...two)[1], follows(two[1])[0]], ["a.zip has some of the same images: identical ones are stored once, others are held for review.", "a"]);
+});
+
+test("where some of the images are there already, what becomes of these is said with their count", () => {
+  const label = session({ label: "NEW", place: "archive" });
+  const decided = () => Object.assign(one(), { study: { ...one().study, images: 6, imageCrcs: new Uint32Array(6) } });
+  const some = (shared, code) => said(decided(), { label, study: label, same_images: false, shared_images: shared }, "", code);
+  assert.equal(some(4), "there: NEW is archived already: 4 of its 6 images are archived. Identical files change nothing; files with other content are held for review. 2 more are added.");
+  assert.equal(some(6), "there: NEW is archived already: its 6 images are archived. Identical files change nothing; files with other content are held for review.", "a subset, too");
+  assert.equal(some(0), "there: NEW is archived already: new files are added.");
+  assert.equal(some(6, 5), "there: NEW is archived already: up to 6 files replace 6 archived ones. Identical files change nothing.");
+  assert.equal(some(5, 5), "there: NEW is archived already: up to 5 files replace 5 archived ones. Identical files change nothing. 1 more is added.");
 });

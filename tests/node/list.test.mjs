@@ -7,7 +7,7 @@ globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "
 
 const { forecastOf, foresee } = await load("forecast.js");
 const { options, site } = await load("options.js");
-const { emptyWords, insideOf, packingOf, wasOpened } = await load("archive_words.js");
+const { damagedWords, emptyWords, insideOf, packingOf, wasOpened } = await load("archive_words.js");
 const { likenessOf } = await load("likeness.js");
 const { rowsOf } = await load("rows.js");
 const { sideLabel, sidesOf } = await load("sides.js");
@@ -236,6 +236,8 @@ test("of an archive that was not opened no numbers are told, and unreadable imag
   const counted = (more) => emptyWords({ images: 0, unsure: 0, unparseable: 0, ...more });
   assert.deepEqual([counted(), counted({ unparseable: 30 })], ["There is no image in it.", "None of its images can be read."]);
   for (const more of [{ images: 1 }, { unsure: 1, unparseable: 2 }]) assert.equal(counted(more), "");
+  assert.equal(damagedWords(["s/1.dcm"]), "The server would refuse it: s/1.dcm in it is damaged. Make the archive again.");
+  assert.equal(damagedWords(["a", "b", "c"]), "The server would refuse it: a and 2 other files in it are damaged. Make the archive again.");
 });
 
 test("the same file or folder is told from others by names, sizes and times", () => {

@@ -33,6 +33,19 @@ test("a time left is told once it can be told, and not across stages", () => {
   );
 });
 
+test("a pause is no time that bytes take: what comes after it is counted anew", () => {
+  const pace = new Pace();
+  const at = (ms, done, stage = "a") => paceOf(pace.note(stage, { done, total: 61_000_000 }, ms));
+  at(0, 0);
+  assert.equal(at(4_000, 10_000_000), "2.5 MB/s · about 30 s left");
+  assert.equal(at(64_000, 10_150_000), "", "what was not noted for a minute has stood still");
+  assert.equal(at(66_000, 12_150_000), "");
+  assert.equal(at(68_000, 14_150_000), "1.0 MB/s · about 50 s left");
+  pace.anew();
+  assert.equal(at(69_000, 15_150_000), "");
+  assert.equal(at(72_000, 24_150_000), "3.0 MB/s · about 20 s left");
+});
+
 test("a server is said to be away only once it has failed to answer", async () => {
   globalThis.addEventListener ??= () => {};
   const answers = [];

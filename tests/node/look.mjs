@@ -10,7 +10,7 @@ globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "
 const { wordsOf, wordsOfOutcome } = await load("study_words.js");
 const { parseMapping } = await load("mapping_csv.js");
 
-const { askKnown, keptSubject } = await load("known.js");
+const { askKnown, keptSubject, knownSubject } = await load("known.js");
 const { site: told } = await load("options.js");
 
 const asked = JSON.parse(process.argv[2]);
@@ -34,7 +34,7 @@ for (const path of asked.paths) {
   await preview(await source(path), tell, { zone: asked.zone ?? "UTC", budget: asked.budget }).ended;
   times.end = performance.now() - began;
   const request = { ...asked.request, mapping: asked.mapping ? parseMapping(asked.mapping) : [] };
-  const site = { isUsable: (project) => (asked.projects ?? []).includes(project), kept: keptSubject };
+  const site = { isUsable: (project) => (asked.projects ?? []).includes(project), kept: keptSubject, subject: knownSubject };
   const { studies: facts, ...rest } = found;
   const studies = facts.map((one) => new Study(one));
   let decided = settle(studies, request, site);

@@ -4,6 +4,7 @@ import { load } from "./modules.mjs";
 
 const { decodeMapping, parseMapping, rowFor, writeMapping } = await load("mapping_csv.js");
 const { Study } = await load("study.js");
+const { tableWords } = await load("table_words.js");
 
 const study = (uid, id, folders = []) =>
   new Study({ key: uid, uid, series: [{ uid: "1", objects: 1, values: { PatientID: new Map([[id, 1]]) } }], ecat: [], sessionFolders: {}, folders, ecatDate: "" });
@@ -42,6 +43,7 @@ test("what is wrong is told with its row", () => {
 test("a row that is too short is wrong where it is read for people; columns without a name have no cells", () => {
   const text = "study_uid,subject,session\n1,S,V\n2,S\n";
   assert.throws(() => parseMapping(text, { isWhole: true }), { message: "Row 3 of the table has 2 cells, and the header 3." });
+  assert.throws(() => parseMapping("study_uid,subject\n1\n", { isWhole: true }), { message: "Row 2 of the table has 1 cell, and the header 2." });
   assert.equal(parseMapping(text).length, 2);
   assert.equal(parseMapping("study_uid,session,,\n1,V\n", { isWhole: true }).length, 1);
 });
@@ -85,4 +87,17 @@ test("a file that is no text is told by what it is, and a guessed encoding is na
   assert.deepEqual([encodingOf(Buffer.from(text)), encodingOf(Buffer.from(text, "latin1"))], ["UTF-8", "Windows-1252"]);
   assert.throws(() => encodingOf(Buffer.from("PK\x03\x04 and so on")), /spreadsheet's own format: save the table as CSV/);
   assert.throws(() => encodingOf(Buffer.from(text, "utf16le")), /not text in UTF-8 or UTF-16/);
+});
+
+test("a table comes to rows that fit, of which some count, and rows that fit none", () => {
+  const studies = [study("1", "P1"), study("2", "P2"), study("3", "P3")];
+  const words = (text, how) => tableWords(parseMapping(text), studies, how);
+  assert.equal(words("patient_id,session\nP1,a\nP2,b\n"), "2 of 2 rows fit 2 studies.");
+  assert.equal(words("patient_id,session\nP1,a\nP1,b\n"), "2 of 2 rows fit 1 study. Rows 2, 3 fit the same study: row 2 counts.");
+  assert.equal(words("patient_id,session\nP9,a\nP1,b\n"), "1 of 2 rows fits 1 study. Row 2 of the table fits none.");
+  const many = "patient_id,study_uid,session\nP1,,a\n,1,b\n,9,c\n,2,d\nP2,,e\n";
+  assert.equal(words(many), "4 of 5 rows fit 2 studies. Row 4 of the table fits none. Rows 2, 3 fit the same study: row 2 counts. So do other rows for 1 other study: the first one counts.");
+  assert.equal(words("patient_id,session\nP9,a\n"), "The one row fits no study.");
+  assert.equal(words("patient_id,session\nP8,a\nP9,b\n", { isLater: true }), "None of 2 rows fits a study so far; the table holds for those found later, too.");
+  assert.match(words("patient_id,session,age\nP1,a,7\n"), /1 of 1 row fits 1 study\. Unknown column “age”: not read\. Known columns: study_uid/);
 });

@@ -6,6 +6,8 @@ const folder = new URL("../../src/scandock/web/pages/static/js/upload/", import.
 
 export const load = (name) => import(new URL(name, folder));
 
+const { crc32 } = await load("crc32.js");
+
 /** The table of letters, which a page has from the server. */
 (await load("letters.js")).takeLetters(readFileSync(new URL("../../src/scandock/rules/letters.txt", import.meta.url), "utf8"));
 
@@ -79,13 +81,14 @@ export function zip(entries, { before = new Uint8Array(0), long = false, stored 
   let at = 0;
   for (const [name, content] of Object.entries(entries)) {
     const raw = new TextEncoder().encode(name);
+    const crc = le(4, crc32(content));
     const packed = stored ? content : deflateRawSync(content);
     const method = le(2, stored ? 0 : 8);
     const extra = long ? concat(le(2, 1), le(2, 24), le(8, content.length), le(8, packed.length), le(8, at)) : new Uint8Array(0);
     const sizes = long ? concat(le(4, 0xffffffff), le(4, 0xffffffff)) : concat(le(4, packed.length), le(4, content.length));
-    const local = concat(bytes("PK\x03\x04"), le(2, 20), le(2, 0), method, le(4, 0), le(4, 0), sizes, le(2, raw.length), le(2, 0), raw, packed);
+    const local = concat(bytes("PK\x03\x04"), le(2, 20), le(2, 0), method, le(4, 0), crc, sizes, le(2, raw.length), le(2, 0), raw, packed);
     directory.push(
-      concat(bytes("PK\x01\x02"), le(2, 20), le(2, 20), le(2, 0), method, le(4, 0), le(4, 0), sizes, le(2, raw.length), le(2, extra.length),
+      concat(bytes("PK\x01\x02"), le(2, 20), le(2, 20), le(2, 0), method, le(4, 0), crc, sizes, le(2, raw.length), le(2, extra.length),
         le(2, 0), le(2, 0), le(2, 0), le(4, 0), le(4, long ? 0xffffffff : at), raw, extra),
     );
     parts.push(local);

@@ -9,7 +9,7 @@ globalThis.addEventListener ??= () => {};
 const { follow, lookAgain } = await load("outcomes.js");
 const { site } = await load("options.js");
 const { onProjects } = await load("projects.js");
-const { outcomeWords, stateOfSession, unreadableWords } = await load("totals.js");
+const { outcomeWords, stateOfSession, TotalPace, unreadableWords } = await load("totals.js");
 
 const { isEnded } = await load("../states.js");
 
@@ -94,4 +94,36 @@ test("files that could not be read are told of an archive whose others were impo
   assert.equal(outcomeWords([row, ended("a", "archived")]), "2 sessions archived in HEART. 1 file could not be read.");
   const refused = { state: "done", import: { state: "refused", sessions: [], unreadable: 3 } };
   assert.equal(unreadableWords([refused]), "", "its row says why it was refused");
+});
+
+test("a session that several archives brought is one session of the last line", () => {
+  const brought = (name, ...ids) => ({ ...ended(name), import: { state: "placed", sessions: ids.map((id) => ({ ...session("archived"), session: id })) } });
+  assert.equal(outcomeWords([brought("confA", "K1"), brought("confB", "K1"), brought("bg", "B0", "B1", "B2")]), "4 sessions archived in HEART.");
+  assert.equal(outcomeWords([brought("a", "K1"), brought("b", null), brought("c", null)]), "3 sessions archived in HEART.");
+  const stored = { ...brought("again", "K1") };
+  stored.import.sessions[0].new = 0;
+  assert.equal(outcomeWords([stored, brought("more", "K1")]), "1 session archived in HEART.");
+});
+
+test("the time left of all archives is that of those that go, and a pause is no part of it", () => {
+  const one = (id, state, sent) => ({ id, state, sent, total: 10_000_000 });
+  const [a, b] = [one("a", "running", 0), one("b", "running", 0)];
+  const pace = new TotalPace();
+  const at = (ms) => {
+    const told = pace.note([a, b], ms);
+    return told && [told.rate, told.left];
+  };
+  assert.equal(at(0), null);
+  [a.sent, b.sent] = [2_000_000, 2_000_000];
+  assert.deepEqual(at(4_000), [1_000_000, 16]);
+  b.state = "paused";
+  assert.deepEqual(at(4_100), [1_000_000, 8], "of the bytes that go, by the pace that was seen last");
+  a.sent = 4_000_000;
+  assert.deepEqual(at(8_100), [500_000, 12]);
+  a.state = "paused";
+  assert.equal(at(9_000), null);
+  [a.state, b.state] = ["running", "running"];
+  assert.equal(at(69_000), null);
+  a.sent = 8_000_000;
+  assert.deepEqual(at(73_000), [1_000_000, 10]);
 });

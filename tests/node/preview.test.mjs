@@ -82,6 +82,29 @@ test("a cut or damaged archive ends without an error", async () => {
   }
 });
 
+test("an entry whose data are damaged is told by its name, one that is odd but whole is not", async () => {
+  const noise = Uint8Array.from({ length: 40_000 }, (_, n) => (n * n * 7919) >> 5);
+  const noisy = (n) => file([...named({ sop: `1.2.3.4.${n}` }), [0x7fe0, 0x10, "OW", noise]]);
+  const content = { "s/1.dcm": noisy(1), "s/2.dcm": noisy(2), "s/bad.dcm": bytes("no image"), "s/long.dcm": noise };
+  for (const stored of [false, true]) {
+    const whole = new Uint8Array(await zip(content, { stored }).arrayBuffer());
+    assert.deepEqual((await found({ file: new File([whole], "a.zip") })).last.damaged, []);
+    const hurt = async (name, from, length) => {
+      const changed = whole.slice();
+      const at = text(changed).indexOf(name) + name.length + from;
+      for (let n = at; n < at + length; n += 1) changed[n] ^= 0x5a;
+      return (await found({ file: new File([changed], "a.zip") })).last;
+    };
+    const last = await hurt("s/2.dcm", 100, 4000);
+    assert.deepEqual([last.damaged, last.counts.images], [["s/2.dcm"], 1]);
+    assert.deepEqual((await hurt("s/bad.dcm", 1, 3)).damaged, ["s/bad.dcm"], "a short one by its checksum");
+    assert.deepEqual((await hurt("s/1.dcm", -24, 2)).damaged, [], "a checksum beside the data that nobody reads");
+    assert.deepEqual((await hurt("s/1.dcm", -37, 2)).damaged, ["s/1.dcm"], "it is not where the directory says");
+    const inner = await found({ file: zip({ "in.zip": new Uint8Array(await zip(content).arrayBuffer()).fill(90, 100, 4000) }) });
+    assert.deepEqual(inner.last.damaged, [], "of an inner archive the others are stored");
+  }
+});
+
 test("names in UTF-8 without the flag and in code page 437", async () => {
   const directory = await zipDirectory(zip({ "Größe/1.dcm": image(1) }));
   assert.equal(directory[0].name, "Größe/1.dcm");

@@ -89,13 +89,15 @@ def _patient_name(attributes: str) -> str:
 class SqlView:
     """The catalog within one transaction; `upload_id` is the upload that this is for, or that brought what is moved.
 
-    In `Unassigned` its account's own sessions and subjects are all that is seen: nobody may join a stranger's session,
+    `account_id`: the account that asks what an upload of it would see.
+    In `Unassigned` the account's own sessions and subjects are all that is seen: nobody may join a stranger's session,
     or hear which subjects strangers have there.
     """
 
-    def __init__(self, connection: Connection, upload_id: int | None = None) -> None:
+    def __init__(self, connection: Connection, upload_id: int | None = None, *, account_id: int | None = None) -> None:
         self.connection = connection
         self._upload_id = upload_id
+        self._account_id = account_id
 
     def sessions_of_study(self, project_name: str, study_uid: str) -> list[KnownSession]:
         return self._sessions(project_name, "study_uid", study_uid)
@@ -139,7 +141,11 @@ class SqlView:
 
         None where all are seen: an upload of the command line has no account.
         """
-        if project_name != UNASSIGNED or self._upload_id is None:
+        if project_name != UNASSIGNED:
+            return None
+        if self._account_id is not None:
+            return session.c.tree_id.in_(trees_of_account(self._account_id))
+        if self._upload_id is None:
             return None
         query = select(reception.c.account_id).where(reception.c.upload_id == self._upload_id)
         account_id: int | None = self.connection.execute(query).scalar_one_or_none()

@@ -174,6 +174,13 @@ def _full_patient_id(case: StudyCase, ids: set[str]) -> str:
     return longer.pop() if len(longer) == 1 else own
 
 
+def compare_patient(known_subject: KnownSubject, patient_id: str, *, cut: bool) -> bool | None:
+    """Whether a known subject is the patient of an id; None where it may be that patient or another."""
+    if not patient_id or not known_subject.patient_ids:
+        return None
+    return _has_id(known_subject, patient_id, cut=cut)
+
+
 def _is_patient_of(known_subject: KnownSubject, case: StudyCase) -> bool:
     """Whether a known subject is certainly this case's patient."""
     patients = case.naming.patients

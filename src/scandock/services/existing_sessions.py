@@ -29,15 +29,17 @@ from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.patients import fold_name
 from scandock.rules.permissions import Action, is_allowed
 from scandock.rules.petmr import SIDES, Side
-from scandock.rules.subjects import is_subject_of
+from scandock.rules.subjects import compare_patient, is_subject_of
 from scandock.services.records import ExistingSession, Known
 
 MAX_PLANNED: Final = 2_000
 """Sessions that are asked for at once."""
-MAX_FORMER: Final = 2
-"""Labels of a subject that are asked for: the one of the name, and the one that told its patient apart."""
+MAX_SUBJECTS: Final = 2
+"""Labels of a subject that are asked for: the one of the name, and the one that tells its patient apart."""
 _VALUES_PER_STATEMENT: Final = VALUES_PER_STATEMENT
 """Labels and UIDs in one statement."""
+MAX_CRCS: Final = 20_000
+"""Images of one planned session that are compared one by one."""
 MAX_COMPARED: Final = 200_000
 """Files of sessions whose UIDs are compared with those of one request; beyond, nothing is said of them."""
 _MAX_NAMED: Final = 20
@@ -57,6 +59,8 @@ class PlannedSession:
     """sha256 of its ECAT files."""
     former_subjects: tuple[str, ...] = ()
     """Labels that earlier versions gave its subject, the first to be tried first."""
+    derived_subjects: tuple[str, ...] = ()
+    """The label that its images give its subject, and the one that tells its patient apart from others."""
     patient_name: str = ""
     """By which a subject is its patient's where one of both has no PatientID; "" where it can't decide."""
     images: int = 0
@@ -65,6 +69,8 @@ class PlannedSession:
     """The CRC-32 of each of their SOP Instance UIDs, added up."""
     side: Side = ""
     """Which it would have of a study whose PET and MR are separated."""
+    image_crcs: frozenset[int] = frozenset()
+    """These by themselves, where it has not too many."""
 
 
 @dataclass(slots=True)
@@ -80,10 +86,10 @@ class _ProjectSessions:
     """By label: those whose label no session can have."""
     holders: dict[bytes, set[str]] = field(default_factory=dict)
     """Labels of sessions, by an ECAT file that they hold."""
-    former_subjects: Mapping[str, KnownSubject] = field(default_factory=dict)
-    """Subjects of labels that were asked for as former ones, by `label_key`."""
-    images: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    """By a session's tree: how many DICOM files it has, and the sum of their UIDs, as `PlannedSession`."""
+    labelled_subjects: Mapping[str, KnownSubject] = field(default_factory=dict)
+    """Subjects of labels that were asked for as former or derived ones, by `label_key`."""
+    images: Mapping[int, list[int]] = field(default_factory=dict)
+    """By a session's tree: the CRC-32 of the SOP Instance UID of each of its DICOM files."""
 
     def add(self, record: SessionRecord) -> None:
         key = label_key(record.label)
@@ -108,9 +114,10 @@ def find_existing_sessions(
     """For each: `label`, the session that has its label, and `study`, the one that has its study; null for none.
 
     And, where they are asked for, `subjects`, the others of its patient, and `ecat`, the other sessions of its ECAT
-    files; and, where former subjects are, `kept`, the one that its patient has and an import leaves it at; and, where
-    its images are counted, `same_images`, whether the session of its study has exactly these. What the principal may
-    not see is none.
+    files; and, where former subjects are, `kept`, the one that its patient has and an import leaves it at; where
+    derived subjects are, those that are its patient's (`own`), and another's (`taken`); and, where its images are
+    counted, `same_images`, whether the session of its study has exactly these, and `shared_images`, how many it has of
+    them. What the principal may not see is none.
     """
     project_sessions: dict[str, _ProjectSessions] = defaultdict(_ProjectSessions)
     by_project: dict[str, list[PlannedSession]] = defaultdict(list)
@@ -124,7 +131,7 @@ def find_existing_sessions(
         project_sessions[key].assessors = _find_assessors(connection, visible, of_project)
         _find_elsewhere(connection, visible, of_project, project_sessions[key])
         project_sessions[key].images = _count_images(connection, of_project, project_sessions[key])
-        project_sessions[key].former_subjects = _find_former_subjects(connection, principal, key, of_project)
+        project_sessions[key].labelled_subjects = _find_labelled_subjects(connection, principal, key, of_project)
     return [
         _compare_planned(planned_session, project_sessions[planned_session.project.casefold()])
         for planned_session in planned
@@ -134,6 +141,9 @@ def find_existing_sessions(
 def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions) -> Known:
     labels = {label for sha256 in planned.ecat for label in project_sessions.holders.get(sha256, ())}
     key = label_key(planned.label)
+    existing = project_sessions.of_study(planned) if planned.images else None
+    crcs = None if existing is None else project_sessions.images.get(existing.tree_id)
+    own, taken = _compare_subjects(planned, project_sessions.labelled_subjects)
     return Known(
         label=project_sessions.assessors.get(key) or _to_existing(project_sessions.labels.get(key)),
         study=_to_existing(project_sessions.of_study(planned)) if planned.study_uid else None,
@@ -141,34 +151,29 @@ def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions
         if planned.patient_id
         else None,
         ecat=_list_others(planned.label, labels) if planned.ecat else None,
-        kept=_kept_subject(planned, project_sessions.former_subjects),
-        same_images=_has_same_images(planned, project_sessions),
+        kept=_kept_subject(planned, project_sessions.labelled_subjects),
+        own=own or None,
+        taken=taken or None,
+        same_images=None if crcs is None else (len(crcs), sum(crcs)) == (planned.images, planned.images_sum),
+        shared_images=None if crcs is None or not planned.image_crcs else len(planned.image_crcs.intersection(crcs)),
     )
-
-
-def _has_same_images(planned: PlannedSession, project_sessions: _ProjectSessions) -> bool | None:
-    """None where that is not known."""
-    existing = project_sessions.of_study(planned) if planned.images else None
-    counted = None if existing is None else project_sessions.images.get(existing.tree_id)
-    return None if counted is None else counted == (planned.images, planned.images_sum)
 
 
 def _count_images(
     connection: Connection, planned: Sequence[PlannedSession], project_sessions: _ProjectSessions
-) -> dict[int, tuple[int, int]]:
-    """How many DICOM files the sessions of some studies have, and the sums of their UIDs, by tree."""
-    counted: dict[int, tuple[int, int]] = {}
+) -> dict[int, list[int]]:
+    """The CRC-32 of the UID of each DICOM file of the sessions of some studies, by tree."""
+    counted: dict[int, list[int]] = {}
     left = MAX_COMPARED
     for planned_session in planned:
         record = project_sessions.of_study(planned_session) if planned_session.images else None
         if record is None or record.tree_id in counted or record.files > left:
             continue
         left -= record.files
-        counted[record.tree_id] = (0, 0)
+        counted[record.tree_id] = []
     for tree_ids in split_values(counted):
         for row in connection.execute(select_sop_uids(tree_ids)):
-            images, total = counted[row.tree_id]
-            counted[row.tree_id] = (images + 1, total + zlib.crc32(row.sop_uid.encode()))
+            counted[row.tree_id].append(zlib.crc32(row.sop_uid.encode()))
     return counted
 
 
@@ -182,16 +187,39 @@ def _kept_subject(planned: PlannedSession, subjects: Mapping[str, KnownSubject])
     return None
 
 
-def _find_former_subjects(
+def _compare_subjects(planned: PlannedSession, subjects: Mapping[str, KnownSubject]) -> tuple[list[str], list[str]]:
+    """Of its derived subjects those that are its patient's, and those that are another's (`rules.subjects`)."""
+    own: list[str] = []
+    taken: list[str] = []
+    for label in planned.derived_subjects:
+        known_subject = subjects.get(label_key(label))
+        if known_subject is None:
+            continue
+        is_own = compare_patient(known_subject, planned.patient_id, cut=not planned.study_uid)
+        if is_own is not None:
+            (own if is_own else taken).append(known_subject.label)
+    return own, taken
+
+
+def _find_labelled_subjects(
     connection: Connection, principal: Principal, key: str, planned: Sequence[PlannedSession]
 ) -> Mapping[str, KnownSubject]:
     """As an import sees them, for those whose import it could be and who may see the project's sessions."""
-    labels = {label for planned_session in planned for label in planned_session.former_subjects}
+    labels = {
+        label
+        for planned_session in planned
+        for label in (*planned_session.former_subjects, *planned_session.derived_subjects)
+    }
     if not labels:
         return {}
+    if key == UNASSIGNED.casefold():
+        may_look = is_allowed(Action.PREARCHIVE_READ, own=True, scope=principal.scope)
+        if principal.account_id is None or not may_look:
+            return {}
+        return SqlView(connection, account_id=principal.account_id).subjects_labelled(UNASSIGNED, labels)
     where = [projects_where(principal, action) for action in (Action.SESSION_READ, Action.UPLOAD)]
     name = connection.execute(select(project.c.name).where(project.c.key == key, *where)).scalar_one_or_none()
-    return SqlView(connection).subjects_labelled(name, labels) if name is not None and name != UNASSIGNED else {}
+    return SqlView(connection).subjects_labelled(name, labels) if name is not None else {}
 
 
 def _to_existing(session: SessionRecord | None) -> ExistingSession | None:

@@ -244,7 +244,10 @@ class Known(JsonRecord):
     subjects: LeftOut[list[str]] = None
     ecat: LeftOut[list[str]] = None
     kept: LeftOut[str] = None
+    own: LeftOut[list[str]] = None
+    taken: LeftOut[list[str]] = None
     same_images: LeftOut[bool] = None
+    shared_images: LeftOut[int] = None
 
 
 @dataclass(frozen=True, kw_only=True)

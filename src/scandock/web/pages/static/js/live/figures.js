@@ -38,14 +38,21 @@ export function farOf({ bytes, entries }) {
 const WINDOW_MS = 15_000;
 const LEAST_MS = 3_000;
 
-/** How fast bytes go, over the last seconds of one stage; it says nothing before it has seen three of them. */
+/** How fast bytes go, over the last seconds of one stage; it says nothing before it has seen three of them. What was noted
+ * before a longer time without a note counts no more. */
 export class Pace {
   #seen = [];
   #stage = null;
 
+  /** Begin anew, as after a pause: the time until then is none that bytes took. */
+  anew() {
+    this.#seen = [];
+  }
+
   /** Note how far it is; gives {rate, left} in bytes a second and seconds, or null where that can't be said. */
   note(stage, bytes, now = performance.now()) {
-    if (stage !== this.#stage || bytes.done < (this.#seen.at(-1)?.done ?? 0)) this.#seen = [];
+    const last = this.#seen.at(-1) ?? { at: now, done: 0 };
+    if (stage !== this.#stage || bytes.done < last.done || now - last.at > WINDOW_MS) this.anew();
     this.#stage = stage;
     this.#seen.push({ at: now, done: bytes.done });
     while (this.#seen.length > 2 && now - this.#seen[0].at > WINDOW_MS) this.#seen.shift();

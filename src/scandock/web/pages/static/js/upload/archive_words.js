@@ -2,6 +2,7 @@
 
 import { plural } from "../live/figures.js";
 import { NO_IMAGE, NONE_READABLE } from "../states.js";
+import { shown } from "./names.js";
 
 const PACKINGS = ["bzip2", "xz", "zstd"]; // which only the server opens
 
@@ -15,6 +16,12 @@ export const wasOpened = ({ decisions, found }) => !found.problems?.includes("en
 export function emptyWords({ images, unsure, unparseable }) {
   if (images > 0 || unsure > 0) return "";
   return unparseable > 0 ? NONE_READABLE : NO_IMAGE;
+}
+
+/** Why an archive with damaged entries can't be sent: the server refuses it whole. */
+export function damagedWords([name, ...others]) {
+  const are = others.length ? ` and ${plural(others.length, "other file")} in it are` : " in it is";
+  return `The server would refuse it: ${shown(name)}${are} damaged. Make the archive again.`;
 }
 
 /** What an archive of several studies has: by what was found in it, else by what the server tells of its sessions. */

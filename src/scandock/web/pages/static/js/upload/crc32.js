@@ -6,9 +6,9 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-/** Of bytes, as a number of 32 bits. */
-export function crc32(bytes) {
-  let crc = 0xffffffff;
+/** Of bytes, as a number of 32 bits; `before` is that of bytes before them. */
+export function crc32(bytes, before = 0) {
+  let crc = ~before;
   for (const byte of bytes) crc = (crc >>> 8) ^ TABLE[(crc ^ byte) & 0xff];
   return (crc ^ 0xffffffff) >>> 0;
 }

@@ -28,6 +28,7 @@ export class Findings {
   root = new Container(null, "", []);
   read = 0; // entries that were looked at
   problems = [];
+  damaged = []; // names of entries of the archive itself whose data are damaged
 
   constructor({ zone = "UTC" } = {}) {
     this.zone = zone;
@@ -46,6 +47,7 @@ export class Findings {
     const study = studyOf(this.#studies, header);
     study.add(container, name, header, source);
     this.#images.add(container.outer, name, header.study);
+    return "image";
   }
 
   /** Whether a series was met before: the first of each is read as far as the comments go. */
@@ -59,6 +61,7 @@ export class Findings {
     const folder = placeOf(name).sessionFolder ?? "";
     const path = [...container.outer, name].join("!");
     this.#ecat.push({ ...header, path, folder, sha256, outer: container.outer, name });
+    return "image";
   }
 
   /** An entry that is no image by its content: junk, unparseable or loose, by its name (rules.md 1 to 3). */
@@ -100,6 +103,7 @@ export class Findings {
     const quiet = kind === "loose" || kind === "special" || (kind === "junk" && why !== "dicomdir");
     if (!quiet) promise(container);
     this.#others.push({ container, name, kind, why });
+    return kind;
   }
 
   #count(container, image) {
@@ -132,7 +136,7 @@ export class Findings {
       counts[own] += 1;
       if (named[own].length < NAMED) named[own].push({ path: [...container.outer, name].join("!"), why });
     }
-    return { counts, named, studies, read: this.read, problems: this.problems };
+    return { counts, named, studies, read: this.read, problems: this.problems, damaged: this.damaged.slice(0, NAMED) };
   }
 
   /** The entries that are no images, inner archives without any as the files that they are (inner_files.py). */

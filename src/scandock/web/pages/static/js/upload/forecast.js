@@ -3,12 +3,13 @@
 
 import { number, plural } from "../live/figures.js";
 import { candidates } from "./comments.js";
-import { knownOf } from "./known.js";
+import { knownOf, knownSubject } from "./known.js";
 import { fold, UNASSIGNED } from "./labels.js";
 import { shown } from "./names.js";
 import { named, options, problem, site } from "./options.js";
-import { grouped, withHalves } from "./settle.js";
+import { grouped, subjectAmong, withHalves } from "./settle.js";
 import { sideLabel } from "./sides.js";
+import { samePatient } from "./study.js";
 import { isOver } from "./totals.js";
 
 const HELD = {
@@ -39,16 +40,40 @@ export function foresee(archives) {
     if (pick.problem || isRefusedWhole(pick)) continue;
     for (const { forecast } of pick.taken) for (const session of forecast?.sessions ?? []) brought.add({ ...session, pick });
   }
-  noteOthers(archives.filter(({ transfer, problem: wrong }) => transfer === null && !wrong));
+  noteOthers(archives.filter((pick) => (pick.transfer === null || !isOver(pick.transfer)) && !pick.problem && !isRefusedWhole(pick)));
 }
 
 function foreseeArchive(pick, brought) {
   for (const one of pick.decisions) {
     for (const each of withHalves(one)) each.pick = pick;
+    nameSubject(one, brought);
+    for (const half of one.halves ?? []) Object.assign(half, subjectOf(one));
     one.forecast = one.halves ? forecastOfSides(one, brought) : forecastOf(one, one.leftOut ? undefined : knownOf(one), brought);
   }
   pick.follows = new Set(pick.taken.flatMap(({ forecast }) => forecast.follows));
 }
+
+/** Give a study whose images name its subject the one that is its patient's, by what the server has and what archives before
+ * it will have brought. `one.subjectFrom` are archives that decide it, `one.subjectOfOther` says whose it would have been. */
+function nameSubject(one, brought) {
+  Object.assign(one, { subjectFrom: [], subjectOfOther: "" });
+  if (!one.derived || one.leftOut) return;
+  const { bare, apart } = one.derived;
+  one.settled ??= one.subject;
+  const known = (label) => knownSubject(one, label);
+  const there = (label) => {
+    const [of, coming] = [known(label), brought.ofSubject(one, label)];
+    return of?.own || !coming?.own ? (of ?? coming) : coming;
+  };
+  const alone = subjectAmong(one.derived, known);
+  const named = subjectAmong(one.derived, there);
+  if (there(bare)?.own === false) one.subjectOfOther = known(bare) ? `${bare} is another patient in the project` : `${shown(there(bare).pick.name)} gives the subject ${bare} to another patient`;
+  one.subject = there(named) === null && fold(named) === fold(one.settled) ? one.settled : named;
+  if (fold(alone) !== fold(named)) one.subjectFrom = [bare, apart].map((label) => brought.ofSubject(one, label)?.pick).filter(Boolean);
+}
+
+/** What both sides of a study have of its subject. */
+const subjectOf = ({ subject, settled, subjectFrom, subjectOfOther }) => ({ subject, settled, subjectFrom, subjectOfOther });
 
 /** Whether the choices let a file that can't be read refuse the whole archive. */
 export const isRefusedWhole = ({ found }) => !options.ignore && (found?.counts?.unparseable ?? 0) > 0;
@@ -85,20 +110,24 @@ function forecastOfSides(one, brought) {
 export function forecastOf(one, known, brought = new Brought()) {
   if (one.leftOut) return { notes: [], sessions: [], follows: [], ...verdictOf(one) };
   const { label = null, study = null } = known ?? {};
-  const same = known?.same_images === true ? one.study.images : 0;
+  const same = known?.shared_images ?? (known?.same_images === true ? imagesOf(one) : 0);
   const present = { label: first(label, brought.ofLabel(one)), study: first(study, brought.ofStudy(one)), same };
   const notes = one.held.map((code) => ({ kind: "held", words: HELD[code], code }));
   const met = one.held.includes("label_many_studies") ? { notes: [], from: null } : meet(one, present);
-  notes.push(...met.notes, ...shared(known ?? {}));
-  for (const code of new Set(one.warnings)) if (WARNED[code]) notes.push({ kind: "warn", words: WARNED[code], code });
+  const joined = met.notes.some(({ kind }) => kind === "there") ? met.from?.subject : null;
+  notes.push(...met.notes, ...shared(known ?? {}, [one.subject, joined ?? ""]));
+  if (one.subjectOfOther) notes.push(...warn(`${one.subjectOfOther}: a code was added to tell them apart.`, "subject_apart"));
+  for (const code of new Set(one.warnings)) if (WARNED[code] && !isBareOwn(one, code)) notes.push({ kind: "warn", words: WARNED[code], code });
   if (isUnassigned(one)) notes.push({ kind: "warn", words: UNASSIGNED_WORDS, code: "unassigned" });
   const waits = isHeld({ notes });
   const from = met.from?.pick && met.notes.length && (waits || met.from.requested || one.naming.session.requested) ? [met.from.pick] : [];
   const sessions = waits ? [] : [{ ...sessionOf(one), ...met.session }];
-  const forecast = { notes, sessions, follows: from };
+  const forecast = { notes, sessions, follows: [...from, ...(one.subjectFrom ?? [])] };
   return { ...forecast, ...verdictOf({ ...one, forecast }) };
 }
 
+/** Whether a study's subject, of which its archive has several patients, is told from the others by who has it already. */
+const isBareOwn = ({ subject, derived }, code) => code === "subjects_told_apart" && derived !== undefined && fold(subject) === fold(derived.bare);
 const UNASSIGNED_WORDS = "Its images name no project that you can upload to. It will wait in the prearchive without a project, where you and the administrators see it.";
 const isHeld = ({ notes }) => notes.some(({ kind }) => kind === "held");
 const isUnassigned = (one) => one.project === UNASSIGNED && problem() === "";
@@ -166,15 +195,28 @@ function first(there, coming) {
 class Brought {
   #labels = new Map();
   #studies = new Map();
+  #subjects = new Map(); // {label, patients, pick} of each
 
   add(session) {
-    const { project, label, study_uid: uid, side } = session;
+    const { project, label, study_uid: uid, side, subject, patient, pick } = session;
+    const of = `${project}/${fold(subject ?? "")}`;
+    put(this.#subjects, of, { label: subject, patients: new Set(), pick });
+    if (patient) this.#subjects.get(of).patients.add(patient);
     if (label !== null) put(this.#labels, `${project}/${fold(label)}`, session);
     if (uid !== null) put(this.#studies, `${project}/${uid}/${side}`, session);
   }
 
   ofLabel({ project, label }) {
     return this.#labels.get(`${project}/${fold(label)}`) ?? null;
+  }
+
+  /** {label, own, pick} of a subject that will be there as this study's patient's (`own`) or another's, else null. */
+  ofSubject({ project, study, naming }, label) {
+    const there = this.#subjects.get(`${project}/${fold(label)}`);
+    const id = naming.patients.commonId;
+    if (!there?.patients.size || !id) return null;
+    const own = [...there.patients].some((other) => (study.uid === null ? samePatient(id, other) : id === other));
+    return { label: there.label, own, pick: there.pick };
   }
 
   /** Of its side, or of the whole study. */
@@ -223,7 +265,7 @@ function called(one, label, bound, same) {
   if (isAnother(one, label)) return another(one, label);
   if (label.side && one.side && label.side !== one.side) return otherSide(one, label);
   if (label.pick) return joinsComing(one, label, bound);
-  return label.place === "archive" ? archived(one, label, bound, same) : waiting(label, bound, same);
+  return label.place === "archive" ? archived(one, label, bound, same) : waiting(one, label, bound, same);
 }
 
 /** Where a session is, in words. */
@@ -279,10 +321,10 @@ function archived(one, label, bound, same) {
   return there(`${label.label} is archived already: ${joins(one, same)}`);
 }
 
-function waiting(label, bound, same) {
+function waiting(one, label, bound, same) {
   if (bound === "archive") return warn(`${label.label} is in the prearchive already: that session stays there, and this one will be archived.`, "stays_waiting");
   if (bound === null) return there(`${label.label} is in the prearchive already.`);
-  if (same) return there(`${label.label} is in the prearchive already: ${isIn(same, "there")}`);
+  if (same) return there(`${label.label} is in the prearchive already: ${isIn(one, same, "there")}`);
   return there(`${label.label} is in the prearchive already: new files are added.`);
 }
 
@@ -300,23 +342,41 @@ function differs(one, session) {
   return held(`${session.label} belongs to subject ${session.subject}: under another subject it will be held for review.`, "subject_differs");
 }
 
-/** What becomes of it there; `same`: how many images both have, where these are all that either has, else 0. */
+/** What becomes of it there; `same`: how many images both have, 0 where that is not known. */
 function joins(one, same) {
-  const code = site.codes[named(one.project) ?? ""];
-  if (options.overwrite === "delete" || (!options.overwrite && code === 5)) {
+  if (isReplacing(one)) {
     if (!same) return "images that it has already are replaced, unless identical, and others are added.";
-    if (same === 1) return "1 file replaces the archived one, unless both are identical.";
-    return `up to ${number(same)} files replace ${number(same)} archived ones. Identical files change nothing.`;
+    const others = othersAdded(one, same);
+    if (same === 1) return `1 file replaces the archived one, unless both are identical.${others}`;
+    return `up to ${number(same)} files replace ${number(same)} archived ones. Identical files change nothing.${others}`;
   }
-  return same ? isIn(same, "archived") : "new files are added.";
+  return same ? isIn(one, same, "archived") : "new files are added.";
 }
 
-const isIn = (same, where) => `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} ${where}. Identical files change nothing; files with other content are held for review.`;
+/** Whether what comes replaces archived images of the same UID. */
+function isReplacing(one) {
+  return options.overwrite === "delete" || (!options.overwrite && site.codes[named(one.project) ?? ""] === 5);
+}
+
+/** How many images a study has, one by one where they are so known. */
+const imagesOf = ({ study }) => study.imageCrcs?.length ?? study.images;
+
+function isIn(one, same, where) {
+  const all = imagesOf(one);
+  const some = same < all ? `${number(same)} of its ${plural(all, "image")}` : `its ${plural(same, "image")}`;
+  return `${some} ${same === 1 ? "is" : "are"} ${where}. Identical files change nothing; files with other content are held for review.${othersAdded(one, same)}`;
+}
+
+function othersAdded(one, same) {
+  const others = imagesOf(one) - same;
+  return others > 0 ? ` ${number(others)} more ${others === 1 ? "is" : "are"} added.` : "";
+}
 
 /** What it shares with other sessions on the server. */
-function shared({ subjects = [], ecat = [] }) {
+function shared({ subjects = [], ecat = [] }, own) {
   const notes = [];
-  if (subjects?.length) notes.push(...warn(`This patient ID has another subject in the project: ${subjects.join(", ")}.`, "patient_elsewhere"));
+  const others = (subjects ?? []).filter((label) => !own.some((mine) => fold(mine) === fold(label)));
+  if (others.length) notes.push(...warn(`This patient ID has another subject in the project: ${others.join(", ")}.`, "patient_elsewhere"));
   if (ecat?.length) notes.push(...warn(`Some of its ECAT files are archived already, in ${ecat.join(", ")}.`, "ecat_stored"));
   return notes;
 }
@@ -326,12 +386,12 @@ function shared({ subjects = [], ecat = [] }) {
 /** Note at each study that other archives have it too, or another one of the same label that images gave to both. */
 function noteOthers(picks) {
   const every = picks.flatMap((pick) => pick.taken);
+  for (const group of grouped(every, (one) => `${one.project}/${one.study.key}`).values()) noteSame(group);
   for (const group of grouped(every, (one) => `${one.project}/${fold(one.label)}`).values()) {
     if (group.length < 2) continue;
     const studies = grouped(group, ({ study }) => study.key);
     const isNamed = group.some(({ naming }) => naming.session.requested);
-    for (const one of group) {
-      noteSame(one, namesOf(studies.get(one.study.key), one.pick));
+    for (const one of group.filter(({ pick }) => pick.transfer === null)) {
       if (!isNamed && studies.size > 1) noteDerived(one, namesOf(group, one.pick, one.study.key));
     }
   }
@@ -347,10 +407,24 @@ function namesOf(group, pick, key = null) {
   return [...names];
 }
 
-function noteSame(one, names) {
-  if (!names.length || isHeld(one.forecast)) return;
-  const have = names.length === 1 ? `${shown(names[0])} has` : "Other archives on the list have";
-  one.forecast.notes.push(...warn(`${have} this study too: equal files are stored once.`, "study_twice"));
+/** Of one study in several archives, in the order of the list: those that have some of the same images follow each other. */
+function noteSame(group) {
+  const kept = group.filter(({ forecast }) => forecast && !isHeld(forecast));
+  kept.forEach((one, at) => {
+    if (one.pick.transfer !== null) return;
+    const sharing = kept.filter((other) => other.pick !== one.pick && one.study.sharedWith(other.study) > 0);
+    for (const other of kept.slice(0, at)) if (sharing.includes(other)) one.pick.follows.add(other.pick);
+    const names = namesOf(sharing.length ? sharing : kept, one.pick);
+    if (!names.length) return;
+    const have = names.length === 1 ? `${shown(names[0])} has` : "Other archives on the list have";
+    one.forecast.notes.push(...(sharing.length ? sameImages(one, have) : warn(`${have} this study too: equal files are stored once.`, "study_twice")));
+  });
+}
+
+function sameImages(one, have) {
+  const some = `${have} some of the same images:`;
+  if (isReplacing(one) && boundFor(one) === "archive") return warn(`${some} of those that differ the ones imported last stay.`, "images_replaced");
+  return warn(`${some} identical ones are stored once, others are held for review.`, "images_twice");
 }
 
 function noteDerived(one, names) {

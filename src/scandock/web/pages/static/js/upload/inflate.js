@@ -1,5 +1,7 @@
 // Inflating: the first bytes of a deflated entry, all of it into a Blob, or a stream.
 
+import { crc32 } from "./crc32.js";
+
 const FIRST = 2 * 1024; // what is fed at first: a piece is inflated whole, wanted or not
 const CHUNK = 64 * 1024;
 
@@ -52,6 +54,23 @@ export async function inflateBlob(blob, most, format = "deflate-raw") {
     }
     parts.push(value);
   }
+}
+
+/** Whether all data of a zip's entry are as its directory says, {method, size, crc}; `packed` is the Blob that it has there. */
+export async function isWhole(packed, { method, size, crc }) {
+  const stream = method === 0 ? packed.stream() : packed.stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  const reader = stream.getReader();
+  let [have, sum] = [0, 0];
+  try {
+    for (let { done, value } = await reader.read(); !done && have <= size; { done, value } = await reader.read()) {
+      have += value.length;
+      sum = crc32(value, sum);
+    }
+  } catch (error) {
+    if (error.name === "NotReadableError") throw error; // the file is gone; all else is damage of its bytes
+  }
+  reader.cancel().catch(() => {});
+  return have === size && sum === crc;
 }
 
 export function joined(parts, length) {

@@ -3,16 +3,17 @@
 import { number, plural, size } from "../live/figures.js";
 import { button, make, set, show } from "./dom.js";
 import { labelOf, planLabels } from "./label_changes.js";
-import { COLUMNS, decodeMapping, MappingError, parseMapping, rowsFor } from "./mapping_csv.js";
+import { decodeMapping, MappingError, parseMapping } from "./mapping_csv.js";
 import { shown } from "./names.js";
 import { problemOf, projectNamed } from "./options.js";
 import { FIELDS, filled, patternProblem } from "./patterns.js";
 import { foreseeAll, keyOf, picks, relabel, tabulateAll, undos } from "./picks.js";
+import { tableWords } from "./table_words.js";
 import { heldWords } from "./warnings.js";
 
 const LARGEST = 1_000_000; // bytes of a table
 const EXAMPLES = 3; // studies whose labels are shown before they change
-const NAMED = 10; // rows that are named
+const PAUSE = 200; // milliseconds without a key, then a table is read that is being written
 const LATER = "Archives are still being read: repeat it once they are, for studies found later.";
 
 const isLooking = () => picks.some((pick) => pick.state !== "done");
@@ -161,26 +162,37 @@ function willChange({ changes, labels, empty }, column) {
 function tableFields(say, opened) {
   const table = make("textarea", { id: "up-table", rows: "4", spellcheck: "false", placeholder: "patient_id,subject,session\nP0001,S01,S01_V1" });
   const line = lineBeside(table, "up-table-result", "up-columns");
-  let then = undos;
+  let [isSaid, then, timer] = [false, undos, null]; // whether what was done or is wrong stands there, until the field is changed or that undone
+  let parsed = { text: "", rows: [] }; // the last table that was written without a mistake
   const tell = (words, how) => {
-    then = undos;
+    clearTimeout(timer);
+    [isSaid, then] = [true, undos];
     line.tell(words, how);
     say(words);
   };
-  const refresh = () => {
-    if (then !== undos && !table.hasAttribute("aria-invalid")) line.tell("");
-  };
   /** Do it; what a table has wrong in it is said beside the field. */
-  const trying = (act) => {
+  const trying = (act, told = tell) => {
     try {
-      tell(act());
+      told(act());
     } catch (error) {
       if (!(error instanceof MappingError)) throw error;
-      tell(error.message, { isWrong: true });
+      told(error.message, { isWrong: true });
     }
   };
+  /** What would come of the table as it is written. */
+  const planned = () => {
+    const { value: text } = table;
+    if (!text.trim()) return "";
+    if (parsed.text !== text) parsed = { text, rows: rowsOf(text) };
+    return `${wordsOf(parsed.rows)} Not applied yet.`;
+  };
+  const refresh = () => {
+    if (isSaid && then === undos) return;
+    isSaid = false;
+    trying(planned, line.tell);
+  };
   const apply = () => trying(() => applyTable(table.value));
-  const read = async (chosen) => {
+  const readFile = async (chosen) => {
     opened();
     if (chosen.size > LARGEST) return tell(`${shown(chosen.name)} is too large for a table: at most ${size(LARGEST)} are read.`, { isWrong: true });
     const bytes = new Uint8Array(await chosen.arrayBuffer());
@@ -195,30 +207,36 @@ function tableFields(say, opened) {
   file.addEventListener("change", async (event) => {
     event.stopPropagation(); // the form's own choices have not changed
     const [chosen] = file.files;
-    if (chosen) await read(chosen);
+    if (chosen) await readFile(chosen);
     file.value = "";
   });
-  table.addEventListener("input", () => line.tell(""));
+  table.addEventListener("input", () => {
+    isSaid = false;
+    clearTimeout(timer);
+    timer = setTimeout(refresh, PAUSE);
+  });
   table.addEventListener("drop", async (event) => {
     const [dropped] = event.dataTransfer.files;
     if (!dropped) return;
     event.preventDefault();
     event.stopPropagation();
-    await read(dropped);
+    await readFile(dropped);
   });
-  return { table, file, apply, line, read, refresh };
+  return { table, file, apply, line, read: readFile, refresh };
 }
 
 /** Change all studies as a table says; gives it in words. Throws MappingError. */
 function applyTable(text) {
-  const rows = parseMapping(text, { isWhole: true }).map(withProject);
-  const { used, studies } = tabulateAll(rows);
-  const later = isLooking() || !picks.length;
-  const fits = fitting(used.size, rows.length, studies);
-  const unused = rows.filter((row) => !used.has(row.number)).map((row) => row.number);
-  const left = !later && used.size && unused.length ? ` ${rowWords(unused)} of the table ${unused.length === 1 ? "fits" : "fit"} none.` : "";
-  return `${fits}${later ? " so far; the table holds for those found later, too" : ""}.${left}${overlapping(rows)}${unknownColumns(rows)}`;
+  const rows = rowsOf(text);
+  tabulateAll(rows);
+  return wordsOf(rows);
 }
+
+/** The rows of a table. MappingError where something is wrong in it. */
+const rowsOf = (text) => parseMapping(text, { isWhole: true }).map(withProject);
+
+/** What rows come to for all that is on the list. */
+const wordsOf = (rows) => tableWords(rows, picks.flatMap((pick) => pick.studies), { isLater: isLooking() || !picks.length });
 
 /** A row with its project as it is written. MappingError where one may not upload to it. */
 function withProject(row) {
@@ -226,27 +244,4 @@ function withProject(row) {
   const project = projectNamed(row.project);
   if (!project) throw new MappingError(`Row ${row.number} of the table, column project: ${problemOf(row.project)}`);
   return { ...row, project };
-}
-
-/** Of rows that fit a study for which an earlier row counts. */
-function overlapping(rows) {
-  const several = picks.flatMap((pick) => pick.studies).map((study) => rowsFor(rows, study)).filter((fits) => fits.length > 1);
-  if (!several.length) return "";
-  const [first] = several;
-  const others = several.length > 1 ? ` So do other rows for ${plural(several.length - 1, "other study", "other studies")}: the first one counts.` : "";
-  return ` ${rowWords(first.map((row) => row.number))} fit the same study: row ${first[0].number} counts.${others}`;
-}
-
-function unknownColumns(rows) {
-  const names = [...new Set(rows.flatMap((row) => row.unknown ?? []))];
-  if (!names.length) return "";
-  const some = names.slice(0, NAMED).map((name) => `“${shown(name)}”`).join(", ") + (names.length > NAMED ? " …" : "");
-  return ` ${names.length === 1 ? "Unknown column" : "Unknown columns"} ${some}: not read. Known columns: ${COLUMNS.join(", ")}.`;
-}
-
-const rowWords = (numbers) => `${numbers.length === 1 ? "Row" : "Rows"} ${numbers.slice(0, NAMED).join(", ")}${numbers.length > NAMED ? " …" : ""}`;
-
-function fitting(used, rows, studies) {
-  if (!used) return rows === 1 ? "The one row fits no study" : `None of ${number(rows)} rows fits a study`;
-  return `${number(used)} of ${plural(rows, "row")} ${used === 1 ? "fits" : "fit"} ${plural(studies, "study", "studies")}`;
 }

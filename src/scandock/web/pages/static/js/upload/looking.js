@@ -10,7 +10,8 @@ export const HEAD = 8 * 1024; // bytes of an entry that are read first
 
 /** Tell `findings` what an entry is; gives the kind of the archive where it is one, which the caller opens.
  *
- * `entry`: {name, size, source}, the last where its bytes can be read again; `head` its first bytes, `more(n)` its first n.
+ * `entry`: {name, size, source}, the last where its bytes can be read again; it gets `verdict`, what it is. `head` are its first
+ * bytes, `more(n)` its first n.
  */
 export async function look(findings, container, entry, head, more) {
   const { name, size } = entry;
@@ -20,11 +21,11 @@ export async function look(findings, container, entry, head, more) {
   }
   const kind = kindOf(head);
   if (kind === "zip" || kind === "tar" || STREAMS.has(kind)) return kind;
-  await lookAtFile(findings, container, entry, head, more, kind);
+  entry.verdict = await lookAtFile(findings, container, entry, head, more, kind);
   return null;
 }
 
-/** As `look`, for what is no archive to be opened. */
+/** As `look`, for what is no archive to be opened; gives what it is. */
 export async function lookAtFile(findings, container, { name, size, source = null }, head, more, kind = kindOf(head)) {
   if (kind === "ecat") return ecat(findings, container, { name, size }, head, more);
   if (kind !== "dicom" && !looksLikeDicom(head, size)) {
@@ -35,11 +36,11 @@ export async function lookAtFile(findings, container, { name, size, source = nul
     const deep = await readHeader(head, size, { more, deep: true });
     if (deep.kind === "dicom") header = deep;
   }
-  if (header.kind === "dicom") findings.dicom(container, name, header, source);
-  else if (header.kind === "dicomdir") findings.dicomdir(container, name);
-  else if (header.kind === "unparseable") findings.unparseable(container, name, header.code);
-  else if (header.kind === "unsure") findings.unsure(container, name, "an unusual header");
-  else findings.other(container, name);
+  if (header.kind === "dicom") return findings.dicom(container, name, header, source);
+  if (header.kind === "dicomdir") return findings.dicomdir(container, name);
+  if (header.kind === "unparseable") return findings.unparseable(container, name, header.code);
+  if (header.kind === "unsure") return findings.unsure(container, name, "an unusual header");
+  return findings.other(container, name);
 }
 
 const HASHED = 256 * 1024 * 1024;

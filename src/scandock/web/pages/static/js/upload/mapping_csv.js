@@ -1,5 +1,6 @@
 // The mapping: a table that says where studies go, read and written as src/scandock/rules/mapping.py reads it.
 
+import { plural } from "../live/figures.js";
 import { clean, fold, isProjectId } from "./labels.js";
 import { shown } from "./names.js";
 import { isSlip } from "./slips.js";
@@ -116,7 +117,7 @@ function csvRows(text, isWhole) {
     const isLong = cells.slice(columns.length).some((cell) => cell.trim());
     const isShort = isWhole && columns.slice(cells.length).some((name) => name !== "");
     if (isLong || isShort) {
-      throw bad(number, `has ${cells.length} cells, and the header ${columns.length}`);
+      throw bad(number, `has ${plural(cells.length, "cell")}, and the header ${columns.length}`);
     }
     rows.push(rowOf(number, columns, cells));
   }

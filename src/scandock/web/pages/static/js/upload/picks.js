@@ -1,9 +1,9 @@
 // What was chosen: each archive or folder with what was found in it, how its studies are named, and its upload.
 
-import { emptyWords } from "./archive_words.js";
+import { damagedWords, emptyWords } from "./archive_words.js";
 import { EditHistory } from "./edit_history.js";
 import { foresee } from "./forecast.js";
-import { askKnown, forgetAnswers, keptSubject } from "./known.js";
+import { askKnown, forgetAnswers, keptSubject, knownSubject } from "./known.js";
 import { clean, compare } from "./labels.js";
 import { letters } from "./letters.js";
 import { likenessOf } from "./likeness.js";
@@ -99,7 +99,7 @@ class Pick {
   /** Names anew, as the form and the edits say now. */
   settle(tell = true) {
     const request = { project: project(), mapping: this.rows() };
-    const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined, kept: keptSubject, petmr: (name) => site.petmr[named(name) ?? ""], mapWords: site.mapWords };
+    const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined, kept: keptSubject, subject: knownSubject, petmr: (name) => site.petmr[named(name) ?? ""], mapWords: site.mapWords };
     this.decisions = settle(this.studies, request, rules).sort(byPatient);
     for (const one of this.decisions.flatMap(withHalves)) one.pick = this;
     if (!tell) return;
@@ -125,22 +125,18 @@ class Pick {
     return isWhole ? this.rows() : [...this.rows(), ...table.rows];
   }
 
-  /** Edit studies as the table says that it was not asked about; gives how many, and adds rows that fit to `used`. */
-  tabulate(used = new Set()) {
-    let fitting = 0;
+  /** Edit studies as the table says that it was not asked about. */
+  tabulate() {
     const { rows, step } = table;
     for (const study of this.studies.filter((one) => !this.#tabled.has(one.key))) {
       this.#tabled.add(study.key);
       step?.asked.push({ pick: this, key: study.key });
       const row = rowFor(rows, study);
       if (row === null) continue;
-      used.add(row.number);
-      fitting += 1;
       const { project: goes = "", subject = "", session = "", leaveOut } = row;
       const edit = { project: goes, subject: subject && clean(subject), session: session && clean(session), leaveOut };
       history.within(step, () => this.edit(study, edit));
     }
-    return fitting;
   }
 
   /** Let the table be asked again about every study, or about one. */
@@ -184,6 +180,7 @@ class Pick {
     if (this.found?.refused) return `It is ${this.found.refused}: Scandock takes archives, folders, DICOM and ECAT 7 files.`;
     if (this.size > site.most) return "It is larger than this server allows.";
     if (this.found?.problems?.includes("encrypted")) return "It is encrypted: pack it again without a password.";
+    if (this.found?.damaged?.length) return damagedWords(this.found.damaged);
     if (this.state !== "done" || !this.found || this.found.failed) return "";
     const { counts, partial } = this.found;
     if (!partial && emptyWords(counts)) return emptyWords(counts);
@@ -273,19 +270,15 @@ export function relabel(changes) {
   settleAll();
 }
 
-/** Edit every study as `rows` of a table say, those too that are found later; gives the numbers of rows that fit some,
- * and how many studies. */
+/** Edit every study as `rows` of a table say, those too that are found later. */
 export function tabulateAll(rows) {
-  const used = new Set();
-  let studies = 0;
   stepOfTable(rows, () => {
     for (const pick of picks) {
       pick.untable();
-      studies += pick.tabulate(used);
+      pick.tabulate();
     }
   });
   settleAll();
-  return { used, studies };
 }
 
 /** Undo every change, and the table; the last step can undo this, too. */

@@ -16,6 +16,8 @@ const FROM_HEADER = new Set(["PatientName", "PatientID"]);
  *
  * `held` and `warnings` are lists of codes, as docs/rules.md has them. `former`, where it may have a subject of an
  * earlier version: {labels, name}, which the server is asked of; `site.kept(decision)` is what it answered, or "".
+ * `derived`, where the images name its subject: {bare, apart, several}, of which the server is asked as well;
+ * `site.subject(decision, label)` is what it answered, as `subjectAmong` takes it.
  */
 export function settle(studies, request, site) {
   const cases = studies.map((study) => {
@@ -103,7 +105,7 @@ function suffixed(label, study) {
 function chooseSubjects(cases, site) {
   keepFormerSubjects(cases.filter((one) => one.naming.subject.former), site);
   for (const one of cases) one.subject ||= one.naming.subject.label || one.label;
-  for (const group of grouped(cases, (one) => fold(one.subject)).values()) tellPatientsApart(group);
+  for (const group of grouped(cases, (one) => fold(one.subject)).values()) tellPatientsApart(group, site);
   const asked = cases.filter((one) => one.naming.subject.requested);
   for (const group of grouped(asked, (one) => fold(one.naming.subject.label)).values()) {
     const names = tokens(group).filter((_, at) => group[at].naming.patients.ids.length);
@@ -140,7 +142,7 @@ function keepFormerSubjects(cases, site) {
 
 const nameOf = (one) => nameKey(one.naming.patients.commonName);
 
-function tellPatientsApart(group) {
+function tellPatientsApart(group, site) {
   const names = tokens(group);
   const several = new Set(names.filter(Boolean)).size > 1;
   group.forEach((one, at) => {
@@ -150,14 +152,23 @@ function tellPatientsApart(group) {
       one.subject = fit(one.subject, "_" + textHash(names[at] || one.subject, 6));
       return;
     }
-    if (!several || !names[at]) return;
+    if (!names[at]) return;
     if (!FROM_HEADER.has(one.naming.subject.source)) {
-      one.warnings.push("subject_other_patient");
+      if (several) one.warnings.push("subject_other_patient");
       return;
     }
-    one.warnings.push("subjects_told_apart");
-    one.subject = fit(one.subject, "_" + textHash(names[at], 6));
+    one.derived = { bare: one.subject, apart: fit(one.subject, "_" + textHash(names[at], 6)), several };
+    one.subject = subjectAmong(one.derived, (label) => site.subject?.(one, label) ?? null);
+    if (several && fold(one.subject) === fold(one.derived.apart)) one.warnings.push("subjects_told_apart");
   });
+}
+
+/** The subject of a patient among those that are there: `there(label)` is {label, own} of one that is the patient's (`own`),
+ * or certainly another's, else null. As `_separate_patients` of src/scandock/rules/subjects.py has it. */
+export function subjectAmong({ bare, apart, several }, there) {
+  if (there(bare)?.own) return there(bare).label;
+  if (several || there(bare) || there(apart)?.own) return there(apart)?.label ?? apart;
+  return bare;
 }
 
 /** One patient under several subjects, and ECAT files in several sessions; as src/scandock/rules/related_sessions.py. */

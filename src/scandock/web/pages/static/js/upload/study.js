@@ -99,6 +99,13 @@ export class Study {
     return asDate(this.common("StudyDate", (text) => !asDate(text)));
   }
 
+  /** How many images it shares with another study, as far as both are known one by one. */
+  sharedWith(other) {
+    if (!this.imageCrcs || !other.imageCrcs) return 0;
+    const own = (this.crcSet ??= new Set(this.imageCrcs));
+    return other.imageCrcs.reduce((sum, crc) => sum + (own.has(crc) ? 1 : 0), 0);
+  }
+
   get sessionFolder() {
     return mostCommon(Object.entries(this.sessionFolders));
   }

@@ -5,6 +5,7 @@ import { placeOf, splitBase } from "./layout.js";
 
 const ASCII = new TextEncoder();
 const MANY = 512; // distinct values that are counted for one element of one series
+const CRCS = 20_000; // images of a study that are told from those of others one by one
 const PLACES = 64; // images of a series whose places are kept, at even distances
 
 class Tally {
@@ -13,6 +14,7 @@ class Tally {
   #folders = new Set();
   #objects = 0;
   #sum = 0; // of the CRC-32 of each SOP Instance UID, by which the server tells whether it has the same images
+  #crcs = new Set(); // these, while they are not too many
   #places = new Map(); // by series: {places, step, seen}
 
   constructor(uid) {
@@ -26,7 +28,9 @@ class Tally {
   /** `source` says where the object's bytes are, for its picture; null where they can't be read again. */
   add(container, name, header, source = null) {
     this.#objects += 1;
-    this.#sum += crc32(ASCII.encode(header.sop));
+    const crc = crc32(ASCII.encode(header.sop));
+    this.#sum += crc;
+    if (this.#crcs.size <= CRCS) this.#crcs.add(crc);
     if (source !== null && header.frames > 0) this.#place(header.series, source);
     let series = this.#series.get(header.series);
     if (series === undefined) {
@@ -73,6 +77,7 @@ class Tally {
       ecatTime: "",
       images: this.#objects,
       imagesSum: this.#sum,
+      imageCrcs: this.#crcs.size <= CRCS ? Uint32Array.from(this.#crcs) : null,
     };
   }
 }

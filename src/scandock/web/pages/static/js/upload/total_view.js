@@ -1,7 +1,7 @@
 // The bar below the list: what Upload would send, how far all of it is, and at the end what came of it, to be copied.
 
 import { prearchiveOf, projectAt } from "../addresses.js";
-import { left, Pace, plural, size } from "../live/figures.js";
+import { left, plural, size } from "../live/figures.js";
 import { root, say } from "../site.js";
 import { askingButtons, button, keyed, make, set, show } from "./dom.js";
 import { headingOf } from "./heading.js";
@@ -10,7 +10,7 @@ import { UNASSIGNED } from "./labels.js";
 import { shown } from "./names.js";
 import { problem } from "./options.js";
 import { archives, picks } from "./picks.js";
-import { bytesOf, isOver, outcomesOf, outcomeWords, readyWords } from "./totals.js";
+import { bytesOf, isOver, outcomesOf, outcomeWords, readyWords, TotalPace } from "./totals.js";
 import { transfers } from "./transfers.js";
 
 const STILL = ["waiting", "running", "held up"];
@@ -18,8 +18,7 @@ const STILL = ["waiting", "running", "held up"];
 /** An element with `refresh()`. `acts`: {more()} for "Upload more", {retry(transfer)}, {cancel(transfer)}, {leaveOut(archives)}, {notTaken()}:
  * how many files that were chosen are none that can be uploaded. */
 export function totalView(acts) {
-  const pace = new Pace();
-  let speed = null;
+  const pace = new TotalPace();
   const ready = make("span", { class: "grow up-ready-words" });
   const reason = make("span", { class: "up-reason", id: "up-reason" });
   const start = make("button", { class: "primary", id: "start", "aria-describedby": "up-reason" }, "Upload");
@@ -92,10 +91,9 @@ export function totalView(acts) {
     const bytes = bytesOf(transfers);
     set(title, headingOf(transfers));
     [bar.max, bar.value] = [Math.max(bytes.total, 1), bytes.done];
-    speed = transfers.some((one) => one.state === "running") ? (pace.note("all", bytes) ?? speed) : null;
+    const speed = pace.note(transfers);
     const told = [`${size(bytes.done)} of ${size(bytes.total)}`];
-    if (speed) told.push(`${size(speed.rate)}/s`);
-    if (speed && speed.left !== null) told.push(left(speed.left));
+    if (speed) told.push(`${size(speed.rate)}/s`, left(speed.left));
     if (open().length === 0 && !transfers.some((one) => one.state === "elsewhere")) told.push("You can leave this page: the imports go on by themselves");
     set(far, told.join(" · "));
     const focused = going.contains(document.activeElement) ? document.activeElement : null;

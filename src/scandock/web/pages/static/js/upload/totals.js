@@ -1,6 +1,6 @@
 // What all archives of the list come to: before an upload, on the way, and at the end.
 
-import { plural, size } from "../live/figures.js";
+import { Pace, plural, size } from "../live/figures.js";
 import { isEnded, SESSIONS, sessionState } from "../states.js";
 import { UNASSIGNED } from "./labels.js";
 import { named, options, problem, project } from "./options.js";
@@ -43,20 +43,49 @@ export function bytesOf(transfers) {
   return { done: sum((one) => (one.state === "done" ? one.total : one.sent)), total: sum((one) => one.total) };
 }
 
-/** How many sessions came to which state in which project: [{key, project, count}], those archived first. */
+const STILL = ["paused", "stopped", "elsewhere", "cancelled"]; // of which nothing goes from here until somebody acts
+
+/** How fast all transfers go together, and how long those take that do not stand still; a pause is no part of it. */
+export class TotalPace {
+  #pace = new Pace();
+  #rate = null; // the last that was seen, until the next one is
+
+  /** {rate, left}, or null where that can't be said. */
+  note(transfers, now = performance.now()) {
+    if (!transfers.some((one) => one.state === "running")) {
+      this.#pace.anew();
+      this.#rate = null;
+      return null;
+    }
+    const going = transfers.filter((one) => !STILL.includes(one.state));
+    const { done, total } = bytesOf(going);
+    this.#rate = this.#pace.note(going.map(({ id }) => id).join(), { done, total }, now)?.rate ?? this.#rate;
+    return this.#rate && { rate: this.#rate, left: (total - done) / this.#rate };
+  }
+}
+
+/** How many sessions came to which state in which project: [{key, project, count}], those archived first. One that several
+ * archives brought counts once. */
 export function outcomesOf(transfers) {
   const counted = new Map();
-  for (const { import: is } of transfers) {
-    for (const session of is?.sessions ?? []) {
-      const key = stateOfSession(session);
-      const of = session.project ?? session.then.project ?? "";
-      const id = `${Object.keys(SESSIONS).indexOf(key)} ${of}`;
-      const known = counted.get(id) ?? { id, key, project: of, count: 0 };
-      known.count += 1;
-      counted.set(id, known);
-    }
+  for (const { key, of } of sessionsOf(transfers)) {
+    const id = `${Object.keys(SESSIONS).indexOf(key)} ${of}`;
+    const known = counted.get(id) ?? { id, key, project: of, count: 0 };
+    known.count += 1;
+    counted.set(id, known);
   }
   return [...counted.values()].filter(({ key }) => key !== "left_out").sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+/** {key, of} of each session of some transfers, by its id where it has one: "archived" where any of them added to it. */
+function sessionsOf(transfers) {
+  const sessions = new Map();
+  for (const session of transfers.flatMap(({ import: is }) => is?.sessions ?? [])) {
+    const known = { key: stateOfSession(session), of: session.project ?? session.then.project ?? "" };
+    const id = session.session ?? known; // null where it is out of sight, deleted or refused
+    if (sessions.get(id)?.key !== "archived") sessions.set(id, known);
+  }
+  return sessions.values();
 }
 
 /** "2 files could not be read": of archives whose other files were imported; "" where all could. */

@@ -187,7 +187,8 @@ export class Transfer {
 
   async #holdUp(why, wait, remedy = "", retryAt = null) {
     const said = this.state === "held up" && this.why === why; // the same again is not said again
-    Object.assign(this, { why, remedy, retryAt, speed: null });
+    Object.assign(this, { why, remedy, retryAt });
+    this.#slow();
     if (said) this.changed(this, false);
     else this.#to("held up");
     await new Promise((resolve) => {
@@ -252,8 +253,14 @@ export class Transfer {
     this.changed(this, false);
   }
 
-  #halt(state) {
+  /** Bytes go no more: what comes once they go again has a pace of its own. */
+  #slow() {
     this.speed = null;
+    this.#pace.anew();
+  }
+
+  #halt(state) {
+    this.#slow();
     this.why = "";
     this.#to(state);
     this.#sending?.abort();
@@ -293,7 +300,7 @@ export class Transfer {
   #stop(why, remedy = "") {
     this.why = why;
     this.remedy = remedy;
-    this.speed = null;
+    this.#slow();
     this.#to("stopped");
     return false;
   }

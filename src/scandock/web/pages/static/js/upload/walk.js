@@ -1,7 +1,8 @@
 // Archives walked in the browser, whatever lies within them: zips by their directory, tars and streams from front to end.
 
 import { Blocks, BLOCK } from "./blocks.js";
-import { inflateBlob, inflateHead } from "./inflate.js";
+import { crc32 } from "./crc32.js";
+import { inflateBlob, inflateHead, isWhole } from "./inflate.js";
 import { foreign, kindOf, looksLikeDicom, STREAMS } from "./kinds.js";
 import { HEAD, look, lookAtFile } from "./looking.js";
 import { placeOf, splitBase } from "./layout.js";
@@ -68,7 +69,10 @@ async function walkZip(findings, container, blob, entries, pace, depth = 0) {
     const source = first ? single : blocks;
     const piece = await source.at(entry.at, LOCAL + Math.min(entry.packed, HEAD + 8192));
     const start = dataAt(entry, piece);
-    if (start < 0) return findings.unsure(container, name, "damaged");
+    if (start < 0) {
+      if (depth === 0) findings.damaged.push(name);
+      return findings.unsure(container, name, "damaged");
+    }
     const own = piece.slice(start - entry.at, start - entry.at + entry.packed);
     return async () => {
       const more = async (length) => {
@@ -79,13 +83,23 @@ async function walkZip(findings, container, blob, entries, pace, depth = 0) {
       const head = entry.method === 0 ? own.subarray(0, HEAD) : await inflateHead(own, HEAD);
       const part = { start, packed: entry.packed, isDeflated: entry.method !== 0 };
       const object = container.source?.within(part) ?? null;
-      const kind = await look(findings, container, { name, size: entry.size, source: object }, head, more);
+      const met = { name, size: entry.size, source: object };
+      const kind = await look(findings, container, met, head, more);
+      const packed = blob.slice(start, start + entry.packed);
+      if (depth === 0 && (await isDamaged(packed, entry, met, head))) findings.damaged.push(name);
       if (kind === null) return;
-      const inner = await innerBlob(blob.slice(start, start + entry.packed), entry);
+      const inner = await innerBlob(packed, entry);
       if (inner === null) findings.unsure(container, name, "too large to look into here");
       else await open(findings, findings.open(container, name, object), inner, kind, pace, depth + 1);
     };
   });
+}
+
+/** Whether the data of an entry are damaged, as far as that was met: only one that can't be read, or is short, is read whole. */
+async function isDamaged(packed, entry, { verdict }, head) {
+  if (head.length === entry.size) return crc32(head) !== entry.crc;
+  const isSuspect = verdict === "unparseable" || head.length < Math.min(HEAD, entry.size);
+  return isSuspect && entry.size <= MOST && !(await isWhole(packed, entry));
 }
 
 async function innerBlob(packed, entry) {

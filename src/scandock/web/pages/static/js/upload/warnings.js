@@ -12,7 +12,7 @@ const are = (n) => (n === 1 ? "is" : "are");
 
 /** By code: what is said of `n` sessions that have a note of it. */
 const WORDS = {
-  labels: (n) => (n === 1 ? "1 session has the label of another and will be held for review" : `${sessions(n)} share a label and will be held for review`),
+  labels: (n) => (n === 1 ? "1 session has the label of another and will be held for review" : `${sessions(n)} share a label with another and will be held for review`),
   subject_many_patients: (n) => `${sessions(n)} give one subject to several patients and will be held for review`,
   patient_mismatch: (n) => `${sessions(n)} with images of several patient IDs will be held for review`,
   study_elsewhere: (n) => `${sessions(n)} ${n === 1 ? "has" : "have"} a study with another label already and will be held for review`,
@@ -20,10 +20,13 @@ const WORDS = {
   left_alone: (n) => `${sessions(n)} ${are(n)} archived already and will be held for review`,
   meets_derived: (n) => `${sessions(n)} ${n === 1 ? "shares" : "share"} a label with another archive: each gets a label of its own, all but one with a suffix`,
   study_twice: (n) => `${studies(n)} in several archives: equal files are stored once`,
+  images_twice: (n) => `${studies(n)} with images that other archives have too: identical ones are stored once, others are held for review`,
+  images_replaced: (n) => `${studies(n)} with images that other archives have too: of those that differ the ones imported last stay`,
   label_suffixed: (n) => `${sessions(n)} shared a label: a date or code was added to tell them apart`,
   label_own_id: (n) => `${sessions(n)} had a label that looks like an ID of this server: a date or code was added`,
   label_from_hash: (n) => `${sessions(n)} without a patient ID: ${n === 1 ? "its label is a generated code" : "their labels are generated codes"}`,
   subjects_told_apart: (n) => `${sessions(n)} of several patients had one subject: a code was added to tell them apart`,
+  subject_apart: (n) => `${sessions(n)} whose subject is another patient's already: a code was added to tell them apart`,
   subject_other_patient: (n) => `${sessions(n)} whose comments give one subject to several patients`,
   patient_many_subjects: (n) => `${sessions(n)} of patients with several subjects in this upload`,
   ecat_elsewhere: (n) => `${sessions(n)} with ECAT files that another session of this upload has too`,

@@ -14,7 +14,7 @@ const CP437 = (
 
 /** The entries in the order of the directory, or null where the Blob is no zip.
  *
- * Each has name, method, packed, size, encrypted, isFolder, isSpecial (a link or device) and `at`, the offset of its
+ * Each has name, method, packed, size, crc, encrypted, isFolder, isSpecial (a link or device) and `at`, the offset of its
  * local header.
  */
 export async function zipDirectory(blob) {
@@ -52,6 +52,7 @@ function entryAt(bytes, at, nameLength, extraLength, shift) {
     method: u16(bytes, at + 10),
     packed,
     size,
+    crc: u32(bytes, at + 16),
     encrypted: (flags & 1) !== 0,
     isFolder: name.endsWith("/") || (name.endsWith("\\") && size === 0),
     isSpecial: [0xa000, 0x1000, 0x2000, 0x6000, 0xc000].includes(kind),

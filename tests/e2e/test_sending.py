@@ -38,7 +38,8 @@ COUNTED = """() => {
 
 
 def test_three_go_at_once_and_the_others_wait_for_their_turn(browser, project, tmp_path):
-    paths = [archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"N%d" % n)}) for n in range(5)]
+    images = [image(1, study=n, patient=b"N%d" % n, name=b"Roe^%d" % n) for n in range(5)]  # none waits for another
+    paths = [archive(tmp_path / f"{n}.zip", {"1.dcm": one}) for n, one in enumerate(images)]
     held: list[Route] = []
 
     def hold(route):

@@ -13,12 +13,19 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, 
 from scandock.catalog.assessors import archived_assessors_labelled
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
-from scandock.catalog.session_lookups import select_holders_of_ecat, select_subjects_of_patients, split_values
+from scandock.catalog.session_lookups import (
+    select_holders_of_ecat,
+    select_holders_of_origins,
+    select_subjects_of_patients,
+    select_subjects_of_tokens,
+    split_values,
+)
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject, subject_patient, tree
 from scandock.rules.catalog_view import KnownSession, KnownSubject
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.patients import fold_name
+from scandock.rules.privacy import is_token
 
 
 def trees_of_account(account_id: int) -> Select[tuple[int]]:
@@ -36,6 +43,10 @@ _SUBJECT: Final = (
     .join(project, project.c.id == subject.c.project_id)
     .where(project.c.name == bindparam("project_name"), subject.c.key == bindparam("label"))
 )
+
+
+_PATIENT: Final = func.coalesce(func.nullif(session.c.patient_key, ""), session.c.patient_id)
+"""Who a session is of: by the token of its patient, where its objects were de-identified."""
 
 
 @cache
@@ -82,6 +93,10 @@ class SqlView:
 
     def sessions_of_study(self, project_name: str, study_uid: str) -> list[KnownSession]:
         return self._sessions(project_name, "study_uid", study_uid)
+
+    def sessions_of_key(self, project_name: str, study_key: str) -> list[KnownSession]:
+        """All sessions of a study in a project, by the keyed hash of what it was before it was de-identified."""
+        return self._sessions(project_name, "study_key", study_key)
 
     def sessions_labelled(self, project_name: str, label: str) -> list[KnownSession]:
         sessions = self._sessions(project_name, "key", label.casefold())
@@ -173,7 +188,7 @@ class SqlView:
     def _waiting_subjects(self, project_name: str, keys: Collection[str]) -> Sequence[Row[Any, Any, Any]]:
         """What unheld sessions in the prearchive say of the subjects of some keys."""
         query = (
-            select(session.c.subject, session.c.patient_id, session.c.attributes)
+            select(session.c.subject, _PATIENT.label("patient_id"), session.c.attributes)
             .join(project, project.c.id == session.c.project_id)
             .where(
                 self._here(project_name),
@@ -186,11 +201,14 @@ class SqlView:
         return self.connection.execute(query).all()
 
     def subjects_of_patients(self, project_name: str, patient_ids: Collection[str]) -> dict[str, set[str]]:
-        """The subjects of a project that each patient has, by PatientID."""
+        """The subjects of a project that each patient has, by PatientID, or by its token."""
         subjects: dict[str, set[str]] = {}
         where = self._here(project_name)
-        for some in split_values(patient_ids):
-            for row in self.connection.execute(select_subjects_of_patients(some, where)):
+        tokens = {patient_id for patient_id in patient_ids if is_token(patient_id)}
+        queries = [select_subjects_of_patients(some, where) for some in split_values(set(patient_ids) - tokens)]
+        queries += [select_subjects_of_tokens(some, where) for some in split_values(tokens)]
+        for query in queries:
+            for row in self.connection.execute(query):
                 subjects.setdefault(row.patient_id, set()).add(row.subject)
         return subjects
 
@@ -200,6 +218,15 @@ class SqlView:
         where = self._here(project_name)
         for some in split_values(digests):
             for row in self.connection.execute(select_holders_of_ecat(some, where)):
+                labels.setdefault(row.sha256, set()).add(row.label)
+        return labels
+
+    def holders_of_origins(self, project_name: str, origins: Collection[bytes]) -> dict[bytes, set[str]]:
+        """The labels of the sessions that hold what each ECAT file became, by the file's origin."""
+        labels: dict[bytes, set[str]] = {}
+        where = self._here(project_name)
+        for some in split_values(origins):
+            for row in self.connection.execute(select_holders_of_origins(some, where)):
                 labels.setdefault(row.sha256, set()).add(row.label)
         return labels
 

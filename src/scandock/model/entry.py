@@ -53,7 +53,8 @@ class Entry(NamedTuple):
     """Offset of the data set behind preamble and file meta."""
     transfer_syntax: str = ""
     facts: str = ""
-    """ECAT facts, or the files that a DICOMDIR lists, as JSON; empty otherwise."""
+    """ECAT facts, or the files that a DICOMDIR lists, as JSON; of an object the sha256 of its data set, where a reader
+    was asked for it; empty otherwise."""
 
 
 class Container(NamedTuple):

@@ -16,6 +16,8 @@ class Verdict(StrEnum):
     UNPARSEABLE = "unparseable"
     CONFLICT = "conflict"
     REFUSED = "refused"
+    FILTERED = "filtered"
+    """Left out by a rule of the site or the project."""
 
 
 class ImportState(StrEnum):

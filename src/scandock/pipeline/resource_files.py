@@ -41,8 +41,8 @@ def assign_resources(ledger: Ledger, targets: Mapping[int, ResourceTarget], inde
             ignored.append(("ignored_no_one_study", f"Not stored: {study_match.reason}.", number))
             continue
         target = targets.get(int(study_match.study))
-        if target is None:  # its study is left out
-            ignored.append(("left_out", "", number))
+        if target is None:
+            ignored.append((_code_without_session(ledger, int(study_match.study)), "", number))
             continue
         target.keep(number, path, staged, sha256, study_match.series)
     ledger.many(
@@ -50,6 +50,13 @@ def assign_resources(ledger: Ledger, targets: Mapping[int, ResourceTarget], inde
         " message = CASE WHEN message = '' THEN ? ELSE message END WHERE ordinal = ?",
         ignored,
     )
+
+
+def _code_without_session(ledger: Ledger, job: int) -> str:
+    """Why a file has no session, though its study is known."""
+    codes = ("deid_failed", "script_reject")
+    rows = ledger.rows("SELECT MIN(code) FROM entry WHERE job = ? AND code IN (?, ?)", (job, *codes))
+    return {"deid_failed": "session_refused", "script_reject": "session_filtered"}.get(rows[0][0], "left_out")
 
 
 def _pages(ledger: Ledger) -> Iterator[tuple[bytes, str, RelPath, bytes]]:
@@ -76,6 +83,12 @@ class ResourceWriter:
 
     def keep(self, number: bytes, path: str, staged: RelPath, sha256: bytes, series: str | None) -> None:
         """Keep one loose or resource file under its cleaned relative path."""
+        if self.job.privacy is not None and not self.job.privacy.keeps_resources:
+            self.ledger.run(
+                "UPDATE entry SET job = ?, verdict = 'ignored', code = 'deid_resource', message = '' WHERE ordinal = ?",
+                (self.job.n, number),
+            )
+            return
         spot = split_levels(path, len(number) // 4)
         place = parse_layout(spot.path, spot.outer)
         resource = self._resource(place.resource, series)

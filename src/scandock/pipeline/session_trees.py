@@ -157,6 +157,8 @@ def _make_row(context: JobContext, job: Job) -> SessionRow:
         warnings=session_warnings(job),
         held=held,
         patient_ids=_patient_ids(context, job),
+        study_key=job.study_key or (base.study_key if base is not None else ""),
+        patient_key=job.patient_key or (base.patient_key if base is not None else ""),
         scans=len(job.scans),
         files=job.files,
         bytes=job.bytes,
@@ -174,6 +176,8 @@ def _in_quarantine(context: JobContext, job: Job) -> bool:
 
 
 def _patient_ids(context: JobContext, job: Job) -> list[str]:
+    if job.privacy is not None:
+        return list(job.patient_tokens)
     return list(job.study.patient_ids(context.site.placeholders))
 
 

@@ -99,7 +99,8 @@ def index_folders(ledger: Ledger) -> FolderIndex:
     keys = {}
     for folder, levels, job, series in ledger.rows(
         "SELECT folder, LENGTH(ordinal) / 4, job, CASE WHEN content = 'ecat' THEN LOWER(HEX(sha256)) ELSE series"
-        " END AS scan FROM entry WHERE job IS NOT NULL AND verdict <> 'refused'"
+        " END AS scan FROM entry WHERE job IS NOT NULL"
+        " AND (verdict <> 'refused' OR code IN ('deid_failed', 'session_refused'))"  # those are nobody else's
         " GROUP BY folder, LENGTH(ordinal), job, scan ORDER BY MIN(ordinal)"
     ):
         keys[job] = str(job)

@@ -32,6 +32,10 @@ class KnownSession:
     """Whether a person set its type; a session that has one and no scans counts so."""
     is_assessor: bool = False
     """No session, but an assessor of one: its label is taken, and nothing joins it."""
+    study_key: str = ""
+    """Keyed hash of the study that its objects were of before they were de-identified, or ""."""
+    patient_key: str = ""
+    """Token of the patient that they were of then, or ""."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

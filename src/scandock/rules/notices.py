@@ -217,6 +217,19 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Session {label} is back from the trash with files that are damaged or gone ({count}, {file} the first).",
         "Import the archive that they came from again. All its files are verified again first.",
     ),
+    "rules_changed": NoticeCode(
+        "warning",
+        "De-identification",
+        "Session {label} holds objects of this archive that other rules de-identified; they stay as they are.",
+        "Delete the session and import the archive again to apply the rules as they are now.",
+    ),
+    "deid_planned": NoticeCode(
+        "warning",
+        "De-identification",
+        "An import into project {project} de-identifies session {label}; what is shown here is read from the"
+        " originals.",
+        "Import it to see what it says then.",
+    ),
     "ecat_script": NoticeCode(
         "warning",
         "De-identification",

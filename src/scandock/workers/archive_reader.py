@@ -97,17 +97,24 @@ class ArchiveReader:
             raise
 
     def read(
-        self, store: LocalStore, stage: Stage, tags: frozenset[int], stop: Callable[[], bool], *, keep: bool
+        self,
+        store: LocalStore,
+        stage: Stage,
+        tags: frozenset[int],
+        stop: Callable[[], bool],
+        *,
+        keep: bool,
+        hash_datasets: bool = False,
     ) -> ReadEntries:
         """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers are gone.
 
-        `tags` are wanted beside the usual ones. Raises Fault, or InterruptedError once `stop` says so; what is wrong
-        with the archive is in what it gives.
+        `tags` are wanted beside the usual ones; `hash_datasets` where objects are to be known by their data sets.
+        Raises Fault, or InterruptedError once `stop` says so; what is wrong with the archive is in what it gives.
         """
         ledger = Ledger(scratch_path(stage, LEDGER))
         tasks: list[Task] = []
         try:
-            self._fill(ledger, tasks, store, stage, tags, stop, keep=keep)
+            self._fill(ledger, tasks, store, stage, tags, stop, keep=keep, hash_datasets=hash_datasets)
         except BadInput as error:
             return ReadEntries(ledger, tasks, error)
         except BaseException:
@@ -127,6 +134,7 @@ class ArchiveReader:
         stop: Callable[[], bool],
         *,
         keep: bool,
+        hash_datasets: bool,
     ) -> None:
         listening, settings, pool = self.listening, self.settings, self._pool
         listening.received = os.path.getsize(self.archive) if os.path.isfile(self.archive) else 0
@@ -159,6 +167,7 @@ class ArchiveReader:
                 wanted=frozenset(TAGS) | tags,
                 keep_images=keep,
                 keep_loose=self.request.resources == "keep",
+                hash_datasets=hash_datasets,
             )
         )
         pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop())

@@ -252,7 +252,14 @@ class UploadRun(ImportRun):
             self.path, request, settings, self.listening, self.cancelled, name=self.upload.name, readers=readers
         )
         opened.callback(reading.close)
-        entries = reading.read(self.store, self.stage, self.context.rules.tags, lambda: False, keep=True)
+        entries = reading.read(
+            self.store,
+            self.stage,
+            self.context.rules.tags,
+            lambda: False,
+            keep=True,
+            hash_datasets=self.context.privacy_of is not None,
+        )
         opened.callback(entries.close)
         return entries
 

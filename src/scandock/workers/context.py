@@ -26,6 +26,7 @@ from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost,
 from scandock.services.project_creation import create_project
 from scandock.services.project_errors import ProjectExists
 from scandock.workers.errors import MappingProjectUnknown
+from scandock.workers.privacy_source import PrivacySource, current_privacy
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -46,6 +47,8 @@ class WorkerContext:
     settings: Settings
     known: Catalog | None = None
     """The catalog of DATA beside a scratch one."""
+    privacy_of: PrivacySource | None = None
+    """What projects have done to their objects; None where none has anything done."""
 
     def close(self) -> None:
         """Close the catalogs."""
@@ -196,4 +199,5 @@ def _build_context(
         ),
         request=request.with_fields(mapping=mapping),
         settings=settings,
+        privacy_of=current_privacy(),
     )

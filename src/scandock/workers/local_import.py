@@ -28,6 +28,7 @@ from scandock.workers.archive_reader import ArchiveReader, ReadEntries
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
+from scandock.workers.privacy_source import current_privacy
 from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:
@@ -185,7 +186,14 @@ class _LocalImport:
         opened.callback(reading.close)
         self.opening.start()
         try:
-            entries = reading.read(self.store, self.stage, self._tags(), self._stop, keep=True)
+            entries = reading.read(
+                self.store,
+                self.stage,
+                self._tags(),
+                self._stop,
+                keep=True,
+                hash_datasets=current_privacy() is not None,
+            )
             opened.callback(entries.close)
             reach("read")
         except Exception as error:  # noqa: BLE001  raised again where its import can be ended

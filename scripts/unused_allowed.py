@@ -43,6 +43,7 @@ section  # docs/codes.md has it in its table
 ANSWERED  # docs/codes.md has no status for such a class
 UPLOAD_WARNINGS  # docs/codes.md is made from it
 pids  # tests kill decoders by them
+given_privacy  # scandock.testing is for tests alone
 share_compiled_statements  # scandock.testing is for tests alone
 quick_passwords  # scandock.testing is for tests alone
 InProcessServer  # scandock.testing is for tests alone

@@ -56,7 +56,7 @@ def _code_without_session(ledger: Ledger, job: int) -> str:
     """Why a file has no session, though its study is known."""
     codes = ("deid_failed", "script_reject")
     rows = ledger.rows("SELECT MIN(code) FROM entry WHERE job = ? AND code IN (?, ?)", (job, *codes))
-    return {"deid_failed": "session_refused", "script_reject": "session_filtered"}.get(rows[0][0], "left_out")
+    return {"deid_failed": "ignored_session_refused", "script_reject": "session_filtered"}.get(rows[0][0], "left_out")
 
 
 def _pages(ledger: Ledger) -> Iterator[tuple[bytes, str, RelPath, bytes]]:

@@ -204,11 +204,6 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
         say="Not stored: it is no image, so it can't be de-identified.",
         do="Upload it to the session as a resource once nothing in it identifies the patient.",
     ),
-    "deid_failed": _whole(
-        "It could not be de-identified as the site or the project asks for, so nothing of its session was stored.",
-        "Correct the rules, or leave these objects out, then import the archive again.",
-        entry=True,
-    ),
     # refused with others
     "archive_refused": _of(
         Verdict.REFUSED,
@@ -222,7 +217,6 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
     ),
     "session_refused": _of(
         Verdict.REFUSED,
-        Verdict.IGNORED,
         say="The session that it belongs to could not be taken: the session's own code says why.",
         do="Put right what the session names and send it again.",
     ),
@@ -312,6 +306,11 @@ ARCHIVES: Final[dict[str, ReceiptCode]] = {
     "all_filtered": _whole(
         "The rules of the site or the project leave out every object.",
         "Change the rules, or import into a project that takes these objects.",
+    ),
+    "deid_failed": _whole(
+        "It could not be de-identified as the site or the project asks for, so nothing of its session was stored.",
+        "Correct the rules, or leave these objects out, then import the archive again.",
+        entry=True,
     ),
     "unparseable_entries": _whole(
         "Files can't be read as images, and the import was asked not to ignore that.",

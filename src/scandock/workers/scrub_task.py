@@ -34,7 +34,7 @@ from scandock.rules.filenames import object_name
 from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.sop_classes import is_primary
-from scandock.store.paths import RelPath, alternate_path, image_folder, path_below, uid_key
+from scandock.store.paths import BIG, ECAT, RelPath, alternate_path, image_folder, path_below, uid_key
 from scandock.workers.pixel_decoding import PixelDecoding
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class ScrubTasks:
             path, spare = self._names(header, sha256, folder, number)
             staged = StagedFile(len(data), sha256, stage_bytes(self._stage, data, path, spare))
         else:
-            staged = source.stream(result, path_below(folder, f"big/{number.hex()}"))
+            staged = source.stream(result, path_below(path_below(folder, BIG), number.hex()))
 
             def more(length: int) -> bytes:
                 return self._stage.read_at(staged.staged, 0, length)
@@ -192,7 +192,7 @@ class ScrubTasks:
         return key
 
     def _write_ecat(self, source: _Original, result: Scrubbed, folder: RelPath, number: bytes) -> tuple[Any, ...]:
-        name = path_below(folder, f"ecat/{number.hex()}")
+        name = path_below(path_below(folder, ECAT), number.hex())
         if source.read is None:
             data = source.join(result)
             sha256 = hashlib.sha256(data).digest()

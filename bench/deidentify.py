@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _speeds(rounds: int, count: int) -> Iterator[str]:
-    objects = _objects(count)
+    objects = make_objects(count)
     ways: dict[str, Callable[[bytes], object]] = {
         "scrub, basic profile": _scrubber(Rules(profile=parse_profile("basic"))),
         f"scrub, {OPTIONS.replace(',', ', ')}": _scrubber(Rules(profile=parse_profile(OPTIONS))),
@@ -73,7 +73,7 @@ def _speeds(rounds: int, count: int) -> Iterator[str]:
         yield f"| {name} | {middle:,.0f} ({min(values):,.0f}-{max(values):,.0f}) | {middle / plain:.0f} times |"
 
 
-def _objects(count: int) -> list[bytes]:
+def make_objects(count: int) -> list[bytes]:
     """MR objects as a scanner writes them: 112 elements, 3 sequences, 12 kB of private data, each with its own UID."""
     (series,) = archives.series_of(7, 1, 1, archives.MR)
     ((_, data),) = series.each()

@@ -28,7 +28,7 @@ from scandock.publishing.reserve import find_holders, lock_projects, reserve
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.reimports import hold_decision
-from scandock.store.paths import scrubbed_folder
+from scandock.store.paths import RelPath, scrubbed_folder
 
 DEID_FAILED: Final = "deid_failed"
 ALL_FILTERED: Final = "all_filtered"
@@ -143,15 +143,17 @@ class _Scrubbing:
         ledger, stage, result = self._ledger, self._context.stage, self._results[job]
         rules = self._jobs[job].privacy
         assert rules is not None
+        originals: list[RelPath] = [
+            ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (outcome.ordinal,))[0][0] for outcome in outcomes
+        ]
+        ledger.many(
+            "UPDATE entry SET own_size = size, own_sha256 = sha256, own_sop = sop, size = ?, sha256 = ?, staged = ?,"
+            " study = ?, series = ?, sop = ?, sop_class = ?, frames = ?, dataset_at = ?, syntax = ?, facts = ?,"
+            " code = 'stored_deid', message = '', rules = ? WHERE ordinal = ?",
+            ((*one[3:14], rules.fingerprint, one.ordinal) for one in outcomes if one.state == "ok"),
+        )
         for outcome in outcomes:
-            (staged,) = ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (outcome.ordinal,))[0]
             if outcome.state == "ok":
-                ledger.run(
-                    "UPDATE entry SET own_size = size, own_sha256 = sha256, own_sop = sop, size = ?, sha256 = ?,"
-                    " staged = ?, study = ?, series = ?, sop = ?, sop_class = ?, frames = ?, dataset_at = ?,"
-                    " syntax = ?, facts = ?, code = 'stored_deid', message = '', rules = ? WHERE ordinal = ?",
-                    (*outcome[3:14], rules.fingerprint, outcome.ordinal),
-                )
                 for code, message, remedy in outcome.warnings:
                     notice = (outcome.ordinal, Notice(code=code, message=message, remedy=remedy))
                     result.warnings[code] = min(notice, result.warnings.get(code, notice), key=lambda one: one[0])
@@ -166,6 +168,7 @@ class _Scrubbing:
                     "UPDATE entry SET verdict = ?, code = ?, message = ?, staged = '' WHERE ordinal = ?",
                     (Verdict.REFUSED, DEID_FAILED, outcome.message, outcome.ordinal),
                 )
+        for staged in originals:
             stage.remove(staged)
 
     def tally(self, job: int, values: tuple[Any, ...]) -> None:

@@ -6,8 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from pydicom._uid_dict import UID_dictionary
-
+from scandock.deidentification.dictionary import transfer_syntaxes
 from scandock.deidentification.errors import ObjectUnreadable
 
 if TYPE_CHECKING:
@@ -89,4 +88,4 @@ def clean_meta(obj: DicomObject) -> None:
 
 @cache
 def _transfer_syntaxes() -> frozenset[str]:
-    return _YOUNG_SYNTAXES.union(uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax")
+    return _YOUNG_SYNTAXES | transfer_syntaxes()

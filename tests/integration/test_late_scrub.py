@@ -7,6 +7,9 @@ import json
 import subprocess
 import sys
 import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +18,24 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.tables import file, session, subject_patient
+from scandock.model.limits import Limits
+from scandock.model.verdicts import FINAL
+from scandock.pipeline.job import ScrubOrder, ScrubOutcome
+from scandock.pipeline.staging import stage_bytes
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
+from scandock.store.local import LocalStore
+from scandock.store.paths import scrubbed_folder
 from scandock.testing.privacy import given_privacy
+from scandock.testing.worker import InProcessWorker
 from scandock.workers.inspection import run_inspect
-from tests.builders import DataFolder, Image, ecat, make_data_folder
-from tests.crash.processes import environment
+from scandock.workers.local_import import run_import
+from scandock.workers.pool import ReaderPool
+from scandock.workers.scrub_readers import ROUND, ReaderScrubber
+from tests.builders import DataFolder, Image, ecat, make_data_folder, zip_entries
+from tests.crash.processes import environment, until
 from tests.integration.deid_marks import Marks, dicom_object, ecat_file
+from tests.integration.web import serve_in_process
 
 KEY = b"k" * 32
 LABELS = """version "6.1"
@@ -456,6 +470,10 @@ _WITHOUT = """
 import sys, threading
 from scandock.testing.readers import thread_readers
 from scandock.workers.local_import import run_import
+from scandock.model.limits import Limits
+from scandock.model.verdicts import FINAL
+from scandock.pipeline.job import ScrubOrder, ScrubOutcome
+from scandock.pipeline.staging import stage_bytes
 from scandock.rules.import_request import ImportRequest
 from scandock.services.settings import load_settings
 import scandock.workers.attempt, scandock.workers.inspection
@@ -474,3 +492,95 @@ def test_an_import_without_rules_loads_nothing_of_it(site: DataFolder, tmp_path:
         capture_output=True, text=True, check=True, env=environment(),
     )  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def test_a_cancel_while_objects_are_scrubbed_stores_nothing(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled = threading.Event()
+
+    def cancel(*args: Any) -> Any:
+        cancelled.set()
+        return stage_bytes(*args)
+
+    monkeypatch.setattr("scandock.workers.scrub_task.stage_bytes", cancel)
+    with by(BY_SCRIPT):
+        result = run_import(
+            data=str(site.data),
+            archive=str(site.written(mr(2))),
+            request=ImportRequest(project="P", create_project=True),
+            settings=site.settings,
+            on_progress=None,
+            cancelled=cancelled,
+        )
+    assert result.report["state"] == "cancelled"
+    assert site.files() == {}
+    assert list((site.data / "work").iterdir()) == []
+
+
+def test_an_upload_to_the_server_is_de_identified_too(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with by(BY_PROFILE), InProcessWorker(data), serve_in_process(data) as web, web.client() as client:
+        made = client.post("/api/v1/imports?project=P&filename=a.zip", content=zip_entries(mr(2)))
+        assert made.status_code == 202, made.text
+        address = f"/api/v1/imports/{made.json()['id']}"
+        until(lambda: client.get(address).json()["state"] in FINAL, "it never ended")
+        ended = client.get(address).json()
+    assert (ended["state"], ended["entries"]["stored"]) == ("placed", 2)
+    found = [pydicom.dcmread(path) for path in data.rglob("*.dcm")]
+    assert len(found) == 2
+    assert {(one.PatientIdentityRemoved, "SALT^ANNA" in str(one)) for one in found} == {("YES", False)}
+
+
+class _Listener:
+    def outcomes(self, job: int, outcomes: list[ScrubOutcome]) -> None: ...
+
+    def tally(self, job: int, values: tuple[Any, ...]) -> None: ...
+
+
+def test_orders_are_read_as_they_are_carried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a million entries cost no memory."""
+    carried_out: list[int] = []
+    monkeypatch.setattr(ReaderPool, "work", lambda pool, tasks, *_: carried_out.append(len(tasks)))
+    ahead = 0
+
+    def orders() -> Iterator[ScrubOrder]:
+        nonlocal ahead
+        for number in range(1_000):
+            ahead = max(ahead, number + 1 - sum(carried_out))
+            yield ScrubOrder(job=0, rules=0, variables={}, folder=scrubbed_folder(0), entries=[(b"%d" % number,)])  # type: ignore[list-item]
+
+    with closing(LocalStore(str(tmp_path))) as store:
+        store.prepare()
+        stage = store.begin("0" * 32, "1" * 32)
+        scrubber = ReaderScrubber(store, stage, Limits(), 1, lambda: None)
+        scrubber.scrub([BY_SCRIPT], orders(), _Listener(), lambda: None)
+    assert sum(carried_out) == 1_000
+    assert ahead <= ROUND
+
+
+# -- real files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.corpus
+def test_real_archives_are_de_identified(corpus_archives: Path, site: DataFolder, subtests: pytest.Subtests) -> None:
+    """Whatever can't be is refused; what is stored says nobody's name, and is known again."""
+    stored = 0
+    for name in ("BUNDLE__of_zips.zip", "DEV034_MR__pydicom.long.tar.gz", "DISC0__as_exported.zip"):
+        with subtests.test(name), by(BY_PROFILE):
+            told = site.bring(corpus_archives / name)
+            assert told.state in {"placed", "held", "partly", "refused"}, told.report
+            assert told.state != "refused" or told.report["code"] == "deid_failed"
+            codes = {code for code in told.codes().values() if code.startswith("stored")}
+            assert codes <= {"stored stored_deid"}
+            before = site.files()
+            again = site.bring(corpus_archives / name)
+            assert again.counts.get("stored", 0) == 0, again.codes()
+            assert site.files() == before
+            stored += told.counts.get("stored", 0)
+    assert stored > 50
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # some real headers are odd, and stay so
+        found = headers(site)
+    for one in found:
+        assert (one.PatientID, str(one.PatientName)) == ("REMOVED", "")
+        assert one.PatientIdentityRemoved == "YES"
+        assert one.StudyInstanceUID.startswith("2.25.")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from scandock.model.crash_points import POINTS
+from scandock.pipeline.staging import stage_bytes
 from scandock.testing.privacy import given_privacy
-from scandock.workers import scrub_task
 from tests.builders import DataFolder, Image, zip_entries
 from tests.crash.case_share import choose_cases
 from tests.crash.forked import ForkedCommand
@@ -133,7 +133,7 @@ def test_readers_that_are_killed_again_and_again_are_a_fault(tmp_path: Path, sce
 
 
 def test_a_disk_that_fills_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site, count, stage_bytes = DataFolder(root=tmp_path, scrubs=True), 0, scrub_task.stage_bytes
+    site, count = DataFolder(root=tmp_path, scrubs=True), 0
 
     def fill(*args: Any) -> Any:
         nonlocal count
@@ -145,7 +145,7 @@ def test_a_disk_that_fills_is_a_fault(tmp_path: Path, monkeypatch: pytest.Monkey
     archive = objects(600, 1)
     with given_privacy(lambda _: RULES):
         with monkeypatch.context() as patch:
-            patch.setattr(scrub_task, "stage_bytes", fill)
+            patch.setattr("scandock.workers.scrub_task.stage_bytes", fill)
             outcome = site.bring(archive)
         assert (outcome.state, outcome.report["code"]) == ("failed", "disk_full")
         assert site.files() == {}

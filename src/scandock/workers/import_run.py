@@ -129,7 +129,6 @@ class ImportRun:
 
     def _make_scrubber(self) -> ReaderScrubber:
         """Readers that de-identify what was staged, as many as read it."""
-        from scandock.workers.archive_reader import default_readers
         from scandock.workers.scrub_readers import ReaderScrubber
 
         settings = self.context.settings
@@ -137,8 +136,13 @@ class ImportRun:
         def check_space() -> None:
             self.store.reserve(0, min_free=settings.min_free_bytes)
 
-        readers = default_readers(self.context.request, settings)
-        return ReaderScrubber(self.store, self.stage, settings.limits, readers, check_space)
+        return ReaderScrubber(self.store, self.stage, settings.limits, self.count_readers(), check_space)
+
+    def count_readers(self) -> int:
+        """How many reader processes it has at a time."""
+        from scandock.workers.archive_reader import default_readers
+
+        return default_readers(self.context.request, self.context.settings)
 
     def report(self, state: ImportState, code: str, message: str, **details: Unpack[ReportDetails]) -> ImportReport:
         return ImportReport(

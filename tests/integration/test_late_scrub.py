@@ -17,6 +17,7 @@ import pydicom
 import pytest
 from sqlalchemy import select
 
+from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, session, subject_patient
 from scandock.model.limits import Limits
 from scandock.model.verdicts import FINAL
@@ -24,6 +25,9 @@ from scandock.pipeline.job import ScrubOrder, ScrubOutcome
 from scandock.pipeline.staging import stage_bytes
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
+from scandock.services.archiving import archive_session
+from scandock.services.context import ServiceContext
+from scandock.services.data_catalog import open_data
 from scandock.store.local import LocalStore
 from scandock.store.paths import scrubbed_folder
 from scandock.testing.privacy import given_privacy
@@ -438,6 +442,29 @@ def test_a_lost_file_is_healed_by_its_origin(site: DataFolder, monkeypatch: pyte
     assert "session_damaged" in other.warned()
 
 
+def test_a_session_left_in_conflict_goes_by_origin(site: DataFolder) -> None:
+    """What waits was de-identified by other rules, and is of the same objects."""
+    with by(BY_SCRIPT):
+        site.bring(mr(2))
+        held = site.bring(mr(3), overwrite="none")
+        assert (held.state, held.report["code"]) == ("held", "session_exists")
+        assert "Every object that came is there already." not in held.session["message"]
+    with by(rules(HASHED + "(0008,1030) := session\n")):
+        again = site.bring(mr(3))
+    assert (again.state, again.counts) == ("placed", {"stored": 1, "duplicate": 2})
+    assert {"conflict_settled", "rules_changed"} <= again.warned()
+    assert not (site.data / held.session["path"]).exists()
+
+
+def test_that_every_object_is_archived_already_is_known_by_origin(site: DataFolder) -> None:
+    with by(BY_SCRIPT):
+        site.bring(mr(2))
+    with by(rules(HASHED + "(0008,1030) := session\n")):
+        held = site.bring(mr(2), overwrite="none")
+    assert held.report["code"] == "session_exists"
+    assert "Every object that came is there already." in held.session["message"]
+
+
 def test_a_session_in_the_prearchive_joins_an_archived_one_by_origin(site: DataFolder) -> None:
     """Rules that changed between both make no conflict of the same objects."""
     with by(BY_SCRIPT):
@@ -445,6 +472,33 @@ def test_a_session_in_the_prearchive_joins_an_archived_one_by_origin(site: DataF
         again = site.bring(mr(3), destination="prearchive")
     assert again.session["path"] == waiting.session["path"]
     assert again.counts == {"stored": 1, "duplicate": 2}
+
+
+def test_a_waiting_session_is_archived_and_keeps_what_it_was_known_by(site: DataFolder) -> None:
+    """By itself, and into the archived session of its study, whose objects other rules have made of the same ones."""
+    with by(BY_SCRIPT):
+        site.bring(mr(3), destination="prearchive")
+        archive_waiting(site)
+        assert site.bring(mr(3)).counts == {"duplicate": 3}
+    with by(rules(HASHED + "(0008,1030) := session\n")):
+        waiting = site.bring(mr(3, first=2), destination="prearchive")
+        assert waiting.counts == {"stored": 3}
+        archive_waiting(site)
+        again = site.bring(mr(4))
+    assert again.counts == {"duplicate": 4}, again.codes()
+    ((key, token),) = rows(site, session.c.study_key, session.c.patient_key)
+    assert (key, token) == (BY_SCRIPT.study_key(image().study_uid.decode()), BY_SCRIPT.patient_token("SALT-77"))
+    assert rows(site, subject_patient.c.patient_id) == [(token,)]
+    assert len(headers(site)) == 4
+    site.check()
+
+
+def archive_waiting(site: DataFolder) -> None:
+    """Archive the session that waits, as a person would."""
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        with catalog.read() as connection:
+            uuid = connection.execute(select(session.c.uuid).where(session.c.place == "prearchive")).scalar_one()
+        archive_session(ServiceContext(catalog, store, site.settings, SYSTEM), uuid)
 
 
 # -- inspection, processes ---------------------------------------------------------------------------------------------

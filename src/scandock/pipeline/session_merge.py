@@ -224,6 +224,7 @@ def _read_source(context: JobContext, source: SessionRecord) -> Job:
         words=words,
         study_key=source.study_key,
         patient_key=source.patient_key,
+        patient_tokens=(source.patient_key,) if source.patient_key else (),
     )
 
 

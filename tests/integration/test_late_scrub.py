@@ -450,7 +450,7 @@ def test_a_session_left_in_conflict_goes_by_origin(site: DataFolder) -> None:
         assert (held.state, held.report["code"]) == ("held", "session_exists")
         assert "Every object that came is there already." not in held.session["message"]
     with by(rules(HASHED + "(0008,1030) := session\n")):
-        again = site.bring(mr(3), overwrite="append")
+        again = site.bring(mr(3), overwrite="append", settles=True)
     assert (again.state, again.counts) == ("placed", {"stored": 1, "duplicate": 2})
     assert {"conflict_settled", "rules_changed"} <= again.warned()
     assert not (site.data / held.session["path"]).exists()

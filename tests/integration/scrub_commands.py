@@ -12,6 +12,8 @@ SCRIPT = """version "6.1"
 (0008,0018) := hashUID[(0008,0018)]
 """
 RULES = PrivacyRules(key=b"k" * 32, scripts=(SCRIPT,))
+FILL = 'version "6.6"\nalterPixels["rectangle", "l=0,t=0,r=10,b=10", "solid", "v=7"]\n'
+"""A script that needs pixels decoded."""
 
 
 def main() -> int:
@@ -20,4 +22,13 @@ def main() -> int:
     from scandock.testing.privacy import given_privacy
 
     with given_privacy(lambda _: RULES):
+        return command()
+
+
+def fill() -> int:
+    """The command, with rules that fill an area of every image."""
+    from scandock.cli import main as command
+    from scandock.testing.privacy import given_privacy
+
+    with given_privacy(lambda _: PrivacyRules(key=RULES.key, scripts=(SCRIPT, FILL))):
         return command()

@@ -501,12 +501,41 @@ def archive_waiting(site: DataFolder) -> None:
         archive_session(ServiceContext(catalog, store, site.settings, SYSTEM), uuid)
 
 
+@pytest.mark.parametrize("given", [BY_SCRIPT, BY_PROFILE])
+def test_files_that_do_not_fit_memory_go_by_ranges(site: DataFolder, given: PrivacyRules) -> None:
+    pixels = bytes(range(256)) * 40_000  # 10 MB
+    big = image(also={0x7FE00010: (b"OW", pixels)})
+    archive = {"a/1.dcm": big.file(), "b/1.v": ecat(frames=1) + bytes(9_000_000), **mr(1, first=2)}
+    with by(given):
+        outcome = site.bring(archive)
+        assert outcome.counts == {"stored": 3}, outcome.report
+        assert site.bring(archive).counts == {"duplicate": 3}
+    (found,) = [one for one in headers(site) if len(one.PixelData) > 1_000_000]
+    assert found.PixelData == pixels
+    assert str(found.PatientName) != "SALT^ANNA"
+    assert len({line["stored_as"].rpartition("/")[0] for line in outcome.lines if line["path"].endswith("dcm")}) == 1
+
+
+def test_warnings_of_other_sessions_go_by_what_objects_were(site: DataFolder) -> None:
+    archive = {"b/1.v": ecat(frames=1)}
+    with by(BY_PROFILE):
+        site.bring(mr(1), subject="A")
+        second = site.bring(mr(1, study=2, study_date=b"20210101"), subject="B")
+        site.bring(archive, session="E1")
+        elsewhere = site.bring(archive, session="E2")
+    assert "patient_many_subjects" in second.warned()
+    (message,) = [one["message"] for one in second.session["warnings"] if one["code"] == "patient_many_subjects"]
+    assert BY_PROFILE.patient_token("SALT-77") in message
+    assert "SALT" not in message
+    assert "ecat_elsewhere" in elsewhere.warned()
+
+
 # -- inspection, processes ---------------------------------------------------------------------------------------------
 
 
 def test_an_inspection_scrubs_nothing_and_says_so(site: DataFolder) -> None:
     with by(BY_SCRIPT):
-        site.project("P")
+        site.bring(mr(2), session="E9", destination="prearchive")
         result = run_inspect(
             data=str(site.data),
             archive=str(site.written(mr(2))),
@@ -516,6 +545,7 @@ def test_an_inspection_scrubs_nothing_and_says_so(site: DataFolder) -> None:
             cancelled=threading.Event(),
         )
     (one,) = result.report["sessions"]
+    assert "waiting_elsewhere" in {warning["code"] for warning in one["warnings"]}
     assert "deid_planned" in {warning["code"] for warning in one["warnings"]}
     assert one["study_uid"] == image().study_uid.decode()
 

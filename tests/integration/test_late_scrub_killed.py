@@ -9,7 +9,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 
 from scandock.model.crash_points import POINTS
 from scandock.pipeline.staging import stage_bytes
@@ -33,10 +35,10 @@ def objects(count: int, study: int, first: int = 1) -> dict[str, bytes]:
     }
 
 
-def run(data: Path, archive: Path, **changes: str) -> tuple[int, dict[str, Any]]:
+def run(data: Path, archive: Path, function: str = "main", **changes: str) -> tuple[int, dict[str, Any]]:
     """Import with rules, in a process of its own; its exit code and report ({} where it died)."""
     words = [str(SCANDOCK), "import", str(archive), "--data", str(data), "--project", "P", "--create-project", "--json"]
-    command = ForkedCommand("tests.integration.scrub_commands:main", argv=words, env=environment(**changes))
+    command = ForkedCommand(f"tests.integration.scrub_commands:{function}", argv=words, env=environment(**changes))
     out, err = command.communicate(60)
     assert "Traceback" not in err, err
     return command.wait(), json.loads(out) if out.strip() else {}
@@ -130,6 +132,20 @@ def test_readers_that_are_killed_again_and_again_are_a_fault(tmp_path: Path, sce
     assert files(data) == scenario.before
     assert check(data).code == 0
     assert_unidentified(data)
+
+
+def test_compressed_pixels_are_decoded_for_a_reader(tmp_path: Path) -> None:
+    """By a process that ends with it."""
+    source = Path(str(get_testdata_file("MR_small_RLE.dcm")))
+    archive = tmp_path / "rle.zip"
+    archive.write_bytes(zip_entries({"1.dcm": source.read_bytes()}))
+    code, report = run(tmp_path / "data", archive, "fill")
+    assert (code, report["state"]) == (0, "placed"), report
+    (path,) = (tmp_path / "data" / "archive").rglob("*.dcm")
+    before, after = pydicom.dcmread(source), pydicom.dcmread(path)
+    pixels = before.pixel_array.copy()
+    pixels[:10, :10] = 7
+    assert (after.pixel_array == pixels).all()
 
 
 def test_a_disk_that_fills_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,16 +206,20 @@ def serve(wire: Wire) -> None:
     )
     scrub_tasks: ScrubTasks | None = None
     unpacker = Unpacker(reader, meter, bounds, process)
-    while (task := wire.receive()) is not None:
-        try:
-            if task[0] == "scrub":
-                scrub_tasks = scrub_tasks or _make_scrub_tasks(process, stage, rules)
-                scrub_tasks.run(task[2], task[3], frozenset(task[4]))
-            else:
-                _run(process, unpacker, task)
-            process.done()
-        except BaseException as error:  # noqa: BLE001  whatever it is, the import must hear of it
-            _send_error(wire, error)
+    try:
+        while (task := wire.receive()) is not None:
+            try:
+                if task[0] == "scrub":
+                    scrub_tasks = scrub_tasks or _make_scrub_tasks(process, stage, rules)
+                    scrub_tasks.run(task[2], task[3], frozenset(task[4]))
+                else:
+                    _run(process, unpacker, task)
+                process.done()
+            except BaseException as error:  # noqa: BLE001  whatever it is, the import must hear of it
+                _send_error(wire, error)
+    finally:
+        if scrub_tasks is not None:
+            scrub_tasks.close()
 
 
 if __name__ == "__main__":

@@ -97,6 +97,10 @@ class ScrubTasks:
                 break
         self._flush()
 
+    def close(self) -> None:
+        """End the decoders of pixels."""
+        self._decoding.close()
+
     def _flush(self) -> None:
         """Tell of entries and of what was counted over them, in one message: both survive this process, or neither."""
         if self._outcomes:

@@ -38,7 +38,11 @@ def objects(count: int, study: int, first: int = 1) -> dict[str, bytes]:
 def run(data: Path, archive: Path, function: str = "main", **changes: str) -> tuple[int, dict[str, Any]]:
     """Import with rules, in a process of its own; its exit code and report ({} where it died)."""
     words = [str(SCANDOCK), "import", str(archive), "--data", str(data), "--project", "P", "--create-project", "--json"]
-    command = ForkedCommand(f"tests.integration.scrub_commands:{function}", argv=words, env=environment(**changes))
+    command = ForkedCommand(
+        f"tests.integration.scrub_commands:{function}",
+        argv=words,
+        env=environment(**{"SCANDOCK_WORKERS": "1", **changes}),
+    )
     out, err = command.communicate(60)
     assert "Traceback" not in err, err
     return command.wait(), json.loads(out) if out.strip() else {}
@@ -109,6 +113,20 @@ def test_a_reader_that_dies_once_is_replaced(tmp_path: Path, scenario: Scenario,
     assert (code, report["state"]) == (0, "placed")
     assert files(data) == scenario.after
     assert find_unsound(data) == []
+
+
+@pytest.mark.parametrize("by", ["SIGKILL", "SIGSEGV"])
+def test_what_a_dead_reader_has_written_and_not_told_goes(tmp_path: Path, by: str) -> None:
+    """It tells of hundreds at once, so most that it has written by then is written again."""
+    archive, once = tmp_path / "many.zip", tmp_path / "once"
+    archive.write_bytes(zip_entries(objects(120, 1)))
+    assert run(tmp_path / "undisturbed", archive)[0] == 0
+    variables = {"SCANDOCK_CRASH_SCRUBBED": "s1/110.dcm", "SCANDOCK_CRASH_BY": by, "SCANDOCK_CRASH_ONCE": str(once)}
+    code, report = run(tmp_path / "data", archive, **variables)
+    assert once.exists()
+    assert (code, report.get("state"), report.get("entries", {}).get("stored")) == (0, "placed", 120)
+    assert files(tmp_path / "data") == files(tmp_path / "undisturbed")
+    assert find_unsound(tmp_path / "data") == []
 
 
 def test_an_object_that_kills_two_readers_costs_its_session(tmp_path: Path, scenario: Scenario) -> None:

@@ -88,8 +88,11 @@ class Scrubber(Protocol):
         orders: Iterable[ScrubOrder],
         listener: ScrubListener,
         check: Callable[[], None],
-    ) -> None:
-        """Carry the orders out. `check` is called now and then and may raise; Fault where the machine fails."""
+    ) -> bool:
+        """Carry the orders out. `check` is called now and then and may raise; Fault where the machine fails.
+
+        True where files may stand in the orders' folders that no outcome names, since a process has died.
+        """
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from scandock.pipeline.known_entries import has_other_rules, is_to_scrub, mark_k
 from scandock.pipeline.plan import WAIT_SECONDS, compare_job, load_base, make_view, names_of
 from scandock.pipeline.session_description import refused_session_reports
 from scandock.pipeline.tallies import Tallies
+from scandock.pipeline.unreported import drop_unreported
 from scandock.pipeline.verdicts import refuse_all
 from scandock.publishing.reserve import find_holders, lock_projects, reserve
 from scandock.rules.notices import Notice, make_notice
@@ -90,7 +91,9 @@ class _Scrubbing:
         while waiting:
             for job in waiting:
                 self._mark_known(job)
-            self._scrubber.scrub(self._rules, self._orders(waiting), self, self._context.check)
+            if self._scrubber.scrub(self._rules, self._orders(waiting), self, self._context.check):
+                for job in waiting:
+                    drop_unreported(self._context.stage, self._ledger, job.images)
             waiting = [job for job in waiting if self._settle(job)]
         self._leave()
 

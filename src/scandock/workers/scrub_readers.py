@@ -43,12 +43,15 @@ class ReaderScrubber:
         orders: Iterable[ScrubOrder],
         listener: ScrubListener,
         check: Callable[[], None],
-    ) -> None:
-        """Carry out the orders, some at a time. Raises Fault as a reader said, and what `check` raises."""
+    ) -> bool:
+        """Carry out the orders, some at a time. Raises Fault as a reader said, and what `check` raises.
+
+        True where a reader has died, and maybe left files that it has not told of.
+        """
         waiting = iter(orders)
         batch = list(islice(waiting, ROUND))
         if not batch:
-            return
+            return False
         with closing(ReaderPool(min(self._readers, len(batch)))) as pool:
             pool.start()
             pool.setup(self._setup(rules))
@@ -60,6 +63,7 @@ class ReaderScrubber:
                     partial(_is_cancelled, check),
                 )
                 batch = list(islice(waiting, ROUND))
+            return pool.reread
 
     def _setup(self, rules: Sequence[PrivacyRules]) -> ReaderSetup:
         return ReaderSetup(

@@ -63,8 +63,11 @@ class StudySeparator:
             self._next += 1
         for part in self._parts[whole.n]:
             self._ledger.many(
-                "UPDATE entry SET job = ? WHERE study = ? AND series = ? AND content = ?",
-                [(part.n, part.study.study_uid, tally.series_uid, Content.DICOM) for tally in part.tallies],
+                "UPDATE entry SET job = ? WHERE study = ? AND series = ? AND content IN (?, ?)",
+                [
+                    (part.n, part.study.study_uid, tally.series_uid, Content.DICOM, Content.FILTERED)
+                    for tally in part.tallies
+                ],
             )
             self._ledger.many(
                 "UPDATE entry SET job = ? WHERE ordinal = ?", [(part.n, one.ordinal) for one in part.ecat]

@@ -55,10 +55,8 @@ def _image(series: str, modality: bytes, scan: bytes, description: bytes = b"", 
         series=series,
         modality=modality,
         series_number=scan,
-        patient_id=b"SALT-77",
-        patient_name=b"SALT^ANNA",
         also=also,
-        **more,
+        **{"patient_id": b"SALT-77", "patient_name": b"SALT^ANNA", **more},
     ).file()
 
 
@@ -296,7 +294,29 @@ def test_filters_leave_out_of_one_side(site: DataFolder) -> None:
     _holds_no_mark(site, first, again)
 
 
-def test_what_holds_or_fails_one_side_leaves_the_other(site: DataFolder) -> None:
+def test_one_object_that_fails_refuses_both_sides_of_its_study(site: DataFolder) -> None:
+    site.project("P", petmr="separate")
+    entries = {"a.dcm": _pet(), "b.dcm": _mr(), "c.dcm": _mr(number=2, study=2, patient_id=b"B")}
+    shifted = '(0008,0060) = "PT" ? (0008,0020) := shiftDateByIncrement[(0010,0010), 1]\n'
+    with given_privacy(lambda _: _rules(HASHED + shifted)):
+        failed = site.bring(entries, subject="S1")
+    assert (failed.state, failed.report["code"], failed.counts) == (
+        "partly",
+        "deid_failed",
+        {"stored": 1, "refused": 2},
+    )
+    assert {path: code for path, code in failed.codes().items() if path != "c.dcm"} == {
+        "a.dcm": "refused deid_failed", "b.dcm": "refused session_refused",
+    }  # fmt: skip
+    messages = [one["message"] for one in failed.sessions if one["code"] == "deid_failed"]
+    assert len(messages) == 2
+    assert sum("_PET, which is of the same study, could not be de-identified." in message for message in messages) == 1
+    assert len(site.files()) == 1
+    with given_privacy(lambda _: BY_SCRIPT):
+        assert site.bring(entries, subject="S1").counts == {"stored": 2, "duplicate": 1}
+
+
+def test_what_holds_or_rejects_one_side_leaves_the_other(site: DataFolder) -> None:
     site.project("P", petmr="separate")
     changed = _mr(also={0x00080080: (b"LO", b"Elsewhere")})
     with given_privacy(lambda _: BY_SCRIPT):

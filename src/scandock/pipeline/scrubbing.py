@@ -300,9 +300,9 @@ class _Scrubbing:
             result = self._results.get(job.n)
             if result is None:
                 remaining.append(job)
-            elif result.failures:
+            elif failing := next((side for side in self._sides[job.n] if self._results[side.n].failures), None):
                 failed += 1
-                decision.rejected_sessions += self._refuse(job, result)
+                decision.rejected_sessions += self._refuse(job, job if result.failures else failing)
             elif not self._has_images(job):
                 decision.rejected_sessions += refused_session_reports([None], all_rejected_notice())
             else:
@@ -329,12 +329,15 @@ class _Scrubbing:
             )
         )
 
-    def _refuse(self, job: Job, result: _JobResult) -> list[ImportedSession]:
-        """Refuse all that a job has; gives its report."""
-        count = result.failures
-        objects = "1 object" if count == 1 else f"{count} objects"
-        label = job.final_decision.label
-        message = f"Session {label} was not stored: {objects} could not be de-identified. {result.failure[1]}"
+    def _refuse(self, job: Job, failing: Job) -> list[ImportedSession]:
+        """Refuse all that a job has, since one of its study fails: both sides of a study are made, or neither."""
+        result = self._results[failing.n]
+        objects = "1 object" if result.failures == 1 else f"{result.failures} objects"
+        of_side = "" if failing is job else f" of session {failing.final_decision.label}, which is of the same study,"
+        message = (
+            f"Session {job.final_decision.label} was not stored: {objects}{of_side} could not be de-identified."
+            f" {result.failure[1]}"
+        )
         why = Notice(code=DEID_FAILED, message=message, remedy=_REMEDY)
         self._ledger.run(
             "UPDATE entry SET verdict = ?, code = 'session_refused', message = '' WHERE job = ?"

@@ -65,13 +65,13 @@ def _speeds(rounds: int, count: int) -> Iterator[str]:
     }
     figures: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
-        objects = _objects(count, number * count)  # other ones each time: nothing of them is remembered
+        objects = make_objects(count, number * count)  # other ones each time: nothing of them is remembered
         names = [*ways][number % len(ways) :] + [*ways][: number % len(ways)]  # who comes first finds nothing in caches
         for name in names:
             figures[name].append(_per_second(ways[name], objects))
     figures = {name: values[1:] for name, values in figures.items()}
     plain = statistics.median(figures["pydicom: read, remove, write"])
-    what = f"{count:,} MR objects of {len(_objects(1, 0)[0]) // 1000} kB in memory"
+    what = f"{count:,} MR objects of {len(make_objects(1, 0)[0]) // 1000} kB in memory"
     yield f"| {what} | headers a CPU second | of pydicom |"
     yield "| --- | --- | --- |"
     for name, values in figures.items():
@@ -79,7 +79,7 @@ def _speeds(rounds: int, count: int) -> Iterator[str]:
         yield f"| {name} | {middle:,.0f} ({min(values):,.0f}-{max(values):,.0f}) | {middle / plain:.0f} times |"
 
 
-def _objects(count: int, first: int) -> list[bytes]:
+def make_objects(count: int, first: int) -> list[bytes]:
     """MR objects as a scanner writes them: 112 elements, 3 sequences, 12 kB of private data.
 
     Each has its own UID, number, position, times and window, eleven elements in all.

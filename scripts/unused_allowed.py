@@ -45,6 +45,7 @@ ANSWERED  # docs/codes.md has no status for such a class
 UPLOAD_WARNINGS  # docs/codes.md is made from it
 pids  # tests kill decoders by them
 use_bundle  # tests serve the pages of a wheel by it
+given_privacy  # scandock.testing is for tests alone
 share_compiled_statements  # scandock.testing is for tests alone
 quick_passwords  # scandock.testing is for tests alone
 InProcessServer  # scandock.testing is for tests alone

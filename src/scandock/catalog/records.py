@@ -61,11 +61,20 @@ class SessionFacts:
     """When it was first shown; None of one that is shown for the first time. No update changes it."""
     received_by: int | None = None
     """The import that it came by first, by the number of its row; likewise."""
+    study_key: str = ""
+    """Keyed hash of the StudyInstanceUID before its objects were de-identified; "" where they were not."""
+    patient_key: str = ""
+    """Token of the PatientID that they had then."""
 
     @property
     def type_is_set(self) -> bool:
         """Whether its type is what somebody wanted it to be, and no import's to change."""
         return self.type_by_hand or not self.scans
+
+    @property
+    def patient_token(self) -> str:
+        """What its patient is known by: the token of the original's PatientID, else the PatientID."""
+        return self.patient_key or self.patient_id
 
     def facts(self) -> dict[str, Any]:
         """These fields by name, for another record that has them too."""
@@ -100,6 +109,8 @@ class SessionFacts:
             "files": self.files,
             "bytes": self.bytes,
             "side": self.side,
+            "study_key": self.study_key,
+            "patient_key": self.patient_key,
         }
 
 
@@ -151,6 +162,8 @@ class SessionRecord(SessionFacts):
             side=row["side"],
             received=row["received"],
             received_by=row["received_by"],
+            study_key=row["study_key"],
+            patient_key=row["patient_key"],
             created=row["created"],
             modified=row["modified"],
         )
@@ -183,6 +196,8 @@ class SessionRecord(SessionFacts):
             xsi_type=self.xsi_type,
             type_is_set=self.type_is_set,
             side=self.side,
+            study_key=self.study_key,
+            patient_key=self.patient_key,
         )
 
 

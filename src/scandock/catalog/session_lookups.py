@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import Column, ColumnElement, Select, select
 
 from scandock.catalog.tables import ecat_file, file, project, session
 
@@ -25,10 +25,19 @@ def split_values(values: Collection[_Value]) -> Iterator[Sequence[_Value]]:
 
 def select_subjects_of_patients(patient_ids: Collection[str], where: ColumnElement[bool]) -> Select[Any]:
     """PatientID and subject of the sessions that have one of some PatientIDs; held ones do not say whose they are."""
+    return _select_subjects(session.c.patient_id, patient_ids, where)
+
+
+def select_subjects_of_tokens(tokens: Collection[str], where: ColumnElement[bool]) -> Select[Any]:
+    """The same by the tokens of patients whose objects were de-identified."""
+    return _select_subjects(session.c.patient_key, tokens, where)
+
+
+def _select_subjects(column: Column[str], values: Collection[str], where: ColumnElement[bool]) -> Select[Any]:
     return (
-        select(session.c.patient_id, session.c.subject)
+        select(column.label("patient_id"), session.c.subject)
         .join(project, project.c.id == session.c.project_id)
-        .where(session.c.patient_id.in_(patient_ids), session.c.state == "ready", where)
+        .where(column.in_(values), session.c.state == "ready", where)
         .distinct()
     )
 
@@ -40,6 +49,18 @@ def select_holders_of_ecat(digests: Collection[bytes], where: ColumnElement[bool
         .join(session, session.c.tree_id == ecat_file.c.tree_id)
         .join(project, project.c.id == session.c.project_id)
         .where(ecat_file.c.sha256.in_(digests), where)
+        .distinct()
+    )
+
+
+def select_holders_of_origins(origins: Collection[bytes], where: ColumnElement[bool]) -> Select[Any]:
+    """The same by what ECAT files were before they were de-identified; the column is still called sha256."""
+    return (
+        select(file.c.origin.label("sha256"), session.c.label, session.c.place)
+        .join(ecat_file, (ecat_file.c.tree_id == file.c.tree_id) & (ecat_file.c.n == file.c.n))
+        .join(session, session.c.tree_id == ecat_file.c.tree_id)
+        .join(project, project.c.id == session.c.project_id)
+        .where(file.c.origin.in_(origins), where)
         .distinct()
     )
 

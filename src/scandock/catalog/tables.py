@@ -254,12 +254,16 @@ session = Table(
     Column("date", String(10), nullable=False, server_default=EMPTY),
     Column("modalities", Text, nullable=False, server_default=EMPTY),
     Column("side", String(3), nullable=False, server_default=EMPTY),
+    Column("study_key", String(32), nullable=False, server_default=EMPTY),
+    Column("patient_key", String(36), nullable=False, server_default=EMPTY),
     UniqueConstraint("project_id", "place", "timestamp", "key"),
     _one_of("place", "archive", "prearchive"),
     _one_of("state", "ready", "conflict"),
     Index(None, "project_id", "study_uid"),
+    Index(None, "project_id", "study_key"),
     Index(None, "project_id", "key"),
     Index(None, "project_id", "patient_id"),
+    Index(None, "project_id", "patient_key"),
     Index(None, "subject_id"),
     Index(None, "tree_id"),
     Index(None, "received_by"),
@@ -271,6 +275,8 @@ session = Table(
 """`received`: when it was first shown, which moves, joins and the trash keep; `received_by`: by which import, NULL
 where people made it by hand or nothing tells. `date` and `modalities` are what its attributes and scans say, for lists
 to sort by (`catalog.sessions.note_listing`). `side`: `MR` or `PET` where a study has a session for each, else ''.
+`study_key` and `patient_key` are keyed hashes of the StudyInstanceUID and the PatientID that its objects had before
+they were de-identified (`rules.privacy`); empty where they were not.
 """
 
 joined_session = Table(
@@ -355,10 +361,14 @@ file = Table(
     Column("content", Text),
     Column("format", String(32)),
     Column("tags", Text),
+    Column("origin", LargeBinary(16)),
+    Column("rules", LargeBinary(8)),
     PrimaryKeyConstraint("tree_id", "n"),
     sqlite_with_rowid=False,
 )
-"""`content`, `format` and `tags` are what a person said of this one file; without, it has its resource's."""
+"""`content`, `format` and `tags` are what a person said of this one file; without, it has its resource's. `origin` is
+a keyed hash of the object that it was before it was de-identified, `rules` the fingerprint of what that was done by.
+"""
 
 ecat_file = Table(
     "ecat_file",

@@ -101,6 +101,10 @@ class FileRow(NamedTuple):
     tags: str | None = None
     md5: builtins.bytes | None = None
     """None until somebody needed it."""
+    origin: builtins.bytes | None = None
+    """Keyed hash of the object that it was before it was de-identified."""
+    rules: builtins.bytes | None = None
+    """Fingerprint of the rules that de-identified it."""
 
     @property
     def words(self) -> FileAnnotations:
@@ -113,7 +117,8 @@ _RESOURCES: Final = select(resource).where(resource.c.tree_id == bindparam("tree
 _FILES: Final = (
     select(
         file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
-        file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.md5,
+        file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.md5, file.c.origin,
+        file.c.rules,
     )
     .where(file.c.tree_id == bindparam("tree"))
     .order_by(file.c.n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -13,13 +13,20 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, 
 from scandock.catalog.assessors import archived_assessors_labelled
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
-from scandock.catalog.session_lookups import select_holders_of_ecat, select_subjects_of_patients, split_values
+from scandock.catalog.session_lookups import (
+    select_holders_of_ecat,
+    select_holders_of_origins,
+    select_subjects_of_patients,
+    select_subjects_of_tokens,
+    split_values,
+)
 from scandock.catalog.sessions import session_rows
-from scandock.catalog.tables import project, scan, session, subject, subject_patient, tree
+from scandock.catalog.tables import file, project, scan, session, subject, subject_patient, tree
 from scandock.rules.catalog_view import KnownSession, KnownSubject
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.patients import fold_name
 from scandock.rules.petmr import Side
+from scandock.rules.privacy import is_token
 
 
 def trees_of_account(account_id: int) -> Select[tuple[int]]:
@@ -37,6 +44,10 @@ _SUBJECT: Final = (
     .join(project, project.c.id == subject.c.project_id)
     .where(project.c.name == bindparam("project_name"), subject.c.key == bindparam("label"))
 )
+
+
+_PATIENT: Final = func.coalesce(func.nullif(session.c.patient_key, ""), session.c.patient_id)
+"""Who a session is of: by the token of its patient, where its objects were de-identified."""
 
 
 @cache
@@ -58,6 +69,21 @@ def _series_by_study() -> Select[Any]:
             scan.c.series_uid.is_not(None),
         )
         .order_by(session.c.id.desc())
+    )
+
+
+@cache
+def _origins_by_key() -> Select[Any]:
+    return (
+        select(file.c.origin, session.c.side)
+        .join(session, session.c.tree_id == file.c.tree_id)
+        .join(project, project.c.id == session.c.project_id)
+        .where(
+            project.c.name == bindparam("project_name"),
+            session.c.study_key == bindparam("value"),
+            session.c.side != "",
+            file.c.origin.is_not(None),
+        )
     )
 
 
@@ -106,6 +132,16 @@ class SqlView:
         query = self._seen(project_name, _series_by_study())
         rows = self.connection.execute(query, {"project_name": project_name, "value": study_uid})
         return {row.series_uid: row.side for row in rows}
+
+    def sessions_of_key(self, project_name: str, study_key: str) -> list[KnownSession]:
+        """All sessions of a study in a project, by the keyed hash of what it was before it was de-identified."""
+        return self._sessions(project_name, "study_key", study_key)
+
+    def origins_of_sides(self, project_name: str, study_key: str) -> Iterator[tuple[bytes, Side]]:
+        """The origins of the files that sessions of one side have of a study, with that side."""
+        query = self._seen(project_name, _origins_by_key())
+        rows = self.connection.execute(query, {"project_name": project_name, "value": study_key})
+        return ((row.origin, row.side) for row in rows)
 
     def sessions_labelled(self, project_name: str, label: str) -> list[KnownSession]:
         sessions = self._sessions(project_name, "key", label.casefold())
@@ -201,7 +237,7 @@ class SqlView:
     def _waiting_subjects(self, project_name: str, keys: Collection[str]) -> Sequence[Row[Any, Any, Any]]:
         """What unheld sessions in the prearchive say of the subjects of some keys."""
         query = (
-            select(session.c.subject, session.c.patient_id, session.c.attributes)
+            select(session.c.subject, _PATIENT.label("patient_id"), session.c.attributes)
             .join(project, project.c.id == session.c.project_id)
             .where(
                 self._here(project_name),
@@ -214,11 +250,14 @@ class SqlView:
         return self.connection.execute(query).all()
 
     def subjects_of_patients(self, project_name: str, patient_ids: Collection[str]) -> dict[str, set[str]]:
-        """The subjects of a project that each patient has, by PatientID."""
+        """The subjects of a project that each patient has, by PatientID, or by its token."""
         subjects: dict[str, set[str]] = {}
         where = self._here(project_name)
-        for some in split_values(patient_ids):
-            for row in self.connection.execute(select_subjects_of_patients(some, where)):
+        tokens = {patient_id for patient_id in patient_ids if is_token(patient_id)}
+        queries = [select_subjects_of_patients(some, where) for some in split_values(set(patient_ids) - tokens)]
+        queries += [select_subjects_of_tokens(some, where) for some in split_values(tokens)]
+        for query in queries:
+            for row in self.connection.execute(query):
                 subjects.setdefault(row.patient_id, set()).add(row.subject)
         return subjects
 
@@ -228,6 +267,15 @@ class SqlView:
         where = self._here(project_name)
         for some in split_values(digests):
             for row in self.connection.execute(select_holders_of_ecat(some, where)):
+                labels.setdefault(row.sha256, set()).add(row.label)
+        return labels
+
+    def holders_of_origins(self, project_name: str, origins: Collection[bytes]) -> dict[bytes, set[str]]:
+        """The labels of the sessions that hold what each ECAT file became, by the file's origin."""
+        labels: dict[bytes, set[str]] = {}
+        where = self._here(project_name)
+        for some in split_values(origins):
+            for row in self.connection.execute(select_holders_of_origins(some, where)):
                 labels.setdefault(row.sha256, set()).add(row.label)
         return labels
 

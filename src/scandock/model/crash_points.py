@@ -1,6 +1,7 @@
 """Where the crash suite kills an import: at a named point, or a reader at an entry. Tests alone set the variables.
 
-`SCANDOCK_CRASH_AT=point` or `SCANDOCK_CRASH_ENTRY=end-of-path`, `SCANDOCK_CRASH_BY=SIGKILL` (or SIGSTOP, SIGSEGV ...);
+`SCANDOCK_CRASH_AT=point`, `SCANDOCK_CRASH_ENTRY=end-of-path` (as it is read) or `SCANDOCK_CRASH_SCRUBBED=end-of-path`,
+`SCANDOCK_CRASH_BY=SIGKILL` (or SIGSTOP, SIGSEGV ...);
 with `SCANDOCK_CRASH_ONCE=file` one dies only where that file is not there yet, and makes it.
 """
 
@@ -16,6 +17,7 @@ POINTS = (
     "recorded",
     "read",
     "reserved",
+    "scrubbed",
     "arranged",
     "rows",
     "sealed",
@@ -36,8 +38,14 @@ DELETION_POINTS = ("marked", "left_one", "left_all", "deleted")
 _POINT = os.environ.get("SCANDOCK_CRASH_AT", "")
 ENTRY = os.environ.get("SCANDOCK_CRASH_ENTRY", "")
 """End of the path of the entry at which a reader is to die; empty for none."""
+SCRUBBED_ENTRY = os.environ.get("SCANDOCK_CRASH_SCRUBBED", "")
+"""The same of a reader that de-identifies entries."""
 _ONCE = os.environ.get("SCANDOCK_CRASH_ONCE", "")
-_SIGNAL = signal.Signals[os.environ.get("SCANDOCK_CRASH_BY", "SIGKILL")] if _POINT or ENTRY else signal.SIGKILL
+_SIGNAL = (
+    signal.Signals[os.environ.get("SCANDOCK_CRASH_BY", "SIGKILL")]
+    if _POINT or ENTRY or SCRUBBED_ENTRY
+    else signal.SIGKILL
+)
 NOT_STOPPED = threading.Lock()
 """Held while another thread than the import's writes: stopped within it, a process would keep the catalog's lock."""
 
@@ -51,6 +59,12 @@ def reach(point: str) -> None:
 def reach_entry(path: str) -> None:
     """Begin to read an entry; a reader dies there where the crash suite asked for it."""
     if path.endswith(ENTRY) and _first_time():
+        _send_signal()
+
+
+def reach_scrubbed(path: str) -> None:
+    """Begin to de-identify an entry; a reader dies there where the crash suite asked for it."""
+    if path.endswith(SCRUBBED_ENTRY) and _first_time():
         _send_signal()
 
 

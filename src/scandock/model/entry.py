@@ -55,7 +55,8 @@ class Entry(NamedTuple):
     """Offset of the data set behind preamble and file meta."""
     transfer_syntax: str = ""
     facts: str = ""
-    """ECAT facts, the files that a DICOMDIR lists, as JSON; what left out a filtered object; empty otherwise."""
+    """ECAT facts, or the files that a DICOMDIR lists, as JSON; what left out a filtered object; of another object the
+    sha256 of its data set, where a reader was asked for it; empty otherwise."""
     left_out_by: str = ""
     """Of an object whose project is not known yet: the projects whose import filters leave it out, as JSON."""
 

@@ -14,6 +14,7 @@ class Verdict(StrEnum):
     JUNK = "junk"
     IGNORED = "ignored"
     FILTERED = "filtered"
+    """Left out by a rule of the site or the project: an import filter, or a script."""
     UNPARSEABLE = "unparseable"
     CONFLICT = "conflict"
     REFUSED = "refused"

@@ -14,6 +14,7 @@ from scandock.pipeline.job import JobContext
 from scandock.pipeline.receipts import close_verdicts, import_outcome, upload_warnings
 from scandock.pipeline.session_description import make_session_report
 from scandock.pipeline.session_trees import plan_trees
+from scandock.rules.notices import make_notice
 from scandock.store.null_stage import NullStage
 
 
@@ -28,6 +29,10 @@ def dry_run(context: JobContext, reading: ReadingResult, report: Reporter) -> Im
     decided = decide_import(context, reading)
     if decided.upload_verdict.refused is not None:
         return make_refusal_report(ledger, decided.upload_verdict, reading, report)
+    for job in decided.jobs:
+        if job.privacy is not None:
+            decision = job.final_decision
+            job.warnings.append(make_notice("deid_planned", project=decision.project, label=decision.label))
     plan_trees(context, decided.jobs)
     close_verdicts(ledger)
     totals = ledger.totals()

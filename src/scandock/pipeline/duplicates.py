@@ -18,12 +18,12 @@ from scandock.store.paths import REPEATS, RelPath, path_below
 _META = 128 * 1024
 _GROUPS = (
     "CREATE TEMP TABLE several (study TEXT, sop TEXT, PRIMARY KEY (study, sop)) WITHOUT ROWID",
-    """INSERT INTO several SELECT study, sop FROM entry WHERE content = 'dicom' AND verdict = ''
+    """INSERT INTO several SELECT study, sop FROM entry e WHERE e.content = 'dicom' AND e.verdict = '' AND {which}
     GROUP BY study, sop HAVING COUNT(*) > 1""",
     """CREATE TEMP TABLE again AS
     SELECT e.study, e.sop, e.ordinal, e.sha256, e.dataset_at, e.syntax, e.staged, e.facts
     FROM entry e CROSS JOIN several s ON s.study = e.study AND s.sop = e.sop
-    WHERE e.content = 'dicom' AND e.verdict = '' ORDER BY e.study, e.sop, e.ordinal""",
+    WHERE e.content = 'dicom' AND e.verdict = '' AND {which} ORDER BY e.study, e.sop, e.ordinal""",
 )
 """Objects that come several times, group by group: copied, and so read in one pass while the entries are changed."""
 
@@ -37,14 +37,16 @@ class Clashes:
     """(entry's ordinal, number of the file in the base tree)."""
 
 
-def mark_duplicates(ledger: Ledger, stage: StageFiles) -> dict[str, Clashes]:
+def mark_duplicates(ledger: Ledger, stage: StageFiles, job: int | None = None) -> dict[str, Clashes]:
     """Mark repeats as duplicates and clashing variants as conflicts; gives the clashes by study.
 
     The first of equal objects in archive order is kept. Variants of one SOPInstanceUID are all kept, in every order.
+    `job`: only among its objects that the session which it joins does not have.
     """
     clashes: dict[str, Clashes] = {}
+    which = "TRUE" if job is None else f"e.job = {job} AND e.known IS NULL"
     for statement in _GROUPS:
-        ledger.run(statement)
+        ledger.run(statement.format(which=which))
     groups = groupby(ledger.stream("SELECT * FROM again ORDER BY rowid"), key=itemgetter(0, 1))
     for (study, sop), rows in groups:
         group = [row[2:] for row in rows]
@@ -112,15 +114,30 @@ def compare_with_base(
     pending: dict[bytes, list[tuple[int, RelPath, int]]] = {}
     facts: dict[bytes, tuple[int, str, RelPath, str]] = {}
     matched: set[bytes] = set()
-    for number, sha256, dataset_at, syntax, staged, sop, n, base_sha256, path, base_at in ledger.stream(
-        "SELECT e.ordinal, e.sha256, e.dataset_at, e.syntax, e.staged, e.sop, b.n, b.sha256, b.path, b.dataset_at"
+    for (
+        number,
+        sha256,
+        dataset_at,
+        syntax,
+        staged,
+        sop,
+        origin,
+        n,
+        base_sha256,
+        path,
+        base_at,
+        base_origin,
+    ) in ledger.stream(
+        "SELECT e.ordinal, e.sha256, e.dataset_at, e.syntax, e.staged, e.sop, e.origin, b.n, b.sha256, b.path,"
+        " b.dataset_at, b.origin"
         " FROM entry e CROSS JOIN base b INDEXED BY base_sop ON b.job = e.job AND b.sop = e.sop"
-        " WHERE e.job = ? AND e.content = 'dicom' AND e.verdict IN ('', 'conflict') ORDER BY e.ordinal, b.n",
+        " WHERE e.job = ? AND e.content = 'dicom' AND e.verdict IN ('', 'conflict') AND e.known IS NULL"
+        " ORDER BY e.ordinal, b.n",
         (job,),
     ):
         if number in matched:
             continue
-        if sha256 == base_sha256:
+        if sha256 == base_sha256 or (origin is not None and origin == base_origin):
             matched.add(number)
             duplicates.append((number, n))
             continue

@@ -55,11 +55,14 @@ class EntryReader(EntryWriter):
         keep_images: bool,
         keep_loose: bool,
         entry_filter: EntryFilter | None = None,
+        hash_datasets: bool = False,
     ) -> None:
+        """`hash_datasets`: tell the digest of each object's data set, also where its bytes are kept."""
         super().__init__(stage, sink, meter, keep_images=keep_images, keep_loose=keep_loose)
         self.wanted = tags if entry_filter is None else tags | entry_filter.tags
         self.filter = entry_filter
         self._of_filters_alone = self.wanted - tags
+        self._hash_datasets = hash_datasets or not keep_images
         self._keys: dict[str, str] = {}
 
     # -- what an entry is ----------------------------------------------------------------------------------------
@@ -127,7 +130,7 @@ class EntryReader(EntryWriter):
         staged, facts = StagedFile(size, sha256, path), ""
         if self.keep_images:
             staged.staged = stage_bytes(self.stage, data, path, alternate_path)
-        else:
+        if self._hash_datasets:
             facts = hashlib.sha256(memoryview(data)[header.dataset_at :]).hexdigest()
         self._emit_dicom(entry, header, staged, facts, left_out_by)
 
@@ -161,11 +164,13 @@ class EntryReader(EntryWriter):
                 return
             left_out_by = result.left_out_by
         path, alternate_path = self._names(header, staged.sha256, entry.number)
+        facts = ""
+        if self._hash_datasets:
+            facts = hash_dataset(lambda at, n: self.stage.read_at(staged.staged, at, n), header.dataset_at).hex()
         if self.keep_images:
             staged.staged = move_staged(self.stage, staged.staged, path, alternate_path)
-            self._emit_dicom(entry, header, staged, "", left_out_by)
+            self._emit_dicom(entry, header, staged, facts, left_out_by)
             return
-        facts = hash_dataset(lambda at, n: self.stage.read_at(staged.staged, at, n), header.dataset_at).hex()
         self.drop(staged)
         staged.staged = path
         self._emit_dicom(entry, header, staged, facts, left_out_by)
@@ -219,9 +224,9 @@ class EntryReader(EntryWriter):
     def _emit_dicom(
         self, entry: PendingEntry, header: Header, staged: StagedFile, facts: str, left_out_by: str
     ) -> None:
-        """`facts` is the sha256 of the data set where the bytes are not kept: repeats are told by it.
+        """`facts` is the sha256 of the data set where that was asked for, or the bytes are not kept.
 
-        `kept.staged` then says where they would be.
+        Repeats are told by it. Where they are not kept `staged.staged` says where they would be.
         """
         values = header.values
         for tag in self._of_filters_alone:

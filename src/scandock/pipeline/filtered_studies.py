@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
 from scandock.model.entry import Content
 from scandock.model.imported import ImportedSession
@@ -19,8 +20,10 @@ from scandock.pipeline.studies import collect_jobs
 from scandock.pipeline.tallies import Tallies
 from scandock.pipeline.verdicts import all_filtered_notice
 from scandock.rules.mapping import find_row
-from scandock.rules.notices import make_notice
+from scandock.rules.notices import Notice, make_notice
 
+REJECTED: Final = "script_reject"
+"""What the receipt says of an object that a script rejects."""
 _RULES_NAMED = 10
 """Rules whose counts a warning names; the receipt has every object with its rule."""
 
@@ -120,12 +123,25 @@ def _count_images(count: int) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
 
 
-def count_filtered(ledger: Ledger) -> str:
-    """How many objects were left out by which rule, in words."""
+def filtered_notices(ledger: Ledger) -> list[Notice]:
+    """How many objects import filters left out, by which rule, and how many scripts rejected, in words."""
     rows = ledger.rows(
-        "SELECT facts, COUNT(*) AS many FROM entry WHERE verdict = ? GROUP BY facts ORDER BY many DESC, facts",
-        (Verdict.FILTERED,),
+        "SELECT facts, COUNT(*) AS many FROM entry WHERE verdict = ? AND content = ? GROUP BY facts"
+        " ORDER BY many DESC, facts",
+        (Verdict.FILTERED, Content.FILTERED),
     )
     named = [f"{count:,} by {rule}" for rule, count in rows[:_RULES_NAMED]]
     more = sum(count for _, count in rows[_RULES_NAMED:])
-    return ", ".join([*named, *([f"{more:,} by other lines"] if more else [])])
+    rules = ", ".join([*named, *([f"{more:,} by other lines"] if more else [])])
+    filtered = sum(count for _, count in rows)
+    rejected = ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict = ? AND code = ?", (Verdict.FILTERED, REJECTED))
+    messages = []
+    if filtered:
+        messages.append(f"{_were_images(filtered)} left out by import filters: {rules}.")
+    if rejected[0][0]:
+        messages.append(f"{_were_images(rejected[0][0])} left out by scripts of the site or the project.")
+    return [Notice(code="filtered", message=message, remedy="See the receipt for each.") for message in messages]
+
+
+def _were_images(count: int) -> str:
+    return f"{_count_images(count)} {'was' if count == 1 else 'were'}"

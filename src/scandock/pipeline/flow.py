@@ -10,6 +10,7 @@ from scandock.catalog.sessions import note_joined
 from scandock.model.crash_points import reach
 from scandock.model.errors import BadInput
 from scandock.model.import_report import ImportReport, ReportDetails
+from scandock.model.imported import ImportedSession
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState, SessionState
 from scandock.pipeline.filtered_studies import filtered_study_uids
@@ -23,6 +24,7 @@ from scandock.pipeline.receipts import (
     upload_warnings,
     write_receipt,
 )
+from scandock.pipeline.scrubbing import scrub_jobs
 from scandock.pipeline.session_description import make_session_report, refused_session_reports
 from scandock.pipeline.session_trees import plan_and_build_trees
 from scandock.pipeline.verdicts import UploadVerdict, refuse_all
@@ -31,7 +33,7 @@ from scandock.publishing.complete import complete, end_unpublished
 from scandock.publishing.intents import record_import
 from scandock.queue.cancel import check_not_cancelled
 from scandock.rules.notices import Notice
-from scandock.store.paths import BIG, ECAT, IMAGES, INNER, LOOSE, REPEATS
+from scandock.store.paths import BIG, ECAT, IMAGES, INNER, LOOSE, REPEATS, SCRUBBED
 
 
 class Reporter(Protocol):
@@ -45,13 +47,22 @@ class Reporter(Protocol):
 def decide_and_place(context: ImportContext, reading: ReadingResult, report: Reporter) -> ImportReport:
     """Everything behind the reading. Gives the report of the fixed surface."""
     reading.stage("deciding")
-    context.stage.write_back()
+    if context.scrubber is None:  # else most of what is staged goes again before the disk has it
+        context.stage.write_back()
     decided = decide_import(context, reading)
     jobs, upload_verdict = decided.jobs, decided.upload_verdict
     if upload_verdict.refused is not None:
         return _end_refused(context, make_refusal_report(context.ledger, upload_verdict, reading, report))
     reading.labels = {job.study.key: job.final_decision.label for job in jobs}
     reach("reserved")
+    scrub_jobs(context, decided)
+    jobs = decided.jobs
+    if upload_verdict.refused is not None:
+        return _end_refused(
+            context,
+            make_refusal_report(context.ledger, upload_verdict, reading, report, sessions=decided.rejected_sessions),
+        )
+    reach("scrubbed")
     reading.stage("placing")
     plan_and_build_trees(context, jobs)
     close_verdicts(context.ledger)
@@ -59,7 +70,7 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
     record_exceptions(context)
     context.check()
     reading.stage("syncing")
-    for scratch in (IMAGES, LOOSE, ECAT, BIG, INNER, REPEATS):
+    for scratch in (IMAGES, SCRUBBED, LOOSE, ECAT, BIG, INNER, REPEATS):
         context.stage.remove(scratch)
     context.stage.seal()
     reach("sealed")
@@ -124,9 +135,13 @@ def refuse_reading(ledger: Ledger, error: BadInput, reading: ReadingResult, repo
 
 
 def make_refusal_report(
-    ledger: Ledger, upload_verdict: UploadVerdict, reading: ReadingResult, report: Reporter
+    ledger: Ledger,
+    upload_verdict: UploadVerdict,
+    reading: ReadingResult,
+    report: Reporter,
+    sessions: list[ImportedSession] | None = None,
 ) -> ImportReport:
-    """The report of an upload that was read and judged to be refused."""
+    """The report of an upload that was read and judged to be refused; `sessions` where they differ in why."""
     assert upload_verdict.refused is not None
     close_verdicts(ledger)
     totals = ledger.totals()
@@ -135,7 +150,9 @@ def make_refusal_report(
         warnings=upload_warnings(ledger, totals, [*reading.notes, *upload_verdict.warnings]),
         sessions=refused_session_reports(
             sorted(reading.tallies.study_uids() | filtered_study_uids(ledger)), upload_verdict.refused
-        ),
+        )
+        if sessions is None
+        else sessions,
         entries=totals.counts,
         unpacked=totals.bytes,
     )

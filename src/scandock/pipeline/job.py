@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import builtins
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import SessionRecord
@@ -22,14 +23,78 @@ from scandock.rules.naming import StudyNaming
 from scandock.rules.notices import Notice
 from scandock.rules.petmr import PetMr
 from scandock.rules.policy import ProjectPolicy, SiteRules
+from scandock.rules.privacy import PrivacyRules
 from scandock.rules.routing import Decision
 from scandock.rules.session_types import side_pet_mr
 from scandock.rules.study import StudyFacts
-from scandock.store.paths import RelPath, TreePath, archive_path, job_tree, prearchive_path
+from scandock.store.paths import IMAGES, RelPath, TreePath, archive_path, job_tree, prearchive_path
 from scandock.store.port import Stage, Store
 
 if TYPE_CHECKING:
     from scandock.rules.import_request import ImportRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubOrder:
+    """A range of a job's entries to de-identify."""
+
+    job: int
+    rules: int
+    """Which of the import's rules."""
+    variables: dict[str, str]
+    """What scripts know by name: project, subject and session."""
+    folder: RelPath
+    """Where the new objects go in the stage."""
+    entries: list[tuple[bytes, str, RelPath, int, str]]
+    """Ordinal, path in the archive, path in the stage, size and content of each."""
+
+
+class ScrubOutcome(NamedTuple):
+    """What came of one entry; plain values, since it crosses process boundaries by marshal."""
+
+    ordinal: bytes
+    state: Literal["ok", "reject", "failed"]
+    message: str = ""
+    size: int = 0
+    sha256: builtins.bytes = b""
+    staged: str = ""
+    study: str = ""
+    series: str = ""
+    sop: str = ""
+    sop_class: str = ""
+    frames: int = 0
+    dataset_at: int = 0
+    syntax: str = ""
+    facts: str = ""
+    """Of an ECAT file, as JSON."""
+    warnings: tuple[tuple[str, str, str], ...] = ()
+    """Code, message and remedy of each."""
+
+
+class ScrubListener(Protocol):
+    """What is done with what comes of entries."""
+
+    def outcomes(self, job: int, outcomes: list[ScrubOutcome]) -> None:
+        """A batch of one job, each in no other batch; all are written."""
+
+    def tally(self, job: int, values: tuple[Any, ...]) -> None:
+        """What was counted over the new objects of one series in that batch."""
+
+
+class Scrubber(Protocol):
+    """Has entries of the stage de-identified, by processes of their own."""
+
+    def scrub(
+        self,
+        rules: Sequence[PrivacyRules],
+        orders: Iterable[ScrubOrder],
+        listener: ScrubListener,
+        check: Callable[[], None],
+    ) -> bool:
+        """Carry the orders out. `check` is called now and then and may raise; Fault where the machine fails.
+
+        True where files may stand in the orders' folders that no outcome names, since a process has died.
+        """
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +118,10 @@ class JobContext:
     """Whether whoever sent this may upload to a project; asked before anything is placed in it."""
     may_archive: Callable[[str], bool] = lambda project: True  # noqa: ARG005
     """Whether whoever sent this may archive what waits in a project."""
+    privacy_of: Callable[[str], PrivacyRules | None] = lambda project: None  # noqa: ARG005
+    """What a project has done to objects before they are stored."""
+    scrubber: Scrubber | None = None
+    """Has it done; None where no project has anything done, and where nothing is stored."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +180,16 @@ class Job:
     fields_by_hand: list[str] = field(default_factory=list)
     """Names of the attributes that people set, by the request too."""
     xsi_type: str = ""
+    privacy: PrivacyRules | None = None
+    """What its project has done to its objects."""
+    images: RelPath = IMAGES
+    """Where its images wait in the stage, by series."""
+    study_key: str = ""
+    """Keyed hash of the study, where its objects are de-identified."""
+    patient_key: str = ""
+    """Token of the patient, likewise."""
+    patient_tokens: tuple[str, ...] = ()
+    """Tokens of all its patients, likewise."""
     files: int = 0
     bytes: int = 0
 

@@ -23,15 +23,17 @@ CREATE TABLE entry (
   folder TEXT, session_folder TEXT, scan_folder TEXT, resource TEXT,
   study TEXT, series TEXT, sop TEXT, sop_class TEXT, frames INTEGER, dataset_at INTEGER, syntax TEXT, facts TEXT,
   left_out_by TEXT,
-  verdict TEXT NOT NULL DEFAULT '', job INTEGER, resource_n INTEGER, name TEXT, target TEXT, original BLOB
+  verdict TEXT NOT NULL DEFAULT '', job INTEGER, resource_n INTEGER, name TEXT, target TEXT, original BLOB,
+  origin BLOB, rules BLOB, known INTEGER, own_size INTEGER, own_sha256 BLOB, own_series TEXT, own_sop TEXT
 ) WITHOUT ROWID;
 CREATE TABLE base (
   job INTEGER, n INTEGER, resource_n INTEGER, path TEXT, bytes INTEGER, sha256 BLOB, sop TEXT, frames INTEGER,
-  dataset_at INTEGER, broken INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (job, n)
+  dataset_at INTEGER, broken INTEGER NOT NULL DEFAULT 0, origin BLOB, rules BLOB, PRIMARY KEY (job, n)
 ) WITHOUT ROWID;
 CREATE INDEX base_sop ON base (job, sop);
 CREATE INDEX base_sha256 ON base (job, sha256);
 CREATE INDEX base_path ON base (job, path);
+CREATE INDEX base_origin ON base (job, origin) WHERE origin IS NOT NULL;
 CREATE INDEX base_broken ON base (job, broken) WHERE broken > 0;
 CREATE TABLE move (job INTEGER, n INTEGER, source TEXT, target TEXT, PRIMARY KEY (job, n)) WITHOUT ROWID;
 """
@@ -43,7 +45,9 @@ CREATE INDEX entry_loose ON entry (sha256) WHERE content = 'loose';
 """
 
 _COLUMNS = len(Entry._fields)
-_INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * _COLUMNS)}, '', NULL, NULL, NULL, NULL, NULL)"
+_LATER = 12
+"""Columns that steps after the reading fill."""
+_INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * _COLUMNS)}, ''{', NULL' * _LATER})"
 
 
 _KEPT = frozenset({Verdict.STORED, Verdict.CONFLICT, Verdict.RESOURCE})
@@ -61,13 +65,16 @@ class EntryTotals:
     """Of all entries at the innermost level."""
     stored_bytes: int = 0
 
-    def add(self, job: int | None, verdict: str, count: int, size: int) -> None:
-        """Count entries of one job (None: of no session) and one verdict ("": of none)."""
+    def add(self, job: int | None, verdict: str, count: int, size: int, stored: int) -> None:
+        """Count entries of one job (None: of no session) and one verdict ("": of none).
+
+        `size` is that of the entries, `stored` that of the files that they would be.
+        """
         if verdict:
             self.counts[verdict] += count
         self.bytes += size
         if verdict in _KEPT:
-            self.stored_bytes += size
+            self.stored_bytes += stored
             if job is not None:
                 self.new_files[job] += count
 
@@ -133,8 +140,9 @@ class Ledger:
     def totals(self) -> EntryTotals:
         """Counts and sums of all entries, by one pass over them: there may be a million."""
         totals = EntryTotals()
-        for job, verdict, count, size in self.rows(
-            "SELECT job, verdict, COUNT(*), COALESCE(SUM(size), 0) FROM entry GROUP BY job, verdict"
+        for job, verdict, count, size, stored in self.rows(
+            "SELECT job, verdict, COUNT(*), COALESCE(SUM(COALESCE(own_size, size)), 0), COALESCE(SUM(size), 0)"
+            " FROM entry GROUP BY job, verdict"
         ):
-            totals.add(job, verdict, count, size)
+            totals.add(job, verdict, count, size, stored)
         return totals

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import Connection, select
 
@@ -21,11 +22,14 @@ from scandock.catalog.view import SqlView
 from scandock.pipeline.duplicates import compare_with_base
 from scandock.pipeline.healing import mark_broken, mark_changed, open_stored_files
 from scandock.pipeline.job import Job, JobContext
+from scandock.pipeline.known_entries import apply_privacy, find_known, is_to_scrub, match_series, origin_of_ecat
 from scandock.pipeline.separation import StudySeparator
 from scandock.publishing.locks import LockName, label_lock, session_locks, timestamp_lock
 from scandock.publishing.recover import recover
 from scandock.publishing.reserve import find_holders, lock_projects, release_names, reserve
 from scandock.publishing.tree_files import folders_of
+from scandock.rules.catalog_view import CatalogView
+from scandock.rules.keyed_view import KeyedView
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.mapping import unused_rows_notices
 from scandock.rules.naming import StudyNaming, name_study
@@ -93,6 +97,7 @@ def plan_jobs(
     usable = find_usable_projects(context)
     for job in studies:
         job.naming = name_job(context, job, usable)
+        apply_privacy(context, job, job.naming)
     if any(job.final_naming.project.label == UNASSIGNED for job in studies):
         make_unassigned()
         with context.catalog.read() as connection:
@@ -101,7 +106,7 @@ def plan_jobs(
     forced: dict[str, int] = {}
     while True:
         jobs = _decide(context, separator, policies, forced)
-        if not [job for job in jobs if _compare(context, job, forced)]:
+        if not [job for job in jobs if not is_to_scrub(context, job) and compare_job(context, job, forced)]:
             break
     warn_of_related_sessions(context, jobs)
     used_rows = [*used, *(job.final_naming.mapping_row for job in jobs)]
@@ -138,8 +143,8 @@ def _try_plan(
     forced: dict[str, int],
 ) -> tuple[list[Job], set[str]]:
     lock_projects(connection, separator.projects)
-    view = SqlView(connection, context.lease.upload_id)
-    policy_of = {name: policy for name, (_, policy) in policies.items()}
+    view = make_view(context, connection, separator.wholes)
+    policy_of = {name: _policy_before_scrub(context, policy) for name, (_, policy) in policies.items()}
     jobs = separator.separate(policy_of, view)
     for job in jobs:
         if job.clashes.sops:
@@ -161,7 +166,7 @@ def _try_plan(
     for job, decision in zip(jobs, decisions, strict=True):
         job.decision = decision
         job.project_id, job.policy = policies[decision.project]
-        names |= _names(job)
+        names |= names_of(job)
     holders = find_holders(connection, context.lease, names)
     if holders:
         release_names(connection, context.lease)
@@ -172,7 +177,23 @@ def _try_plan(
     return jobs, set()
 
 
-def _names(job: Job) -> set[LockName]:
+def make_view(context: JobContext, connection: Connection, jobs: Iterable[Job]) -> CatalogView:
+    """The catalog as the rules ask it for these jobs."""
+    view = SqlView(connection, context.lease.upload_id)
+    if not any(job.privacy is not None for job in jobs):
+        return view
+    study_uids = [job.study.study_uid for job in jobs if job.study.study_uid is not None]
+    return KeyedView(view, context.privacy_of, study_uids, partial(match_series, context.ledger))
+
+
+def _policy_before_scrub(context: JobContext, policy: ProjectPolicy) -> ProjectPolicy:
+    """A project's policy as far as it can be applied before objects are de-identified."""
+    if context.privacy_of(policy.id) is None:
+        return policy
+    return replace(policy, identified="accept")
+
+
+def names_of(job: Job) -> set[LockName]:
     """What nobody else may plan with: the study and the label in the project, and every session of theirs."""
     decision = job.final_decision
     names = session_locks(
@@ -202,8 +223,8 @@ def load_base(context: JobContext, connection: Connection, job: Job) -> None:
     job.base_resources = resources_of(connection, job.base.tree_id)
     folders = folders_of({scan.n: scan.scan_id for scan in job.base_scans}, job.base_resources)
     context.ledger.many(
-        "INSERT INTO base (job, n, resource_n, path, bytes, sha256, sop, frames, dataset_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO base (job, n, resource_n, path, bytes, sha256, sop, frames, dataset_at, origin, rules)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 job.n,
@@ -215,6 +236,8 @@ def load_base(context: JobContext, connection: Connection, job: Job) -> None:
                 f.sop_uid or "",
                 f.frames,
                 f.dataset_at,
+                f.origin,
+                f.rules,
             )
             for f in files_of(connection, job.base.tree_id)
         ),
@@ -223,7 +246,7 @@ def load_base(context: JobContext, connection: Connection, job: Job) -> None:
     job.last_file = context.ledger.rows("SELECT COALESCE(MAX(n), -1) FROM base WHERE job = ?", (job.n,))[0][0]
 
 
-def _compare(context: JobContext, job: Job, forced: dict[str, int]) -> bool:
+def compare_job(context: JobContext, job: Job, forced: dict[str, int]) -> bool:
     """Compare a job's objects with the session it joins; True where it must now be held, and so planned again."""
     job.duplicates, job.replaced = [], []
     if job.base is None:
@@ -231,6 +254,7 @@ def _compare(context: JobContext, job: Job, forced: dict[str, int]) -> bool:
     with open_stored_files(context.store, job.name) as base:
         mark_broken(context.ledger, job.n, base)
         job.duplicates, clashes = compare_with_base(context.ledger, job.n, context.stage, base.open)
+    job.duplicates += find_known(context.ledger, job)
     job.duplicates += find_ecat_duplicates(context, job)
     if not clashes.sops:
         return False
@@ -254,7 +278,7 @@ def find_ecat_duplicates(context: JobContext, job: Job) -> list[tuple[bytes, int
         for number, n in context.ledger.rows(
             "SELECT e.ordinal, MIN(b.n) FROM entry e CROSS JOIN base b INDEXED BY base_sha256"
             " ON b.job = e.job AND b.sha256 = e.sha256"
-            " WHERE e.job = ? AND e.content = 'ecat' AND e.verdict = '' GROUP BY e.ordinal",
+            " WHERE e.job = ? AND e.content = 'ecat' AND e.verdict = '' AND e.known IS NULL GROUP BY e.ordinal",
             (job.n,),
         )
     ]
@@ -267,11 +291,15 @@ def all_archived_notice(context: JobContext, job: Job) -> Notice | None:
         return None
     with context.catalog.read() as connection:
         archived = existing_session(connection, decision.archived)
-        archived_hashes = {row.sha256 for row in files_of(connection, archived.tree_id)}
+        archived_hashes, archived_origins = set(), set()
+        for row in files_of(connection, archived.tree_id):
+            archived_hashes.add(row.sha256)
+            archived_origins.add(row.origin)
+    archived_origins.discard(None)
     mine = context.ledger.stream(
-        "SELECT DISTINCT sha256 FROM entry WHERE job = ? AND content IN ('dicom', 'ecat')", (job.n,)
+        "SELECT DISTINCT sha256, origin FROM entry WHERE job = ? AND content IN ('dicom', 'ecat')", (job.n,)
     )
-    if all(sha256 in archived_hashes for (sha256,) in mine):
+    if all(sha256 in archived_hashes or origin in archived_origins for sha256, origin in mine):
         return session_exists_notice(archived.label, decision.project, all_there=True)
     return None
 
@@ -284,11 +312,13 @@ def warn_of_related_sessions(context: JobContext, jobs: list[Job]) -> None:
     inspected = context.known is not None
     with (context.known or context.catalog).read() as connection:
         view = SqlView(connection, None if inspected else context.lease.upload_id)
+        study_uids = [job.study.study_uid for job in jobs if job.study.study_uid]
+        keyed = KeyedView(view, context.privacy_of, study_uids, partial(match_series, context.ledger))
         for project, project_jobs in projects.items():
             _warn_of_patients(view, project, project_jobs)
             _warn_of_ecat_files(view, project, project_jobs)
             if inspected:
-                _warn_of_studies(view, project, project_jobs)
+                _warn_of_studies(keyed, project, project_jobs)
 
 
 def _warn_of_patients(view: SqlView, project: str, jobs: list[Job]) -> None:
@@ -307,6 +337,11 @@ def _warn_of_patients(view: SqlView, project: str, jobs: list[Job]) -> None:
 
 def _warn_of_ecat_files(view: SqlView, project: str, jobs: list[Job]) -> None:
     holders = view.holders_of_ecat(project, {entry.sha256 for job in jobs for entry in job.ecat})
+    rules = next((job.privacy for job in jobs if job.privacy is not None), None)
+    if rules is not None:  # a project has one and the same for all
+        origins = {origin_of_ecat(rules, entry.sha256): entry.sha256 for job in jobs for entry in job.ecat}
+        for origin, labels in view.holders_of_origins(project, set(origins)).items():
+            holders.setdefault(origins[origin], set()).update(labels)
     for job in jobs:
         for entry in job.ecat:
             holders.setdefault(entry.sha256, set()).add(job.final_decision.label)
@@ -315,7 +350,7 @@ def _warn_of_ecat_files(view: SqlView, project: str, jobs: list[Job]) -> None:
         _add_warning(job, ecat_elsewhere_notice(project, job.final_decision.label, shared))
 
 
-def _warn_of_studies(view: SqlView, project: str, jobs: Iterable[Job]) -> None:
+def _warn_of_studies(view: CatalogView, project: str, jobs: Iterable[Job]) -> None:
     """What an import is told as it is decided (`rules.reimports`); an inspection is decided without any session."""
     for job in jobs:
         if job.study.study_uid is not None:

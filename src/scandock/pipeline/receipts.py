@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from scandock.catalog.tables import upload_exception
 from scandock.formats.display_names import quote
 from scandock.model.verdicts import ImportState, Verdict
-from scandock.pipeline.filtered_studies import count_filtered
+from scandock.pipeline.filtered_studies import filtered_notices
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import EntryTotals, Ledger
 from scandock.pipeline.verdicts import UploadVerdict
@@ -56,8 +56,8 @@ def close_verdicts(ledger: Ledger) -> None:
 def receipt_lines(ledger: Ledger, archive: str, names: dict[int, str]) -> Iterator[ReceiptLine]:
     """The receipt's lines in archive order; `names` gives a job's folder under DATA, for `stored_as`."""
     for path, size, sha256, verdict, code, message, job, stands in ledger.stream(
-        "SELECT e.path, e.size, e.sha256, e.verdict, e.code, e.message, COALESCE(o.job, e.job),"
-        " COALESCE(e.target, o.target)"
+        "SELECT e.path, COALESCE(e.own_size, e.size), COALESCE(e.own_sha256, e.sha256), e.verdict, e.code, e.message,"
+        " COALESCE(o.job, e.job), COALESCE(e.target, o.target)"
         " FROM entry e LEFT JOIN entry o ON o.ordinal = e.original ORDER BY e.ordinal"
     ):
         folder = names.get(job) if job is not None else None
@@ -136,6 +136,9 @@ def import_outcome(jobs: list[Job], upload_verdict: UploadVerdict) -> tuple[Impo
     if upload_verdict.lost:
         also = f" {_held_message(held)}" if held else ""
         return ImportState.PARTLY, "inner_refused", f"{_lost_message(upload_verdict.lost)} Look at the warnings.{also}"
+    if upload_verdict.failed_sessions:
+        also = f" {_held_message(held)}" if held else ""
+        return ImportState.PARTLY, "deid_failed", f"{_failed_message(upload_verdict.failed_sessions)}{also}"
     if held:
         why = held[0].final_decision.held
         assert why is not None
@@ -145,6 +148,15 @@ def import_outcome(jobs: list[Job], upload_verdict: UploadVerdict) -> tuple[Impo
 
 def _lost_message(count: int) -> str:
     return "An inner archive could not be taken." if count == 1 else f"{count} inner archives could not be taken."
+
+
+def _failed_message(count: int) -> str:
+    sessions = "1 session" if count == 1 else f"{count} sessions"
+    return (
+        f"{sessions} could not be de-identified, and nothing of it was stored."
+        if count == 1
+        else (f"{sessions} could not be de-identified, and nothing of them was stored.")
+    )
 
 
 def _held_message(held: list[Job]) -> str:
@@ -158,15 +170,8 @@ def _held_message(held: list[Job]) -> str:
 def upload_warnings(ledger: Ledger, totals: EntryTotals, extra: list[Notice]) -> list[dict[str, str]]:
     """Warnings about the upload as a whole: unparseable entries that were ignored, and what the walk noted."""
     notices = [*extra, *missing_disc_files(ledger)]
-    if count := totals.counts[Verdict.FILTERED]:
-        which = "1 image was" if count == 1 else f"{count:,} images were"
-        notices.append(
-            Notice(
-                code="filtered",
-                message=f"{which} left out by import filters: {count_filtered(ledger)}.",
-                remedy="See the receipt for each.",
-            )
-        )
+    if totals.counts[Verdict.FILTERED]:
+        notices += filtered_notices(ledger)
     if count := totals.counts[Verdict.UNPARSEABLE]:
         first = ledger.rows("SELECT path FROM entry WHERE verdict = 'unparseable' ORDER BY ordinal LIMIT 3")
         from scandock.formats.display_names import quote

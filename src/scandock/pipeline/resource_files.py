@@ -10,6 +10,7 @@ from scandock.catalog.trees import ResourceRow, ScanRow
 from scandock.model.entry import Content
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import discard_staged
+from scandock.pipeline.filtered_studies import REJECTED
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.scans import ecat_scan_ids
 from scandock.pipeline.tree_arranger import TreeArranger
@@ -53,8 +54,8 @@ def assign_resources(
             ignored.append(("ignored_filtered", "", number))
             continue
         target = targets.get(int(study_match.study))
-        if target is None:  # its study is left out
-            ignored.append(("left_out", "", number))
+        if target is None:
+            ignored.append((_code_without_session(ledger, int(study_match.study)), "", number))
             continue
         target.keep(number, path, staged, sha256, study_match.series)
     ledger.many(
@@ -68,10 +69,17 @@ def _filtered_series(ledger: Ledger) -> frozenset[str]:
     """The series of which import filters have left out all."""
     rows = ledger.rows(
         "SELECT DISTINCT series FROM entry WHERE content = ? AND series NOT IN"
-        " (SELECT series FROM entry WHERE content = ? AND verdict <> ?)",
+        " (SELECT COALESCE(own_series, series) FROM entry WHERE content = ? AND verdict <> ?)",
         (Content.FILTERED, Content.DICOM, Verdict.REFUSED),
     )
     return frozenset(series for (series,) in rows)
+
+
+def _code_without_session(ledger: Ledger, job: int) -> str:
+    """Why a file has no session, though its study is known."""
+    codes = ("deid_failed", REJECTED)
+    rows = ledger.rows("SELECT MIN(code) FROM entry WHERE job = ? AND code IN (?, ?)", (job, *codes))
+    return {"deid_failed": "ignored_session_refused", REJECTED: "ignored_rejected"}.get(rows[0][0], "left_out")
 
 
 def _pages(ledger: Ledger) -> Iterator[tuple[bytes, str, RelPath, bytes]]:
@@ -98,6 +106,12 @@ class ResourceWriter:
 
     def keep(self, number: bytes, path: str, staged: RelPath, sha256: bytes, series: str | None) -> None:
         """Keep one loose or resource file under its cleaned relative path."""
+        if self.job.privacy is not None and not self.job.privacy.keeps_resources:
+            self.ledger.run(
+                "UPDATE entry SET job = ?, verdict = 'ignored', code = 'deid_resource', message = '' WHERE ordinal = ?",
+                (self.job.n, number),
+            )
+            return
         spot = split_levels(path, len(number) // 4)
         place = parse_layout(spot.path, spot.outer)
         resource = self._resource(place.resource, series)

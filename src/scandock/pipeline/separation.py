@@ -23,24 +23,25 @@ class StudySeparator:
     def __init__(self, ledger: Ledger, jobs: Sequence[Job], words: MapWords) -> None:
         self._ledger = ledger
         self._words: MapWords = words
-        self._wholes = list(jobs)
+        self.wholes = list(jobs)
+        """A job for each study."""
         self._parts: dict[int, list[Job]] = {job.n: [job] for job in jobs}
         self._next = max((job.n for job in jobs), default=-1) + 1
 
     @property
     def projects(self) -> list[str]:
         """Of each study."""
-        return [whole.final_naming.project.label for whole in self._wholes]
+        return [whole.final_naming.project.label for whole in self.wholes]
 
     def separate(self, policies: Mapping[str, ProjectPolicy], view: CatalogView) -> list[Job]:
         """The jobs, in the order of their studies, the sides of one study side by side."""
-        for whole in self._wholes:
+        for whole in self.wholes:
             naming = whole.final_naming
             policy = policies.get(naming.project.label) or ProjectPolicy(id=naming.project.label)
             studies = separate_study(whole.study, policy, self._words, view)
             if studies != [part.study for part in self._parts[whole.n]]:
                 self._replace(whole, naming, studies)
-        return [part for whole in self._wholes for part in self._parts[whole.n]]
+        return [part for whole in self.wholes for part in self._parts[whole.n]]
 
     def _replace(self, whole: Job, naming: StudyNaming, studies: list[StudyFacts]) -> None:
         """Make the jobs of some sides, and note in the ledger what belongs to which."""
@@ -62,8 +63,11 @@ class StudySeparator:
             self._next += 1
         for part in self._parts[whole.n]:
             self._ledger.many(
-                "UPDATE entry SET job = ? WHERE study = ? AND series = ? AND content = ?",
-                [(part.n, part.study.study_uid, tally.series_uid, Content.DICOM) for tally in part.tallies],
+                "UPDATE entry SET job = ? WHERE study = ? AND series = ? AND content IN (?, ?)",
+                [
+                    (part.n, part.study.study_uid, tally.series_uid, Content.DICOM, Content.FILTERED)
+                    for tally in part.tallies
+                ],
             )
             self._ledger.many(
                 "UPDATE entry SET job = ? WHERE ordinal = ?", [(part.n, one.ordinal) for one in part.ecat]

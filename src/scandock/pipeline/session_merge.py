@@ -210,6 +210,10 @@ def _read_source(context: JobContext, source: SessionRecord) -> Job:
     words = {entry.ordinal: _words(tree, row) for row, entry in zip(files, entries, strict=True)}
     words = {number: file_words for number, file_words in words.items() if file_words != NO_ANNOTATIONS}
     context.ledger.add(entries)
+    context.ledger.many(
+        "UPDATE entry SET origin = ?, rules = ? WHERE ordinal = ?",
+        ((row.origin, row.rules, entry.ordinal) for row, entry in zip(files, entries, strict=True) if row.origin),
+    )
     context.ledger.index()
     context.stage.adopt(tree_path(source.parts), _pairs(tree, files, entries))
     tallies = [scan.facts for scan in tree.scans.values() if isinstance(scan.facts, SeriesTally)]
@@ -226,6 +230,9 @@ def _read_source(context: JobContext, source: SessionRecord) -> Job:
         ecat=ecat,
         clashes=Clashes(),
         words=words,
+        study_key=source.study_key,
+        patient_key=source.patient_key,
+        patient_tokens=(source.patient_key,) if source.patient_key else (),
     )
 
 

@@ -157,6 +157,8 @@ def _make_row(context: JobContext, job: Job) -> SessionRow:
         warnings=session_warnings(job),
         held=held,
         patient_ids=_patient_ids(context, job),
+        study_key=job.study_key or (base.study_key if base is not None else ""),
+        patient_key=job.patient_key or (base.patient_key if base is not None else ""),
         scans=len(job.scans),
         files=job.files,
         bytes=job.bytes,
@@ -175,6 +177,8 @@ def _in_quarantine(context: JobContext, job: Job) -> bool:
 
 
 def _patient_ids(context: JobContext, job: Job) -> list[str]:
+    if job.privacy is not None or job.study_key or job.patient_key:
+        return list(job.patient_tokens)
     return list(job.study.patient_ids(context.site.placeholders))
 
 
@@ -198,7 +202,8 @@ def resolve_conflict(context: JobContext, job: Job) -> None:
         rows = list(files_of(connection, waiting.tree_id))
         row = read_for_trash(connection, waiting)
     inode = context.store.current(tree_path(waiting.parts))
-    if inode is None or not {file_row.sha256 for file_row in rows} <= _list_brought_hashes(context, job):
+    brought = _list_brought_hashes(context, job)
+    if inode is None or not all(row.sha256 in brought or row.origin in brought for row in rows):
         return
     if (
         _has_other_fields(context, job, waiting)
@@ -222,11 +227,12 @@ def resolve_conflict(context: JobContext, job: Job) -> None:
 
 
 def _list_brought_hashes(context: JobContext, job: Job) -> set[bytes]:
-    """The contents of which the archived session has each one, or one that is no other object."""
+    """The contents of which the archived session has each one, or one that is no other object; and their origins."""
     rows = context.ledger.stream(
-        "SELECT DISTINCT sha256 FROM entry WHERE job = ? AND verdict IN ('stored', 'duplicate', 'resource')", (job.n,)
+        "SELECT DISTINCT sha256, origin FROM entry WHERE job = ? AND verdict IN ('stored', 'duplicate', 'resource')",
+        (job.n,),
     )
-    return {bytes(sha256) for (sha256,) in rows}
+    return {digest for row in rows for digest in row if digest is not None}
 
 
 def _has_other_fields(context: JobContext, job: Job, waiting: SessionRecord) -> bool:

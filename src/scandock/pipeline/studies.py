@@ -110,11 +110,14 @@ def index_folders(ledger: Ledger, jobs: Sequence[Job]) -> list[FolderIndex]:
 def _index_folders(ledger: Ledger, joined: Mapping[int, int]) -> FolderIndex:
     index = FolderIndex()
     keys = {}
+    # what filters and scripts have left out of a series that was de-identified still has its old UID
+    renamed = dict(ledger.rows("SELECT DISTINCT own_series, series FROM entry WHERE own_series <> series"))
     for folder, levels, job, series in ledger.rows(
         "SELECT folder, LENGTH(ordinal) / 4, job, CASE WHEN content = 'ecat' THEN LOWER(HEX(sha256)) ELSE series"
-        " END AS scan FROM entry WHERE job IS NOT NULL AND verdict <> 'refused'"
+        " END AS scan FROM entry WHERE job IS NOT NULL"
+        " AND (verdict <> 'refused' OR code IN ('deid_failed', 'session_refused'))"  # those are nobody else's
         " GROUP BY folder, LENGTH(ordinal), job, scan ORDER BY MIN(ordinal)"
     ):
         keys[job] = str(joined.get(job, job))
-        index.add_image(split_levels(folder + "x", levels), keys[job], series)
+        index.add_image(split_levels(folder + "x", levels), keys[job], renamed.get(series, series))
     return index

@@ -67,17 +67,30 @@ class TreeArranger:
 
     def _drop_duplicates(self) -> None:
         job, ledger = self.job, self.ledger
+        by_n = {scan.n: scan.series_uid for scan in job.base_scans}
+        series = {r.n: by_n[r.scan_n] for r in job.base_resources if r.scan_n is not None}
         for number, n in job.duplicates:
-            (path,) = ledger.rows("SELECT path FROM base WHERE job = ? AND n = ?", (job.n, n))[0]
-            staged, sha256 = ledger.rows("SELECT staged, sha256 FROM entry WHERE ordinal = ?", (number,))[0]
+            path, stored, stored_origin, resource_n = ledger.rows(
+                "SELECT path, sha256, origin, resource_n FROM base WHERE job = ? AND n = ?", (job.n, n)
+            )[0]
+            staged, sha256, origin = ledger.rows(
+                "SELECT staged, sha256, origin FROM entry WHERE ordinal = ?", (number,)
+            )[0]
             if self.heal(number, n, path, staged, sha256, Verdict.STORED):
                 continue
             discard_staged(self.stage, number, staged)
+            same_origin = origin is not None and origin == stored_origin and sha256 != stored
             ledger.run(
-                "UPDATE entry SET verdict = ?, code = 'already_there', message = '', staged = '', target = ?"
-                " WHERE ordinal = ?",
-                (Verdict.DUPLICATE, path, number),
+                "UPDATE entry SET verdict = ?, code = ?, message = '', staged = '', target = ? WHERE ordinal = ?",
+                (Verdict.DUPLICATE, "same_origin" if same_origin else "already_there", path, number),
             )
+            if same_origin:  # from here on it is what is stored
+                ledger.run(
+                    "UPDATE entry SET own_size = COALESCE(own_size, size), own_sha256 = COALESCE(own_sha256, sha256),"
+                    " own_series = COALESCE(own_series, series), sha256 = ?, series = COALESCE(?, series)"
+                    " WHERE ordinal = ?",
+                    (stored, series.get(resource_n), number),
+                )
 
     def heal(self, number: bytes, n: int, path: RelPath, staged: RelPath, sha256: bytes, verdict: Verdict) -> bool:
         """Let an entry take the place of the base file that it repeats, where that is broken."""
@@ -141,7 +154,7 @@ class TreeArranger:
 
     def _place_series(self, uid: str, kind: str) -> None:
         job, ledger = self.job, self.ledger
-        source = image_folder(uid_key(job.study.study_uid or ""), uid_key(uid), kind)
+        source = image_folder(uid_key(job.study.study_uid or ""), uid_key(uid), kind, job.images)
         chosen = (job.study.study_uid, uid, f"{source}/%")
         where = "study = ? AND series = ? AND content = 'dicom' AND verdict IN ('', 'conflict') AND staged LIKE ?"
         if not ledger.rows(f"SELECT 1 FROM entry WHERE {where} LIMIT 1", chosen):
@@ -312,14 +325,26 @@ class TreeArranger:
         """The new files of the tree, numbered behind those of the joined session."""
         n = self.job.last_file
         words = self.job.words
-        for number, resource_n, name, size, sha256, sop, frames, dataset_at in self.ledger.stream(
-            "SELECT ordinal, resource_n, name, size, sha256, sop, frames, dataset_at FROM entry"
+        for number, resource_n, name, size, sha256, sop, frames, dataset_at, origin, rules in self.ledger.stream(
+            "SELECT ordinal, resource_n, name, size, sha256, sop, frames, dataset_at, origin, rules FROM entry"
             f" WHERE job = ? AND resource_n IS NOT NULL AND {_IN_NEW_TREE} ORDER BY ordinal",
             (self.job.n,),
         ):
             n += 1
             file_words = words.get(number, NO_ANNOTATIONS)
-            yield FileRow(n, resource_n, name, size, sha256, sop or None, frames, dataset_at, *file_words)
+            yield FileRow(
+                n,
+                resource_n,
+                name,
+                size,
+                sha256,
+                sop or None,
+                frames,
+                dataset_at,
+                *file_words,
+                origin=origin,
+                rules=rules,
+            )
 
 
 def _archive_name(path: str) -> str:

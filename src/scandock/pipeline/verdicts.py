@@ -33,6 +33,8 @@ class UploadVerdict:
 
     refused: Notice | None = None
     lost: int = 0
+    failed_sessions: int = 0
+    """Sessions that are not stored since objects of theirs could not be de-identified."""
     warnings: list[Notice] = field(default_factory=list)
     containers: list[bytes] = field(default_factory=list)
     """Inner archives that were refused."""

@@ -41,7 +41,7 @@ class SessionRow(SessionFacts):
     def of(cls, source: SessionFacts, *, new: bool = False, **changes: Any) -> Self:  # noqa: ANN401  its fields
         """That of a session that stands, or that comes back (`new`), with some of it changed."""
         label = changes.get("label", source.label)
-        patients = [source.patient_id] if source.patient_id else []
+        patients = [source.patient_token] if source.patient_token else []
         derived = {"make_subject": source.place == "archive", "key": label_key(label), "patient_ids": patients}
         return cls(**{**source.facts(), **derived, **changes}, new=new)
 

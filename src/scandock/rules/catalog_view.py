@@ -36,6 +36,10 @@ class KnownSession:
     """Which it has of a study whose PET and MR were separated."""
     is_assessor: bool = False
     """No session, but an assessor of one: its label is taken, and nothing joins it."""
+    study_key: str = ""
+    """Keyed hash of the study that its objects were of before they were de-identified, or ""."""
+    patient_key: str = ""
+    """Token of the patient that they were of then, or ""."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

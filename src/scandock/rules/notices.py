@@ -229,6 +229,19 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Import filters left out {count} of this study.",
         "The receipt names each, and the line of the filter.",
     ),
+    "rules_changed": NoticeCode(
+        "warning",
+        "De-identification",
+        "Session {label} holds objects of this archive that other rules de-identified; they stay as they are.",
+        "Delete the session and import the archive again to apply the rules as they are now.",
+    ),
+    "deid_planned": NoticeCode(
+        "warning",
+        "De-identification",
+        "An import into project {project} de-identifies session {label}; what is shown here is read from the"
+        " originals.",
+        "Import it to see what it says then.",
+    ),
     "ecat_script": NoticeCode(
         "warning",
         "De-identification",

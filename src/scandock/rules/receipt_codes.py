@@ -56,6 +56,7 @@ _SENDER_SENT_LESS: Final = "Export the image again and send it; nothing of it wa
 ENTRIES: Final[dict[str, ReceiptCode]] = {
     # stored
     "stored": _of(Verdict.STORED, say="Stored as it came."),
+    "stored_deid": _of(Verdict.STORED, say="Stored de-identified, as the site or the project asks for."),
     "stored_pixels_cut": _of(
         Verdict.STORED,
         say="Stored as it is: its header is whole, its pixel data end before their stated length.",
@@ -90,6 +91,10 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
         say="The archive holds the same object with another preamble or file meta header; it is stored once.",
     ),
     "already_there": _of(Verdict.DUPLICATE, say="The session holds this object already; nothing was changed."),
+    "same_origin": _of(
+        Verdict.DUPLICATE,
+        say="The session holds what this object became when it was de-identified; nothing was changed.",
+    ),
     # no images
     "resource": _of(Verdict.RESOURCE, say="Kept as a resource: it is no image, or is in a resource folder."),
     "junk_name": _of(
@@ -196,6 +201,20 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
         say="Another version of this image (same SOP Instance UID, other content) was received or is stored already.",
         do="Compare them in the prearchive, and keep the old, the new or both.",
     ),
+    # by the rules of the site or the project
+    "script_reject": _of(
+        Verdict.FILTERED,
+        say="Left out: a script of the site or the project rejects it.",
+        do="Ask whoever keeps the script where it should have been taken.",
+    ),
+    "ignored_rejected": _of(
+        Verdict.IGNORED, say="Not stored: a script of the site or the project rejects every image of its session."
+    ),
+    "deid_resource": _of(
+        Verdict.IGNORED,
+        say="Not stored: it is no image, so it can't be de-identified.",
+        do="Upload it to the session as a resource once nothing in it identifies the patient.",
+    ),
     # refused with others
     "archive_refused": _of(
         Verdict.REFUSED,
@@ -296,9 +315,14 @@ ARCHIVES: Final[dict[str, ReceiptCode]] = {
         "The mapping leaves out every study of the archive.", "Import it with a mapping that takes some of them."
     ),
     "all_filtered": _whole(
-        "The import filters leave out every image of the archive.",
-        "Look at the receipt, which names the line of the filter, and ask an owner of the project (of the site's filter"
-        " an administrator) to change it.",
+        "Import filters or scripts leave out every image.",
+        "Look at the receipt, which names the line of the filter, or says that a script rejects it. Ask an owner of the"
+        " project (of the site's filter or script an administrator) to change it.",
+    ),
+    "deid_failed": _whole(
+        "It could not be de-identified as the site or the project asks for, so nothing of its session was stored.",
+        "Correct the rules, or leave these objects out, then import the archive again.",
+        entry=True,
     ),
     "unparseable_entries": _whole(
         "Files can't be read as images, and the import was asked not to ignore that.",

@@ -226,8 +226,8 @@ def _check_patient(
 
 def _read_patient_ids(context: ServiceContext, connection: Connection, source: SessionRecord) -> list[str]:
     """Every PatientID in a session that is held for several, for its subject is all of them; else the one it has."""
-    if source.held[0] != "patient_mismatch":
-        return [source.patient_id]
+    if source.held[0] != "patient_mismatch" or source.patient_key:
+        return [source.patient_token]
     facts = [scan.facts for scan in scans_of(connection, source.tree_id)]
     study = StudyFacts(
         key=source.uuid,

@@ -247,8 +247,10 @@ def subject_warnings(
     """
     brought = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
     current_subject = SqlView(connection, brought).subject(project_name, subject)
-    other_patients = (current_subject.patient_ids if current_subject is not None else frozenset()) - {source.patient_id}
-    return (make_notice("subject_other_patient", subject=subject),) if other_patients and source.patient_id else ()
+    other_patients = (current_subject.patient_ids if current_subject is not None else frozenset()) - {
+        source.patient_token
+    }
+    return (make_notice("subject_other_patient", subject=subject),) if other_patients and source.patient_token else ()
 
 
 def find_sessions_by_label(connection: Connection, project_id: int, label: str) -> list[str]:

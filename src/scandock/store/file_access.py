@@ -77,6 +77,22 @@ def open_file(name: str, folder_fd: int, offset: int = 0, length: int | None = N
         raise
 
 
+def read_range(name: str, folder_fd: int, offset: int, length: int) -> bytes:
+    """A range of a regular file (cut at the end of the file), as `open_file` would read it, in one go."""
+    if offset < 0 or length < 0:
+        raise ValueError(f"not a range: {offset}, {length}")
+    fd = os.open(name, _FILE, dir_fd=folder_fd)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise FileNotFoundError(2, "No regular file", name)
+        data = os.pread(fd, length, offset)
+        while len(data) < length and (more := os.pread(fd, length - len(data), offset + len(data))):
+            data += more
+        return data
+    finally:
+        os.close(fd)
+
+
 def walk(
     folder_fd: int, prefix: DataPath | RelPath = paths.TREE_ROOT, order: Callable[[str], str] | None = None
 ) -> Iterator[tuple[str, os.stat_result, str]]:

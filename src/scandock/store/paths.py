@@ -260,6 +260,8 @@ TREE_ROOT: Final = cast("RelPath", "")
 """Of an entry whose bytes are not kept, and of a tree that stands elsewhere already; also a stage's own top."""
 IMAGES: Final = cast("RelPath", "in")
 """Images as they are read, in the folders that are placed whole."""
+SCRUBBED: Final = cast("RelPath", "scrubbed")
+"""Images as they are de-identified."""
 LOOSE: Final = cast("RelPath", "loose")
 ECAT: Final = cast("RelPath", "ecat")
 BIG: Final = cast("RelPath", "big")
@@ -288,9 +290,14 @@ def uid_key(uid: str) -> str:
     return hashlib.sha256(uid.encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def image_folder(study_key: str, series_key: str, kind: str) -> RelPath:
+def image_folder(study_key: str, series_key: str, kind: str, images: RelPath = IMAGES) -> RelPath:
     """Where the images of a series wait, by `uid_key` of both; `kind` is D or S (secondary)."""
-    return cast("RelPath", f"{IMAGES}/{study_key}/{series_key}/{kind}")
+    return cast("RelPath", f"{images}/{study_key}/{series_key}/{kind}")
+
+
+def scrubbed_folder(number: int) -> RelPath:
+    """Of the new objects of one of an import's sessions, which have no names in common with originals."""
+    return cast("RelPath", f"{SCRUBBED}/{number}")
 
 
 def alternate_path(path: RelPath, suffix: str = "") -> RelPath:

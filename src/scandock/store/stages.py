@@ -235,8 +235,8 @@ class LocalStage:
         return file_access.open_file(name, self._folders.fd(folder), offset, length)
 
     def read_at(self, rel: RelPath, offset: int, length: int) -> bytes:
-        with self.open(rel, offset, length) as reader:
-            return reader.read()
+        folder, name = paths.split_path(rel)
+        return file_access.read_range(name, self._folders.fd(folder), offset, length)
 
     def local_path(self, rel: RelPath) -> str:
         return f"{self._root.path}/{paths.staged_path(self.path, rel)}"

@@ -8,7 +8,6 @@ from scandock.store.paths import IMAGES
 
 if TYPE_CHECKING:
     from scandock.pipeline.ledger import Ledger
-    from scandock.store.paths import RelPath
     from scandock.store.port import Stage
 
 import os
@@ -23,6 +22,7 @@ from scandock.model.errors import BadInput
 from scandock.model.tags import TAGS
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.staging import scratch_path
+from scandock.pipeline.unreported import drop_unreported
 from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
 from scandock.workers.archive_tasks import open_archive
@@ -54,6 +54,8 @@ class SiteTexts:
     """The import filters that are switched on, by project; that of the site by ""."""
     has_mapping: bool
     """Whether rows of a mapping are known, which may name projects."""
+    hash_datasets: bool
+    """Whether objects are to be known by their data sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,7 @@ class ArchiveReader:
     ) -> ReadEntries:
         """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers are gone.
 
-        Raises Fault, or InterruptedError once `stop` says so; what is wrong
-        with the archive is in what it gives.
+        Raises Fault, or InterruptedError once `stop` says so; what is wrong with the archive is in what it gives.
         """
         ledger = Ledger(scratch_path(stage, LEDGER))
         tasks: list[Task] = []
@@ -175,12 +176,13 @@ class ArchiveReader:
                 keep_images=keep,
                 keep_loose=self.request.resources == "keep",
                 filters=filters,
+                hash_datasets=site.hash_datasets,
             )
         )
         pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop())
         pool.stop()
         if pool.reread:
-            drop_unreported(stage, ledger)
+            drop_unreported(stage, ledger, IMAGES)
 
     def _filter_setup(self, site: SiteTexts) -> FilterSetup | None:
         """The filters that this import may have to pass: of one project where all goes there, else those of all."""
@@ -198,20 +200,3 @@ class ArchiveReader:
     def close(self) -> None:
         """Kill the readers."""
         self._pool.close()
-
-
-def drop_unreported(stage: Stage, ledger: Ledger) -> int:
-    """Remove every staged image that no entry of the ledger stands for; how many they were.
-
-    Once all reading is over: before, readers that live have written what they are yet to tell of. Images alone, since
-    their folders are placed whole; all else is placed file by file.
-    """
-    ledger.run("CREATE INDEX IF NOT EXISTS entry_staged ON entry (staged)")
-    unreported = [entry.rel for entry in stage.walk(IMAGES) if not _is_reported(ledger, entry.rel)]
-    for rel in unreported:
-        stage.remove(rel)
-    return len(unreported)
-
-
-def _is_reported(ledger: Ledger, rel: RelPath) -> bool:
-    return bool(ledger.rows("SELECT 1 FROM entry WHERE staged = ? LIMIT 1", (rel,)))

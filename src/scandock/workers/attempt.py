@@ -22,7 +22,7 @@ from scandock.model.machine_errors import InternalFault
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
 from scandock.store.errors import StoreFailed
-from scandock.workers.archive_reader import ArchiveReader, ReadEntries, default_readers
+from scandock.workers.archive_reader import ArchiveReader, ReadEntries
 from scandock.workers.errors import AccountDisabled, BytesMissing
 from scandock.workers.fault_pipe import NO_PIPE, send_fault
 from scandock.workers.import_progress import ImportProgress
@@ -244,17 +244,24 @@ class UploadRun(ImportRun):
 
     def _read(self, opened: contextlib.ExitStack) -> ReadEntries:
         """Read the upload; readers and ledger are closed with `opened`."""
-        request, settings, order = self.upload.request, self.context.settings, self.order
-        readers = default_readers(request, settings)
-        if order.reason in LACKED_MEMORY:
-            readers = max(1, readers >> (order.attempt - 1))
         reading = ArchiveReader(
-            self.path, request, settings, self.listening, self.cancelled, name=self.upload.name, readers=readers
+            self.path,
+            self.upload.request,
+            self.context.settings,
+            self.listening,
+            self.cancelled,
+            name=self.upload.name,
+            readers=self.count_readers(),
         )
         opened.callback(reading.close)
         entries = reading.read(self.store, self.stage, self.context.texts, lambda: False, keep=True)
         opened.callback(entries.close)
         return entries
+
+    def count_readers(self) -> int:
+        """Fewer from attempt to attempt where memory was short."""
+        readers = super().count_readers()
+        return max(1, readers >> (self.order.attempt - 1)) if self.order.reason in LACKED_MEMORY else readers
 
     def _make_room(self) -> None:
         """Give up what was staged before the fault is told: on a full disk nothing could be written down else."""

@@ -28,6 +28,7 @@ from scandock.services.project_creation import create_project
 from scandock.services.project_errors import ProjectExists
 from scandock.workers.archive_reader import SiteTexts
 from scandock.workers.errors import MappingProjectUnknown
+from scandock.workers.privacy_source import PrivacySource, current_privacy
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -50,11 +51,18 @@ class WorkerContext:
     """The import filters that are switched on, by project; that of the site by ""."""
     known: Catalog | None = None
     """The catalog of DATA beside a scratch one."""
+    privacy_of: PrivacySource | None = None
+    """What projects have done to their objects; None where none has anything done."""
 
     @property
     def texts(self) -> SiteTexts:
         """What archives are read by."""
-        return SiteTexts(tags=self.rules.tags, filters=self.filters, has_mapping=bool(self.request.mapping))
+        return SiteTexts(
+            tags=self.rules.tags,
+            filters=self.filters,
+            has_mapping=bool(self.request.mapping),
+            hash_datasets=self.privacy_of is not None,
+        )
 
     def close(self) -> None:
         """Close the catalogs."""
@@ -211,4 +219,5 @@ def _build_context(
         request=request.with_fields(mapping=mapping),
         settings=settings,
         filters=filters,
+        privacy_of=current_privacy(),
     )

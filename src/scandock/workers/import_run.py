@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scandock.store.port import Stage
     from scandock.workers.context import WorkerContext
     from scandock.workers.import_progress import ImportProgress
+    from scandock.workers.scrub_readers import ReaderScrubber
 
 TAKEN_OVER = "Another process has taken over this import."
 
@@ -107,7 +108,7 @@ class ImportRun:
         from scandock.pipeline.job import ImportContext
 
         zone = self.context.settings.zone
-        return ImportContext(
+        tools = ImportContext(
             catalog=self.context.catalog,
             store=self.store,
             stage=self.stage,
@@ -121,6 +122,27 @@ class ImportRun:
             allowed=self.allowed,
             may_archive=self.may_archive,
         )
+        if self.context.privacy_of is not None:
+            tools.privacy_of = self.context.privacy_of
+            tools.scrubber = self._make_scrubber()
+        return tools
+
+    def _make_scrubber(self) -> ReaderScrubber:
+        """Readers that de-identify what was staged, as many as read it."""
+        from scandock.workers.scrub_readers import ReaderScrubber
+
+        settings = self.context.settings
+
+        def check_space() -> None:
+            self.store.reserve(0, min_free=settings.min_free_bytes)
+
+        return ReaderScrubber(self.store, self.stage, settings.limits, self.count_readers(), check_space)
+
+    def count_readers(self) -> int:
+        """How many reader processes it has at a time."""
+        from scandock.workers.archive_reader import default_readers
+
+        return default_readers(self.context.request, self.context.settings)
 
     def report(self, state: ImportState, code: str, message: str, **details: Unpack[ReportDetails]) -> ImportReport:
         return ImportReport(

@@ -140,7 +140,7 @@ class _Inspection:
         from scandock.queue.leases import begin
 
         lease = begin(context.catalog, number=stage.upload, token=stage.token, archive=self.archive, request={})
-        return JobContext(
+        tools = JobContext(
             catalog=context.catalog,
             store=self.store,
             stage=stage,
@@ -153,6 +153,9 @@ class _Inspection:
             check=self.check,
             known=context.known,
         )
+        if context.privacy_of is not None:
+            tools.privacy_of = context.privacy_of
+        return tools
 
     def _receipt(self, ledger: Ledger) -> Callable[[], IO[bytes]] | None:
         """The receipt's lines, kept compressed in memory where the caller said that it will ask for them."""

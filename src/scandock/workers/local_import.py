@@ -29,6 +29,7 @@ from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteText
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
+from scandock.workers.privacy_source import current_privacy
 from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:
@@ -227,9 +228,10 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     """
     if database_url is not None:
         return None
+    hashes = current_privacy() is not None
     path = os.path.join(data, "scandock.db")
     if not os.path.exists(path):
-        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False)
+        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=hashes)
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
             texts = connection.execute("SELECT text FROM routing_rules").fetchall()
@@ -237,4 +239,4 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     except sqlite3.Error:
         return None
     tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
-    return SiteTexts(tags=tags, filters=filters, has_mapping=False)
+    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=hashes)

@@ -8,6 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scandock.model.children import start_connected
@@ -73,7 +74,15 @@ class ReaderSetup:
     wanted: frozenset[int]
     keep_images: bool
     keep_loose: bool
-    filters: FilterSetup | None
+    filters: FilterSetup | None = None
+    hash_datasets: bool = False
+    """Whether they tell the digest of each object's data set."""
+    rules: list[tuple[object, ...]] = field(default_factory=list)
+    """By which objects are de-identified (`rules.privacy`), where they do that."""
+
+
+Hear = Callable[["Task", tuple[Any, ...]], list["Task"]]
+"""What is done with what a reader tells of a task; gives tasks that are to be done as well."""
 
 
 class _Reader:
@@ -119,12 +128,17 @@ class ReaderPool:
         words = (
             setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
             setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose, setup.filters,
+            setup.hash_datasets, setup.rules,
         )  # fmt: skip
         with contextlib.suppress(OSError):  # it died: who listens to it finds out
             reader.wire.send(words)
 
     def run(self, tasks: list[Task], listener: ReaderListener, cancelled: Callable[[], bool]) -> None:
-        """Work through the tasks and what they announce. Raises LimitExceeded, BadInput or Fault, as a reader said."""
+        """Work through the tasks of an archive and what they announce. Raises as `work` does."""
+        self.work(tasks, partial(_tell_listener, listener), listener.tick, cancelled)
+
+    def work(self, tasks: list[Task], hear: Hear, tick: Callable[[], object], cancelled: Callable[[], bool]) -> None:
+        """Work through the tasks and what comes of them. Raises LimitExceeded, BadInput or Fault, as a reader said."""
         waiting = deque(tasks)
         while True:
             for reader in self.readers.values():
@@ -137,8 +151,8 @@ class ReaderPool:
                 raise InterruptedError
             ready, _, _ = select.select(list(busy), [], [], 0.1)
             for fd in ready:
-                self._hear(busy[fd], waiting, listener)
-            listener.tick()
+                self._hear(busy[fd], waiting, hear)
+            tick()
 
     def _give(self, reader: _Reader, task: Task) -> None:
         reader.task = task
@@ -155,34 +169,19 @@ class ReaderPool:
         except OSError:
             return  # it died: the next receive finds out and gives the task to another
 
-    def _hear(self, reader: _Reader, waiting: deque[Task], listener: ReaderListener) -> None:
+    def _hear(self, reader: _Reader, waiting: deque[Task], hear: Hear) -> None:
         message = reader.wire.receive()
         task = reader.task
         assert task is not None
         if message is None:
             self._bury(reader, waiting)
             return
-        kind = message[0]
-        if kind == "entries":
-            entries = [Entry(*values) for values in message[1]]
-            task.resume = max(task.resume, entries[-1].ordinal)
-            listener.entries(entries)
-            for container, *counted in message[2]:
-                listener.tally(container, tuple(counted))
-        elif kind == "done":
+        if message[0] == "done":
             reader.task = None
-        elif kind == "study":
-            listener.study(*message[1:])
-        elif kind == "container":
-            container = Container(*message[1])
-            task.resume = max(task.resume, container.ordinal)  # it is shared now: nobody opens it a second time
-            waiting.extend(listener.container(container))
-        elif kind == "damaged":
-            listener.damaged(*message[1:])
-        elif kind == "note":
-            listener.note(*message[1:])
-        else:
+        elif message[0] in _ERRORS:
             raise _message_error(message)
+        else:
+            waiting.extend(hear(task, message))
 
     def _bury(self, reader: _Reader, waiting: deque[Task]) -> None:
         """A reader is gone: give its task to a fresh one, told where to go on and what to leave out."""
@@ -225,6 +224,31 @@ class ReaderPool:
     def close(self) -> None:
         self.stop()
         self.board.close()
+
+
+_ERRORS = ("limit", "bad", "fault", "crash")
+
+
+def _tell_listener(listener: ReaderListener, task: Task, message: tuple[Any, ...]) -> list[Task]:
+    """Tell a listener what a reader found in an archive."""
+    kind = message[0]
+    if kind == "entries":
+        entries = [Entry(*values) for values in message[1]]
+        task.resume = max(task.resume, entries[-1].ordinal)
+        listener.entries(entries)
+        for container_number, *counted in message[2]:
+            listener.tally(container_number, tuple(counted))
+    elif kind == "study":
+        listener.study(*message[1:])
+    elif kind == "container":
+        container = Container(*message[1])
+        task.resume = max(task.resume, container.ordinal)  # it is shared now: nobody opens it a second time
+        return listener.container(container)
+    elif kind == "damaged":
+        listener.damaged(*message[1:])
+    elif kind == "note":
+        listener.note(*message[1:])
+    return []
 
 
 def _message_error(message: tuple[Any, ...]) -> Exception:

@@ -10,7 +10,7 @@ import errno
 import socket
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scandock.formats.dicom_tally import OBJECTS, Tally
 from scandock.formats.meter import Meter
@@ -24,6 +24,10 @@ from scandock.pipeline.unpacker import Unpacker, open_container
 from scandock.store.local import LocalStore
 from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.wire import Wire
+
+if TYPE_CHECKING:
+    from scandock.pipeline.staging import StageFiles
+    from scandock.workers.scrub_task import ScrubTasks
 
 BATCH_ENTRIES = OBJECTS
 BATCH_SECONDS = 0.25
@@ -127,6 +131,13 @@ def _run(process: ReaderProcess, unpacker: Unpacker, task: tuple[Any, ...]) -> N
             unpacker.stream(container, source, None)
 
 
+def _make_scrub_tasks(process: ReaderProcess, stage: StageFiles, rules: list[tuple[object, ...]]) -> ScrubTasks:
+    """What de-identifies entries; nothing of it is loaded by a reader that has no such task."""
+    from scandock.workers.scrub_task import ScrubTasks
+
+    return ScrubTasks(process.wire, process.board, process.index, stage, rules)
+
+
 def _send_error(wire: Wire, error: BaseException) -> None:
     if isinstance(error, LimitExceeded):
         wire.send(("limit", error.code, error.message, error.remedy))
@@ -178,7 +189,10 @@ def serve(wire: Wire) -> None:
     setup = wire.receive()
     if setup is None:
         return
-    root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose, filters = setup
+    (
+        root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose, filters, hashes,
+        rules,
+    ) = setup  # fmt: skip
     board = ReaderCounters.attach(slots, currents)
     bounds = Limits(**limits)
     meter = Meter(bounds, received, board.slots, index)
@@ -191,15 +205,31 @@ def serve(wire: Wire) -> None:
 
         entry_filter = EntryFilter(filters)
     reader = EntryReader(
-        stage, process, meter, process.wanted, keep_images=keep_images, keep_loose=keep_loose, entry_filter=entry_filter
+        stage,
+        process,
+        meter,
+        process.wanted,
+        keep_images=keep_images,
+        keep_loose=keep_loose,
+        entry_filter=entry_filter,
+        hash_datasets=hashes,
     )
+    scrub_tasks: ScrubTasks | None = None
     unpacker = Unpacker(reader, meter, bounds, process)
-    while (task := wire.receive()) is not None:
-        try:
-            _run(process, unpacker, task)
-            process.done()
-        except BaseException as error:  # noqa: BLE001  whatever it is, the import must hear of it
-            _send_error(wire, error)
+    try:
+        while (task := wire.receive()) is not None:
+            try:
+                if task[0] == "scrub":
+                    scrub_tasks = scrub_tasks or _make_scrub_tasks(process, stage, rules)
+                    scrub_tasks.run(task[2], task[3], frozenset(task[4]))
+                else:
+                    _run(process, unpacker, task)
+                process.done()
+            except BaseException as error:  # noqa: BLE001  whatever it is, the import must hear of it
+                _send_error(wire, error)
+    finally:
+        if scrub_tasks is not None:
+            scrub_tasks.close()
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
-from pydicom.datadict import keyword_for_tag
-
-from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
+from scandock.deidentification.dictionary import UNKNOWN, dictionary_keyword, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
 from scandock.deidentification.profile import element_actions as do
 from scandock.deidentification.profile.always import clean_meta, is_never_kept
@@ -266,7 +264,7 @@ class Actions:
         if "SQ" in kinds:
             return (self._recurse,) if kinds == {"SQ"} else do.remove
         if "UI" in kinds:
-            is_class = _CLASSES.search(keyword_for_tag(tag)) is not None
+            is_class = _CLASSES.search(dictionary_keyword(tag)) is not None
             return do.keep_digits if is_kept or self._keeps_uids or is_class else self._map_uids
         if kinds & _DATES:
             return self._of_date(written if written in _DATES else vr, _dummy(tag, written), is_kept=is_kept)
@@ -302,7 +300,7 @@ class Actions:
             return do.keep_character_sets
         if vr == "CS":
             return _CODES.get(tag) or do.terms_or(REMOVED if tag in _NEEDED_CODES else do.remove)
-        if vr in _LABELS and not is_kept and _DESCRIPTIONS.search(keyword_for_tag(tag)):
+        if vr in _LABELS and not is_kept and _DESCRIPTIONS.search(dictionary_keyword(tag)):
             return do.words_or(REMOVED)
         if vr in TEXTS:
             return (do.keep_printable,) if written == UNKNOWN else _KEEP_TEXT
@@ -446,6 +444,6 @@ def _numbered_rows() -> dict[int, AttributeRow]:
 def _vr_of(tag: int) -> str:
     """The VR of the standard, one of several; of what the dictionary does not know yet, by the name in the table."""
     vr = dictionary_vr(tag)
-    if vr == UNKNOWN and not keyword_for_tag(tag) and (row := _numbered_rows().get(tag)) is not None:
+    if vr == UNKNOWN and not dictionary_keyword(tag) and (row := _numbered_rows().get(tag)) is not None:
         return "DT" if row.name.endswith("DateTime") else "SQ" if row.name.endswith("Sequence") else "LO"
     return "OW" if "OW" in vr else vr[:2]

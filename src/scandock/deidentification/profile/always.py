@@ -6,12 +6,11 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from pydicom._uid_dict import UID_dictionary
-
+from scandock.deidentification.dictionary import transfer_syntaxes
 from scandock.deidentification.errors import ObjectUnreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import Callable
 
     from scandock.deidentification.data_set import DicomObject
 
@@ -96,6 +95,5 @@ def clean_meta(obj: DicomObject, map_uid: Callable[[bytes], bytes | None]) -> No
 
 
 @cache
-def _transfer_syntaxes() -> Set[str]:
-    known = {*_YOUNG_SYNTAXES, _GE_BIG_PIXELS}
-    return known.union(uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax")
+def _transfer_syntaxes() -> frozenset[str]:
+    return transfer_syntaxes() | _YOUNG_SYNTAXES | {_GE_BIG_PIXELS}

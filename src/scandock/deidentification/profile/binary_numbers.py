@@ -10,9 +10,7 @@ from codecs import getincrementaldecoder
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from pydicom.datadict import dictionary_VM
-
-from scandock.deidentification.dictionary import UNKNOWN
+from scandock.deidentification.dictionary import UNKNOWN, dictionary_vm
 from scandock.formats.dicom_charset import MARK, decode_text
 
 if TYPE_CHECKING:
@@ -60,10 +58,7 @@ def sizes_of(tag: int, vr: str) -> range:
     unit = _UNITS[vr]
     if vr in OPAQUE:
         return range(0, _MOST_OPAQUE, max(unit, 2))
-    try:
-        least, _, most = dictionary_VM(tag).partition("-")
-    except KeyError:
-        least, most = "1", "1"
+    least, _, most = dictionary_vm(tag).partition("-")
     low = int(least)
     if not most:
         return range(low * unit, low * unit + 1)

@@ -70,7 +70,7 @@ export const NONE_READABLE = "None of its images can be read.";
 export const REFUSED_FOR = {
   unparseable_entries: "Files that should be images can't be read. Take them out, or upload it with “Ignore unreadable files” on. Details names them.",
   no_images: NO_IMAGE,
-  all_filtered: "Import filters leave out all of its images. Details names them.",
+  all_filtered: "Import filters or scripts leave out all of its images. Details names them.",
 };
 
 /** What buttons say, in their order. */

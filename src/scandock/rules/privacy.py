@@ -1,0 +1,114 @@
+"""What a project has done to objects before they are stored, and how what they were is known again: by keyed hashes.
+
+Pure: texts and bytes alone. Scripts are parsed and run where objects are scrubbed (`workers/scrub_task.py`).
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+from typing import Final, Literal, NamedTuple
+
+from scandock.rules.naming import StudyNaming
+
+ENGINE: Final = 1
+"""Number of what is done by the same rules: another one, and files that were stored before are told apart."""
+_TOKEN: Final = re.compile(r"key:[0-9a-f]{32}")
+
+
+class SafePrivateElement(NamedTuple):
+    """A private element that a profile keeps: its creator, group, and the last two digits of its number.
+
+    Its VR tells how it is cleaned where it is written without one.
+    """
+
+    creator: str
+    group: int
+    element: int
+    vr: str = "UN"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyRules:
+    """The rules in force for one project. Plain values: they go to reader processes as they are (`to_plain`)."""
+
+    key: bytes = field(repr=False)
+    """The site's: UIDs, dates and all hashes here follow from it."""
+    scripts: tuple[str, ...] = ()
+    """Texts of DicomEdit scripts in the order in which they run: the site's, then the project's."""
+    lookups: str = field(default="", repr=False)
+    """The text of the lookup table; it identifies people."""
+    profile: str = ""
+    """The profile with its options, as `basic,modified-dates`; "" for none."""
+    safe_private: tuple[SafePrivateElement, ...] = ()
+    """What the option safe-private keeps; () for the standard's list."""
+    residue: Literal["warn", "refuse"] = "warn"
+    resources: Literal["keep", "drop", ""] = ""
+    """What becomes of files that are no images, which can't be scrubbed; "": with a profile they are dropped."""
+
+    @property
+    def keeps_resources(self) -> bool:
+        """Whether files that are no images are stored as they came."""
+        return self.resources == "keep" or (self.resources == "" and not self.profile)
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """8 bytes that stand for all of it; with another key they are others, so texts can't be guessed by them."""
+        parts = [ENGINE, self.scripts, self.lookups, self.profile, sorted(self.safe_private), self.residue]
+        return self._hash("rules", json.dumps(parts).encode())[:8]
+
+    def origin(self, digest: bytes, syntax: str) -> bytes:
+        """What stands for an object for ever, whatever is done to it.
+
+        `digest` is the sha256 of its data set; of an ECAT file of all of it, with `ecat` for the syntax.
+        """
+        return self._hash("origin", digest + syntax.encode("utf-8", "surrogatepass"))
+
+    def study_key(self, study_uid: str) -> str:
+        """What stands for a study."""
+        return self._hash("study", study_uid.encode("utf-8", "surrogatepass")).hex()
+
+    def patient_token(self, patient_id: str) -> str:
+        """What stands for a PatientID where patients are compared; "" for an absent one, a token for itself."""
+        if not patient_id or is_token(patient_id):
+            return patient_id
+        return f"key:{self._hash('patient', patient_id.encode('utf-8', 'surrogatepass')).hex()}"
+
+    def _hash(self, kind: str, value: bytes) -> bytes:
+        return hmac.digest(self.key, kind.encode() + b"\0" + value, sha256)[:16]
+
+    def to_plain(self) -> tuple[object, ...]:
+        """These values as the wire to a reader carries them."""
+        elements = tuple(tuple(element) for element in self.safe_private)
+        return self.key, self.scripts, self.lookups, self.profile, elements, self.residue, self.resources
+
+    @classmethod
+    def from_plain(cls, values: tuple[object, ...]) -> PrivacyRules:
+        """The rules of `to_plain`."""
+        key, scripts, lookups, profile, elements, residue, resources = values
+        return cls(
+            key=key,  # type: ignore[arg-type]
+            scripts=scripts,  # type: ignore[arg-type]
+            lookups=lookups,  # type: ignore[arg-type]
+            profile=profile,  # type: ignore[arg-type]
+            safe_private=tuple(SafePrivateElement(*element) for element in elements),  # type: ignore[attr-defined]
+            residue=residue,  # type: ignore[arg-type]
+            resources=resources,  # type: ignore[arg-type]
+        )
+
+
+def is_token(patient_id: str) -> bool:
+    """Whether what stands for a PatientID is a token."""
+    return _TOKEN.fullmatch(patient_id) is not None
+
+
+def hide_patients(naming: StudyNaming, rules: PrivacyRules) -> StudyNaming:
+    """A study's naming with tokens in the place of PatientIDs, as `KeyedView` has them."""
+    patients = naming.patients
+    ids = tuple(sorted(rules.patient_token(patient_id) for patient_id in patients.ids))
+    common_id = rules.patient_token(patients.common_id)
+    return replace(naming, patients=replace(patients, ids=ids, common_id=common_id))

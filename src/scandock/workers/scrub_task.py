@@ -1,0 +1,307 @@
+"""The reader's part of de-identifying an import's entries: staged originals in, new objects beside them.
+
+The only module of an import that knows `scandock.deidentification`; a reader loads it with its first task of this kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from scandock.deidentification.data_set import EditedPixels, Range
+from scandock.deidentification.profile.options import parse_profile
+from scandock.deidentification.profile.table import SafePrivate
+from scandock.deidentification.script.lookup_table import parse_lookup_table
+from scandock.deidentification.script.parser import parse_script
+from scandock.deidentification.scrub import Context, Failed, Rejected, Rules, Scrubbed, scrub
+from scandock.formats.dicom_header import Header, Unparseable, read_header
+from scandock.formats.dicom_tally import OBJECTS, Tally
+from scandock.formats.ecat import read_ecat
+from scandock.formats.errors import ReadFailed
+from scandock.formats.zip_entry import WHOLE
+from scandock.model.crash_points import SCRUBBED_ENTRY, reach_scrubbed
+from scandock.model.entry import Content
+from scandock.model.errors import Fault, ScandockError
+from scandock.model.tags import DICOMDIR_CLASS, TAGS
+from scandock.pipeline.staging import StagedFile, StageFiles, move_staged, stage_bytes
+from scandock.rules.filenames import object_name
+from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
+from scandock.rules.privacy import PrivacyRules
+from scandock.rules.sop_classes import is_primary
+from scandock.store.paths import BIG, ECAT, RelPath, alternate_path, image_folder, path_below, uid_key
+from scandock.workers.pixel_decoding import PixelDecoding
+
+if TYPE_CHECKING:
+    from scandock.deidentification.encoding import Part
+    from scandock.formats.dicom_encoding import Buffer
+    from scandock.workers.reader_counters import ReaderCounters
+    from scandock.workers.wire import Wire
+
+BATCH_ENTRIES: Final = OBJECTS
+BATCH_SECONDS: Final = 0.25
+MOST_FAILURES: Final = 3
+"""Objects that fail in one task before it is ended: its session is refused by then, and each may take seconds."""
+_HEAD: Final = 1024 * 1024
+_CHUNK: Final = 1024 * 1024
+_WANTED: Final = frozenset(TAGS)
+
+
+class _Failure(Exception):
+    """An object that can't be de-identified; the message quotes nothing of it."""
+
+
+class ScrubTasks:
+    """All tasks of one reader: rules are parsed once, decoders of pixels started once."""
+
+    def __init__(
+        self, wire: Wire, board: ReaderCounters, index: int, stage: StageFiles, rules: list[tuple[object, ...]]
+    ) -> None:
+        """`rules` are those of the import, which tasks name by their index."""
+        self._wire = wire
+        self._board = board
+        self._index = index
+        self._stage = stage
+        self._plain = rules
+        self._parsed: dict[int, tuple[bytes, Rules]] = {}
+        self._decoding = PixelDecoding()
+        self._outcomes: list[tuple[Any, ...]] = []
+        self._tally = Tally()
+        self._sent = time.monotonic()
+        self._keys: dict[str, str] = {}
+
+    def run(self, payload: tuple[Any, ...], resume: bytes, avoid: frozenset[bytes]) -> None:
+        """De-identify the entries of one task behind `resume`; those in `avoid` have killed two readers."""
+        _, index, variables, folder, entries = payload
+        failures = 0
+        self._sent = time.monotonic()
+        for number, path, staged, size, content in entries:
+            if resume and number <= resume:
+                continue
+            self._board.set_current(self._index, number)
+            if number in avoid:
+                outcome: tuple[Any, ...] = (number, "failed", "De-identifying it killed the reader twice.")
+            else:
+                if SCRUBBED_ENTRY:
+                    reach_scrubbed(path)
+                outcome = self._scrub_entry(index, variables, folder, number, staged, size, content)
+            failures += outcome[1] == "failed"
+            self._outcomes.append(outcome)
+            if len(self._outcomes) >= BATCH_ENTRIES or time.monotonic() - self._sent > BATCH_SECONDS:
+                self._flush()
+            if failures >= MOST_FAILURES:
+                break
+        self._flush()
+
+    def close(self) -> None:
+        """End the decoders of pixels."""
+        self._decoding.close()
+
+    def _flush(self) -> None:
+        """Tell of entries and of what was counted over them, in one message: both survive this process, or neither."""
+        if self._outcomes:
+            counted = [
+                (t.study_uid, t.series_uid, t.objects, t.frames, t.values, t.nested, list(t.overfull), "")
+                for t in self._tally.drain()
+            ]
+            self._wire.send(("scrubbed", self._outcomes, counted))
+            self._outcomes = []
+        self._sent = time.monotonic()
+
+    # -- one entry -------------------------------------------------------------------------------------------------
+
+    def _scrub_entry(
+        self,
+        index: int,
+        variables: dict[str, str],
+        folder: RelPath,
+        number: bytes,
+        staged: RelPath,
+        size: int,
+        content: str,
+    ) -> tuple[Any, ...]:
+        try:
+            key, rules = self._rules(index)
+            context = Context(key=key, variables=variables, decode_pixels=self._decoding)
+            source = _Original(self._stage, staged, size)
+            result = scrub(source.head, size, source.read, rules=rules, context=context)
+            if isinstance(result, Failed):
+                return number, "failed", result.message
+            if isinstance(result, Rejected):
+                return number, "reject", result.message
+            write = self._write_ecat if content == Content.ECAT else self._write_dicom
+            return (*write(source, result, folder, number), _warnings(result))
+        except _Failure as failure:
+            return number, "failed", str(failure)
+        except (Fault, OSError, MemoryError):
+            raise
+        except ScandockError as error:  # the rules can't be read: nothing may be stored by them
+            return number, "failed", f"The rules can't be applied: {error.message}"
+        except Exception as error:  # noqa: BLE001  whatever it is, this object is not stored
+            if os.environ.get("SCANDOCK_DEBUG") == "1":
+                traceback.print_exception(error, file=sys.stderr)
+            return number, "failed", f"An unexpected error ({type(error).__name__})."
+
+    def _rules(self, index: int) -> tuple[bytes, Rules]:
+        parsed = self._parsed.get(index)
+        if parsed is None:
+            parsed = self._parsed[index] = _parse_rules(PrivacyRules.from_plain(self._plain[index]))
+        return parsed
+
+    # -- the new object ----------------------------------------------------------------------------------------------
+
+    def _write_dicom(self, source: _Original, result: Scrubbed, folder: RelPath, number: bytes) -> tuple[Any, ...]:
+        if source.read is None:
+            data = source.join(result)
+            header = _read_new_header(data, len(data), None)
+            sha256 = hashlib.sha256(data).digest()
+            path, spare = self._names(header, sha256, folder, number)
+            staged = StagedFile(len(data), sha256, stage_bytes(self._stage, data, path, spare))
+        else:
+            staged = source.stream(result, path_below(path_below(folder, BIG), number.hex()))
+
+            def more(length: int) -> bytes:
+                return self._stage.read_at(staged.staged, 0, length)
+
+            try:
+                header = _read_new_header(more(min(staged.size, _HEAD)), staged.size, more)
+            except _Failure:
+                self._stage.remove(staged.staged)
+                raise
+            path, spare = self._names(header, staged.sha256, folder, number)
+            staged.staged = move_staged(self._stage, staged.staged, path, spare)
+        self._tally.add(header)
+        return (
+            number, "ok", "", staged.size, staged.sha256, staged.staged, header.study_uid, header.series_uid,
+            header.sop_uid, header.sop_class, count_object_frames(header.sop_class, header.values), header.dataset_at,
+            header.transfer_syntax, "",
+        )  # fmt: skip
+
+    def _names(self, header: Header, sha256: bytes, folder: RelPath, number: bytes) -> tuple[RelPath, RelPath]:
+        kind = "D" if is_primary(header.sop_class) else "S"
+        series = image_folder(self._key(header.study_uid), self._key(header.series_uid), kind, folder)
+        path = path_below(series, object_name(header.sop_uid, sha256.hex()))
+        return path, alternate_path(path, number.hex())
+
+    def _key(self, uid: str) -> str:
+        key = self._keys.get(uid)
+        if key is None:
+            if len(self._keys) > 100_000:
+                self._keys.clear()
+            key = self._keys[uid] = uid_key(uid)
+        return key
+
+    def _write_ecat(self, source: _Original, result: Scrubbed, folder: RelPath, number: bytes) -> tuple[Any, ...]:
+        name = path_below(path_below(folder, ECAT), number.hex())
+        if source.read is None:
+            data = source.join(result)
+            sha256 = hashlib.sha256(data).digest()
+            staged = StagedFile(len(data), sha256, stage_bytes(self._stage, data, name, alternate_path(name)))
+        else:
+            staged = source.stream(result, name)
+        try:
+            facts = read_ecat(
+                self._stage.read_at(staged.staged, 0, 4096),
+                staged.size,
+                lambda offset, length: self._stage.read_at(staged.staged, offset, length),
+            )
+        except Unparseable:
+            self._stage.remove(staged.staged)
+            raise _Failure("The new file can't be read as ECAT 7.") from None
+        return (
+            number, "ok", "", staged.size, staged.sha256, staged.staged, "", "", "", "", count_ecat_frames(facts), 0,
+            "", json.dumps(asdict(facts)),
+        )  # fmt: skip
+
+
+class _Original:
+    """The bytes of an entry in the stage: all of them where they fit, else the header and ranges."""
+
+    def __init__(self, stage: StageFiles, staged: RelPath, size: int) -> None:
+        self._stage = stage
+        self._staged = staged
+        self.head = self._range(0, size if size <= WHOLE else min(size, _HEAD))
+        self.read: Callable[[int, int], bytes] | None = None if size <= WHOLE else self._range
+
+    def _range(self, start: int, end: int) -> bytes:
+        data = self._stage.read_at(self._staged, start, end - start)
+        if len(data) < end - start:
+            raise ReadFailed("A staged file is shorter than it was written.", "Look at the disk and import again.")
+        return data
+
+    def join(self, result: Scrubbed) -> bytes:
+        """The new object as a whole."""
+        view = memoryview(self.head)
+        return b"".join(
+            piece
+            for part in result.parts
+            for piece in ((view[part.start : part.end],) if isinstance(part, Range) else _pieces(part))
+        )
+
+    def stream(self, result: Scrubbed, path: RelPath) -> StagedFile:
+        """Write the new object to `path`, part by part; what a reader has left there that died goes."""
+        digest, size = hashlib.sha256(), 0
+        try:
+            writer = self._stage.put(path)
+        except FileExistsError:
+            self._stage.remove(path)
+            writer = self._stage.put(path)
+        for part in result.parts:
+            for chunk in self._chunks(part):
+                digest.update(chunk)
+                size += len(chunk)
+                writer.write(chunk)
+        writer.close()
+        return StagedFile(size, digest.digest(), path)
+
+    def _chunks(self, part: Part) -> Iterator[Buffer]:
+        if not isinstance(part, Range):
+            yield from _pieces(part)
+            return
+        for start in range(part.start, part.end, _CHUNK):
+            yield self._range(start, min(part.end, start + _CHUNK))
+
+
+def _pieces(part: bytes | memoryview | EditedPixels) -> Iterator[Buffer]:
+    """What is in memory as it is; pixels of which areas are filled piece by piece."""
+    if isinstance(part, EditedPixels):
+        for piece in part:
+            yield memoryview(piece)
+    else:
+        yield part
+
+
+def _read_new_header(head: bytes, size: int, more: Callable[[int], bytes] | None) -> Header:
+    """The header of a new object, by the ordinary scan; whatever that notes, the object fails."""
+    try:
+        header = read_header(head, size, _WANTED, more)
+    except Unparseable as error:
+        raise _Failure(f"The rules leave no readable object: {error.message}") from None
+    if header.sop_class == DICOMDIR_CLASS or header.notes or header.pixels == "cut":
+        raise _Failure("The new header does not read as it was meant.")
+    return header
+
+
+def _parse_rules(rules: PrivacyRules) -> tuple[bytes, Rules]:
+    """The rules as the scrub takes them, with their key. Raises what a script or table that can't be read raises."""
+    safe = [SafePrivate(*element) for element in rules.safe_private]
+    scripts = tuple(
+        parse_script(text, "The script" if len(rules.scripts) == 1 else f"Script {number}")
+        for number, text in enumerate(rules.scripts, 1)
+    )
+    return rules.key, Rules(
+        scripts=scripts,
+        lookups=parse_lookup_table(rules.lookups),
+        profile=parse_profile(rules.profile, safe or None) if rules.profile else None,
+        residue=rules.residue,
+    )
+
+
+def _warnings(result: Scrubbed) -> tuple[tuple[str, str, str], ...]:
+    return tuple((notice.code, notice.message, notice.remedy) for notice in result.warnings)

@@ -1,0 +1,34 @@
+"""`scandock` whose imports de-identify, for tests that kill it: run in a fork (`tests.crash.forked`)."""
+
+from __future__ import annotations
+
+from scandock.rules.privacy import PrivacyRules
+
+SCRIPT = """version "6.1"
+(0010,0010) := subject
+(0010,0020) := session
+(0020,000D) := hashUID[(0020,000D)]
+(0020,000E) := hashUID[(0020,000E)]
+(0008,0018) := hashUID[(0008,0018)]
+"""
+RULES = PrivacyRules(key=b"k" * 32, scripts=(SCRIPT,))
+FILL = 'version "6.6"\nalterPixels["rectangle", "l=0,t=0,r=10,b=10", "solid", "v=7"]\n'
+"""A script that needs pixels decoded."""
+
+
+def main() -> int:
+    """The command, with rules for every project."""
+    from scandock.cli import main as command
+    from scandock.testing.privacy import given_privacy
+
+    with given_privacy(lambda _: RULES):
+        return command()
+
+
+def fill() -> int:
+    """The command, with rules that fill an area of every image."""
+    from scandock.cli import main as command
+    from scandock.testing.privacy import given_privacy
+
+    with given_privacy(lambda _: PrivacyRules(key=RULES.key, scripts=(SCRIPT, FILL))):
+        return command()

@@ -8,12 +8,15 @@ from __future__ import annotations
 import hmac
 import json
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
 
+from scandock.rules.labels import label_key
 from scandock.rules.naming import StudyNaming
+from scandock.rules.privacy_policy import KEEP_ALL, Policy, strictest
 
 ENGINE: Final = 1
 """Number of what is done by the same rules: another one, and files that were stored before are told apart."""
@@ -49,6 +52,15 @@ class PrivacyRules:
     residue: Literal["warn", "refuse"] = "warn"
     resources: Literal["keep", "drop", ""] = ""
     """What becomes of files that are no images, which can't be scrubbed; "": with a profile they are dropped."""
+    policy: Policy = KEEP_ALL
+    """What may be known of names, of the study's UID and of the patient."""
+    older_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """Keys that were the site's before: what was hashed by them is looked up, too."""
+
+    @property
+    def changes_objects(self) -> bool:
+        """Whether objects are de-identified at all; else only names are hidden."""
+        return bool(self.scripts or self.profile or self.policy.changes_objects)
 
     @property
     def keeps_resources(self) -> bool:
@@ -59,6 +71,8 @@ class PrivacyRules:
     def fingerprint(self) -> bytes:
         """8 bytes that stand for all of it; with another key they are others, so texts can't be guessed by them."""
         parts = [ENGINE, self.scripts, self.lookups, self.profile, sorted(self.safe_private), self.residue]
+        if self.policy.changes_objects:
+            parts += [self.policy.study_uid, self.policy.patient]
         return self._hash("rules", json.dumps(parts).encode())[:8]
 
     def origin(self, digest: bytes, syntax: str) -> bytes:
@@ -84,12 +98,15 @@ class PrivacyRules:
     def to_plain(self) -> tuple[object, ...]:
         """These values as the wire to a reader carries them."""
         elements = tuple(tuple(element) for element in self.safe_private)
-        return self.key, self.scripts, self.lookups, self.profile, elements, self.residue, self.resources
+        return (
+            *(self.key, self.scripts, self.lookups, self.profile, elements, self.residue, self.resources),
+            tuple(self.policy),
+        )
 
     @classmethod
     def from_plain(cls, values: tuple[object, ...]) -> PrivacyRules:
         """The rules of `to_plain`."""
-        key, scripts, lookups, profile, elements, residue, resources = values
+        key, scripts, lookups, profile, elements, residue, resources, policy = values
         return cls(
             key=key,  # type: ignore[arg-type]
             scripts=scripts,  # type: ignore[arg-type]
@@ -98,7 +115,33 @@ class PrivacyRules:
             safe_private=tuple(SafePrivateElement(*element) for element in elements),  # type: ignore[attr-defined]
             residue=residue,  # type: ignore[arg-type]
             resources=resources,  # type: ignore[arg-type]
+            policy=Policy(*policy),  # type: ignore[misc]
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SitePrivacy:
+    """All that is in force: for projects that say something themselves, and for all others."""
+
+    site: PrivacyRules
+    """Of projects that say nothing themselves, and of sessions that belong to none."""
+    projects: Mapping[str, PrivacyRules]
+    """By the key of the project's name."""
+
+    def of(self, project: str) -> PrivacyRules:
+        """What is in force for a project."""
+        return self.projects.get(label_key(project), self.site)
+
+    def rules_of(self, project: str) -> PrivacyRules | None:
+        """By what the objects of a project are de-identified; None where they are stored as they come."""
+        rules = self.of(project)
+        return rules if rules.changes_objects else None
+
+    def at_door(self, projects: Collection[str] = ()) -> Policy:
+        """What may be known of an upload that names these projects; of one that names none the strictest of all."""
+        if projects:
+            return strictest(self.of(project).policy for project in projects)
+        return strictest(rules.policy for rules in (self.site, *self.projects.values()))
 
 
 def is_token(patient_id: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
@@ -24,10 +25,12 @@ from scandock.rules.notices import printable
 from scandock.rules.policy import SiteRules
 from scandock.rules.privacy import SitePrivacy
 from scandock.rules.routing_rules import parse_rules
+from scandock.rules.shown_names import ShownNames
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
 from scandock.services.project_creation import create_project
 from scandock.services.project_errors import ProjectExists
 from scandock.workers.archive_reader import SiteTexts
+from scandock.workers.door_names import names_at_door
 from scandock.workers.errors import MappingProjectUnknown
 from scandock.workers.privacy_source import current_privacy
 
@@ -40,7 +43,7 @@ NAMES_SHOWN = 5
 MAX_MAPPING = 64 * 1024 * 1024
 
 
-@dataclass(slots=True)
+@dataclass
 class WorkerContext:
     """An open catalog with what decides beside the headers."""
 
@@ -55,6 +58,14 @@ class WorkerContext:
     privacy: SitePrivacy | None = None
     """What site and projects let be known and have done to objects; None where none says anything."""
 
+    archive_number: int = 1
+    """Which of its command's archives is imported, from 1."""
+
+    @cached_property
+    def names(self) -> ShownNames:
+        """What may be shown of names: by the projects that the request and its mapping name."""
+        return names_at_door(self.privacy, self.request, self.archive_number)
+
     @property
     def texts(self) -> SiteTexts:
         """What archives are read by."""
@@ -63,6 +74,7 @@ class WorkerContext:
             filters=self.filters,
             has_mapping=bool(self.request.mapping),
             hash_datasets=self.privacy is not None,
+            names=self.names,
         )
 
     def close(self) -> None:
@@ -129,22 +141,28 @@ def read_mapping(request: ImportRequest) -> tuple[MappingRow, ...]:
     return parse_mapping(decode_mapping(data), request.mapping_path)
 
 
-def open_context(data: str, settings: Settings, request: ImportRequest) -> WorkerContext:
+def open_context(data: str, settings: Settings, request: ImportRequest, archive_number: int) -> WorkerContext:
     """Open the catalog, read the site's rules and the request's mapping. Raises Usage where either can't be read."""
     mapping = _read_request(request)
-    return make_context(open_data_catalog(data, settings), settings, request, mapping)
+    return make_context(open_data_catalog(data, settings), settings, request, mapping, archive_number)
 
 
 def make_context(
-    catalog: Catalog, settings: Settings, request: ImportRequest, mapping: tuple[MappingRow, ...]
+    catalog: Catalog,
+    settings: Settings,
+    request: ImportRequest,
+    mapping: tuple[MappingRow, ...],
+    archive_number: int = 1,
 ) -> WorkerContext:
     """What stands around an import, with a catalog that is open."""
     with catalog.read() as connection:
         texts, filters = _rule_texts(connection), filters_in_force(connection)
-    return _build_context(catalog, texts, filters, settings, request, mapping)
+    return _build_context(catalog, texts, filters, settings, request, mapping, archive_number)
 
 
-def make_scratch_context(folder: str, data: str | None, settings: Settings, request: ImportRequest) -> WorkerContext:
+def make_scratch_context(
+    folder: str, data: str | None, settings: Settings, request: ImportRequest, archive_number: int
+) -> WorkerContext:
     """A site with a catalog of its own in `folder`: that of DATA without its sessions.
 
     Without DATA, the projects that the request names are taken to be there. Fault `catalog_damaged` where DATA's
@@ -171,7 +189,7 @@ def make_scratch_context(folder: str, data: str | None, settings: Settings, requ
         if theirs is not None:
             theirs.dispose()
         raise
-    context = _build_context(catalog, texts, filters, settings, request, mapping)
+    context = _build_context(catalog, texts, filters, settings, request, mapping, archive_number)
     context.known = theirs
     return context
 
@@ -206,6 +224,7 @@ def _build_context(
     settings: Settings,
     request: ImportRequest,
     mapping: tuple[MappingRow, ...],
+    archive_number: int,
 ) -> WorkerContext:
     return WorkerContext(
         catalog=catalog,
@@ -221,4 +240,5 @@ def _build_context(
         settings=settings,
         filters=filters,
         privacy=current_privacy(),
+        archive_number=archive_number,
     )

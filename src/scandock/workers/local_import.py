@@ -50,8 +50,12 @@ def run_import(
     settings: Settings,
     on_progress: Callable[[Progress], None] | None,
     cancelled: threading.Event,
+    archive_number: int = 1,
 ) -> ImportResult:
-    """Import one archive into DATA. Raises Usage where the request is off; every other end is a result."""
+    """Import one archive into DATA. Raises Usage where the request is off; every other end is a result.
+
+    `archive_number` is its number among those that are imported together.
+    """
     listening = ImportProgress(on_progress)
     store = LocalStore(os.path.abspath(data))
     prepare_data(store, settings)
@@ -59,7 +63,7 @@ def run_import(
     with store.hold(number):
         stage = store.begin(number, token)
         reach("began")
-        report = _LocalImport(store, stage, archive, request, settings, listening, cancelled).run()
+        report = _LocalImport(store, stage, archive, request, settings, listening, cancelled, archive_number).run()
     store.sweep(SWEEP_SECONDS)
     reach("swept")
     has_receipt = report.state not in WITHOUT_RECEIPT
@@ -116,10 +120,12 @@ class _LocalImport:
         settings: Settings,
         listening: ImportProgress,
         cancelled: threading.Event,
+        archive_number: int,
     ) -> None:
         self.store = store
         self.stage = stage
         self.archive = archive
+        self.archive_number = archive_number
         self.request = request
         self.settings = settings
         self.listening = listening
@@ -159,16 +165,16 @@ class _LocalImport:
         from scandock.queue.leases import begin
         from scandock.workers.context import open_context
 
-        context = open_context(self.store.path, self.settings, self.request)
+        context = open_context(self.store.path, self.settings, self.request, self.archive_number)
         self.beside.callback(context.close)
         recover(context.catalog, self.store)
         context.check_request()
-        name = decode_file_name(os.path.basename(os.path.abspath(self.archive)))
+        name = context.names.archive(decode_file_name(os.path.basename(os.path.abspath(self.archive))))
         number, token = self.stage.upload, self.stage.token
         lease = begin(context.catalog, number=number, token=token, archive=name, request=self.request.named)
         tell(
             ImportRun(
-                archive=self.archive,
+                archive=self.archive if context.names.keeps else name,
                 store=self.store,
                 stage=self.stage,
                 context=context,
@@ -197,7 +203,9 @@ class _LocalImport:
         return entries
 
     def _texts(self) -> SiteTexts:
-        """What the site's rules look at, and the import filters."""
+        """What the site's rules look at, the import filters, and what entries are called."""
+        if current_privacy() is not None:
+            return self.opening.run().context.texts
         return read_site_texts(self.store.path, self.settings.database_url) or self.opening.run().context.texts
 
     def _stop(self) -> bool:
@@ -228,10 +236,9 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     """
     if database_url is not None:
         return None
-    hashes = current_privacy() is not None
     path = os.path.join(data, "scandock.db")
     if not os.path.exists(path):
-        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=hashes)
+        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=False)
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
             texts = connection.execute("SELECT text FROM routing_rules").fetchall()
@@ -239,4 +246,4 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     except sqlite3.Error:
         return None
     tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
-    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=hashes)
+    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=False)

@@ -130,7 +130,7 @@ def _unpack(data: bytes) -> Iterator[tuple[str, bytes]]:
     if data.startswith(b"PK"):
         with suppress(zipfile.BadZipFile, NotImplementedError), zipfile.ZipFile(io.BytesIO(data)) as archive:
             for info in archive.infolist():
-                with suppress(RuntimeError, zipfile.BadZipFile, NotImplementedError):
+                with suppress(RuntimeError, zipfile.BadZipFile, NotImplementedError, zlib.error):
                     yield info.filename, archive.read(info)
 
 

@@ -114,7 +114,7 @@ def test_what_is_stored_and_shown_comes_from_the_new_headers(site: DataFolder) -
         outcome = site.bring(archive)
     assert (outcome.state, outcome.counts) == ("placed", {"stored": 3})
     assert {line["code"] for line in outcome.lines} == {"stored_deid"}
-    # the receipt accounts for the archive's entries, whose sha256 would tell whose they are; the catalog for what is stored
+    # the receipt tells entries by keyed hashes, as their sha256 would tell whose they are
     assert {line["sha256"] for line in outcome.lines} == {None}
     assert len({line["origin"] for line in outcome.lines}) == 3
     label = outcome.session["label"]

@@ -69,7 +69,7 @@ def run_archives(
     from scandock.cli.command_run import CommandRun
     from scandock.cli.receipt_file import ReceiptFile
     from scandock.cli.summary import SummaryContext
-    from scandock.workers.door_names import show_archive
+    from scandock.services.door_names import show_archive
 
     file = None
     if receipt is not None:

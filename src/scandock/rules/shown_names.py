@@ -54,6 +54,11 @@ class ShownNames:
         """Whether names are shown as they are."""
         return self.level == "keep"
 
+    @property
+    def hides_anything(self) -> bool:
+        """Whether less may be known of what came than everything."""
+        return self.level != "keep" or self.hides_bytes
+
     def archive(self, name: str) -> str:
         """What the archive is called."""
         if self.level == "keep":

@@ -27,12 +27,12 @@ from scandock.rules.privacy import SitePrivacy
 from scandock.rules.routing_rules import parse_rules
 from scandock.rules.shown_names import ShownNames
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
+from scandock.services.door_names import names_at_door
+from scandock.services.privacy_source import current_privacy
 from scandock.services.project_creation import create_project
 from scandock.services.project_errors import ProjectExists
 from scandock.workers.archive_reader import SiteTexts
-from scandock.workers.door_names import names_at_door
 from scandock.workers.errors import MappingProjectUnknown
-from scandock.workers.privacy_source import current_privacy
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings

@@ -24,12 +24,12 @@ from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing_rules import parse_rules, rule_tags
 from scandock.services.data_preparation import prepare_data
+from scandock.services.privacy_source import current_privacy
 from scandock.store.local import LocalStore
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
-from scandock.workers.privacy_source import current_privacy
 from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ def run_import(
     with store.hold(number):
         stage = store.begin(number, token)
         reach("began")
-        report = _LocalImport(store, stage, archive, request, settings, listening, cancelled, archive_number).run()
-    store.sweep(SWEEP_SECONDS)
+        local = _LocalImport(store, stage, archive, request, settings, listening, cancelled, archive_number)
+        report = local.run()
+    store.sweep(None if local.hides_anything else SWEEP_SECONDS)
     reach("swept")
     has_receipt = report.state not in WITHOUT_RECEIPT
     return ImportResult(report, partial(store.open_receipt, number) if has_receipt else None)
@@ -132,6 +133,8 @@ class _LocalImport:
         self.cancelled = cancelled
         self.lost = threading.Event()
         self.opening = _CatalogOpening(self._open)
+        self.hides_anything = False
+        """Whether what came is to stand nowhere once the import has ended: known once the catalog is open."""
         self.beside = contextlib.ExitStack()
         """What is closed at the very end, whatever that is: the lease's thread, then the catalog."""
 
@@ -169,6 +172,7 @@ class _LocalImport:
         self.beside.callback(context.close)
         recover(context.catalog, self.store)
         context.check_request()
+        self.hides_anything = context.names.hides_anything
         name = context.names.archive(decode_file_name(os.path.basename(os.path.abspath(self.archive))))
         number, token = self.stage.upload, self.stage.token
         lease = begin(context.catalog, number=number, token=token, archive=name, request=self.request.named)

@@ -21,7 +21,9 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import ImportState
 from scandock.services import upload_errors
+from scandock.services.door_names import ReceptionPrivacy, read_sealed
 from scandock.services.imports import read_import, read_import_request
+from scandock.services.privacy_source import current_privacy
 from scandock.services.receiving import IncomingUpload, UploadOffer, UploadReceiver
 from scandock.services.spool_writer import SpoolWriter
 from scandock.web.xnat.errors import InboxEmpty, InboxUnknown
@@ -43,7 +45,7 @@ def begin_import(
     values = {
         "account_id": offer.account_id,
         "upload_id": incoming_upload.upload_id,
-        "path": path,
+        "path": ReceptionPrivacy.at_door(current_privacy(), offer.projects).sealed(path),
         "cleanup": cleanup,
         "asked": json.dumps(dict(parameters)),
         "created": time.time_ns() // 1_000_000,  # by this machine's clock: files are told apart by it
@@ -139,7 +141,7 @@ def read_status(catalog: Catalog, principal: Principal, number: int) -> InboxSta
     return InboxStatus(
         number=number,
         username=row.name,
-        path=row.path,
+        path=read_sealed(row.path),
         status=status,
         resolution=resolution,
         cleanup=row.cleanup,

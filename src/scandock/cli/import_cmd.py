@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -48,13 +49,16 @@ def import_(
     )
     engine = _engine(data, request, settings)
     raise typer.Exit(
-        run_archives(engine, archives, data=data, as_json=as_json, receipt=receipt, receipt_format=receipt_format)
+        run_archives(
+            engine, archives, request, data=data, as_json=as_json, receipt=receipt, receipt_format=receipt_format
+        )
     )
 
 
 def run_archives(
     engine: ArchiveEngine,
     archives: Sequence[str],
+    request: ImportRequest,
     *,
     data: str | None,
     as_json: bool,
@@ -65,15 +69,21 @@ def run_archives(
     from scandock.cli.command_run import CommandRun
     from scandock.cli.receipt_file import ReceiptFile
     from scandock.cli.summary import SummaryContext
+    from scandock.services.door_names import show_archive
 
     file = None
     if receipt is not None:
         checks.check_receipt(receipt, archives, data)
         file = ReceiptFile(receipt, receipt_format)
     try:
-        return CommandRun(engine, SummaryContext(data=data, receipt=receipt), as_json=as_json, receipt=file).run(
-            archives
+        run = CommandRun(
+            engine,
+            SummaryContext(data=data, receipt=receipt),
+            as_json=as_json,
+            receipt=file,
+            name=partial(show_archive, data, load_settings(), request),
         )
+        return run.run(archives)
     finally:
         if file is not None:
             file.close()
@@ -127,7 +137,9 @@ def default_workers() -> int:
 def _engine(data: str, request: ImportRequest, settings: Settings) -> ArchiveEngine:
     from scandock.workers.local_import import run_import
 
-    def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
+    def engine(
+        archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event, number: int
+    ) -> Result:
         return run_import(
             data=data,
             archive=archive,
@@ -135,6 +147,7 @@ def _engine(data: str, request: ImportRequest, settings: Settings) -> ArchiveEng
             settings=settings,
             on_progress=on_progress,
             cancelled=cancelled,
+            archive_number=number,
         )
 
     return engine

@@ -46,14 +46,18 @@ def inspect(
     )
     engine = _engine(data, request, settings)
     raise typer.Exit(
-        run_archives(engine, archives, data=None, as_json=as_json, receipt=receipt, receipt_format=receipt_format)
+        run_archives(
+            engine, archives, request, data=None, as_json=as_json, receipt=receipt, receipt_format=receipt_format
+        )
     )
 
 
 def _engine(data: str | None, request: ImportRequest, settings: Settings) -> ArchiveEngine:
     from scandock.workers.inspection import run_inspect
 
-    def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
+    def engine(
+        archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event, number: int
+    ) -> Result:
         return run_inspect(
             data=data,
             archive=archive,
@@ -61,6 +65,7 @@ def _engine(data: str | None, request: ImportRequest, settings: Settings) -> Arc
             settings=settings,
             on_progress=on_progress,
             cancelled=cancelled,
+            archive_number=number,
         )
 
     return engine

@@ -77,7 +77,9 @@ def find_usable_projects(context: JobContext) -> dict[str, str]:
 
 def name_job(context: JobContext, job: Job, usable: Mapping[str, str]) -> StudyNaming:
     """What a study would be called, its project as that is spelled. Raises Usage as `name_study` does."""
-    naming = name_study(job.study, context.request, context.site, lambda name: name.casefold() in usable)
+    naming = name_study(
+        job.study, context.request, context.site, lambda name: name.casefold() in usable, context.ledger.names
+    )
     label = naming.project.label
     return replace(naming, project=replace(naming.project, label=usable.get(label.casefold(), label)))
 

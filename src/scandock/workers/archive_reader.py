@@ -23,6 +23,7 @@ from scandock.model.tags import TAGS
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.unreported import drop_unreported
+from scandock.rules.privacy import UNLIMITED, UploadPrivacy
 from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
 from scandock.workers.archive_tasks import open_archive
@@ -56,6 +57,8 @@ class SiteTexts:
     """Whether rows of a mapping are known, which may name projects."""
     hash_datasets: bool
     """Whether objects are to be known by their data sets."""
+    privacy: UploadPrivacy = UNLIMITED
+    """What may be known of it before its studies have a project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class ArchiveReader:
 
         Raises Fault, or InterruptedError once `stop` says so; what is wrong with the archive is in what it gives.
         """
+        self.listening.privacy = site.privacy
         ledger = Ledger(scratch_path(stage, LEDGER))
         tasks: list[Task] = []
         try:

@@ -28,7 +28,7 @@ from scandock.services.project_creation import create_project
 from scandock.services.project_errors import ProjectExists
 from scandock.workers.archive_reader import SiteTexts
 from scandock.workers.errors import MappingProjectUnknown
-from scandock.workers.privacy_source import PrivacySource, current_privacy
+from scandock.workers.privacy_source import PrivacySource, current_privacy, privacy_of_upload
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -62,6 +62,7 @@ class WorkerContext:
             filters=self.filters,
             has_mapping=bool(self.request.mapping),
             hash_datasets=self.privacy_of is not None,
+            privacy=privacy_of_upload(self.privacy_of, list_named_projects(self.request)),
         )
 
     def close(self) -> None:

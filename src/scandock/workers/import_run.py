@@ -59,6 +59,7 @@ class ImportRun:
 
         Whatever a process meets whose import was taken over from it, that is what it tells.
         """
+        self.listening.privacy = self.context.texts.privacy
         try:
             return self._outcome(entries)
         except Exception as error:

@@ -12,11 +12,11 @@ import pydicom
 import pytest
 from sqlalchemy import select
 
-from scandock.catalog.tables import file, scan, session, subject, subject_patient
+from scandock.catalog.tables import session
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Level, Policy
 from scandock.testing.privacy import given_privacy
-from tests.badinput.objects import Element, element
+from tests.badinput.objects import Element
 from tests.builders import DataFolder, Image, ImportOutcome, ecat, make_data_folder, uploader_layout
 
 KEY = b"k" * 32
@@ -33,7 +33,7 @@ def rules(level: Level, script: str = "", **values: Any) -> PrivacyRules:
 
 
 def by(given: PrivacyRules | None) -> Any:
-    return given_privacy(lambda _: given)
+    return given_privacy(given)
 
 
 def image(number: int = 1, **values: Any) -> Image:
@@ -212,7 +212,7 @@ def test_no_suffix_is_a_date(site: DataFolder) -> None:
         with by(rules(level)):
             first = site.bring(mr(1), project=level)
             second = site.bring(mr(1, study=2, study_date=b"20210101"), project=level)
-            both = site.bring({**mr(1, study=3), **{"b": image(study=4, study_date=b"20220202").file()}}, project=level)
+            both = site.bring({**mr(1, study=3), "b": image(study=4, study_date=b"20220202").file()}, project=level)
             again = site.bring(mr(1, study=2, study_date=b"20210101"), project=level)
         every = [first, second, both]
         names = [one["label"] for outcome in every for one in outcome.sessions]

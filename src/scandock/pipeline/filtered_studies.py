@@ -87,10 +87,10 @@ def _filter_study(context: JobContext, tallies: Tallies, job: Job, usable: Mappi
     return is_changed
 
 
-def assign_filtered(ledger: Ledger, jobs: list[Job], uid_of: Callable[[str], str | None]) -> list[ImportedSession]:
+def assign_filtered(ledger: Ledger, jobs: list[Job], uid_of: Callable[[str], str]) -> list[ImportedSession]:
     """Note what was left out of each job's study and warn of it; the reports of studies of which nothing is left.
 
-    `uid_of` says by which UID a study is told of, if by any.
+    `uid_of` says by which UID a study is told of.
 
     Those have jobs of negative numbers in the ledger, so that files beside their images are not taken for another's.
     """

@@ -99,11 +99,11 @@ def _apply_project_filters(context: JobContext, reading: ReadingResult, upload_v
 
 
 def leave_out(
-    ledger: Ledger, jobs: list[Job], mapping: tuple[MappingRow, ...], uid_of: Callable[[str], str | None]
+    ledger: Ledger, jobs: list[Job], mapping: tuple[MappingRow, ...], uid_of: Callable[[str], str]
 ) -> tuple[list[Job], list[ImportedSession], list[int]]:
     """The jobs that stay, the left-out studies as the report shows them, and the mapping's rows that left them out.
 
-    `uid_of` says by which UID a study is told of, if by any.
+    `uid_of` says by which UID a study is told of.
 
     Entries of a left-out study are ignored; its loose files are too, when they are assigned (`assign_others`).
     """

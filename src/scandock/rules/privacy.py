@@ -113,13 +113,13 @@ class PrivacyRules:
         elements = tuple(tuple(element) for element in self.safe_private)
         return (
             *(self.key, self.scripts, self.lookups, self.profile, elements, self.residue, self.resources),
-            tuple(self.policy),
+            *(tuple(self.policy), self.older_keys),
         )
 
     @classmethod
     def from_plain(cls, values: tuple[object, ...]) -> PrivacyRules:
         """The rules of `to_plain`."""
-        key, scripts, lookups, profile, elements, residue, resources, policy = values
+        key, scripts, lookups, profile, elements, residue, resources, policy, older_keys = values
         return cls(
             key=key,  # type: ignore[arg-type]
             scripts=scripts,  # type: ignore[arg-type]
@@ -129,7 +129,24 @@ class PrivacyRules:
             residue=residue,  # type: ignore[arg-type]
             resources=resources,  # type: ignore[arg-type]
             policy=Policy(*policy),  # type: ignore[misc]
+            older_keys=older_keys,  # type: ignore[arg-type]
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadPrivacy:
+    """What may be known of an upload as long as nobody knows which projects it goes to."""
+
+    policy: Policy = KEEP_ALL
+    key: bytes = field(default=b"", repr=False)
+    """The site's."""
+
+    def study_uid(self, uid: str) -> str:
+        """How a study is told of: by its UID, or by the one that would take the place of that."""
+        return uid if self.policy.study_uid == "keep" else keyed_uid(self.key, uid)
+
+
+UNLIMITED: Final = UploadPrivacy()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +167,10 @@ class SitePrivacy:
         rules = self.of(project)
         return rules if rules.changes_objects else None
 
+    def of_upload(self, projects: Collection[str] = ()) -> UploadPrivacy:
+        """What may be told of an upload that names these projects before its studies have one."""
+        return UploadPrivacy(policy=self.at_door(projects), key=self.site.key)
+
     def at_door(self, projects: Collection[str] = ()) -> Policy:
         """What may be known of an upload that names these projects; of one that names none the strictest of all."""
         if projects:
@@ -160,24 +181,6 @@ class SitePrivacy:
 def is_token(patient_id: str) -> bool:
     """Whether what stands for a PatientID is a token."""
     return _TOKEN.fullmatch(patient_id) is not None
-
-
-@dataclass(frozen=True, kw_only=True)
-class UploadPrivacy:
-    """What may be known of an upload as long as nobody knows which projects it goes to."""
-
-    policy: Policy = KEEP_ALL
-    key: bytes = field(default=b"", repr=False)
-    """The site's; b"" where UIDs are not to be told in any form."""
-
-    def study_uid(self, uid: str) -> str | None:
-        """How a study is told of: by its UID, or the one that would stand for it, or not at all."""
-        if self.policy.study_uid == "keep":
-            return uid
-        return keyed_uid(self.key, uid) if self.key else None
-
-
-UNLIMITED: Final = UploadPrivacy()
 
 
 def hide_patients(naming: StudyNaming, rules: PrivacyRules, numbers: MutableMapping[str, str]) -> StudyNaming:

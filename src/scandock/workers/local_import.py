@@ -16,13 +16,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scandock.catalog.filters_in_force import FILTERS_IN_FORCE
+from scandock.catalog.privacy_in_force import PRIVACY_IN_FORCE
 from scandock.formats.display_names import decode_file_name
 from scandock.model.crash_points import reach
 from scandock.model.errors import ScandockError
 from scandock.model.import_types import Progress
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
-from scandock.rules.naming import list_named_projects
 from scandock.rules.routing_rules import parse_rules, rule_tags
 from scandock.services.data_preparation import prepare_data
 from scandock.store.local import LocalStore
@@ -30,7 +30,7 @@ from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteText
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
-from scandock.workers.privacy_source import current_privacy, privacy_of_upload
+from scandock.workers.privacy_source import given_to_process
 from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:
@@ -199,10 +199,7 @@ class _LocalImport:
 
     def _texts(self) -> SiteTexts:
         """What the site's rules look at, and the import filters."""
-        return (
-            read_site_texts(self.store.path, self.settings.database_url, self.request)
-            or self.opening.run().context.texts
-        )
+        return read_site_texts(self.store.path, self.settings.database_url) or self.opening.run().context.texts
 
     def _stop(self) -> bool:
         return self.lost.is_set() or self.opening.failed
@@ -225,24 +222,24 @@ class _LocalImport:
                 run.end(ImportState.FAILED, fault.code, str(fault), public=fault.public_text)
 
 
-def read_site_texts(data: str, database_url: str | None, request: ImportRequest) -> SiteTexts | None:
+def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     """Rules and import filters of DATA's own catalog; there are none where it is not made yet.
 
-    None where the catalog is another database, or can't be read this moment: then it has to be opened first.
+    None where the catalog is another database, can't be read this moment, or has privacy in force: then it has to be
+    opened first.
     """
-    if database_url is not None:
+    if database_url is not None or given_to_process() is not None:
         return None
-    hashes = current_privacy() is not None
-    named = list_named_projects(request) if request.mapping_path is None else ()  # who reads that comes later
-    privacy = privacy_of_upload(current_privacy(), named)
     path = os.path.join(data, "scandock.db")
     if not os.path.exists(path):
-        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=hashes, privacy=privacy)
+        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=False)
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
             texts = connection.execute("SELECT text FROM routing_rules").fetchall()
             filters = dict(connection.execute(FILTERS_IN_FORCE))
+            if any(kind != "lookup" for _, kind, _ in connection.execute(PRIVACY_IN_FORCE)):
+                return None
     except sqlite3.Error:
         return None
     tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
-    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=hashes, privacy=privacy)
+    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=False)

@@ -1,10 +1,11 @@
-"""UIDs and patients that a policy hashes or drops: in objects, columns, labels, messages, and in nothing that stands."""
+"""UIDs and patients that a policy hashes or drops: in objects, columns, labels and messages, and nowhere else."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,18 @@ import pydicom
 import pytest
 from sqlalchemy import select
 
-from scandock.catalog.tables import session
+from scandock.catalog.tables import session, subject_patient
+from scandock.model.import_types import Progress
+from scandock.publishing.reserve import reserve
+from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Level, Policy
+from scandock.services.projects import set_pet_mr
+from scandock.services.rules import set_rules
 from scandock.testing.privacy import given_privacy
+from scandock.workers.local_import import run_import
 from tests.badinput.objects import Element
-from tests.builders import DataFolder, Image, ImportOutcome, ecat, make_data_folder, uploader_layout
+from tests.builders import DataFolder, Image, ImportOutcome, ecat, make_data_folder, uploader_layout, zip_entries
 
 KEY = b"k" * 32
 PATIENT, NAME = b"ZEBRA-4711", b"QUAGGA^OKAPI"
@@ -32,7 +39,7 @@ def rules(level: Level, script: str = "", **values: Any) -> PrivacyRules:
     return PrivacyRules(key=KEY, scripts=(script,) if script else (), policy=policy, **values)
 
 
-def by(given: PrivacyRules | None) -> Any:
+def by(given: PrivacyRules) -> Any:
     return given_privacy(given)
 
 
@@ -224,10 +231,187 @@ def test_no_suffix_is_a_date(site: DataFolder) -> None:
 
 
 def test_rules_of_routing_run_on_the_original_and_tell_nothing_of_it(site: DataFolder) -> None:
-    site.set_rules("session", r"(0010,0020):(ZEBRA)-\d+")
-    site.set_rules("project", r"(0010,0010):(Q)UAGGA.*")
+    site.bring(mr(1, study=9, patient_id=b"X", patient_name=b"X"), project="Q")
+    set_rules(str(site.data), site.settings, "session", r"(0010,0020):(\w+)-\d+")
+    set_rules(str(site.data), site.settings, "project", r"(0010,0010):(Q)\w+\^.*")
     for level in LEVELS:
         with by(rules(level)):
             outcome = site.bring(mr(1, study=level), project=None)
         assert outcome.session["project"] == "Q"
         assert find_traces(site.data, outcome) == []
+
+
+# -- known again ---------------------------------------------------------------------------------------------------
+
+GIVEN = [rules(level, script) for level in LEVELS for script in ("", LABELS, HASHED)]
+GIVEN += [rules(level, LABELS, profile="basic") for level in LEVELS]
+
+
+@pytest.mark.parametrize(
+    ("given", "destination"), [(one, ("archive", "prearchive")[at % 2]) for at, one in enumerate(GIVEN)]
+)
+def test_halves_join_and_repeats_change_nothing(site: DataFolder, given: PrivacyRules, destination: str) -> None:
+    archive = {**mr(3), "b/1.v": _pet()}
+    with by(given):
+        first = site.bring({**mr(2), "b/1.v": _pet()}, destination=destination)
+        half = site.bring(mr(2, first=2), destination=destination)
+        before = site.files()
+        again = site.bring(archive, destination=destination)
+        folder = site.data / next(one["path"] for one in first.sessions if one["study_uid"])
+        exported = {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in folder.rglob("*.dcm")}
+        back = site.bring(exported, destination=destination)
+    assert half.counts == {"stored": 1, "duplicate": 1}, half.codes()
+    assert half.session["path"] == next(one["path"] for one in first.sessions if one["study_uid"])
+    assert (again.state, again.counts) == ("placed", {"duplicate": 4})
+    assert (back.state, back.counts) == ("placed", {"duplicate": 3}), back.report
+    assert set(back.codes().values()) == {"duplicate already_there"}
+    assert site.files() == before
+    found = headers(site)
+    assert len({(one.StudyInstanceUID, one.SeriesInstanceUID, one.PatientID) for one in found}) == 1
+    assert len({one.SOPInstanceUID for one in found}) == 3
+    warned = first.warned() | half.warned() | again.warned() | back.warned()
+    assert warned <= {"patients_dropped", "ecat_script", "ecat_cut"}, warned
+    assert find_traces(site.data, first, half, again, back) == []
+
+
+def test_levels_that_change_make_no_second_session(site: DataFolder) -> None:
+    """Nor does a profile or a script that comes or goes; what stands stays as it is."""
+    given = [rules("hash"), rules("drop"), rules("drop", HASHED), rules("hash", profile="basic"), rules("drop", LABELS)]
+    with by(given[0]):
+        first = site.bring(mr(2))
+    for other in given[1:]:
+        with by(other):
+            again = site.bring(mr(3))
+        assert again.session["path"] == first.session["path"]
+        assert again.counts.get("stored", 0) <= 1
+    assert len(headers(site)) == 3
+    with by(rules("drop")):
+        dropped = site.bring(mr(1, study=2))
+    with by(rules("hash")):
+        hashed = site.bring(mr(2, study=2))
+    assert hashed.session["path"] == dropped.session["path"]
+    assert hashed.counts == {"stored": 1, "duplicate": 1}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_pet_and_mr_are_kept_apart_and_known_again(site: DataFolder, level: Level) -> None:
+    def both(first: int = 1, count: int = 2) -> dict[str, bytes]:
+        numbers = range(first, first + count)
+        mr_files = {f"mr/{n}": image(n, series="mr").file() for n in numbers}
+        pet = {f"pet/{n}": image(n, series="pet", modality=b"PT", series_number=b"2").file() for n in numbers}
+        return {**mr_files, **pet}
+
+    with by(rules(level)):
+        first = site.bring(mr(1, study="other"))
+        set_pet_mr(str(site.data), site.settings, "P", "separate")
+        outcome = site.bring(both())
+        second = site.bring(both(2))
+        again = site.bring(both(1, 3))
+    assert sorted(one["session_type"] for one in outcome.sessions) == ["xnat:mrSessionData", "xnat:petSessionData"]
+    assert len({one["study_uid"] for one in outcome.sessions}) == 1
+    assert len({one["subject"] for one in outcome.sessions}) == 1
+    assert second.counts == {"stored": 2, "duplicate": 2}
+    assert again.counts == {"duplicate": 6}
+    assert {one["path"] for one in second.sessions} == {one["path"] for one in outcome.sessions}
+    uids = (*UIDS, image(series="mr").series_uid, image(series="pet").series_uid)
+    assert find_traces(site.data, first, outcome, second, again, traces=(*TRACES, *uids)) == []
+
+
+# -- patients ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_patients_are_compared_and_not_named(site: DataFolder, level: Level) -> None:
+    """Of one study; of a subject that was asked for; within an upload alone where they are dropped."""
+    two = {**mr(1), "b": image(2, patient_id=b"ZEBRA-2").file()}
+    absent = {**mr(1, study=2), "b": image(2, study=2, patient_id=b"").file()}
+    with by(rules(level)):
+        mixed = site.bring(two)
+        partly = site.bring(absent)
+        one = site.bring(mr(1, study=3), subject="S", session="E1")
+        other = site.bring(mr(1, study=4, patient_id=b"ZEBRA-2"), subject="S", session="E2")
+        pair = {"c/1": image(study=5).file(), "c/2": image(study=6, patient_id=b"ZEBRA-2").file()}
+        both = site.bring(pair, subject="S2")
+        joined = site.bring(mr(1, study=3, first=2, patient_id=b"ZEBRA-2"))
+    assert mixed.report["code"] == "patient_mismatch"
+    tokens = re.findall(r"key:[0-9a-f]{32}|patient:\d+", mixed.session["message"])
+    assert len(set(tokens)) == 2
+    assert {token.startswith("key:") for token in tokens} == {level == "hash"}
+    assert "patient_absent" in partly.warned()
+    assert both.report["code"] == "subject_many_patients"
+    assert [one.state, other.state] == ["placed", "placed"]
+    assert ("subject_other_patient" in other.warned()) is (level == "hash")
+    assert joined.state == ("held" if level == "hash" else "placed")
+    assert find_traces(site.data, mixed, partly, one, other, both, joined) == []
+    tokens = [token for (token,) in rows(site, subject_patient.c.patient_id)]
+    assert len(set(tokens)) == (2 if level == "hash" else 0)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_patient_of_several_subjects_is_warned_of_as_far_as_it_is_known(site: DataFolder, level: Level) -> None:
+    with by(rules(level)):
+        site.bring(mr(1), subject="A")
+        later = site.bring(mr(1, study=2), subject="B")
+    assert ("patient_many_subjects" in later.warned()) is (level == "hash")
+    assert find_traces(site.data, later) == []
+
+
+# -- what is not stored ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_is_not_stored_leaves_nothing_either(site: DataFolder, level: Level) -> None:
+    """A script that fails or rejects, filters, a mapping that leaves out, an archive that is refused."""
+    failing = LABELS + "(0008,0020) := shiftDateByIncrement[(0010,0010), 1]"
+    with by(rules(level, failing)):
+        failed = site.bring(mr(2))
+    with by(rules(level, LABELS + "reject[]")):
+        rejected = site.bring(mr(2))
+    mapping = site.root / "map.csv"
+    mapping.write_bytes(b"study_uid,leave_out\n" + image().study_uid + b",yes\n")
+    with by(rules(level)):
+        left_out = site.bring(mr(2), mapping_path=str(mapping))
+        cut = site.bring(zip_entries(mr(2))[:-200])
+        unreadable = site.bring({"a/1.dcm": image().file()[:300]}, ignore_unparsable=False)
+    outcomes = [failed, rejected, left_out, cut, unreadable]
+    assert [outcome.state for outcome in outcomes] == ["refused"] * 5
+    codes = [outcome.report["code"] for outcome in outcomes]
+    assert codes[:3] == ["deid_failed", "all_filtered", "all_left_out"]
+    assert left_out.session["study_uid"] == rules(level).new_uid(image().study_uid.decode())
+    assert headers(site) == []
+    assert find_traces(site.data, *outcomes) == []
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_progress_names_nobody(site: DataFolder, level: Level) -> None:
+    told: list[Progress] = []
+    for project in ("P", None):
+        with by(rules(level)):
+            run_import(
+                data=str(site.data),
+                archive=str(site.written(mr(3))),
+                request=ImportRequest(project=project, create_project=project is not None),
+                settings=site.settings,
+                on_progress=told.append,
+                cancelled=threading.Event(),
+            )
+    labels = {label for one in told for label in one.sessions}
+    assert "study 1" in labels
+    assert not [trace for trace in (*TRACES, *UIDS) if trace in repr(told).encode()]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_names_of_locks_hold_no_uid_of_an_original(
+    site: DataFolder, level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: set[str] = set()
+
+    def note(catalog: Any, connection: Any, lease: Any, names: Any) -> None:
+        held.update(names)
+        reserve(catalog, connection, lease, names)
+
+    monkeypatch.setattr("scandock.pipeline.plan.reserve", note)
+    with by(rules(level)):
+        outcome = site.bring(mr(1))
+    assert f"P/study/{outcome.session['study_uid']}" in held
+    assert not [name for name in held if any(trace in name.encode().upper() for trace in (*TRACES, *UIDS))]

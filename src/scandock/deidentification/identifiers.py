@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 STUDY: Final = NUMBERS["StudyInstanceUID"]
 _SOP: Final = NUMBERS["SOPInstanceUID"]
 _SOP_IN_META: Final = 0x00020003
-IDS: Final = frozenset({PATIENT_ID, 0x00100021, 0x00101000, 0x00101090})
+_ISSUER: Final = 0x00100021
+IDS: Final = frozenset({PATIENT_ID, _ISSUER, 0x00101000, 0x00101090})
 """PatientID, its issuer, OtherPatientIDs, MedicalRecordLocator."""
 NAMES: Final = frozenset({PATIENT_NAME, 0x00100012, 0x00101001, 0x00101005, 0x00101060, 0x00102297})
 """PatientName, NameToUse, OtherPatientNames, PatientBirthName, PatientMotherBirthName, ResponsiblePerson."""
@@ -66,10 +67,12 @@ class Originals:
     """The patient's ids, small letters; those that name nobody left out."""
     names: frozenset[str] = field(repr=False, default=frozenset())
     """The patient's names as they are compared (`fold_name`)."""
+    issuers: frozenset[str] = field(repr=False, default=frozenset())
+    """Who has given the ids: of the patient in elements of the patient alone."""
 
     def has_part_in(self, text: str) -> bool:
         """Whether a text has one of the values in it, or is a part of one."""
-        return _has_part(self.ids, self.names, text)
+        return _has_part(self.ids | self.issuers, self.names, text)
 
 
 def read_originals(obj: DicomObject, policy: Policy) -> Originals:
@@ -86,15 +89,15 @@ def originals_of_ecat(fields: Mapping[int, str]) -> Originals:
 
 
 def _make_originals(study: bytes | None, values: Iterable[tuple[int, str]]) -> Originals:
-    ids, names = set(), set()
+    ids, names, issuers = set(), set(), set()
     for tag, text in values:
         if is_placeholder(text):
             continue
         if tag in NAMES:
             names.add(fold_name(text))
         else:
-            ids.add(text.strip().casefold())
-    return Originals(study, frozenset(ids), frozenset(names))
+            (issuers if tag == _ISSUER else ids).add(text.strip().casefold())
+    return Originals(study, frozenset(ids), frozenset(names), frozenset(issuers))
 
 
 def _patient_values(data_set: DataSet) -> Iterator[tuple[int, str]]:
@@ -180,7 +183,7 @@ class _Replacer:
             if hides and (tag in IDS or tag in NAMES):
                 self._replace_patient(data_set, tag, originals)
                 continue
-            if hides and vr in _REPEATING and self._replace_repeat(data_set, tag, originals):
+            if hides and (vr in _REPEATING or vr == UNKNOWN) and self._replace_repeat(data_set, tag, originals):
                 continue
             if maps and vr in _WITH_UIDS:
                 self._replace_uids(data_set, tag, vr)
@@ -201,12 +204,10 @@ class _Replacer:
         size = data_set.size(tag)
         if not _SHORTEST_REPEAT <= size <= _LONGEST_REPEAT:
             return False
-        values = data_set.texts(tag)
-        is_id = [value.strip().casefold() in originals.ids for value in values]
+        values = [value.strip(" \0") for value in data_set.texts(tag)]
+        is_id = [value.casefold() in originals.ids for value in values]
         is_name = [fold_name(value) in originals.names for value in values]
-        replaced = [
-            len(value.strip()) >= _SHORTEST_REPEAT and (is_id[at] or is_name[at]) for at, value in enumerate(values)
-        ]
+        replaced = [len(value) >= _SHORTEST_REPEAT and (is_id[at] or is_name[at]) for at, value in enumerate(values)]
         if not any(replaced):
             return False
         new = [

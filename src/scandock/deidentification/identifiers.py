@@ -89,7 +89,9 @@ def originals_of_ecat(fields: Mapping[int, str]) -> Originals:
 
 
 def _make_originals(study: bytes | None, values: Iterable[tuple[int, str]]) -> Originals:
-    ids, names, issuers = set(), set(), set()
+    ids: set[str] = set()
+    names: set[str] = set()
+    issuers: set[str] = set()
     for tag, text in values:
         if is_placeholder(text):
             continue

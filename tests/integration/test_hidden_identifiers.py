@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import threading
@@ -24,11 +23,12 @@ from scandock.services.rules import set_rules
 from scandock.testing.privacy import given_privacy
 from scandock.workers.local_import import run_import
 from tests.badinput.objects import Element
-from tests.builders import DataFolder, Image, ImportOutcome, ecat, make_data_folder, uploader_layout, zip_entries
+from tests.builders import DataFolder, Image, ImportOutcome, make_data_folder, uploader_layout, zip_entries
+from tests.byte_search import explain, search_bytes, search_folder
+from tests.marked_objects import MARKS, OTHER, PATIENT, marked_ecat, marked_image, marked_series
 
 KEY = b"k" * 32
-PATIENT, NAME = b"ZEBRA-4711", b"QUAGGA^OKAPI"
-TRACES = (b"ZEBRA", b"4711", b"QUAGGA", b"OKAPI")
+FOLDER = MARKS.text("session folder")
 LABELS = 'version "6.1"\n(0010,0010) := subject\n(0010,0020) := session\n'
 HASHED = LABELS + "".join(f"({tag}) := hashUID[({tag})]\n" for tag in ("0020,000D", "0020,000E", "0008,0018"))
 LEVELS: tuple[Level, ...] = ("hash", "drop")
@@ -43,17 +43,6 @@ def by(given: PrivacyRules) -> Any:
     return given_privacy(given)
 
 
-def image(number: int = 1, **values: Any) -> Image:
-    return Image(case="hidden", number=number, **{"patient_id": PATIENT, "patient_name": NAME, **values})
-
-
-def mr(count: int = 2, first: int = 1, **values: Any) -> dict[str, bytes]:
-    return {f"a/{n}.dcm": image(n, **values).file() for n in range(first, first + count)}
-
-
-UIDS = [image().study_uid, image().series_uid, *(image(n).sop_uid for n in range(1, 6))]
-
-
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
     folder = make_data_folder(tmp_path, monkeypatch, database_url)
@@ -61,22 +50,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> 
     return folder
 
 
-def find_traces(data: Path, *outcomes: ImportOutcome, traces: tuple[bytes, ...] = (*TRACES, *UIDS)) -> list[str]:
-    """Where anything of the originals stands: names and bytes of files, and what was told."""
-    pieces = [(path.relative_to(data).as_posix(), _content(path)) for path in data.rglob("*") if path.is_file()]
-    pieces += [(f"the name of {path}", path.name.encode()) for path in data.rglob("*")]
-    pieces += [("a report", json.dumps([outcome.report, outcome.lines]).encode()) for outcome in outcomes]
-    return [
-        f"{trace.decode()} in {name}"
-        for name, content in pieces
-        for trace in traces
-        if trace.lower() in content.lower() or trace.decode().encode("utf-16-le").lower() in content.lower()
-    ]
-
-
-def _content(path: Path) -> bytes:
-    raw = path.read_bytes()
-    return raw + gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+def assert_unmarked(data: Path, *outcomes: ImportOutcome, without: tuple[str, ...] = ()) -> None:
+    """Nothing of the originals stands in names and bytes of DATA, or was told; `without` are folders that may."""
+    found = search_folder(MARKS, data, without)
+    for outcome in outcomes:
+        found += search_bytes(MARKS, json.dumps([outcome.report, outcome.lines]).encode(), "what was told")
+    assert not found, explain(found)
 
 
 def headers(site: DataFolder) -> list[Any]:
@@ -95,17 +74,16 @@ def rows(site: DataFolder, *columns: Any) -> list[Any]:
 # -- what is stored ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.postgresql
 @pytest.mark.parametrize("script", ["", LABELS, HASHED])
 @pytest.mark.parametrize("level", LEVELS)
 def test_nothing_of_uids_and_patients_stands(site: DataFolder, level: Level, script: str) -> None:
     given = rules(level, script)
-    study_uid = image().study_uid.decode()
+    study_uid = marked_image().study_uid.decode()
     with by(given):
-        outcome = site.bring({**mr(3), "b/1.v": _pet()}, destination="prearchive")
+        outcome = site.bring({**marked_series(3), "b/1.v": marked_ecat()}, destination="prearchive")
     assert outcome.state == "placed", outcome.report
     assert outcome.counts == {"stored": 4}
-    assert find_traces(site.data, outcome) == []
+    assert_unmarked(site.data, outcome)
     found = headers(site)
     (new_uid,) = {one.StudyInstanceUID for one in found}
     assert new_uid == given.new_uid(study_uid)
@@ -133,33 +111,29 @@ def test_nothing_of_uids_and_patients_stands(site: DataFolder, level: Level, scr
     assert ("patients_dropped" in outcome.warned()) is (not hashed)
 
 
-def _pet(**values: Any) -> bytes:
-    return ecat(frames=1, patient_id=PATIENT, patient_name=NAME, original_file_name=b"OKAPI.v", **values)
-
-
 @pytest.mark.parametrize("profile", ["basic", "basic,retain-uids", "basic,retain-patient,clean-descriptors"])
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_profile_does_it_its_own_way(site: DataFolder, level: Level, profile: str) -> None:
     with by(rules(level, LABELS, profile=profile)):
-        outcome = site.bring({**mr(2), "b/1.v": _pet()})
-        again = site.bring({**mr(2), "b/1.v": _pet()})
-    assert find_traces(site.data, outcome, again) == []
+        outcome = site.bring({**marked_series(2), "b/1.v": marked_ecat()})
+        again = site.bring({**marked_series(2), "b/1.v": marked_ecat()})
+    assert_unmarked(site.data, outcome, again)
     assert again.counts == {"duplicate": 3}
     found = headers(site)
     assert {(one.PatientID, str(one.PatientName)) for one in found} == {("REMOVED", "")}
-    assert {one.StudyInstanceUID for one in found} == {rules(level).new_uid(image().study_uid.decode())}
+    assert {one.StudyInstanceUID for one in found} == {rules(level).new_uid(marked_image().study_uid.decode())}
     methods = {item.CodeValue for one in found for item in one.DeidentificationMethodCodeSequence}
     assert "113110" not in methods  # UIDs are not retained, whatever the profile would
 
 
 def test_one_item_alone_is_hidden(site: DataFolder) -> None:
     with by(PrivacyRules(key=KEY, policy=Policy(study_uid="drop"))):
-        uids = site.bring(mr(1))
-    assert uids.session["label"] == PATIENT.decode()
-    assert find_traces(site.data, uids, traces=tuple(UIDS)) == []
+        uids = site.bring(marked_series(1, patient_id=b"PAT1", patient_name=b"DOE"))
+    assert uids.session["label"] == "PAT1"
+    assert_unmarked(site.data, uids)
     with by(PrivacyRules(key=KEY, policy=Policy(patient="hash"))):
-        patient = site.bring(mr(1, study=2), project="Q")
-    assert patient.session["study_uid"] == image(study=2).study_uid.decode()
+        patient = site.bring(marked_series(1, study=2), project="Q")
+    assert patient.session["study_uid"] == marked_image(study=2).study_uid.decode()
     assert patient.session["label"] == next(one.PatientID for one in headers(site) if one.PatientID[:2] == "P-")
 
 
@@ -172,12 +146,12 @@ def labels(outcome: ImportOutcome) -> tuple[str, str]:
 
 def test_labels_that_nobody_asked_for_are_keyed(site: DataFolder) -> None:
     """By the profile of a level; those that were asked for stay to the letter."""
-    also: dict[int, Element] = {0x00104000: (b"LT", b"Subject:ZEBRA_S Session:ZEBRA_E")}
+    also: dict[int, Element] = {0x00104000: (b"LT", f"Subject:{FOLDER}_S Session:{FOLDER}_E".encode())}
     archives = {
-        "header": mr(1),
-        "comment": mr(1, study=2, also=also),
-        "folder": uploader_layout("ZEBRA", "1", [image(study=3).file()]),
-        "nobody": mr(1, study=4, patient_id=b"", patient_name=b""),
+        "header": marked_series(1),
+        "comment": marked_series(1, study=2, also=also),
+        "folder": uploader_layout(FOLDER, "1", [marked_image(study=3).file()]),
+        "nobody": marked_series(1, study=4, patient_id=b"", patient_name=b""),
     }
     patterns = {
         "hash": {
@@ -197,7 +171,7 @@ def test_labels_that_nobody_asked_for_are_keyed(site: DataFolder) -> None:
     for level in LEVELS:
         with by(rules(level)):
             outcomes = {name: site.bring(archive, project=level) for name, archive in archives.items()}
-            asked = site.bring(mr(1, study=5), project=level, subject="ANNA", session="E-1")
+            asked = site.bring(marked_series(1, study=5), project=level, subject="ANNA", session="E-1")
         given[level] = {name: labels(outcome) for name, outcome in outcomes.items()}
         for name, (of_subject, of_session) in patterns[level].items():
             assert re.fullmatch(of_subject, given[level][name][0]), (level, name, given[level])
@@ -209,7 +183,7 @@ def test_labels_that_nobody_asked_for_are_keyed(site: DataFolder) -> None:
     assert dropped["header"][0] == dropped["comment"][0] == dropped["folder"][0]  # one patient is one subject
     assert given["hash"]["header"][0] != given["hash"]["comment"][0]  # as the comment would have it
     with by(PrivacyRules(key=b"z" * 32, policy=Policy(study_uid="drop", patient="drop"))):
-        other = site.bring(mr(1), project="other")
+        other = site.bring(marked_series(1), project="other")
     assert not set(labels(other)) & set(dropped["header"])
 
 
@@ -217,10 +191,12 @@ def test_no_suffix_is_a_date(site: DataFolder) -> None:
     """Two visits of one patient, whose sessions would be called alike."""
     for level in LEVELS:
         with by(rules(level)):
-            first = site.bring(mr(1), project=level)
-            second = site.bring(mr(1, study=2, study_date=b"20210101"), project=level)
-            both = site.bring({**mr(1, study=3), "b": image(study=4, study_date=b"20220202").file()}, project=level)
-            again = site.bring(mr(1, study=2, study_date=b"20210101"), project=level)
+            first = site.bring(marked_series(1), project=level)
+            second = site.bring(marked_series(1, study=2, study_date=b"20210101"), project=level)
+            both = site.bring(
+                {**marked_series(1, study=3), "b": marked_image(study=4, study_date=b"20220202").file()}, project=level
+            )
+            again = site.bring(marked_series(1, study=2, study_date=b"20210101"), project=level)
         every = [first, second, both]
         names = [one["label"] for outcome in every for one in outcome.sessions]
         assert len(set(names)) == 4
@@ -231,14 +207,14 @@ def test_no_suffix_is_a_date(site: DataFolder) -> None:
 
 
 def test_rules_of_routing_run_on_the_original_and_tell_nothing_of_it(site: DataFolder) -> None:
-    site.bring(mr(1, study=9, patient_id=b"X", patient_name=b"X"), project="Q")
-    set_rules(str(site.data), site.settings, "session", r"(0010,0020):(\w+)-\d+")
+    site.bring([("a", Image(case="plain").file())], project="Q")
+    set_rules(str(site.data), site.settings, "session", r"(0010,0020):(\w+)-A")
     set_rules(str(site.data), site.settings, "project", r"(0010,0010):(Q)\w+\^.*")
     for level in LEVELS:
         with by(rules(level)):
-            outcome = site.bring(mr(1, study=level), project=None)
+            outcome = site.bring(marked_series(1, study=level), project=None)
         assert outcome.session["project"] == "Q"
-        assert find_traces(site.data, outcome) == []
+        assert_unmarked(site.data, outcome)
 
 
 # -- known again ---------------------------------------------------------------------------------------------------
@@ -251,10 +227,10 @@ GIVEN += [rules(level, LABELS, profile="basic") for level in LEVELS]
     ("given", "destination"), [(one, ("archive", "prearchive")[at % 2]) for at, one in enumerate(GIVEN)]
 )
 def test_halves_join_and_repeats_change_nothing(site: DataFolder, given: PrivacyRules, destination: str) -> None:
-    archive = {**mr(3), "b/1.v": _pet()}
+    archive = {**marked_series(3), "b/1.v": marked_ecat()}
     with by(given):
-        first = site.bring({**mr(2), "b/1.v": _pet()}, destination=destination)
-        half = site.bring(mr(2, first=2), destination=destination)
+        first = site.bring({**marked_series(2), "b/1.v": marked_ecat()}, destination=destination)
+        half = site.bring(marked_series(2, first=2), destination=destination)
         before = site.files()
         again = site.bring(archive, destination=destination)
         folder = site.data / next(one["path"] for one in first.sessions if one["study_uid"])
@@ -271,38 +247,39 @@ def test_halves_join_and_repeats_change_nothing(site: DataFolder, given: Privacy
     assert len({one.SOPInstanceUID for one in found}) == 3
     warned = first.warned() | half.warned() | again.warned() | back.warned()
     assert warned <= {"patients_dropped", "ecat_script", "ecat_cut"}, warned
-    assert find_traces(site.data, first, half, again, back) == []
+    assert_unmarked(site.data, first, half, again, back)
 
 
 def test_levels_that_change_make_no_second_session(site: DataFolder) -> None:
     """Nor does a profile or a script that comes or goes; what stands stays as it is."""
     given = [rules("hash"), rules("drop"), rules("drop", HASHED), rules("hash", profile="basic"), rules("drop", LABELS)]
     with by(given[0]):
-        first = site.bring(mr(2))
+        first = site.bring(marked_series(2))
     for other in given[1:]:
         with by(other):
-            again = site.bring(mr(3))
+            again = site.bring(marked_series(3))
         assert again.session["path"] == first.session["path"]
         assert again.counts.get("stored", 0) <= 1
     assert len(headers(site)) == 3
     with by(rules("drop")):
-        dropped = site.bring(mr(1, study=2))
+        dropped = site.bring(marked_series(1, study=2))
     with by(rules("hash")):
-        hashed = site.bring(mr(2, study=2))
+        hashed = site.bring(marked_series(2, study=2))
     assert hashed.session["path"] == dropped.session["path"]
     assert hashed.counts == {"stored": 1, "duplicate": 1}
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("level", LEVELS)
 def test_pet_and_mr_are_kept_apart_and_known_again(site: DataFolder, level: Level) -> None:
     def both(first: int = 1, count: int = 2) -> dict[str, bytes]:
         numbers = range(first, first + count)
-        mr_files = {f"mr/{n}": image(n, series="mr").file() for n in numbers}
-        pet = {f"pet/{n}": image(n, series="pet", modality=b"PT", series_number=b"2").file() for n in numbers}
+        mr_files = {f"mr/{n}": marked_image(n, series="mr").file() for n in numbers}
+        pet = {f"pet/{n}": marked_image(n, series="pet", modality=b"PT", series_number=b"2").file() for n in numbers}
         return {**mr_files, **pet}
 
     with by(rules(level)):
-        first = site.bring(mr(1, study="other"))
+        first = site.bring(marked_series(1, study="other"))
         set_pet_mr(str(site.data), site.settings, "P", "separate")
         outcome = site.bring(both())
         second = site.bring(both(2))
@@ -313,8 +290,7 @@ def test_pet_and_mr_are_kept_apart_and_known_again(site: DataFolder, level: Leve
     assert second.counts == {"stored": 2, "duplicate": 2}
     assert again.counts == {"duplicate": 6}
     assert {one["path"] for one in second.sessions} == {one["path"] for one in outcome.sessions}
-    uids = (*UIDS, image(series="mr").series_uid, image(series="pet").series_uid)
-    assert find_traces(site.data, first, outcome, second, again, traces=(*TRACES, *uids)) == []
+    assert_unmarked(site.data, first, outcome, second, again)
 
 
 # -- patients ------------------------------------------------------------------------------------------------------
@@ -323,16 +299,16 @@ def test_pet_and_mr_are_kept_apart_and_known_again(site: DataFolder, level: Leve
 @pytest.mark.parametrize("level", LEVELS)
 def test_patients_are_compared_and_not_named(site: DataFolder, level: Level) -> None:
     """Of one study; of a subject that was asked for; within an upload alone where they are dropped."""
-    two = {**mr(1), "b": image(2, patient_id=b"ZEBRA-2").file()}
-    absent = {**mr(1, study=2), "b": image(2, study=2, patient_id=b"").file()}
+    two = {**marked_series(1), "b": marked_image(2, patient_id=OTHER).file()}
+    absent = {**marked_series(1, study=2), "b": marked_image(2, study=2, patient_id=b"").file()}
     with by(rules(level)):
         mixed = site.bring(two)
         partly = site.bring(absent)
-        one = site.bring(mr(1, study=3), subject="S", session="E1")
-        other = site.bring(mr(1, study=4, patient_id=b"ZEBRA-2"), subject="S", session="E2")
-        pair = {"c/1": image(study=5).file(), "c/2": image(study=6, patient_id=b"ZEBRA-2").file()}
+        one = site.bring(marked_series(1, study=3), subject="S", session="E1")
+        other = site.bring(marked_series(1, study=4, patient_id=OTHER), subject="S", session="E2")
+        pair = {"c/1": marked_image(study=5).file(), "c/2": marked_image(study=6, patient_id=OTHER).file()}
         both = site.bring(pair, subject="S2")
-        joined = site.bring(mr(1, study=3, first=2, patient_id=b"ZEBRA-2"))
+        joined = site.bring(marked_series(1, study=3, first=2, patient_id=OTHER))
     assert mixed.report["code"] == "patient_mismatch"
     tokens = re.findall(r"key:[0-9a-f]{32}|patient:\d+", mixed.session["message"])
     assert len(set(tokens)) == 2
@@ -342,7 +318,7 @@ def test_patients_are_compared_and_not_named(site: DataFolder, level: Level) -> 
     assert [one.state, other.state] == ["placed", "placed"]
     assert ("subject_other_patient" in other.warned()) is (level == "hash")
     assert joined.state == ("held" if level == "hash" else "placed")
-    assert find_traces(site.data, mixed, partly, one, other, both, joined) == []
+    assert_unmarked(site.data, mixed, partly, one, other, both, joined)
     tokens = [token for (token,) in rows(site, subject_patient.c.patient_id)]
     assert len(set(tokens)) == (2 if level == "hash" else 0)
 
@@ -350,10 +326,10 @@ def test_patients_are_compared_and_not_named(site: DataFolder, level: Level) -> 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_patient_of_several_subjects_is_warned_of_as_far_as_it_is_known(site: DataFolder, level: Level) -> None:
     with by(rules(level)):
-        site.bring(mr(1), subject="A")
-        later = site.bring(mr(1, study=2), subject="B")
+        site.bring(marked_series(1), subject="A")
+        later = site.bring(marked_series(1, study=2), subject="B")
     assert ("patient_many_subjects" in later.warned()) is (level == "hash")
-    assert find_traces(site.data, later) == []
+    assert_unmarked(site.data, later)
 
 
 # -- what is not stored ----------------------------------------------------------------------------------------------
@@ -364,22 +340,22 @@ def test_what_is_not_stored_leaves_nothing_either(site: DataFolder, level: Level
     """A script that fails or rejects, filters, a mapping that leaves out, an archive that is refused."""
     failing = LABELS + "(0008,0020) := shiftDateByIncrement[(0010,0010), 1]"
     with by(rules(level, failing)):
-        failed = site.bring(mr(2))
+        failed = site.bring(marked_series(2))
     with by(rules(level, LABELS + "reject[]")):
-        rejected = site.bring(mr(2))
+        rejected = site.bring(marked_series(2))
     mapping = site.root / "map.csv"
-    mapping.write_bytes(b"study_uid,leave_out\n" + image().study_uid + b",yes\n")
+    mapping.write_bytes(b"study_uid,leave_out\n" + marked_image().study_uid + b",yes\n")
     with by(rules(level)):
-        left_out = site.bring(mr(2), mapping_path=str(mapping))
-        cut = site.bring(zip_entries(mr(2))[:-200])
-        unreadable = site.bring({"a/1.dcm": image().file()[:300]}, ignore_unparsable=False)
+        left_out = site.bring(marked_series(2), mapping_path=str(mapping))
+        cut = site.bring(zip_entries(marked_series(2))[:-200])
+        unreadable = site.bring({"a/1.dcm": marked_image().file()[:300]}, ignore_unparsable=False)
     outcomes = [failed, rejected, left_out, cut, unreadable]
     assert [outcome.state for outcome in outcomes] == ["refused"] * 5
     codes = [outcome.report["code"] for outcome in outcomes]
     assert codes[:3] == ["deid_failed", "all_filtered", "all_left_out"]
-    assert left_out.session["study_uid"] == rules(level).new_uid(image().study_uid.decode())
+    assert left_out.session["study_uid"] == rules(level).new_uid(marked_image().study_uid.decode())
     assert headers(site) == []
-    assert find_traces(site.data, *outcomes) == []
+    assert_unmarked(site.data, *outcomes)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -389,7 +365,7 @@ def test_progress_names_nobody(site: DataFolder, level: Level) -> None:
         with by(rules(level)):
             run_import(
                 data=str(site.data),
-                archive=str(site.written(mr(3))),
+                archive=str(site.written(marked_series(3))),
                 request=ImportRequest(project=project, create_project=project is not None),
                 settings=site.settings,
                 on_progress=told.append,
@@ -397,7 +373,7 @@ def test_progress_names_nobody(site: DataFolder, level: Level) -> None:
             )
     labels = {label for one in told for label in one.sessions}
     assert "study 1" in labels
-    assert not [trace for trace in (*TRACES, *UIDS) if trace in repr(told).encode()]
+    assert not search_bytes(MARKS, repr(told).encode(), "progress")
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -412,6 +388,6 @@ def test_names_of_locks_hold_no_uid_of_an_original(
 
     monkeypatch.setattr("scandock.pipeline.plan.reserve", note)
     with by(rules(level)):
-        outcome = site.bring(mr(1))
+        outcome = site.bring(marked_series(1))
     assert f"P/study/{outcome.session['study_uid']}" in held
-    assert not [name for name in held if any(trace in name.encode().upper() for trace in (*TRACES, *UIDS))]
+    assert not search_bytes(MARKS, " ".join(held).encode(), "locks")

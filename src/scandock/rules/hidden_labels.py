@@ -74,11 +74,12 @@ def _hide_subject(choice: LabelChoice, patients: Patients, rules: PrivacyRules) 
 
 
 def _level_of(choice: LabelChoice, rules: PrivacyRules) -> Level:
-    """The level that holds for what a label was made of; of a UID that of UIDs, wherever it stood."""
+    """The level that holds for what a label was made of; of a UID that of UIDs, wherever it stood.
+
+    Folders often are called by patients; what their names may say beside that is decided where names are shown.
+    """
     policy = rules.policy
     levels = [policy.patient]
-    if choice.source == "folder":
-        levels.append(policy.names)
     if choice.source == "hash" or _UID.search(choice.label):
         levels.append(policy.study_uid)
     return max(levels, key=LEVELS.index)

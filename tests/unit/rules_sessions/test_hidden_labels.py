@@ -92,8 +92,8 @@ def test_dropped_labels_tell_that_it_is_one_patient_and_no_more():
 
 @pytest.mark.parametrize(
     ("levels", "is_hidden"),
-    [({"names": "hash"}, True), ({"names": "drop"}, True), ({"patient": "drop"}, True), ({"study_uid": "drop"}, False)],
-)  # fmt: skip
+    [({"patient": "hash"}, True), ({"patient": "drop"}, True), ({"study_uid": "drop"}, False)],
+)
 def test_a_folder_may_be_called_by_a_patient(levels: dict[str, Any], is_hidden: bool):
     facts = study(UID, folder="ZEBRA", **HEADERS)
     assert (labels(facts, rules(**levels))[1] == "ZEBRA") is not is_hidden

@@ -193,9 +193,8 @@ def test_no_suffix_is_a_date(site: DataFolder) -> None:
         with by(rules(level)):
             first = site.bring(marked_series(1), project=level)
             second = site.bring(marked_series(1, study=2, study_date=b"20210101"), project=level)
-            both = site.bring(
-                {**marked_series(1, study=3), "b": marked_image(study=4, study_date=b"20220202").file()}, project=level
-            )
+            pair = {**marked_series(1, study=3), "b": marked_image(study=4, study_date=b"20220202").file()}
+            both = site.bring(pair, project=level)
             again = site.bring(marked_series(1, study=2, study_date=b"20210101"), project=level)
         every = [first, second, both]
         names = [one["label"] for outcome in every for one in outcome.sessions]

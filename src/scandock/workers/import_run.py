@@ -47,6 +47,8 @@ class ImportRun:
         """`archive`: what it is called; `lost` is set once another process has taken the import over."""
         self.archive = archive
         self.store = store
+        if context.privacy is not None:
+            store.erase_originals()
         self.stage = stage
         self.context = context
         self.lease = lease

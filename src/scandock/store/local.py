@@ -232,7 +232,7 @@ class LocalStore:
     def sweep(self, seconds: float | None = None) -> SweepResult:
         from scandock.store.sweep import sweep
 
-        return sweep(self._root, self._trash.rubbish(), seconds)
+        return sweep(self._root.fd, self._trash.rubbish(), seconds)
 
     # receipts
 

@@ -61,7 +61,8 @@ def test_a_server_tells_stores_and_logs_nothing(tmp_path: Path, level: Level) ->
     data = tmp_path / "data"
     site = PrivacyRules(key=KEY, policy=Policy(study_uid=level, patient=level))
     with serve(data, site, Q=FAILING) as (web, client, answers):
-        assert client.post("/api/v1/projects", json={"id": "Q", "name": "Q"}).status_code == 201
+        for project in ("Q", "R"):
+            assert client.post("/api/v1/projects", json={"id": project, "name": project}).status_code == 201
         placed = bring(client, {**marked_series(3), "b/1.v": marked_ecat()}, project="P")
         assert placed["state"] == "placed", placed
         waiting = bring(client, marked_series(2, study=2), project="P", destination="prearchive")
@@ -89,6 +90,21 @@ def test_a_server_tells_stores_and_logs_nothing(tmp_path: Path, level: Level) ->
         client.get("/data/services/dicomdump", params={"src": source})
         for page in ("/", "/projects/P", "/prearchive", "/imports"):
             client.get(page)
+        for one in client.get("/api/v1/prearchive").json()["items"]:
+            base = f"/api/v1/prearchive/{one['id']}"
+            if one["state"] == "conflict":
+                client.get(f"{base}")
+                assert client.delete(base).status_code == 200
+                continue
+            moved = client.post(f"{base}/move", json={"project": "R" if one["project"] == "P" else "P"})
+            assert moved.status_code == 200, moved.text
+            assert client.post(f"{base}/rebuild").status_code == 200
+            assert client.post(f"{base}/archive", json={"label": f"E{one['timestamp']}"}).status_code == 200
+        assert len(client.get("/api/v1/sessions").json()["items"]) == 5
+        trashed = client.get("/api/v1/trash").json()["items"]
+        assert client.post(f"/api/v1/trash/{trashed[0]['id']}/restore").status_code == 200
+        again = bring(client, marked_series(3, study=2), project="R")
+        assert again["entries"]["stored"] == 1, again
         deleted = client.delete(f"/api/v1/sessions/{sessions[0]['id']}")
         assert deleted.status_code in {200, 204}, deleted.text
         logged = repr(web.logged).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import threading
@@ -20,6 +21,7 @@ from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Level, Policy
 from scandock.services.projects import set_pet_mr
 from scandock.services.rules import set_rules
+from scandock.store.records import SweepResult
 from scandock.testing.privacy import given_privacy
 from scandock.workers.local_import import run_import
 from tests.badinput.objects import Element
@@ -354,6 +356,29 @@ def test_what_is_not_stored_leaves_nothing_either(site: DataFolder, level: Level
     assert codes[:3] == ["deid_failed", "all_filtered", "all_left_out"]
     assert left_out.session["study_uid"] == rules(level).new_uid(marked_image().study_uid.decode())
     assert headers(site) == []
+    assert_unmarked(site.data, *outcomes)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_import_that_fails_leaves_nothing(site: DataFolder, level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with by(rules(level)):
+        site.bring(marked_series(1))
+        monkeypatch.setattr("scandock.workers.scrub_task.stage_bytes", fill)
+        outcome = site.bring(marked_series(3))
+    assert (outcome.state, outcome.report["code"]) == ("failed", "disk_full")
+    assert list((site.data / "trash" / "now").iterdir()) == []
+    assert_unmarked(site.data, outcome)
+
+
+def test_what_was_staged_goes_before_an_import_has_ended(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it waits in the trash to be swept, also where nobody sweeps."""
+    monkeypatch.setattr("scandock.store.local.LocalStore.sweep", lambda *_: SweepResult(0, 0))
+    with by(rules("drop")):
+        outcomes = [site.bring(marked_series(2)), site.bring(marked_series(3)), site.bring({"a": b"no image"})]
+    assert [outcome.state for outcome in outcomes] == ["placed", "placed", "refused"]
     assert_unmarked(site.data, *outcomes)
 
 

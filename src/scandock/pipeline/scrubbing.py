@@ -361,10 +361,10 @@ class _Scrubbing:
             for entry in job.ecat
         ]
         kept_uid = base.study_uid if base is not None and base.study_uid is not None else study_uid
-        ids = job.study.patient_ids(self._context.site.placeholders)
+        assert job.privacy is not None
+        ids = job.study.patient_ids(self._context.site.placeholders) if job.privacy.policy.patient != "drop" else ()
         job.decision = replace(decision, study_uid=kept_uid, patient_id=_common_patient(job, ids))
         job.warnings += [notice for _, (_, notice) in sorted(result.warnings.items())]
-        assert job.privacy is not None
         if has_other_rules(self._ledger, job, job.privacy):
             job.warnings.append(make_notice("rules_changed", label=decision.label))
 

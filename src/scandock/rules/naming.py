@@ -62,6 +62,10 @@ class StudyNaming:
     """Number of the row that matched."""
     patients: Patients = field(default_factory=Patients)
     warnings: tuple[Notice, ...] = ()
+    suffix_digits: str = ""
+    """Where no label may tell a date or a UID: hex digits for suffixes, which stand for the study and tell neither."""
+    is_hidden: bool = False
+    """Whether the session's label stands for one that may not be told."""
 
 
 def name_study(

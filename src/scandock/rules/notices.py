@@ -324,6 +324,7 @@ UPLOAD_WARNINGS: Final[dict[str, str]] = {
     "inner_empty": "An inner archive is empty.",
     "inner_no_images": "An inner archive holds no image and does not lie beside images: nothing of it is kept.",
     "dicomdir_missing": "A DICOMDIR lists files that the archive lacks: the export, or its copy, is perhaps not whole.",
+    "patients_dropped": "PatientIDs are dropped, so patients were compared within this upload alone.",
     "filtered": "Import filters left out images; the message counts them by filter and line, the receipt names each.",
     "unparseable_ignored": "Entries that should be images can't be read and were left out; the receipt names each.",
 }

@@ -24,6 +24,7 @@ from scandock.model.tags import TAGS
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.unreported import drop_unreported
+from scandock.rules.privacy import UNLIMITED, UploadPrivacy
 from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
@@ -61,6 +62,8 @@ class SiteTexts:
     """Whether objects are to be known by their data sets."""
     names: ShownNames = ALL_SHOWN
     """What the archive and its entries are called wherever that is told."""
+    privacy: UploadPrivacy = UNLIMITED
+    """What may be known of it before its studies have a project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class ArchiveReader:
 
         Raises Fault, or InterruptedError once `stop` says so; what is wrong with the archive is in what it gives.
         """
+        self.listening.privacy = site.privacy
         ledger = Ledger(scratch_path(stage, LEDGER), site.names)
         tasks: list[Task] = []
         try:

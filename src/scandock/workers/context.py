@@ -23,7 +23,7 @@ from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.rules.naming import check_labels, list_named_projects
 from scandock.rules.notices import printable
 from scandock.rules.policy import SiteRules
-from scandock.rules.privacy import SitePrivacy
+from scandock.rules.privacy import UNLIMITED, SitePrivacy
 from scandock.rules.routing_rules import parse_rules
 from scandock.rules.shown_names import ShownNames
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
@@ -80,6 +80,7 @@ class WorkerContext:
             has_mapping=bool(self.request.mapping),
             hash_datasets=self.privacy is not None,
             names=self.names,
+            privacy=UNLIMITED if self.privacy is None else self.privacy.of_upload(list_named_projects(self.request)),
         )
 
     def close(self) -> None:

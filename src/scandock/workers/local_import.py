@@ -209,8 +209,6 @@ class _LocalImport:
 
     def _texts(self) -> SiteTexts:
         """What the site's rules look at, the import filters, and what entries are called."""
-        if given_to_process() is not None:
-            return self.opening.run().context.texts
         return read_site_texts(self.store.path, self.settings.database_url) or self.opening.run().context.texts
 
     def _stop(self) -> bool:
@@ -240,7 +238,7 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     None where the catalog is another database, can't be read this moment, or has privacy in force, for which there are
     keys to be read: then it has to be opened first.
     """
-    if database_url is not None:
+    if database_url is not None or given_to_process() is not None:
         return None
     path = os.path.join(data, "scandock.db")
     if not os.path.exists(path):

@@ -28,6 +28,7 @@ _VALUES: Final = (
     *(0x00380010, 0x00402016, 0x00402017),
 )
 """Names, birth date, ids of the patient, accession number, numbers of orders and of a stay."""
+_OF_PATIENT: Final = (0x00100010, _PATIENT_ID, 0x00101000, 0x00101001, 0x00101005, 0x00101060, 0x00101090)
 _SHORTEST: Final = 4
 """Characters of a value that is looked for in what comes out."""
 _SHORTEST_OTHER: Final = 2
@@ -58,8 +59,17 @@ class Identity:
 
 def read_identity(data: DataSet) -> Identity:
     """Read a data set's identity."""
-    study, *values = data.values((_STUDY, *_VALUES))
-    raw = [(tag, value) for tag, value in zip(_VALUES, values, strict=True) if value is not None]
+    return _read_identity(data, _VALUES)
+
+
+def read_patient(data: DataSet) -> Identity:
+    """Read of a data set's identity the patient's names and ids alone."""
+    return _read_identity(data, _OF_PATIENT)
+
+
+def _read_identity(data: DataSet, tags: tuple[int, ...]) -> Identity:
+    study, *values = data.values((_STUDY, *tags))
+    raw = [(tag, value) for tag, value in zip(tags, values, strict=True) if value is not None]
     if _OTHER_IDS in data:
         raw += [
             (_PATIENT_ID + 1, item.value(_PATIENT_ID)) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item

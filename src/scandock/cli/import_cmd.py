@@ -50,7 +50,7 @@ def import_(
     engine = _engine(data, request, settings)
     raise typer.Exit(
         run_archives(
-            engine, archives, request, data=data, as_json=as_json, receipt=receipt, receipt_format=receipt_format
+            engine, archives, request, settings, data=data, as_json=as_json, receipt=receipt, receipt_format=receipt_format
         )
     )
 
@@ -59,6 +59,7 @@ def run_archives(
     engine: ArchiveEngine,
     archives: Sequence[str],
     request: ImportRequest,
+    settings: Settings,
     *,
     data: str | None,
     as_json: bool,
@@ -81,7 +82,7 @@ def run_archives(
             SummaryContext(data=data, receipt=receipt),
             as_json=as_json,
             receipt=file,
-            name=partial(show_archive, data, load_settings(), request),
+            name=partial(show_archive, data, settings, request),
         )
         return run.run(archives)
     finally:

@@ -20,7 +20,7 @@ from scandock.catalog.tables import scan
 from scandock.model.verdicts import FINAL
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Level, Policy
-from scandock.services.cleaning.uploads import FAILED_ORIGINALS
+from scandock.services.cleaning.uploads import FAILED_ORIGINALS, remove_failed_originals
 from scandock.testing.privacy import given_privacy
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.cleaning import clean_inbox
@@ -284,8 +284,7 @@ def test_the_archive_of_a_failed_import_goes_after_some_hours(
 ) -> None:
     marks = Marks()
     mapping = f"folder,project,session\n{marks.text('mapping')},P,E1\n"
-    settings = site.settings.model_copy(update={"failed_hours": 0})
-    with by("drop"), serve_in_process(site.data, settings) as web, web.client() as client:
+    with by("drop"), serve_in_process(site.data) as web, web.client() as client:
         sent = client.post(
             "/api/v1/imports",
             files={"file": (f"{marks.text('name')}.zip", zip_of_marked_names(marks))},
@@ -294,19 +293,20 @@ def test_the_archive_of_a_failed_import_goes_after_some_hours(
         one = f"/api/v1/imports/{sent.json()['id']}"
         with monkeypatch.context() as patch:
             patch.setattr("scandock.workers.attempt.UploadRun._read", _broken)
-            with InProcessWorker(site.data, settings):
+            with InProcessWorker(site.data):
                 until(lambda: client.get(one).json()["state"] == "failed", "it does not fail")
         assert len(web.spools()) == 1
         # it can be tried again, by the mapping that came with it
         assert client.post(f"{one}/retry").status_code == 202
-        with InProcessWorker(site.data, settings):
+        with InProcessWorker(site.data):
             until(lambda: client.get(one).json()["state"] == "partly", "it does not end")
         again = client.post("/api/v1/imports", params={"project": "P"}, content=b"x" * 999).json()["id"]
         with monkeypatch.context() as patch:
             patch.setattr("scandock.workers.attempt.UploadRun._read", _broken)
-            with InProcessWorker(site.data, settings):
+            with InProcessWorker(site.data):
                 until(lambda: client.get(f"/api/v1/imports/{again}").json()["state"] == "failed", "it does not fail")
-        until(lambda: FAILED_ORIGINALS.run(web.site) == 1, "it is not old enough")
+        assert FAILED_ORIGINALS.run(web.site) == 0
+        until(lambda: remove_failed_originals(web.site, 0) == 1, "it is not old enough")
         assert web.spools() == []
         refused = client.post(f"/api/v1/imports/{again}/retry")
         assert (refused.status_code, refused.json()["code"]) == (409, "archive_removed")

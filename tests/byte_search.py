@@ -50,7 +50,7 @@ class Marks:
     def text(self, place: str) -> str:
         """A word of 12 letters and digits for a place."""
         mark = f"{self.salt}{next(self._numbers)}"
-        self.places[mark.lower()] = place
+        self.places[mark] = place
         return mark
 
     def uid(self, place: str) -> str:

@@ -28,7 +28,7 @@ from tests.builders import DataFolder, make_data_folder, zip_entries
 from tests.byte_search import Marks, explain, search_bytes, search_folder
 from tests.crash.processes import until
 from tests.integration.in_process import call_in_process
-from tests.integration.web import serve_in_process
+from tests.integration.web import PASSWORD, serve_by_socket, serve_in_process
 from tests.marked_archives import (
     damaged_zips,
     marked_ecat,
@@ -113,6 +113,7 @@ def test_imports_of_a_server_leave_no_name(site: DataFolder, tmp_path: Path, lev
             api = f"/api/v1/imports/{one['id']}"
             answers += [client.get(address) for address in (api, f"{api}/receipt", f"/imports/{one['id']}")]
         answers += [client.get(address) for address in ("/api/v1/imports", "/activity", "/", "/projects/P")]
+        answers += _look_and_delete(client)
         clean_inbox(web.site.catalog, web.site.store, settings.inbox_folders)
         assert not [path for path in inbox.rglob("*") if path.is_file()]
         found = search_bytes(marks, json.dumps(web.logged, default=str).encode(), "the log")
@@ -122,6 +123,22 @@ def test_imports_of_a_server_leave_no_name(site: DataFolder, tmp_path: Path, lev
         assert not found, explain(found)
     found = search_folder(marks, site.data)
     assert not found, explain(found)
+
+
+def _look_and_delete(client: httpx.Client) -> Iterator[httpx.Response]:
+    """Look at pictures and pages of every session, then delete it."""
+    sessions = client.get("/api/v1/sessions?project=P&limit=100").json()["items"]
+    assert len(sessions) >= 4
+    for session in sessions:
+        one = f"/api/v1/sessions/{session['id']}"
+        for address in (one, f"{one}/files", f"/projects/P/sessions/{session['label']}", f"{one}/scans"):
+            yield client.get(address)
+        for scan_of_session in client.get(f"{one}/scans").json()["items"]:
+            yield client.get(f"{one}/scans/{scan_of_session['id']}/thumbnail")
+        deleted = client.delete(one)
+        assert deleted.status_code in (200, 202, 204), deleted.text
+        yield deleted
+    yield client.get("/api/v1/trash?project=P")
 
 
 def _imports(client: httpx.Client) -> list[dict[str, Any]]:
@@ -368,4 +385,49 @@ def test_the_dialect_gives_files_no_names_of_the_archive(site: DataFolder) -> No
     (path,) = [path for path in (site.data / "archive").rglob("*") if path.is_file()]
     assert re.fullmatch(r"[0-9.]+\.dcm", path.name)
     found = search_folder(marks, site.data)
+    assert not found, explain(found)
+
+
+def test_an_error_that_nobody_foresaw_quotes_nothing(
+    site: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = Marks()
+    archive = write_marked(tmp_path / "brought", marks, "zip", zip_of_marked_names(marks))
+
+    def fail(*_: object) -> NoReturn:
+        try:
+            raise KeyError(str(archive))
+        except KeyError as error:
+            raise ValueError(f"no such thing in {archive}") from error
+
+    monkeypatch.setattr("scandock.pipeline.flow.decide_import", fail)
+    with by("drop"):
+        printed, code = run(
+            "import", archive, "--data", site.data, "--project", "P", "--create-project", TMPDIR=str(tmp_path)
+        )
+    assert code == 1
+    (told,) = tmp_path.glob("scandock-error-*")
+    assert "ValueError" in told.read_text()
+    assert "KeyError" in told.read_text()
+    found = search_bytes(marks, printed + told.read_bytes(), "told")
+    found += search_folder(marks, site.data)
+    assert not found, explain(found)
+
+
+def test_the_command_upload_prints_what_the_server_calls_an_archive(site: DataFolder, tmp_path: Path) -> None:
+    marks = Marks()
+    archive = write_marked(tmp_path / "brought", marks, "zip", zip_of_marked_names(marks))
+    folder = tmp_path / "brought" / marks.text("uploaded folder")
+    folder.mkdir()
+    (folder / f"{marks.text('uploaded file')}.dcm").write_bytes(marked_image("uploaded"))
+    receipt = tmp_path / "receipt.jsonl"
+    with by("drop"), serve_by_socket(site.data) as web, InProcessWorker(site.data):
+        words = ("--url", web.base, "--user", "admin", "--project", "P", "--receipt", receipt)
+        printed = b""
+        for brought in (archive, folder):
+            text, code = run("upload", brought, *words, SCANDOCK_PASSWORD=PASSWORD)
+            assert code in (0, 3), text
+            printed += text + receipt.read_bytes()
+    assert b"#1 partly placed" in printed
+    found = search_bytes(marks, printed, "printed") + search_folder(marks, site.data)
     assert not found, explain(found)

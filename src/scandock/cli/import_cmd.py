@@ -69,7 +69,8 @@ def run_archives(
     from scandock.cli.command_run import CommandRun
     from scandock.cli.receipt_file import ReceiptFile
     from scandock.cli.summary import SummaryContext
-    from scandock.services.door_names import show_archive
+    from scandock.services.door_names import names_at_door
+    from scandock.services.privacy_source import current_privacy
 
     file = None
     if receipt is not None:
@@ -81,7 +82,7 @@ def run_archives(
             SummaryContext(data=data, receipt=receipt),
             as_json=as_json,
             receipt=file,
-            name=partial(show_archive, request),
+            names=partial(names_at_door, current_privacy(), request),
         )
         return run.run(archives)
     finally:

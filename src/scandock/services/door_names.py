@@ -28,11 +28,6 @@ def names_at_door(privacy: SitePrivacy | None, request: ImportRequest, archive_n
     )
 
 
-def show_archive(request: ImportRequest, archive: str, number: int) -> str:
-    """What an archive of a command is called of which no import was made."""
-    return names_at_door(current_privacy(), request, number).archive(archive)
-
-
 @dataclass(frozen=True, kw_only=True)
 class ReceptionPrivacy:
     """How the row of an upload has what its client says of it."""

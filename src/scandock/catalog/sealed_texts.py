@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, or_, update
+from sqlalchemy import Connection, case, or_, update
 
 from scandock.catalog.server_tables import cached_file, inbox_import, reception
 
@@ -17,9 +17,11 @@ def drop_sealed_texts(connection: Connection, upload_id: int) -> None:
 
     But for the folder of the inbox whose files are still to be removed.
     """
-    sealed = or_(reception.c.mapping.startswith(SEALED), reception.c.metadata.startswith(SEALED))
+    columns = (reception.c.mapping, reception.c.metadata)
     connection.execute(
-        update(reception).where(reception.c.upload_id == upload_id, sealed).values(mapping="", metadata="")
+        update(reception)
+        .where(reception.c.upload_id == upload_id, or_(*(column.startswith(SEALED) for column in columns)))
+        .values({column: case((column.startswith(SEALED), ""), else_=column) for column in columns})
     )
     connection.execute(
         update(cached_file)

@@ -20,6 +20,7 @@ from scandock.model.errors import ScandockError, Usage
 from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.import_types import Progress
 from scandock.model.verdicts import EXIT_CODES, WITHOUT_RECEIPT, ImportState
+from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 
 _STORED: Final = frozenset({ImportState.PLACED, ImportState.HELD, ImportState.PARTLY})
 _WORST_FIRST: Final = (130, 1, 4, 3, 0)
@@ -53,8 +54,8 @@ class CommandRun:
     """What is said after the first Ctrl-C, and after the second."""
     ahead: bool = False
     """The engine begins with later archives too: after Ctrl-C it is asked what became of them."""
-    name: Callable[[str, int], str] = lambda archive, _: archive
-    """What an archive of a number is called that the engine told nothing of."""
+    names: Callable[[int], ShownNames] = lambda _: ALL_SHOWN
+    """What may be shown of the names of an archive of a number of which the engine told nothing."""
     codes: list[int] = field(default_factory=list)
     reports: list[ReportJson] = field(default_factory=list)
 
@@ -66,7 +67,7 @@ class CommandRun:
         with Interrupt(self.words) as interrupt:
             for number, archive in enumerate(archives, start=1):
                 if interrupt.cancelled.is_set() and not (self.ahead and number > 1):
-                    name = self.name(archive, number)
+                    name = self.names(number).archive(archive)
                     self._tell(_not_stored_report(name, ImportState.CANCELLED, "cancelled", "Not begun."), 130)
                 else:
                     self._take(archive, number, interrupt)
@@ -88,12 +89,14 @@ class CommandRun:
         except ScandockError as error:
             code = errors.exit_code(error)
             state = ImportState.REFUSED if code == errors.REFUSED else ImportState.FAILED
-            report = _not_stored_report(self.name(archive, number), state, error.code, errors.error_sentence(error))
+            name = self.names(number).archive(archive)
+            report = _not_stored_report(name, state, error.code, errors.error_sentence(error))
             self._tell(report, code)
             return
         except Exception as error:  # noqa: BLE001 -- the last fence: the other archives go on, and this one is said
-            message = errors.describe_unexpected(error)
-            report = _not_stored_report(self.name(archive, number), ImportState.FAILED, "internal", message)
+            names = self.names(number)
+            message = errors.describe_unexpected(error, quotes=not names.hides_anything)
+            report = _not_stored_report(names.archive(archive), ImportState.FAILED, "internal", message)
             self._tell(report, errors.FAULT)
             return
         self._tell(result.report, EXIT_CODES[result.state])

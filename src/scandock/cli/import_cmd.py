@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scandock.cli.receipt_file import Format
     from scandock.model.import_types import Progress
     from scandock.rules.import_request import ImportRequest
+    from scandock.rules.shown_names import ShownNames
     from scandock.services.settings import Settings
 
 
@@ -48,9 +49,16 @@ def import_(
         asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
     )
     engine = _engine(data, request, settings)
+    names = make_names(data, request, settings)
     raise typer.Exit(
         run_archives(
-            engine, archives, request, settings, data=data, as_json=as_json, receipt=receipt, receipt_format=receipt_format
+            engine,
+            archives,
+            names,
+            data=data,
+            as_json=as_json,
+            receipt=receipt,
+            receipt_format=receipt_format,
         )
     )
 
@@ -58,8 +66,7 @@ def import_(
 def run_archives(
     engine: ArchiveEngine,
     archives: Sequence[str],
-    request: ImportRequest,
-    settings: Settings,
+    names: Callable[[int], ShownNames],
     *,
     data: str | None,
     as_json: bool,
@@ -70,7 +77,6 @@ def run_archives(
     from scandock.cli.command_run import CommandRun
     from scandock.cli.receipt_file import ReceiptFile
     from scandock.cli.summary import SummaryContext
-    from scandock.services.door_names import show_archive
 
     file = None
     if receipt is not None:
@@ -82,12 +88,19 @@ def run_archives(
             SummaryContext(data=data, receipt=receipt),
             as_json=as_json,
             receipt=file,
-            name=partial(show_archive, data, settings, request),
+            names=names,
         )
         return run.run(archives)
     finally:
         if file is not None:
             file.close()
+
+
+def make_names(data: str | None, request: ImportRequest, settings: Settings) -> Callable[[int], ShownNames]:
+    """What may be shown of the names of an archive, by its number, where no import was made of it."""
+    from scandock.services.door_names import names_of_command
+
+    return partial(names_of_command, data, settings, request)
 
 
 def check_options(asked: options.ImportOptions) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.import_cmd import build_request, check_options, load_settings, run_archives
+from scandock.cli.import_cmd import build_request, check_options, load_settings, make_names, run_archives
 
 if TYPE_CHECKING:
     from scandock.cli.command_run import ArchiveEngine, Result
@@ -45,9 +45,16 @@ def inspect(
         asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
     )
     engine = _engine(data, request, settings)
+    names = make_names(data, request, settings)
     raise typer.Exit(
         run_archives(
-            engine, archives, request, data=None, as_json=as_json, receipt=receipt, receipt_format=receipt_format
+            engine,
+            archives,
+            names,
+            data=None,
+            as_json=as_json,
+            receipt=receipt,
+            receipt_format=receipt_format,
         )
     )
 

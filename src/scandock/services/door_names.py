@@ -36,13 +36,13 @@ def names_at_door(privacy: SitePrivacy | None, request: ImportRequest, archive_n
     )
 
 
-def show_archive(data: str | None, settings: Settings, request: ImportRequest, archive: str, number: int) -> str:
-    """What an archive of a command is called of which no import was made."""
+def names_of_command(data: str | None, settings: Settings, request: ImportRequest, number: int) -> ShownNames:
+    """What a command may show of the names of an archive of which no import was made."""
     privacy = given_to_process()
     if privacy is None and data is not None and has_catalog(data, settings):
         with suppress(ScandockError), open_data(data, settings) as (catalog, _), catalog.read() as connection:
             privacy = current_privacy(connection)
-    return names_at_door(privacy, request, number).archive(archive)
+    return names_at_door(privacy, request, number)
 
 
 @dataclass(frozen=True, kw_only=True)

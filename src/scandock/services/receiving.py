@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection, Row, Select, Update, delete, func, insert, select, update
 
@@ -36,6 +36,9 @@ from scandock.services.quotas import check_size, check_uploads
 from scandock.services.reservations import RESERVED_MS, SpaceReservations, is_reserved
 from scandock.services.spool_removal import discard_spool
 from scandock.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from scandock.rules.privacy import SitePrivacy
 
 Door = Literal["raw", "multipart", "tus"]
 
@@ -312,27 +315,39 @@ class UploadReceiver:
     ) -> bool:
         """Say where its studies go, in place of what was said; False where it is not receiving any more.
 
-        `projects` are those that the mapping names. `note` writes what the audit says of it.
+        `projects` are those that the mapping names: less may be known by them. `note` writes what the audit says of it.
         """
-        with self.catalog.write() as connection:
-            archive, request, metadata = connection.execute(
-                select(upload.c.archive, upload.c.request, reception.c.metadata)
-                .join(reception, reception.c.upload_id == upload.c.id)
-                .where(upload.c.id == incoming_upload.upload_id)
-            ).one()
-            named = [project for project in (ImportRequest.from_json(request).project, *projects) if project]
-            kept = ReceptionPrivacy.at_door(current_privacy(connection), named)
-            values = {"mapping": kept.sealed(mapping), "metadata": kept.sealed(kept.unsealed(metadata))}
+        with self.catalog.read() as connection:
+            privacy = current_privacy(connection)
+        with self.catalog.write() if privacy is None else self.catalog.overwrite() as connection:
+            values = {"mapping": mapping}
+            if privacy is not None:
+                values = self._hide_row(connection, incoming_upload, mapping, privacy, projects)
             changed = connection.execute(_update_receiving(incoming_upload).values(**values)).rowcount
-            if changed == 1 and not is_hidden(archive):
-                connection.execute(
-                    update(upload)
-                    .where(upload.c.id == incoming_upload.upload_id)
-                    .values(archive=kept.names.archive(archive))
-                )
             if changed == 1 and note is not None:
                 note(connection, incoming_upload)
         return changed == 1
+
+    def _hide_row(
+        self,
+        connection: Connection,
+        incoming_upload: IncomingUpload,
+        mapping: str,
+        privacy: SitePrivacy,
+        projects: Collection[str],
+    ) -> dict[str, str]:
+        """Have the archive called as its mapping lets it be; what its reception says of mapping and metadata now."""
+        archive, request, metadata = connection.execute(
+            select(upload.c.archive, upload.c.request, reception.c.metadata)
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .where(upload.c.id == incoming_upload.upload_id)
+        ).one()
+        named = [project for project in (ImportRequest.from_json(request).project, *projects) if project]
+        kept = ReceptionPrivacy.at_door(privacy, named)
+        if not is_hidden(archive):
+            values = {"archive": kept.names.archive(archive)}
+            connection.execute(update(upload).where(upload.c.id == incoming_upload.upload_id).values(**values))
+        return {"mapping": kept.sealed(mapping), "metadata": kept.sealed(kept.unsealed(metadata))}
 
     def discard(self, incoming_upload: IncomingUpload, note: AuditWriter | None = None) -> bool:
         """Forget an upload that is not accepted, its bytes first; False, and nothing done, where it is.

@@ -281,7 +281,7 @@ class UploadRun(ImportRun):
         catalog = self.context.catalog
         if self.context.names.keeps or is_hidden(self.upload.name):
             return
-        with catalog.write() as connection:
+        with catalog.overwrite() as connection:
             check_lease(catalog, connection, self.lease)
             connection.execute(update(upload).where(upload.c.id == self.lease.upload_id).values(archive=self.archive))
 

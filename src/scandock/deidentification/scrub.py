@@ -27,7 +27,7 @@ from scandock.deidentification.parsing import parse
 from scandock.deidentification.profile.actions import apply_profile
 from scandock.deidentification.profile.burned_in import burned_in_notice, find_burned_in
 from scandock.deidentification.profile.day_shift import days_of_patient
-from scandock.deidentification.profile.identity import read_identity, read_patient
+from scandock.deidentification.profile.identity import read_hidden, read_identity
 from scandock.deidentification.profile.method import ScriptName, record_method
 from scandock.deidentification.profile.options import FULL_DATES, RETAIN_UIDS, Profile
 from scandock.deidentification.profile.pixel_length import has_longer_pixels, longer_pixels_notice
@@ -174,12 +174,14 @@ def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, 
 
 def _scrub_by_policy(obj: DicomObject, originals: Originals, rules: Rules, context: Context) -> ScrubResult:
     """Scripts, and what the policy replaces: all that there is without a profile."""
-    hides_patient = rules.policy.patient != "keep"
-    identity = read_patient(obj.data) if hides_patient else None
+    policy = rules.policy
+    identity = None
+    if policy.changes_objects:
+        identity = read_hidden(obj.data, patient=policy.patient != "keep", uids=policy.study_uid != "keep")
     if _run_scripts(obj, rules, context).rejected:
         return _REJECTED
-    if rules.policy.changes_objects:
-        replace_identifiers(obj, rules.policy, originals, context.key)
+    if policy.changes_objects:
+        replace_identifiers(obj, policy, originals, context.key)
     parts = encode(obj)
     verify(obj, parts)
     paths = find_residue(obj, parts, identity) if identity is not None else []

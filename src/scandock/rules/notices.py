@@ -300,7 +300,7 @@ CODES: Final[dict[str, NoticeCode]] = {
     "deid_residue": NoticeCode(
         "warning",
         "De-identification",
-        "Values of the original's patient are still in {tags}.",
+        "Values that identify the original's patient or study are still in {tags}.",
         "Write a script that removes or replaces these elements.",
     ),
     "deid_pixels_longer": NoticeCode(

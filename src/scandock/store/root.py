@@ -14,7 +14,6 @@ from scandock.store.durability import disk_fault, sync_folder
 from scandock.store.errors import StoreMissing
 from scandock.store.folder_cache import FOLDER_MODE
 from scandock.store.paths import AREAS, INCOMING, RECEIPTS, TO_DELETE, TRASH, WORK, data_path_below
-from scandock.store.sweep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,6 +209,8 @@ class Root:
 
     def _erase(self, path: DataPath) -> bool:
         """Delete something; False where it isn't there, or is still written to."""
+        from scandock.store.sweep import sweep  # readers, which delete nothing so, are to load little
+
         return self.inode(path) is not None and not sweep(self.fd, [path], None).left
 
     def close(self) -> None:

@@ -241,6 +241,18 @@ def test_residue_is_warned_of_or_refused() -> None:
     assert isinstance(scrub(buffer.getvalue(), rules=open_rules, context=CONTEXT), Scrubbed)
 
 
+def test_uids_that_are_left_in_what_nobody_can_rewrite_are_warned_of() -> None:
+    data = _read(_object(depth=0))
+    data.add_new(0x00291013, "OB", b"SV10" + bytes(4) + STUDY.encode() + bytes(3))
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, data)
+    for policy, warned in ((Policy(study_uid="drop"), ["deid_residue"]), (Policy(patient="drop"), [])):
+        result = scrub(buffer.getvalue(), rules=Rules(policy=policy), context=CONTEXT)
+        assert isinstance(result, Scrubbed)
+        assert [one.code for one in result.warnings] == warned
+        assert [one.message.count("(0029,1013)") for one in result.warnings] == [1] * len(warned)
+
+
 # -- with a profile ------------------------------------------------------------------------------------------------
 
 

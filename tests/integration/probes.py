@@ -37,6 +37,8 @@ class Probe:
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     content: bytes | None = None
+    form: Mapping[str, str] | None = None
+    """Fields of a multipart/form-data body."""
     fresh: Callable[[SampleServer, SampleProject, Any], str] | None = None
     """Makes what it is about, anew for each request; given who asks."""
     also: tuple[str, ...] = ()
@@ -123,6 +125,13 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("POST", f"{_V1}/clock/confirm"): _account(Action.SITE_ADMIN, good=(204,)),
     ("GET", f"{_V1}/rules"): _account(Action.SITE_ADMIN),
     ("GET", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN),
+    ("POST", f"{_V1}/rules/test"): _account(Action.SITE_ADMIN, form={"values": "PatientID: 1"}),
+    ("POST", f"{_V1}/filters/test"): _account(
+        Action.SITE_ADMIN, form={"mode": "blacklist", "text": "x", "values": "Modality: MR"}
+    ),
+    ("POST", f"{_FILTERS}/test"): Probe(
+        action=Action.SETTINGS_EDIT, of="owned", form={"mode": "blacklist", "text": "x", "values": "Modality: MR"}
+    ),
     ("PUT", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN, json={"text": ""}),
     ("GET", f"{_V1}/filters"): _account(Action.ACCOUNT_READ),
     ("PUT", f"{_V1}/filters"): _account(Action.SITE_ADMIN, json={"mode": "blacklist", "lines": "a(b"}, good=(400,)),

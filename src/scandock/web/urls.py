@@ -165,10 +165,6 @@ def admin_account(name: str) -> str:
     return f"{admin_page('accounts')}/{quote_segment(name)}"
 
 
-def admin_rules(kind: str) -> str:
-    return f"{admin_page('rules')}/{quote_segment(kind)}"
-
-
 def admin_accounts_after(name: str) -> str:
     """The accounts whose names come after this one."""
     return with_query(admin_page("accounts"), {"after": name})
@@ -207,7 +203,6 @@ _FORMS: Final = (
     (re.compile(r"/projects/([^/]+)/members"), r"/projects/\1/settings"),
     (re.compile(r"/admin/accounts/[^/]+"), "/admin/accounts"),
     (re.compile(r"/admin/clock"), "/admin"),
-    (re.compile(r"/admin/rules/[^/]+"), "/admin/rules"),
     (re.compile(r"/sessions/([^/]+)/quarantine"), r"/sessions/\1/change"),
     (re.compile(r"/imports/([^/]+)/(cancel|retry)"), r"/imports/\1"),
     (re.compile(r"/damage/.+"), HOME),

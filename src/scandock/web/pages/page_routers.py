@@ -20,6 +20,7 @@ from scandock.web.pages import (
     prearchive_actions,
     project_settings,
     receipt,
+    routing_rules,
     session_actions,
     session_links,
     session_pages,
@@ -43,6 +44,7 @@ PAGES: Final = (
     damage.router,
     account.router,
     administration.router,
+    routing_rules.router,
     upload.router,
 )
 

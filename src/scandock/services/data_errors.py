@@ -22,6 +22,20 @@ class DataFolderOther(CodedUsage):
         self._fill({"own": own, "data": data, "how": how})
 
 
+class PrivacyKeyUnfit(CodedUsage):
+    CODE = "privacy_key"
+    STATUS = 503
+    MEANING = (
+        "The key by which names, UIDs and patients are hashed is not there, or is another one than the catalog knows."
+        " Nothing is imported under a privacy policy until it is back; a new one is never made in its place."
+    )
+    SENTENCE = "The privacy key {path} can't be used: {why}."
+    REMEDY = "Put the file back from where it is kept; docs/privacy.md says more."
+
+    def __init__(self, path: str, why: str) -> None:
+        self._fill({"path": path, "why": why})
+
+
 class DataServed(Worded, Fault):
     CODE = "data_served"
     MEANING = "Another server is at work on the folder of --data."

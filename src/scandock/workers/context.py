@@ -22,13 +22,14 @@ from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.rules.naming import check_labels, list_named_projects
 from scandock.rules.notices import printable
 from scandock.rules.policy import SiteRules
+from scandock.rules.privacy import SitePrivacy
 from scandock.rules.routing_rules import parse_rules
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
 from scandock.services.project_creation import create_project
 from scandock.services.project_errors import ProjectExists
 from scandock.workers.archive_reader import SiteTexts
 from scandock.workers.errors import MappingProjectUnknown
-from scandock.workers.privacy_source import PrivacySource, current_privacy
+from scandock.workers.privacy_source import current_privacy
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -51,8 +52,8 @@ class WorkerContext:
     """The import filters that are switched on, by project; that of the site by ""."""
     known: Catalog | None = None
     """The catalog of DATA beside a scratch one."""
-    privacy_of: PrivacySource | None = None
-    """What projects have done to their objects; None where none has anything done."""
+    privacy: SitePrivacy | None = None
+    """What site and projects let be known and have done to objects; None where none says anything."""
 
     @property
     def texts(self) -> SiteTexts:
@@ -61,7 +62,7 @@ class WorkerContext:
             tags=self.rules.tags,
             filters=self.filters,
             has_mapping=bool(self.request.mapping),
-            hash_datasets=self.privacy_of is not None,
+            hash_datasets=self.privacy is not None,
         )
 
     def close(self) -> None:
@@ -219,5 +220,5 @@ def _build_context(
         request=request.with_fields(mapping=mapping),
         settings=settings,
         filters=filters,
-        privacy_of=current_privacy(),
+        privacy=current_privacy(),
     )

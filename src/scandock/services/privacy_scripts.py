@@ -112,6 +112,11 @@ def enable_script(
         return _set_script(context, connection, owner, before.text, enabled=enabled)
 
 
+def check_may_edit(connection: Connection, principal: Principal, project_name: str | None) -> None:
+    """AccessDenied to those who may not read and set scripts and tables of a project, with None of the site."""
+    rights.check(connection, principal, _action(project_name), project_name)
+
+
 def find_lookup(context: ServiceContext, project_name: str | None) -> LookupTableRecord:
     """What may be seen of a lookup table by a project's owners, of the site's by administrators. AccessDenied."""
     with context.catalog.read() as connection:

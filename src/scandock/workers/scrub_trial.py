@@ -38,9 +38,10 @@ class ScrubTrials:
 
     def try_rules(self, rules: PrivacyRules, variables: Mapping[str, str], file: bytes) -> dict[str, Any]:
         """What an import would make of a file by these rules. TrialsBusy, TrialFailed."""
+        plain: Any = rules.to_plain()
         request: Any = {"verb": "try", "variables": dict(variables)}
         try:
-            return self._pool.ask(request, lambda: _as_files(marshal.dumps(rules.to_plain()), file)).said
+            return self._pool.ask(request, lambda: _as_files(marshal.dumps(plain), file)).said
         except DecodersBusy:
             raise TrialsBusy("Others try scripts just now.", "Try it again in a moment.") from None
         except DecoderLost:

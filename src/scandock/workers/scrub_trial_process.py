@@ -161,7 +161,7 @@ def _ecat_rows(data: bytes) -> Rows:
         stream.write(data)
         stream.seek(0)
         try:
-            listed, _ = read_header_rows(stream)  # type: ignore[arg-type]  # it reads what any file reads
+            listed, _ = read_header_rows(stream)
         except NotViewable:
             return {}
     for depth, _, name, vr, value in listed:

@@ -19,6 +19,7 @@ from scandock.web.v1 import (
     own_account,
     pictures,
     prearchive,
+    privacy,
     projects,
     resources,
     rules,
@@ -50,6 +51,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     members.router,
     rules.router,
     filters.router,
+    privacy.router,
     clock.router,
     upload_mapping.router,
 )

@@ -58,6 +58,11 @@ def privacy_in_force(connection: Connection) -> list[TextInForce]:
     return [TextInForce(row.project, row.kind, row.text) for row in connection.execute(text(PRIVACY_IN_FORCE))]
 
 
+def is_privacy_in_force(connection: Connection) -> bool:
+    """Whether anybody's settings or scripts are; a lookup table alone does nothing."""
+    return any(row.kind != "lookup" for row in privacy_in_force(connection))
+
+
 def find_text(connection: Connection, kind: Kind, project_id: int | None, name: str = "") -> PrivacyText | None:
     """The newest version of a text, whether it is switched on or not."""
     query = (

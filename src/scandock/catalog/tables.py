@@ -447,8 +447,8 @@ privacy_text = Table(
 )
 """What sites and projects write that decides about images: import filters, scripts, lookup tables, privacy settings.
 The newest version of a text is in force, rows are added and never changed. `project_id` is NULL of the site's own;
-`name` is "". A lookup table is sealed (`services/sealing.py`), settings are JSON (`rules.privacy_policy`). `fingerprint`
-is the sha256 of the text as it was given, `author` the account as the audit names it.
+`name` is "". A lookup table is sealed (`services/sealing.py`), settings are JSON (`rules.privacy_policy`).
+`fingerprint` is the sha256 of the text as it was given, `author` the account as the audit names it.
 """
 
 privacy_key = Table(

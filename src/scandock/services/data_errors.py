@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scandock.model.errors import Coded, CodedUsage, Fault, Usage, Worded
+from scandock.model.errors import PUBLIC_REMEDY, Coded, CodedUsage, Fault, Usage, Worded
 
 
 class DataFolderOther(CodedUsage):
@@ -31,6 +31,11 @@ class PrivacyKeyUnfit(CodedUsage):
     )
     SENTENCE = "The privacy key {path} can't be used: {why}."
     REMEDY = "Put the file back from where it is kept; docs/privacy.md says more."
+    quotes = True
+
+    @property
+    def public(self) -> tuple[str, str]:
+        return "The server's privacy key can't be used.", PUBLIC_REMEDY
 
     def __init__(self, path: str, why: str) -> None:
         self._fill({"path": path, "why": why})

@@ -9,13 +9,13 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from scandock.access.principal import SYSTEM, RequestInfo
-from scandock.catalog.privacy_texts import find_text
+from scandock.catalog.privacy_texts import PrivacyText, find_text
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
-from scandock.services.data_catalog import open_data
+from scandock.services.data_catalog import has_catalog, open_data
 from scandock.services.editing import check_if_match
 from scandock.services.privacy_key import load_keys, need_keys
 from scandock.services.project_errors import ScriptMissing
@@ -174,7 +174,10 @@ def _set_script(
 
 
 def _read_script(connection: Connection, owner: TextOwner) -> PrivacyScript:
-    newest = find_text(connection, "script", owner.project_id)
+    return _to_record(owner, find_text(connection, "script", owner.project_id))
+
+
+def _to_record(owner: TextOwner, newest: PrivacyText | None) -> PrivacyScript:
     version, fingerprint, modified, by = version_of(newest)
     return PrivacyScript(
         project=owner.name,
@@ -216,7 +219,10 @@ def _unseal(context: ServiceContext, connection: Connection, owner: TextOwner) -
 
 
 def show_local_script(data: str, settings: Settings, project_name: str | None) -> PrivacyScript:
-    """A script, as the server's own machine. Usage `project_unknown`."""
+    """A script, as the server's own machine, also where DATA is not made. Usage `project_unknown`."""
+    if not has_catalog(data, settings):
+        check_project_known(None, project_name)
+        return _to_record(TextOwner(None, None), None)
     with open_data(data, settings) as (catalog, _):
         check_project_known(catalog, project_name)
         with catalog.read() as connection:

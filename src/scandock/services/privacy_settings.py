@@ -9,7 +9,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from scandock.access.principal import SYSTEM, RequestInfo
-from scandock.catalog.privacy_texts import find_text
+from scandock.catalog.privacy_texts import PrivacyText, find_text
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
 from scandock.rules.privacy_policy import (
@@ -24,7 +24,7 @@ from scandock.rules.privacy_policy import (
 from scandock.services import rights
 from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
-from scandock.services.data_catalog import open_data
+from scandock.services.data_catalog import has_catalog, open_data
 from scandock.services.editing import check_if_match
 from scandock.services.privacy_key import need_keys
 from scandock.services.project_errors import PrivacyLaxer
@@ -70,6 +70,7 @@ class PrivacyInForce(JsonRecord):
 class Privacy(JsonRecord):
     """What the site or a project says of privacy, and what is in force by it."""
 
+    NESTED = ("in_force",)
     project: Annotated[str | None, Field(description="Null for the site")]
     names: MaybeLevel
     study_uid: MaybeLevel
@@ -142,12 +143,35 @@ def _read_settings(connection: Connection, project_id: int | None) -> PrivacySet
 
 def _read_privacy(connection: Connection, owner: TextOwner, settings: Settings) -> Privacy:
     text = find_text(connection, "settings", owner.project_id)
+    site = PrivacySettings() if owner.project_id is None else _read_settings(connection, None)
+    owners = {"site": None} if owner.project_id is None else {"site": None, "project": owner.project_id}
+    scripts = [
+        name
+        for name, project_id in owners.items()
+        if (script := find_text(connection, "script", project_id)) is not None and script.enabled and script.text
+    ]
+    return _to_record(owner, text, site, scripts, settings)
+
+
+def _to_record(
+    owner: TextOwner, text: PrivacyText | None, site: PrivacySettings, scripts: list[str], settings: Settings
+) -> Privacy:
+    """`site`: what the site says, beside a project; `scripts`: whose are run."""
     said = PrivacySettings() if text is None else PrivacySettings.from_document(text.text)
+    both = in_force(site, said)
     version, fingerprint, modified, by = version_of(text)
     return Privacy(
         project=owner.name,
         **asdict(said),
-        in_force=_in_force(connection, owner, said, settings),
+        in_force=PrivacyInForce(
+            names=both.policy.names,
+            study_uid=both.policy.study_uid,
+            patient=both.policy.patient,
+            profile=both.profile,
+            residue="refuse" if both.residue == "refuse" else settings.deid_residue,
+            resources=both.resources or ("drop" if both.profile else "keep"),
+            scripts=scripts,
+        ),
         version=version,
         fingerprint=fingerprint,
         modified=modified,
@@ -155,31 +179,14 @@ def _read_privacy(connection: Connection, owner: TextOwner, settings: Settings) 
     )
 
 
-def _in_force(connection: Connection, owner: TextOwner, said: PrivacySettings, settings: Settings) -> PrivacyInForce:
-    site = said if owner.project_id is None else _read_settings(connection, None)
-    both = in_force(site, PrivacySettings() if owner.project_id is None else said)
-    owners = [("site", None)] if owner.project_id is None else [("site", None), ("project", owner.project_id)]
-    scripts = [
-        name
-        for name, project_id in owners
-        if (script := find_text(connection, "script", project_id)) is not None and script.enabled and script.text
-    ]
-    return PrivacyInForce(
-        names=both.policy.names,
-        study_uid=both.policy.study_uid,
-        patient=both.policy.patient,
-        profile=both.profile,
-        residue="refuse" if both.residue == "refuse" else settings.deid_residue,
-        resources=both.resources or ("drop" if both.profile else "keep"),
-        scripts=scripts,
-    )
-
-
 # -- on the server's own machine ---------------------------------------------------------------------------------------
 
 
 def show_local_privacy(data: str, settings: Settings, project_name: str | None) -> Privacy:
-    """What is said and in force, as the server's own machine. Usage `project_unknown`."""
+    """What is said and in force, as the server's own machine, also where DATA is not made. Usage `project_unknown`."""
+    if not has_catalog(data, settings):
+        check_project_known(None, project_name)
+        return _to_record(TextOwner(None, None), None, PrivacySettings(), [], settings)
     with open_data(data, settings) as (catalog, _):
         check_project_known(catalog, project_name)
         with catalog.read() as connection:

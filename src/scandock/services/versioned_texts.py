@@ -92,14 +92,16 @@ def version_of(text: PrivacyText | None) -> tuple[int, str, int | None, str]:
     return (0, "", None, "") if text is None else (text.version, text.fingerprint, text.created, text.author)
 
 
-def check_project_known(catalog: Catalog, project_name: str | None) -> None:
-    """Usage `project_unknown`, for who has DATA."""
+def check_project_known(catalog: Catalog | None, project_name: str | None) -> None:
+    """Usage `project_unknown`, for who has DATA; None: that is not made yet, and knows no project."""
     if project_name is None:
         return
-    with catalog.read() as connection:
-        key = label_key(project_name)
-        if connection.execute(select(project.c.id).where(project.c.key == key)).first() is None:
-            raise ProjectUnknown(
-                f"There is no project {printable(project_name)}.",
-                f"Make it with `scandock admin project add {printable(project_name)}`.",
-            )
+    if catalog is not None:
+        with catalog.read() as connection:
+            key = label_key(project_name)
+            if connection.execute(select(project.c.id).where(project.c.key == key)).first() is not None:
+                return
+    raise ProjectUnknown(
+        f"There is no project {printable(project_name)}.",
+        f"Make it with `scandock admin project add {printable(project_name)}`.",
+    )

@@ -1,7 +1,6 @@
 """Where an import learns what a site and its projects let be known, and have done to objects before they are stored.
 
-Nothing is asked for anywhere yet: no page, command or setting writes rules. Whoever embeds Scandock, and its tests,
-give them by `use_privacy`.
+That is the catalog. Whoever embeds Scandock, and its tests, may give another by `use_privacy`.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
 _privacy: SitePrivacy | None = None
 
 
-def current_privacy() -> SitePrivacy | None:
-    """What is in force; None where neither the site nor a project says anything."""
+def given_to_process() -> SitePrivacy | None:
+    """What this process goes by, whatever the catalog says; None where it was given nothing."""
     return _privacy
 
 

@@ -78,7 +78,13 @@ def _tus(*also: str, headers: Mapping[str, str] | None = None, to_end: bool = Fa
     )
 
 
+def _setting(json: Any) -> Probe:
+    """A setting of a project, with a value that can't be."""
+    return Probe(action=Action.SETTINGS_EDIT, of="owned", json=json, good=(400,))
+
+
 _V1: Final = "/api/v1"
+_PROJECT: Final = f"{_V1}/projects/{{project}}"
 _SESSION: Final = f"{_V1}/sessions/{{session}}"
 _SCAN: Final = f"{_SESSION}/scans/{{scan}}"
 _FILE: Final = f"{_SESSION}/files/{{file}}"
@@ -139,6 +145,24 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("PUT", _FILTERS): Probe(
         action=Action.SETTINGS_EDIT, of="owned", json={"mode": "blacklist", "lines": "a(b"}, good=(400,)
     ),
+    ("GET", f"{_V1}/privacy"): _account(Action.ACCOUNT_READ),
+    ("PUT", f"{_V1}/privacy"): _account(Action.SITE_ADMIN, json={"profile": "none such"}, good=(400,)),
+    ("GET", f"{_PROJECT}/privacy"): Probe(action=Action.PRIVACY_READ, of="owned"),
+    ("PUT", f"{_PROJECT}/privacy"): _setting({"profile": "none such"}),
+    ("GET", f"{_V1}/privacy/scripts"): _account(Action.SITE_ADMIN),
+    ("PUT", f"{_V1}/privacy/scripts"): _account(Action.SITE_ADMIN, json={"text": "no script"}, good=(400,)),
+    ("POST", f"{_V1}/privacy/scripts/check"): _account(Action.SITE_ADMIN, json={"text": "no script"}),
+    ("POST", f"{_V1}/privacy/scripts/test"): _account(Action.SITE_ADMIN, form={"text": "no script"}, good=(400,)),
+    ("GET", f"{_PROJECT}/scripts"): Probe(action=Action.SETTINGS_EDIT, of="owned"),
+    ("PUT", f"{_PROJECT}/scripts"): _setting({"text": "no script"}),
+    ("POST", f"{_PROJECT}/scripts/check"): Probe(action=Action.SETTINGS_EDIT, of="owned", json={"text": "no script"}),
+    ("POST", f"{_PROJECT}/scripts/test"): Probe(
+        action=Action.SETTINGS_EDIT, of="owned", form={"text": "no script"}, good=(400,)
+    ),
+    ("GET", f"{_V1}/privacy/lookups"): _account(Action.SITE_ADMIN),
+    ("PUT", f"{_V1}/privacy/lookups"): _account(Action.SITE_ADMIN, json={"text": "no table"}, good=(400,)),
+    ("GET", f"{_PROJECT}/lookups"): Probe(action=Action.SETTINGS_EDIT, of="owned"),
+    ("PUT", f"{_PROJECT}/lookups"): _setting({"text": "no table"}),
     ("GET", _MEMBERS): Probe(action=Action.MEMBERS_READ, of="owned"),
     ("PUT", f"{_MEMBERS}/{{account}}"): Probe(
         action=Action.MEMBERS_EDIT, of="owned", json={"role": "member"}, fresh=lambda *_: "uploader"

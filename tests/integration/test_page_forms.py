@@ -136,7 +136,9 @@ def test_a_file_is_what_the_rules_of_the_page_are_tried_on(web):
         assert no_image.status_code == 400
         assert "The file can&#39;t be read" in no_image.text
         assert RULES["session"] in no_image.text
-        off = client.post("/admin/rules", data={**RULES, "session": "no rule", "do": "set"}, files={"file": ("none", b"")})
+        off = client.post(
+            "/admin/rules", data={**RULES, "session": "no rule", "do": "set"}, files={"file": ("none", b"")}
+        )
         assert off.status_code == 400
         assert off.text.index('id="h-session"') < off.text.index("Line 1") < off.text.index('id="h-test"')
         assert all(not one["text"] for one in client.get("/api/v1/rules").json()["items"])

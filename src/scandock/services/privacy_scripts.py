@@ -84,6 +84,7 @@ def set_script(
     """
     from scandock.deidentification.script.parser import parse_script
 
+    _check_first(context, project_name)
     text = text.replace("\r\n", "\n")
     if text.strip():
         parse_script(text)
@@ -140,6 +141,7 @@ def set_lookup(
     """
     from scandock.deidentification.script.lookup_table import parse_lookup_table
 
+    _check_first(context, project_name)
     text = text.replace("\r\n", "\n")
     parse_lookup_table(text)
     with context.catalog.write() as connection:
@@ -155,6 +157,12 @@ def set_lookup(
         )
         add_version(context.catalog, connection, owner, change, context.principal, context.request)
         return _read_lookup(context, connection, owner)
+
+
+def _check_first(context: ServiceContext, project_name: str | None) -> None:
+    """Nobody without the right learns whether a text can be read."""
+    with context.catalog.read() as connection:
+        check_may_edit(connection, context.principal, project_name)
 
 
 def _action(project_name: str | None) -> Action:

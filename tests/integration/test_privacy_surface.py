@@ -1,0 +1,130 @@
+"""Privacy as people read, set and try it: by the API, by XNAT's addresses, on pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from scandock.catalog.projects import ProjectRow, add_project
+from tests.builders import Image
+from tests.integration.web import Web, serve_in_process
+
+SCRIPT = 'version "6.6"\n(0010,0010) := subject\necho "was", (0010,0020)\n'.replace('"was", ', "")
+TABLE = "patient/4711 = S1\nsite/A = B\n"
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with serve_in_process(tmp_path_factory.mktemp("privacy") / "data") as running:
+        for project in ("API", "XNAT", "PAGE"):
+            assert add_project(running.site.catalog, ProjectRow(name=project))
+        running.account("olga", API="owner", XNAT="owner", PAGE="owner")
+        running.account("mia", API="member", XNAT="member", PAGE="member")
+        running.account("vera")
+        yield running
+
+
+@pytest.fixture
+def admin(web: Web) -> Iterator[httpx.Client]:
+    with web.client() as client:
+        yield client
+        nothing: dict[str, Any] = {"names": "", "study_uid": "", "patient": "", "profile": ""}
+        assert client.put("/api/v1/privacy", json=nothing).status_code == 200
+        assert client.put("/api/v1/privacy/scripts", json={"text": ""}).status_code == 200
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, str(response.json()["code"])
+
+
+def test_privacy_is_set_by_owners_and_administrators_and_read_by_members(web: Web, admin: httpx.Client) -> None:
+    path = "/api/v1/projects/API/privacy"
+    with web.client("olga") as olga, web.client("mia") as mia, web.client("vera") as vera:
+        read = mia.get(path)
+        assert read.json()["in_force"] == {
+            "names": "keep", "study_uid": "keep", "patient": "keep", "profile": "", "residue": "warn",
+            "resources": "keep", "scripts": [],
+        }  # fmt: skip
+        assert problem(mia.put(path, json={"names": "drop"})) == (403, "forbidden")
+        assert problem(vera.get(path))[0] == 404
+        assert problem(olga.put("/api/v1/privacy", json={"names": "drop"})) == (403, "forbidden")
+        told = olga.put(path, json={"profile": "basic, modified-dates"}, headers={"If-Match": read.headers["ETag"]})
+        assert {key: told.json()[key] for key in ("names", "study_uid", "patient", "profile")} == {
+            "names": "drop", "study_uid": "hash", "patient": "drop", "profile": "basic,modified-dates",
+        }  # fmt: skip
+        late = olga.put(path, json={"names": "hash"}, headers={"If-Match": read.headers["ETag"]})
+        assert problem(late) == (412, "changed_meanwhile")
+        assert admin.put("/api/v1/privacy", json={"names": "drop"}).json()["in_force"]["names"] == "drop"
+        assert mia.get("/api/v1/privacy").json()["names"] == "drop"
+        assert problem(olga.put(path, json={"names": "hash"})) == (409, "privacy_laxer")
+        assert problem(olga.put(path, json={"profile": "advanced"})) == (400, "profile_invalid")
+        assert problem(olga.put(path, json={"names": "hidden"})) == (422, "request_invalid")
+        assert olga.put(path, json={}).json()["in_force"]["names"] == "drop"
+    (line, *_) = admin.get("/api/v1/audit", params={"action": "privacy_set"}).json()["items"]
+    assert set(line["details"]) == {"version", "fingerprint", "enabled"}
+
+
+def test_scripts_and_tables_are_read_by_owners_alone_and_tables_not_even_by_them(web: Web, admin: httpx.Client) -> None:
+    script, table = "/api/v1/projects/API/scripts", "/api/v1/projects/API/lookups"
+    with web.client("olga") as olga, web.client("mia") as mia:
+        for path in (script, table):
+            assert problem(mia.get(path)) == (403, "forbidden")
+            assert problem(olga.get(path.replace("projects/API", "privacy"))) == (403, "forbidden")
+        refused = olga.put(script, json={"text": SCRIPT + "(0010,0010) = 1"})
+        assert problem(refused) == (400, "script_refused")
+        assert "line 4, column 16" in refused.json()["detail"]
+        check = olga.post(f"{script}/check", json={"text": SCRIPT + "(0010,0010) = 1"}).json()
+        assert (check["ok"], check["line"], check["column"]) == (False, 4, 16)
+        assert olga.post(f"{script}/check", json={"text": SCRIPT}).json()["ok"] is True
+        kept = olga.put(script, json={"text": SCRIPT}).json()
+        assert (kept["text"], kept["enabled"], kept["version"], kept["by"]) == (SCRIPT, True, 1, "olga")
+        assert mia.get("/api/v1/projects/API/privacy").json()["in_force"]["scripts"] == ["project"]
+        told = olga.put(table, json={"text": TABLE}).json()
+        assert (told["keys"], told["kinds"]) == (2, ["patient", "site"])
+        assert "4711" not in olga.get(table).text
+        assert problem(olga.put(table, json={"text": "no table"})) == (400, "lookup_refused")
+        assert olga.put(script, json={"text": SCRIPT, "enabled": False}).json()["enabled"] is False
+    lines = admin.get("/api/v1/audit", params={"project": "API"}).text
+    assert "0010,0010" not in lines
+    assert "4711" not in lines
+
+
+def test_a_script_is_tried_on_a_file_that_is_not_kept(web: Web, admin: httpx.Client) -> None:
+    image = Image(case="tried", also={0x00100010: (b"PN", b"Doe^Jane"), 0x00100020: (b"LO", b"4711")}).file()
+    path = "/api/v1/projects/API/scripts/test"
+    site = 'version "6.6"\n(0008,1030) := project'
+    assert admin.put("/api/v1/privacy/scripts", json={"text": site}).status_code == 200
+    with web.client("olga") as olga, web.client("mia") as mia:
+        file = {"file": ("a.dcm", image)}
+        assert problem(mia.post(path, data={"text": SCRIPT}, files=file)) == (403, "forbidden")
+        told = olga.post(path, data={"text": SCRIPT, "subject": "S1"}, files=file).json()
+        assert told["outcome"] == "scrubbed", told
+        rows = {row["path"]: row for row in told["rows"]}
+        assert {key: rows["(0010,0010)"][key] for key in ("name", "before", "after", "change")} == {
+            "name": "PatientName", "before": "Doe^Jane", "after": "S1", "change": "changed",
+        }  # fmt: skip
+        assert rows["(0008,1030)"]["after"] == "API"
+        assert rows["(0010,0020)"]["change"] == "same"
+        steps = [(one["script"], one["line"], [row["path"] for row in one["effects"]], one["echo"])
+                 for one in told["statements"]]  # fmt: skip
+        assert steps == [
+            ("site", 2, ["(0008,1030)"], []), ("project", 2, ["(0010,0010)"], []), ("project", 3, [], ["4711"]),
+        ]  # fmt: skip
+        bad = SCRIPT + "(0010,0030) := lowercase[(0010,4000)]\n"
+        told = olga.post(path, data={"text": bad}, files=file).json()
+        assert (told["outcome"], told["code"]) == ("failed", "deid_script")
+        assert "The project's script, line 4" in told["message"]
+        assert [one["line"] for one in told["statements"]] == [2, 2, 3]
+        told = olga.post(path, data={"text": 'version "6.6"\nreject[]'}, files=file).json()
+        assert told["outcome"] == "rejected"
+        told = olga.post(path, data={"text": ""}, files={"file": ("a.txt", b"no image" * 100)}).json()
+        assert told["outcome"] == "failed"
+        assert problem(olga.post(path, data={"text": "x"}, files=file)) == (400, "script_refused")
+        no_file = olga.post(path, data={"text": SCRIPT}, files={"file": ("none", b"")})
+        assert problem(no_file) == (400, "sample_unreadable")
+    assert "Doe" not in json.dumps(web.logged, default=str)
+    assert not web.spools()

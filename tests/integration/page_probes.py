@@ -94,6 +94,12 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
         good=(400,),
         has_file=True,
     ),
+    ("GET", "/projects/{project}/privacy"): PageProbe(action=Action.PRIVACY_READ),
+    ("POST", "/projects/{project}/privacy"): PageProbe(action=Action.SETTINGS_EDIT, fields={"do": "x"}, good=(400,)),
+    ("GET", "/projects/{project}/privacy/script"): PageProbe(action=Action.SETTINGS_EDIT),
+    ("POST", "/projects/{project}/privacy/script"): PageProbe(
+        action=Action.SETTINGS_EDIT, fields={"do": "set", "text": "no script"}, good=(400,), has_file=True
+    ),
     ("POST", "/projects/{project}/members"): PageProbe(
         action=Action.MEMBERS_EDIT, fields={"account": "nobody", "role": "member"}, good=(404,)
     ),
@@ -128,6 +134,10 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/admin/filter"): _admin(
         fields={"do": "set", "mode": "blacklist", "text": "a(b"}, good=(400,), has_file=True
     ),
+    ("GET", "/admin/privacy"): _admin(),
+    ("POST", "/admin/privacy"): _admin(fields={"do": "x"}, good=(400,)),
+    ("GET", "/admin/privacy/script"): _admin(),
+    ("POST", "/admin/privacy/script"): _admin(fields={"do": "set", "text": "no script"}, good=(400,), has_file=True),
     ("GET", "/admin/trash"): _admin(),
     ("GET", "/admin/damage"): _admin(),
     ("GET", "/admin/audit"): _admin(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,3 +129,69 @@ def test_a_script_is_tried_on_a_file_that_is_not_kept(web: Web, admin: httpx.Cli
         assert problem(no_file) == (400, "sample_unreadable")
     assert "Doe" not in json.dumps(web.logged, default=str)
     assert not web.spools()
+
+
+def test_pages_say_in_plain_words_what_is_kept_and_since_when(web: Web, admin: httpx.Client) -> None:
+    path = "/projects/PAGE/privacy"
+    with web.client("olga", follow_redirects=True) as olga, web.client("mia") as mia, web.client("vera") as vera:
+        page = mia.get(path).text
+        assert "Imports store images and names as they come." in page
+        assert "<form" not in page.split("<main")[1]
+        assert vera.get(path).status_code == 404
+        assert mia.get("/admin/privacy").status_code == 403
+        page = olga.post(path, data={"do": "strict"}).text
+        assert "The privacy settings are saved" in page
+        assert "by the de-identification profile before it is stored" in page
+        assert re.search(r"Version 1, since <time[^>]*>[^<]*</time>, set by olga", page)
+        assert olga.get("/api/v1/projects/PAGE/privacy").json()["profile"] == "basic"
+        page = olga.post(path, data={"do": "keep"}).text
+        assert "Imports store images and names as they come." in page
+        assert admin.put("/api/v1/privacy", json={"names": "drop", "study_uid": "hash"}).status_code == 200
+        page = olga.get(path).text
+        assert "Imports replace its UIDs in every image" in page
+        assert re.search(r'name="names" value="keep" disabled', page)
+        assert re.search(r'name="study_uid" value="hash">', page)
+        refused = olga.post(path, data={"do": "set", "names": "hash"})
+        assert refused.status_code == 409
+        assert "The site is stricter than PAGE" in refused.text
+        assert re.search(r'name="names" value="hash" checked', refused.text)
+        said = {"do": "set", "patient": "hash", "profile": "basic", "option": ["retain-device", "modified-dates"]}
+        page = olga.post(path, data=said).text
+        assert "keep the device, move dates" in page
+        assert olga.get("/api/v1/projects/PAGE/privacy").json()["profile"] == "basic,retain-device,modified-dates"
+        assert olga.post(path, data={"do": "set", "names": "hidden"}).status_code == 400
+        olga.post(path, data={"do": "keep"})
+
+
+def test_the_page_of_a_script_shows_errors_in_their_place_and_what_comes_of_a_file(
+    web: Web, admin: httpx.Client
+) -> None:
+    path = "/projects/PAGE/privacy/script"
+    image = Image(case="page", also={0x00100010: (b"PN", b"Doe^Jane")}).file()
+    with web.client("olga", follow_redirects=True) as olga:
+
+        def send(file: tuple[str, bytes] = ("none", b""), **fields: str) -> httpx.Response:
+            return olga.post(path, data=fields, files={"file": file})
+
+        wrong = send(do="set", text=SCRIPT + "- (0010,0030))\r\n")
+        assert wrong.status_code == 400
+        assert "   4  - (0010,0030))\n                   ^" in wrong.text
+        assert "aria-invalid" in wrong.text
+        page = send(do="set", text=SCRIPT).text
+        assert "The script is saved and switched on" in page
+        assert "still kept beside them" in olga.get("/projects/PAGE/privacy").text
+        page = send(("a.dcm", image), do="test", text=SCRIPT + "- (0010,0020)", subject="S9").text
+        assert "An import stores this image as shown below" in page
+        assert "(0010,0010) PatientName changed: S9" in page
+        assert "(0010,0020) PatientID removed" in page
+        assert "Doe^Jane" in page
+        assert olga.get("/api/v1/projects/PAGE/scripts").json()["text"] == SCRIPT
+        assert "There is no file to try the script on" in send(do="test", text=SCRIPT).text
+        assert "The script is switched off" in send(do="off").text
+        assert "No file of a lookup table was chosen" in send(do="lookup-set").text
+        page = send(("t.txt", TABLE.encode()), do="lookup-set").text
+        assert "2 keys of patient, site." in page
+        assert "4711" not in page
+        assert "No table is set." in send(do="lookup-removed").text
+        assert "The script is taken away" in send(do="set", text="").text
+        assert send(do="something").status_code == 400

@@ -68,8 +68,8 @@ PREARCHIVE: Final = "/prearchive"
 PROJECTS: Final = "/projects"
 ACCOUNT: Final = "/account"
 
-ProjectPart = Literal["", "settings", "members", "trash", "damage", "audit", "manifest", "filter"]
-AdminPart = Literal["", "accounts", "settings", "rules", "filter", "trash", "damage", "audit", "clock"]
+ProjectPart = Literal["", "settings", "members", "trash", "damage", "audit", "manifest", "filter", "privacy"]
+AdminPart = Literal["", "accounts", "settings", "rules", "filter", "privacy", "trash", "damage", "audit", "clock"]
 
 
 def login_page(then: str) -> str:
@@ -170,9 +170,14 @@ def admin_accounts_after(name: str) -> str:
     return with_query(admin_page("accounts"), {"after": name})
 
 
-def of_project_or_site(project: str | None, part: Literal["trash", "damage", "audit", "filter"]) -> str:
+def of_project_or_site(project: str | None, part: Literal["trash", "damage", "audit", "filter", "privacy"]) -> str:
     """A page that a project has for its owners and the site for its administrators."""
     return project_page(project, part) if project else admin_page(part)
+
+
+def script_page(project: str | None) -> str:
+    """Where the script of a project, with None of the site, is edited and tried."""
+    return f"{of_project_or_site(project, 'privacy')}/script"
 
 
 def account_form(part: Literal["profile", "password", "tokens", "logins/end"]) -> str:

@@ -79,7 +79,7 @@ def built(name):
         for one in (
             *(
                 urls.project_page(name, part)
-                for part in ("", "settings", "members", "trash", "damage", "audit", "manifest", "filter")
+                for part in ("", "settings", "members", "trash", "damage", "audit", "manifest", "filter", "privacy")
             ),
             urls.subject_page(name, name),
             session,

@@ -29,12 +29,11 @@ from scandock.web.receiving.sample_form import SAMPLE_BYTES, describe_form, read
 from scandock.web.request_context import RequestContext, SignedContext, record_response
 from scandock.web.v1.openapi_keywords import etag_keywords
 
-router = APIRouter(tags=["privacy"])
+site = APIRouter(prefix="/api/v1/privacy", tags=["privacy"])
+projects = APIRouter(prefix="/api/v1/projects/{project}", tags=["privacy"])
 
 _MOST_SCRIPT: Final = 64 * request_limits.KIB
 _MOST_TABLE: Final = request_limits.MAPPING_BYTES
-_SITE: Final = "/api/v1/privacy"
-_PROJECT: Final = "/api/v1/projects/{project}"
 _FIELDS: Final = {
     "text": "A script in the place of the one that is set",
     "project": "Variable of scripts; by default the project's id",
@@ -87,14 +86,14 @@ class LookupBody(BaseModel):
 # -- what is kept, hashed, dropped -------------------------------------------------------------------------------------
 
 
-@router.get(_SITE, summary="The site's privacy settings", response_model=Privacy, **etag_keywords())
+@site.get("", summary="The site's privacy settings", response_model=Privacy, **etag_keywords())
 async def read_site(context: SignedContext) -> Response:
     """For every account, as they decide what is known of each import. `version` is 0 where none were set."""
     return await _read(context, None)
 
 
-@router.put(
-    _SITE,
+@site.put(
+    "",
     summary="Set the site's privacy settings",
     response_model=Privacy,
     **etag_keywords(reads=False, matches=True),
@@ -107,14 +106,14 @@ async def put_site(context: SignedContext, body: PrivacyBody) -> Response:
     return await _put(context, None, body)
 
 
-@router.get(f"{_PROJECT}/privacy", summary="A project's privacy settings", response_model=Privacy, **etag_keywords())
+@projects.get("/privacy", summary="A project's privacy settings", response_model=Privacy, **etag_keywords())
 async def read_project(context: SignedContext, project: str) -> Response:
     """For those who have a role in the project: what it says itself, and what is in force with what the site says."""
     return await _read(context, project)
 
 
-@router.put(
-    f"{_PROJECT}/privacy",
+@projects.put(
+    "/privacy",
     summary="Set a project's privacy settings",
     response_model=Privacy,
     **etag_keywords(reads=False, matches=True),
@@ -143,14 +142,14 @@ async def _changed(context: RequestContext, change: Callable[[], JsonRecord]) ->
 # -- scripts -----------------------------------------------------------------------------------------------------------
 
 
-@router.get(f"{_SITE}/scripts", summary="The site's script", response_model=PrivacyScript, **etag_keywords())
+@site.get("/scripts", summary="The site's script", response_model=PrivacyScript, **etag_keywords())
 async def read_site_script(context: SignedContext) -> Response:
     """For administrators. `version` is 0 where none was set."""
     return await _read_script(context, None)
 
 
-@router.put(
-    f"{_SITE}/scripts",
+@site.put(
+    "/scripts",
     summary="Set the site's script",
     response_model=PrivacyScript,
     **etag_keywords(reads=False, matches=True),
@@ -163,14 +162,14 @@ async def put_site_script(context: SignedContext, body: ScriptBody) -> Response:
     return await _put_script(context, None, body)
 
 
-@router.get(f"{_PROJECT}/scripts", summary="A project's script", response_model=PrivacyScript, **etag_keywords())
+@projects.get("/scripts", summary="A project's script", response_model=PrivacyScript, **etag_keywords())
 async def read_project_script(context: SignedContext, project: str) -> Response:
     """For owners."""
     return await _read_script(context, project)
 
 
-@router.put(
-    f"{_PROJECT}/scripts",
+@projects.put(
+    "/scripts",
     summary="Set a project's script",
     response_model=PrivacyScript,
     **etag_keywords(reads=False, matches=True),
@@ -193,13 +192,13 @@ async def _put_script(context: RequestContext, project: str | None, body: Script
     )
 
 
-@router.post(f"{_SITE}/scripts/check", summary="Read a script", response_model=ScriptCheck)
+@site.post("/scripts/check", summary="Read a script", response_model=ScriptCheck)
 async def check_site_script(context: SignedContext, body: ScriptText) -> Response:
     """Whether it can be read, else line, column and what may stand there. For administrators; nothing is kept."""
     return await _check(context, None, body)
 
 
-@router.post(f"{_PROJECT}/scripts/check", summary="Read a script", response_model=ScriptCheck)
+@projects.post("/scripts/check", summary="Read a script", response_model=ScriptCheck)
 async def check_project_script(context: SignedContext, project: str, body: ScriptText) -> Response:
     """As the site's, by owners."""
     return await _check(context, project, body)
@@ -210,8 +209,8 @@ async def _check(context: RequestContext, project: str | None, body: ScriptText)
     return record_response(await context.run_read(lambda: check_script(body.text)))
 
 
-@router.post(
-    f"{_SITE}/scripts/test",
+@site.post(
+    "/scripts/test",
     summary="Try the site's script and profile on a file",
     response_model=ScriptTest,
     openapi_extra=_FORM,
@@ -226,8 +225,8 @@ async def test_site_script(context: SignedContext, request: Request) -> Response
     return await _test(context, request, None)
 
 
-@router.post(
-    f"{_PROJECT}/scripts/test",
+@projects.post(
+    "/scripts/test",
     summary="Try a project's script and profile on a file",
     response_model=ScriptTest,
     openapi_extra=_FORM,
@@ -255,14 +254,14 @@ async def _test(context: RequestContext, request: Request, project: str | None) 
 # -- lookup tables -----------------------------------------------------------------------------------------------------
 
 
-@router.get(f"{_SITE}/lookups", summary="The site's lookup table", response_model=LookupTableRecord, **etag_keywords())
+@site.get("/lookups", summary="The site's lookup table", response_model=LookupTableRecord, **etag_keywords())
 async def read_site_lookup(context: SignedContext) -> Response:
     """How many keys it has, and of which types; never a line of it. For administrators."""
     return await _read_lookup(context, None)
 
 
-@router.put(
-    f"{_SITE}/lookups",
+@site.put(
+    "/lookups",
     summary="Set the site's lookup table",
     response_model=LookupTableRecord,
     **etag_keywords(reads=False, matches=True),
@@ -273,16 +272,14 @@ async def put_site_lookup(context: SignedContext, body: LookupBody) -> Response:
     return await _put_lookup(context, None, body)
 
 
-@router.get(
-    f"{_PROJECT}/lookups", summary="A project's lookup table", response_model=LookupTableRecord, **etag_keywords()
-)
+@projects.get("/lookups", summary="A project's lookup table", response_model=LookupTableRecord, **etag_keywords())
 async def read_project_lookup(context: SignedContext, project: str) -> Response:
     """As the site's, by owners."""
     return await _read_lookup(context, project)
 
 
-@router.put(
-    f"{_PROJECT}/lookups",
+@projects.put(
+    "/lookups",
     summary="Set a project's lookup table",
     response_model=LookupTableRecord,
     **etag_keywords(reads=False, matches=True),

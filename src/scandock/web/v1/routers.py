@@ -51,7 +51,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     members.router,
     rules.router,
     filters.router,
-    privacy.router,
+    privacy.site,
+    privacy.projects,
     clock.router,
     upload_mapping.router,
 )

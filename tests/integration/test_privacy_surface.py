@@ -195,3 +195,49 @@ def test_the_page_of_a_script_shows_errors_in_their_place_and_what_comes_of_a_fi
         assert "No table is set." in send(do="lookup-removed").text
         assert "The script is taken away" in send(do="set", text="").text
         assert send(do="something").status_code == 400
+
+
+def test_xnats_addresses_have_scripts_and_preferences(web: Web, admin: httpx.Client) -> None:
+    xapi, anon = "/xapi/anonymize/projects/XNAT", "/data/projects/XNAT/config/anon/projects/XNAT"
+    with web.client("olga") as olga, web.client("mia") as mia, web.client(None) as nobody:
+        assert (olga.get(xapi).status_code, olga.get(anon, params={"format": "json"}).status_code) == (204, 404)
+        assert 'version "6.1"' in mia.get("/xapi/anonymize/default").text
+        assert nobody.get("/xapi/anonymize/default").status_code == 401
+        refused = olga.put(xapi, content="no script", headers={"Content-Type": "text/plain"})
+        assert refused.status_code == 400
+        assert "line 1, column 1" in refused.text
+        assert mia.put(xapi, content=SCRIPT).status_code == 403
+        assert olga.put(xapi, content=SCRIPT).status_code == 200
+        assert (olga.get(xapi).text, olga.get(f"{xapi}/enabled").json()) == (SCRIPT, True)
+        assert mia.get(xapi).status_code == 403
+        assert olga.put(f"{xapi}/enabled", params={"enable": "false"}).status_code == 200
+        (row,) = olga.get(anon, params={"format": "json"}).json()["ResultSet"]["Result"]
+        assert (row["tool"], row["status"], row["contents"], row["user"]) == ("anon", "disabled", SCRIPT, "olga")
+        for old in (mia.get(anon, params={"format": "json"}), mia.get("/data/config/anon/script")):
+            assert old.status_code == 404
+        assert olga.put(anon, params={"status": "enabled"}).status_code == 200
+        edit = "/data/config/edit/projects/XNAT/image/dicom"
+        assert (olga.get(f"{edit}/script").text, olga.get(f"{edit}/status").text) == (SCRIPT, "true")
+        assert olga.put(f"{edit}/status", params={"activate": "false"}).status_code == 200
+        assert olga.get(f"{xapi}/enabled").json() is False
+        assert olga.put(f"{xapi}/enabled", params={"enable": "perhaps"}).status_code == 400
+        assert olga.get("/xapi/anonymize/site").status_code == 403
+        assert olga.get("/xapi/siteConfig/sitewideAnonymizationScript").status_code == 403
+        assert olga.post("/xapi/siteConfig", json={"sitewideSeriesImportFilterMode": "whitelist"}).status_code == 403
+        assert olga.get("/xapi/siteConfig/sitewidePetMr").json() == "petmr"
+    assert admin.put("/xapi/anonymize/site", content=SCRIPT).status_code == 200
+    assert admin.get("/xapi/siteConfig/enableSitewideAnonymizationScript").json() is True
+    assert admin.post("/xapi/siteConfig/enableSitewideAnonymizationScript", content="false").status_code == 200
+    assert admin.get("/xapi/anonymize/site/enabled").json() is False
+    said = {"sitewideSeriesImportFilterMode": "whitelist", "sitewideSeriesImportFilter": "T1\nT2"}
+    assert admin.post("/xapi/siteConfig", json=said).status_code == 200
+    names = ("enableSitewideSeriesImportFilter", *said)
+    assert [admin.get(f"/xapi/siteConfig/{name}").json() for name in names] == [False, *said.values()]
+    on = {"enableSitewideSeriesImportFilter": True}
+    assert admin.post("/xapi/siteConfig", json=on).status_code == 200
+    assert admin.get("/api/v1/filters").json()["enabled"] is True
+    assert admin.post("/xapi/siteConfig", json={"enableSitewideSeriesImportFilter": False}).status_code == 200
+    assert admin.post("/xapi/siteConfig", json={"siteId": "X"}).status_code == 400
+    assert admin.post("/xapi/siteConfig/sitewidePetMr", json="separate").status_code == 400
+    assert admin.get("/xapi/siteConfig/siteId").status_code == 404
+    assert admin.get("/xapi/siteConfig/buildInfo").status_code == 200

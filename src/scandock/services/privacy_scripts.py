@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from scandock.access.principal import Principal
     from scandock.services.settings import Settings
 
+EXAMPLE_SCRIPT: Final = """version "6.1"
+project != "Unassigned" ? (0008,1030) := project
+(0010,0010) := subject
+(0010,0020) := session
+"""
+"""What XNAT runs on every image of a site that sets no script of its own; here an example, that nobody runs."""
 LOOKUP: Final = "lookup"
 """What lookup tables are sealed for."""
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from scandock.model.errors import ScandockError
 from scandock.services.privacy_scripts import (
+    EXAMPLE_SCRIPT,
     LookupTableRecord,
     check_may_edit,
     enable_script,
@@ -34,12 +35,6 @@ from scandock.web.request_context import RequestContext
 
 router = pages()
 
-EXAMPLE: Final = """version "6.1"
-project != "Unassigned" ? (0008,1030) := project
-(0010,0010) := subject
-(0010,0020) := session
-"""
-"""What XNAT runs on every image of a site that sets no script of its own."""
 _VARIABLES: Final = {"project": "PROJECT", "subject": "SUBJECT", "session": "SESSION"}
 _NAMES: Final = frozenset({"do", "text", *_VARIABLES})
 _SWITCHES: Final = {"on": True, "off": False}
@@ -123,7 +118,7 @@ async def _script_page(
         changed=[] if result is None else [row for row in result.rows if row.change != "same"],
         same=[] if result is None else [row for row in result.rows if row.change == "same"],
         describe=describe_row,
-        example=EXAMPLE,
+        example=EXAMPLE_SCRIPT,
     )
 
 

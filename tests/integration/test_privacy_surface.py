@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pydicom
 import pytest
 
 from scandock.catalog.projects import ProjectRow, add_project
-from tests.builders import Image
+from scandock.services.settings import load_settings
+from scandock.testing.worker import InProcessWorker
+from tests.builders import Image, zip_entries
 from tests.integration.web import Web, serve_in_process
 
 SCRIPT = 'version "6.6"\n(0010,0010) := subject\necho "was", (0010,0020)\n'.replace('"was", ', "")
@@ -241,3 +245,22 @@ def test_xnats_addresses_have_scripts_and_preferences(web: Web, admin: httpx.Cli
     assert admin.post("/xapi/siteConfig/sitewidePetMr", json="separate").status_code == 400
     assert admin.get("/xapi/siteConfig/siteId").status_code == 404
     assert admin.get("/xapi/siteConfig/buildInfo").status_code == 200
+
+
+@pytest.mark.parametrize(("granted", "name"), [("nobody", "BY SCRIPT"), ("owners", "BY SCRIPT"), ("members", "PAT1")])
+def test_a_client_runs_the_scripts_where_the_site_lets_its_user_say_so(tmp_path: Path, granted: Any, name: str) -> None:
+    data = tmp_path / "data"
+    settings = load_settings().model_copy(update={"prevent_anon": granted})
+    with serve_in_process(data, settings) as web, InProcessWorker(data, settings, slots=1), web.client() as admin:
+        web.account("mia", P="member")
+        script = 'version "6.6"\n(0010,0020) := "BY SCRIPT"\n'
+        assert admin.put("/api/v1/projects/P/scripts", json={"text": script}).status_code == 200
+        asked = {
+            "import-handler": "DICOM-zip", "PROJECT_ID": "P", "SUBJECT_ID": "S", "EXPT_LABEL": "E",
+            "prevent_anon": "true", "dest": "/archive",
+        }  # fmt: skip
+        body = zip_entries({"1.dcm": Image(case="told", also={0x00100020: (b"LO", b"PAT1")}).file()})
+        with web.client("mia") as mia:
+            assert mia.post("/data/services/import", params=asked, content=body).status_code == 200
+        (image,) = (data / "archive").rglob("*.dcm")
+        assert str(pydicom.dcmread(image).PatientID) == name

@@ -26,7 +26,7 @@ from scandock.services import rights
 from scandock.services.audit import AuditAction, record
 from scandock.services.data_catalog import open_data
 from scandock.services.data_errors import PrivacyKeyUnfit
-from scandock.store.durability import disk_fault, replace_file
+from scandock.store.durability import disk_fault, replace_file, sync_folder
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -127,6 +127,21 @@ def fingerprint(key: bytes) -> str:
     return sha256(key).hexdigest()
 
 
+def write_keys(path: str, keys: list[bytes]) -> None:
+    """Write the file, whole or not at all, so that no other account of the machine reads it. Fault of the disk."""
+    content = "".join(f"{key.hex()}\n" for key in keys).encode("ascii")
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            replace_file(name, content, fd, mode=PRIVATE_FILE)
+            sync_folder(".", fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise disk_fault(error, f"writing {path}") from error
+
+
 def _list_keys(connection: Connection) -> list[PrivacyKeyRecord]:
     rows = connection.execute(select(privacy_key).order_by(privacy_key.c.id)).all()
     return [
@@ -164,19 +179,9 @@ def _read_keys(path: str) -> list[bytes]:
 
 
 def _append_key(path: str, before: list[bytes]) -> bytes:
-    """Write the file with one key more, whole or not at all."""
+    """Write the file with one key more."""
     key = secrets.token_bytes(KEY_BYTES)
-    content = "".join(f"{one.hex()}\n" for one in (*before, key)).encode("ascii")
-    folder, name = os.path.split(os.path.abspath(path))
-    try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            replace_file(name, content, fd, mode=PRIVATE_FILE)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-    except OSError as error:
-        raise disk_fault(error, f"writing {path}") from error
+    write_keys(path, [*before, key])
     return key
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -264,3 +265,25 @@ def test_a_client_runs_the_scripts_where_the_site_lets_its_user_say_so(tmp_path:
             assert mia.post("/data/services/import", params=asked, content=body).status_code == 200
         (image,) = (data / "archive").rglob("*.dcm")
         assert str(pydicom.dcmread(image).PatientID) == name
+
+
+def test_the_upload_page_says_what_is_removed_before_a_byte_leaves(web: Web, admin: httpx.Client) -> None:
+    with web.client("mia") as mia, web.client("olga") as olga:
+        assert '<p class="note" id="removed" hidden>' in mia.get("/upload").text
+        assert olga.put("/api/v1/projects/PAGE/scripts", json={"text": SCRIPT}).status_code == 200
+        said = {"names": "drop", "patient": "drop", "study_uid": "hash", "resources": "drop"}
+        assert olga.put("/api/v1/projects/PAGE/privacy", json=said).status_code == 200
+        page = mia.get("/upload", params={"project": "PAGE"}).text
+        assert (
+            "Images are changed by the project&#39;s script. Files that are no images are left out. Names of files,"
+            " folders and archives and patient names and IDs are dropped. Study UIDs are hashed." in page
+        )
+        assert '<p class="note" id="removed"><strong>' in page
+        assert re.search(r'id="removed" hidden', mia.get("/upload", params={"project": "API"}).text)
+        told = re.search(r'data-told="([^"]*)"', page)
+        assert told is not None
+        privacy = json.loads(html.unescape(told[1]))["privacy"]
+        assert set(privacy["projects"]) == {"PAGE"}
+        assert (privacy["site"]["patient"], privacy["unnamed"]["patient"]) == ("keep", "drop")
+        assert olga.put("/api/v1/projects/PAGE/privacy", json={}).status_code == 200
+        assert olga.put("/api/v1/projects/PAGE/scripts", json={"text": ""}).status_code == 200

@@ -94,6 +94,10 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
         good=(400,),
         has_file=True,
     ),
+    ("GET", "/projects/{project}/rules"): PageProbe(action=Action.SETTINGS_EDIT),
+    ("POST", "/projects/{project}/rules"): PageProbe(
+        action=Action.SETTINGS_EDIT, fields={"do": "set", "subject": "no rule"}, good=(400,), has_file=True
+    ),
     ("GET", "/projects/{project}/privacy"): PageProbe(action=Action.PRIVACY_READ),
     ("POST", "/projects/{project}/privacy"): PageProbe(action=Action.SETTINGS_EDIT, fields={"do": "x"}, good=(400,)),
     ("GET", "/projects/{project}/privacy/script"): PageProbe(action=Action.SETTINGS_EDIT),

@@ -153,6 +153,11 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("PUT", f"{_V1}/privacy/scripts"): _account(Action.SITE_ADMIN, json={"text": "no script"}, good=(400,)),
     ("POST", f"{_V1}/privacy/scripts/check"): _account(Action.SITE_ADMIN, json={"text": "no script"}),
     ("POST", f"{_V1}/privacy/scripts/test"): _account(Action.SITE_ADMIN, form={"text": "no script"}, good=(400,)),
+    ("GET", f"{_PROJECT}/routing"): Probe(action=Action.SETTINGS_EDIT, of="owned"),
+    ("PUT", f"{_PROJECT}/routing"): _setting({"subject": "no rule"}),
+    ("POST", f"{_PROJECT}/routing/test"): Probe(
+        action=Action.SETTINGS_EDIT, of="owned", form={"values": "PatientID: 1"}
+    ),
     ("GET", f"{_PROJECT}/scripts"): Probe(action=Action.SETTINGS_EDIT, of="owned"),
     ("PUT", f"{_PROJECT}/scripts"): _setting({"text": "no script"}),
     ("POST", f"{_PROJECT}/scripts/check"): Probe(action=Action.SETTINGS_EDIT, of="owned", json={"text": "no script"}),

@@ -131,7 +131,7 @@ def test_a_file_is_what_the_rules_of_the_page_are_tried_on(web):
         page = client.post("/admin/rules", data={**RULES, "do": "test"}, files={"file": ("a.dcm", image)})
         assert page.status_code == 200
         assert "Project: Mine<" in page.text
-        assert "line 1 of the rules" in page.text
+        assert "line 1 of the site&#39;s rules" in page.text
         no_image = client.post("/admin/rules", data={**RULES, "do": "test"}, files={"file": ("a.txt", b"no image")})
         assert no_image.status_code == 400
         assert "The file can&#39;t be read" in no_image.text

@@ -17,6 +17,7 @@ from scandock.catalog.projects import ProjectRow, add_project
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.builders import Image, zip_entries
+from tests.crash.processes import until
 from tests.integration.web import Web, serve_in_process
 
 SCRIPT = 'version "6.6"\n(0010,0010) := subject\necho "was", (0010,0020)\n'.replace('"was", ', "")
@@ -287,3 +288,50 @@ def test_the_upload_page_says_what_is_removed_before_a_byte_leaves(web: Web, adm
         assert (privacy["site"]["patient"], privacy["unnamed"]["patient"]) == ("keep", "drop")
         assert olga.put("/api/v1/projects/PAGE/privacy", json={}).status_code == 200
         assert olga.put("/api/v1/projects/PAGE/scripts", json={"text": ""}).status_code == 200
+
+
+def test_a_project_has_routing_rules_of_its_own_before_the_sites(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    path = "/api/v1/projects/P/routing"
+    with serve_in_process(data) as web, InProcessWorker(data, slots=1), web.client() as admin:
+        assert add_project(web.site.catalog, ProjectRow(name="Q"))
+        web.account("olga", P="owner", Q="owner")
+        web.account("mia", P="member")
+        assert admin.put("/api/v1/rules/subject", json={"text": "(0010,0020):(.*) t:$ r:_site"}).status_code == 200
+        with web.client("olga", follow_redirects=True) as olga, web.client("mia") as mia:
+            read = olga.get(path)
+            assert (read.json()["version"], read.json()["site"]) == (0, ["subject"])
+            assert problem(mia.get(path)) == (403, "forbidden")
+            assert problem(olga.put(path, json={"subject": "no rule"})) == (400, "rules_unreadable")
+            slow = olga.put(path, json={"subject": "(0010,0020):(.*.*.*.*.*.*x)"})
+            assert problem(slow) == (400, "rules_unreadable")
+            own = {"subject": "(0010,0020):PAT(\\d+)", "session": "(0008,0060):(..)"}
+            tried = olga.post(f"{path}/test", data={**own, "values": "PatientID: PAT7\nModality: MR"},
+                              files={"file": ("none", b"")}).json()  # fmt: skip
+            assert [(kind["label"], kind["source"], kind["other_label"]) for kind in tried["kinds"]] == [
+                ("7", "project rule 1", "PAT7_site"), ("MR", "project rule 1", "PAT7"),
+            ]  # fmt: skip
+            saved = olga.put(path, json=own, headers={"If-Match": read.headers["ETag"]})
+            assert (saved.json()["subject"], saved.json()["version"], saved.json()["by"]) == (own["subject"], 1, "olga")
+            assert problem(olga.put(path, json={}, headers={"If-Match": read.headers["ETag"]}))[0] == 412
+            page = olga.post("/projects/P/rules", data={**own, "values": "PatientID: PAT7", "do": "test"},
+                             files={"file": ("none", b"")}).text  # fmt: skip
+            assert "From line 1 of the project&#39;s rules." in page
+            assert "Version 1, since" in page
+            page = olga.post("/projects/P/rules", data={**own, "session": "off", "do": "set"},
+                             files={"file": ("none", b"")})  # fmt: skip
+            assert page.status_code == 400
+            assert mia.get("/projects/P/rules").status_code == 403
+            assert json.loads(html.unescape(re.findall(r'data-told="([^"]*)"', mia.get("/upload").text)[0]))["rules"]
+        image = Image(case="routed", also={0x00100020: (b"LO", b"PAT7")}).file()
+        found = {}
+        for project in ("P", "Q"):
+            asked = {"project": project, "filename": "a.zip"}
+            uuid = admin.post("/api/v1/imports", params=asked, content=zip_entries({"1.dcm": image})).json()["upload"]
+            until(lambda uuid=uuid: admin.get(f"/api/v1/imports/{uuid}").json()["state"] == "placed", "it is not there")
+            (session,) = admin.get("/api/v1/sessions", params={"project": project}).json()["items"]
+            found[project] = (session["subject"], session["label"])
+        assert found == {"P": ("7", "MR"), "Q": ("PAT7_site", "PAT7")}
+        (line,) = admin.get("/api/v1/audit", params={"action": "rules_set", "project": "P"}).json()["items"]
+        assert line["details"]["version"] == 1
+        assert "PAT" not in json.dumps(line)

@@ -8,9 +8,9 @@ from typing import Final
 
 from scandock.model.tags import TAGS
 from scandock.rules.import_request import ImportRequest
-from scandock.rules.labels import clean_label, is_project_id
+from scandock.rules.labels import clean_label, is_project_id, label_key
 from scandock.rules.naming import LabelChoice, name_study
-from scandock.rules.policy import SiteRules
+from scandock.rules.policy import ProjectRules, SiteRules
 from scandock.rules.routing_rules import RoutingRule, RuleMatch, first_match
 from scandock.rules.study import StudyFacts
 
@@ -56,8 +56,25 @@ def try_lines(kind: str, rules: Sequence[RoutingRule], study: StudyFacts) -> tup
     return tuple(trials)
 
 
+def try_project_rules(study: StudyFacts, site: SiteRules, project: str) -> tuple[KindTrial, ...]:
+    """What a project's own rules make of a study that is sent to it."""
+    request = ImportRequest(project=project)
+    key = label_key(project)
+    own = site.projects.get(key, ProjectRules())
+    naming = name_study(study, request, site, lambda _: True)
+    trials = []
+    for kind, rules in (("subject", own.subject), ("session", own.session)):
+        rest = replace(own, subject=()) if kind == "subject" else replace(own, session=())
+        without = replace(site, projects={**site.projects, key: rest})
+        other = name_study(study, request, without, lambda _: True)
+        choices = [one.subject if kind == "subject" else one.session for one in (naming, other)]
+        lines = try_lines(kind, rules, study)
+        trials.append(KindTrial(kind=kind, lines=lines, choice=choices[0], otherwise=choices[1]))
+    return tuple(trials)
+
+
 def try_site_rules(study: StudyFacts, site: SiteRules, usable_project: Callable[[str], bool]) -> tuple[KindTrial, ...]:
-    """What the rules of each kind make of a study of which a request says nothing."""
+    """What the site's rules of each kind make of a study of which a request says nothing."""
     request = ImportRequest()
     naming = name_study(study, request, site, usable_project)
     choices = {"project": naming.project, "subject": naming.subject, "session": naming.session}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -51,7 +51,10 @@ class KindResult(JsonRecord):
     kind: Annotated[str, Field(description="project, subject or session")]
     rules: list[RuleResult]
     label: Annotated[str, Field(description="What an import calls it")]
-    source: Annotated[str, Field(description="What gives that: `site rule 3`, the keyword of an element, `hash` ...")]
+    source: Annotated[
+        str,
+        Field(description="What gives that: `site rule 3`, `project rule 3`, a keyword, `hash` ..."),
+    ]
     other_label: Annotated[str, Field(description="What an import would call it without these rules")]
     other_source: str
 
@@ -86,13 +89,18 @@ def try_rules(
         placeholders=settings.placeholder_names,
         petmr=settings.petmr,
     )
-    study = _read_study(site, file, values)
-    trials = try_site_rules(study, site, lambda name: find_project(connection, name) is not None)
+    study = read_study(site, file, values)
+    return trial_results(try_site_rules(study, site, lambda name: find_project(connection, name) is not None))
+
+
+def trial_results(trials: Sequence[KindTrial]) -> RulesTest:
+    """What came of a trial, as it is answered."""
     session = next(trial for trial in trials if trial.kind == "session")
     return RulesTest(kinds=[_kind_result(trial, session) for trial in trials])
 
 
-def _read_study(site: SiteRules, file: bytes, values: str) -> StudyFacts:
+def read_study(site: SiteRules, file: bytes, values: str) -> StudyFacts:
+    """The study of a file, with what the rules read, or of pasted values. Usage `sample_unreadable`."""
     if file:
         return tally_studies([read_sample(file, site.tags)])[0]
     if values.strip():

@@ -12,6 +12,7 @@ from scandock.access.authentication import make_principal
 from scandock.access.principal import Door, Principal, ProjectRights, decide_access_of, raise_denied
 from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
+from scandock.catalog.privacy_texts import routing_in_force
 from scandock.catalog.tables import project, routing_rules
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Action, Role
@@ -55,8 +56,10 @@ def can_upload_somewhere(connection: Connection, principal: Principal) -> bool:
 
 
 def has_own_rules(connection: Connection) -> bool:
-    """Whether the site has rules that may name subjects and sessions otherwise than the headers do."""
-    return bool(connection.execute(select(exists().where(routing_rules.c.text != ""))).scalar())
+    """Whether the site or a project has rules that may name subjects and sessions otherwise than the headers do."""
+    if connection.execute(select(exists().where(routing_rules.c.text != ""))).scalar():
+        return True
+    return bool(routing_in_force(connection))
 
 
 def may_upload(catalog: Catalog, account_id: int, project: str) -> bool:

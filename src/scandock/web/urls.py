@@ -68,7 +68,7 @@ PREARCHIVE: Final = "/prearchive"
 PROJECTS: Final = "/projects"
 ACCOUNT: Final = "/account"
 
-ProjectPart = Literal["", "settings", "members", "trash", "damage", "audit", "manifest", "filter", "privacy"]
+ProjectPart = Literal["", "settings", "members", "trash", "damage", "audit", "manifest", "filter", "privacy", "rules"]
 AdminPart = Literal["", "accounts", "settings", "rules", "filter", "privacy", "trash", "damage", "audit", "clock"]
 
 
@@ -173,6 +173,11 @@ def admin_accounts_after(name: str) -> str:
 def of_project_or_site(project: str | None, part: Literal["trash", "damage", "audit", "filter", "privacy"]) -> str:
     """A page that a project has for its owners and the site for its administrators."""
     return project_page(project, part) if project else admin_page(part)
+
+
+def rules_page(project: str | None) -> str:
+    """Where the routing rules of a project, with None of the site, are edited and tried."""
+    return project_page(project, "rules") if project else admin_page("rules")
 
 
 def script_page(project: str | None) -> str:

@@ -79,8 +79,21 @@ def built(name):
         for one in (
             *(
                 urls.project_page(name, part)
-                for part in ("", "settings", "members", "trash", "damage", "audit", "manifest", "filter", "privacy")
+                for part in (
+                    "",
+                    "settings",
+                    "members",
+                    "trash",
+                    "damage",
+                    "audit",
+                    "manifest",
+                    "filter",
+                    "privacy",
+                    "rules",
+                )
             ),
+            urls.rules_page(name),
+            urls.script_page(name),
             urls.subject_page(name, name),
             session,
             urls.manifest_of(session),

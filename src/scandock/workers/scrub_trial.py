@@ -33,8 +33,8 @@ class TrialFailed(Worded, Usage):
 class ScrubTrials:
     """At most two processes, started when somebody tries something and ended when nobody has for a while."""
 
-    def __init__(self) -> None:
-        self._pool = DecoderPool(python_command("scandock.workers.scrub_trial_process"), seconds=SECONDS)
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._pool = DecoderPool(python_command("scandock.workers.scrub_trial_process"), seconds=seconds)
 
     def try_rules(self, rules: PrivacyRules, variables: Mapping[str, str], file: bytes) -> dict[str, Any]:
         """What an import would make of a file by these rules. TrialsBusy, TrialFailed."""

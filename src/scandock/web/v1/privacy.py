@@ -29,8 +29,7 @@ from scandock.web.receiving.sample_form import SAMPLE_BYTES, describe_form, read
 from scandock.web.request_context import RequestContext, SignedContext, record_response
 from scandock.web.v1.openapi_keywords import etag_keywords
 
-site = APIRouter(prefix="/api/v1/privacy", tags=["privacy"])
-projects = APIRouter(prefix="/api/v1/projects/{project}", tags=["privacy"])
+router = APIRouter(tags=["privacy"])
 
 _MOST_SCRIPT: Final = 64 * request_limits.KIB
 _MOST_TABLE: Final = request_limits.MAPPING_BYTES
@@ -86,14 +85,14 @@ class LookupBody(BaseModel):
 # -- what is kept, hashed, dropped -------------------------------------------------------------------------------------
 
 
-@site.get("", summary="The site's privacy settings", response_model=Privacy, **etag_keywords())
+@router.get("/api/v1/privacy", summary="The site's privacy settings", response_model=Privacy, **etag_keywords())
 async def read_site(context: SignedContext) -> Response:
     """For every account, as they decide what is known of each import. `version` is 0 where none were set."""
     return await _read(context, None)
 
 
-@site.put(
-    "",
+@router.put(
+    "/api/v1/privacy",
     summary="Set the site's privacy settings",
     response_model=Privacy,
     **etag_keywords(reads=False, matches=True),
@@ -106,14 +105,19 @@ async def put_site(context: SignedContext, body: PrivacyBody) -> Response:
     return await _put(context, None, body)
 
 
-@projects.get("/privacy", summary="A project's privacy settings", response_model=Privacy, **etag_keywords())
+@router.get(
+    "/api/v1/projects/{project}/privacy",
+    summary="A project's privacy settings",
+    response_model=Privacy,
+    **etag_keywords(),
+)
 async def read_project(context: SignedContext, project: str) -> Response:
     """For those who have a role in the project: what it says itself, and what is in force with what the site says."""
     return await _read(context, project)
 
 
-@projects.put(
-    "/privacy",
+@router.put(
+    "/api/v1/projects/{project}/privacy",
     summary="Set a project's privacy settings",
     response_model=Privacy,
     **etag_keywords(reads=False, matches=True),
@@ -142,14 +146,14 @@ async def _changed(context: RequestContext, change: Callable[[], JsonRecord]) ->
 # -- scripts -----------------------------------------------------------------------------------------------------------
 
 
-@site.get("/scripts", summary="The site's script", response_model=PrivacyScript, **etag_keywords())
+@router.get("/api/v1/privacy/scripts", summary="The site's script", response_model=PrivacyScript, **etag_keywords())
 async def read_site_script(context: SignedContext) -> Response:
     """For administrators. `version` is 0 where none was set."""
     return await _read_script(context, None)
 
 
-@site.put(
-    "/scripts",
+@router.put(
+    "/api/v1/privacy/scripts",
     summary="Set the site's script",
     response_model=PrivacyScript,
     **etag_keywords(reads=False, matches=True),
@@ -162,14 +166,16 @@ async def put_site_script(context: SignedContext, body: ScriptBody) -> Response:
     return await _put_script(context, None, body)
 
 
-@projects.get("/scripts", summary="A project's script", response_model=PrivacyScript, **etag_keywords())
+@router.get(
+    "/api/v1/projects/{project}/scripts", summary="A project's script", response_model=PrivacyScript, **etag_keywords()
+)
 async def read_project_script(context: SignedContext, project: str) -> Response:
     """For owners."""
     return await _read_script(context, project)
 
 
-@projects.put(
-    "/scripts",
+@router.put(
+    "/api/v1/projects/{project}/scripts",
     summary="Set a project's script",
     response_model=PrivacyScript,
     **etag_keywords(reads=False, matches=True),
@@ -192,13 +198,13 @@ async def _put_script(context: RequestContext, project: str | None, body: Script
     )
 
 
-@site.post("/scripts/check", summary="Read a script", response_model=ScriptCheck)
+@router.post("/api/v1/privacy/scripts/check", summary="Read a script", response_model=ScriptCheck)
 async def check_site_script(context: SignedContext, body: ScriptText) -> Response:
     """Whether it can be read, else line, column and what may stand there. For administrators; nothing is kept."""
     return await _check(context, None, body)
 
 
-@projects.post("/scripts/check", summary="Read a script", response_model=ScriptCheck)
+@router.post("/api/v1/projects/{project}/scripts/check", summary="Read a script", response_model=ScriptCheck)
 async def check_project_script(context: SignedContext, project: str, body: ScriptText) -> Response:
     """As the site's, by owners."""
     return await _check(context, project, body)
@@ -209,8 +215,8 @@ async def _check(context: RequestContext, project: str | None, body: ScriptText)
     return record_response(await context.run_read(lambda: check_script(body.text)))
 
 
-@site.post(
-    "/scripts/test",
+@router.post(
+    "/api/v1/privacy/scripts/test",
     summary="Try the site's script and profile on a file",
     response_model=ScriptTest,
     openapi_extra=_FORM,
@@ -225,8 +231,8 @@ async def test_site_script(context: SignedContext, request: Request) -> Response
     return await _test(context, request, None)
 
 
-@projects.post(
-    "/scripts/test",
+@router.post(
+    "/api/v1/projects/{project}/scripts/test",
     summary="Try a project's script and profile on a file",
     response_model=ScriptTest,
     openapi_extra=_FORM,
@@ -254,14 +260,16 @@ async def _test(context: RequestContext, request: Request, project: str | None) 
 # -- lookup tables -----------------------------------------------------------------------------------------------------
 
 
-@site.get("/lookups", summary="The site's lookup table", response_model=LookupTableRecord, **etag_keywords())
+@router.get(
+    "/api/v1/privacy/lookups", summary="The site's lookup table", response_model=LookupTableRecord, **etag_keywords()
+)
 async def read_site_lookup(context: SignedContext) -> Response:
     """How many keys it has, and of which types; never a line of it. For administrators."""
     return await _read_lookup(context, None)
 
 
-@site.put(
-    "/lookups",
+@router.put(
+    "/api/v1/privacy/lookups",
     summary="Set the site's lookup table",
     response_model=LookupTableRecord,
     **etag_keywords(reads=False, matches=True),
@@ -272,14 +280,19 @@ async def put_site_lookup(context: SignedContext, body: LookupBody) -> Response:
     return await _put_lookup(context, None, body)
 
 
-@projects.get("/lookups", summary="A project's lookup table", response_model=LookupTableRecord, **etag_keywords())
+@router.get(
+    "/api/v1/projects/{project}/lookups",
+    summary="A project's lookup table",
+    response_model=LookupTableRecord,
+    **etag_keywords(),
+)
 async def read_project_lookup(context: SignedContext, project: str) -> Response:
     """As the site's, by owners."""
     return await _read_lookup(context, project)
 
 
-@projects.put(
-    "/lookups",
+@router.put(
+    "/api/v1/projects/{project}/lookups",
     summary="Set a project's lookup table",
     response_model=LookupTableRecord,
     **etag_keywords(reads=False, matches=True),

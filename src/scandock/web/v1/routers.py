@@ -53,8 +53,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     rules.router,
     routing.router,
     filters.router,
-    privacy.site,
-    privacy.projects,
+    privacy.router,
     clock.router,
     upload_mapping.router,
 )

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
     from scandock.store.local import LocalStore
     from scandock.store.port import Stage
+    from scandock.workers.context import WorkerContext
 
 OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
@@ -228,7 +229,7 @@ class UploadRun(ImportRun):
             archive=upload.name if is_hidden(upload.name) else context.names.archive(upload.name or path),
             store=store,
             stage=stage,
-            context=context,
+            context=_trust_client(context, upload),
             lease=upload.lease,
             listening=listening,
             cancelled=threading.Event(),
@@ -360,6 +361,18 @@ class UploadRun(ImportRun):
         from scandock.services.upload_rights import may_archive
 
         return may_archive(self.context.catalog, self.upload.account_id, project)
+
+
+def _trust_client(context: WorkerContext, upload: ReceivedUpload) -> WorkerContext:
+    """Run no scripts where the sender's client says that it did, and they may say so."""
+    if not upload.request.prevent_anon or context.privacy is None:
+        return context
+    from scandock.services.privacy_in_force import without_scripts
+    from scandock.services.upload_rights import find_unscripted
+
+    everywhere, projects = find_unscripted(context.catalog, upload.account_id, context.settings.prevent_anon)
+    context.privacy = without_scripts(context.privacy, projects, everywhere=everywhere)
+    return context
 
 
 def _log_unexpected(upload: str, error: Exception) -> None:

@@ -79,15 +79,27 @@ def built(name):
         for one in (
             *(
                 urls.project_page(name, part)
-                for part in ("", "settings", "members", "trash", "damage", "audit", "manifest", "filter")
+                for part in (
+                    "",
+                    "settings",
+                    "members",
+                    "trash",
+                    "damage",
+                    "audit",
+                    "manifest",
+                    "filter",
+                    "privacy",
+                    "rules",
+                )
             ),
+            urls.rules_page(name),
+            urls.script_page(name),
             urls.subject_page(name, name),
             session,
             urls.manifest_of(session),
             urls.scan_page(session, name),
             urls.waiting_page(name),
             urls.admin_account(name),
-            urls.admin_rules(name),
             urls.revoke_token(name),
             urls.restore_from_trash(name),
             urls.verify_damage(name),
@@ -169,7 +181,6 @@ def test_the_sites_own_path_comes_off_and_goes_on():
         ("/projects/P 1/members", "/projects/P 1/settings"),
         ("/admin/accounts/ann", "/admin/accounts"),
         ("/admin/clock", "/admin"),
-        ("/admin/rules/project", "/admin/rules"),
         ("/sessions/u/quarantine", "/sessions/u/change"),
         ("/imports/u/retry", "/imports/u"),
         ("/damage/u/verify", "/"),

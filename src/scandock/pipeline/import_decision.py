@@ -13,6 +13,7 @@ from scandock.pipeline.duplicates import mark_duplicates
 from scandock.pipeline.filtered_studies import assign_filtered, filter_by_project
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.moved_session import carry_words
 from scandock.pipeline.plan import plan_jobs
 from scandock.pipeline.session_description import refused_session_reports
 from scandock.pipeline.studies import collect_jobs
@@ -68,6 +69,7 @@ def decide_import(context: JobContext, reading: ReadingResult) -> ImportDecision
         return ImportDecision(upload_verdict)
     clashes = mark_duplicates(ledger, context.stage)
     every_job = collect_jobs(ledger, reading.tallies, clashes, context.zone, context.site.placeholders)
+    carry_words(context, every_job)
     filtered_reports = assign_filtered(ledger, every_job) if ledger.has_filters else []
     jobs, left_out_reports, rows = leave_out(ledger, every_job, context.request.mapping)
     if left_out_reports and not jobs:

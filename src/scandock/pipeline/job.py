@@ -122,6 +122,8 @@ class JobContext:
     """What a project has done to objects before they are stored."""
     scrubber: Scrubber | None = None
     """Has it done; None where no project has anything done, and where nothing is stored."""
+    moved: SessionRecord | None = None
+    """The session whose files this takes, which goes as they are placed; None where an archive is imported."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,6 +176,8 @@ class Job:
     placement: Placement | None = None
     removal: Removal | None = None
     """The session left in conflict that goes with this one's coming."""
+    moved_removal: Removal | None = None
+    """The tree, or the session, that is moved and goes with this one's coming."""
     quarantined: bool = False
     """Whether that one was to be in quarantine: its files are in this one now."""
     attributes: dict[str, str] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Protocol
 
 from scandock.rules.catalog_view import CatalogView, KnownSession, KnownSubject
@@ -37,12 +38,16 @@ class KeyedView:
         rules_of: Callable[[str], PrivacyRules | None],
         study_uids: Iterable[str],
         match_series: MatchSeries,
+        study_keys: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`study_uids` are those of the upload's studies, as its objects have them."""
+        """`study_uids` are those of the upload's studies, as its objects have them; `study_keys` the keys of those that
+        were de-identified before, by these UIDs.
+        """
         self._view = view
         self._rules_of = rules_of
         self._uids = frozenset(study_uids)
         self._match_series = match_series
+        self._study_keys = study_keys
         self._by_key: dict[bytes, dict[str, str]] = {}
 
     def sessions_of_study(self, project: str, study_uid: str) -> Sequence[KnownSession]:
@@ -51,7 +56,7 @@ class KeyedView:
         rules = self._rules_of(project)
         if rules is None:
             return sessions
-        keyed = self._view.sessions_of_key(project, rules.study_key(study_uid))
+        keyed = self._view.sessions_of_key(project, self._study_key(rules, study_uid))
         every = {session.uuid: session for session in (*keyed, *sessions)}
         return [self._translate(rules, session) for session in every.values()]
 
@@ -61,7 +66,7 @@ class KeyedView:
         rules = self._rules_of(project)
         if rules is None:
             return series
-        stored = self._view.origins_of_sides(project, rules.study_key(study_uid))
+        stored = self._view.origins_of_sides(project, self._study_key(rules, study_uid))
         return {**series, **self._match_series(study_uid, stored)}
 
     def sessions_labelled(self, project: str, label: str) -> Sequence[KnownSession]:
@@ -92,11 +97,14 @@ class KeyedView:
             return replace(session, patient_id=rules.patient_token(session.patient_id))
         return replace(session, patient_id=session.patient_key or rules.patient_token(session.patient_id))
 
+    def _study_key(self, rules: PrivacyRules, study_uid: str) -> str:
+        return self._study_keys.get(study_uid) or rules.study_key(study_uid)
+
     def _own_keys(self, rules: PrivacyRules) -> dict[str, str]:
         """The upload's studies by their keys."""
         keys = self._by_key.get(rules.key)
         if keys is None:
-            keys = self._by_key[rules.key] = {rules.study_key(uid): uid for uid in self._uids}
+            keys = self._by_key[rules.key] = {self._study_key(rules, uid): uid for uid in self._uids}
         return keys
 
 

@@ -229,6 +229,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Import filters left out {count} of this study.",
         "The receipt names each, and the line of the filter.",
     ),
+    "not_moved": NoticeCode(
+        "warning",
+        "De-identification",
+        "The session was to move and has stayed where it is: {why}",
+        "Mend that, then move it again.",
+    ),
     "rules_changed": NoticeCode(
         "warning",
         "De-identification",

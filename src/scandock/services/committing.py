@@ -32,7 +32,7 @@ from scandock.rules.session_fields import ScanSelector
 from scandock.services import rights
 from scandock.services.archiving import archive_session, hold_session
 from scandock.services.context import ServiceContext
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 from scandock.services.prearchive import rebuild_session
 from scandock.services.session_creation import (
     ScanRequest,

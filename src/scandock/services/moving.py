@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -31,31 +31,18 @@ from scandock.rules.prearchive import PrearchiveSlots
 from scandock.services import audit, rights
 from scandock.services.context import ServiceContext
 from scandock.services.label_conflicts import find_label_warnings
+from scandock.services.outcomes import Outcome
 from scandock.services.session_errors import LabelTaken, SessionFolderMissing
+from scandock.services.session_imports import (
+    SessionDestination,
+    find_import_need,
+    queue_session_import,
+    type_in_project,
+)
 from scandock.store.paths import tree_path
 
 if TYPE_CHECKING:
     pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What was done to one session, or with a dry run what would be."""
-
-    session: str
-    action: str
-    dry_run: bool
-    before: str
-    """Its URI when this was asked."""
-    after: str | None
-    """Its URI now; None where it is gone."""
-    into: str | None = None
-    """The UUID of the session that it has joined."""
-    warnings: tuple[Notice, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
-    """Files and what becomes of them. Of a merge: new ones, duplicates, clashes, replaced ones."""
-    says: str = ""
-    """What the counts mean, for people: a sentence that holds before and after."""
 
 
 def move_session(
@@ -71,7 +58,8 @@ def move_session(
 ) -> Outcome:
     """Move a prearchive session to another project, label or subject; what is not named stays.
 
-    In another project it gets a timestamp of its own where its is taken. `free`: whatever held it is decided with
+    In another project it gets a timestamp of its own where its is taken; where that is to change its files, an import
+    does it (`services/session_imports.py`). `free`: whatever held it is decided with
     this. Usage `project_unknown`, `label_unusable`, `session_busy`.
     """
     label, subject = check_label(label), check_label(subject)
@@ -99,12 +87,23 @@ def move_session(
             source = rights.find_waiting_session(connection, context.principal, uuid, Action.PREARCHIVE_EDIT)
             if target_project != source.project:  # where it stands, the right to change it is enough
                 rights.check(connection, context.principal, Action.UPLOAD, target_project)
+            need = (
+                find_import_need(context, connection, source, project_id, target_project)
+                if target_project != source.project
+                else None
+            )
+            if need is not None:
+                destination = SessionDestination(
+                    project_id=project_id, project=target_project, place="prearchive", label=label, subject=subject
+                )
+                return queue_session_import(context, connection, source, destination, need, action, dry_run=dry_run)
             row = SessionRow.of(
                 source,
                 project_id=project_id,
                 label=label or source.label,
                 subject=subject or source.subject,
                 timestamp=stamp,
+                xsi_type=type_in_project(context, connection, source, project_id, target_project),
             )
             if free or not _is_still_held(source, row):
                 row = replace(row, state="ready", held=("", "", ""))

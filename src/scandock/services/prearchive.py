@@ -29,7 +29,7 @@ from scandock.rules.session_fields import merge_attributes
 from scandock.rules.session_types import session_type, side_pet_mr
 from scandock.services import rights
 from scandock.services.context import ServiceContext
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 
 MAX_SESSIONS = 500
 """Sessions of one request."""

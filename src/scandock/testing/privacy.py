@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from scandock.workers.privacy_source import PrivacySource, use_privacy
+from scandock.services.privacy_source import PrivacySource, use_privacy
 
 
 def given_privacy(source: PrivacySource) -> AbstractContextManager[None]:

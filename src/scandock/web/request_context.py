@@ -21,7 +21,7 @@ from scandock.model.json_records import JsonRecord
 from scandock.services.accounts import Accounts
 from scandock.services.context import ServiceContext
 from scandock.services.editing import etag
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 from scandock.services.pagination import LIMIT, MAX_LIMIT, Page, Sorting
 from scandock.services.prearchive import MAX_SESSIONS, outcome_json, run_each
 from scandock.services.response_buffers import client_key

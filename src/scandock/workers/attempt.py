@@ -80,6 +80,8 @@ class ReceivedUpload:
     mapping: str
     name: str
     received: int
+    session_uuid: str | None
+    """The session that is its archive; None where bytes have come."""
 
 
 def run_attempt(order: AttemptRequest, settings: Settings) -> None:
@@ -114,7 +116,7 @@ def run_attempt(order: AttemptRequest, settings: Settings) -> None:
 def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUpload:
     from sqlalchemy import select
 
-    from scandock.catalog.server_tables import reception
+    from scandock.catalog.server_tables import reception, session_import
     from scandock.catalog.tables import upload
     from scandock.queue.leases import ImportLease
     from scandock.rules.import_request import ImportRequest
@@ -127,8 +129,10 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
             reception.c.account_id,
             reception.c.mapping,
             reception.c.received,
+            session_import.c.session_uuid,
         )
         .join(reception, reception.c.upload_id == upload.c.id)
+        .outerjoin(session_import, session_import.c.upload_id == upload.c.id)
         .where(upload.c.uuid == order.upload, upload.c.token == order.token)
     ).first()
     if row is None:
@@ -140,6 +144,7 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
         mapping=row.mapping,
         name=row.archive,
         received=row.received,
+        session_uuid=row.session_uuid,
     )
 
 
@@ -193,13 +198,10 @@ class UploadRun(ImportRun):
         from scandock.rules.mapping import parse_mapping
         from scandock.workers.context import make_context
 
-        path = store.spool(order.upload).local_path()
-        if path is None:
-            raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
         listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
         super().__init__(
-            archive=upload.name or path,
+            archive=upload.name or order.upload,
             store=store,
             stage=stage,
             context=make_context(catalog, settings, upload.request, mapping),
@@ -208,7 +210,7 @@ class UploadRun(ImportRun):
             cancelled=threading.Event(),
             lost=threading.Event(),
         )
-        self.path, self.upload, self.order = path, upload, order
+        self.upload, self.order = upload, order
 
     def run(self) -> None:
         from scandock.publishing.requeue import drop_bytes
@@ -245,7 +247,7 @@ class UploadRun(ImportRun):
     def _read(self, opened: contextlib.ExitStack) -> ReadEntries:
         """Read the upload; readers and ledger are closed with `opened`."""
         reading = ArchiveReader(
-            self.path,
+            self._find_archive(),
             self.upload.request,
             self.context.settings,
             self.listening,
@@ -257,6 +259,21 @@ class UploadRun(ImportRun):
         entries = reading.read(self.store, self.stage, self.context.texts, lambda: False, keep=True)
         opened.callback(entries.close)
         return entries
+
+    def _find_archive(self) -> str:
+        """Where it lies: in the spool, or the folder of the session that moves, which nobody changes from here on."""
+        if self.upload.session_uuid is not None:
+            from scandock.pipeline.moved_session import hold_moved_session
+            from scandock.store.paths import tree_path
+
+            self.moved = hold_moved_session(
+                self.context.catalog, self.store, self.lease, self.upload.session_uuid, self.check
+            )
+            return self.store.local_path(tree_path(self.moved.parts))
+        path = self.store.spool(self.order.upload).local_path()
+        if path is None:
+            raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
+        return path
 
     def count_readers(self) -> int:
         """Fewer from attempt to attempt where memory was short."""

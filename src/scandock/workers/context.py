@@ -24,11 +24,11 @@ from scandock.rules.notices import printable
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing_rules import parse_rules
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
+from scandock.services.privacy_source import PrivacySource, current_privacy
 from scandock.services.project_creation import create_project
 from scandock.services.project_errors import ProjectExists
 from scandock.workers.archive_reader import SiteTexts
 from scandock.workers.errors import MappingProjectUnknown
-from scandock.workers.privacy_source import PrivacySource, current_privacy
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings

@@ -24,12 +24,12 @@ from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing_rules import parse_rules, rule_tags
 from scandock.services.data_preparation import prepare_data
+from scandock.services.privacy_source import current_privacy
 from scandock.store.local import LocalStore
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
-from scandock.workers.privacy_source import current_privacy
 from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scandock.model import uris
 from scandock.model.errors import ScandockError
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 from scandock.services.prearchive import try_each
 from scandock.services.records import Session
 from scandock.web import urls

@@ -22,7 +22,8 @@ from scandock.services.archiving import archive_session
 from scandock.services.browsing import find_session
 from scandock.services.context import ServiceContext
 from scandock.services.held_sessions import resolve_session
-from scandock.services.moving import Outcome, move_session
+from scandock.services.moving import move_session
+from scandock.services.outcomes import Outcome
 from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.records import Session
 from scandock.services.session_errors import ChoiceUnknown

@@ -18,7 +18,8 @@ from scandock.model.uris import PrearchiveSessionUri, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
 from scandock.services.committing import archive_with_parameters
-from scandock.services.moving import Outcome, move_session
+from scandock.services.moving import move_session
+from scandock.services.outcomes import Outcome
 from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.session_errors import ProjectUnassigned
 from scandock.services.trash import delete_session

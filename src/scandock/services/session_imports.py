@@ -1,0 +1,293 @@
+"""Moving or archiving a session whose files the project is to change: an import by a worker takes it as its archive.
+
+So where the project has other privacy rules than those by which the session's files were made, or has PET and MR apart.
+All other sessions move by one rename (`services/moving.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection, exists, insert, or_, select
+
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.server_tables import reception, session_import
+from scandock.catalog.tables import ecat_file, file, project, tree, upload
+from scandock.catalog.trees import scans_of
+from scandock.catalog.view import SqlView
+from scandock.model import uris
+from scandock.model.import_types import Overwrite
+from scandock.model.series import SeriesTally
+from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.queue.enqueue import accept
+from scandock.queue.notify import notify
+from scandock.queue.tokens import new_uuid
+from scandock.rules.catalog_view import SessionPlace
+from scandock.rules.import_request import ImportRequest
+from scandock.rules.labels import UNASSIGNED, clean_label, label_key
+from scandock.rules.petmr import effective_pet_mr
+from scandock.rules.privacy import PrivacyRules
+from scandock.rules.session_types import session_type, side_pet_mr
+from scandock.rules.study import StudyFacts
+from scandock.rules.study_sides import divide_series
+from scandock.services import audit
+from scandock.services.context import ServiceContext
+from scandock.services.outcomes import Outcome
+from scandock.services.privacy_source import current_privacy
+from scandock.services.session_errors import AccountMissing, SessionMoves
+from scandock.store.local import LocalStore
+
+DEIDENTIFIED: Final = "An import de-identifies its files by the rules of project {project}"
+SEPARATED: Final = "An import separates its PET and MR, as project {project} has it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDestination:
+    """Where a session is to go as an import takes it; labels are None where nobody named them."""
+
+    project_id: int
+    project: str
+    place: SessionPlace
+    label: str | None = None
+    subject: str | None = None
+    overwrite: Overwrite | None = None
+    one_patient: bool = False
+    """Who asks says that several PatientIDs are one patient's."""
+    quarantine: bool = False
+    dialect: bool = False
+    """Asked by XNAT's dialect, where a label that is named makes a session of its own."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """Attributes that are said of the session besides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportNeed:
+    """Why a session's files have to be changed for a project."""
+
+    rules: PrivacyRules | None
+    """Those of the project, where its files are de-identified by them; None where only PET and MR are separated."""
+
+    @property
+    def sentence(self) -> str:
+        return DEIDENTIFIED if self.rules is not None else SEPARATED
+
+
+def find_import_need(
+    context: ServiceContext, connection: Connection, source: SessionRecord, project_id: int, project_name: str
+) -> ImportNeed | None:
+    """Why an import is to take a session that goes to a project, or to the archive of its own; None where none is."""
+    rules = _rules_of(project_name)
+    if rules is not None and _has_other_files(connection, source.tree_id, rules):
+        return ImportNeed(rules=rules)
+    if project_name != source.project and _is_separated(context, connection, source, project_id, project_name):
+        return ImportNeed(rules=None)
+    return None
+
+
+def _rules_of(project_name: str) -> PrivacyRules | None:
+    """By what a project's objects are de-identified."""
+    source = current_privacy()
+    rules = source(project_name) if source is not None else None
+    return rules if rules is not None and rules.changes_objects else None
+
+
+def _has_other_files(connection: Connection, tree_id: int, rules: PrivacyRules) -> bool:
+    """Whether an image of a tree was made by other rules, or by none."""
+    is_ecat = exists().where(ecat_file.c.tree_id == file.c.tree_id, ecat_file.c.n == file.c.n)
+    query = select(file.c.n).where(
+        file.c.tree_id == tree_id,
+        or_(file.c.sop_uid.is_not(None), is_ecat),
+        or_(file.c.rules.is_(None), file.c.rules != rules.fingerprint),
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _is_separated(
+    context: ServiceContext, connection: Connection, source: SessionRecord, project_id: int, project_name: str
+) -> bool:
+    """Whether a project has PET and MR apart, and a session that came as a whole has both."""
+    if source.side or source.study_uid is None or project_name == UNASSIGNED:
+        return False
+    choice = connection.execute(select(project.c.petmr).where(project.c.id == project_id)).scalar_one()
+    if effective_pet_mr(choice, context.settings.petmr) != "separate":
+        return False
+    facts = [scan.facts for scan in scans_of(connection, source.tree_id)]
+    study = StudyFacts(
+        key=source.uuid,
+        study_uid=source.study_uid,
+        series=tuple(item for item in facts if isinstance(item, SeriesTally)),
+        ecat=tuple(item for ecat_list in facts if isinstance(ecat_list, list) for item in ecat_list),
+    )
+    sides = set(divide_series(study, context.settings.petmr_maps, {}).values())
+    return "MR" in sides and ("PET" in sides or bool(study.ecat))
+
+
+def type_in_project(
+    context: ServiceContext, connection: Connection, source: SessionRecord, project_id: int, project_name: str
+) -> str:
+    """The type that a session with PET and MR gets in the project that it moves to; others keep theirs."""
+    if project_name == source.project or source.type_is_set:
+        return source.xsi_type
+    choices = dict(
+        connection.execute(
+            select(project.c.id, project.c.petmr).where(project.c.id.in_((project_id, source.project_id)))
+        )
+        .tuples()
+        .all()
+    )
+    scans = scans_of(connection, source.tree_id)
+    types, modalities = [scan.xsi_type for scan in scans], [scan.modality for scan in scans]
+    before, after = (
+        session_type(
+            types, modalities, side_pet_mr(effective_pet_mr(choices[number], context.settings.petmr), source.side)
+        )
+        for number in (source.project_id, project_id)
+    )
+    return after if source.xsi_type == before else source.xsi_type
+
+
+def queue_session_import(
+    context: ServiceContext,
+    connection: Connection,
+    source: SessionRecord,
+    destination: SessionDestination,
+    need: ImportNeed,
+    action: str,
+    *,
+    dry_run: bool,
+    details: Mapping[str, audit.DetailValue] | None = None,
+) -> Outcome:
+    """Let an import take a session, in the transaction in which its names are reserved; with `dry_run` only say so.
+
+    Usage `session_moves` where one does so already.
+    """
+    sentence = need.sentence.format(project=destination.project)
+    label, subject = destination.label or source.label, destination.subject or source.subject
+    place = "archive" if destination.place == "archive" else "prearchive"
+    outcome = Outcome(
+        session=source.uuid,
+        action=action,
+        dry_run=dry_run,
+        before=source.uri,
+        after=uris.session(place, destination.project, source.timestamp, subject, label),
+        says=f"{sentence}.",
+        waits=True,
+    )
+    _check_not_moving(connection, source)
+    if dry_run:
+        return outcome
+    uuid, account_id = new_uuid(), _find_account(context, connection, source)
+    request = _make_request(connection, source, destination, need)
+    now = context.catalog.now()
+    key = connection.execute(
+        insert(upload).values(
+            uuid=uuid,
+            archive=_archive_name(source, need),
+            source="server",
+            state=ImportState.RECEIVING,
+            request=request.to_json(),
+            created=now,
+        )
+    ).inserted_primary_key
+    assert key is not None
+    connection.execute(
+        insert(reception).values(
+            upload_id=key[0],
+            account_id=account_id,
+            project_id=destination.project_id,
+            door="session",
+            size=source.bytes,
+            heard=now,
+        )
+    )
+    connection.execute(insert(session_import).values(upload_id=key[0], session_uuid=source.uuid))
+    accept(context.catalog, connection, key[0])
+    audit_details = {"from": source.project, "to": destination.project, "import": uuid, **(details or {})}
+    context.note(connection, action, source.uuid, destination.project, audit_details)
+    if isinstance(context.store, LocalStore):
+        context.catalog.after_commit(connection, partial(_notify, context.store.path))
+    return outcome.with_import(uuid)
+
+
+def _notify(path: str) -> None:
+    notify(path)
+
+
+def _check_not_moving(connection: Connection, source: SessionRecord) -> None:
+    """Usage `session_moves` where an import that has not ended takes a session."""
+    query = (
+        select(upload.c.uuid)
+        .join(session_import, session_import.c.upload_id == upload.c.id)
+        .where(session_import.c.session_uuid == source.uuid, upload.c.state.in_(UNFINISHED))
+    )
+    uuid = connection.execute(query.limit(1)).scalar()
+    if uuid is not None:
+        raise SessionMoves(uuid)
+
+
+def _find_account(context: ServiceContext, connection: Connection, source: SessionRecord) -> int:
+    """Whose the import is: of who asks, else of who has brought the session."""
+    if context.principal.account_id is not None:
+        return context.principal.account_id
+    account_id: int | None = connection.execute(
+        select(reception.c.account_id)
+        .join(tree, tree.c.upload_id == reception.c.upload_id)
+        .where(tree.c.id == source.tree_id)
+    ).scalar()
+    if account_id is None:
+        raise AccountMissing
+    return account_id
+
+
+def _archive_name(source: SessionRecord, need: ImportNeed) -> str:
+    """What the import calls its archive: the session by its label, or by its id where names may not be known."""
+    is_open = need.rules is None or need.rules.policy.is_open
+    return f"session {source.label if is_open else source.uuid}"
+
+
+def _make_request(
+    connection: Connection, source: SessionRecord, destination: SessionDestination, need: ImportNeed
+) -> ImportRequest:
+    """What the import is asked for: as if the session came as an archive, with what it is called now."""
+    label, subject = _find_labels(connection, source, destination, need)
+    edited = {name: source.attributes[name] for name in source.fields_by_hand if name in source.attributes}
+    taken = SqlView(connection, without=source.uuid).is_timestamp_taken(destination.project, source.timestamp)
+    return ImportRequest(
+        project=destination.project,
+        subject=subject,
+        session=label,
+        destination=destination.place,
+        overwrite=destination.overwrite or source.overwrite or None,
+        dialect=destination.dialect,
+        keep_names=need.rules is None,
+        quarantine=destination.quarantine or source.quarantined,
+        one_patient=destination.one_patient or not source.held[0],
+        timestamp="" if taken else source.timestamp,
+        said={**edited, **destination.said},
+    )
+
+
+def _find_labels(
+    connection: Connection, source: SessionRecord, destination: SessionDestination, need: ImportNeed
+) -> tuple[str | None, str | None]:
+    """Label and subject that the import is to give: those that are named, else those that the session has.
+
+    Where UIDs or patients may not be known, only those that somebody named: the others are made of these.
+    """
+    if need.rules is None or not need.rules.policy.changes_objects:
+        return destination.label or source.label, destination.subject or source.subject
+    text = connection.execute(
+        select(upload.c.request).join(tree, tree.c.upload_id == upload.c.id).where(tree.c.id == source.tree_id)
+    ).scalar()
+    request = ImportRequest.from_json(text or "")
+    named_label = source.label if _is_named(request.session, source.label) else None
+    named_subject = source.subject if _is_named(request.subject, source.subject) else None
+    return destination.label or named_label, destination.subject or named_subject
+
+
+def _is_named(requested: str | None, label: str) -> bool:
+    """Whether a label is the one that an import was asked to give."""
+    return requested is not None and label_key(clean_label(requested)) == label_key(label)

@@ -19,7 +19,6 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import session
 from scandock.catalog.trees import (
-    NO_ANNOTATIONS,
     FileAnnotations,
     FileRow,
     ResourceRow,
@@ -30,6 +29,7 @@ from scandock.catalog.trees import (
 )
 from scandock.model.import_report import ImportReport
 from scandock.pipeline.job import Job, JobContext
+from scandock.pipeline.tallies import Tallies
 from scandock.publishing.deletes import Removal
 from scandock.publishing.errors import MovedSessionChanged
 from scandock.publishing.intents import Placement, SessionRow
@@ -39,7 +39,7 @@ from scandock.publishing.reserve import find_holders, lock_projects, reserve
 from scandock.queue.leases import Lease
 from scandock.rules.choices import is_still_held
 from scandock.rules.labels import label_key
-from scandock.rules.notices import PrintableText, make_notice
+from scandock.rules.notices import Notice, PrintableText, make_notice
 from scandock.rules.privacy import PrivacyRules
 from scandock.store.errors import TreeDamaged
 from scandock.store.paths import path_below, resource_folder, tree_path
@@ -108,29 +108,75 @@ def moved_study_keys(moved: SessionRecord | None) -> Mapping[str, str]:
 # -- what it was, and what people said of it ---------------------------------------------------------------------------
 
 
-def carry_words(context: JobContext, jobs: list[Job]) -> None:
-    """Let what people said of single files stand with them."""
-    moved = context.moved
+def load_moved_files(context: JobContext) -> Notice | None:
+    """Note in the ledger what the catalog knows of the files that move; gives why they can't, if not all are there.
+
+    A file that is damaged, or gone from the store, would be lost with the tree that it is of.
+    """
+    moved, ledger = context.moved, context.ledger
     if moved is None:
-        return
+        return None
     with context.catalog.read() as connection:
         scans = {scan.n: scan for scan in scans_of(connection, moved.tree_id)}
         resources = {resource.n: resource for resource in resources_of(connection, moved.tree_id)}
-        words = {}
-        for row in files_of(connection, moved.tree_id):
-            resource = resources[row.resource_n]
-            file_words = _words(resource, row)
-            if file_words != NO_ANNOTATIONS:
-                words[_path(scans, resource, row)] = file_words
-    if not words:
+        ledger.run(
+            "CREATE TEMP TABLE moved_file"
+            " (path TEXT PRIMARY KEY, sha256 BLOB, origin BLOB, rules BLOB, content TEXT, format TEXT, tags TEXT)"
+        )
+        ledger.many(
+            "INSERT INTO moved_file VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    _path(scans, resources[row.resource_n], row),
+                    row.sha256,
+                    row.origin,
+                    row.rules,
+                    *_words(resources[row.resource_n], row),
+                )
+                for row in files_of(connection, moved.tree_id)
+            ),
+        )
+    ledger.run("CREATE INDEX entry_path ON entry (path)")
+    count, first = ledger.rows(
+        "SELECT COUNT(*), MIN(m.path) FROM moved_file m WHERE NOT EXISTS (SELECT 1 FROM entry e"
+        " WHERE e.path = m.path AND (e.sha256 = m.sha256 OR LENGTH(e.sha256) = 0))"
+    )[0]
+    if not count:
+        return None
+    rules = context.privacy_of(context.request.project or "")
+    if rules is not None and not rules.policy.is_open:  # names of files may not be known
+        number = ledger.rows("SELECT COUNT(*) FROM moved_file WHERE path <= ?", (first,))[0][0]
+        first = f"#{number}"
+    return make_notice("session_damaged", label=moved.label, count=count, file=first)
+
+
+def unite_studies(context: JobContext, tallies: Tallies) -> None:
+    """Let all images be of the study that their session is of.
+
+    Those that came before a project de-identified have its old StudyInstanceUID, those that came later its new one.
+    """
+    moved = context.moved
+    if moved is None or moved.study_uid is None or context.privacy_of(context.request.project or "") is None:
         return
-    by_ordinal = {
-        number: words[path]
-        for number, path in context.ledger.stream("SELECT ordinal, path FROM entry")
-        if path in words
+    if tallies.study_uids() <= {moved.study_uid}:
+        return
+    tallies.unite(moved.study_uid)
+    context.ledger.run("UPDATE entry SET study = ? WHERE content = 'dicom'", (moved.study_uid,))
+
+
+def carry_words(context: JobContext, jobs: list[Job]) -> None:
+    """Let what people said of single files stand with them."""
+    if context.moved is None:
+        return
+    words = {
+        number: (content, file_format, tags)
+        for number, content, file_format, tags in context.ledger.stream(
+            "SELECT e.ordinal, m.content, m.format, m.tags FROM moved_file m JOIN entry e ON e.path = m.path"
+            " WHERE COALESCE(m.content, m.format, m.tags) IS NOT NULL"
+        )
     }
     for job in jobs:
-        job.words = by_ordinal
+        job.words = words
 
 
 def _words(resource: ResourceRow, row: FileRow) -> FileAnnotations:
@@ -161,24 +207,13 @@ def carry_origins(context: JobContext, job: Job, rules: PrivacyRules | None) -> 
         naming = job.final_naming
         patients = replace(naming.patients, ids=job.patient_tokens, common_id=moved.patient_key)
         job.naming = replace(naming, patients=patients)
-    with context.catalog.read() as connection:
-        rows = [
-            (row.sha256, row.origin, row.rules if rules is None or row.rules == rules.fingerprint else None)
-            for row in files_of(connection, moved.tree_id)
-            if row.origin is not None
-        ]
-    if not rows:
-        return
-    ledger = context.ledger
-    ledger.run("CREATE TEMP TABLE moved_file (sha256 BLOB PRIMARY KEY, origin BLOB, rules BLOB) WITHOUT ROWID")
-    ledger.many("INSERT OR IGNORE INTO moved_file VALUES (?, ?, ?)", rows)
-    ledger.run(
-        "UPDATE entry SET origin = (SELECT origin FROM moved_file m WHERE m.sha256 = entry.sha256),"
-        " rules = (SELECT rules FROM moved_file m WHERE m.sha256 = entry.sha256)"
-        " WHERE job = ? AND content IN ('dicom', 'ecat') AND sha256 IN (SELECT sha256 FROM moved_file)",
-        (job.n,),
+    context.ledger.run(
+        "UPDATE entry SET origin = (SELECT m.origin FROM moved_file m WHERE m.path = entry.path),"
+        " rules = (SELECT m.rules FROM moved_file m WHERE m.path = entry.path AND (? IS NULL OR m.rules = ?))"
+        " WHERE job = ? AND content IN ('dicom', 'ecat')"
+        " AND EXISTS (SELECT 1 FROM moved_file m WHERE m.path = entry.path AND m.origin IS NOT NULL)",
+        (*[None if rules is None else rules.fingerprint] * 2, job.n),
     )
-    ledger.run("DROP TABLE moved_file")
 
 
 # -- its new tree ------------------------------------------------------------------------------------------------------

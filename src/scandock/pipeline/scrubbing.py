@@ -317,6 +317,8 @@ class _Scrubbing:
             else:
                 self._describe(job, result, study_uids[job.n])
                 remaining.append(job)
+        if failed and self._context.moved is not None:  # it moves whole, or stays
+            remaining = []
         decision.jobs = remaining
         decision.upload_verdict.failed_sessions = failed
         if remaining:

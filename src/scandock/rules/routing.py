@@ -192,7 +192,9 @@ def _decide(case: StudyCase, request: ImportRequest, view: CatalogView, prearchi
     folder, settles = "", None
     if place == "prearchive":
         requested_timestamp = request.timestamp if case.bound == "prearchive" else ""
-        waiting, timestamp = prearchive.join(find_joinable_sessions(case, view), case.label, requested_timestamp)
+        waiting, timestamp = prearchive.join(
+            find_joinable_sessions(case, view), case.label, requested_timestamp, request.former_timestamp
+        )
         existing = waiting.uuid if waiting else None
         if timestamp == requested_timestamp and not (
             case.partner is not None or prearchive.has_label(requested_timestamp, request.folder)

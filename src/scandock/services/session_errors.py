@@ -56,6 +56,17 @@ class SessionMoves(CodedUsage):
         self._fill({"uuid": uuid})
 
 
+class SessionNotMoved(CodedUsage):
+    CODE = "session_not_moved"
+    STATUS = 409
+    MEANING = "An import was to move or archive the session and could not: it has stayed where it was."
+    SENTENCE = "The session was not moved. {why}"
+    REMEDY = "A warning of the session says the same: mend that, then ask again."
+
+    def __init__(self, why: str) -> None:
+        self._fill({"why": why})
+
+
 class RulesDiffer(CodedUsage):
     CODE = "rules_differ"
     STATUS = 409

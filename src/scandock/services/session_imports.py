@@ -7,7 +7,7 @@ All other sessions move by one rename (`services/moving.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -15,9 +15,9 @@ from sqlalchemy import Connection, exists, insert, or_, select
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception, session_import
-from scandock.catalog.tables import ecat_file, file, project, tree, upload
+from scandock.catalog.sessions import find_session
+from scandock.catalog.tables import ecat_file, file, joined_session, project, tree, upload
 from scandock.catalog.trees import scans_of
-from scandock.catalog.view import SqlView
 from scandock.model import uris
 from scandock.model.import_types import Overwrite
 from scandock.model.series import SeriesTally
@@ -37,7 +37,7 @@ from scandock.services import audit
 from scandock.services.context import ServiceContext
 from scandock.services.outcomes import Outcome
 from scandock.services.privacy_source import current_privacy
-from scandock.services.session_errors import AccountMissing, SessionMoves
+from scandock.services.session_errors import AccountMissing, HeldUndecided, SessionMoves, SessionNotMoved
 from scandock.store.local import LocalStore
 
 DEIDENTIFIED: Final = "An import de-identifies its files by the rules of project {project}"
@@ -131,13 +131,10 @@ def type_in_project(
     """The type that a session with PET and MR gets in the project that it moves to; others keep theirs."""
     if project_name == source.project or source.type_is_set:
         return source.xsi_type
-    choices = dict(
-        connection.execute(
-            select(project.c.id, project.c.petmr).where(project.c.id.in_((project_id, source.project_id)))
-        )
-        .tuples()
-        .all()
+    rows = connection.execute(
+        select(project.c.id, project.c.petmr).where(project.c.id.in_((project_id, source.project_id)))
     )
+    choices = {row.id: row.petmr for row in rows}
     scans = scans_of(connection, source.tree_id)
     types, modalities = [scan.xsi_type for scan in scans], [scan.modality for scan in scans]
     before, after = (
@@ -254,7 +251,6 @@ def _make_request(
     """What the import is asked for: as if the session came as an archive, with what it is called now."""
     label, subject = _find_labels(connection, source, destination, need)
     edited = {name: source.attributes[name] for name in source.fields_by_hand if name in source.attributes}
-    taken = SqlView(connection, without=source.uuid).is_timestamp_taken(destination.project, source.timestamp)
     return ImportRequest(
         project=destination.project,
         subject=subject,
@@ -262,10 +258,11 @@ def _make_request(
         destination=destination.place,
         overwrite=destination.overwrite or source.overwrite or None,
         dialect=destination.dialect,
+        ignore_unparsable=False,
         keep_names=need.rules is None,
         quarantine=destination.quarantine or source.quarantined,
         one_patient=destination.one_patient or not source.held[0],
-        timestamp="" if taken else source.timestamp,
+        former_timestamp=source.timestamp,
         said={**edited, **destination.said},
     )
 
@@ -291,3 +288,24 @@ def _find_labels(
 def _is_named(requested: str | None, label: str) -> bool:
     """Whether a label is the one that an import was asked to give."""
     return requested is not None and label_key(clean_label(requested)) == label_key(label)
+
+
+def read_ended_outcome(connection: Connection, outcome: Outcome) -> Outcome:
+    """What an import that has ended has done to a session.
+
+    Usage `held_undecided` where the session was to be archived and waits for a decision instead, `session_not_moved`
+    where it has stayed as it was.
+    """
+    row = connection.execute(
+        select(upload.c.state, upload.c.code, upload.c.message).where(upload.c.uuid == outcome.import_uuid)
+    ).one()
+    into = connection.execute(
+        select(joined_session.c.into_uuid).where(joined_session.c.uuid == outcome.session)
+    ).scalar()
+    record = find_session(connection, into or outcome.session)
+    if row.state in (ImportState.REFUSED, ImportState.FAILED, ImportState.CANCELLED) or record is None:
+        raise SessionNotMoved(row.message)
+    is_archiving = outcome.after is not None and uris.is_archived(outcome.after)
+    if is_archiving and record.place != "archive":
+        raise HeldUndecided(record.held[1] or "The session was not archived.", record.held[2])
+    return replace(outcome, after=record.uri, into=into, waits=False)

@@ -308,11 +308,23 @@ class UploadRun(ImportRun):
             raise AccountDisabled
 
     def _refuse_request(self, entries: ReadEntries | Exception, error: Usage) -> None:
-        """A project or a mapping that can't be used any more: refused, with the receipt of what was read."""
-        if isinstance(entries, Exception):
-            self.end(ImportState.REFUSED, error.code, str(error))
-        else:
-            self.finish(replace(entries, refused=BadInput(error.code, error.message, error.remedy)))
+        """A project or a mapping that can't be used any more, a session that can't move: refused, with the receipt of
+        what was read, if anything was.
+        """
+        refused = BadInput(error.code, error.message, error.remedy)
+        if not isinstance(entries, Exception):
+            self.finish(replace(entries, refused=refused))
+            return
+        self.stage.clear()
+        with contextlib.closing(self._no_entries()) as nothing:
+            self.finish(replace(nothing, refused=refused))
+
+    def _no_entries(self) -> ReadEntries:
+        from scandock.pipeline.ledger import Ledger
+        from scandock.pipeline.staging import scratch_path
+        from scandock.store.paths import LEDGER
+
+        return ReadEntries(Ledger(scratch_path(self.stage, LEDGER)), [])
 
     def fault(self, fault: Fault) -> ImportReport:
         """The bytes are kept: a fault of the machine is tried again. An outage the worker has it wait for."""

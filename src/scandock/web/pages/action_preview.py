@@ -80,6 +80,10 @@ class SessionPreview:
         """The page of where it stands now, once something was done."""
         if self.outcome is None or self.outcome.after is None:
             return ""
+        if self.outcome.import_uuid:
+            return urls.import_page(self.outcome.import_uuid)
+        if self.outcome.waits:
+            return urls.waiting_page(self.uuid)
         return place_path(self.outcome.after) or urls.waiting_page(self.uuid)
 
 
@@ -162,6 +166,9 @@ def _place_sentence(outcome: Outcome) -> str:
     if outcome.after is None:
         return "Will be moved to the trash." if dry else "Moved to the trash."
     after = uris.parse_session(outcome.after)
+    if outcome.waits:
+        room = "archive" if isinstance(after, uris.ArchivedSessionUri) else "prearchive"
+        return f"{'Will go' if dry else 'Goes'} to the {room} of {after.project} as {after.label}, by an import."
     if not isinstance(after, uris.ArchivedSessionUri):
         place = f"in the prearchive of {after.project} as {after.label}."
         return f"Stays {place}" if outcome.after == outcome.before else f"{'Will be' if dry else 'Now'} {place}"

@@ -85,9 +85,9 @@ def work(site: DataFolder, catalog: Catalog, outcome: Outcome) -> Any:
     return ended()
 
 
-def by(given: PrivacyRules | None, project: str = "P") -> Any:
-    """One project goes by these rules."""
-    return given_privacy(lambda name: given if name == project else None)
+def by(given: PrivacyRules) -> Any:
+    """The project P goes by these rules."""
+    return given_privacy(projects={"P": given})
 
 
 def mr(count: int = 2, **values: Any) -> dict[str, bytes]:
@@ -275,14 +275,14 @@ def test_it_joins_what_the_project_has_of_the_study(site: DataFolder) -> None:
 
 
 def test_rules_that_agree_are_a_rename(site: DataFolder) -> None:
-    with given_privacy(lambda _: BY_SCRIPT), services(site) as context:
+    with given_privacy(BY_SCRIPT), services(site) as context:
         uuid = site.bring(mr(2), project=None).session["id"]
         add_project(context.catalog, ProjectRow(name="P"))
         inodes = {path.stat().st_ino for path in (site.data / "prearchive").rglob("*.dcm")}
         assert not move_session(context, uuid, project_name="P").waits
         assert not archive_session(context, uuid, label="E9").waits
         assert {path.stat().st_ino for path in (site.data / "archive").rglob("*.dcm")} == inodes
-    with by(None), services(site) as context:  # and so is leaving a project with rules
+    with services(site) as context:  # and so is leaving a project with rules
         add_project(context.catalog, ProjectRow(name="Q"))
         later = site.bring(mr(1, study=2), project="Q", destination="prearchive").session["id"]
         assert not move_session(context, later, project_name="P").waits
@@ -311,7 +311,7 @@ def test_only_what_other_rules_have_made_is_made_again(site: DataFolder) -> None
 def test_a_session_that_was_de_identified_elsewhere_is_known_by_what_it_was(site: DataFolder) -> None:
     other = PrivacyRules(key=KEY, scripts=(HASHED + '(0008,1040) := "B"\n',))
     archive = mr(2)
-    with given_privacy({"A": BY_SCRIPT, "P": other}.get), services(site) as context:
+    with given_privacy(projects={"A": BY_SCRIPT, "P": other}), services(site) as context:
         uuid = site.bring(archive, project="A", destination="prearchive", subject="S1", session="E1").session["id"]
         before = row_of(context, uuid)
         add_project(context.catalog, ProjectRow(name="P"))

@@ -126,8 +126,8 @@ class ImportRun:
             may_archive=self.may_archive,
             moved=self.moved,
         )
-        if self.context.privacy_of is not None:
-            tools.privacy_of = self.context.privacy_of
+        if self.context.privacy is not None:
+            tools.privacy_of = self.context.privacy.rules_of
             tools.scrubber = self._make_scrubber()
         return tools
 

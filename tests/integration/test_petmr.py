@@ -13,8 +13,8 @@ from scandock.services.archiving import archive_session
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.label_conflicts import find_taken_labels
-from scandock.services.moving import move_session
 from scandock.services.projects import set_pet_mr
+from scandock.services.session_moves import move_session
 from scandock.services.settings import load_settings
 from tests.badinput.objects import Element, element, uid
 from tests.builders import DataFolder, Image, ecat, make_data_folder, uploader_layout

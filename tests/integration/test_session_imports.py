@@ -26,11 +26,11 @@ from scandock.services.archiving import archive_session
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.editing import edit_scan
-from scandock.services.moving import move_session
 from scandock.services.outcomes import Outcome
 from scandock.services.session_contents import find_scan
 from scandock.services.session_errors import SessionMoves, SessionNotMoved
 from scandock.services.session_imports import read_ended_outcome
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
 from scandock.testing.privacy import given_privacy
 from scandock.testing.server import add_account

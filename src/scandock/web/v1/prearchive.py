@@ -14,9 +14,9 @@ from scandock.services import browsing
 from scandock.services.archiving import archive_session
 from scandock.services.browsing import ListFilter
 from scandock.services.held_sessions import resolve_session
-from scandock.services.moving import move_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import DryRun, Many, Maybe, Search, SignedContext, Sorted, Text
 from scandock.web.v1.openapi_keywords import etag_keywords, import_keywords

@@ -15,9 +15,9 @@ from scandock.model.uris import without_data
 from scandock.rules.permissions import Action
 from scandock.services.committing import CommitResult, commit_session
 from scandock.services.context import ServiceContext
-from scandock.services.moving import move_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.session_errors import HeldUndecided
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.address_lookup import (

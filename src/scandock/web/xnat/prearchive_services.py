@@ -19,10 +19,10 @@ from scandock.model.uris import PrearchiveSessionUri, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
 from scandock.services.committing import archive_with_parameters
-from scandock.services.moving import move_session
 from scandock.services.outcomes import Outcome
 from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.session_errors import ProjectUnassigned
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
 from scandock.services.xnat_lookup import find_prearchive_session
 from scandock.web.request_context import RequestContext

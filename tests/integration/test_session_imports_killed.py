@@ -157,7 +157,9 @@ PART = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "point"), choose_cases(PART, [(kind, point) for kind in KINDS for point in POINTS[:-1]]))
+@pytest.mark.parametrize(
+    ("kind", "point"), choose_cases(PART, [(kind, point) for kind in KINDS for point in POINTS[:-1]])
+)
 def test_a_kill_leaves_the_old_session_or_the_new_one(
     tmp_path: Path, scenarios: dict[str, Scenario], kind: str, point: str
 ) -> None:

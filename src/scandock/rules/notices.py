@@ -232,7 +232,7 @@ CODES: Final[dict[str, NoticeCode]] = {
     "not_moved": NoticeCode(
         "warning",
         "De-identification",
-        "The session was to move and has stayed where it is: {why}",
+        "{why} So the session, which was to move, has stayed where it is.",
         "Mend that, then move it again.",
     ),
     "rules_changed": NoticeCode(

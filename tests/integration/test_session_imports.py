@@ -23,6 +23,8 @@ from scandock.model.verdicts import FINAL
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Policy
 from scandock.services.archiving import archive_session
+from scandock.services.backup import back_up
+from scandock.services.backup_restore import restore_backup
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.editing import edit_scan
@@ -351,16 +353,22 @@ def test_pet_and_mr_are_separated_renamed_or_left_as_the_project_has_it(site: Da
     archive = {"s/1.dcm": image("pet", b"PT", b"1"), "s/2.dcm": image("t1", b"MR", b"2")}
     for name, petmr in (("Q", "petmr"), ("APART", "separate"), ("PETS", "pet"), ("WHOLE", "petmr")):
         site.project(name, petmr=petmr)
-    uuid = site.bring(archive, project="Q", destination="prearchive", session="E1").session["id"]
+    uuid = site.bring(archive, project="Q", destination="prearchive", session="E1PETMR").session["id"]
     with services(site) as context:
-        for project_name, kind in (("PETS", "xnat:petSessionData"), ("WHOLE", "xnat:petmrSessionData")):
-            assert not move_session(context, uuid, project_name=project_name).waits
-            assert row_of(context, uuid).xsi_type == kind
+        for project_name, kind, label in (
+            ("WHOLE", "xnat:petmrSessionData", "E1PETMR"), ("PETS", "xnat:petSessionData", "E1PET"),
+            ("WHOLE", "xnat:petmrSessionData", "E1PET"),
+        ):  # fmt: skip
+            outcome = move_session(context, uuid, project_name=project_name)
+            assert (outcome.waits, "label_petmr" in {one.code for one in outcome.warnings}) == (
+                False, project_name == "PETS",
+            )  # fmt: skip
+            assert (row_of(context, uuid).xsi_type, row_of(context, uuid).label) == (kind, label)
         files = site.files()
         outcome = move_session(context, uuid, project_name="APART")
         assert work(site, context.catalog, outcome).state == "placed"
         assert row_of(context, uuid).side == "MR"
-    assert [path.rpartition("/")[2] for path in sessions_on_disk(site)] == ["E1_MR", "E1_PET"]
+    assert [path.rpartition("/")[2] for path in sessions_on_disk(site)] == ["E1PET_MR", "E1PET_PET"]
     assert sorted(site.files().values()) == sorted(files.values())  # no byte of them is another
     site.check()
 
@@ -380,3 +388,18 @@ def test_a_session_that_is_gone_changed_or_damaged_does_not_move(site: DataFolde
         row = work(site, context.catalog, move_session(context, damaged, project_name="P"))
         assert (row.state, row.code) == ("refused", "session_damaged")
         assert row_of(context, damaged).project == "Unassigned"
+
+
+def test_a_backup_has_what_waits_and_its_import_goes_on_there(site: DataFolder, tmp_path: Path) -> None:
+    uuid = site.bring(mr(2), project=None).session["id"]
+    with by(BY_SCRIPT), services(site) as context:
+        add_project(context.catalog, ProjectRow(name="P"))
+        outcome = move_session(context, uuid, project_name="P")
+    kept, again = str(tmp_path / "kept"), str(tmp_path / "again" / "data")
+    back_up(str(site.data), site.settings, kept)
+    assert restore_backup(kept, again, site.settings) == []
+    copy = DataFolder(root=tmp_path / "again", settings=site.settings, scrubs=True)
+    with by(BY_SCRIPT), services(copy) as context:
+        assert work(copy, context.catalog, outcome).state == "placed"
+        assert row_of(context, uuid).project == "P"
+    copy.check()

@@ -17,7 +17,10 @@ from scandock.publishing.operations import run_operation
 from scandock.rules.choices import is_still_held
 from scandock.rules.errors import ProjectUnknown
 from scandock.rules.labels import label_key
+from scandock.rules.notices import make_notice
 from scandock.rules.permissions import AccessDecision, Action
+from scandock.rules.petmr import pet_label
+from scandock.rules.session_types import PET_SESSION
 from scandock.services import rights
 from scandock.services.context import ServiceContext
 from scandock.services.label_conflicts import find_label_warnings
@@ -54,14 +57,17 @@ def move_session(
         project_id, target_project = _find_target_project(
             connection, context.principal, source, project_name or source.project
         )
-    stamp = source.timestamp
+    stamp, kind, new_label = source.timestamp, source.xsi_type, label or source.label
 
     def names(connection: Connection) -> set[LockName]:
-        nonlocal stamp
+        nonlocal stamp, kind, new_label
         stamp = _choose_timestamp(context, connection, source, target_project)
+        kind = type_in_project(context, connection, source, project_id, target_project)
+        if label is None and kind != source.xsi_type and kind == PET_SESSION:
+            new_label = pet_label(source.label)
         lock_names = session_locks(
             target_project,
-            label=label or source.label,
+            label=new_label,
             subject=subject or source.subject,
             study_uid=source.study_uid,
             timestamp=stamp,
@@ -86,16 +92,18 @@ def move_session(
             row = SessionRow.of(
                 source,
                 project_id=project_id,
-                label=label or source.label,
+                label=new_label,
                 subject=subject or source.subject,
                 timestamp=stamp,
-                xsi_type=type_in_project(context, connection, source, project_id, target_project),
+                xsi_type=kind,
             )
             if free or not _is_still_held(source, row):
                 row = replace(row, state="ready", held=("", "", ""))
             elif row.label != source.label:
                 row = replace(row, held=_rename_in_hold(source, row.label))
             warnings = subject_warnings(connection, target_project, row.subject, source)
+            if label is None and new_label != source.label:
+                warnings += (make_notice("label_petmr", project=target_project, other=source.label, label=new_label),)
             warnings += find_label_warnings(connection, project_id, target_project, row.label, source)
         return publish_session_row(
             context, running, source, row, target_project, warnings=warnings, dry_run=dry_run, action=action

@@ -63,7 +63,7 @@ def test_the_api_answers_202_and_names_the_import(site: DataFolder) -> None:
         with rules():
             dry = client.post(f"/api/v1/prearchive/{uuid}/move?dry_run=true", json={"project": "P"})
             assert (dry.status_code, dry.json()["done"], "import" in dry.json()) == (200, False, False)
-            assert "de-identifies its files by the rules of project P" in dry.json()["message"]
+            assert "Its files are de-identified by the rules of project P." in dry.json()["message"]
             answer = client.post(f"/api/v1/prearchive/{uuid}/move", json={"project": "P"})
             assert (answer.status_code, answer.json()["done"]) == (202, False)
             assert answer.headers["Location"].endswith(answer.json()["import"])
@@ -85,7 +85,7 @@ def test_a_page_says_that_an_import_moves_it(site: DataFolder) -> None:
             form = {"do": f"move:{uuid}", "to": "P"}
             page = client.post("/prearchive", data=form, headers={"Sec-Fetch-Site": "same-origin"})
             assert page.status_code == 200
-            assert "Goes to the prearchive of P as S1, by an import." in page.text
+            assert "An import moves it to the prearchive of P as S1." in page.text
             (place,) = {part.split('"')[0] for part in page.text.split('href="/imports/')[1:]}
             assert ended(client, f"/api/v1/imports/{place}")["state"] == "placed"
         assert client.get(f"/imports/{place}").status_code == 200

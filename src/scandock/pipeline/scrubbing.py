@@ -345,11 +345,12 @@ class _Scrubbing:
         result = self._results[failing.n]
         objects = "1 object" if result.failures == 1 else f"{result.failures} objects"
         of_side = "" if failing is job else f" of session {failing.final_decision.label}, which is of the same study,"
+        done, remedy = ("stored", _REMEDY) if self._context.moved is None else ("moved", "")
         message = (
-            f"Session {job.final_decision.label} was not stored: {objects}{of_side} could not be de-identified."
+            f"Session {job.final_decision.label} was not {done}: {objects}{of_side} could not be de-identified."
             f" {result.failure[1]}"
         )
-        why = Notice(code=DEID_FAILED, message=message, remedy=_REMEDY)
+        why = Notice(code=DEID_FAILED, message=message, remedy=remedy)
         self._ledger.run(
             "UPDATE entry SET verdict = ?, code = 'session_refused', message = '' WHERE job = ?"
             " AND verdict NOT IN ('refused', 'filtered')",

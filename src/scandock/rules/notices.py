@@ -232,7 +232,7 @@ CODES: Final[dict[str, NoticeCode]] = {
     "not_moved": NoticeCode(
         "warning",
         "De-identification",
-        "{why} So the session, which was to move, has stayed where it is.",
+        "{why} So it has stayed where it is.",
         "Mend that, then move it again.",
     ),
     "rules_changed": NoticeCode(

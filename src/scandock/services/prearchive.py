@@ -110,7 +110,7 @@ def _sentence(outcome: Outcome) -> str:
 
 def _where(outcome: Outcome) -> str:
     if outcome.waits:
-        return f"It {'would go' if outcome.dry_run else 'goes'} to {outcome.after} by an import."
+        return f"An import {'would move' if outcome.dry_run else 'moves'} it to {outcome.after}."
     if outcome.into is not None:
         return f"It {'would join' if outcome.dry_run else 'joined'} the archived session at {outcome.after}."
     if outcome.after is None:

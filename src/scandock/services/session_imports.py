@@ -41,8 +41,8 @@ from scandock.services.privacy_source import given_to_process
 from scandock.services.session_errors import AccountMissing, HeldUndecided, SessionMoves, SessionNotMoved
 from scandock.store.local import LocalStore
 
-DEIDENTIFIED: Final = "An import de-identifies its files by the rules of project {project}"
-SEPARATED: Final = "An import separates its PET and MR, as project {project} has it"
+DEIDENTIFIED: Final = "Its files are de-identified by the rules of project {project}"
+SEPARATED: Final = "Its PET and MR are separated, as project {project} has it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,7 +168,7 @@ def _place_sentence(outcome: Outcome) -> str:
     after = uris.parse_session(outcome.after)
     if outcome.waits:
         room = "archive" if isinstance(after, uris.ArchivedSessionUri) else "prearchive"
-        return f"{'Will go' if dry else 'Goes'} to the {room} of {after.project} as {after.label}, by an import."
+        return f"An import {'would move' if dry else 'moves'} it to the {room} of {after.project} as {after.label}."
     if not isinstance(after, uris.ArchivedSessionUri):
         place = f"in the prearchive of {after.project} as {after.label}."
         return f"Stays {place}" if outcome.after == outcome.before else f"{'Will be' if dry else 'Now'} {place}"

@@ -403,3 +403,44 @@ def test_a_backup_has_what_waits_and_its_import_goes_on_there(site: DataFolder, 
         assert work(copy, context.catalog, outcome).state == "placed"
         assert row_of(context, uuid).project == "P"
     copy.check()
+
+
+def test_scans_keep_their_ids_whatever_uids_they_get(site: DataFolder) -> None:
+    """Five series of one number: their ids go by the order of their UIDs, which is another one once they are hashed."""
+    archive = {
+        f"a/{name}.dcm": Image(
+            case="moves", series=name, series_number=b"2", also={0x0008103E: (b"LO", name.encode())}
+        ).file()
+        for name in ("alpha", "beta", "gamma", "delta", "epsilon")
+    }
+
+    def descriptions() -> dict[str, str]:
+        return {path.parts[-5]: str(pydicom.dcmread(path).SeriesDescription) for path in site.data.rglob("files/*.dcm")}
+
+    uuid = site.bring(archive, destination="prearchive").session["id"]
+    before = descriptions()
+    assert len(before) == 5
+    with by(BY_SCRIPT), services(site) as context:
+        assert work(site, context.catalog, archive_session(context, uuid)).state == "placed"
+        with context.catalog.write():
+            context.store.purge(0)
+    assert descriptions() == before
+    site.check()
+
+
+def test_labels_that_nobody_named_are_made_anew_where_patients_may_not_be_known(site: DataFolder) -> None:
+    strict = PrivacyRules(key=KEY, scripts=(HASHED,), policy=Policy(patient="hash"))
+    made = site.bring(mr(1), project="Q", destination="prearchive").session["id"]
+    named = site.bring(mr(1, study=2), project="Q", destination="prearchive", session="E2", subject="S2").session["id"]
+    with services(site) as context:
+        add_project(context.catalog, ProjectRow(name="P"))
+        with by(strict):
+            imports = [move_session(context, uuid, project_name="P").import_uuid for uuid in (made, named)]
+        with context.catalog.read() as connection:
+            requests = [
+                json.loads(connection.execute(select(upload.c.request).where(upload.c.uuid == uuid)).scalar_one())
+                for uuid in imports
+            ]
+        with pytest.raises(SessionMoves):
+            move_session(context, made, label="E9")
+    assert [(one.get("session"), one.get("subject")) for one in requests] == [(None, None), ("E2", "S2")]

@@ -166,6 +166,8 @@ class Job:
     replaced: list[tuple[bytes, int]] = field(default_factory=list)
     words: dict[bytes, FileAnnotations] = field(default_factory=dict)
     """By ordinal, what people said of single files of a session that joins another one."""
+    keeps_scan_ids: bool = False
+    """Its scans are called by the folders that they come from: those of a session that moves."""
     scans: list[ScanRow] = field(default_factory=list)
     resources: list[ResourceRow] = field(default_factory=list)
     scan_of: dict[str, ScanRow] = field(default_factory=dict)

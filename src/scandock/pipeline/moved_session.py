@@ -165,7 +165,7 @@ def unite_studies(context: JobContext, tallies: Tallies) -> None:
 
 
 def carry_words(context: JobContext, jobs: list[Job]) -> None:
-    """Let what people said of single files stand with them."""
+    """Let what people said of scans and of single files stand with them."""
     if context.moved is None:
         return
     words = {
@@ -176,7 +176,7 @@ def carry_words(context: JobContext, jobs: list[Job]) -> None:
         )
     }
     for job in jobs:
-        job.words = words
+        job.words, job.keeps_scan_ids = words, True
 
 
 def _words(resource: ResourceRow, row: FileRow) -> FileAnnotations:

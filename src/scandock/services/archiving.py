@@ -48,7 +48,12 @@ from scandock.services.session_errors import (
     SubjectDiffers,
     TypeDiffers,
 )
-from scandock.services.session_imports import SessionDestination, find_import_need, queue_session_import
+from scandock.services.session_imports import (
+    SessionDestination,
+    check_not_moving,
+    find_import_need,
+    queue_session_import,
+)
 from scandock.services.trash import build_removal, replaced_files_sentence
 from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 
@@ -108,6 +113,7 @@ def archive_session(
             accepted = _accept_patients(connection, source) if one_patient and not held_beside else ()
             is_decided = decided or held_beside or keep != "ask" or bool(accepted)
             _check_held(source, decided=is_decided, overwrite=overwrite)
+            check_not_moving(connection, source)
             need = find_import_need(context, connection, source, source.project_id, source.project)
             if need is not None:
                 if keep != "ask":

@@ -138,13 +138,13 @@ def type_in_project(
     rows = connection.execute(
         select(project.c.id, project.c.petmr).where(project.c.id.in_((project_id, source.project_id)))
     )
-    choices = {row.id: row.petmr for row in rows}
+    choices = {row.id: effective_pet_mr(row.petmr, context.settings.petmr) for row in rows}
+    if choices[project_id] == choices[source.project_id]:
+        return source.xsi_type
     scans = scans_of(connection, source.tree_id)
     types, modalities = [scan.xsi_type for scan in scans], [scan.modality for scan in scans]
     before, after = (
-        session_type(
-            types, modalities, side_pet_mr(effective_pet_mr(choices[number], context.settings.petmr), source.side)
-        )
+        session_type(types, modalities, side_pet_mr(choices[number], source.side))
         for number in (source.project_id, project_id)
     )
     return after if source.xsi_type == before else source.xsi_type
@@ -163,7 +163,7 @@ def queue_session_import(
 ) -> Outcome:
     """Let an import take a session, in the transaction in which its names are reserved; with `dry_run` only say so.
 
-    Usage `session_moves` where one does so already.
+    The caller has seen that none does so already (`check_not_moving`).
     """
     sentence = need.sentence.format(project=destination.project)
     label, subject = destination.label or source.label, destination.subject or source.subject
@@ -177,7 +177,6 @@ def queue_session_import(
         says=f"{sentence}.",
         waits=True,
     )
-    _check_not_moving(connection, source)
     if dry_run:
         return outcome
     uuid, account_id = new_uuid(), _find_account(context, connection, source)
@@ -217,7 +216,7 @@ def _notify(path: str) -> None:
     notify(path)
 
 
-def _check_not_moving(connection: Connection, source: SessionRecord) -> None:
+def check_not_moving(connection: Connection, source: SessionRecord) -> None:
     """Usage `session_moves` where an import that has not ended takes a session."""
     query = (
         select(upload.c.uuid)
@@ -253,7 +252,8 @@ def _make_request(
     connection: Connection, source: SessionRecord, destination: SessionDestination, need: ImportNeed
 ) -> ImportRequest:
     """What the import is asked for: as if the session came as an archive, with what it is called now."""
-    label, subject = _find_labels(connection, source, destination, need)
+    earlier = _read_request(connection, source)
+    label, subject = _find_labels(source, destination, need, earlier)
     edited = {name: source.attributes[name] for name in source.fields_by_hand if name in source.attributes}
     return ImportRequest(
         project=destination.project,
@@ -261,7 +261,7 @@ def _make_request(
         session=label,
         destination=destination.place,
         overwrite=destination.overwrite or source.overwrite or None,
-        dialect=destination.dialect,
+        dialect=destination.dialect or earlier.dialect,
         ignore_unparsable=False,
         keep_names=need.rules is None,
         quarantine=destination.quarantine or source.quarantined,
@@ -271,8 +271,16 @@ def _make_request(
     )
 
 
+def _read_request(connection: Connection, source: SessionRecord) -> ImportRequest:
+    """What was asked of the import that a session came by."""
+    text = connection.execute(
+        select(upload.c.request).join(tree, tree.c.upload_id == upload.c.id).where(tree.c.id == source.tree_id)
+    ).scalar()
+    return ImportRequest.from_json(text or "")
+
+
 def _find_labels(
-    connection: Connection, source: SessionRecord, destination: SessionDestination, need: ImportNeed
+    source: SessionRecord, destination: SessionDestination, need: ImportNeed, earlier: ImportRequest
 ) -> tuple[str | None, str | None]:
     """Label and subject that the import is to give: those that are named, else those that the session has.
 
@@ -280,12 +288,8 @@ def _find_labels(
     """
     if need.rules is None or not need.rules.policy.changes_objects:
         return destination.label or source.label, destination.subject or source.subject
-    text = connection.execute(
-        select(upload.c.request).join(tree, tree.c.upload_id == upload.c.id).where(tree.c.id == source.tree_id)
-    ).scalar()
-    request = ImportRequest.from_json(text or "")
-    named_label = source.label if _is_named(request.session, source.label) else None
-    named_subject = source.subject if _is_named(request.subject, source.subject) else None
+    named_label = source.label if _is_named(earlier.session, source.label) else None
+    named_subject = source.subject if _is_named(earlier.subject, source.subject) else None
     return destination.label or named_label, destination.subject or named_subject
 
 

@@ -28,6 +28,7 @@ from scandock.services.moving import check_label, find_free_timestamp, publish_s
 from scandock.services.outcomes import Outcome
 from scandock.services.session_imports import (
     SessionDestination,
+    check_not_moving,
     find_import_need,
     queue_session_import,
     type_in_project,
@@ -79,6 +80,7 @@ def move_session(
             source = rights.find_waiting_session(connection, context.principal, uuid, Action.PREARCHIVE_EDIT)
             if target_project != source.project:  # where it stands, the right to change it is enough
                 rights.check(connection, context.principal, Action.UPLOAD, target_project)
+            check_not_moving(connection, source)
             need = (
                 find_import_need(context, connection, source, project_id, target_project)
                 if target_project != source.project

@@ -16,7 +16,7 @@ CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
 POWER_CUTS ?= 40
 # Of which make test runs a share (tests/crash/case_share.py)
-WHOLE := $(addprefix tests/integration/test_,backup_beside_imports.py cancelled_imports.py crash_short.py full_disk.py full_disk_served.py outages.py postgresql_dies.py readers_die.py schemathesis.py unsynced.py)
+WHOLE := $(addprefix tests/integration/test_,backup_beside_imports.py cancelled_imports.py crash_short.py full_disk.py full_disk_served.py outages.py postgresql_dies.py readers_die.py schemathesis.py session_imports_killed.py unsynced.py)
 # Checkouts of other suites: NrgXnat/xnat-rest-tests for make test, pyxnat/pyxnat for make clients (docs/xnat-suites.md)
 export XNAT_REST_TESTS ?=
 export PYXNAT_TESTS ?=

@@ -10,6 +10,7 @@ from scandock.catalog.sessions import find_session, read_for_trash
 from scandock.catalog.trees import NO_ANNOTATIONS, files_of
 from scandock.model.import_types import Overwrite
 from scandock.pipeline.job import Job, JobContext
+from scandock.pipeline.moved_session import find_heir, inherit, remove_joined, replace_tree
 from scandock.pipeline.plan import all_archived_notice
 from scandock.pipeline.resource_files import ResourceWriter, assign_resources
 from scandock.pipeline.session_description import describe_session, session_warnings
@@ -76,13 +77,21 @@ def build_job_trees(context: JobContext, jobs: list[Job]) -> None:
     """Build the trees that are planned; gives each job its placement."""
     plans = [job.plan for job in jobs if job.plan is not None]
     built = iter(build_trees(context.catalog, context.stage, context.lease, plans, context.check))
+    moved, heir = context.moved, find_heir(context, jobs)
     for job in jobs:
         resolve_conflict(context, job)
         if job.plan is not None:
             base_inode = context.store.current(job.name) if job.base is not None else None
-            job.placement = next(built).placement(job.name, _make_row(context, job), base_inode=base_inode, n=job.n)
+            row = _make_row(context, job)
+            if moved is not None and job is heir:
+                row = inherit(moved, row, project=job.final_decision.project)
+            job.placement = next(built).placement(job.name, row, base_inode=base_inode, n=job.n)
+            if job is heir:
+                job.placement = replace_tree(context, job, job.placement)
         elif job.base is not None and _changes_overwrite(context, job):
             job.placement = _place_row_only(context, job, job.base)
+    if heir is None:
+        remove_joined(context, jobs)
 
 
 def sum_resources(job: Job, sums: dict[int, ResourceSums]) -> None:

@@ -72,6 +72,8 @@ class ImportRequest(BaseModel):
     """Whoever sent it may archive: what it brings of a session that was left in conflict is decided by it."""
     timestamp: str = ""
     """The prearchive's timestamp that what comes is to stand under, where it goes there."""
+    former_timestamp: str = ""
+    """That of a session that moves: it keeps it as it gets no other session's, and where that is free."""
     folder: str = ""
     """What its folder there is called by whoever sent it, where that is not its label."""
     said: Mapping[str, str] = Field(default_factory=dict)

@@ -235,6 +235,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Import filters left out {count} of this study.",
         "The receipt names each, and the line of the filter.",
     ),
+    "not_moved": NoticeCode(
+        "warning",
+        "De-identification",
+        "{why} So it has stayed where it is.",
+        "Mend that, then move it again.",
+    ),
     "rules_changed": NoticeCode(
         "warning",
         "De-identification",

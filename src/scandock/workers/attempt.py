@@ -82,6 +82,8 @@ class ReceivedUpload:
     mapping: str
     name: str
     received: int
+    session_uuid: str | None
+    """The session that is its archive; None where bytes have come."""
 
 
 def run_attempt(order: AttemptRequest, settings: Settings) -> None:
@@ -117,7 +119,7 @@ def run_attempt(order: AttemptRequest, settings: Settings) -> None:
 def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUpload:
     from sqlalchemy import select
 
-    from scandock.catalog.server_tables import reception
+    from scandock.catalog.server_tables import reception, session_import
     from scandock.catalog.tables import upload
     from scandock.queue.leases import ImportLease
     from scandock.rules.import_request import ImportRequest
@@ -130,8 +132,10 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
             reception.c.account_id,
             reception.c.mapping,
             reception.c.received,
+            session_import.c.session_uuid,
         )
         .join(reception, reception.c.upload_id == upload.c.id)
+        .outerjoin(session_import, session_import.c.upload_id == upload.c.id)
         .where(upload.c.uuid == order.upload, upload.c.token == order.token)
     ).first()
     if row is None:
@@ -143,6 +147,7 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
         mapping=row.mapping,
         name=row.archive,
         received=row.received,
+        session_uuid=row.session_uuid,
     )
 
 
@@ -219,14 +224,11 @@ class UploadRun(ImportRun):
         from scandock.rules.mapping import parse_mapping
         from scandock.workers.context import make_context
 
-        path = store.spool(order.upload).local_path()
-        if path is None:
-            raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
         listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
         context = make_context(catalog, settings, upload.request, mapping)
         super().__init__(
-            archive=upload.name if is_hidden(upload.name) else context.names.archive(upload.name or path),
+            archive=upload.name if is_hidden(upload.name) else context.names.archive(upload.name or order.upload),
             store=store,
             stage=stage,
             context=_trust_client(context, upload),
@@ -235,7 +237,7 @@ class UploadRun(ImportRun):
             cancelled=threading.Event(),
             lost=threading.Event(),
         )
-        self.path, self.upload, self.order = path, upload, order
+        self.upload, self.order = upload, order
 
     def run(self) -> None:
         from scandock.publishing.requeue import drop_bytes
@@ -289,7 +291,7 @@ class UploadRun(ImportRun):
     def _read(self, opened: contextlib.ExitStack) -> ReadEntries:
         """Read the upload; readers and ledger are closed with `opened`."""
         reading = ArchiveReader(
-            self.path,
+            self._find_archive(),
             self.upload.request,
             self.context.settings,
             self.listening,
@@ -301,6 +303,21 @@ class UploadRun(ImportRun):
         entries = reading.read(self.store, self.stage, self.context.texts, lambda: False, keep=True)
         opened.callback(entries.close)
         return entries
+
+    def _find_archive(self) -> str:
+        """Where it lies: in the spool, or the folder of the session that moves, which nobody changes from here on."""
+        if self.upload.session_uuid is not None:
+            from scandock.pipeline.moved_session import hold_moved_session
+            from scandock.store.paths import tree_path
+
+            self.moved = hold_moved_session(
+                self.context.catalog, self.store, self.lease, self.upload.session_uuid, self.check
+            )
+            return self.store.local_path(tree_path(self.moved.parts))
+        path = self.store.spool(self.order.upload).local_path()
+        if path is None:
+            raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
+        return path
 
     def count_readers(self) -> int:
         """Fewer from attempt to attempt where memory was short."""
@@ -335,11 +352,23 @@ class UploadRun(ImportRun):
             raise AccountDisabled
 
     def _refuse_request(self, entries: ReadEntries | Exception, error: Usage) -> None:
-        """A project or a mapping that can't be used any more: refused, with the receipt of what was read."""
-        if isinstance(entries, Exception):
-            self.end(ImportState.REFUSED, error.code, str(error))
-        else:
-            self.finish(replace(entries, refused=BadInput(error.code, error.message, error.remedy)))
+        """A project or a mapping that can't be used any more, a session that can't move: refused, with the receipt of
+        what was read, if anything was.
+        """
+        refused = BadInput(error.code, error.message, error.remedy)
+        if not isinstance(entries, Exception):
+            self.finish(replace(entries, refused=refused))
+            return
+        self.stage.clear()
+        with contextlib.closing(self._no_entries()) as nothing:
+            self.finish(replace(nothing, refused=refused))
+
+    def _no_entries(self) -> ReadEntries:
+        from scandock.pipeline.ledger import Ledger
+        from scandock.pipeline.staging import scratch_path
+        from scandock.store.paths import LEDGER
+
+        return ReadEntries(Ledger(scratch_path(self.stage, LEDGER)), [])
 
     def fault(self, fault: Fault) -> ImportReport:
         """The bytes are kept: a fault of the machine is tried again. An outage the worker has it wait for."""

@@ -85,6 +85,11 @@ class ReceivedUpload:
     session_uuid: str | None
     """The session that is its archive; None where bytes have come."""
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether its name tells nobody's."""
+        return is_hidden(self.name) or self.name == f"session {self.session_uuid}"
+
 
 def run_attempt(order: AttemptRequest, settings: Settings) -> None:
     """Bring the import to its end, or back among those that wait; TokenLost where it is not ours."""
@@ -228,7 +233,7 @@ class UploadRun(ImportRun):
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
         context = make_context(catalog, settings, upload.request, mapping)
         super().__init__(
-            archive=upload.name if is_hidden(upload.name) else context.names.archive(upload.name or order.upload),
+            archive=upload.name if upload.is_shown else context.names.archive(upload.name or order.upload),
             store=store,
             stage=stage,
             context=_trust_client(context, upload),
@@ -282,7 +287,7 @@ class UploadRun(ImportRun):
         from scandock.queue.leases import check_lease
 
         catalog = self.context.catalog
-        if self.context.names.keeps or is_hidden(self.upload.name):
+        if self.context.names.keeps or self.upload.is_shown:
             return
         with catalog.overwrite() as connection:
             check_lease(catalog, connection, self.lease)

@@ -50,7 +50,7 @@ class Marks:
     def text(self, place: str) -> str:
         """A word of 12 letters and digits for a place."""
         mark = f"{self.salt}{next(self._numbers)}"
-        self.places[mark.lower()] = place
+        self.places[mark] = place
         return mark
 
     def uid(self, place: str) -> str:
@@ -80,7 +80,7 @@ class Marks:
         """What is marked by what begins at `at`; "?" where its spelling hides that."""
         for mark, place in self.places.items():
             for _, needle, _ in _spell(mark):
-                if data[at : at + 8 * len(needle)].lower().startswith(needle):
+                if data[at : at + len(needle)].lower() == needle.lower():
                     return place
         return "?"
 
@@ -130,7 +130,7 @@ def _unpack(data: bytes) -> Iterator[tuple[str, bytes]]:
     if data.startswith(b"PK"):
         with suppress(zipfile.BadZipFile, NotImplementedError), zipfile.ZipFile(io.BytesIO(data)) as archive:
             for info in archive.infolist():
-                with suppress(RuntimeError, zipfile.BadZipFile, NotImplementedError):
+                with suppress(RuntimeError, zipfile.BadZipFile, NotImplementedError, zlib.error):
                     yield info.filename, archive.read(info)
 
 

@@ -140,6 +140,7 @@ def test_a_script_is_tried_on_a_file_that_is_not_kept(web: Web, admin: httpx.Cli
 def test_pages_say_in_plain_words_what_is_kept_and_since_when(web: Web, admin: httpx.Client) -> None:
     path = "/projects/PAGE/privacy"
     with web.client("olga", follow_redirects=True) as olga, web.client("mia") as mia, web.client("vera") as vera:
+        assert f'href="{path}"' in mia.get("/projects/PAGE").text
         page = mia.get(path).text
         assert "Imports store images and names as they come." in page
         assert "<form" not in page.split("<main")[1]

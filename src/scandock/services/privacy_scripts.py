@@ -39,8 +39,6 @@ project != "Unassigned" ? (0008,1030) := project
 (0010,0020) := session
 """
 """What XNAT runs on every image of a site that sets no script of its own; here an example, that nobody runs."""
-LOOKUP: Final = "lookup"
-"""What lookup tables are sealed for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +156,7 @@ def set_lookup(
         change = TextChange(
             kind="lookup",
             text=text,
-            stored=seal(keys.newest, text, LOOKUP) if text else "",
+            stored=seal(keys.newest, text),
             action=AuditAction.LOOKUP_SET,
         )
         add_version(context.catalog, connection, owner, change, context.principal, context.request)
@@ -226,7 +224,7 @@ def _unseal(context: ServiceContext, connection: Connection, owner: TextOwner) -
     if newest is None or not newest.text:
         return ""
     keys = load_keys(connection, context.store.path, context.settings)
-    return unseal(keys.every, newest.text, LOOKUP) or ""
+    return unseal(keys.every, newest.text)
 
 
 # -- on the server's own machine ---------------------------------------------------------------------------------------

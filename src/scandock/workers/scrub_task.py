@@ -300,6 +300,7 @@ def parse_privacy_rules(rules: PrivacyRules) -> tuple[bytes, Rules]:
         lookups=parse_lookup_table(rules.lookups),
         profile=parse_profile(rules.profile, safe or None) if rules.profile else None,
         residue=rules.residue,
+        policy=rules.policy,
     )
 
 

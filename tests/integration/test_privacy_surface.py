@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,7 @@ def test_a_script_is_tried_on_a_file_that_is_not_kept(web: Web, admin: httpx.Cli
 def test_pages_say_in_plain_words_what_is_kept_and_since_when(web: Web, admin: httpx.Client) -> None:
     path = "/projects/PAGE/privacy"
     with web.client("olga", follow_redirects=True) as olga, web.client("mia") as mia, web.client("vera") as vera:
+        assert f'href="{path}"' in mia.get("/projects/PAGE").text
         page = mia.get(path).text
         assert "Imports store images and names as they come." in page
         assert "<form" not in page.split("<main")[1]
@@ -290,6 +292,10 @@ def test_the_upload_page_says_what_is_removed_before_a_byte_leaves(web: Web, adm
         assert olga.put("/api/v1/projects/PAGE/scripts", json={"text": ""}).status_code == 200
 
 
+def is_placed(client: httpx.Client, address: str) -> bool:
+    return bool(client.get(address).json()["state"] == "placed")
+
+
 def test_a_project_has_routing_rules_of_its_own_before_the_sites(tmp_path: Path) -> None:
     data = tmp_path / "data"
     path = "/api/v1/projects/P/routing"
@@ -318,9 +324,9 @@ def test_a_project_has_routing_rules_of_its_own_before_the_sites(tmp_path: Path)
                              files={"file": ("none", b"")}).text  # fmt: skip
             assert "From line 1 of the project&#39;s rules." in page
             assert "Version 1, since" in page
-            wrong = olga.post("/projects/P/rules", data={**own, "session": "off", "do": "set"},
-                              files={"file": ("none", b"")})  # fmt: skip
-            assert wrong.status_code == 400
+            refused = olga.post("/projects/P/rules", data={**own, "session": "off", "do": "set"},
+                             files={"file": ("none", b"")})  # fmt: skip
+            assert refused.status_code == 400
             assert mia.get("/projects/P/rules").status_code == 403
             assert json.loads(html.unescape(re.findall(r'data-told="([^"]*)"', mia.get("/upload").text)[0]))["rules"]
         image = Image(case="routed", also={0x00100020: (b"LO", b"PAT7")}).file()
@@ -328,8 +334,8 @@ def test_a_project_has_routing_rules_of_its_own_before_the_sites(tmp_path: Path)
         for project in ("P", "Q"):
             asked = {"project": project, "filename": "a.zip"}
             uuid = admin.post("/api/v1/imports", params=asked, content=zip_entries({"1.dcm": image})).json()["upload"]
-            path = f"/api/v1/imports/{uuid}"
-            until(lambda path=path: bool(admin.get(path).json()["state"] == "placed"), "it is not there")  # type: ignore[misc]
+            address = f"/api/v1/imports/{uuid}"
+            until(partial(is_placed, admin, address), "it is not there")
             (session,) = admin.get("/api/v1/sessions", params={"project": project}).json()["items"]
             found[project] = (session["subject"], session["label"])
         assert found == {"P": ("7", "MR"), "Q": ("PAT7_site", "PAT7")}

@@ -10,9 +10,10 @@ const { options, site } = await load("options.js");
 const { isByServer, removedWords } = await load("privacy.js");
 const { Study } = await load("study.js");
 
-const open = { study_uid: "keep", patient: "keep", words: "" };
-const strict = { study_uid: "hash", patient: "drop", words: "Patient names and IDs are dropped." };
-const uids = { study_uid: "hash", patient: "keep", words: "Study UIDs are hashed." };
+const open = { names: "keep", study_uid: "keep", patient: "keep", words: "" };
+const strict = { names: "drop", study_uid: "hash", patient: "drop", words: "Patient names and IDs are dropped." };
+const uids = { names: "keep", study_uid: "hash", patient: "keep", words: "Study UIDs are hashed." };
+const nameless = { ...open, names: "drop", words: "Names are dropped." };
 const begin = (privacy) => Object.assign(site, { codes: { P: 4, STRICT: 4, UIDS: 4 }, privacy });
 const choose = (more) => Object.assign(options, { where: "project", project: "P", destination: "", overwrite: "", ignore: true, keep: true, ...more });
 
@@ -47,8 +48,10 @@ test("what is removed is said of the project that is chosen", () => {
 });
 
 test("labels that would say whose images they are are set by the server, unless somebody asks for one", () => {
-  begin({ site: open, unnamed: strict, projects: { STRICT: strict, UIDS: uids } });
+  begin({ site: open, unnamed: strict, projects: { STRICT: strict, UIDS: uids, NAMELESS: nameless } });
   choose({ project: "STRICT" });
+  assert.deepEqual(byServer(decision("NAMELESS", { session: { label: "visit1", source: "folder" } })), [false, true]);
+  assert.deepEqual(byServer(decision("NAMELESS")), [false, false]);
   assert.deepEqual(byServer(decision("P")), [false, false]);
   assert.deepEqual(byServer(decision("STRICT")), [true, true]);
   assert.deepEqual(byServer(decision("STRICT", { session: { requested: true } })), [true, false]);

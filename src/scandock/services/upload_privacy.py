@@ -24,6 +24,7 @@ _STATES = {"hash": "hashed", "drop": "dropped"}
 class UploadPrivacy(JsonRecord):
     """What holds for uploads into one project."""
 
+    names: str
     study_uid: str
     patient: str
     words: Annotated[str, Field(description="What is removed, in sentences; empty where nothing is")]
@@ -76,15 +77,13 @@ def _combine(site: dict[Kind, str], project: dict[Kind, str]) -> tuple[Policy, l
 
 
 def _describe(policy: Policy, words: list[str]) -> UploadPrivacy:
-    return UploadPrivacy(
-        study_uid=policy.study_uid, patient=policy.patient, words=" ".join([*words, *_policy_words(policy)])
-    )
+    return UploadPrivacy(**policy._asdict(), words=" ".join([*words, *_policy_words(policy)]))
 
 
 def _describe_unnamed(policy: Policy) -> UploadPrivacy:
     """Of images it is known once each study has its project."""
     words = ["Images are changed as the project asks that each study goes to.", *_policy_words(policy)]
-    return UploadPrivacy(study_uid=policy.study_uid, patient=policy.patient, words=" ".join(words))
+    return UploadPrivacy(**policy._asdict(), words=" ".join(words))
 
 
 def _policy_words(policy: Policy) -> list[str]:

@@ -276,6 +276,11 @@ def api_project(name: str) -> str:
     return f"{API}/projects/{quote_segment(name)}"
 
 
+def api_script_check(project: str | None) -> str:
+    """Where a script of a project, with None of the site, is read."""
+    return f"{api_project(project)}/scripts/check" if project else f"{API}/privacy/scripts/check"
+
+
 def api_account(uuid: str) -> str:
     return f"{API_ACCOUNTS}/{quote_segment(uuid)}"
 

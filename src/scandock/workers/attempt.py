@@ -231,12 +231,12 @@ class UploadRun(ImportRun):
 
         listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
-        context = make_context(catalog, settings, upload.request, mapping)
+        context = _trust_client(make_context(catalog, settings, upload.request, mapping), upload)
         super().__init__(
             archive=upload.name if upload.is_shown else context.names.archive(upload.name or order.upload),
             store=store,
             stage=stage,
-            context=_trust_client(context, upload),
+            context=context,
             lease=upload.lease,
             listening=listening,
             cancelled=threading.Event(),

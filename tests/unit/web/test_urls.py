@@ -106,6 +106,7 @@ def built(name):
             urls.of_project_or_site(name, "damage"),
             urls.api_upload(name),
             urls.api_project(name),
+            urls.api_script_check(name),
             urls.api_account(name),
             urls.api_subscription(name),
             urls.api_session(name),

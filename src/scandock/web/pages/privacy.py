@@ -53,14 +53,14 @@ ITEMS: Final = (
         "StudyInstanceUID",
         "It is stored as it came.",
         "Another UID is stored, made from it by the site's key. A study that is sent again is known.",
-        "Another UID is stored, and nothing by which the old one is known.",
+        "Another UID is stored, made from it by the site's key, and no hash of the old one.",
     ),
     Item(
         "patient",
         "PatientID and PatientName",
         "They are stored as they came.",
         "Codes are stored in their place, made from them by the site's key. A patient who comes again is known.",
-        "They are stored empty, and nothing by which the patient is known.",
+        "They are stored empty. Nobody knows that two uploads are of one patient, but by the subject's label.",
     ),
 )
 LEVEL_WORDS: Final[dict[str, str]] = {"keep": "Keep", "hash": "Hash", "drop": "Drop"}
@@ -136,7 +136,7 @@ async def _privacy_page(
         privacy=privacy,
         site=site,
         own=said,
-        strict=_STRICT,
+        profile_words=partial(_describe_profile, site, is_project=project is not None),
         options=said.profile.split(",")[1:],
         may_edit=may_edit,
         items=ITEMS,
@@ -155,6 +155,15 @@ async def _privacy_page(
 
 def _edit_action(project: str | None) -> Action:
     return Action.SITE_ADMIN if project is None else Action.SETTINGS_EDIT
+
+
+def _describe_profile(site: Privacy, item: str, *, is_project: bool) -> str:
+    """What a profile makes of an item of which nothing is said; "" where it changes nothing."""
+    strict: Level = getattr(_STRICT, item)
+    if is_project:
+        is_stricter = LEVELS.index(strict) > LEVELS.index(getattr(site.in_force, item))
+        return f"a profile that is set here makes it {STATE_WORDS[strict]}" if is_stricter else ""
+    return f"kept; a profile that is set makes it {STATE_WORDS[strict]}"
 
 
 def _is_allowed(site: Privacy | None, item: str, level: Level) -> bool:

@@ -50,6 +50,7 @@ class ErrorPlace:
     """Where a script can't be read: the line, and a mark under what is off."""
 
     line: int
+    column: int
     text: str
     mark: str
     message: str
@@ -107,7 +108,8 @@ async def _script_page(
         service.principal,
         here="Administration" if project is None else "Projects",
         project=script.project,
-        script=script,
+        saved=script,
+        script="script_editor",
         lookup=lookup,
         text=script.text if typed is None else typed.lines("text"),
         variables=variables,
@@ -193,4 +195,6 @@ def _find_place(text: str, check: ScriptCheck) -> ErrorPlace:
     line = lines[check.line - 1] if check.line <= len(lines) else ""
     start = max(0, check.column - 60)
     mark = "".join("\t" if char == "\t" else " " for char in line[start : check.column - 1]) + "^"
-    return ErrorPlace(check.line, line[start : start + 120], mark, f"{check.message} {check.remedy}".strip())
+    return ErrorPlace(
+        check.line, check.column, line[start : start + 120], mark, f"{check.message} {check.remedy}".strip()
+    )

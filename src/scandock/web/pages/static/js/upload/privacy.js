@@ -6,7 +6,7 @@ import { named, project, site } from "./options.js";
 
 export const BY_SERVER = "set by the server";
 
-/** {study_uid, patient, words} of a project. */
+/** {names, study_uid, patient, words} of a project. */
 function privacyOf(name) {
   return site.privacy.projects[named(name) ?? name] ?? site.privacy.site;
 }
@@ -25,6 +25,7 @@ export function isByServer(one, column) {
   const privacy = privacyOf(one.project === UNASSIGNED ? "" : one.project);
   if (choice.requested) return false;
   if (choice.source === "session") return isByServer(one, "session");
+  if (choice.source === "folder" && privacy.names !== "keep") return true;
   return privacy.patient !== "keep" || (privacy.study_uid !== "keep" && (choice.source === "hash" || UID.test(choice.label)));
 }
 

@@ -35,6 +35,7 @@ CREATE INDEX base_sha256 ON base (job, sha256);
 CREATE INDEX base_path ON base (job, path);
 CREATE INDEX base_origin ON base (job, origin) WHERE origin IS NOT NULL;
 CREATE INDEX base_broken ON base (job, broken) WHERE broken > 0;
+CREATE TABLE older_origin (older BLOB PRIMARY KEY, origin BLOB) WITHOUT ROWID;
 CREATE TABLE move (job INTEGER, n INTEGER, source TEXT, target TEXT, PRIMARY KEY (job, n)) WITHOUT ROWID;
 """
 

@@ -21,7 +21,7 @@ from scandock.pipeline.filtered_studies import REJECTED
 from scandock.pipeline.healing import mark_broken, open_stored_files
 from scandock.pipeline.import_decision import ImportDecision
 from scandock.pipeline.job import Job, JobContext, Scrubber, ScrubOrder, ScrubOutcome
-from scandock.pipeline.known_entries import has_other_rules, is_to_scrub, mark_known
+from scandock.pipeline.known_entries import has_other_rules, is_to_scrub, mark_known, match_data_sets
 from scandock.pipeline.plan import WAIT_SECONDS, compare_job, load_base, make_view, names_of
 from scandock.pipeline.session_description import refused_session_reports
 from scandock.pipeline.tallies import Tallies
@@ -104,6 +104,8 @@ class _Scrubbing:
         if job.base is not None:
             with open_stored_files(self._context.store, job.name) as stored_files:
                 mark_broken(self._ledger, job.n, stored_files)
+                if job.privacy is not None:
+                    match_data_sets(self._ledger, job, job.privacy, stored_files.open)
         mark_known(self._ledger, job)
 
     def _orders(self, jobs: list[Job]) -> Iterator[ScrubOrder]:
@@ -362,7 +364,8 @@ class _Scrubbing:
         ]
         kept_uid = base.study_uid if base is not None and base.study_uid is not None else study_uid
         ids = job.study.patient_ids(self._context.site.placeholders)
-        job.decision = replace(decision, study_uid=kept_uid, patient_id=_common_patient(job, ids))
+        kept_patient = base.patient_id if base is not None else ""
+        job.decision = replace(decision, study_uid=kept_uid, patient_id=kept_patient or _common_patient(job, ids))
         job.warnings += [notice for _, (_, notice) in sorted(result.warnings.items())]
         assert job.privacy is not None
         if has_other_rules(self._ledger, job, job.privacy):

@@ -6,7 +6,7 @@ Studies and patients of an upload are compared with these, so that what was de-i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from scandock.rules.catalog_view import CatalogView, KnownSession, KnownSubject
@@ -23,13 +23,20 @@ class KeyedCatalog(CatalogView, Protocol):
     def origins_of_sides(self, project: str, study_key: str, /) -> Iterable[tuple[bytes, Side]]:
         """The origins of the files that sessions of one side have of a study, with that side."""
 
+    def subjects_of_patients(self, project: str, patient_ids: Collection[str], /) -> Mapping[str, set[str]]:
+        """The subjects that each patient has, by PatientID where that is kept, or by its token."""
+
 
 MatchSeries = Callable[[str, Iterable[tuple[bytes, Side]]], Mapping[str, Side]]
 """Gives the sides of the series that a study has in the upload, by the origins of files that are there."""
 
 
 class KeyedView:
-    """A view in which patients are tokens, in projects with rules; sessions of the upload's studies have their UIDs."""
+    """A view in which patients are tokens, in projects with rules; sessions of the upload's studies have their UIDs.
+
+    Tokens are by the site's newest key. What was hashed by an older one is known where the upload has it too, and so
+    are sessions from before the rules, whose UIDs and PatientIDs are as they came.
+    """
 
     def __init__(
         self,
@@ -37,21 +44,23 @@ class KeyedView:
         rules_of: Callable[[str], PrivacyRules | None],
         study_uids: Iterable[str],
         match_series: MatchSeries,
+        patient_ids: Iterable[str] = (),
     ) -> None:
-        """`study_uids` are those of the upload's studies, as its objects have them."""
+        """`study_uids` and `patient_ids` are those of the upload, as its objects have them."""
         self._view = view
         self._rules_of = rules_of
         self._uids = frozenset(study_uids)
         self._match_series = match_series
-        self._by_key: dict[bytes, dict[str, str]] = {}
+        self._patient_ids = frozenset(patient_ids) - {""}
+        self._by_rules: dict[PrivacyRules, _UploadHashes] = {}
 
     def sessions_of_study(self, project: str, study_uid: str) -> Sequence[KnownSession]:
-        """By the study's key, and by the UID itself: an exported session has the one that it was given."""
+        """By the study's keys, and by the UID itself: an exported session has the one that it was given."""
         sessions = self._view.sessions_of_study(project, study_uid)
         rules = self._rules_of(project)
         if rules is None:
             return sessions
-        keyed = self._view.sessions_of_key(project, rules.study_key(study_uid))
+        keyed = [one for key in rules.study_keys(study_uid) for one in self._view.sessions_of_key(project, key)]
         every = {session.uuid: session for session in (*keyed, *sessions)}
         return [self._translate(rules, session) for session in every.values()]
 
@@ -61,7 +70,7 @@ class KeyedView:
         rules = self._rules_of(project)
         if rules is None:
             return series
-        stored = self._view.origins_of_sides(project, rules.study_key(study_uid))
+        stored = [one for key in rules.study_keys(study_uid) for one in self._view.origins_of_sides(project, key)]
         return {**series, **self._match_series(study_uid, stored)}
 
     def sessions_labelled(self, project: str, label: str) -> Sequence[KnownSession]:
@@ -72,35 +81,67 @@ class KeyedView:
     def subject(self, project: str, label: str) -> KnownSubject | None:
         subject = self._view.subject(project, label)
         rules = self._rules_of(project)
-        return subject if rules is None or subject is None else _hide_patients(subject, rules)
+        return subject if rules is None or subject is None else self._hide_patients(rules, subject)
 
     def subjects_labelled(self, project: str, labels: Collection[str]) -> Mapping[str, KnownSubject]:
         subjects = self._view.subjects_labelled(project, labels)
         rules = self._rules_of(project)
         if rules is None:
             return subjects
-        return {key: _hide_patients(subject, rules) for key, subject in subjects.items()}
+        return {key: self._hide_patients(rules, subject) for key, subject in subjects.items()}
+
+    def subjects_of_patients(self, project: str, patient_ids: Collection[str]) -> Mapping[str, set[str]]:
+        """Subjects by patient; of a patient of the upload whatever the catalog knows it by."""
+        rules = self._rules_of(project)
+        if rules is None:
+            return self._view.subjects_of_patients(project, patient_ids)
+        tokens = self._hashes(rules).tokens
+        aliases = {alias: token for alias, token in tokens.items() if token in patient_ids}
+        subjects: dict[str, set[str]] = {}
+        for alias, labels in self._view.subjects_of_patients(project, {*patient_ids, *aliases}).items():
+            subjects.setdefault(aliases.get(alias, alias), set()).update(labels)
+        return subjects
 
     def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return self._view.is_timestamp_taken(project, timestamp)
 
     def _translate(self, rules: PrivacyRules, session: KnownSession) -> KnownSession:
-        own = self._own_keys(rules).get(session.study_key)
-        if own is not None:
-            return replace(session, study_uid=own, patient_id=session.patient_key)
-        if session.study_uid in self._uids:  # as it was given back: so its patient is the one that its objects name
+        own = self._hashes(rules).studies.get(session.study_key)
+        if own is not None and own != session.study_uid:
+            return replace(session, study_uid=own, patient_id=self._token(rules, session.patient_key))
+        if own is None and session.study_uid in self._uids:
+            # as it was given back, or from before the rules: so its patient is the one that its objects name
             return replace(session, patient_id=rules.patient_token(session.patient_id))
-        return replace(session, patient_id=session.patient_key or rules.patient_token(session.patient_id))
+        return replace(session, patient_id=self._token(rules, session.patient_key or session.patient_id))
 
-    def _own_keys(self, rules: PrivacyRules) -> dict[str, str]:
-        """The upload's studies by their keys."""
-        keys = self._by_key.get(rules.key)
-        if keys is None:
-            keys = self._by_key[rules.key] = {rules.study_key(uid): uid for uid in self._uids}
-        return keys
+    def _hide_patients(self, rules: PrivacyRules, subject: KnownSubject) -> KnownSubject:
+        """A subject with tokens for its patients; names that were de-identified tell nobody apart."""
+        ids = frozenset(self._token(rules, patient_id) for patient_id in subject.patient_ids)
+        return replace(subject, patient_ids=ids, patient_names=frozenset())
+
+    def _token(self, rules: PrivacyRules, patient_id: str) -> str:
+        """The newest token of a PatientID, or of an older token of one that the upload has."""
+        return self._hashes(rules).tokens.get(patient_id) or rules.patient_token(patient_id)
+
+    def _hashes(self, rules: PrivacyRules) -> _UploadHashes:
+        hashes = self._by_rules.get(rules)
+        if hashes is None:
+            hashes = self._by_rules[rules] = _UploadHashes(
+                studies={key: uid for uid in self._uids for key in rules.study_keys(uid)},
+                tokens={
+                    alias: rules.patient_token(patient_id)
+                    for patient_id in self._patient_ids
+                    for alias in (patient_id, *rules.older_tokens(patient_id))
+                },
+            )
+        return hashes
 
 
-def _hide_patients(subject: KnownSubject, rules: PrivacyRules) -> KnownSubject:
-    """A subject with tokens for its patients; names that were de-identified tell nobody apart."""
-    ids = frozenset(rules.patient_token(patient_id) for patient_id in subject.patient_ids)
-    return replace(subject, patient_ids=ids, patient_names=frozenset())
+@dataclass(frozen=True, slots=True)
+class _UploadHashes:
+    """What the upload's own studies and patients may be known by."""
+
+    studies: Mapping[str, str]
+    """UIDs by their keys."""
+    tokens: Mapping[str, str]
+    """The newest token of a patient by its PatientID and by its older tokens."""

@@ -82,15 +82,39 @@ class PrivacyRules:
         """
         return self._hash("origin", digest + syntax.encode("utf-8", "surrogatepass"))
 
+    def older_origins(self, digest: bytes, syntax: str) -> list[bytes]:
+        """The same by the keys that were the site's before."""
+        return [older.origin(digest, syntax) for older in self._older]
+
     def study_key(self, study_uid: str) -> str:
         """What stands for a study."""
         return self._hash("study", study_uid.encode("utf-8", "surrogatepass")).hex()
+
+    def study_keys(self, study_uid: str) -> list[str]:
+        """All that may stand for a study in the catalog, the newest first; nothing does where UIDs are dropped."""
+        if self.policy.study_uid == "drop":
+            return []
+        return [rules.study_key(study_uid) for rules in (self, *self._older)]
 
     def patient_token(self, patient_id: str) -> str:
         """What stands for a PatientID where patients are compared; "" for an absent one, a token for itself."""
         if not patient_id or is_token(patient_id):
             return patient_id
         return f"key:{self._hash('patient', patient_id.encode('utf-8', 'surrogatepass')).hex()}"
+
+    def older_tokens(self, patient_id: str) -> list[str]:
+        """The tokens of a PatientID by the keys that were the site's before."""
+        return [] if is_token(patient_id) else [older.patient_token(patient_id) for older in self._older]
+
+    @cached_property
+    def fingerprints(self) -> frozenset[bytes]:
+        """What the same rules are told by, whichever key was the site's then."""
+        return frozenset(rules.fingerprint for rules in (self, *self._older))
+
+    @cached_property
+    def _older(self) -> tuple[PrivacyRules, ...]:
+        """These rules by each of the older keys."""
+        return tuple(replace(self, key=key, older_keys=()) for key in self.older_keys)
 
     def _hash(self, kind: str, value: bytes) -> bytes:
         return hmac.digest(self.key, kind.encode() + b"\0" + value, sha256)[:16]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,17 +18,23 @@ from scandock.catalog.tables import file, session, subject_patient
 from scandock.pipeline.job import JobContext
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy_policy import Policy
+from scandock.rules.series_filters import read_lines
 from scandock.services import archiving
 from scandock.services.archiving import archive_session
 from scandock.services.comparison import compare_sessions
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.existing_sessions import PlannedSession, find_existing_sessions
 from scandock.services.file_verification import VerificationPlan, mark_for_verification
 from scandock.services.held_sessions import resolve_session
+from scandock.services.import_filters import set_local_filter
 from scandock.services.label_conflicts import find_taken_labels
 from scandock.testing.privacy import given_privacy
 from scandock.workers.inspection import run_inspect
-from tests.builders import DataFolder, Image, ecat, make_data_folder, verify_some
+from tests.builders import DataFolder, Image, ecat, make_data_folder, verify_some, zip_entries
+from tests.integration.test_browser_modules import NODE, node
+from tests.integration.web import serve_data_folder
 
 LABELS = 'version "6.1"\n(0010,0010) := subject\n(0010,0020) := session\n'
 HASHED = LABELS + "".join(f"({tag}) := hashUID[({tag})]\n" for tag in ("0020,000D", "0020,000E", "0008,0018"))
@@ -301,3 +310,80 @@ def test_an_inspection_says_what_would_be(site: DataFolder, given: PrivacyRules)
     assert sum("ecat_elsewhere" in codes for codes in warned) == 1
     assert all({"patient_many_subjects", "deid_planned"} <= codes for codes in warned)
     assert rows(site, session) == before
+
+
+# -- asked before an upload ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.postgresql
+def test_what_an_upload_would_meet_is_told_by_keys(site: DataFolder) -> None:
+    """Of what is de-identified, by a newer key too, and of what is from before; UIDs that changed compare no images."""
+    uid, other = (Image(case="known", study=n).study_uid.decode() for n in (1, 2))
+    pet = ecat(frames=2)
+    with by(BY_SCRIPT):
+        there = site.bring(mr(2), subject="A")
+        site.bring({"c.v": pet}, session="E8")
+    old = site.bring(mr(1, study=2, study_date=b"20210101"), subject="B")
+    crcs = frozenset(zlib.crc32(Image(case="known", number=n, study=2).sop_uid) for n in (1, 2))
+    planned = [
+        PlannedSession(
+            project="P", label="NEW", study_uid=uid, subject="C", patient_id="SALT-77", images=2, image_crcs=crcs
+        ),
+        PlannedSession(project="P", label="NEW", study_uid=other, patient_id="SALT-77", images=2, image_crcs=crcs),
+        PlannedSession(project="P", label=there.session["label"], derived_subjects=("A",), patient_id="SALT-77"),
+        PlannedSession(project="P", label="E9", ecat=(hashlib.sha256(pet).digest(),), derived_subjects=("B",),
+                       patient_id="OTHER", former_subjects=("A",), patient_name="DOE^JANE"),
+    ]  # fmt: skip
+    set_local_filter(str(site.data), site.settings, "P", read_lines("localizer", "blacklist"))
+    with site.catalog() as catalog, catalog.read() as connection:
+        for given in (BY_SCRIPT, NEWER):
+            study, before, label, others = find_existing_sessions(connection, SYSTEM, planned, lambda _: given)  # noqa: B023
+            assert study.study is not None
+            assert (study.study.label, study.study.study_uid) == (there.session["label"], uid)
+            assert (study.same_images, study.shared_images, study.subjects) == (None, None, ["A", "B"])
+            assert before.study is not None
+            assert (before.study.label, before.shared_images) == (old.session["label"], 1)
+            assert label.label is not None
+            assert (label.label.study_uid, label.own, label.taken) == (uid, ["A"], None)
+            assert (others.ecat, others.own, others.taken, others.kept) == (["E8"], None, ["B"], None)
+            assert {(one.deidentified, one.server_labels, one.filtered) for one in (study, others)} == {
+                (True, None, True)
+            }
+        plain, *_ = find_existing_sessions(connection, SYSTEM, planned)
+        assert (plain.study, plain.deidentified, plain.filtered) == (None, None, True)
+        hidden = replace(BY_SCRIPT, policy=Policy(study_uid="drop", patient="drop"))
+        dropped, *_ = find_existing_sessions(connection, SYSTEM, planned, lambda _: hidden)
+        assert (dropped.study, dropped.server_labels) == (None, True)
+
+
+def test_the_upload_page_foresees_what_a_project_with_rules_and_filters_does(site: DataFolder, tmp_path: Path) -> None:
+    with by(BY_SCRIPT):
+        there = site.bring(mr(2), project="Q")
+    set_local_filter(str(site.data), site.settings, "Q", read_lines("localizer", "blacklist"))
+    path = tmp_path / "again.zip"
+    path.write_bytes(zip_entries(mr(3)))
+    uid = Image(case="known").study_uid.decode()
+    asked = {"project": "Q", "code": 4, "destination": "", "overwrite": "", "paths": [str(path)], "edits": [{}]}
+    hidden = replace(BY_SCRIPT, policy=Policy(patient="hash"))
+    label = there.session["label"]
+    new = {"project": "Q", "label": "x"}
+    with serve_data_folder(site) as (_, client):
+        known = []
+        for given, body in (
+            (BY_SCRIPT, {**new, "study_uid": uid, "label": label, "images": 3}),
+            (hidden, {**new, "study_uid": "1.2", "label": label}),
+            (hidden, {**new, "study_uid": "1.2", "label": "NAMED"}),
+        ):
+            with by(given):
+                answer = client.post("/api/v1/sessions/known", json={"sessions": [body]})
+            assert answer.status_code == 200, answer.text
+            known += answer.json()["items"]
+    edits: list[dict[str, str]] = [{}, {}, {"session": "NAMED"}]
+    asks = [{**asked, "known": one, "edits": [edit]} for one, edit in zip(known, edits, strict=True)]
+    done = node(NODE / "forecast.mjs", json.dumps(asks))
+    assert done.returncode == 0, done.stderr
+    (joins,), (derived,), (named,) = (json.loads(line)["rows"] for line in done.stdout.splitlines())
+    assert joins["words"] == f"{label} is archived already: new files are added."
+    assert derived["words"] == "Will be archived in Q with labels set by the server"
+    assert named["words"] == "Will be archived in Q as a subject set by the server / NAMED"
+    assert [row["codes"] for row in (joins, derived, named)] == [["", "filtered"], ["filtered"], ["filtered"]]

@@ -92,5 +92,7 @@ def select_holders_of_origins(origins: Collection[bytes], where: ColumnElement[b
 
 
 def select_sop_uids(tree_ids: Collection[int]) -> Select[Any]:
-    """tree_id and SOP Instance UID of every DICOM file of some trees."""
-    return select(file.c.tree_id, file.c.sop_uid).where(file.c.tree_id.in_(tree_ids), file.c.sop_uid.is_not(None))
+    """tree_id and SOP Instance UID of every DICOM file of some trees, and by what rules each was de-identified."""
+    return select(file.c.tree_id, file.c.sop_uid, file.c.rules).where(
+        file.c.tree_id.in_(tree_ids), file.c.sop_uid.is_not(None)
+    )

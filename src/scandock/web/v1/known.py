@@ -21,6 +21,7 @@ from scandock.services.existing_sessions import (
 from scandock.services.records import Known
 from scandock.web.request_context import SignedContext, list_response
 from scandock.web.security import SignedIn
+from scandock.workers.privacy_source import current_privacy
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 
@@ -79,6 +80,10 @@ async def known(context: SignedContext, principal: SignedIn, body: AskedSessions
     Where `side` is (`MR` or `PET`, of a study that its project separates), `study` is the session of that side, or the
     one that has the study as a whole.
     Of `Unassigned` one's own sessions alone are told, as an upload joins no others there.
+    Where the project de-identifies (`deidentified`), UIDs and patient IDs are compared by their keyed hashes, and none
+    is kept; with `server_labels` it gives sessions other labels than their images would, unless they are named.
+    `filtered` says that import filters decide which images are stored.
     """
     planned = [each_session.planned for each_session in body.sessions]
-    return list_response(await context.read(lambda c: find_existing_sessions(c, principal, planned)))
+    rules_of = current_privacy() or (lambda _: None)
+    return list_response(await context.read(lambda c: find_existing_sessions(c, principal, planned, rules_of)))

@@ -79,7 +79,7 @@ def _measure(archive: Path, data: Path, rules: PrivacyRules | None) -> Cost:
 
 
 def _import(archive: Path, data: Path, rules: PrivacyRules | None) -> int:
-    with given_privacy(lambda _: rules) if rules is not None else threading.Lock():
+    with given_privacy(rules) if rules is not None else threading.Lock():
         result = run_import(
             data=str(data),
             archive=str(archive),

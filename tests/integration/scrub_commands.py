@@ -21,7 +21,7 @@ def main() -> int:
     from scandock.cli import main as command
     from scandock.testing.privacy import given_privacy
 
-    with given_privacy(lambda _: RULES):
+    with given_privacy(RULES):
         return command()
 
 
@@ -30,5 +30,5 @@ def fill() -> int:
     from scandock.cli import main as command
     from scandock.testing.privacy import given_privacy
 
-    with given_privacy(lambda _: PrivacyRules(key=RULES.key, scripts=(SCRIPT, FILL))):
+    with given_privacy(PrivacyRules(key=RULES.key, scripts=(SCRIPT, FILL))):
         return command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
 import zlib
@@ -15,12 +16,10 @@ from sqlalchemy import select, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, session, subject_patient
-from scandock.pipeline.job import JobContext
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Policy
 from scandock.rules.series_filters import read_lines
-from scandock.services import archiving
 from scandock.services.archiving import archive_session
 from scandock.services.comparison import compare_sessions
 from scandock.services.context import ServiceContext
@@ -30,6 +29,8 @@ from scandock.services.file_verification import VerificationPlan, mark_for_verif
 from scandock.services.held_sessions import resolve_session
 from scandock.services.import_filters import set_local_filter
 from scandock.services.label_conflicts import find_taken_labels
+from scandock.services.privacy_key import add_local_key
+from scandock.services.privacy_scripts import set_local_script
 from scandock.testing.privacy import given_privacy
 from scandock.workers.inspection import run_inspect
 from tests.builders import DataFolder, Image, ecat, make_data_folder, verify_some, zip_entries
@@ -57,8 +58,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> 
     return folder
 
 
-def by(given: PrivacyRules | None) -> Any:
-    return given_privacy(lambda _: given)
+def by(given: PrivacyRules) -> Any:
+    return given_privacy(given)
 
 
 def image(number: int = 1, **values: Any) -> bytes:
@@ -253,33 +254,28 @@ def test_what_other_rules_made_of_the_same_objects_merges_to_nothing_new(site: D
     site.check()
 
 
-def test_an_old_archived_session_takes_what_was_de_identified_of_it_as_there(
-    site: DataFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Files from before the rules are read for it. The other way round too."""
-    make_tools = archiving.make_tools
-
-    def with_rules(*args: Any, **values: Any) -> JobContext:
-        return replace(make_tools(*args, **values), privacy_of=lambda _: BY_PROFILE)
-
-    monkeypatch.setattr(archiving, "make_tools", with_rules)
+def test_an_old_archived_session_takes_what_was_de_identified_of_it_as_there(site: DataFolder) -> None:
+    """Files from before the rules are read for it. The other way round too. Rules and keys are those of the site."""
+    later: dict[str, Any] = {"study": 2, "study_date": b"20210101"}
     first = site.bring(mr(3))
-    old = site.bring(mr(2, study=2, study_date=b"20210101"), destination="prearchive")
+    old = site.bring(mr(2, **later), destination="prearchive")
     before = site.files("archive")
-    with by(BY_PROFILE):
-        site.bring(mr(4, study=2, study_date=b"20210101"), destination="archive")
-        with open_data(str(site.data), site.settings) as (catalog, store):
-            context = ServiceContext(catalog, store, site.settings, SYSTEM)
-            archive_session(context, old.session["id"])
-            came = len(site.files("archive"))
-            assert came == len(before) + 4
-        waiting = site.bring(mr(4), destination="prearchive")
-        assert waiting.counts == {"stored": 4}
-        with open_data(str(site.data), site.settings) as (catalog, store):
-            context = ServiceContext(catalog, store, site.settings, SYSTEM)
-            assert archive_session(context, waiting.session["id"]).into == first.session["id"]
-        assert len(site.files("archive")) == came + 1
-        assert site.bring(mr(4)).counts == {"duplicate": 4}
+    set_local_script(str(site.data), site.settings, None, HASHED)
+    site.bring(mr(4, **later))
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        archive_session(ServiceContext(catalog, store, site.settings, SYSTEM), old.session["id"])
+    came = len(site.files("archive"))
+    assert came == len(before) + 4
+    waiting = site.bring(mr(4), destination="prearchive")
+    assert waiting.counts == {"stored": 4}
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
+        assert archive_session(context, waiting.session["id"]).into == first.session["id"]
+    assert len(site.files("archive")) == came + 1
+    add_local_key(str(site.data), site.settings)
+    assert site.bring({**mr(4), **{f"b/{n}": image(n, **later) for n in range(1, 6)}}).counts == {
+        "duplicate": 8, "stored": 1,
+    }  # fmt: skip
     site.check()
 
 
@@ -304,6 +300,11 @@ def test_an_inspection_says_what_would_be(site: DataFolder, given: PrivacyRules)
             on_progress=None,
             cancelled=threading.Event(),
         )
+    lines = io.StringIO()
+    result.write_receipt(lines)
+    codes = {line["path"]: line["code"] for line in map(json.loads, lines.getvalue().splitlines())}
+    assert codes.pop("a/notes.txt") == "resource"
+    assert set(codes.values()) == {"stored_deid"}
     warned = [{warning["code"] for warning in one["warnings"]} for one in result.report["sessions"]]
     assert len(warned) == 3
     assert sum("waiting_elsewhere" in codes for codes in warned) == 2

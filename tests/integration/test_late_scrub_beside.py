@@ -114,7 +114,7 @@ def test_filters_decide_first_and_what_they_leave_is_de_identified(site: DataFol
     set_local_filter(str(site.data), site.settings, owner, lines)
     given = _rules(HASHED + '(0008,103E) = "T2" ? reject[]\n')
     project = "P" if owner is None else None
-    with given_privacy(lambda name: given if name == "P" else None):
+    with given_privacy(projects={"P": given}):
         first = site.bring(_archive(), project=project, subject="S1", session="E1")
         before = site.files()
         again = site.bring(_archive(), project=project, subject="S1", session="E1")
@@ -145,7 +145,7 @@ def test_filters_decide_first_and_what_they_leave_is_de_identified(site: DataFol
 def test_filters_that_leave_nothing_refuse_before_anything_is_de_identified(site: DataFolder) -> None:
     site.project("P")
     set_local_filter(str(site.data), site.settings, None, read_lines("localizer", "blacklist"))
-    with given_privacy(lambda _: _rules("this is no script")):
+    with given_privacy(_rules("this is no script")):
         only = site.bring({"a/1.dcm": _of_p("Localizer")}, subject="S1", session="E1")
         both = site.bring({"a/1.dcm": _of_p("Localizer"), "a/2.dcm": _of_p("T1")}, subject="S1", session="E1")
     assert (only.state, only.report["code"], only.counts) == ("refused", "all_filtered", {"filtered": 1})
@@ -186,7 +186,7 @@ def test_both_sides_of_a_study_are_de_identified_alike_and_known_again(
 ) -> None:
     site.project("P", petmr="separate")
     asked: Any = {"subject": "S1", "session": "E1", "destination": destination}
-    with given_privacy(lambda _: given):
+    with given_privacy(given):
         first = site.bring(_study(), **asked)
         before = site.files()
         again = site.bring(_study(), **asked)
@@ -214,7 +214,7 @@ def test_sides_that_wait_are_archived_each_into_its_own(site: DataFolder) -> Non
     site.project("P", petmr="separate")
     both = {"a.dcm": _pet(), "b.dcm": _mr()}
     more = {"a.dcm": _pet(number=2), "b.dcm": _mr(number=2)}
-    with given_privacy(lambda _: BY_SCRIPT):
+    with given_privacy(BY_SCRIPT):
         there = site.bring(both, subject="S1", session="E1")
         waiting = site.bring({**both, **more}, subject="S1", session="E1", destination="prearchive")
         with open_data(str(site.data), site.settings) as (catalog, store):
@@ -232,7 +232,7 @@ def test_one_side_comes_after_the_other_and_series_stay_where_they_are(
     """Stored series have other UIDs: which side has them is known by what their objects were."""
     site.project("P", petmr="separate")
     dixon = {"d.dcm": _image("dixon", b"MR", b"4", b"dixon_ac")}
-    with given_privacy(lambda _: BY_SCRIPT):
+    with given_privacy(BY_SCRIPT):
         site.bring({"a.dcm": _pet()}, subject="S1", session="E1")
         site.bring({"b.dcm": _mr(), **dixon}, subject="S1", session="E1")
         _agree(site, BY_SCRIPT, "E1_MR", "E1")
@@ -255,7 +255,7 @@ def test_ecat_has_the_new_uid_of_the_other_side(site: DataFolder) -> None:
         **uploader_layout("S1", "2", [_mr()]),
         ecat_path: ecat(patient_id=b"SALT-77"),
     }
-    with given_privacy(lambda _: BY_PROFILE):
+    with given_privacy(BY_PROFILE):
         first = site.bring(entries, subject="S1", session="E1")
         again = site.bring(entries, subject="S1", session="E1")
     assert _labels(first) == {"E1_MR": ["2"], "E1_PET": ["1"]}
@@ -266,7 +266,7 @@ def test_ecat_has_the_new_uid_of_the_other_side(site: DataFolder) -> None:
 
 def test_rules_that_make_two_studies_of_the_sides_are_failures(site: DataFolder) -> None:
     site.project("P", petmr="separate")
-    with given_privacy(lambda _: _rules(LABELS + '(0008,0060) = "PT" ? (0020,000D) := hashUID[(0020,000D)]\n')):
+    with given_privacy(_rules(LABELS + '(0008,0060) = "PT" ? (0020,000D) := hashUID[(0020,000D)]\n')):
         outcome = site.bring({"a.dcm": _pet(), "b.dcm": _mr()}, subject="S1", session="E1")
     assert (outcome.state, outcome.report["code"], outcome.counts) == ("refused", "deid_failed", {"refused": 2})
     assert {one["code"] for one in outcome.sessions} == {"deid_failed"}
@@ -281,7 +281,7 @@ def test_filters_leave_out_of_one_side(site: DataFolder) -> None:
     pet = [_pet(), _pet(number=2, also={STATION: (b"SH", b"SALT")})]
     entries = {**uploader_layout("S", "1", pet), **uploader_layout("S", "2", [_mr()])}
     entries["S/scans/1/resources/N/files/raw.ptd"] = b"listmode"
-    with given_privacy(lambda _: BY_SCRIPT):
+    with given_privacy(BY_SCRIPT):
         first = site.bring(entries, subject="S1", session="E1")
         again = site.bring(entries, subject="S1", session="E1")
     assert first.counts == {"stored": 2, "filtered": 1, "resource": 1}
@@ -298,7 +298,7 @@ def test_one_object_that_fails_refuses_both_sides_of_its_study(site: DataFolder)
     site.project("P", petmr="separate")
     entries = {"a.dcm": _pet(), "b.dcm": _mr(), "c.dcm": _mr(number=2, study=2, patient_id=b"B")}
     shifted = '(0008,0060) = "PT" ? (0008,0020) := shiftDateByIncrement[(0010,0010), 1]\n'
-    with given_privacy(lambda _: _rules(HASHED + shifted)):
+    with given_privacy(_rules(HASHED + shifted)):
         failed = site.bring(entries, subject="S1")
     assert (failed.state, failed.report["code"], failed.counts) == (
         "partly",
@@ -312,21 +312,21 @@ def test_one_object_that_fails_refuses_both_sides_of_its_study(site: DataFolder)
     assert len(messages) == 2
     assert sum("_PET, which is of the same study, could not be de-identified." in message for message in messages) == 1
     assert len(site.files()) == 1
-    with given_privacy(lambda _: BY_SCRIPT):
+    with given_privacy(BY_SCRIPT):
         assert site.bring(entries, subject="S1").counts == {"stored": 2, "duplicate": 1}
 
 
 def test_what_holds_or_rejects_one_side_leaves_the_other(site: DataFolder) -> None:
     site.project("P", petmr="separate")
     changed = _mr(also={0x00080080: (b"LO", b"Elsewhere")})
-    with given_privacy(lambda _: BY_SCRIPT):
+    with given_privacy(BY_SCRIPT):
         held = site.bring({"a.dcm": _pet(), "b.dcm": _mr(), "c.dcm": changed}, subject="S1", session="E1")
     assert {one["label"]: (one["state"], one["code"]) for one in held.sessions} == {
         "E1_MR": ("conflict", "sop_clash"),
         "E1_PET": ("archive", ""),
     }
     _agree(site, BY_SCRIPT, "E1_MR", "E1_PET")
-    with given_privacy(lambda _: _rules(HASHED + '(0008,0060) = "MR" ? reject[]\n')):
+    with given_privacy(_rules(HASHED + '(0008,0060) = "MR" ? reject[]\n')):
         rejected = site.bring({"a.dcm": _pet(study=2), "b.dcm": _mr(study=2)}, subject="S1", session="E2")
     assert (rejected.state, rejected.counts) == ("placed", {"stored": 1, "filtered": 1})
     assert {one["label"]: one["code"] for one in rejected.sessions} == {"E2_PET": "", None: "all_filtered"}

@@ -177,7 +177,7 @@ def test_a_disk_that_fills_is_a_fault(tmp_path: Path, monkeypatch: pytest.Monkey
         return stage_bytes(*args)
 
     archive = objects(600, 1)
-    with given_privacy(lambda _: RULES):
+    with given_privacy(RULES):
         with monkeypatch.context() as patch:
             patch.setattr("scandock.workers.scrub_task.stage_bytes", fill)
             outcome = site.bring(archive)
@@ -193,7 +193,7 @@ def test_a_script_that_fails_in_the_middle_of_many_stores_nothing_of_them(tmp_pa
     target = Image(case="killed", study=1, number=300).sop_uid.decode()
     fails = f'(0008,0018) = "{target}" ? (0008,0020) := shiftDateByIncrement[(0010,0010), 1]\n'
     rules = type(RULES)(key=RULES.key, scripts=(RULES.scripts[0].replace("(0010,0010)", fails + "(0010,0010)", 1),))
-    with given_privacy(lambda _: rules):
+    with given_privacy(rules):
         outcome = site.bring(archive)
     assert (outcome.state, outcome.counts) == ("partly", {"stored": 20, "refused": 600})
     assert outcome.codes()["s1/300.dcm"] == "refused deid_failed"

@@ -35,6 +35,7 @@ from scandock.services.consistency_check import check_data
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.held_sessions import resolve_session
+from scandock.services.privacy_key import KEY_FILE, write_keys
 from scandock.services.session_creation import NewSession, create_session
 from scandock.services.settings import load_settings
 from scandock.store import syscalls
@@ -313,6 +314,12 @@ def identify(room: Promising) -> None:
         write_identity(str(room.root / "data"), "01a2290b-031c-7ddc-8862-1ce03612431b")
 
 
+def keep_keys(room: Promising) -> None:
+    (room.root / "data").mkdir(exist_ok=True)
+    with room.watched("data"):
+        write_keys(str(room.root / "data" / KEY_FILE), [b"k" * 32])
+
+
 def take(room: Promising) -> None:
     store = room.store()
     staged(store)
@@ -447,6 +454,8 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/root.py make_areas: sync_folder('.', self.fd)": make_anew,
     "store/identity.py write_identity: replace_file(IDENTITY, content, folder, mode=_MODE)": identify,
     "store/identity.py write_identity: sync_folder('.', folder)": identify,
+    "services/privacy_key.py write_keys: replace_file(name, content, fd, mode=PRIVATE_FILE)": keep_keys,
+    "services/privacy_key.py write_keys: sync_folder('.', fd)": keep_keys,
     "store/staging.py take: sync_folder(folder, root.fd)": take,
     "store/stages.py seal: syscalls.syncfs(self._fd)": stage,
     "store/trees.py settle: sync_folder(folder, self._root.fd)": publish,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from sqlalchemy import Connection, Row, insert, select, text
 
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.filters_in_force import FILTERS_IN_FORCE
+from scandock.catalog.privacy_in_force import PRIVACY_IN_FORCE
 from scandock.catalog.tables import privacy_text
 
-Kind = Literal["filter", "script", "lookup"]
+Kind = Literal["filter", "script", "lookup", "settings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,25 @@ def filters_in_force(connection: Connection) -> dict[str, str]:
     return {row.project: row.text for row in connection.execute(text(FILTERS_IN_FORCE))}
 
 
+class TextInForce(NamedTuple):
+    """A text of privacy that is switched on."""
+
+    project: str
+    """Its name; "" for the site."""
+    kind: Kind
+    text: str
+
+
+def privacy_in_force(connection: Connection) -> list[TextInForce]:
+    """Every privacy setting, script and lookup table that is switched on."""
+    return [TextInForce(row.project, row.kind, row.text) for row in connection.execute(text(PRIVACY_IN_FORCE))]
+
+
+def is_privacy_in_force(connection: Connection) -> bool:
+    """Whether anybody's settings or scripts are; a lookup table alone does nothing."""
+    return any(row.kind != "lookup" for row in privacy_in_force(connection))
+
+
 def find_text(connection: Connection, kind: Kind, project_id: int | None, name: str = "") -> PrivacyText | None:
     """The newest version of a text, whether it is switched on or not."""
     query = (
@@ -59,6 +79,11 @@ def find_text(connection: Connection, kind: Kind, project_id: int | None, name: 
     return None if row is None else PrivacyText.from_row(row)
 
 
+def fingerprint_of(content: str) -> str:
+    """By what the audit names a text."""
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def add_text(
     catalog: Catalog,
     connection: Connection,
@@ -69,8 +94,9 @@ def add_text(
     enabled: bool,
     author: str,
     name: str = "",
+    fingerprint: str = "",
 ) -> PrivacyText:
-    """Add a version, which is in force from now on."""
+    """Add a version, which is in force from now on. `fingerprint` is that of `content` where none is given."""
     catalog.alone(connection, AdvisoryLock.ADD_PRIVACY_TEXT)
     newest = find_text(connection, kind, project_id, name)
     connection.execute(
@@ -81,7 +107,7 @@ def add_text(
             version=1 if newest is None else newest.version + 1,
             enabled=enabled,
             text=content,
-            fingerprint=hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest(),
+            fingerprint=fingerprint or fingerprint_of(content),
             created=catalog.now(),
             author=author,
         )

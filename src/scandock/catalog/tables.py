@@ -441,11 +441,22 @@ privacy_text = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("author", Text, nullable=False),
-    _one_of("kind", "filter", "script", "lookup"),
+    _one_of("kind", "filter", "script", "lookup", "settings"),
     UniqueConstraint("kind", "project_id", "name", "version"),
     Index(None, "project_id"),
 )
-"""What sites and projects write that decides about images: import filters, scripts, lookup tables. The newest version
-of a text is in force, rows are added and never changed. `project_id` is NULL of the site's own; `name` is that of a
-lookup table, "" of the others. `fingerprint` is the sha256 of the text, `author` the account as the audit names it.
+"""What sites and projects write that decides about images: import filters, scripts, lookup tables, privacy settings.
+The newest version of a text is in force, rows are added and never changed. `project_id` is NULL of the site's own;
+`name` is "". A lookup table is sealed (`services/sealing.py`), settings are JSON (`rules.privacy_policy`).
+`fingerprint` is the sha256 of the text as it was given, `author` the account as the audit names it.
 """
+
+privacy_key = Table(
+    "privacy_key",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    UniqueConstraint("fingerprint"),
+)
+"""The keys by which the site hashes and seals, oldest first: their fingerprints alone. The keys are in a file."""

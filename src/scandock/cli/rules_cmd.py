@@ -111,13 +111,13 @@ def _rules_to_try(kind: str, data: str | None, file: str | None) -> tuple[Routin
     return parse_rules(show_rules(data, load_settings()).get(kind, ""))
 
 
-def read_rules_file(name: str) -> str:
-    """The text of a file of rules or of a filter; Usage where it can't be read or is no text."""
+def read_rules_file(name: str, most: int = MAX_RULES) -> str:
+    """The text of a file of rules, a filter, a script or a table; Usage where it can't be read or is no text."""
     checks.check_file("FILE", name)
     with open(name, "rb") as file:
-        data = file.read(MAX_RULES + 1)
-    if len(data) > MAX_RULES:
-        raise RulesTooLong(name, MAX_RULES)
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise RulesTooLong(name, most)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -79,6 +79,7 @@ class Action(StrEnum):
     MEMBERS_READ = "members_read"
     MEMBERS_EDIT = "members_edit"
     FILTER_READ = "filter_read"  # its import filter
+    PRIVACY_READ = "privacy_read"  # what is kept, hashed, dropped; not its scripts and tables
     SETTINGS_EDIT = "settings_edit"  # accessibility, prearchive code, who is told
     AUDIT_READ = "audit_read"  # of the project
     DAMAGE_READ = "damage_read"  # which stored files are damaged
@@ -147,6 +148,7 @@ REQUIREMENTS: Final = MappingProxyType(
         Action.MEMBERS_READ: Requirement(Role.COLLABORATOR, scopes=_READ),
         Action.MEMBERS_EDIT: Requirement(Role.OWNER),
         Action.FILTER_READ: Requirement(Role.COLLABORATOR, scopes=_ANY),
+        Action.PRIVACY_READ: Requirement(Role.COLLABORATOR, scopes=_ANY),
         Action.SETTINGS_EDIT: Requirement(Role.OWNER),
         Action.AUDIT_READ: Requirement(Role.OWNER, scopes=_READ),
         Action.DAMAGE_READ: Requirement(Role.OWNER, scopes=_READ),

@@ -124,13 +124,13 @@ class PrivacyRules:
         elements = tuple(tuple(element) for element in self.safe_private)
         return (
             *(self.key, self.scripts, self.lookups, self.profile, elements, self.residue, self.resources),
-            tuple(self.policy),
+            *(tuple(self.policy), self.older_keys),
         )
 
     @classmethod
     def from_plain(cls, values: tuple[object, ...]) -> PrivacyRules:
         """The rules of `to_plain`."""
-        key, scripts, lookups, profile, elements, residue, resources, policy = values
+        key, scripts, lookups, profile, elements, residue, resources, policy, older_keys = values
         return cls(
             key=key,  # type: ignore[arg-type]
             scripts=scripts,  # type: ignore[arg-type]
@@ -140,6 +140,7 @@ class PrivacyRules:
             residue=residue,  # type: ignore[arg-type]
             resources=resources,  # type: ignore[arg-type]
             policy=Policy(*policy),  # type: ignore[misc]
+            older_keys=older_keys,  # type: ignore[arg-type]
         )
 
 

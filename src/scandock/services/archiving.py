@@ -36,6 +36,7 @@ from scandock.services import audit, rights
 from scandock.services.context import ServiceContext
 from scandock.services.label_conflicts import may_join
 from scandock.services.moving import Outcome, check_label, check_no_assessor, publish_session_row, subject_warnings
+from scandock.services.privacy_in_force import rules_in_force
 from scandock.services.session_errors import (
     HeldUndecided,
     LabelTaken,
@@ -314,6 +315,8 @@ def make_tools(
     edited_fields: Mapping[str, str] | None = None,
 ) -> JobContext:
     """The tools of the pipeline's steps, for an operation; `edited_fields`: what people set of what joins a session."""
+    with context.catalog.read() as connection:
+        rules_of = rules_in_force(connection, context.store.path, context.settings)
     return JobContext(
         catalog=context.catalog,
         store=context.store,
@@ -325,6 +328,7 @@ def make_tools(
         zone=context.settings.zone,
         started=datetime.now(context.settings.zone),
         check=running.check,
+        privacy_of=rules_of,
     )
 
 

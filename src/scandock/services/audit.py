@@ -62,6 +62,10 @@ class AuditAction(StrEnum):
     PROJECT_EDIT = "project_edit"
     RULES_SET = "rules_set"
     FILTER_SET = "filter_set"
+    SCRIPT_SET = "script_set"
+    LOOKUP_SET = "lookup_set"
+    PRIVACY_SET = "privacy_set"
+    PRIVACY_KEY_ADD = "privacy_key_add"
     UPLOAD_BEGIN = "upload_begin"
     UPLOAD_DELETE = "upload_delete"
     MAPPING_SET = "mapping_set"
@@ -95,8 +99,8 @@ class AuditAction(StrEnum):
 
 
 KINDS: Final = (
-    "account", "audit", "clock", "file", "filter", "import", "login", "project", "request", "rules", "scan", "search",
-    "session", "subject", "subscription", "token",
+    "account", "audit", "clock", "file", "filter", "import", "login", "privacy", "project", "request", "rules", "scan",
+    "search", "session", "subject", "subscription", "token",
 )  # fmt: skip
 """What lines are about."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scandock.model.errors import Coded, CodedUsage, Fault, Usage, Worded
+from scandock.model.errors import PUBLIC_REMEDY, Coded, CodedUsage, Fault, Usage, Worded
 
 
 class DataFolderOther(CodedUsage):
@@ -20,6 +20,25 @@ class DataFolderOther(CodedUsage):
 
     def __init__(self, own: str, data: str, how: str) -> None:
         self._fill({"own": own, "data": data, "how": how})
+
+
+class PrivacyKeyUnfit(CodedUsage):
+    CODE = "privacy_key"
+    STATUS = 503
+    MEANING = (
+        "The key by which names, UIDs and patients are hashed is not there, or is another one than the catalog knows."
+        " Nothing is imported under a privacy policy until it is back; a new one is never made in its place."
+    )
+    SENTENCE = "The privacy key {path} can't be used: {why}."
+    REMEDY = "Put the file back from where it is kept; docs/privacy.md says more."
+    quotes = True
+
+    @property
+    def public(self) -> tuple[str, str]:
+        return "The server's privacy key can't be used.", PUBLIC_REMEDY
+
+    def __init__(self, path: str, why: str) -> None:
+        self._fill({"path": path, "why": why})
 
 
 class DataServed(Worded, Fault):

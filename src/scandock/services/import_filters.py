@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from scandock.access.principal import SYSTEM, Principal, RequestInfo
 from scandock.catalog.engine import Catalog
-from scandock.catalog.privacy_texts import PrivacyText, add_text, find_text
-from scandock.catalog.tables import project
+from scandock.catalog.privacy_texts import PrivacyText, find_text
 from scandock.model.json_records import JsonRecord, MaybeMoment
-from scandock.rules.errors import ProjectIdReserved, ProjectUnknown
-from scandock.rules.labels import UNASSIGNED, label_key
-from scandock.rules.notices import printable
 from scandock.rules.permissions import Action
 from scandock.rules.series_filters import FilterText, parse_filter, read_document
 from scandock.services import rights
-from scandock.services.audit import AuditAction, record
+from scandock.services.audit import AuditAction
 from scandock.services.data_catalog import open_data
 from scandock.services.editing import check_if_match
 from scandock.services.project_errors import FilterMissing
+from scandock.services.versioned_texts import (
+    TextChange,
+    TextOwner,
+    add_version,
+    check_project_known,
+    find_owner,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
-
-SITE: Final = "site"
-"""What the audit calls the site's own filter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +57,11 @@ class ImportFilter(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    """Whose filter it is; None both for the site's."""
-
-    project_id: int | None
-    name: str | None
-
-
 def find_filter(connection: Connection, principal: Principal, project_name: str | None) -> ImportFilter:
     """The filter of a project, for those with a role in it; with None the site's, for all accounts. AccessDenied."""
     action = Action.ACCOUNT_READ if project_name is None else Action.FILTER_READ
     rights.check(connection, principal, action, project_name)
-    return _read_filter(connection, _find_owner(connection, project_name))
+    return _read_filter(connection, find_owner(connection, project_name))
 
 
 def set_filter(
@@ -123,40 +116,18 @@ def _add_version(
     with catalog.write() as connection:
         action = Action.SITE_ADMIN if project_name is None else Action.SETTINGS_EDIT
         rights.check(connection, principal, action, project_name)
-        owner = _find_owner(connection, project_name)
-        if owner.name == UNASSIGNED:
-            raise ProjectIdReserved(f"{UNASSIGNED} has no settings.", "Choose another project.")
+        owner = find_owner(connection, project_name, to_change=True)
         check_if_match(_read_filter(connection, owner), if_match)
-        newest = find_text(connection, "filter", owner.project_id)
-        document, enabled = change(newest)
-        if newest is None or (newest.text, newest.enabled) != (document, enabled):
-            added = add_text(
-                catalog, connection, "filter", owner.project_id, document, enabled=enabled, author=principal.name
-            )
-            record(
-                connection,
-                principal,
-                AuditAction.FILTER_SET,
-                "filter",
-                owner.name or SITE,
-                project=owner.name or "",
-                request=request,
-                details={"version": added.version, "fingerprint": added.fingerprint, "enabled": added.enabled},
-            )
+        document, enabled = change(find_text(connection, "filter", owner.project_id))
+        text = TextChange(kind="filter", text=document, enabled=enabled, action=AuditAction.FILTER_SET)
+        add_version(catalog, connection, owner, text, principal, request)
         return _read_filter(connection, owner)
 
 
-def _find_owner(connection: Connection, project_name: str | None) -> _Owner:
-    """Whose filter it is; whoever asks was found to have a right in the project."""
-    if project_name is None:
-        return _Owner(None, None)
-    row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == label_key(project_name))).one()
-    return _Owner(row.id, row.name)
-
-
-def _read_filter(connection: Connection, owner: _Owner) -> ImportFilter:
+def _read_filter(connection: Connection, owner: TextOwner) -> ImportFilter:
     newest = find_text(connection, "filter", owner.project_id)
     text = FilterText(mode="") if newest is None else read_document(newest.text)
+    version, fingerprint, modified, by = version_of(newest)
     return ImportFilter(
         project=owner.name,
         enabled=newest is not None and newest.enabled,
@@ -165,10 +136,10 @@ def _read_filter(connection: Connection, owner: _Owner) -> ImportFilter:
         conditions=dict(text.conditions),
         default=text.default,
         strict=text.strict,
-        version=0 if newest is None else newest.version,
-        fingerprint="" if newest is None else newest.fingerprint,
-        modified=None if newest is None else newest.created,
-        by="" if newest is None else newest.author,
+        version=version,
+        fingerprint=fingerprint,
+        modified=modified,
+        by=by,
     )
 
 
@@ -181,7 +152,7 @@ def set_local_filter(
     """Set a filter, as the server's own machine. Usage naming the lines that can't be read, or `project_unknown`."""
     parse_filter(text)
     with open_data(data, settings) as (catalog, _):
-        _check_project(catalog, project_name)
+        check_project_known(catalog, project_name)
         return set_filter(catalog, SYSTEM, project_name, text, request=request)
 
 
@@ -190,25 +161,13 @@ def enable_local_filter(
 ) -> ImportFilter:
     """Switch a filter on or off, as the server's own machine."""
     with open_data(data, settings) as (catalog, _):
-        _check_project(catalog, project_name)
+        check_project_known(catalog, project_name)
         return enable_filter(catalog, SYSTEM, project_name, enabled=enabled, request=request)
 
 
 def show_local_filter(data: str, settings: Settings, project_name: str | None) -> ImportFilter:
     """A filter, as the server's own machine."""
     with open_data(data, settings) as (catalog, _):
-        _check_project(catalog, project_name)
+        check_project_known(catalog, project_name)
         with catalog.read() as connection:
             return find_filter(connection, SYSTEM, project_name)
-
-
-def _check_project(catalog: Catalog, project_name: str | None) -> None:
-    if project_name is None:
-        return
-    with catalog.read() as connection:
-        key = label_key(project_name)
-        if connection.execute(select(project.c.id).where(project.c.key == key)).first() is None:
-            raise ProjectUnknown(
-                f"There is no project {printable(project_name)}.",
-                f"Make it with `scandock admin project add {printable(project_name)}`.",
-            )

@@ -93,6 +93,25 @@ class FilterMissing(CodedUsage):
     REMEDY = "Set one first."
 
 
+class ScriptMissing(CodedUsage):
+    CODE = "script_missing"
+    STATUS = 404
+    MEANING = "No de-identification script was set that could be switched on or off."
+    SENTENCE = "No script is set."
+    REMEDY = "Set one first."
+
+
+class PrivacyLaxer(CodedUsage):
+    CODE = "privacy_laxer"
+    STATUS = 409
+    MEANING = "A project is to let more be known than its site does; it may only be stricter."
+    SENTENCE = "The site is stricter than {project} would be in: {items}."
+    REMEDY = "Leave these as the site has them, or choose something stricter."
+
+    def __init__(self, project: str, items: str) -> None:
+        self._fill({"project": project, "items": items})
+
+
 class UploadProjectHidden(Hidden):
     CODE = ProjectUnknown.CODE
 

@@ -171,6 +171,11 @@ class Settings(BaseSettings):
         description="Where PET and MR are separated: by which words in its description an MR series is an attenuation"
         " map and goes with the PET.",
     )
+    privacy_key_file: str | None = Field(
+        default=None,
+        description="File with the keys by which names, UIDs and patients are hashed; not set: privacy.key in the data"
+        " folder, made when it is first needed.",
+    )
     deid_residue: Literal["warn", "refuse"] = Field(
         default="warn",
         description="What an object gets in which values of its patient are left after the de-identification profile.",

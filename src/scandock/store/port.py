@@ -39,6 +39,10 @@ __all__ = [
 class Store(Protocol):
     """All of it; picklable, so that another process gets the same store."""
 
+    @property
+    def path(self) -> str:
+        """The data folder on this host, for messages and for what is kept beside the store: the catalog, keys."""
+
     def prepare(self, *, stored: bool = True) -> None:
         """Make what is missing; idempotent, also after a kill in the middle.
 

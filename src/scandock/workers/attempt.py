@@ -202,7 +202,7 @@ class UploadRun(ImportRun):
             archive=upload.name or path,
             store=store,
             stage=stage,
-            context=make_context(catalog, settings, upload.request, mapping),
+            context=make_context(catalog, store.path, settings, upload.request, mapping),
             lease=upload.lease,
             listening=listening,
             cancelled=threading.Event(),

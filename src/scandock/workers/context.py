@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
-from scandock.catalog.privacy_texts import filters_in_force
+from scandock.catalog.privacy_texts import filters_in_force, is_privacy_in_force
 from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
 from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
@@ -22,18 +22,22 @@ from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.rules.naming import check_labels, list_named_projects
 from scandock.rules.notices import printable
 from scandock.rules.policy import SiteRules
+from scandock.rules.privacy import SitePrivacy
 from scandock.rules.routing_rules import parse_rules
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
+from scandock.services.data_errors import PrivacyKeyUnfit
 from scandock.services.project_creation import create_project
 from scandock.services.project_errors import ProjectExists
 from scandock.workers.archive_reader import SiteTexts
 from scandock.workers.errors import MappingProjectUnknown
-from scandock.workers.privacy_source import PrivacySource, current_privacy
+from scandock.workers.privacy_source import given_to_process
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 
+_Privacy = tuple[SitePrivacy | None, PrivacyKeyUnfit | None]
+"""What is in force, or why it can't be kept to."""
 NAMES_SHOWN = 5
 """Projects that a message names."""
 MAX_MAPPING = 64 * 1024 * 1024
@@ -51,8 +55,10 @@ class WorkerContext:
     """The import filters that are switched on, by project; that of the site by ""."""
     known: Catalog | None = None
     """The catalog of DATA beside a scratch one."""
-    privacy_of: PrivacySource | None = None
-    """What projects have done to their objects; None where none has anything done."""
+    privacy: SitePrivacy | None = None
+    """What site and projects let be known and have done to objects; None where none says anything."""
+    privacy_error: Usage | None = None
+    """Why what is in force can't be kept to: the site's key is not there."""
 
     @property
     def texts(self) -> SiteTexts:
@@ -61,7 +67,7 @@ class WorkerContext:
             tags=self.rules.tags,
             filters=self.filters,
             has_mapping=bool(self.request.mapping),
-            hash_datasets=self.privacy_of is not None,
+            hash_datasets=self.privacy is not None,
         )
 
     def close(self) -> None:
@@ -75,6 +81,8 @@ class WorkerContext:
 
         Raises Usage before a byte is read or anything is made.
         """
+        if self.privacy_error is not None:
+            raise self.privacy_error
         request = self.request
         check_labels(request)
         new_project = request.project if request.create_project else None
@@ -131,16 +139,17 @@ def read_mapping(request: ImportRequest) -> tuple[MappingRow, ...]:
 def open_context(data: str, settings: Settings, request: ImportRequest) -> WorkerContext:
     """Open the catalog, read the site's rules and the request's mapping. Raises Usage where either can't be read."""
     mapping = _read_request(request)
-    return make_context(open_data_catalog(data, settings), settings, request, mapping)
+    return make_context(open_data_catalog(data, settings), data, settings, request, mapping)
 
 
 def make_context(
-    catalog: Catalog, settings: Settings, request: ImportRequest, mapping: tuple[MappingRow, ...]
+    catalog: Catalog, data: str, settings: Settings, request: ImportRequest, mapping: tuple[MappingRow, ...]
 ) -> WorkerContext:
-    """What stands around an import, with a catalog that is open."""
+    """What stands around an import into DATA, whose catalog is open."""
     with catalog.read() as connection:
         texts, filters = _rule_texts(connection), filters_in_force(connection)
-    return _build_context(catalog, texts, filters, settings, request, mapping)
+        privacy = _load_privacy(connection, data, settings)
+    return _build_context(catalog, texts, filters, privacy, settings, request, mapping)
 
 
 def make_scratch_context(folder: str, data: str | None, settings: Settings, request: ImportRequest) -> WorkerContext:
@@ -155,6 +164,7 @@ def make_scratch_context(folder: str, data: str | None, settings: Settings, requ
     filters: dict[str, str] = {}
     if data is not None:
         check_catalog_not_lost(data, settings)  # its projects and rules are lost, too: nothing can be told by them
+    privacy: _Privacy = given_to_process(), None
     theirs: Catalog | None = None
     if data is not None and has_catalog(data, settings):
         theirs = open_data_catalog(data, settings)
@@ -163,6 +173,7 @@ def make_scratch_context(folder: str, data: str | None, settings: Settings, requ
             with theirs.read() as connection:
                 projects, texts = list_projects(connection), _rule_texts(connection)
                 filters = filters_in_force(connection)
+                privacy = _load_privacy(connection, str(data), settings)
         catalog = open_catalog(f"sqlite:///{folder}/{CATALOG_FILE}")
         for project in projects:
             add_project(catalog, project)
@@ -170,7 +181,7 @@ def make_scratch_context(folder: str, data: str | None, settings: Settings, requ
         if theirs is not None:
             theirs.dispose()
         raise
-    context = _build_context(catalog, texts, filters, settings, request, mapping)
+    context = _build_context(catalog, texts, filters, privacy, settings, request, mapping)
     context.known = theirs
     return context
 
@@ -194,6 +205,18 @@ def _read_request(request: ImportRequest) -> tuple[MappingRow, ...]:
     return read_mapping(request)
 
 
+def _load_privacy(connection: Connection, data: str, settings: Settings) -> _Privacy:
+    given = given_to_process()
+    if given is not None or not is_privacy_in_force(connection):
+        return given, None
+    from scandock.services.privacy_in_force import load_privacy
+
+    try:
+        return load_privacy(connection, data, settings), None
+    except PrivacyKeyUnfit as error:
+        return None, error
+
+
 def _rule_texts(connection: Connection) -> dict[str, str]:
     return {row.kind: row.text for row in connection.execute(select(routing_rules))}
 
@@ -202,6 +225,7 @@ def _build_context(
     catalog: Catalog,
     texts: dict[str, str],
     filters: dict[str, str],
+    privacy: _Privacy,
     settings: Settings,
     request: ImportRequest,
     mapping: tuple[MappingRow, ...],
@@ -219,5 +243,6 @@ def _build_context(
         request=request.with_fields(mapping=mapping),
         settings=settings,
         filters=filters,
-        privacy_of=current_privacy(),
+        privacy=privacy[0],
+        privacy_error=privacy[1],
     )

@@ -122,8 +122,8 @@ class ImportRun:
             allowed=self.allowed,
             may_archive=self.may_archive,
         )
-        if self.context.privacy_of is not None:
-            tools.privacy_of = self.context.privacy_of
+        if self.context.privacy is not None:
+            tools.privacy_of = self.context.privacy.rules_of
             tools.scrubber = self._make_scrubber()
         return tools
 

@@ -153,8 +153,8 @@ class _Inspection:
             check=self.check,
             known=context.known,
         )
-        if context.privacy_of is not None:
-            tools.privacy_of = context.privacy_of
+        if context.privacy is not None:
+            tools.privacy_of = context.privacy.rules_of
         return tools
 
     def _receipt(self, ledger: Ledger) -> Callable[[], IO[bytes]] | None:

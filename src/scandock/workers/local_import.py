@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scandock.catalog.filters_in_force import FILTERS_IN_FORCE
+from scandock.catalog.privacy_in_force import PRIVACY_IN_FORCE
 from scandock.formats.display_names import decode_file_name
 from scandock.model.crash_points import reach
 from scandock.model.errors import ScandockError
@@ -29,7 +30,7 @@ from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteText
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
-from scandock.workers.privacy_source import current_privacy
+from scandock.workers.privacy_source import given_to_process
 from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     """
     if database_url is not None:
         return None
-    hashes = current_privacy() is not None
+    hashes = given_to_process() is not None
     path = os.path.join(data, "scandock.db")
     if not os.path.exists(path):
         return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=hashes)
@@ -236,6 +237,7 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
             texts = connection.execute("SELECT text FROM routing_rules").fetchall()
             filters = dict(connection.execute(FILTERS_IN_FORCE))
+            hashes = hashes or any(kind != "lookup" for _, kind, _ in connection.execute(PRIVACY_IN_FORCE))
     except sqlite3.Error:
         return None
     tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])

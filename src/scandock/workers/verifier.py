@@ -12,7 +12,7 @@ from scandock.model.errors import ScandockError
 from scandock.model.verdicts import QUEUED
 from scandock.services.file_verification import VerificationCounts, VerificationPlan, Verifier
 from scandock.services.rate_limit import RateLimiter
-from scandock.workers.privacy_source import current_privacy
+from scandock.workers.privacy_source import current_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,21 +41,21 @@ class Verification:
         self._catalog = catalog
         self._pace = pace or RateLimiter()
         self._rate = settings.verify_bytes_per_second
+        self._settings = settings
         plan = VerificationPlan(
-            days=settings.verify_days, pace=self._pace, mail=settings.smtp_host is not None, rules_of=_rules_of
+            days=settings.verify_days, pace=self._pace, mail=settings.smtp_host is not None, rules_of=self._rules_of
         )
         self._verifier = Verifier(catalog, store, plan)
+        self._data = store.path
+
+    def _rules_of(self, project: str) -> PrivacyRules | None:
+        with self._catalog.read() as connection:
+            return current_rules(connection, self._data, self._settings)(project)
 
     def turn(self, seconds: float, stop: Callable[[], bool]) -> VerificationCounts:
         """Verify for about so long. Raises Fault where the catalog fails."""
         self._pace.bytes_per_second = self._rate * (BUSY_SHARE if _is_busy(self._catalog) else 1)
         return self._verifier.run(seconds, stop)
-
-
-def _rules_of(project: str) -> PrivacyRules | None:
-    """By what the objects of a project are de-identified, as it is now."""
-    source = current_privacy()
-    return None if source is None else source(project)
 
 
 def _is_busy(catalog: Catalog) -> bool:

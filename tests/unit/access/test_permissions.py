@@ -21,7 +21,7 @@ from scandock.rules.permissions import (
 
 A = Action
 READS = {
-    A.PROJECT_SEE, A.PROJECT_READ, A.SUBJECT_READ, A.SESSION_READ, A.MEMBERS_READ, A.FILTER_READ,
+    A.PROJECT_SEE, A.PROJECT_READ, A.SUBJECT_READ, A.SESSION_READ, A.MEMBERS_READ, A.FILTER_READ, A.PRIVACY_READ,
 }  # fmt: skip
 MEMBER = READS | {
     A.UPLOAD, A.SUBJECT_EDIT, A.SESSION_EDIT, A.SESSION_ARCHIVE, A.PREARCHIVE_READ, A.PREARCHIVE_EDIT,
@@ -87,7 +87,7 @@ def test_a_token_that_reads_changes_nothing(who):
 def test_a_token_that_uploads_sees_no_sessions(who):
     assert may(scope=Scope.UPLOAD, **who) == {
         A.PROJECT_SEE, A.UPLOAD, A.IMPORT_READ, A.IMPORT_CANCEL, A.IMPORT_DELETE, A.ACCOUNT_READ,
-        A.FILTER_READ,
+        A.FILTER_READ, A.PRIVACY_READ,
     }  # fmt: skip
 
 

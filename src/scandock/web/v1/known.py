@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
@@ -21,7 +22,7 @@ from scandock.services.existing_sessions import (
 from scandock.services.records import Known
 from scandock.web.request_context import SignedContext, list_response
 from scandock.web.security import SignedIn
-from scandock.workers.privacy_source import current_privacy
+from scandock.workers.privacy_source import current_rules
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 
@@ -85,5 +86,9 @@ async def known(context: SignedContext, principal: SignedIn, body: AskedSessions
     `filtered` says that import filters decide which images are stored.
     """
     planned = [each_session.planned for each_session in body.sessions]
-    rules_of = current_privacy() or (lambda _: None)
-    return list_response(await context.read(lambda c: find_existing_sessions(c, principal, planned, rules_of)))
+    data, settings = context.server.data, context.server.settings
+
+    def find(connection: Connection) -> list[Known]:
+        return find_existing_sessions(connection, principal, planned, current_rules(connection, data, settings))
+
+    return list_response(await context.read(find))

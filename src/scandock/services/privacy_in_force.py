@@ -1,0 +1,67 @@
+"""All of privacy that is in force at one moment, as imports take it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from scandock.catalog.privacy_texts import Kind, privacy_in_force
+from scandock.rules.labels import label_key
+from scandock.rules.privacy import PrivacyRules, SitePrivacy
+from scandock.rules.privacy_policy import PrivacySettings, in_force
+from scandock.services.data_errors import PrivacyKeyUnfit
+from scandock.services.privacy_key import PrivacyKeys, load_keys
+from scandock.services.privacy_scripts import LOOKUP
+from scandock.services.sealing import unseal
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+
+def load_privacy(connection: Connection, data: str, settings: Settings) -> SitePrivacy | None:
+    """What is in force for each project; None where nobody says anything: then no key is looked for.
+
+    Usage `privacy_key` where the site's key is not there.
+    """
+    said: defaultdict[str, dict[Kind, str]] = defaultdict(dict)
+    for row in privacy_in_force(connection):
+        said[row.project][row.kind] = row.text
+    if not any(texts.keys() - {"lookup"} for texts in said.values()):
+        return None
+    keys = load_keys(connection, data, settings)
+    site = said.pop("", {})
+    return SitePrivacy(
+        site=_combine(keys, site, {}, settings),
+        projects={label_key(project): _combine(keys, site, texts, settings) for project, texts in said.items()},
+    )
+
+
+def rules_in_force(connection: Connection, data: str, settings: Settings) -> Callable[[str], PrivacyRules | None]:
+    """By what the objects of each project are de-identified; of all None where the site's key is not there."""
+    privacy = None
+    with suppress(PrivacyKeyUnfit):
+        privacy = load_privacy(connection, data, settings)
+    return (lambda _: None) if privacy is None else privacy.rules_of
+
+
+def _combine(keys: PrivacyKeys, site: dict[Kind, str], project: dict[Kind, str], settings: Settings) -> PrivacyRules:
+    both = in_force(_settings_of(site), _settings_of(project))
+    tables = [unseal(keys.every, texts["lookup"], LOOKUP) or "" for texts in (project, site) if "lookup" in texts]
+    return PrivacyRules(
+        key=keys.newest,
+        older_keys=keys.older,
+        scripts=tuple(texts["script"] for texts in (site, project) if "script" in texts),
+        lookups="\n".join(tables),
+        profile=both.profile,
+        residue="refuse" if both.residue == "refuse" else settings.deid_residue,
+        resources=both.resources,
+        policy=both.policy,
+    )
+
+
+def _settings_of(texts: dict[Kind, str]) -> PrivacySettings:
+    return PrivacySettings.from_document(texts.get("settings", ""))

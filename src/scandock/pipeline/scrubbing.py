@@ -17,6 +17,7 @@ from scandock.catalog.trees import ecat_facts
 from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import mark_duplicates
+from scandock.pipeline.early_objects import EarlyObjects
 from scandock.pipeline.filtered_studies import REJECTED
 from scandock.pipeline.healing import mark_broken, open_stored_files
 from scandock.pipeline.import_decision import ImportDecision
@@ -83,6 +84,7 @@ class _Scrubbing:
         self._results = {job.n: _JobResult() for job in jobs}
         self._rules = list(dict.fromkeys(job.privacy for job in jobs if job.privacy is not None))
         self._sides = _jobs_of_same_study(jobs)
+        self._early = EarlyObjects(context)
         self._forced: dict[str, int] = {}
         """Studies, or sides of them, that are held for objects that clash, and how many these are."""
 
@@ -94,6 +96,8 @@ class _Scrubbing:
         while waiting:
             for job in waiting:
                 self._mark_known(job)
+                if self._early.is_any:
+                    self._take_early(job)
             if self._scrubber.scrub(self._rules, self._orders(waiting), self, self._context.check):
                 for job in waiting:
                     drop_unreported(self._context.stage, self._ledger, job.images)
@@ -107,6 +111,17 @@ class _Scrubbing:
                 if job.privacy is not None:
                     match_data_sets(self._ledger, job, job.privacy, stored_files.open)
         mark_known(self._ledger, job)
+
+    def _take_early(self, job: Job) -> None:
+        """Let a job have what was de-identified as it was read."""
+        numbers: list[bytes] = []
+        for outcomes in self._early.outcomes(job):
+            self._context.check()
+            self.outcomes(job.n, outcomes, has_originals=False)
+            numbers += [outcome.ordinal for outcome in outcomes]
+        for tally in self._early.take(job, numbers) if numbers else ():
+            values = tally.study_uid, tally.series_uid, tally.objects, tally.frames, tally.values, tally.nested
+            self._results[job.n].tallies.add(b"", (*values, tally.overfull, ""))
 
     def _orders(self, jobs: list[Job]) -> Iterator[ScrubOrder]:
         """What is still to be scrubbed, in ranges; of a job that has failed nothing more."""
@@ -146,7 +161,7 @@ class _Scrubbing:
 
     # -- what comes of entries -----------------------------------------------------------------------------------
 
-    def outcomes(self, job: int, outcomes: list[ScrubOutcome]) -> None:
+    def outcomes(self, job: int, outcomes: list[ScrubOutcome], *, has_originals: bool = True) -> None:
         """Note what became of a batch: new objects take the place of their originals, which go."""
         ledger, stage, result = self._ledger, self._context.stage, self._results[job]
         rules = self._jobs[job].privacy
@@ -176,7 +191,7 @@ class _Scrubbing:
                     "UPDATE entry SET verdict = ?, code = ?, message = ?, staged = '' WHERE ordinal = ?",
                     (Verdict.REFUSED, DEID_FAILED, outcome.message, outcome.ordinal),
                 )
-        for staged in originals:
+        for staged in originals if has_originals else ():
             stage.remove(staged)
 
     def tally(self, job: int, values: tuple[Any, ...]) -> None:
@@ -295,6 +310,9 @@ class _Scrubbing:
     def _leave(self) -> None:
         """Give the jobs that stay what their new objects say; the others leave the import, with a report each."""
         decision = self._decision
+        if self._early.is_any:
+            for job in self._jobs.values():
+                self._early.discard(job)
         remaining: list[Job] = []
         failed = 0
         study_uids = {n: self._new_study_uid(job) for n, job in self._jobs.items()}

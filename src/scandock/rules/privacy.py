@@ -144,6 +144,38 @@ class PrivacyRules:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class EarlyScrub:
+    """By what objects can be de-identified as they are read, before anybody knows what their sessions are called."""
+
+    rules: PrivacyRules
+    variables: Mapping[str, str]
+    """What scripts know by name: the project, where it is known."""
+
+
+def early_scrub(every: Collection[PrivacyRules | None], project: str | None) -> EarlyScrub | None:
+    """How an upload can be de-identified as it is read; None where its labels have to be known first.
+
+    `every` are the rules of all projects that it may go to: they have to be the same. `project` is the one that it goes
+    to, None for any: days by which a profile moves dates follow from that.
+    """
+    rules = next(iter(every), None)
+    if rules is None or any(other != rules for other in every):
+        return None
+    if any(_LABELS.search(text) for text in rules.scripts):
+        return None
+    if project is not None:
+        return EarlyScrub(rules, {"project": project})
+    if rules.profile or any(_PROJECT.search(text) for text in rules.scripts):
+        return None
+    return EarlyScrub(rules, {})
+
+
+_LABELS: Final = re.compile(r"\b(subject|session)\b")
+"""A script that has one of these words anywhere may need the label."""
+_PROJECT: Final = re.compile(r"\bproject\b")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SitePrivacy:
     """All that is in force: for projects that say something themselves, and for all others."""

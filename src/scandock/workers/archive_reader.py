@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scandock.store.paths import IMAGES
+from scandock.store.paths import EARLY, IMAGES
 
 if TYPE_CHECKING:
     from scandock.pipeline.ledger import Ledger
@@ -32,6 +32,7 @@ from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 if TYPE_CHECKING:
     from scandock.pipeline.entry_filter import FilterSetup
     from scandock.rules.import_request import ImportRequest
+    from scandock.rules.privacy import EarlyScrub
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
 
@@ -56,6 +57,8 @@ class SiteTexts:
     """Whether rows of a mapping are known, which may name projects."""
     hash_datasets: bool
     """Whether objects are to be known by their data sets."""
+    early: EarlyScrub | None = None
+    """By what objects can be de-identified as they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,7 @@ class ArchiveReader:
         )
         filters = self._filter_setup(site) if site.filters else None
         ledger.has_filters = filters is not None
+        early = ledger.early = site.early if keep else None
         pool.setup(
             ReaderSetup(
                 root=store.path,
@@ -177,12 +181,16 @@ class ArchiveReader:
                 keep_loose=self.request.resources == "keep",
                 filters=filters,
                 hash_datasets=site.hash_datasets,
+                rules=[early.rules.to_plain()] if early is not None else [],
+                early=dict(early.variables) if early is not None else None,
             )
         )
         pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop())
         pool.stop()
         if pool.reread:
             drop_unreported(stage, ledger, IMAGES)
+            if early is not None:
+                drop_unreported(stage, ledger, EARLY)
 
     def _filter_setup(self, site: SiteTexts) -> FilterSetup | None:
         """The filters that this import may have to pass: of one project where all goes there, else those of all."""

@@ -225,20 +225,23 @@ class _LocalImport:
 def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     """Rules and import filters of DATA's own catalog; there are none where it is not made yet.
 
-    None where the catalog is another database, or can't be read this moment: then it has to be opened first.
+    None where the catalog is another database, or can't be read this moment, and where privacy is in force: then it has
+    to be opened first.
     """
     if database_url is not None:
         return None
-    hashes = given_to_process() is not None
+    if given_to_process() is not None:
+        return None  # what is de-identified as it is read is told by the whole context
     path = os.path.join(data, "scandock.db")
     if not os.path.exists(path):
-        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=hashes)
+        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=False)
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
             texts = connection.execute("SELECT text FROM routing_rules").fetchall()
             filters = dict(connection.execute(FILTERS_IN_FORCE))
-            hashes = hashes or any(kind != "lookup" for _, kind, _ in connection.execute(PRIVACY_IN_FORCE))
+            if any(kind != "lookup" for _, kind, _ in connection.execute(PRIVACY_IN_FORCE)):
+                return None
     except sqlite3.Error:
         return None
     tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
-    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=hashes)
+    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=False)

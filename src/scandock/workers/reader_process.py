@@ -27,7 +27,7 @@ from scandock.workers.wire import Wire
 
 if TYPE_CHECKING:
     from scandock.pipeline.staging import StageFiles
-    from scandock.workers.scrub_task import ScrubTasks
+    from scandock.workers.scrub_task import EarlyScrubber, ScrubTasks
 
 BATCH_ENTRIES = OBJECTS
 BATCH_SECONDS = 0.25
@@ -50,6 +50,7 @@ class ReaderProcess:
         self.avoid: frozenset[bytes] = frozenset()
         self.wanted: frozenset[int] = frozenset()
         self.reader: EntryReader
+        self.early: EarlyScrubber | None = None
 
     def entry(self, entry: Entry) -> None:
         self.entries.append(tuple(entry))
@@ -59,7 +60,8 @@ class ReaderProcess:
     def flush(self) -> None:
         """Tell of entries and of what was counted over them, in one message: both survive this process, or neither."""
         if self.entries:
-            self.wire.send(("entries", self.entries, self._counted()))
+            early = self.early.drain() if self.early is not None else ()
+            self.wire.send(("entries", self.entries, self._counted(), *early))
             self.entries = []
         self.sent = time.monotonic()
 
@@ -138,6 +140,12 @@ def _make_scrub_tasks(process: ReaderProcess, stage: StageFiles, rules: list[tup
     return ScrubTasks(process.wire, process.board, process.index, stage, rules)
 
 
+def _make_early_scrubber(tasks: ScrubTasks, variables: dict[str, str]) -> EarlyScrubber:
+    from scandock.workers.scrub_task import EarlyScrubber
+
+    return EarlyScrubber(tasks, variables)
+
+
 def _send_error(wire: Wire, error: BaseException) -> None:
     if isinstance(error, LimitExceeded):
         wire.send(("limit", error.code, error.message, error.remedy))
@@ -191,7 +199,7 @@ def serve(wire: Wire) -> None:
         return
     (
         root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose, filters, hashes,
-        rules,
+        rules, early,
     ) = setup  # fmt: skip
     board = ReaderCounters.attach(slots, currents)
     bounds = Limits(**limits)
@@ -215,6 +223,9 @@ def serve(wire: Wire) -> None:
         hash_datasets=hashes,
     )
     scrub_tasks: ScrubTasks | None = None
+    if early is not None:
+        scrub_tasks = _make_scrub_tasks(process, stage, rules)
+        process.early = reader.early = _make_early_scrubber(scrub_tasks, early)
     unpacker = Unpacker(reader, meter, bounds, process)
     try:
         while (task := wire.receive()) is not None:

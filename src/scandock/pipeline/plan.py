@@ -47,6 +47,7 @@ from scandock.rules.policy import ProjectPolicy
 from scandock.rules.reimports import hold_decision, session_exists_notice
 from scandock.rules.related_sessions import ecat_elsewhere_notice, many_subjects_notice, waiting_elsewhere_notice
 from scandock.rules.routing import route_studies
+from scandock.rules.study_sides import list_series
 from scandock.store.paths import path_below
 
 WAIT_SECONDS = 0.05
@@ -199,7 +200,9 @@ def _hide_catalog(context: JobContext, view: SqlView, jobs: Iterable[Job]) -> Ke
     jobs = list(jobs)
     study_uids = [job.study.study_uid for job in jobs if job.study.study_uid is not None]
     patient_ids = {one for job in jobs for one in job.study.patient_ids(context.site.placeholders)}
-    return KeyedView(view, context.privacy_of, study_uids, partial(match_series, context.ledger), patient_ids)
+    series_uids = {uid for job in jobs for uid in list_series(job.tallies)}
+    match = partial(match_series, context.ledger)
+    return KeyedView(view, context.privacy_of, study_uids, match, patient_ids, series_uids)
 
 
 def _policy_before_scrub(context: JobContext, policy: ProjectPolicy) -> ProjectPolicy:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from scandock.catalog.trees import ecat_facts
 from scandock.model.imported import ImportedSession
+from scandock.model.series import SERIES_KEYS
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import mark_duplicates
 from scandock.pipeline.early_objects import EarlyObjects
@@ -370,6 +371,7 @@ class _Scrubbing:
         """Let a job be of its new objects from here on."""
         base, decision = job.base, job.final_decision
         job.study = replace(job.study, study_uid=study_uid, series=_series(result), ecat=self._ecat_facts(job))
+        self._note_series(job)
         rows = self._ledger.rows(
             "SELECT ordinal, sha256, facts, own_sha256 FROM entry WHERE job = ? AND content = 'ecat'", (job.n,)
         )
@@ -388,6 +390,21 @@ class _Scrubbing:
         assert job.privacy is not None
         if has_other_rules(self._ledger, job, job.privacy):
             job.warnings.append(make_notice("rules_changed", label=decision.label))
+
+    def _note_series(self, job: Job) -> None:
+        """Note of what series the new ones were, by keyed hashes: what refers to them comes maybe later."""
+        assert job.privacy is not None
+        rows = self._ledger.rows(
+            "SELECT DISTINCT series, own_series FROM entry WHERE job = ? AND content = 'dicom'"
+            " AND own_series IS NOT NULL",
+            (job.n,),
+        )
+        keys: defaultdict[str, set[str]] = defaultdict(set)
+        for series_uid, own in rows:
+            keys[series_uid].update(job.privacy.series_keys(own)[:1])
+        for tally in job.tallies:
+            if keys[tally.series_uid]:
+                tally.nested[SERIES_KEYS] = "\\".join(sorted(keys[tally.series_uid]))
 
     def _ecat_facts(self, job: Job) -> tuple[Any, ...]:
         rows = self._ledger.rows(

@@ -23,6 +23,9 @@ class KeyedCatalog(CatalogView, Protocol):
     def origins_of_sides(self, project: str, study_key: str, /) -> Iterable[tuple[bytes, Side]]:
         """The origins of the files that sessions of one side have of a study, with that side."""
 
+    def series_keys_of_sides(self, project: str, study_key: str, /) -> Iterable[tuple[str, Side]]:
+        """The keyed hashes of the series that sessions of one side have of a study, with that side."""
+
     def subjects_of_patients(self, project: str, patient_ids: Collection[str], /) -> Mapping[str, set[str]]:
         """The subjects that each patient has, by PatientID where that is kept, or by its token."""
 
@@ -45,13 +48,15 @@ class KeyedView:
         study_uids: Iterable[str],
         match_series: MatchSeries,
         patient_ids: Iterable[str] = (),
+        series_uids: Iterable[str] = (),
     ) -> None:
-        """`study_uids` and `patient_ids` are those of the upload, as its objects have them."""
+        """UIDs and `patient_ids` are those of the upload, as its objects have them or refer to them."""
         self._view = view
         self._rules_of = rules_of
         self._uids = frozenset(study_uids)
         self._match_series = match_series
         self._patient_ids = frozenset(patient_ids) - {""}
+        self._series_uids = frozenset(series_uids)
         self._by_rules: dict[PrivacyRules, _UploadHashes] = {}
 
     def sessions_of_study(self, project: str, study_uid: str) -> Sequence[KnownSession]:
@@ -65,13 +70,22 @@ class KeyedView:
         return [self._translate(rules, session) for session in every.values()]
 
     def series_of_study(self, project: str, study_uid: str) -> Mapping[str, Side]:
-        """By the UID itself, and where any file of a series is there by its origin: stored series have other UIDs."""
+        """By the UID itself, by its key, and by the origins of files: stored series have other UIDs.
+
+        Of series too that are not in the upload, but to which it refers.
+        """
         series = self._view.series_of_study(project, study_uid)
         rules = self._rules_of(project)
         if rules is None:
             return series
         stored = [one for key in rules.study_keys(study_uid) for one in self._view.origins_of_sides(project, key)]
-        return {**series, **self._match_series(study_uid, stored)}
+        sides = dict(
+            one for key in rules.study_keys(study_uid) for one in self._view.series_keys_of_sides(project, key)
+        )
+        keyed = {
+            uid: sides[key] for uid in self._series_uids if sides for key in rules.series_keys(uid) if key in sides
+        }
+        return {**keyed, **series, **self._match_series(study_uid, stored)}
 
     def sessions_labelled(self, project: str, label: str) -> Sequence[KnownSession]:
         sessions = self._view.sessions_labelled(project, label)

@@ -102,6 +102,16 @@ class PrivacyRules:
             return patient_id
         return f"key:{self._hash('patient', patient_id.encode('utf-8', 'surrogatepass')).hex()}"
 
+    def series_key(self, series_uid: str) -> str:
+        """What stands for a series."""
+        return self._hash("series", series_uid.encode("utf-8", "surrogatepass")).hex()
+
+    def series_keys(self, series_uid: str) -> list[str]:
+        """All that may stand for a series, as `study_keys`."""
+        if self.policy.study_uid == "drop":
+            return []
+        return [rules.series_key(series_uid) for rules in (self, *self._older)]
+
     def older_tokens(self, patient_id: str) -> list[str]:
         """The tokens of a PatientID by the keys that were the site's before."""
         return [] if is_token(patient_id) else [older.patient_token(patient_id) for older in self._older]

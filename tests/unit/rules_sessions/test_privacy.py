@@ -114,6 +114,9 @@ class Catalog:
     def subjects_labelled(self, project: str, labels: Any) -> dict[str, KnownSubject]:
         return {"s": self._subject} if self._subject is not None else {}
 
+    def series_keys_of_sides(self, project: str, study_key: str) -> list[tuple[str, Side]]:
+        return [(RULES.series_key("1.2.3.9"), one.side) for one in self.sessions_of_key(project, study_key)]
+
     def subjects_of_patients(self, project: str, patient_ids: Any) -> dict[str, set[str]]:
         known_by = [(one, (one.patient_key, one.patient_id)) for one in self.sessions]
         return {id_: {one.subject for one, ids in known_by if id_ in ids} for id_ in patient_ids}
@@ -157,6 +160,8 @@ def test_sides_of_series_are_known_by_uid_and_by_origin():
     sides = Catalog(replace(SCRUBBED, side="PET"), replace(BEFORE, side="MR"))
     view = KeyedView(sides, lambda _: RULES, ["1.2.3"], match_series)
     assert view.series_of_study("P", "1.2.3") == {"1.2.3.1": "MR", "1.2.3.L": "PET"}
+    referring = KeyedView(sides, lambda _: RULES, ["1.2.3"], match_series, series_uids=["1.2.3.9", "1.2.3.8"])
+    assert referring.series_of_study("P", "1.2.3") == {"1.2.3.1": "MR", "1.2.3.L": "PET", "1.2.3.9": "PET"}
     assert KeyedView(sides, lambda _: None, ["1.2.3"], match_series).series_of_study("P", "1.2.3") == {"1.2.3.1": "MR"}
 
 

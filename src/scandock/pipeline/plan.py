@@ -207,7 +207,7 @@ def make_view(context: JobContext, connection: Connection, jobs: Iterable[Job]) 
 
 def _hide_catalog(context: JobContext, view: SqlView, jobs: Iterable[Job]) -> KeyedView:
     """A view in which sessions of these jobs' studies and patients are known, be they de-identified."""
-    jobs = list(jobs)
+    jobs = [job for job in jobs if job.privacy is not None]
     study_uids = [job.study.study_uid for job in jobs if job.study.study_uid is not None]
     patient_ids = {one for job in jobs for one in job.study.patient_ids(context.site.placeholders)}
     series_uids = {uid for job in jobs for uid in list_series(job.tallies)}

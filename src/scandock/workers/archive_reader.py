@@ -209,6 +209,10 @@ class ArchiveReader:
             return None
         return EntryNames(site.names, self.name or decode_file_name(os.path.basename(os.path.abspath(self.archive))))
 
+    def expect_scrub(self) -> None:
+        """Let readers load what de-identifies while the import is still told by which rules."""
+        self._pool.expect_scrub()
+
     def _filter_setup(self, site: SiteTexts) -> FilterSetup | None:
         """The filters that this import may have to pass: of one project where all goes there, else those of all."""
         request, filters = self.request, site.filters

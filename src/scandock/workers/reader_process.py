@@ -10,6 +10,7 @@ import errno
 import socket
 import sys
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from scandock.formats.dicom_tally import OBJECTS, Tally
@@ -201,6 +202,9 @@ def main(parent: int, fd: int) -> None:
 def serve(wire: Wire) -> None:
     """Serve tasks until the import closes its end."""
     setup = wire.receive()
+    if setup == ("expect scrub",):  # it will need that, and has a moment until it is told by which rules
+        import_module("scandock.workers.scrub_task")
+        setup = wire.receive()
     if setup is None:
         return
     (

@@ -239,8 +239,8 @@ class _LocalImport:
 def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     """Rules and import filters of DATA's own catalog; there are none where it is not made yet.
 
-    None where the catalog is another database, or can't be read this moment: then it has to be opened first. Where privacy
-    is in force, `hash_datasets` alone is as it has to be: the rest takes keys.
+    None where the catalog is another database, or can't be read this moment: then it has to be opened first. Where
+    privacy is in force, `hash_datasets` alone is as it has to be: the rest takes keys.
     """
     if database_url is not None:
         return None

@@ -26,6 +26,8 @@ model_parametrized_name  # pydantic names generic models by it
 secondary_id  # services/records.py: a field that is answered, and none that is asked
 same_images  # services/records.py: a field that is answered
 shared_images  # services/records.py: a field that is answered
+deidentified  # services/records.py: a field that is answered
+server_labels  # services/records.py: a field that is answered
 
 # read by mypy
 made_in_publishing_locks  # makes LockName a class that nobody else can make

@@ -14,6 +14,8 @@ SCRIPT = """version "6.1"
 """
 RULES = PrivacyRules(key=b"k" * 32, scripts=(SCRIPT,))
 HIDDEN = PrivacyRules(key=b"k" * 32, policy=Policy(study_uid="drop", patient="drop"))
+EARLY = "\n".join(line for line in SCRIPT.splitlines() if "ject" not in line and "session" not in line)
+"""The same without labels, so that it is done as objects are read; patients are removed."""
 FILL = 'version "6.6"\nalterPixels["rectangle", "l=0,t=0,r=10,b=10", "solid", "v=7"]\n'
 """A script that needs pixels decoded."""
 
@@ -33,6 +35,15 @@ def hide() -> int:
     from scandock.testing.privacy import given_privacy
 
     with given_privacy(HIDDEN):
+        return command()
+
+
+def early() -> int:
+    """The command, with rules for every project that need no label."""
+    from scandock.cli import main as command
+    from scandock.testing.privacy import given_privacy
+
+    with given_privacy(PrivacyRules(key=RULES.key, scripts=(f"{EARLY}\n- (0010,0010)\n- (0010,0020)\n",))):
         return command()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from scandock.services.import_filters import set_local_filter
 from scandock.services.projects import set_pet_mr
 from scandock.services.settings import load_settings
 from scandock.testing.privacy import given_privacy
-from tests.badinput.objects import Element, uid
+from tests.badinput.objects import Element, element, uid
 from tests.builders import DataFolder, Image, ecat, make_data_folder, uploader_layout
 
 CASE = "beside"
@@ -246,6 +247,29 @@ def test_one_side_comes_after_the_other_and_series_stay_where_they_are(
     assert mapped.counts == whole.counts == {"duplicate": 3}
     assert _labels(mapped) == _labels(whole) == {"E1": ["1"], "E1_MR": ["2", "4"]}
     assert site.files() == before
+
+
+def test_what_refers_to_images_that_came_before_goes_to_their_side(site: DataFolder) -> None:
+    """A report, a segmentation and a presentation state, of series whose UIDs are others now; by an older key too."""
+    site.project("P", petmr="separate")
+    newer = PrivacyRules(key=b"n" * 32, scripts=BY_SCRIPT.scripts, older_keys=(BY_SCRIPT.key,))
+
+    def referring(modality: bytes, scan: bytes, to: str) -> bytes:
+        series = element(0x0020000E, b"UI", uid(CASE, "study", 1, "series", to))
+        item = struct.pack("<HHI", 0xFFFE, 0xE000, len(series)) + series
+        return _image(f"{modality!r}{to}", modality, scan, also={0x00081115: (b"SQ", item)})
+
+    with given_privacy(BY_SCRIPT):
+        site.bring({"a.dcm": _pet(), "b.dcm": _mr()}, subject="S1", session="E1")
+        first = site.bring({"c.dcm": referring(b"PR", b"10", "pet")}, subject="S1")
+    with given_privacy(newer):
+        then = site.bring(
+            {"d.dcm": referring(b"SEG", b"11", "pet"), "e.dcm": referring(b"SR", b"12", "t1"),
+             "f.dcm": referring(b"SR", b"13", "elsewhere")},
+            subject="S1",
+        )  # fmt: skip
+    assert _labels(first) == {"E1_PET": ["1", "10"]}
+    assert _labels(then) == {"E1_MR": ["12", "13", "2"], "E1_PET": ["1", "10", "11"]}
 
 
 def test_ecat_has_the_new_uid_of_the_other_side(site: DataFolder) -> None:

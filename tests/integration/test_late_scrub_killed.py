@@ -115,14 +115,14 @@ def test_a_reader_that_dies_once_is_replaced(tmp_path: Path, scenario: Scenario,
     assert find_unsound(data) == []
 
 
-@pytest.mark.parametrize("by", ["SIGKILL", "SIGSEGV"])
-def test_what_a_dead_reader_has_written_and_not_told_goes(tmp_path: Path, by: str) -> None:
+@pytest.mark.parametrize(("function", "by"), [("main", "SIGKILL"), ("main", "SIGSEGV"), ("early", "SIGKILL")])
+def test_what_a_dead_reader_has_written_and_not_told_goes(tmp_path: Path, function: str, by: str) -> None:
     """It tells of hundreds at once, so most that it has written by then is written again."""
     archive, once = tmp_path / "many.zip", tmp_path / "once"
     archive.write_bytes(zip_entries(objects(120, 1)))
-    assert run(tmp_path / "undisturbed", archive)[0] == 0
+    assert run(tmp_path / "undisturbed", archive, function)[0] == 0
     variables = {"SCANDOCK_CRASH_SCRUBBED": "s1/110.dcm", "SCANDOCK_CRASH_BY": by, "SCANDOCK_CRASH_ONCE": str(once)}
-    code, report = run(tmp_path / "data", archive, **variables)
+    code, report = run(tmp_path / "data", archive, function, **variables)
     assert once.exists()
     assert (code, report.get("state"), report.get("entries", {}).get("stored")) == (0, "placed", 120)
     assert files(tmp_path / "data") == files(tmp_path / "undisturbed")

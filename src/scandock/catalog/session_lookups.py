@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Select, select
+from sqlalchemy import Column, ColumnElement, Select, false, or_, select
 
 from scandock.catalog.tables import ecat_file, file, project, session
 
@@ -21,6 +21,32 @@ def split_values(values: Collection[_Value]) -> Iterator[Sequence[_Value]]:
     ordered = sorted(values)
     for at in range(0, len(ordered), VALUES_PER_STATEMENT):
         yield ordered[at : at + VALUES_PER_STATEMENT]
+
+
+class StudyKeys(Protocol):
+    """What the study of a session is known by: a row of `session`, or a record of one."""
+
+    @property
+    def study_uid(self) -> str | None: ...
+    @property
+    def study_key(self) -> str: ...
+
+
+def of_study(one: StudyKeys) -> ColumnElement[bool]:
+    """The sessions that are of the same study as one: by its UID, or by what that was before it was de-identified."""
+    conditions: list[ColumnElement[bool]] = []
+    if one.study_uid is not None:
+        conditions.append(session.c.study_uid == one.study_uid)
+    if one.study_key:
+        conditions.append(session.c.study_key == one.study_key)
+    return or_(false(), *conditions)
+
+
+def is_same_study(one: StudyKeys, other: StudyKeys) -> bool:
+    """Whether two sessions are of one study; `of_study` of rows."""
+    return (one.study_uid is not None and one.study_uid == other.study_uid) or (
+        one.study_key != "" and one.study_key == other.study_key
+    )
 
 
 def select_subjects_of_patients(patient_ids: Collection[str], where: ColumnElement[bool]) -> Select[Any]:
@@ -66,5 +92,7 @@ def select_holders_of_origins(origins: Collection[bytes], where: ColumnElement[b
 
 
 def select_sop_uids(tree_ids: Collection[int]) -> Select[Any]:
-    """tree_id and SOP Instance UID of every DICOM file of some trees."""
-    return select(file.c.tree_id, file.c.sop_uid).where(file.c.tree_id.in_(tree_ids), file.c.sop_uid.is_not(None))
+    """tree_id and SOP Instance UID of every DICOM file of some trees, and by what rules each was de-identified."""
+    return select(file.c.tree_id, file.c.sop_uid, file.c.rules).where(
+        file.c.tree_id.in_(tree_ids), file.c.sop_uid.is_not(None)
+    )

@@ -77,6 +77,25 @@ def existing_session(connection: Connection, uuid: str) -> SessionRecord:
     return SessionRecord.from_row(connection.execute(_session_by_uuid(), {"uuid": uuid}).mappings().one())
 
 
+def fill_study_key(connection: Connection, project_name: str, study_uid: str, study_key: str) -> None:
+    """Give a study's sessions that have no key theirs: they are from before their project de-identified.
+
+    So services find them by the key alone, which know no original UID of what came since.
+    """
+    connection.execute(_FILL_STUDY_KEY, {"of": project_name, "uid": study_uid, "filled": study_key})
+
+
+_FILL_STUDY_KEY: Final = (
+    update(session)
+    .where(
+        session.c.project_id == select(project.c.id).where(project.c.name == bindparam("of")).scalar_subquery(),
+        session.c.study_uid == bindparam("uid"),
+        session.c.study_key == "",
+    )
+    .values(study_key=bindparam("filled"))
+)
+
+
 def note_listing(connection: Connection, session_id: int) -> None:
     """Write date and modalities of a session, as its attributes and its scans have them.
 

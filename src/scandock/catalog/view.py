@@ -22,6 +22,8 @@ from scandock.catalog.session_lookups import (
 )
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import file, project, scan, session, subject, subject_patient, tree
+from scandock.catalog.trees import scans_of
+from scandock.model.series import SERIES_KEYS, SeriesTally
 from scandock.rules.catalog_view import KnownSession, KnownSubject
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.patients import fold_name
@@ -80,10 +82,27 @@ def _origins_by_key() -> Select[Any]:
         .join(project, project.c.id == session.c.project_id)
         .where(
             project.c.name == bindparam("project_name"),
-            or_(session.c.study_key == bindparam("value"), session.c.study_uid == bindparam("study_uid")),
+            or_(
+                session.c.study_key.in_(bindparam("study_keys", expanding=True)),
+                session.c.study_uid == bindparam("study_uid"),
+            ),
             session.c.side != "",
             file.c.origin.is_not(None),
         )
+    )
+
+
+@cache
+def _trees_by_key() -> Select[Any]:
+    return (
+        select(session.c.tree_id, session.c.side)
+        .join(project, project.c.id == session.c.project_id)
+        .where(
+            project.c.name == bindparam("project_name"),
+            session.c.study_key == bindparam("value"),
+            session.c.side != "",
+        )
+        .order_by(session.c.id.desc())
     )
 
 
@@ -146,15 +165,27 @@ class SqlView:
         """All sessions of a study in a project, by the keyed hash of what it was before it was de-identified."""
         return self._sessions(project_name, "study_key", study_key)
 
-    def origins_of_sides(self, project_name: str, study_key: str, study_uid: str) -> Iterator[tuple[bytes, Side]]:
+    def origins_of_sides(
+        self, project_name: str, study_keys: Collection[str], study_uid: str
+    ) -> Iterator[tuple[bytes, Side]]:
         """The origins of the files that sessions of one side have of a study, with that side.
 
-        By its keyed hash, or by the UID that it has now.
+        By its keyed hashes, or by the UID that it has now.
         """
         query = self._seen(project_name, _origins_by_key())
-        values = {"project_name": project_name, "value": study_key, "study_uid": study_uid}
+        values = {"project_name": project_name, "study_keys": list(study_keys), "study_uid": study_uid}
         rows = self.connection.execute(query, values)
         return ((row.origin, row.side) for row in rows)
+
+    def series_keys_of_sides(self, project_name: str, study_key: str) -> Iterator[tuple[str, Side]]:
+        """The keyed hashes of the series that sessions of one side have of a study, with that side."""
+        query = self._seen(project_name, _trees_by_key())
+        rows = self.connection.execute(query, {"project_name": project_name, "value": study_key}).all()
+        for row in rows:
+            for scan_row in scans_of(self.connection, row.tree_id):
+                if isinstance(scan_row.facts, SeriesTally):
+                    for key in filter(None, scan_row.facts.nested.get(SERIES_KEYS, "").split("\\")):
+                        yield key, row.side
 
     def sessions_labelled(self, project_name: str, label: str) -> list[KnownSession]:
         sessions = self._sessions(project_name, "key", label.casefold())

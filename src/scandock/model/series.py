@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 REFERENCES = "ReferencedSeriesInstanceUIDs"
 """What `SeriesTally.nested` calls the series that its first object refers to, joined by a backslash."""
+SERIES_KEYS = "SeriesKeys"
+"""What it calls the keyed hashes of the series that its objects were of before they were de-identified; joined so."""
 MANY = 512
 """Distinct values counted for one element of one series; later new ones are dropped (`overfull` says so)."""
 
@@ -46,7 +48,9 @@ class SeriesTally:
             for text, count in value_counts.items():
                 self.add(tag, text, count)
         for keyword, text in other.nested.items():
-            self.nested.setdefault(keyword, text)
+            mine = self.nested.setdefault(keyword, text)
+            if keyword == SERIES_KEYS and mine != text:
+                self.nested[keyword] = "\\".join(sorted({*mine.split("\\"), *text.split("\\")}))
         self.overfull |= other.overfull
 
 

@@ -34,6 +34,13 @@ def dry_run(context: JobContext, reading: ReadingResult, report: Reporter) -> Im
             decision = job.final_decision
             job.warnings.append(make_notice("deid_planned", project=decision.project, label=decision.label))
     plan_trees(context, decided.jobs)
+    for job in decided.jobs:
+        if job.privacy is not None:
+            ledger.run(
+                "UPDATE entry SET code = 'stored_deid' WHERE job = ? AND content IN ('dicom', 'ecat')"
+                " AND verdict = 'stored'",
+                (job.n,),
+            )
     close_verdicts(ledger)
     totals = ledger.totals()
     reports = [make_session_report(job, session_state(job), totals.new_files[job.n]) for job in decided.jobs]

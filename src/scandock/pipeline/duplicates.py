@@ -15,7 +15,8 @@ from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.staging import StageFiles, hash_dataset
 from scandock.store.paths import REPEATS, RelPath, path_below
 
-_META = 128 * 1024
+META_BYTES = 128 * 1024
+"""Of an object's beginning, in which its file meta fits."""
 _GROUPS = (
     "CREATE TEMP TABLE several (study TEXT, sop TEXT, PRIMARY KEY (study, sop)) WITHOUT ROWID",
     """INSERT INTO several SELECT study, sop FROM entry e WHERE e.content = 'dicom' AND e.verdict = '' AND {which}
@@ -173,7 +174,7 @@ def _find_same_dataset(
         except FileNotFoundError:
             continue  # what is gone can't be told to be the same
         with opened as file:
-            head = file.read(_META)
+            head = file.read(META_BYTES)
 
             def read_at(at: int, length: int, file: IO[bytes] = file) -> bytes:
                 file.seek(at)

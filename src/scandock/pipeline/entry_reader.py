@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.ecat import read_ecat
@@ -42,6 +42,13 @@ DICOMDIR_BYTES = 16 * 1024 * 1024
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 
 
+class EarlyScrubber(Protocol):
+    """De-identifies an object before it is written (`workers/scrub_task.py`)."""
+
+    def scrub(self, number: bytes, path: str, data: Buffer, series_uid: str) -> RelPath | None:
+        """Give where the new object is in the stage, "" where there is none; None where the original is to be kept."""
+
+
 class EntryReader(EntryWriter):
     """Takes entries one after the other: tells what each is, hashes it, keeps it."""
 
@@ -64,6 +71,8 @@ class EntryReader(EntryWriter):
         self._of_filters_alone = self.wanted - tags
         self._hash_datasets = hash_datasets or not keep_images
         self._keys: dict[str, str] = {}
+        self.early: EarlyScrubber | None = None
+        """De-identifies objects in memory, where that can be done so early."""
 
     # -- what an entry is ----------------------------------------------------------------------------------------
 
@@ -129,7 +138,9 @@ class EntryReader(EntryWriter):
         path, alternate_path = self._names(header, sha256, entry.number)
         staged, facts = StagedFile(size, sha256, path), ""
         if self.keep_images:
-            staged.staged = stage_bytes(self.stage, data, path, alternate_path)
+            early = self.early
+            new = early.scrub(entry.number, entry.path, data, header.series_uid) if early is not None else None
+            staged.staged = stage_bytes(self.stage, data, path, alternate_path) if new is None else new
         if self._hash_datasets:
             facts = hashlib.sha256(memoryview(data)[header.dataset_at :]).hexdigest()
         self._emit_dicom(entry, header, staged, facts, left_out_by)

@@ -5,10 +5,14 @@ Told by the bytes themselves, as an exported session has them, or by what an obj
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import IO
 
-from scandock.pipeline.duplicates import Clashes
+from scandock.formats.dicom_header import Unparseable, read_header
+from scandock.model.entry import Content
+from scandock.pipeline.duplicates import META_BYTES, Clashes
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.moved_session import carry_origins
@@ -17,13 +21,14 @@ from scandock.rules.hidden_labels import hide_labels
 from scandock.rules.naming import StudyNaming
 from scandock.rules.petmr import Side
 from scandock.rules.privacy import PrivacyRules, hide_patients
+from scandock.store.paths import RelPath
 
-_ECAT_SYNTAX = "ecat"
+ECAT_SYNTAX = "ecat"
 
 
-def origin_of_ecat(rules: PrivacyRules, sha256: bytes) -> bytes:
-    """What an ECAT file is known by, whatever is done to it."""
-    return rules.origin(sha256, _ECAT_SYNTAX)
+def origins_of_ecat(rules: PrivacyRules, sha256: bytes) -> list[bytes]:
+    """All that an ECAT file may be known by, whatever is done to it, the newest first."""
+    return [rules.origin(sha256, ECAT_SYNTAX), *rules.older_origins(sha256, ECAT_SYNTAX)]
 
 
 def is_to_scrub(context: JobContext, job: Job) -> bool:
@@ -69,14 +74,58 @@ def note_origins(ledger: Ledger, stage: StageFiles, job: Job, rules: PrivacyRule
         (job.n,),
     )
     ledger.run(
-        "UPDATE entry SET origin = origin_of(HEX(sha256), ?) WHERE job = ? AND content = 'ecat'", (_ECAT_SYNTAX, job.n)
+        "UPDATE entry SET origin = origin_of(HEX(sha256), ?) WHERE job = ? AND content = 'ecat'", (ECAT_SYNTAX, job.n)
     )
+    if rules.older_keys:
+        _note_older_origins(ledger, job, rules)
+
+
+def _note_older_origins(ledger: Ledger, job: Job, rules: PrivacyRules) -> None:
+    """Note what a job's images were known by while the site had other keys."""
+    rows = ledger.rows(
+        "SELECT DISTINCT CASE content WHEN 'ecat' THEN HEX(sha256) ELSE facts END,"
+        " CASE content WHEN 'ecat' THEN ? ELSE syntax END, origin FROM entry WHERE job = ? AND origin IS NOT NULL",
+        (ECAT_SYNTAX, job.n),
+    )
+    ledger.many(
+        "INSERT OR IGNORE INTO older_origin VALUES (?, ?)",
+        (
+            (older, origin)
+            for digest, syntax, origin in rows
+            for older in rules.older_origins(bytes.fromhex(digest), syntax)
+        ),
+    )
+
+
+def renew_origins(ledger: Ledger, job: Job) -> None:
+    """Let the files of the joined session that were hashed by an older key have the origins of the newest one."""
+    ledger.run(
+        "UPDATE base SET origin = (SELECT o.origin FROM older_origin o WHERE o.older = base.origin)"
+        " WHERE job = ? AND origin IN (SELECT older FROM older_origin)",
+        (job.n,),
+    )
+
+
+def newest_origins(ledger: Ledger, origins: Iterable[bytes]) -> set[bytes]:
+    """Origins, those that an older key made as the newest one does where the upload has the same object."""
+    newest = dict(ledger.rows("SELECT older, origin FROM older_origin"))
+    return {newest.get(origin, origin) for origin in origins}
+
+
+def older_origins(ledger: Ledger, origins: Iterable[bytes]) -> set[bytes]:
+    """What objects of the upload that have these origins were known by while the site had other keys."""
+    chosen = set(origins)
+    return {older for older, origin in ledger.stream("SELECT older, origin FROM older_origin") if origin in chosen}
 
 
 def match_series(ledger: Ledger, study_uid: str, stored: Iterable[tuple[bytes, Side]]) -> dict[str, Side]:
     """The sides of a study's series by files that sessions have of it, told by their origins."""
     ledger.run("CREATE TEMP TABLE stored_origin (origin BLOB PRIMARY KEY, side TEXT) WITHOUT ROWID")
     ledger.many("INSERT OR IGNORE INTO stored_origin VALUES (?, ?)", stored)
+    ledger.run(
+        "INSERT OR IGNORE INTO stored_origin"
+        " SELECT o.origin, s.side FROM stored_origin s JOIN older_origin o ON o.older = s.origin"
+    )
     rows = ledger.rows(
         "SELECT e.series, MIN(s.side) FROM entry e CROSS JOIN stored_origin s ON s.origin = e.origin"
         " WHERE e.study = ? AND e.content = 'dicom' GROUP BY e.series",
@@ -84,6 +133,119 @@ def match_series(ledger: Ledger, study_uid: str, stored: Iterable[tuple[bytes, S
     )
     ledger.run("DROP TABLE stored_origin")
     return dict(rows)
+
+
+def match_data_sets(ledger: Ledger, job: Job, rules: PrivacyRules, open_base: Callable[[RelPath], IO[bytes]]) -> None:
+    """Give files of the joined session that are from before the rules the origins of entries with their data sets.
+
+    Verification gives all such files theirs in time (`services/file_verification.py`). Read are those alone of which
+    an entry has the SOP Instance UID and other bytes. What is gone, or can't be read, is known by nothing.
+    """
+    rows = ledger.rows(
+        "SELECT DISTINCT b.n, b.path, b.dataset_at FROM base b CROSS JOIN entry e"
+        " ON e.job = b.job AND e.sop = b.sop AND e.content = 'dicom' AND e.verdict = ''"
+        " WHERE b.job = ? AND b.sop <> '' AND b.origin IS NULL AND b.rules IS NULL AND b.broken = 0"
+        " AND e.sha256 <> b.sha256",
+        (job.n,),
+    )
+    origins: list[tuple[bytes, int, int]] = []
+    for n, path, dataset_at in rows:
+        origin = read_origin(rules, partial(open_base, path), dataset_at)
+        if origin is not None:
+            origins.append((origin, job.n, n))
+    ledger.many("UPDATE base SET origin = ? WHERE job = ? AND n = ?", origins)
+
+
+def note_old_origins(
+    ledger: Ledger, job: Job, rules: PrivacyRules, stage: StageFiles, open_base: Callable[[RelPath], IO[bytes]]
+) -> None:
+    """Give the files of a session that joins another one, or of that, their origins where the other's have some.
+
+    Those that have none are from before the rules; they are read for it.
+    """
+    has_joining = ledger.rows("SELECT 1 FROM entry WHERE job = ? AND origin IS NOT NULL LIMIT 1", (job.n,))
+    has_joined = ledger.rows("SELECT 1 FROM base WHERE job = ? AND origin IS NOT NULL LIMIT 1", (job.n,))
+    of_entries: list[tuple[bytes | None, bytes]] = []
+    of_base: list[tuple[bytes | None, int]] = []
+    if has_joined:
+        for number, content, sha256, staged, dataset_at in ledger.rows(
+            "SELECT ordinal, content, sha256, staged, dataset_at FROM entry WHERE job = ? AND origin IS NULL"
+            " AND rules IS NULL AND content IN ('dicom', 'ecat')",
+            (job.n,),
+        ):
+            if content == Content.ECAT:
+                of_entries.append((rules.origin(sha256, ECAT_SYNTAX), number))
+            else:
+                of_entries.append((hash_origin(rules, partial(stage.read_at, staged), dataset_at), number))
+    if has_joining:
+        for n, sop, sha256, path, dataset_at in ledger.rows(
+            "SELECT n, sop, sha256, path, dataset_at FROM base WHERE job = ? AND origin IS NULL AND rules IS NULL"
+            " AND broken = 0",
+            (job.n,),
+        ):
+            if sop:
+                of_base.append((read_origin(rules, partial(open_base, path), dataset_at), n))
+            else:  # of what is no ECAT nothing else has the like
+                of_base.append((rules.origin(sha256, ECAT_SYNTAX), n))
+    ledger.many("UPDATE entry SET origin = ? WHERE ordinal = ?", of_entries)
+    ledger.many("UPDATE base SET origin = ? WHERE job = ? AND n = ?", ((origin, job.n, n) for origin, n in of_base))
+
+
+def read_origin(rules: PrivacyRules, open_file: Callable[[], IO[bytes]], dataset_at: int) -> bytes | None:
+    """What a stored DICOM file that was never de-identified is known by; None where it is gone or can't be read."""
+    try:
+        file = open_file()
+    except FileNotFoundError:
+        return None
+    with file:
+
+        def read_at(at: int, length: int) -> bytes:
+            file.seek(at)
+            return file.read(length)
+
+        return hash_origin(rules, read_at, dataset_at)
+
+
+def hash_origin(rules: PrivacyRules, read_at: Callable[[int, int], bytes], dataset_at: int) -> bytes | None:
+    """The same of bytes that `read_at` gives."""
+    syntax = _read_syntax(read_at(0, META_BYTES))
+    return None if syntax is None else rules.origin(hash_dataset(read_at, dataset_at), syntax)
+
+
+def _read_syntax(head: bytes) -> str | None:
+    """The transfer syntax that an object's first bytes say; None where they can't be read."""
+    try:
+        return read_header(head, len(head), frozenset(), None).transfer_syntax
+    except Unparseable:
+        return None
+
+
+class OriginHash:
+    """Gives the origin of a stored file that was never de-identified, from chunks of it as they are read."""
+
+    def __init__(self, rules: PrivacyRules, dataset_at: int | None) -> None:
+        """`dataset_at`: where the data set of a DICOM object begins; None of an ECAT file."""
+        self._rules = rules
+        self._dataset_at = dataset_at
+        self._digest = hashlib.sha256()
+        self._at = 0
+        self._head = b""
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next bytes of the file."""
+        if self._dataset_at is None:
+            return
+        if len(self._head) < META_BYTES:
+            self._head += chunk[: META_BYTES - len(self._head)]
+        self._digest.update(memoryview(chunk)[max(0, self._dataset_at - self._at) :])
+        self._at += len(chunk)
+
+    def origin(self, sha256: bytes) -> bytes | None:
+        """The origin of the file, of which all was read and this is the sha256; None where its meta can't be read."""
+        if self._dataset_at is None:
+            return self._rules.origin(sha256, ECAT_SYNTAX)
+        syntax = _read_syntax(self._head)
+        return None if syntax is None else self._rules.origin(self._digest.digest(), syntax)
 
 
 def mark_known(ledger: Ledger, job: Job, *, scrubbed: bool = False) -> None:
@@ -114,11 +276,10 @@ def find_known(ledger: Ledger, job: Job) -> list[tuple[bytes, int]]:
 
 
 def has_other_rules(ledger: Ledger, job: Job, rules: PrivacyRules) -> bool:
-    """Whether files that a job repeats by their origin were de-identified by other rules than these."""
-    return bool(
-        ledger.rows(
-            "SELECT 1 FROM entry e JOIN base b ON b.job = e.job AND b.n = e.known WHERE e.job = ? AND e.verdict = ''"
-            " AND b.origin = e.origin AND b.rules <> ? LIMIT 1",
-            (job.n, rules.fingerprint),
-        )
+    """Whether files that a job repeats were de-identified by other rules than these, or by none."""
+    known = ledger.rows(
+        "SELECT DISTINCT b.rules FROM entry e JOIN base b ON b.job = e.job AND b.n = e.known WHERE e.job = ?"
+        " AND e.verdict = '' AND (b.rules IS NULL OR b.origin = e.origin)",
+        (job.n,),
     )
+    return any(fingerprint not in rules.fingerprints for (fingerprint,) in known)

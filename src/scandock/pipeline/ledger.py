@@ -5,16 +5,21 @@ It is scratch: never synced, gone with the stage. What must outlive the import g
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scandock.model.entry import Entry, ordinal_after
+from scandock.model.series import SeriesTally
 from scandock.model.verdicts import Verdict
 from scandock.rules.shown_names import ALL_SHOWN, ShownNames
+
+if TYPE_CHECKING:
+    from scandock.rules.privacy import EarlyScrub
 
 CACHE_KIB = 16 * 1024
 
@@ -36,6 +41,11 @@ CREATE INDEX base_sha256 ON base (job, sha256);
 CREATE INDEX base_path ON base (job, path);
 CREATE INDEX base_origin ON base (job, origin) WHERE origin IS NOT NULL;
 CREATE INDEX base_broken ON base (job, broken) WHERE broken > 0;
+CREATE TABLE older_origin (older BLOB PRIMARY KEY, origin BLOB) WITHOUT ROWID;
+CREATE TABLE early (
+  ordinal BLOB PRIMARY KEY, state TEXT, message TEXT, size INTEGER, sha256 BLOB, staged TEXT, study TEXT, series TEXT,
+  sop TEXT, sop_class TEXT, frames INTEGER, dataset_at INTEGER, syntax TEXT, facts TEXT, warnings TEXT
+) WITHOUT ROWID;
 CREATE TABLE move (job INTEGER, n INTEGER, source TEXT, target TEXT, PRIMARY KEY (job, n)) WITHOUT ROWID;
 """
 
@@ -51,6 +61,7 @@ _LATER = 12
 _INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * _COLUMNS)}, ''{', NULL' * _LATER})"
 
 
+_EMPTY_OUTCOME = (b"", "", "", 0, b"", "", "", "", "", "", 0, 0, "", "", ())
 _KEPT = frozenset({Verdict.STORED, Verdict.CONFLICT, Verdict.RESOURCE})
 
 
@@ -88,6 +99,10 @@ class Ledger:
         """What its entries are called wherever that is told; their rows have the names of the archive."""
         self.has_filters = False
         """Whether its entries were read with import filters."""
+        self.early: EarlyScrub | None = None
+        """By what objects were de-identified as they were read."""
+        self.early_tallies: dict[tuple[str, str, str], SeriesTally] = {}
+        """What was counted over these, by the series that they were of, and study and series that they are of now."""
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.db.text_factory = partial(str, encoding="utf-8", errors="surrogatepass")
         for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}", "temp_store = FILE"):
@@ -101,6 +116,25 @@ class Ledger:
     def add_missing(self, entries: Iterable[Entry]) -> None:
         """Add those of which nothing is known yet."""
         self.db.executemany(_INSERT.replace("REPLACE", "IGNORE"), entries)
+
+    def add_early(self, outcomes: Iterable[tuple[Any, ...]], counted: Iterable[tuple[Any, ...]]) -> None:
+        """Note what became of objects as they were read: values of `ScrubOutcome`, and what was counted over them.
+
+        Of a series it is the one that they were of, then study, series, objects, frames, values, nested and overfull.
+        """
+        rows = [(*values, *_EMPTY_OUTCOME[len(values) :]) for values in outcomes]
+        self.db.executemany(
+            f"INSERT OR REPLACE INTO early VALUES ({', '.join('?' * len(_EMPTY_OUTCOME))})",
+            ((*values[:-1], json.dumps(values[-1])) for values in rows),
+        )
+        for own_series, study, series, objects, frames, values, nested, overfull in counted:
+            tally = SeriesTally(study, series, objects, frames, values, nested, set(overfull))
+            key = (own_series, study, series)
+            earlier = self.early_tallies.get(key)
+            if earlier is None:
+                self.early_tallies[key] = tally
+            else:
+                earlier.merge(tally)
 
     def index(self) -> None:
         """Make the indexes: once, when the reading is over."""

@@ -15,14 +15,22 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from scandock.catalog.projects import unfinished_deletions
-from scandock.catalog.sessions import existing_session
+from scandock.catalog.sessions import existing_session, fill_study_key
 from scandock.catalog.tables import project
 from scandock.catalog.trees import damaged_files, files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
 from scandock.pipeline.duplicates import compare_with_base
 from scandock.pipeline.healing import mark_broken, mark_changed, open_stored_files
 from scandock.pipeline.job import Job, JobContext
-from scandock.pipeline.known_entries import apply_privacy, find_known, is_to_scrub, match_series, origin_of_ecat
+from scandock.pipeline.known_entries import (
+    apply_privacy,
+    find_known,
+    is_to_scrub,
+    match_series,
+    newest_origins,
+    origins_of_ecat,
+    renew_origins,
+)
 from scandock.pipeline.moved_session import check_unchanged, moved_study_keys
 from scandock.pipeline.separation import StudySeparator
 from scandock.publishing.locks import LockName, label_lock, locks_of, session_locks, timestamp_lock
@@ -45,6 +53,7 @@ from scandock.rules.related_sessions import (
     waiting_elsewhere_notice,
 )
 from scandock.rules.routing import route_studies
+from scandock.rules.study_sides import list_series
 from scandock.store.paths import path_below
 
 WAIT_SECONDS = 0.05
@@ -157,6 +166,9 @@ def _try_plan(
     lock_projects(connection, separator.projects if moved is None else [*separator.projects, moved.project])
     if moved is not None:
         check_unchanged(connection, moved)
+    for whole in separator.wholes:
+        if whole.study_key and whole.study.study_uid is not None:
+            fill_study_key(connection, whole.final_naming.project.label, whole.study.study_uid, whole.study_key)
     view = make_view(context, connection, separator.wholes)
     policy_of = {name: _policy_before_scrub(context, policy) for name, (_, policy) in policies.items()}
     jobs = separator.separate(policy_of, view)
@@ -194,11 +206,24 @@ def _try_plan(
 def make_view(context: JobContext, connection: Connection, jobs: Iterable[Job]) -> CatalogView:
     """The catalog as the rules ask it for these jobs."""
     view = SqlView(connection, context.lease.upload_id, without=context.moved.uuid if context.moved else None)
-    if not any(job.privacy is not None for job in jobs):
-        return view
+    return _hide_catalog(context, view, jobs) if any(job.privacy is not None for job in jobs) else view
+
+
+def _hide_catalog(context: JobContext, view: SqlView, jobs: Iterable[Job]) -> KeyedView:
+    """A view in which sessions of these jobs' studies and patients are known, be they de-identified."""
+    jobs = [job for job in jobs if job.privacy is not None]
     study_uids = [job.study.study_uid for job in jobs if job.study.study_uid is not None]
+    patient_ids = {one for job in jobs for one in job.study.patient_ids(context.site.placeholders)}
+    series_uids = {uid for job in jobs for uid in list_series(job.tallies)}
+    match = partial(match_series, context.ledger)
     return KeyedView(
-        view, context.privacy_of, study_uids, partial(match_series, context.ledger), moved_study_keys(context.moved)
+        view,
+        context.privacy_of,
+        study_uids,
+        match,
+        patient_ids=patient_ids,
+        series_uids=series_uids,
+        study_keys=moved_study_keys(context.moved),
     )
 
 
@@ -261,6 +286,7 @@ def load_base(context: JobContext, connection: Connection, job: Job) -> None:
             for f in files_of(connection, job.base.tree_id)
         ),
     )
+    renew_origins(context.ledger, job)
     mark_changed(context.ledger, job.n, damaged_files(connection, job.base.tree_id))
     job.last_file = context.ledger.rows("SELECT COALESCE(MAX(n), -1) FROM base WHERE job = ?", (job.n,))[0][0]
 
@@ -310,15 +336,17 @@ def all_archived_notice(context: JobContext, job: Job) -> Notice | None:
         return None
     with context.catalog.read() as connection:
         archived = existing_session(connection, decision.archived)
-        archived_hashes, archived_origins = set(), set()
+        archived_hashes: set[bytes] = set()
+        archived_origins: set[bytes] = set()
         for row in files_of(connection, archived.tree_id):
             archived_hashes.add(row.sha256)
-            archived_origins.add(row.origin)
-    archived_origins.discard(None)
+            archived_origins |= {row.origin} if row.origin is not None else set()
+    archived_origins = newest_origins(context.ledger, archived_origins)
     mine = context.ledger.stream(
-        "SELECT DISTINCT sha256, origin FROM entry WHERE job = ? AND content IN ('dicom', 'ecat')", (job.n,)
+        "SELECT DISTINCT sha256, own_sha256, origin FROM entry WHERE job = ? AND content IN ('dicom', 'ecat')",
+        (job.n,),
     )
-    if all(sha256 in archived_hashes or origin in archived_origins for sha256, origin in mine):
+    if all(not archived_hashes.isdisjoint(digests) or origin in archived_origins for *digests, origin in mine):
         return session_exists_notice(archived.label, decision.project, all_there=True)
     return None
 
@@ -335,24 +363,17 @@ def warn_of_related_sessions(context: JobContext, jobs: list[Job]) -> None:
             None if inspected else context.lease.upload_id,
             without=context.moved.uuid if context.moved is not None else None,
         )
-        study_uids = [job.study.study_uid for job in jobs if job.study.study_uid]
-        keyed = KeyedView(
-            view,
-            context.privacy_of,
-            study_uids,
-            partial(match_series, context.ledger),
-            moved_study_keys(context.moved),
-        )
+        keyed = _hide_catalog(context, view, jobs)
         for project, project_jobs in projects.items():
-            _warn_of_patients(view, project, project_jobs)
+            _warn_of_patients(keyed, project, project_jobs)
             _warn_of_ecat_files(view, project, project_jobs)
             if inspected:
                 _warn_of_studies(keyed, project, project_jobs)
 
 
-def _warn_of_patients(view: SqlView, project: str, jobs: list[Job]) -> None:
+def _warn_of_patients(view: KeyedView, project: str, jobs: list[Job]) -> None:
     ids = {job.final_decision.patient_id for job in jobs if not _drops_patient(job)} - {""}
-    subjects = view.subjects_of_patients(project, ids)
+    subjects = dict(view.subjects_of_patients(project, ids))
     for job in jobs:
         if job.final_decision.patient_id:
             subjects.setdefault(job.final_decision.patient_id, set()).add(job.final_decision.subject)
@@ -372,7 +393,12 @@ def _warn_of_ecat_files(view: SqlView, project: str, jobs: list[Job]) -> None:
     holders = view.holders_of_ecat(project, {entry.sha256 for job in jobs for entry in job.ecat})
     rules = next((job.privacy for job in jobs if job.privacy is not None), None)
     if rules is not None:  # a project has one and the same for all
-        origins = {origin_of_ecat(rules, entry.sha256): entry.sha256 for job in jobs for entry in job.ecat}
+        origins = {
+            origin: entry.sha256
+            for job in jobs
+            for entry in job.ecat
+            for origin in origins_of_ecat(rules, entry.sha256)
+        }
         for origin, labels in view.holders_of_origins(project, set(origins)).items():
             holders.setdefault(origins[origin], set()).update(labels)
     for job in jobs:

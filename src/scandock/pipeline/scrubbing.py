@@ -13,13 +13,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from scandock.model.imported import ImportedSession
+from scandock.model.series import SERIES_KEYS
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import mark_duplicates
+from scandock.pipeline.early_objects import EarlyObjects
 from scandock.pipeline.filtered_studies import REJECTED
 from scandock.pipeline.healing import mark_broken, open_stored_files
 from scandock.pipeline.import_decision import ImportDecision
 from scandock.pipeline.job import Job, JobContext, Scrubber, ScrubOrder, ScrubOutcome
-from scandock.pipeline.known_entries import has_other_rules, is_to_scrub, mark_known
+from scandock.pipeline.known_entries import has_other_rules, is_to_scrub, mark_known, match_data_sets
 from scandock.pipeline.plan import WAIT_SECONDS, compare_job, load_base, make_view, names_of
 from scandock.pipeline.session_description import refused_session_reports
 from scandock.pipeline.studies import read_ecat_facts
@@ -82,6 +84,7 @@ class _Scrubbing:
         self._results = {job.n: _JobResult() for job in jobs}
         self._rules = list(dict.fromkeys(rules for job in jobs for rules in self._rules_of(job)))
         self._sides = _jobs_of_same_study(jobs)
+        self._early = EarlyObjects(context)
         self._forced: dict[str, int] = {}
         """Studies, or sides of them, that are held for objects that clash, and how many these are."""
 
@@ -93,6 +96,8 @@ class _Scrubbing:
         while waiting:
             for job in waiting:
                 self._mark_known(job)
+                if self._early.is_any:
+                    self._take_early(job)
             if self._scrubber.scrub(self._rules, self._orders(waiting), self, self._context.check):
                 for job in waiting:
                     drop_unreported(self._context.stage, self._ledger, job.images)
@@ -103,7 +108,20 @@ class _Scrubbing:
         if job.base is not None:
             with open_stored_files(self._context.store, job.name) as stored_files:
                 mark_broken(self._ledger, job.n, stored_files)
+                if job.privacy is not None:
+                    match_data_sets(self._ledger, job, job.privacy, stored_files.open)
         mark_known(self._ledger, job)
+
+    def _take_early(self, job: Job) -> None:
+        """Let a job have what was de-identified as it was read."""
+        numbers: list[bytes] = []
+        for outcomes in self._early.outcomes(job):
+            self._context.check()
+            self.outcomes(job.n, outcomes, has_originals=False)
+            numbers += [outcome.ordinal for outcome in outcomes]
+        for tally in self._early.take(job, numbers) if numbers else ():
+            values = tally.study_uid, tally.series_uid, tally.objects, tally.frames, tally.values, tally.nested
+            self._results[job.n].tallies.add(b"", (*values, tally.overfull, ""))
 
     def _orders(self, jobs: list[Job]) -> Iterator[ScrubOrder]:
         """What is still to be scrubbed, in ranges; of a job that has failed nothing more."""
@@ -152,7 +170,7 @@ class _Scrubbing:
 
     # -- what comes of entries -----------------------------------------------------------------------------------
 
-    def outcomes(self, job: int, outcomes: list[ScrubOutcome]) -> None:
+    def outcomes(self, job: int, outcomes: list[ScrubOutcome], *, has_originals: bool = True) -> None:
         """Note what became of a batch: new objects take the place of their originals, which go."""
         ledger, stage, result = self._ledger, self._context.stage, self._results[job]
         rules = self._jobs[job].privacy
@@ -182,7 +200,7 @@ class _Scrubbing:
                     "UPDATE entry SET verdict = ?, code = ?, message = ?, staged = '' WHERE ordinal = ?",
                     (Verdict.REFUSED, DEID_FAILED, outcome.message, outcome.ordinal),
                 )
-        for staged in originals:
+        for staged in originals if has_originals else ():
             stage.remove(staged)
 
     def tally(self, job: int, values: tuple[Any, ...]) -> None:
@@ -301,6 +319,9 @@ class _Scrubbing:
     def _leave(self) -> None:
         """Give the jobs that stay what their new objects say; the others leave the import, with a report each."""
         decision = self._decision
+        if self._early.is_any:
+            for job in self._jobs.values():
+                self._early.discard(job)
         remaining: list[Job] = []
         failed = 0
         study_uids = {n: self._new_study_uid(job) for n, job in self._jobs.items()}
@@ -361,6 +382,7 @@ class _Scrubbing:
         """Let a job be of its new objects from here on."""
         base, decision = job.base, job.final_decision
         job.study = replace(job.study, study_uid=study_uid, series=_series(result), ecat=self._ecat_facts(job))
+        self._note_series(job)
         rows = self._ledger.rows(
             "SELECT ordinal, sha256, facts, own_sha256 FROM entry WHERE job = ? AND content = 'ecat'", (job.n,)
         )
@@ -374,10 +396,26 @@ class _Scrubbing:
         kept_uid = base.study_uid if base is not None and base.study_uid is not None else study_uid
         assert job.privacy is not None
         ids = job.study.patient_ids(self._context.site.placeholders) if job.privacy.policy.patient != "drop" else ()
-        job.decision = replace(decision, study_uid=kept_uid, patient_id=_common_patient(job, ids))
+        kept_patient = base.patient_id if base is not None else ""
+        job.decision = replace(decision, study_uid=kept_uid, patient_id=kept_patient or _common_patient(job, ids))
         job.warnings += [notice for _, (_, notice) in sorted(result.warnings.items())]
         if has_other_rules(self._ledger, job, job.privacy):
             job.warnings.append(make_notice("rules_changed", label=decision.label))
+
+    def _note_series(self, job: Job) -> None:
+        """Note of what series the new ones were, by keyed hashes: what refers to them comes maybe later."""
+        assert job.privacy is not None
+        rows = self._ledger.rows(
+            "SELECT DISTINCT series, own_series FROM entry WHERE job = ? AND content = 'dicom'"
+            " AND own_series IS NOT NULL",
+            (job.n,),
+        )
+        keys: defaultdict[str, set[str]] = defaultdict(set)
+        for series_uid, own in rows:
+            keys[series_uid].update(job.privacy.series_keys(own)[:1])
+        for tally in job.tallies:
+            if keys[tally.series_uid]:
+                tally.nested[SERIES_KEYS] = "\\".join(sorted(keys[tally.series_uid]))
 
     def _ecat_facts(self, job: Job) -> tuple[Any, ...]:
         rows = self._ledger.rows(

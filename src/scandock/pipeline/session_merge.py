@@ -29,6 +29,7 @@ from scandock.model.entry import Content, Entry, ordinal
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.duplicates import Clashes, compare_with_base
 from scandock.pipeline.job import EcatEntry, Job, JobContext
+from scandock.pipeline.known_entries import find_known, mark_known, note_old_origins
 from scandock.pipeline.plan import find_ecat_duplicates, load_base, read_policies
 from scandock.pipeline.session_trees import build_job_trees, plan_tree, plan_trees
 from scandock.pipeline.tree_arranger import TreeArranger
@@ -287,8 +288,14 @@ def _compare(context: JobContext, job: Job, overwrite: str, keep: KeepChoice) ->
     ledger = context.ledger
     assert job.base is not None
     _read_syntaxes(context)
+    rules = context.privacy_of(job.final_decision.project)
     with context.store.snapshot(job.name) as snapshot:
+        if rules is not None:
+            note_old_origins(ledger, job, rules, context.stage, snapshot.open)
+        if ledger.rows("SELECT 1 FROM entry WHERE origin IS NOT NULL LIMIT 1"):
+            mark_known(ledger, job, scrubbed=True)
         job.duplicates, clashes = compare_with_base(ledger, job.n, context.stage, snapshot.open)
+    job.duplicates += find_known(ledger, job)
     job.duplicates += find_ecat_duplicates(context, job)
     inner = ledger.rows(
         "SELECT COUNT(*) FROM (SELECT 1 FROM entry WHERE content = 'dicom' GROUP BY sop HAVING COUNT(*) > 1)"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Final
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session, read_for_trash
-from scandock.catalog.trees import NO_ANNOTATIONS, files_of
+from scandock.catalog.trees import NO_ANNOTATIONS, FileRow, files_of
 from scandock.model.import_types import Overwrite
+from scandock.pipeline.healing import open_stored_files
 from scandock.pipeline.job import Job, JobContext
+from scandock.pipeline.known_entries import older_origins, read_origin
 from scandock.pipeline.moved_session import find_heir, inherit, remove_joined, replace_tree
 from scandock.pipeline.plan import all_archived_notice
 from scandock.pipeline.resource_files import ResourceWriter, assign_resources
@@ -18,6 +21,7 @@ from scandock.pipeline.studies import index_folders
 from scandock.pipeline.tree_arranger import TreeArranger
 from scandock.publishing.deletes import Removal
 from scandock.publishing.intents import Placement, SessionRow
+from scandock.publishing.tree_files import file_paths
 from scandock.publishing.tree_plan import ResourceSums, build_trees, set_sums
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
@@ -187,9 +191,14 @@ def _in_quarantine(context: JobContext, job: Job) -> bool:
 
 
 def _patient_ids(context: JobContext, job: Job) -> list[str]:
-    if job.privacy is not None or job.study_key or job.patient_key:
+    if job.privacy is not None or job.patient_key or _was_scrubbed(context, job):
         return list(job.patient_tokens)
     return list(job.study.patient_ids(context.site.placeholders))
+
+
+def _was_scrubbed(context: JobContext, job: Job) -> bool:
+    """Whether what comes was de-identified before, so that its headers tell no patient."""
+    return bool(context.ledger.rows("SELECT 1 FROM entry WHERE job = ? AND rules IS NOT NULL LIMIT 1", (job.n,)))
 
 
 _N: Final = 1_000_000
@@ -212,8 +221,7 @@ def resolve_conflict(context: JobContext, job: Job) -> None:
         rows = list(files_of(connection, waiting.tree_id))
         row = read_for_trash(connection, waiting)
     inode = context.store.current(tree_path(waiting.parts))
-    brought = _list_brought_hashes(context, job)
-    if inode is None or not all(row.sha256 in brought or row.origin in brought for row in rows):
+    if inode is None or not _is_brought(context, job, waiting, rows):
         return
     if (
         _has_other_fields(context, job, waiting)
@@ -236,10 +244,30 @@ def resolve_conflict(context: JobContext, job: Job) -> None:
     _replace_warning(job, waiting)
 
 
+def _is_brought(context: JobContext, job: Job, waiting: SessionRecord, rows: list[FileRow]) -> bool:
+    """Whether an import brings every file of a session that waits: by the bytes, or by what objects were.
+
+    Files from before the rules are read where their bytes don't tell.
+    """
+    brought = _list_brought_hashes(context, job)
+    brought |= older_origins(context.ledger, brought)
+    unknown = [row for row in rows if row.sha256 not in brought and row.origin not in brought]
+    if job.privacy is None or any(row.origin is not None or row.sop_uid is None for row in unknown):
+        return not unknown
+    with context.catalog.read() as connection:
+        paths = file_paths(connection, waiting.tree_id, unknown)
+    with open_stored_files(context.store, tree_path(waiting.parts)) as stored_files:
+        return all(
+            read_origin(job.privacy, partial(stored_files.open, paths[row.n]), row.dataset_at) in brought
+            for row in unknown
+        )
+
+
 def _list_brought_hashes(context: JobContext, job: Job) -> set[bytes]:
     """The contents of which the archived session has each one, or one that is no other object; and their origins."""
     rows = context.ledger.stream(
-        "SELECT DISTINCT sha256, origin FROM entry WHERE job = ? AND verdict IN ('stored', 'duplicate', 'resource')",
+        "SELECT DISTINCT sha256, own_sha256, origin FROM entry"
+        " WHERE job = ? AND verdict IN ('stored', 'duplicate', 'resource')",
         (job.n,),
     )
     return {digest for row in rows for digest in row if digest is not None}

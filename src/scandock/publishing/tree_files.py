@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, bindparam, select
 from scandock.catalog.errors import CatalogDamaged
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import file, scan
-from scandock.catalog.trees import ResourceRow, files_of, resources_of
+from scandock.catalog.trees import FileRow, ResourceRow, files_of, resources_of
 from scandock.store.paths import RelPath, path_below, resource_folder
 
 # Made once: they are asked of each tree, and take longer to make than to be answered.
@@ -28,6 +28,13 @@ def paths_of(connection: Connection, tree_id: int) -> dict[RelPath, tuple[int, b
     with _rows_complete(), closing(files_of(connection, tree_id)) as files:
         folders = _folders_of(connection, tree_id)
         return {path_below(folders[row.resource_n], row.name): (row.bytes, row.sha256) for row in files}
+
+
+def file_paths(connection: Connection, tree_id: int, rows: Iterable[FileRow]) -> dict[int, RelPath]:
+    """Where some files of a tree are in it, by their numbers. Fault as from `paths_of`."""
+    with _rows_complete():
+        folders = _folders_of(connection, tree_id)
+        return {row.n: path_below(folders[row.resource_n], row.name) for row in rows}
 
 
 def damaged_paths_of(connection: Connection, tree_id: int) -> set[RelPath]:

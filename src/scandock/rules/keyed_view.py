@@ -6,7 +6,7 @@ Studies and patients of an upload are compared with these, so that what was de-i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol
 
@@ -21,11 +21,19 @@ class KeyedCatalog(CatalogView, Protocol):
     def sessions_of_key(self, project: str, study_key: str, /) -> Sequence[KnownSession]:
         """All sessions of a study in a project, by its keyed hash."""
 
-    def origins_of_sides(self, project: str, study_key: str, study_uid: str, /) -> Iterable[tuple[bytes, Side]]:
+    def origins_of_sides(
+        self, project: str, study_keys: Collection[str], study_uid: str, /
+    ) -> Iterable[tuple[bytes, Side]]:
         """The origins of the files that sessions of one side have of a study, with that side.
 
-        By its keyed hash, or by the UID that it has now.
+        By its keyed hashes, or by the UID that it has now.
         """
+
+    def series_keys_of_sides(self, project: str, study_key: str, /) -> Iterable[tuple[str, Side]]:
+        """The keyed hashes of the series that sessions of one side have of a study, with that side."""
+
+    def subjects_of_patients(self, project: str, patient_ids: Collection[str], /) -> Mapping[str, set[str]]:
+        """The subjects that each patient has, by PatientID where that is kept, or by its token."""
 
 
 MatchSeries = Callable[[str, Iterable[tuple[bytes, Side]]], Mapping[str, Side]]
@@ -33,7 +41,11 @@ MatchSeries = Callable[[str, Iterable[tuple[bytes, Side]]], Mapping[str, Side]]
 
 
 class KeyedView:
-    """A view in which patients are tokens, in projects with rules; sessions of the upload's studies have their UIDs."""
+    """A view in which patients are tokens, in projects with rules; sessions of the upload's studies have their UIDs.
+
+    Tokens are by the site's newest key. What was hashed by an older one is known where the upload has it too, and so
+    are sessions from before the rules, whose UIDs and PatientIDs are as they came.
+    """
 
     def __init__(
         self,
@@ -41,40 +53,54 @@ class KeyedView:
         rules_of: Callable[[str], PrivacyRules | None],
         study_uids: Iterable[str],
         match_series: MatchSeries,
+        patient_ids: Iterable[str] = (),
+        series_uids: Iterable[str] = (),
         study_keys: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`study_uids` are those of the upload's studies, as its objects have them; `study_keys` the keys of those that
-        were de-identified before, by these UIDs.
+        """UIDs and `patient_ids` are those of the upload, as its objects have them or refer to them; `study_keys` the
+        keys of studies that were de-identified before, by the UIDs that they have now.
         """
         self._view = view
         self._rules_of = rules_of
         self._uids = frozenset(study_uids)
         self._match_series = match_series
         self._study_keys = study_keys
-        self._by_key: dict[bytes, dict[str, str]] = {}
+        self._patient_ids = frozenset(patient_ids) - {""}
+        self._series_uids = frozenset(series_uids)
+        self._by_rules: dict[PrivacyRules, _UploadHashes] = {}
 
     def sessions_of_study(self, project: str, study_uid: str) -> Sequence[KnownSession]:
-        """By the study's key, by the UID that takes the place of its own, which is all where keys are not kept, and by
+        """By the study's keys, by the UID that takes the place of its own, which is all where keys are not kept, and by
         the UID itself: an exported session has the one that it was given.
         """
         sessions = self._view.sessions_of_study(project, study_uid)
         rules = self._rules_of(project)
         if rules is None:
             return sessions
-        keyed = self._view.sessions_of_key(project, self._study_key(rules, study_uid))
+        keys = self._keys_of(rules, study_uid)
+        keyed = [one for key in keys for one in self._view.sessions_of_key(project, key)]
         renamed = self._view.sessions_of_study(project, rules.new_uid(study_uid))
         every = {session.uuid: session for session in (*keyed, *renamed, *sessions)}
         return [self._translate(rules, session) for session in every.values()]
 
     def series_of_study(self, project: str, study_uid: str) -> Mapping[str, Side]:
-        """By the UID itself, by the one that takes its place, and where any file of a series is there by its origin."""
+        """By the UID itself, by its keys, by the UID that takes its place, and by the origins of files.
+
+        Of series too that are not in the upload, but to which it refers.
+        """
         series = self._view.series_of_study(project, study_uid)
         rules = self._rules_of(project)
         if rules is None:
             return series
+        keys = self._keys_of(rules, study_uid)
         renamed = self._view.series_of_study(project, rules.new_uid(study_uid))
-        stored = self._view.origins_of_sides(project, self._study_key(rules, study_uid), rules.new_uid(study_uid))
-        return _KnownSeries({**series, **self._match_series(study_uid, stored)}, renamed, rules)
+        stored = self._view.origins_of_sides(project, keys, rules.new_uid(study_uid))
+        matched = self._match_series(study_uid, stored)
+        sides = dict(one for key in keys for one in self._view.series_keys_of_sides(project, key))
+        keyed = {
+            uid: sides[key] for uid in self._series_uids if sides for key in rules.series_keys(uid) if key in sides
+        }
+        return _KnownSeries({**keyed, **series, **matched}, renamed, rules)
 
     def sessions_labelled(self, project: str, label: str) -> Sequence[KnownSession]:
         sessions = self._view.sessions_labelled(project, label)
@@ -84,40 +110,82 @@ class KeyedView:
     def subject(self, project: str, label: str) -> KnownSubject | None:
         subject = self._view.subject(project, label)
         rules = self._rules_of(project)
-        return subject if rules is None or subject is None else _hide_patients(subject, rules)
+        return subject if rules is None or subject is None else self._hide_patients(rules, subject)
 
     def subjects_labelled(self, project: str, labels: Collection[str]) -> Mapping[str, KnownSubject]:
         subjects = self._view.subjects_labelled(project, labels)
         rules = self._rules_of(project)
         if rules is None:
             return subjects
-        return {key: _hide_patients(subject, rules) for key, subject in subjects.items()}
+        return {key: self._hide_patients(rules, subject) for key, subject in subjects.items()}
+
+    def subjects_of_patients(self, project: str, patient_ids: Collection[str]) -> Mapping[str, set[str]]:
+        """Subjects by patient; of a patient of the upload whatever the catalog knows it by."""
+        rules = self._rules_of(project)
+        if rules is None:
+            return self._view.subjects_of_patients(project, patient_ids)
+        tokens = self._hashes(rules).tokens
+        aliases = {alias: token for alias, token in tokens.items() if token in patient_ids}
+        subjects: dict[str, set[str]] = {}
+        for alias, labels in self._view.subjects_of_patients(project, {*patient_ids, *aliases}).items():
+            subjects.setdefault(aliases.get(alias, alias), set()).update(labels)
+        return subjects
 
     def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return self._view.is_timestamp_taken(project, timestamp)
 
     def _translate(self, rules: PrivacyRules, session: KnownSession) -> KnownSession:
-        own_keys = self._own_keys(rules)
-        own = own_keys.get(session.study_key) or own_keys.get(session.study_uid or "")
+        hashes = self._hashes(rules)
+        own = hashes.studies.get(session.study_key) or hashes.studies.get(session.study_uid or "")
         if rules.policy.patient == "drop":
             return replace(session, study_uid=own or session.study_uid, patient_id="")
-        if own is not None:
-            return replace(session, study_uid=own, patient_id=session.patient_key)
-        if session.study_uid in self._uids:  # as it was given back: so its patient is the one that its objects name
+        if own is not None and own != session.study_uid:
+            return replace(session, study_uid=own, patient_id=self._token(rules, session.patient_key))
+        if own is None and session.study_uid in self._uids:
+            # as it was given back, or from before the rules: so its patient is the one that its objects name
             return replace(session, patient_id=rules.patient_token(session.patient_id))
-        return replace(session, patient_id=session.patient_key or rules.patient_token(session.patient_id))
+        return replace(session, patient_id=self._token(rules, session.patient_key or session.patient_id))
 
-    def _study_key(self, rules: PrivacyRules, study_uid: str) -> str:
-        return self._study_keys.get(study_uid) or rules.study_key(study_uid)
+    def _keys_of(self, rules: PrivacyRules, study_uid: str) -> list[str]:
+        """The keys of a study, the newest first; of one that was de-identified before, the one that it got then."""
+        earlier = self._study_keys.get(study_uid)
+        return rules.study_keys(study_uid) if earlier is None else [earlier]
 
-    def _own_keys(self, rules: PrivacyRules) -> dict[str, str]:
-        """The upload's studies by their keys, and by the UIDs that take the place of theirs."""
-        keys = self._by_key.get(rules.key)
-        if keys is None:
-            keys = self._by_key[rules.key] = {
-                name: uid for uid in self._uids for name in (self._study_key(rules, uid), rules.new_uid(uid))
-            }
-        return keys
+    def _hide_patients(self, rules: PrivacyRules, subject: KnownSubject) -> KnownSubject:
+        """A subject with tokens for its patients; names that were de-identified tell nobody apart.
+
+        Where patients are dropped nobody knows whose it is: they are compared within one upload alone.
+        """
+        ids = () if rules.policy.patient == "drop" else subject.patient_ids
+        tokens = frozenset(self._token(rules, patient_id) for patient_id in ids)
+        return replace(subject, patient_ids=tokens, patient_names=frozenset())
+
+    def _token(self, rules: PrivacyRules, patient_id: str) -> str:
+        """The newest token of a PatientID, or of an older token of one that the upload has."""
+        return self._hashes(rules).tokens.get(patient_id) or rules.patient_token(patient_id)
+
+    def _hashes(self, rules: PrivacyRules) -> _UploadHashes:
+        hashes = self._by_rules.get(rules)
+        if hashes is None:
+            hashes = self._by_rules[rules] = _UploadHashes(
+                studies={name: uid for uid in self._uids for name in (*self._keys_of(rules, uid), rules.new_uid(uid))},
+                tokens={
+                    alias: rules.patient_token(patient_id)
+                    for patient_id in self._patient_ids
+                    for alias in (patient_id, *rules.older_tokens(patient_id))
+                },
+            )
+        return hashes
+
+
+@dataclass(frozen=True, slots=True)
+class _UploadHashes:
+    """What the upload's own studies and patients may be known by."""
+
+    studies: Mapping[str, str]
+    """UIDs by their keys, and by the UIDs that take their place."""
+    tokens: Mapping[str, str]
+    """The newest token of a patient by its PatientID and by its older tokens."""
 
 
 class _KnownSeries(Mapping[str, Side]):
@@ -139,14 +207,3 @@ class _KnownSeries(Mapping[str, Side]):
 
     def __len__(self) -> int:
         return len(self._sides)
-
-
-def _hide_patients(subject: KnownSubject, rules: PrivacyRules) -> KnownSubject:
-    """A subject with tokens for its patients; names that were de-identified tell nobody apart.
-
-    Where patients are dropped nobody knows whose it is: they are compared within one upload alone.
-    """
-    if rules.policy.patient == "drop":
-        return replace(subject, patient_ids=frozenset(), patient_names=frozenset())
-    ids = frozenset(rules.patient_token(patient_id) for patient_id in subject.patient_ids)
-    return replace(subject, patient_ids=ids, patient_names=frozenset())

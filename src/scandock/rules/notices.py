@@ -244,7 +244,8 @@ CODES: Final[dict[str, NoticeCode]] = {
     "rules_changed": NoticeCode(
         "warning",
         "De-identification",
-        "Session {label} holds objects of this archive that other rules de-identified; they stay as they are.",
+        "Session {label} holds objects of this archive that were stored before the rules were what they are now; they"
+        " stay as they are.",
         "Delete the session and import the archive again to apply the rules as they are now.",
     ),
     "deid_planned": NoticeCode(

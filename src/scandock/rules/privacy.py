@@ -95,15 +95,49 @@ class PrivacyRules:
         """What sessions keep to be known again by it; "" where not even a hash is to be kept."""
         return "" if self.policy.study_uid == "drop" else self.study_key(study_uid)
 
+    def older_origins(self, digest: bytes, syntax: str) -> list[bytes]:
+        """The same by the keys that were the site's before."""
+        return [older.origin(digest, syntax) for older in self._older]
+
     def study_key(self, study_uid: str) -> str:
         """What stands for a study."""
         return self._hash("study", study_uid.encode("utf-8", "surrogatepass")).hex()
+
+    def study_keys(self, study_uid: str) -> list[str]:
+        """All that may stand for a study in the catalog, the newest first; nothing does where UIDs are dropped."""
+        if self.policy.study_uid == "drop":
+            return []
+        return [rules.study_key(study_uid) for rules in (self, *self._older)]
 
     def patient_token(self, patient_id: str) -> str:
         """What stands for a PatientID where patients are compared; "" for an absent one, a token for itself."""
         if not patient_id or is_token(patient_id):
             return patient_id
         return f"key:{self._hash('patient', patient_id.encode('utf-8', 'surrogatepass')).hex()}"
+
+    def series_key(self, series_uid: str) -> str:
+        """What stands for a series."""
+        return self._hash("series", series_uid.encode("utf-8", "surrogatepass")).hex()
+
+    def series_keys(self, series_uid: str) -> list[str]:
+        """All that may stand for a series, as `study_keys`."""
+        if self.policy.study_uid == "drop":
+            return []
+        return [rules.series_key(series_uid) for rules in (self, *self._older)]
+
+    def older_tokens(self, patient_id: str) -> list[str]:
+        """The tokens of a PatientID by the keys that were the site's before."""
+        return [] if is_token(patient_id) else [older.patient_token(patient_id) for older in self._older]
+
+    @cached_property
+    def fingerprints(self) -> frozenset[bytes]:
+        """What the same rules are told by, whichever key was the site's then."""
+        return frozenset(rules.fingerprint for rules in (self, *self._older))
+
+    @cached_property
+    def _older(self) -> tuple[PrivacyRules, ...]:
+        """These rules by each of the older keys."""
+        return tuple(replace(self, key=key, older_keys=()) for key in self.older_keys)
 
     def _hash(self, kind: str, value: bytes) -> bytes:
         return hmac.digest(self.key, kind.encode() + b"\0" + value, sha256)[:16]
@@ -131,6 +165,38 @@ class PrivacyRules:
             policy=Policy(*policy),  # type: ignore[misc]
             older_keys=older_keys,  # type: ignore[arg-type]
         )
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyScrub:
+    """By what objects can be de-identified as they are read, before anybody knows what their sessions are called."""
+
+    rules: PrivacyRules
+    variables: Mapping[str, str]
+    """What scripts know by name: the project, where it is known."""
+
+
+def early_scrub(every: Collection[PrivacyRules | None], project: str | None) -> EarlyScrub | None:
+    """How an upload can be de-identified as it is read; None where its labels have to be known first.
+
+    `every` are the rules of all projects that it may go to: they have to be the same. `project` is the one that it goes
+    to, None for any: days by which a profile moves dates follow from that.
+    """
+    rules = next(iter(every), None)
+    if rules is None or any(other != rules for other in every):
+        return None
+    if any(_LABELS.search(text) for text in rules.scripts):
+        return None
+    if project is not None:
+        return EarlyScrub(rules, {"project": project})
+    if rules.profile or any(_PROJECT.search(text) for text in rules.scripts):
+        return None
+    return EarlyScrub(rules, {})
+
+
+_LABELS: Final = re.compile(r"\b(subject|session)\b")
+"""A script that has one of these words anywhere may need the label."""
+_PROJECT: Final = re.compile(r"\bproject\b")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,9 +103,21 @@ def _referred_side(
     tally: SeriesTally, own: Mapping[str, Side], known: Mapping[str, Side], modalities: Mapping[str, str]
 ) -> Side:
     """The side of the images that a report, segmentation or presentation state refers to; MR where that is unclear."""
-    references = [uid for uid in tally.nested.get(REFERENCES, "").split("\\") if uid]
-    sides = {own.get(uid) or known.get(uid) for uid in references if modalities.get(uid) not in _FOLLOWERS}
+    referred = [uid for uid in _references(tally) if modalities.get(uid) not in _FOLLOWERS]
+    sides = {own.get(uid) or known.get(uid) for uid in referred}
     return "PET" if sides == {"PET"} else "MR"
+
+
+def list_series(tallies: Iterable[SeriesTally]) -> set[str]:
+    """The series of an upload, and those to which they refer."""
+    every = {tally.series_uid for tally in tallies}
+    for tally in tallies:
+        every.update(_references(tally))
+    return every
+
+
+def _references(tally: SeriesTally) -> list[str]:
+    return [uid for uid in tally.nested.get(REFERENCES, "").split("\\") if uid]
 
 
 def relate_sides(cases: Sequence[StudyCase], view: CatalogView) -> None:

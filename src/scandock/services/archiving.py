@@ -10,6 +10,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection, select, update
 
 from scandock.catalog.records import SessionRecord
+from scandock.catalog.session_lookups import is_same_study, of_study
 from scandock.catalog.sessions import find_session, note_joined
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.trees import has_variants, scans_of
@@ -36,6 +37,7 @@ from scandock.services.context import ServiceContext
 from scandock.services.label_conflicts import may_join
 from scandock.services.moving import check_label, check_no_assessor, publish_session_row, subject_warnings
 from scandock.services.outcomes import Outcome
+from scandock.services.privacy_source import usable_privacy
 from scandock.services.session_errors import (
     HeldUndecided,
     LabelTaken,
@@ -220,8 +222,7 @@ def _check_type(source: SessionRecord, target: SessionRecord, policy: Overwrite,
     """Usage where a person set the archived session's type, and what comes is of another (5.7, 6)."""
     if policy == "delete" or not target.type_is_set:
         return
-    same_study = source.study_uid is not None and source.study_uid == target.study_uid
-    if not can_join_type(target.xsi_type, source.xsi_type, petmr, same_study=same_study):
+    if not can_join_type(target.xsi_type, source.xsi_type, petmr, same_study=is_same_study(source, target)):
         warning = make_notice("type_differs", label=target.label, other=target.xsi_type, type=source.xsi_type)
         raise TypeDiffers(warning.message, "Archive it with delete, which keeps the type, or under another label.")
 
@@ -232,11 +233,13 @@ def _check_patient(
     """The warning that two sessions are of different patients for certain; Usage where nobody says that they are one:
     to append says nothing of it.
     """
+    if bool(source.patient_key) != bool(target.patient_key):
+        return ()  # one says what its objects came with, the other one what they were given: nothing is certain
     placeholders = context.settings.placeholder_names
     ids = {
-        each_session.patient_id
+        each_session.patient_token
         for each_session in (source, target)
-        if not is_placeholder(each_session.patient_id, placeholders)
+        if not is_placeholder(each_session.patient_token, placeholders)
     }
     cut = None in (source.study_uid, target.study_uid)
     if len(ids) < 2 or (cut and is_same_patient(*ids)):
@@ -283,21 +286,20 @@ def _find_target(
     candidates = connection.execute(
         select(
             session.c.uuid, session.c.label, session.c.key, session.c.study_uid, session.c.by_hand, session.c.ecat,
-            session.c.side,
+            session.c.side, session.c.study_key,
         )
         .where(
             session.c.project_id == source.project_id,
             session.c.place == "archive",
-            (session.c.key == wanted_key) | (session.c.study_uid == source.study_uid),
+            (session.c.key == wanted_key) | of_study(source),
         )
         .order_by(session.c.id)
     ).all()  # fmt: skip
-    of_study = [
+    same_study = [
         row
         for row in candidates
-        if source.study_uid is not None and row.study_uid == source.study_uid and _joins_side(source, row.side)
+        if is_same_study(source, row) and _joins_side(source, row.side) and (not row.by_hand or row.key == wanted_key)
     ]
-    same_study = [row for row in of_study if not row.by_hand or row.key == wanted_key]
     warnings: tuple[Notice, ...] = ()
     if same_study and label is not None:
         same_label = [row for row in same_study if row.key == wanted_key]
@@ -337,6 +339,8 @@ def make_tools(
     edited_fields: Mapping[str, str] | None = None,
 ) -> JobContext:
     """The tools of the pipeline's steps, for an operation; `edited_fields`: what people set of what joins a session."""
+    with context.catalog.read() as connection:
+        privacy = usable_privacy(connection)
     return JobContext(
         catalog=context.catalog,
         store=context.store,
@@ -348,6 +352,7 @@ def make_tools(
         zone=context.settings.zone,
         started=datetime.now(context.settings.zone),
         check=running.check,
+        privacy_of=privacy.rules_of if privacy is not None else lambda _: None,
     )
 
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import CTE, Connection, and_, case, func, literal, or_, select, union_all
+from sqlalchemy import CTE, Connection, and_, case, func, literal, not_, or_, select, union_all
 
+from scandock.catalog.session_lookups import is_same_study, of_study
 from scandock.catalog.tables import file, project, session
 from scandock.rules import petmr
 
@@ -46,7 +47,8 @@ class Comparison:
     stands: Side | None
     """The archived one; None where what came clashes within itself."""
     same: int | None
-    """Files of what came that are there already, byte for byte; with `differ` and `only_came` all that came."""
+    """Files of what came that are there already, byte for byte or by what their objects were before they were
+    de-identified; with `differ` and `only_came` all that came."""
     differ: int | None
     """Files of objects that are there with other bytes."""
     replaced: int | None
@@ -113,6 +115,7 @@ class _Found(NamedTuple):
     bytes: int
     tree_id: int
     study_side: petmr.Side
+    study_key: str
     project: str
 
 
@@ -120,7 +123,7 @@ def _select_sides() -> Any:  # noqa: ANN401  a select of many columns
     return select(
         session.c.id, session.c.uuid, session.c.project_id, session.c.key, session.c.label, session.c.subject,
         session.c.study_uid, session.c.attributes, session.c.scans, session.c.files, session.c.bytes,
-        session.c.tree_id, session.c.side, project.c.name.label("project"),
+        session.c.tree_id, session.c.side, session.c.study_key, project.c.name.label("project"),
     ).join(project, project.c.id == session.c.project_id)  # fmt: skip
 
 
@@ -143,7 +146,7 @@ def _find_archived(connection: Connection, sources: list[_Found]) -> dict[int, _
         *(
             and_(
                 session.c.project_id == row.project_id,
-                or_(session.c.key == row.key, session.c.study_uid == row.study_uid),
+                or_(session.c.key == row.key, of_study(row)),
             )
             for row in sources
         )
@@ -151,17 +154,18 @@ def _find_archived(connection: Connection, sources: list[_Found]) -> dict[int, _
     rows = [
         _Found._make(row) for row in connection.execute(_select_sides().where(session.c.place == "archive", condition))
     ]
-    by_study: dict[tuple[int, str | None], list[_Found]] = defaultdict(list)
+    by_project: dict[int, list[_Found]] = defaultdict(list)
     for row in rows:
-        if row.study_uid is not None:
-            by_study[row.project_id, row.study_uid].insert(0, row)
+        by_project[row.project_id].insert(0, row)
     by_label = {(row.project_id, row.key): row for row in rows}
     archived = {}
     for row in sources:
-        of_study = [
-            one for one in by_study[row.project_id, row.study_uid] if petmr.shares_side(one.study_side, row.study_side)
-        ]
-        match = next(iter(of_study), None) or by_label.get((row.project_id, row.key))
+        same_study = (
+            one
+            for one in by_project[row.project_id]
+            if is_same_study(row, one) and petmr.shares_side(one.study_side, row.study_side)
+        )
+        match = next(same_study, None) or by_label.get((row.project_id, row.key))
         if match is not None:
             archived[row.id] = match
     return archived
@@ -172,7 +176,7 @@ def _count_objects(connection: Connection, trees: dict[int, tuple[int, int | Non
     what stands, several within what came.
     """
     sides = [
-        _select_files(number, side, tree)
+        _select_files(number, side, tree, both[1])
         for number, both in trees.items()
         for side, tree in enumerate(both)
         if tree is not None
@@ -189,17 +193,21 @@ def _count_objects(connection: Connection, trees: dict[int, tuple[int, int | Non
             func.count(case((each.c.side == 0, each.c.sha256)).distinct()).label("within"),
             func.count(case((each.c.side == 0, 1))).label("came"),
             func.count(case((each.c.side == 1, 1))).label("stood"),
+            func.count(each.c.origin.distinct()).label("origins"),
+            func.count(each.c.origin).label("with_origin"),
         )
         .group_by(each.c.pair, each.c.sop_uid, case((each.c.sop_uid.is_(None), each.c.sha256)))
         .cte("by_object")
     )
     both = and_(by_object.c.first == 0, by_object.c.last == 1)
+    of_one_origin = and_(by_object.c.origins == 1, by_object.c.with_origin == by_object.c.came + by_object.c.stood)
+    is_same = or_(by_object.c.versions == 1, of_one_origin)
     rows = connection.execute(
         select(
             by_object.c.pair,
-            _sum_files(by_object.c.came, and_(both, by_object.c.versions == 1)),
-            _sum_files(by_object.c.came, and_(both, by_object.c.versions > 1)),
-            _sum_files(by_object.c.stood, and_(both, by_object.c.versions > 1)),
+            _sum_files(by_object.c.came, and_(both, is_same)),
+            _sum_files(by_object.c.came, and_(both, not_(is_same))),
+            _sum_files(by_object.c.stood, and_(both, not_(is_same))),
             _sum_files(by_object.c.came, by_object.c.last == 0),
             _sum_files(by_object.c.stood, by_object.c.first == 1),
             _sum_files(literal(1), by_object.c.within > 1),
@@ -209,10 +217,24 @@ def _count_objects(connection: Connection, trees: dict[int, tuple[int, int | Non
     return {row[0]: tuple(int(value) for value in row[1:]) for row in rows}
 
 
-def _select_files(number: int, side: int, tree: int) -> Any:  # noqa: ANN401  a select
-    return select(
-        literal(number).label("pair"), literal(side).label("side"), file.c.sop_uid, file.c.sha256
-    ).where(file.c.tree_id == tree)  # fmt: skip
+def _select_files(number: int, side: int, tree: int, archived: int | None) -> Any:  # noqa: ANN401  a select
+    """The files of one side; what is archived of the same original tells which object one is of what came."""
+    columns = literal(number).label("pair"), literal(side).label("side")
+    if side == 1 or archived is None:
+        return select(*columns, file.c.sop_uid, file.c.sha256, file.c.origin).where(file.c.tree_id == tree)
+    there = file.alias()
+    same = (
+        select(there.c.origin, func.min(there.c.sop_uid).label("sop_uid"))
+        .where(there.c.tree_id == archived, there.c.origin.is_not(None))
+        .group_by(there.c.origin)
+        .subquery()
+    )
+    sop_uid = func.coalesce(same.c.sop_uid, file.c.sop_uid).label("sop_uid")
+    return (
+        select(*columns, sop_uid, file.c.sha256, file.c.origin)
+        .outerjoin(same, same.c.origin == file.c.origin)
+        .where(file.c.tree_id == tree)
+    )
 
 
 def _sum_files(count: Any, condition: Any) -> Any:  # noqa: ANN401  expressions

@@ -1,11 +1,14 @@
-"""Which sessions there are already, asked before an upload for all that it would make: one look for many labels."""
+"""Which sessions there are already, asked before an upload for all that it would make: one look for many labels.
+
+Where a project de-identifies, what is asked by UIDs and PatientIDs is compared by their keyed hashes; none is kept.
+"""
 
 from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, false, or_, select
@@ -13,22 +16,28 @@ from sqlalchemy import ColumnElement, Connection, and_, false, or_, select
 from scandock.access.principal import Principal
 from scandock.access.visibility import own_where, projects_where
 from scandock.catalog.assessors import select_labels_with_sessions
+from scandock.catalog.privacy_texts import filters_in_force
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.session_lookups import (
     VALUES_PER_STATEMENT,
     select_holders_of_ecat,
+    select_holders_of_origins,
     select_sop_uids,
     select_subjects_of_patients,
+    select_subjects_of_tokens,
     split_values,
 )
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session
 from scandock.catalog.view import SqlView
+from scandock.pipeline.known_entries import origins_of_ecat
 from scandock.rules.catalog_view import KnownSubject
+from scandock.rules.keyed_view import KeyedView
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.patients import fold_name
 from scandock.rules.permissions import Action, is_allowed
 from scandock.rules.petmr import SIDES, Side
+from scandock.rules.privacy import PrivacyRules
 from scandock.rules.subjects import compare_patient, is_subject_of
 from scandock.services.records import ExistingSession, Known
 
@@ -90,8 +99,21 @@ class _ProjectSessions:
     """Subjects of labels that were asked for as former or derived ones, by `label_key`."""
     images: Mapping[int, list[int]] = field(default_factory=dict)
     """By a session's tree: the CRC-32 of the SOP Instance UID of each of its DICOM files."""
+    rules: PrivacyRules | None = None
+    """By what its objects are de-identified."""
+    has_own_labels: bool = False
+    """Whether what images and folders are called is no label here, as names or patients are hidden."""
+    study_uids: Mapping[str, str] = field(default_factory=dict)
+    """The planned sessions' StudyInstanceUIDs by their keys, and by the UIDs that take their place."""
+    has_filters: bool = False
+    """Whether import filters decide what is stored."""
+    is_shown: bool = False
+    """Whether the principal may hear what becomes of uploads to it."""
 
     def add(self, record: SessionRecord) -> None:
+        own = self.study_uids.get(record.study_key) or self.study_uids.get(record.study_uid or "")
+        if own is not None:
+            record = replace(record, study_uid=own)
         key = label_key(record.label)
         if key not in self.labels or record.place == "archive":
             self.labels[key] = record
@@ -108,8 +130,15 @@ class _ProjectSessions:
         return records[0] if records else None
 
 
+RulesOf = Callable[[str], PrivacyRules | None]
+"""What is in force for a project; None where nothing is."""
+
+
 def find_existing_sessions(
-    connection: Connection, principal: Principal, planned: Sequence[PlannedSession]
+    connection: Connection,
+    principal: Principal,
+    planned: Sequence[PlannedSession],
+    rules_of: RulesOf = lambda _: None,
 ) -> list[Known]:
     """For each: `label`, the session that has its label, and `study`, the one that has its study; null for none.
 
@@ -117,25 +146,46 @@ def find_existing_sessions(
     files; and, where former subjects are, `kept`, the one that its patient has and an import leaves it at; where
     derived subjects are, those that are its patient's (`own`), and another's (`taken`); and, where its images are
     counted, `same_images`, whether the session of its study has exactly these, and `shared_images`, how many it has of
-    them. What the principal may not see is none.
+    them. What the principal may not see is none. A session that was de-identified has the study's own UID where that is
+    asked for; its images are not compared, as they have other UIDs. `deidentified`, `server_labels` and `filtered` say
+    what the project does to what comes.
     """
+    filters = filters_in_force(connection)
     project_sessions: dict[str, _ProjectSessions] = defaultdict(_ProjectSessions)
     by_project: dict[str, list[PlannedSession]] = defaultdict(list)
     for planned_session in planned:
         by_project[planned_session.project.casefold()].append(planned_session)
     for key, of_project in by_project.items():
-        for at in range(0, len(of_project), _VALUES_PER_STATEMENT):
-            for existing in _read_sessions(connection, principal, key, of_project[at : at + _VALUES_PER_STATEMENT]):
+        privacy = rules_of(of_project[0].project)
+        rules = privacy if privacy is not None and privacy.changes_objects else None
+        project_sessions[key] = _ProjectSessions(
+            rules=rules,
+            study_uids=_hash_studies(rules, of_project),
+            has_filters=any(not name or name.casefold() == key for name in filters),
+            has_own_labels=privacy is not None and not privacy.policy.names == privacy.policy.patient == "keep",
+            is_shown=_may_upload(connection, principal, key) if privacy is not None or filters else False,
+        )
+        at_once = _VALUES_PER_STATEMENT if rules is None else _VALUES_PER_STATEMENT // (4 + 2 * len(rules.older_keys))
+        for at in range(0, len(of_project), at_once):
+            for existing in _read_sessions(connection, principal, key, of_project[at : at + at_once], rules):
                 project_sessions[key].add(existing)
         visible = _visible_condition(principal, key)
         project_sessions[key].assessors = _find_assessors(connection, visible, of_project)
         _find_elsewhere(connection, visible, of_project, project_sessions[key])
         project_sessions[key].images = _count_images(connection, of_project, project_sessions[key])
-        project_sessions[key].labelled_subjects = _find_labelled_subjects(connection, principal, key, of_project)
+        project_sessions[key].labelled_subjects = _find_labelled_subjects(connection, principal, key, of_project, rules)
     return [
         _compare_planned(planned_session, project_sessions[planned_session.project.casefold()])
         for planned_session in planned
     ]
+
+
+def _hash_studies(rules: PrivacyRules | None, planned: Sequence[PlannedSession]) -> dict[str, str]:
+    """The UIDs of planned sessions by all that their studies may be known by, if they are de-identified."""
+    if rules is None:
+        return {}
+    uids = {planned_session.study_uid for planned_session in planned} - {""}
+    return {name: uid for uid in uids for name in (*rules.study_keys(uid), rules.new_uid(uid))}
 
 
 def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions) -> Known:
@@ -143,26 +193,34 @@ def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions
     key = label_key(planned.label)
     existing = project_sessions.of_study(planned) if planned.images else None
     crcs = None if existing is None else project_sessions.images.get(existing.tree_id)
+    rules, subjects = project_sessions.rules, project_sessions.subjects.get(planned.patient_id, ())
+    if rules is not None:
+        planned = replace(planned, patient_id=rules.patient_token(planned.patient_id))
     own, taken = _compare_subjects(planned, project_sessions.labelled_subjects)
+    is_deidentified = rules is not None and project_sessions.is_shown
     return Known(
         label=project_sessions.assessors.get(key) or _to_existing(project_sessions.labels.get(key)),
         study=_to_existing(project_sessions.of_study(planned)) if planned.study_uid else None,
-        subjects=_list_others(planned.subject, project_sessions.subjects.get(planned.patient_id, ()))
-        if planned.patient_id
-        else None,
+        subjects=_list_others(planned.subject, subjects) if planned.patient_id else None,
         ecat=_list_others(planned.label, labels) if planned.ecat else None,
         kept=_kept_subject(planned, project_sessions.labelled_subjects),
         own=own or None,
         taken=taken or None,
         same_images=None if crcs is None else (len(crcs), sum(crcs)) == (planned.images, planned.images_sum),
         shared_images=None if crcs is None or not planned.image_crcs else len(planned.image_crcs.intersection(crcs)),
+        deidentified=is_deidentified or None,
+        server_labels=(project_sessions.has_own_labels and project_sessions.is_shown) or None,
+        filtered=(project_sessions.has_filters and project_sessions.is_shown) or None,
     )
 
 
 def _count_images(
     connection: Connection, planned: Sequence[PlannedSession], project_sessions: _ProjectSessions
 ) -> dict[int, list[int]]:
-    """The CRC-32 of the UID of each DICOM file of the sessions of some studies, by tree."""
+    """The CRC-32 of the UID of each DICOM file of the sessions of some studies, by tree.
+
+    None of a session that was de-identified: its files have other UIDs now.
+    """
     counted: dict[int, list[int]] = {}
     left = MAX_COMPARED
     for planned_session in planned:
@@ -173,7 +231,10 @@ def _count_images(
         counted[record.tree_id] = []
     for tree_ids in split_values(counted):
         for row in connection.execute(select_sop_uids(tree_ids)):
-            counted[row.tree_id].append(zlib.crc32(row.sop_uid.encode()))
+            if row.rules is not None:
+                counted.pop(row.tree_id, None)
+            elif row.tree_id in counted:
+                counted[row.tree_id].append(zlib.crc32(row.sop_uid.encode()))
     return counted
 
 
@@ -202,9 +263,18 @@ def _compare_subjects(planned: PlannedSession, subjects: Mapping[str, KnownSubje
 
 
 def _find_labelled_subjects(
-    connection: Connection, principal: Principal, key: str, planned: Sequence[PlannedSession]
+    connection: Connection,
+    principal: Principal,
+    key: str,
+    planned: Sequence[PlannedSession],
+    rules: PrivacyRules | None,
 ) -> Mapping[str, KnownSubject]:
     """As an import sees them, for those whose import it could be and who may see the project's sessions."""
+    patient_ids = {planned_session.patient_id for planned_session in planned}
+
+    def find(view: SqlView, name: str) -> Mapping[str, KnownSubject]:
+        return KeyedView(view, lambda _: rules, (), lambda *_: {}, patient_ids).subjects_labelled(name, labels)
+
     labels = {
         label
         for planned_session in planned
@@ -216,10 +286,18 @@ def _find_labelled_subjects(
         may_look = is_allowed(Action.PREARCHIVE_READ, own=True, scope=principal.scope)
         if principal.account_id is None or not may_look:
             return {}
-        return SqlView(connection, account_id=principal.account_id).subjects_labelled(UNASSIGNED, labels)
+        return find(SqlView(connection, account_id=principal.account_id), UNASSIGNED)
     where = [projects_where(principal, action) for action in (Action.SESSION_READ, Action.UPLOAD)]
     name = connection.execute(select(project.c.name).where(project.c.key == key, *where)).scalar_one_or_none()
-    return SqlView(connection).subjects_labelled(name, labels) if name is not None else {}
+    return find(SqlView(connection), name) if name is not None else {}
+
+
+def _may_upload(connection: Connection, principal: Principal, key: str) -> bool:
+    """Whether the principal may upload to a project, and so hears what becomes of that; to none everybody may."""
+    if key == UNASSIGNED.casefold():
+        return True
+    where = project.c.key == key, projects_where(principal, Action.UPLOAD)
+    return connection.execute(select(project.c.id).where(*where)).first() is not None
 
 
 def _to_existing(session: SessionRecord | None) -> ExistingSession | None:
@@ -256,12 +334,27 @@ def _find_elsewhere(
     planned: Sequence[PlannedSession],
     project_sessions: _ProjectSessions,
 ) -> None:
-    for ids in split_values({planned_session.patient_id for planned_session in planned} - {""}):
+    rules = project_sessions.rules
+    patient_ids = {planned_session.patient_id for planned_session in planned} - {""}
+    if rules is not None and rules.policy.patient == "drop":
+        patient_ids = set()  # nobody knows whose the project's sessions are
+    hashes = {sha256 for planned_session in planned for sha256 in planned_session.ecat}
+    for ids in split_values(patient_ids):
         for row in connection.execute(select_subjects_of_patients(ids, where)):
             project_sessions.subjects.setdefault(row.patient_id, set()).add(row.subject)
-    for digests in split_values({sha256 for planned_session in planned for sha256 in planned_session.ecat}):
+    for digests in split_values(hashes):
         for row in connection.execute(select_holders_of_ecat(digests, where)):
             project_sessions.holders.setdefault(row.sha256, set()).add(row.label)
+    if rules is None:
+        return
+    patients = {token: one for one in patient_ids for token in (rules.patient_token(one), *rules.older_tokens(one))}
+    for tokens in split_values(patients):
+        for row in connection.execute(select_subjects_of_tokens(tokens, where)):
+            project_sessions.subjects.setdefault(patients[row.patient_id], set()).add(row.subject)
+    origins = {origin: sha256 for sha256 in hashes for origin in origins_of_ecat(rules, sha256)}
+    for some in split_values(origins):
+        for row in connection.execute(select_holders_of_origins(some, where)):
+            project_sessions.holders.setdefault(origins[row.sha256], set()).add(row.label)
 
 
 def _visible_condition(principal: Principal, key: str) -> ColumnElement[bool]:
@@ -277,12 +370,18 @@ def _visible_condition(principal: Principal, key: str) -> ColumnElement[bool]:
 
 
 def _read_sessions(
-    connection: Connection, principal: Principal, key: str, planned: Sequence[PlannedSession]
+    connection: Connection,
+    principal: Principal,
+    key: str,
+    planned: Sequence[PlannedSession],
+    rules: PrivacyRules | None,
 ) -> Iterator[SessionRecord]:
+    study_names = _hash_studies(rules, planned)
     condition = or_(
+        session.c.study_key.in_(study_names) if study_names else false(),
         session.c.key.in_({label_key(planned_session.label) for planned_session in planned}),
         session.c.study_uid.in_(
-            {planned_session.study_uid for planned_session in planned if planned_session.study_uid}
+            {planned_session.study_uid for planned_session in planned if planned_session.study_uid} | study_names.keys()
         ),
     )
     rows = connection.execute(

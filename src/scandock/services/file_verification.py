@@ -2,7 +2,8 @@
 
 A new tree is read soon after it was placed, but for what it took over from an old one by hard links. From then on every
 file is read again within a period, so that what rots on the disk is found: it stands in a list (`damage.py`) until it
-reads as it was stored, or an import has stored it again.
+reads as it was stored, or an import has stored it again. Images from before their project began to de-identify get
+their origins as they are read.
 """
 
 from __future__ import annotations
@@ -15,18 +16,33 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.deliveries import enqueue_damage
 from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.own_resources import Holder, current_tree_id, find_holder
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import file, intent, resource, scan, session, shelf, tree, upload
+from scandock.catalog.tables import ecat_file, file, intent, resource, scan, session, shelf, tree, upload
 from scandock.catalog.trees import mend_files
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault
 from scandock.model.upload_log import log_step
+from scandock.pipeline.known_entries import OriginHash
+from scandock.rules.privacy import PrivacyRules
 from scandock.services import audit
 from scandock.services.own_resources import audit_target
 from scandock.services.rate_limit import RateLimiter
@@ -53,6 +69,8 @@ class VerificationPlan:
     """Whether administrators are sent mail of damage, unasked."""
     now: Callable[[Connection], int] | None = None
     """The moment, in Unix milliseconds; not given: the database's clock."""
+    rules_of: Callable[[str], PrivacyRules | None] = lambda project: None  # noqa: ARG005
+    """By what the objects of a project are de-identified."""
 
     def moment(self, catalog: Catalog, connection: Connection) -> int:
         if self.now is not None:
@@ -224,6 +242,8 @@ class _Batch:
     digests: dict[int, builtins.bytes] = field(default_factory=dict)
     """The MD5 of those that are whole, by their numbers."""
     problems: list[_Problem] = field(default_factory=list)
+    origins: dict[int, builtins.bytes] = field(default_factory=dict)
+    """What those among them are known by from here on that were never de-identified, by their numbers."""
 
 
 class _Stopped(Exception):
@@ -240,6 +260,10 @@ class _TreeVerification:
     holder: Holder
     done: VerificationCounts
     stop: Callable[[], bool]
+    rules: PrivacyRules | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rules = self.plan.rules_of(self.holder.project)
 
     def run(self, late: Callable[[], bool]) -> bool:
         """Read until `late` or to the tree's end; False where it can't be now, as it is being replaced."""
@@ -321,9 +345,12 @@ class _TreeVerification:
         with self.catalog.read() as connection:
             rows = connection.execute(
                 select(file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.verified,
-                       resource.c.label.label("resource"), scan.c.scan_id)
+                       resource.c.label.label("resource"), scan.c.scan_id, file.c.sop_uid, file.c.dataset_at,
+                       or_(file.c.origin.is_not(None), file.c.rules.is_not(None)).label("has_origin"),
+                       ecat_file.c.n.label("ecat_n"))
                 .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
                 .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+                .outerjoin(ecat_file, and_(ecat_file.c.tree_id == file.c.tree_id, ecat_file.c.n == file.c.n))
                 .where(file.c.tree_id == self.holder.tree_id, file.c.n > at)
                 .order_by(file.c.n)
                 .limit(BATCH)
@@ -334,7 +361,7 @@ class _TreeVerification:
             stored = StoredFile.from_row(row)
             if stored.verified is None or stored.verified < read_before:
                 try:
-                    self._read_one(snapshot, batch, stored)
+                    self._read_one(snapshot, batch, stored, self._make_origin_hash(row))
                 except _Stopped:
                     batch.last = False
                     break
@@ -344,7 +371,13 @@ class _TreeVerification:
                 break
         return batch
 
-    def _read_one(self, snapshot: Snapshot, batch: _Batch, stored: StoredFile) -> None:
+    def _make_origin_hash(self, row: RowMapping) -> OriginHash | None:
+        """What tells the origin of a file that has none; None of one that needs none."""
+        if self.rules is None or row["has_origin"] or (row["sop_uid"] is None and row["ecat_n"] is None):
+            return None
+        return OriginHash(self.rules, row["dataset_at"] if row["sop_uid"] is not None else None)
+
+    def _read_one(self, snapshot: Snapshot, batch: _Batch, stored: StoredFile, origin_hash: OriginHash | None) -> None:
         ours, digest = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
         length = 0
         try:
@@ -352,6 +385,8 @@ class _TreeVerification:
                 while chunk := stream.read(_CHUNK):
                     ours.update(chunk)
                     digest.update(chunk)
+                    if origin_hash is not None:
+                        origin_hash.add(chunk)
                     length += len(chunk)
                     self.plan.pace.spend(len(chunk))
                     if length < stored.bytes and self.stop():
@@ -365,6 +400,9 @@ class _TreeVerification:
                 batch.problems.append(_Problem(file_n=stored.n, kind="changed", bytes=length))
             else:
                 batch.digests[stored.n] = digest.digest()
+                origin = origin_hash.origin(stored.sha256) if origin_hash is not None else None
+                if origin is not None:
+                    batch.origins[stored.n] = origin
         batch.files += 1
         batch.bytes += length
 
@@ -382,6 +420,13 @@ class _TreeVerification:
                 [{"number": n, "digest": digest} for n, digest in batch.digests.items()],
             )
             mend_files(connection, tree_id, [n for n in batch.digests if n in known_numbers])
+        if batch.origins:
+            connection.execute(
+                update(file)
+                .where(file.c.tree_id == tree_id, file.c.n == bindparam("number"))
+                .values(origin=bindparam("known_by")),
+                [{"number": n, "known_by": origin} for n, origin in batch.origins.items()],
+            )
         for problem in batch.problems:
             self._note(connection, problem, now, is_known=problem.file_n in known_numbers)
         if any(problem.file_n not in known_numbers for problem in batch.problems):

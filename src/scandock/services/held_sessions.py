@@ -8,6 +8,7 @@ from typing import Literal
 from sqlalchemy import Connection, select, true, update
 
 from scandock.catalog.records import SessionRecord
+from scandock.catalog.session_lookups import of_study
 from scandock.catalog.tables import file, session, tree
 from scandock.model.import_types import Overwrite
 from scandock.pipeline.session_merge import KeepChoice, keep_one_version
@@ -72,13 +73,11 @@ def _check_choice(source: SessionRecord, choice: Choice, label: str | None, subj
 
 
 def _is_archived(connection: Connection, source: SessionRecord) -> bool:
-    if source.study_uid is None:
-        return False
     archived = connection.execute(
         select(session.c.id).where(
             session.c.project_id == source.project_id,
             session.c.place == "archive",
-            session.c.study_uid == source.study_uid,
+            of_study(source),
             session.c.side.in_(("", source.side)) if source.side else true(),
         )
     ).first()

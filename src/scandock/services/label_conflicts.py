@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, literal, or_, select
 
 from scandock.catalog.assessors import assessors_labelled
 from scandock.catalog.records import SessionRecord
+from scandock.catalog.session_lookups import is_same_study, of_study
 from scandock.catalog.tables import session
 from scandock.rules.labels import label_key
 from scandock.rules.notices import Notice
@@ -39,19 +40,30 @@ def find_taken_labels(connection: Connection, uuids: Sequence[str]) -> set[str]:
             session.c.uuid, session.c.study_uid, session.c.ecat, archived.c.study_uid.label("other_uid"),
             archived.c.by_hand, archived.c.ecat.label("other_ecat"),
             session.c.side, archived.c.side.label("other_side"),
+            session.c.study_key, archived.c.study_key.label("other_key"),
         )
         .join(archived, (archived.c.project_id == session.c.project_id) & (archived.c.place == "archive"))
         .where(
             session.c.uuid.in_(uuids),
             session.c.place == "prearchive",
             (archived.c.key == session.c.key)
-            | ((archived.c.study_uid == session.c.study_uid) & _is_of_side(archived.c.side, session.c.side)),
+            | (
+                (
+                    (archived.c.study_uid == session.c.study_uid)
+                    | ((archived.c.study_key == session.c.study_key) & (session.c.study_key != ""))
+                )
+                & _is_of_side(archived.c.side, session.c.side)
+            ),
         )
     ).all()  # fmt: skip
     joins = {
         row.uuid
         for row in rows
-        if row.study_uid is not None and row.study_uid == row.other_uid and shares_side(row.side, row.other_side)
+        if (
+            (row.study_uid is not None and row.study_uid == row.other_uid)
+            or (row.study_key and row.study_key == row.other_key)
+        )
+        and shares_side(row.side, row.other_side)
     }
     return {
         row.uuid
@@ -66,16 +78,16 @@ def find_label_warnings(
 ) -> tuple[Notice, ...]:
     """The warning that archiving under this label will be refused: another study's session, or an assessor, has it."""
     rows = connection.execute(
-        select(session.c.study_uid, session.c.key, session.c.by_hand, session.c.ecat, session.c.side).where(
+        select(
+            session.c.study_uid, session.c.study_key, session.c.key, session.c.by_hand, session.c.ecat, session.c.side
+        ).where(
             session.c.project_id == project_id,
             session.c.place == "archive",
             (session.c.key == label_key(label))
-            | ((session.c.study_uid == source.study_uid) & _is_of_side(session.c.side, literal(source.side))),
+            | (of_study(source) & _is_of_side(session.c.side, literal(source.side))),
         )
-    ).all()
-    if source.study_uid is not None and any(
-        row.study_uid == source.study_uid and shares_side(row.side, source.side) for row in rows
-    ):
+    ).all()  # fmt: skip
+    if any(is_same_study(source, row) and shares_side(row.side, source.side) for row in rows):
         return ()  # it will join that one, whatever it is called here
     remedy = "Archiving this one will be refused: choose another label."
     if assessors_labelled(connection, project_id, label):

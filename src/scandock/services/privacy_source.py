@@ -7,10 +7,11 @@ its tests, may give another by `use_privacy`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.catalog.privacy_texts import is_privacy_in_force
+from scandock.services.data_errors import PrivacyKeyUnfit
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -48,6 +49,13 @@ def current_privacy(connection: Connection) -> SitePrivacy | None:
     from scandock.services.privacy_in_force import load_privacy
 
     return load_privacy(connection, place.data, place.settings)
+
+
+def usable_privacy(connection: Connection) -> SitePrivacy | None:
+    """What is in force, for whoever only compares by it; None too where the site's key is not there."""
+    with suppress(PrivacyKeyUnfit):
+        return current_privacy(connection)
+    return None
 
 
 def given_to_process() -> SitePrivacy | None:

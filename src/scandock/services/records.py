@@ -248,6 +248,12 @@ class Known(JsonRecord):
     taken: LeftOut[list[str]] = None
     same_images: LeftOut[bool] = None
     shared_images: LeftOut[int] = None
+    deidentified: LeftOut[bool] = None
+    """Whether the project de-identifies images before it stores them."""
+    server_labels: LeftOut[bool] = None
+    """Whether labels that images and folders would give are others, which the server alone knows."""
+    filtered: LeftOut[bool] = None
+    """Whether import filters decide which images are stored."""
 
 
 @dataclass(frozen=True, kw_only=True)

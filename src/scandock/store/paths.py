@@ -295,6 +295,10 @@ def image_folder(study_key: str, series_key: str, kind: str, images: RelPath = I
     return cast("RelPath", f"{images}/{study_key}/{series_key}/{kind}")
 
 
+EARLY: Final = cast("RelPath", f"{SCRUBBED}/early")
+"""What was de-identified as it was read, until it is known of which job it is."""
+
+
 def scrubbed_folder(number: int) -> RelPath:
     """Of the new objects of one of an import's sessions, which have no names in common with originals."""
     return cast("RelPath", f"{SCRUBBED}/{number}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scandock.store.paths import IMAGES
+from scandock.store.paths import EARLY, IMAGES
 
 if TYPE_CHECKING:
     from scandock.pipeline.ledger import Ledger
@@ -36,6 +36,7 @@ from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 if TYPE_CHECKING:
     from scandock.pipeline.entry_filter import FilterSetup
     from scandock.rules.import_request import ImportRequest
+    from scandock.rules.privacy import EarlyScrub
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
 
@@ -64,6 +65,8 @@ class SiteTexts:
     """What the archive and its entries are called wherever that is told."""
     privacy: UploadPrivacy = UNLIMITED
     """What may be known of it before its studies have a project."""
+    early: EarlyScrub | None = None
+    """By what objects can be de-identified as they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,7 @@ class ArchiveReader:
         )
         filters = self._filter_setup(site) if site.filters else None
         ledger.has_filters = filters is not None
+        early = ledger.early = site.early if keep else None
         pool.setup(
             ReaderSetup(
                 root=store.path,
@@ -188,18 +192,26 @@ class ArchiveReader:
                 filters=filters,
                 hash_datasets=site.hash_datasets,
                 names=() if (names := self._entry_names(site)) is None else names.to_plain(),
+                rules=[early.rules.to_plain()] if early is not None else [],
+                early=dict(early.variables) if early is not None else None,
             )
         )
         pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop())
         pool.stop()
         if pool.reread:
             drop_unreported(stage, ledger, IMAGES)
+            if early is not None:
+                drop_unreported(stage, ledger, EARLY)
 
     def _entry_names(self, site: SiteTexts) -> EntryNames | None:
         """What messages call entries; None where that are their own names."""
         if site.names.keeps:
             return None
         return EntryNames(site.names, self.name or decode_file_name(os.path.basename(os.path.abspath(self.archive))))
+
+    def expect_scrub(self) -> None:
+        """Let readers load what de-identifies while the import is still told by which rules."""
+        self._pool.expect_scrub()
 
     def _filter_setup(self, site: SiteTexts) -> FilterSetup | None:
         """The filters that this import may have to pass: of one project where all goes there, else those of all."""

@@ -14,6 +14,7 @@ from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.privacy_texts import filters_in_force, routing_in_force
 from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
+from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
 from scandock.rules.errors import MappingUnreadable, ProjectIdInvalid, ProjectIdReserved, ProjectUnknown
@@ -23,7 +24,7 @@ from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.rules.naming import check_labels, list_named_projects
 from scandock.rules.notices import printable
 from scandock.rules.policy import ProjectRules, SiteRules
-from scandock.rules.privacy import UNLIMITED, SitePrivacy
+from scandock.rules.privacy import UNLIMITED, EarlyScrub, SitePrivacy, UploadPrivacy, early_scrub
 from scandock.rules.routing_rules import parse_rules
 from scandock.rules.shown_names import ShownNames
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
@@ -74,6 +75,11 @@ class WorkerContext:
         return names_at_door(self.privacy, self.request, self.archive_number)
 
     @property
+    def upload_privacy(self) -> UploadPrivacy:
+        """What may be known of the upload before its studies have a project."""
+        return UNLIMITED if self.privacy is None else self.privacy.of_upload(list_named_projects(self.request))
+
+    @property
     def texts(self) -> SiteTexts:
         """What archives are read by."""
         return SiteTexts(
@@ -82,8 +88,26 @@ class WorkerContext:
             has_mapping=bool(self.request.mapping),
             hash_datasets=self.privacy is not None,
             names=self.names,
-            privacy=UNLIMITED if self.privacy is None else self.privacy.of_upload(list_named_projects(self.request)),
+            privacy=self.upload_privacy,
+            early=self._find_early(self.privacy) if self.privacy is not None else None,
         )
+
+    def _find_early(self, privacy: SitePrivacy) -> EarlyScrub | None:
+        """By what objects can be de-identified as they are read: where it is known then by which rules.
+
+        Not where stored files are known to be damaged: what heals them is the original, where that is what was stored.
+        """
+        request = self.request
+        has_one_project = request.project is not None and request.mapping_path is None and not request.mapping
+        with self.catalog.read() as connection:
+            if connection.execute(select(damage.c.id).limit(1)).first() is not None:
+                return None
+            if has_one_project:
+                row = find_project(connection, str(request.project))
+                name = row.name if row is not None else str(request.project)
+                return early_scrub([privacy.rules_of(name)], name)
+            names = [UNASSIGNED, *(row.name for row in list_projects(connection))]
+        return early_scrub([privacy.rules_of(name) for name in names], None)
 
     def close(self) -> None:
         """Close the catalogs."""

@@ -161,6 +161,9 @@ class EntryListener:
     def tally(self, container: bytes, values: tuple[Any, ...]) -> None:
         self.listening.tallies.add(container, values)
 
+    def scrubbed(self, outcomes: list[tuple[Any, ...]], counted: list[tuple[Any, ...]]) -> None:
+        self.ledger.add_early(outcomes, counted)
+
     def tick(self) -> None:
         self.listening.tell()
         now = time.monotonic()

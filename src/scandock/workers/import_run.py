@@ -64,7 +64,7 @@ class ImportRun:
 
         Whatever a process meets whose import was taken over from it, that is what it tells.
         """
-        self.listening.privacy = self.context.texts.privacy
+        self.listening.privacy = self.context.upload_privacy
         try:
             return self._outcome(entries)
         except Exception as error:

@@ -201,7 +201,7 @@ class _LocalImport:
         opened.callback(reading.close)
         self.opening.start()
         try:
-            entries = reading.read(self.store, self.stage, self._texts(), self._stop, keep=True)
+            entries = reading.read(self.store, self.stage, self._texts(reading), self._stop, keep=True)
             opened.callback(entries.close)
             reach("read")
         except Exception as error:  # noqa: BLE001  raised again where its import can be ended
@@ -210,9 +210,13 @@ class _LocalImport:
             self.opening.join()
         return entries
 
-    def _texts(self) -> SiteTexts:
-        """What the site's rules look at, the import filters, and what entries are called."""
-        return read_site_texts(self.store.path, self.settings.database_url) or self.opening.run().context.texts
+    def _texts(self, reading: ArchiveReader) -> SiteTexts:
+        """What the site's rules look at, and the import filters; all of it, names too, where privacy is in force."""
+        texts = read_site_texts(self.store.path, self.settings.database_url)
+        if texts is not None and texts.hash_datasets:
+            reading.expect_scrub()
+            texts = None
+        return texts or self.opening.run().context.texts
 
     def _stop(self) -> bool:
         return self.lost.is_set() or self.opening.failed
@@ -238,21 +242,21 @@ class _LocalImport:
 def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     """Rules and import filters of DATA's own catalog; there are none where it is not made yet.
 
-    None where the catalog is another database, can't be read this moment, or has privacy in force, for which there are
-    keys to be read: then it has to be opened first.
+    None where the catalog is another database, or can't be read this moment: then it has to be opened first. Where
+    privacy is in force, `hash_datasets` alone is as it has to be: the rest takes keys.
     """
-    if database_url is not None or given_to_process() is not None:
+    if database_url is not None:
         return None
+    hashes = given_to_process() is not None
     path = os.path.join(data, "scandock.db")
     if not os.path.exists(path):
-        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=False)
+        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=hashes)
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
             texts = connection.execute("SELECT text FROM routing_rules").fetchall()
             filters = dict(connection.execute(FILTERS_IN_FORCE))
-            if any(kind != "lookup" for _, kind, _ in connection.execute(PRIVACY_IN_FORCE)):
-                return None
+            hashes = hashes or any(kind != "lookup" for _, kind, _ in connection.execute(PRIVACY_IN_FORCE))
     except sqlite3.Error:
         return None
     tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
-    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=False)
+    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=hashes)

@@ -59,6 +59,7 @@ class ReaderListener(Protocol):
     def damaged(self, container: bytes, code: str, message: str) -> None: ...
     def note(self, code: str, message: str) -> None: ...
     def tally(self, container: bytes, values: tuple[Any, ...]) -> None: ...
+    def scrubbed(self, outcomes: list[tuple[Any, ...]], counted: list[tuple[Any, ...]]) -> None: ...
     def tick(self) -> None: ...
 
 
@@ -81,6 +82,8 @@ class ReaderSetup:
     """By which objects are de-identified (`rules.privacy`), where they do that."""
     names: tuple[object, ...] = ()
     """What messages call entries (`workers.entry_names`), where their names may not be known."""
+    early: dict[str, str] | None = None
+    """What scripts know by name, where the only rules are applied to objects as they are read."""
 
 
 Hear = Callable[["Task", tuple[Any, ...]], list["Task"]]
@@ -120,6 +123,12 @@ class ReaderPool:
             self._tell(reader, self._setup)
         return reader
 
+    def expect_scrub(self) -> None:
+        """Have readers that wait for their setup load what de-identifies, since they will need it."""
+        for reader in self.readers.values():
+            with contextlib.suppress(OSError):
+                reader.wire.send(("expect scrub",))
+
     def setup(self, setup: ReaderSetup) -> None:
         """Tell every reader, those to come too, what it works on; they were started before to lose no time."""
         self._setup = setup
@@ -130,7 +139,7 @@ class ReaderPool:
         words = (
             setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
             setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose, setup.filters,
-            setup.hash_datasets, setup.rules, setup.names,
+            setup.hash_datasets, setup.rules, setup.names, setup.early,
         )  # fmt: skip
         with contextlib.suppress(OSError):  # it died: who listens to it finds out
             reader.wire.send(words)
@@ -240,6 +249,8 @@ def _tell_listener(listener: ReaderListener, task: Task, message: tuple[Any, ...
         listener.entries(entries)
         for container_number, *counted in message[2]:
             listener.tally(container_number, tuple(counted))
+        if len(message) > 3:
+            listener.scrubbed(message[3], message[4])
     elif kind == "study":
         listener.study(*message[1:])
     elif kind == "container":

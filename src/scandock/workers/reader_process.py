@@ -10,6 +10,7 @@ import errno
 import socket
 import sys
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from scandock.formats.dicom_tally import OBJECTS, Tally
@@ -29,7 +30,7 @@ from scandock.workers.wire import Wire
 
 if TYPE_CHECKING:
     from scandock.pipeline.staging import StageFiles
-    from scandock.workers.scrub_task import ScrubTasks
+    from scandock.workers.scrub_task import EarlyScrubber, ScrubTasks
 
 BATCH_ENTRIES = OBJECTS
 BATCH_SECONDS = 0.25
@@ -54,6 +55,7 @@ class ReaderProcess:
         self.names: EntryNames | None = None
         """What messages call entries, where their names may not be known."""
         self.reader: EntryReader
+        self.early: EarlyScrubber | None = None
 
     def entry(self, entry: Entry) -> None:
         self.entries.append(tuple(entry))
@@ -63,7 +65,8 @@ class ReaderProcess:
     def flush(self) -> None:
         """Tell of entries and of what was counted over them, in one message: both survive this process, or neither."""
         if self.entries:
-            self.wire.send(("entries", self.entries, self._counted()))
+            early = self.early.drain() if self.early is not None else ()
+            self.wire.send(("entries", self.entries, self._counted(), *early))
             self.entries = []
         self.sent = time.monotonic()
 
@@ -144,6 +147,12 @@ def _make_scrub_tasks(process: ReaderProcess, stage: StageFiles, rules: list[tup
     return ScrubTasks(process.wire, process.board, process.index, stage, rules)
 
 
+def _make_early_scrubber(tasks: ScrubTasks, variables: dict[str, str]) -> EarlyScrubber:
+    from scandock.workers.scrub_task import EarlyScrubber
+
+    return EarlyScrubber(tasks, variables)
+
+
 def _send_error(wire: Wire, error: BaseException) -> None:
     if isinstance(error, LimitExceeded):
         wire.send(("limit", error.code, error.message, error.remedy))
@@ -193,11 +202,14 @@ def main(parent: int, fd: int) -> None:
 def serve(wire: Wire) -> None:
     """Serve tasks until the import closes its end."""
     setup = wire.receive()
+    if setup == ("expect scrub",):  # it will need that, and has a moment until it is told by which rules
+        import_module("scandock.workers.scrub_task")
+        setup = wire.receive()
     if setup is None:
         return
     (
         root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose, filters, hashes,
-        rules, names,
+        rules, names, early,
     ) = setup  # fmt: skip
     board = ReaderCounters.attach(slots, currents)
     bounds = Limits(**limits)
@@ -222,6 +234,9 @@ def serve(wire: Wire) -> None:
         hash_datasets=hashes,
     )
     scrub_tasks: ScrubTasks | None = None
+    if early is not None:
+        scrub_tasks = _make_scrub_tasks(process, stage, rules)
+        process.early = reader.early = _make_early_scrubber(scrub_tasks, early)
     unpacker = Unpacker(reader, meter, bounds, process)
     try:
         with display_names_by(process.names):

@@ -11,8 +11,10 @@ import os
 import sys
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from scandock.deidentification.data_set import EditedPixels, Range
@@ -35,7 +37,17 @@ from scandock.rules.filenames import object_name
 from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.sop_classes import is_primary
-from scandock.store.paths import BIG, ECAT, RelPath, alternate_path, image_folder, path_below, uid_key
+from scandock.store.paths import (
+    BIG,
+    EARLY,
+    ECAT,
+    TREE_ROOT,
+    RelPath,
+    alternate_path,
+    image_folder,
+    path_below,
+    uid_key,
+)
 from scandock.workers.pixel_decoding import PixelDecoding
 
 if TYPE_CHECKING:
@@ -90,7 +102,9 @@ class ScrubTasks:
             else:
                 if SCRUBBED_ENTRY:
                     reach_scrubbed(path)
-                outcome = self._scrub_entry(index, variables, folder, number, staged, size, content)
+                outcome = self._scrub_entry(
+                    index, variables, folder, number, partial(_Original.staged, self._stage, staged, size), content
+                )
             failures += outcome[1] == "failed"
             self._outcomes.append(outcome)
             if len(self._outcomes) >= BATCH_ENTRIES or time.monotonic() - self._sent > BATCH_SECONDS:
@@ -98,6 +112,12 @@ class ScrubTasks:
             if failures >= MOST_FAILURES:
                 break
         self._flush()
+
+    def scrub_whole(
+        self, variables: dict[str, str], folder: RelPath, number: bytes, data: Buffer, tally: Tally
+    ) -> tuple[Any, ...]:
+        """De-identify one DICOM object that is in memory, by the only rules; gives its outcome."""
+        return self._scrub_entry(0, variables, folder, number, lambda: _Original(data), Content.DICOM, tally)
 
     def close(self) -> None:
         """End the decoders of pixels."""
@@ -122,21 +142,23 @@ class ScrubTasks:
         variables: dict[str, str],
         folder: RelPath,
         number: bytes,
-        staged: RelPath,
-        size: int,
+        open_original: Callable[[], _Original],
         content: str,
+        tally: Tally | None = None,
     ) -> tuple[Any, ...]:
         try:
             key, rules = self._rules(index)
             context = Context(key=key, variables=variables, decode_pixels=self._decoding)
-            source = _Original(self._stage, staged, size)
-            result = scrub(source.head, size, source.read, rules=rules, context=context)
+            source = open_original()
+            result = scrub(source.head, source.size, source.read, rules=rules, context=context)
             if isinstance(result, Failed):
                 return number, "failed", result.message
             if isinstance(result, Rejected):
                 return number, "reject", result.message
-            write = self._write_ecat if content == Content.ECAT else self._write_dicom
-            return (*write(source, result, folder, number), _warnings(result))
+            if content == Content.ECAT:
+                return (*self._write_ecat(source, result, folder, number), _warnings(result))
+            written = self._write_dicom(source, result, folder, number, tally or self._tally)
+            return (*written, _warnings(result))
         except _Failure as failure:
             return number, "failed", str(failure)
         except (Fault, OSError, MemoryError):
@@ -156,7 +178,9 @@ class ScrubTasks:
 
     # -- the new object ----------------------------------------------------------------------------------------------
 
-    def _write_dicom(self, source: _Original, result: Scrubbed, folder: RelPath, number: bytes) -> tuple[Any, ...]:
+    def _write_dicom(
+        self, source: _Original, result: Scrubbed, folder: RelPath, number: bytes, tally: Tally
+    ) -> tuple[Any, ...]:
         if source.read is None:
             data = source.join(result)
             header = _read_new_header(data, len(data), None)
@@ -164,7 +188,7 @@ class ScrubTasks:
             path, spare = self._names(header, sha256, folder, number)
             staged = StagedFile(len(data), sha256, stage_bytes(self._stage, data, path, spare))
         else:
-            staged = source.stream(result, path_below(path_below(folder, BIG), number.hex()))
+            staged = source.stream(self._stage, result, path_below(path_below(folder, BIG), number.hex()))
 
             def more(length: int) -> bytes:
                 return self._stage.read_at(staged.staged, 0, length)
@@ -176,7 +200,7 @@ class ScrubTasks:
                 raise
             path, spare = self._names(header, staged.sha256, folder, number)
             staged.staged = move_staged(self._stage, staged.staged, path, spare)
-        self._tally.add(header)
+        tally.add(header)
         return (
             number, "ok", "", staged.size, staged.sha256, staged.staged, header.study_uid, header.series_uid,
             header.sop_uid, header.sop_class, count_object_frames(header.sop_class, header.values), header.dataset_at,
@@ -204,7 +228,7 @@ class ScrubTasks:
             sha256 = hashlib.sha256(data).digest()
             staged = StagedFile(len(data), sha256, stage_bytes(self._stage, data, name, alternate_path(name)))
         else:
-            staged = source.stream(result, name)
+            staged = source.stream(self._stage, result, name)
         try:
             facts = read_ecat(
                 self._stage.read_at(staged.staged, 0, 4096),
@@ -220,20 +244,67 @@ class ScrubTasks:
         )  # fmt: skip
 
 
+class EarlyScrubber:
+    """De-identifies objects as they are read, in memory: what they were never gets to the disk.
+
+    A reader has one where its import can be read so (`rules.privacy.EarlyScrub`).
+    """
+
+    def __init__(self, tasks: ScrubTasks, variables: dict[str, str]) -> None:
+        self._tasks = tasks
+        self._variables = variables
+        self._outcomes: list[tuple[Any, ...]] = []
+        self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        self._failures = 0
+
+    def scrub(self, number: bytes, path: str, data: Buffer, series_uid: str) -> RelPath | None:
+        """De-identify an object; gives where the new one is, "" where there is none.
+
+        None where the original is to be kept: enough have failed for each to be refused, be it of another study.
+        """
+        if self._failures >= MOST_FAILURES:
+            return None
+        if SCRUBBED_ENTRY:
+            reach_scrubbed(path)
+        outcome = self._tasks.scrub_whole(self._variables, EARLY, number, data, self._tallies[series_uid])
+        self._failures += outcome[1] == "failed"
+        self._outcomes.append(outcome)
+        return outcome[5] if outcome[1] == "ok" else TREE_ROOT
+
+    def drain(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """What became of objects since the last time, and what was counted over the new ones, by their old series."""
+        outcomes, self._outcomes = self._outcomes, []
+        counted = [
+            (own, t.study_uid, t.series_uid, t.objects, t.frames, t.values, t.nested, list(t.overfull))
+            for own, tally in self._tallies.items()
+            for t in tally.drain()
+        ]
+        self._tallies.clear()
+        return outcomes, counted
+
+
 class _Original:
-    """The bytes of an entry in the stage: all of them where they fit, else the header and ranges."""
+    """The bytes of an entry: all of them where they fit into memory, else the header, and ranges from the stage."""
 
-    def __init__(self, stage: StageFiles, staged: RelPath, size: int) -> None:
-        self._stage = stage
-        self._staged = staged
-        self.head = self._range(0, size if size <= WHOLE else min(size, _HEAD))
-        self.read: Callable[[int, int], bytes] | None = None if size <= WHOLE else self._range
+    def __init__(self, head: Buffer, size: int | None = None, read: Callable[[int, int], bytes] | None = None) -> None:
+        """`read`, where `head` is not all: gives a range."""
+        self.head = head
+        self.size = len(head) if size is None else size
+        self.read = read
 
-    def _range(self, start: int, end: int) -> bytes:
-        data = self._stage.read_at(self._staged, start, end - start)
-        if len(data) < end - start:
-            raise ReadFailed("A staged file is shorter than it was written.", "Look at the disk and import again.")
-        return data
+    @classmethod
+    def staged(cls, stage: StageFiles, staged: RelPath, size: int) -> _Original:
+        """Of an entry that is in the stage."""
+
+        def read(start: int, end: int) -> bytes:
+            data = stage.read_at(staged, start, end - start)
+            if len(data) < end - start:
+                raise ReadFailed("A staged file is shorter than it was written.", "Look at the disk and import again.")
+            return data
+
+        if size <= WHOLE:
+            return cls(read(0, size))
+        return cls(read(0, min(size, _HEAD)), size, read)
 
     def join(self, result: Scrubbed) -> bytes:
         """The new object as a whole."""
@@ -244,14 +315,14 @@ class _Original:
             for piece in ((view[part.start : part.end],) if isinstance(part, Range) else _pieces(part))
         )
 
-    def stream(self, result: Scrubbed, path: RelPath) -> StagedFile:
+    def stream(self, stage: StageFiles, result: Scrubbed, path: RelPath) -> StagedFile:
         """Write the new object to `path`, part by part; what a reader has left there that died goes."""
         digest, size = hashlib.sha256(), 0
         try:
-            writer = self._stage.put(path)
+            writer = stage.put(path)
         except FileExistsError:
-            self._stage.remove(path)
-            writer = self._stage.put(path)
+            stage.remove(path)
+            writer = stage.put(path)
         for part in result.parts:
             for chunk in self._chunks(part):
                 digest.update(chunk)
@@ -264,8 +335,9 @@ class _Original:
         if not isinstance(part, Range):
             yield from _pieces(part)
             return
+        assert self.read is not None
         for start in range(part.start, part.end, _CHUNK):
-            yield self._range(start, min(part.end, start + _CHUNK))
+            yield self.read(start, min(part.end, start + _CHUNK))
 
 
 def _pieces(part: bytes | memoryview | EditedPixels) -> Iterator[Buffer]:

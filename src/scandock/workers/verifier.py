@@ -11,6 +11,7 @@ from scandock.catalog.tables import operation, upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import QUEUED
 from scandock.services.file_verification import VerificationCounts, VerificationPlan, Verifier
+from scandock.services.privacy_source import usable_privacy
 from scandock.services.rate_limit import RateLimiter
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.catalog.engine import Catalog
+    from scandock.rules.privacy import PrivacyRules
     from scandock.services.settings import Settings
     from scandock.store.local import LocalStore
 
@@ -39,8 +41,15 @@ class Verification:
         self._catalog = catalog
         self._pace = pace or RateLimiter()
         self._rate = settings.verify_bytes_per_second
-        plan = VerificationPlan(days=settings.verify_days, pace=self._pace, mail=settings.smtp_host is not None)
+        plan = VerificationPlan(
+            days=settings.verify_days, pace=self._pace, mail=settings.smtp_host is not None, rules_of=self._rules_of
+        )
         self._verifier = Verifier(catalog, store, plan)
+
+    def _rules_of(self, project: str) -> PrivacyRules | None:
+        with self._catalog.read() as connection:
+            privacy = usable_privacy(connection)
+        return privacy.rules_of(project) if privacy is not None else None
 
     def turn(self, seconds: float, stop: Callable[[], bool]) -> VerificationCounts:
         """Verify for about so long. Raises Fault where the catalog fails."""

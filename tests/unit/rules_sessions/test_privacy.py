@@ -104,8 +104,9 @@ class Catalog:
     def series_of_study(self, project: str, study_uid: str) -> dict[str, Side]:
         return {f"{study_uid}.1": one.side for one in self.sessions_of_study(project, study_uid) if one.side}
 
-    def origins_of_sides(self, project: str, study_key: str, study_uid: str) -> list[tuple[bytes, Side]]:
-        sessions = [*self.sessions_of_key(project, study_key), *self.sessions_of_study(project, study_uid)]
+    def origins_of_sides(self, project: str, study_keys: Any, study_uid: str) -> list[tuple[bytes, Side]]:
+        keyed = [one for key in study_keys for one in self.sessions_of_key(project, key)]
+        sessions = [*keyed, *self.sessions_of_study(project, study_uid)]
         return [(one.label.encode(), one.side) for one in sessions if one.side]
 
     def sessions_labelled(self, project: str, label: str) -> list[KnownSession]:
@@ -116,6 +117,13 @@ class Catalog:
 
     def subjects_labelled(self, project: str, labels: Any) -> dict[str, KnownSubject]:
         return {"s": self._subject} if self._subject is not None else {}
+
+    def series_keys_of_sides(self, project: str, study_key: str) -> list[tuple[str, Side]]:
+        return [(RULES.series_key("1.2.3.9"), one.side) for one in self.sessions_of_key(project, study_key)]
+
+    def subjects_of_patients(self, project: str, patient_ids: Any) -> dict[str, set[str]]:
+        known_by = [(one, (one.patient_key, one.patient_id)) for one in self.sessions]
+        return {id_: {one.subject for one, ids in known_by if id_ in ids} for id_ in patient_ids}
 
     def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return timestamp == "t"
@@ -156,6 +164,8 @@ def test_sides_of_series_are_known_by_uid_and_by_origin():
     sides = Catalog(replace(SCRUBBED, side="PET"), replace(BEFORE, side="MR"))
     view = KeyedView(sides, lambda _: RULES, ["1.2.3"], match_series)
     assert view.series_of_study("P", "1.2.3") == {"1.2.3.1": "MR", "1.2.3.L": "PET"}
+    referring = KeyedView(sides, lambda _: RULES, ["1.2.3"], match_series, series_uids=["1.2.3.9", "1.2.3.8"])
+    assert referring.series_of_study("P", "1.2.3") == {"1.2.3.1": "MR", "1.2.3.L": "PET", "1.2.3.9": "PET"}
     assert KeyedView(sides, lambda _: None, ["1.2.3"], match_series).series_of_study("P", "1.2.3") == {"1.2.3.1": "MR"}
 
 
@@ -169,6 +179,44 @@ def test_patients_of_subjects_are_tokens_and_names_tell_nobody_apart():
     assert found.patient_ids == {RULES.patient_token("PAT1"), RULES.patient_token("PAT2")}
     assert found.patient_names == frozenset()
     assert view.subjects_labelled("P", ["S"]) == {"s": found}
+
+
+NEWER = replace(RULES, key=b"n" * 32, older_keys=(RULES.key, b"o" * 32))
+"""The same rules once the site has a newer key."""
+
+
+def test_what_was_hashed_by_an_older_key_is_looked_up():
+    assert NEWER.study_keys("1.2.3") == [
+        NEWER.study_key("1.2.3"), RULES.study_key("1.2.3"), replace(RULES, key=b"o" * 32).study_key("1.2.3"),
+    ]  # fmt: skip
+    assert NEWER.older_origins(b"a", "1.2")[0] == RULES.origin(b"a", "1.2")
+    assert RULES.patient_token("PAT1") in NEWER.older_tokens("PAT1")
+    assert NEWER.older_tokens(RULES.patient_token("PAT1")) == []
+    assert {NEWER.fingerprint, RULES.fingerprint} < NEWER.fingerprints
+    assert replace(RULES, policy=Policy(study_uid="drop")).study_keys("1.2.3") == []
+
+
+def test_older_keys_make_the_same_study_patient_and_subject():
+    subject = KnownSubject(label="S", patient_ids=frozenset({RULES.patient_token("PAT1")}))
+    catalog = Catalog(replace(SCRUBBED, subject="S2"), replace(BEFORE, subject="S1"), subject=subject)
+    view = KeyedView(catalog, lambda _: NEWER, ["1.2.3"], match_series, ["PAT1"])
+    token = NEWER.patient_token("PAT1")
+    assert {(one.uuid, one.study_uid, one.patient_id) for one in view.sessions_of_study("P", "1.2.3")} == {
+        ("scrubbed", "1.2.3", token),
+        ("before", "1.2.3", token),
+    }
+    found = view.subject("P", "S")
+    assert found is not None
+    assert found.patient_ids == {token}
+    assert view.subjects_of_patients("P", {token}) == {token: {"S1", "S2"}}
+    plain = KeyedView(catalog, lambda _: None, [], match_series)
+    assert plain.subjects_of_patients("P", {"PAT1"}) == {"PAT1": {"S1"}}
+
+
+def test_a_session_from_before_the_rules_that_has_its_key_is_its_patients():
+    filled = replace(BEFORE, study_key=RULES.study_key("1.2.3"))
+    (found,) = KeyedView(Catalog(filled), lambda _: RULES, ["1.2.3"], match_series).sessions_of_study("P", "1.2.3")
+    assert (found.study_uid, found.patient_id) == ("1.2.3", RULES.patient_token("PAT1"))
 
 
 def test_a_project_without_rules_is_as_the_catalog_has_it():

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
@@ -18,6 +19,7 @@ from scandock.services.existing_sessions import (
     PlannedSession,
     find_existing_sessions,
 )
+from scandock.services.privacy_source import usable_privacy
 from scandock.services.records import Known
 from scandock.web.request_context import SignedContext, list_response
 from scandock.web.security import SignedIn
@@ -79,6 +81,14 @@ async def known(context: SignedContext, principal: SignedIn, body: AskedSessions
     Where `side` is (`MR` or `PET`, of a study that its project separates), `study` is the session of that side, or the
     one that has the study as a whole.
     Of `Unassigned` one's own sessions alone are told, as an upload joins no others there.
+    Where the project de-identifies (`deidentified`), UIDs and patient IDs are compared by their keyed hashes, and none
+    is kept; with `server_labels` it gives sessions other labels than their images would, unless they are named.
+    `filtered` says that import filters decide which images are stored.
     """
     planned = [each_session.planned for each_session in body.sessions]
-    return list_response(await context.read(lambda c: find_existing_sessions(c, principal, planned)))
+
+    def find(connection: Connection) -> list[Known]:
+        privacy = usable_privacy(connection)
+        return find_existing_sessions(connection, principal, planned, *([] if privacy is None else [privacy.of]))
+
+    return list_response(await context.read(find))

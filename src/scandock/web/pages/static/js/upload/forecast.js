@@ -7,7 +7,7 @@ import { knownOf, knownSubject } from "./known.js";
 import { fold, UNASSIGNED } from "./labels.js";
 import { shown } from "./names.js";
 import { named, options, problem, site } from "./options.js";
-import { BY_SERVER, isByServer } from "./privacy.js";
+import { isByServer } from "./privacy.js";
 import { grouped, subjectAmong, withHalves } from "./settle.js";
 import { sideLabel } from "./sides.js";
 import { samePatient } from "./study.js";
@@ -27,6 +27,7 @@ const WARNED = {
   patient_many_subjects: "This patient ID has several subjects in this archive.",
   ecat_elsewhere: "Another session of this archive has the same ECAT files.",
 };
+const DERIVED = ["label_suffixed", "label_own_id", "label_from_hash", "subjects_told_apart", "subject_other_patient"]; // of labels that the server may set otherwise
 
 /** Forecast every study of these archives, in the order of the list, in which they are uploaded.
  *
@@ -96,9 +97,10 @@ function forecastOfSides(one, brought) {
   const [mr, pet] = parts;
   const label = parts.map((part) => part.label).join(" and ");
   const isAlike = mr.verdict === pet.verdict && mr.verdict !== "there";
-  const said = verdictOf({ ...one, forecast: { notes, label } });
+  const { set } = mr;
+  const said = verdictOf({ ...one, forecast: { notes, label, set } });
   const words = isAlike ? said.words : [...new Set([mr.words, pet.words])].join(". ").replaceAll("..", ".");
-  return { label, notes, sessions, follows, parts, verdict: said.verdict, words };
+  return { label, notes, sessions, follows, parts, set, verdict: said.verdict, words };
 }
 
 /** What becomes of one study: {verdict, words, notes, sessions, follows}.
@@ -106,25 +108,42 @@ function forecastOfSides(one, brought) {
  * `verdict` is "held", "there" (it joins what is there) or "", `words` says it in a sentence; `notes` are {kind, words, code}
  * with the kinds "held", "there" and "warn", `sessions` are what the server will have of it for the archives after, and
  * `follows` the archives that have to come before.
- * `known` is what the server has, `brought` what archives before it will have brought.
+ * `known` is what the server has, `brought` what archives before it will have brought. `set` says which labels the server
+ * alone knows, as the project does not let images name them: {subject, session}.
  */
 export function forecastOf(one, known, brought = new Brought()) {
   if (one.leftOut) return { notes: [], sessions: [], follows: [], ...verdictOf(one) };
-  const { label = null, study = null } = known ?? {};
+  const { label = null, study = null, filtered = false } = known ?? {};
+  const set = setByServer(one, known);
   const same = known?.shared_images ?? (known?.same_images === true ? imagesOf(one) : 0);
-  const present = { label: first(label, brought.ofLabel(one)), study: first(study, brought.ofStudy(one)), same };
+  const present = { label: set.session ? null : first(label, brought.ofLabel(one)), study: first(study, brought.ofStudy(one)), same };
   const notes = one.held.map((code) => ({ kind: "held", words: HELD[code], code }));
   const met = one.held.includes("label_many_studies") ? { notes: [], from: null } : meet(one, present);
   const joined = met.notes.some(({ kind }) => kind === "there") ? met.from?.subject : null;
   notes.push(...met.notes, ...shared(known ?? {}, [one.subject, joined ?? ""]));
-  if (one.subjectOfOther) notes.push(...warn(`${one.subjectOfOther}: a code was added to tell them apart.`, "subject_apart"));
-  for (const code of new Set(one.warnings)) if (WARNED[code] && !isBareOwn(one, code)) notes.push({ kind: "warn", words: WARNED[code], code });
+  if (filtered) notes.push(...warn("Import filters decide which of its images are stored.", "filtered"));
+  if (one.subjectOfOther && !set.subject) notes.push(...warn(`${one.subjectOfOther}: a code was added to tell them apart.`, "subject_apart"));
+  const isToldSo = (code) => WARNED[code] && !isBareOwn(one, code) && !((set.session || set.subject) && DERIVED.includes(code));
+  for (const code of new Set(one.warnings)) if (isToldSo(code)) notes.push({ kind: "warn", words: WARNED[code], code });
   if (isUnassigned(one)) notes.push({ kind: "warn", words: UNASSIGNED_WORDS, code: "unassigned" });
   const waits = isHeld({ notes });
   const from = met.from?.pick && met.notes.length && (waits || met.from.requested || one.naming.session.requested) ? [met.from.pick] : [];
   const sessions = waits ? [] : [{ ...sessionOf(one), ...met.session }];
-  const forecast = { notes, sessions, follows: [...from, ...(one.subjectFrom ?? [])] };
+  const forecast = { notes, sessions, set, follows: [...from, ...(one.subjectFrom ?? [])] };
   return { ...forecast, ...verdictOf({ ...one, forecast }) };
+}
+
+/** Which labels of a study the server sets: by what the page knows, and where the server says so now, those that nobody named. */
+function setByServer(one, known) {
+  const isSet = (column) => isByServer(one, column) || (known?.server_labels === true && !one.naming[column].requested);
+  return { subject: isSet("subject"), session: isSet("session") };
+}
+
+/** Subject and session as a sentence names them. */
+function namesFor({ subject }, label, set) {
+  if (set.subject && set.session) return "labels set by the server";
+  if (set.subject) return `a subject set by the server / ${label}`;
+  return set.session ? `${subject} / a label set by the server` : `${subject} / ${label}`;
 }
 
 /** Whether a study's subject, of which its archive has several patients, is told from the others by who has it already. */
@@ -144,8 +163,8 @@ function verdictOf(one) {
   const where = one.project === UNASSIGNED ? "the prearchive without a project" : one.project;
   const own = one.forecast.label ?? one.label;
   const label = notes.some(({ code }) => code === "meets_derived") ? `${own}, or ${own} with a suffix` : own;
-  const [subject, session] = [isByServer(one, "subject") ? BY_SERVER : one.subject, isByServer(one, "session") ? BY_SERVER : label];
-  const as = subject === BY_SERVER && session === BY_SERVER ? `${where}, with labels ${BY_SERVER}` : `${where} as ${subject} / ${session}`;
+  const set = one.forecast.set ?? { subject: false, session: false };
+  const as = `${where}${set.subject && set.session ? ", with" : " as"} ${namesFor(one, label, set)}`;
   if (isHeld(one.forecast)) return { verdict: "held", words: `Will be held for review in ${as}` };
   const there = notes.find(({ kind }) => kind === "there");
   if (there) return { verdict: "there", words: there.words };

@@ -34,6 +34,7 @@ const WORDS = {
   stays_waiting: (n) => `${sessions(n)} also in the prearchive: what is there stays there`,
   beside_waiting: (n) => `${sessions(n)} already held for review: the new ${n === 1 ? "one waits" : "ones wait"} beside ${n === 1 ? "it" : "them"}`,
   ecat_stored: (n) => `${sessions(n)} with ECAT files that are archived already`,
+  filtered: (n) => `${studies(n)} ${n === 1 ? "passes" : "pass"} import filters, which decide what images of ${n === 1 ? "it" : "them"} are stored`,
   unassigned: (n) => `${studies(n)} ${n === 1 ? "names" : "name"} no project that you can upload to and will wait in the prearchive without a project`,
 };
 

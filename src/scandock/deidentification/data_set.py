@@ -116,6 +116,11 @@ class DataSet:
     def __len__(self) -> int:
         return len(self.tags()) if self.changes else len(self.elements)
 
+    def __bool__(self) -> bool:
+        """Whether there is any element."""
+        changes = self.changes
+        return any(change is not None for change in changes.values()) or not changes.keys() >= self.elements.keys()
+
     def tags(self) -> list[int]:
         """The tags, ascending."""
         if not self.changes:

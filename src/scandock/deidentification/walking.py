@@ -112,6 +112,40 @@ def walk_data_set(
     return walked
 
 
+def skim_explicit(
+    buf: Buffer, pos: int, order: ByteOrder, wanted: frozenset[int], before: int
+) -> tuple[dict[int, Entry], int, int]:
+    """Pass over elements of explicit VR by the rules of the walk, and keep none but the wanted ones.
+
+    It stops at pixel data and at what is of undefined length, unusual or cut: `walk_data_set` goes on from there.
+    Returns the wanted elements, the offset where it stopped, and the tag before that.
+    """
+    found: dict[int, Entry] = {}
+    have = len(buf)
+    word, find, length_at = _WORDS[order.big], _HEADS[order.big].get, order.length
+    try:
+        while True:
+            (eight,) = word(buf, pos)
+            tag, vr, size = find(eight) or _learn(buf, pos, eight, order)
+            if size:
+                end = pos + size
+            else:
+                (length,) = length_at(buf, pos + 8)
+                if not vr or length & 1 or tag in PIXEL_DATA:  # an undefined length is odd, too
+                    break
+                end = pos + 12 + length
+            if tag <= before or end > have:
+                break
+            if tag in wanted:
+                found[tag] = pos, vr, pos + (8 if size else 12), end
+            before, pos = tag, end
+    except struct.error:
+        pass
+    if before >= _ITEM_GROUP:
+        raise _delimiter()
+    return found, pos, before
+
+
 def walk_following(
     buf: Buffer, start: int, stop: int, order: ByteOrder, budget: Budget, *, explicit: bool, after: int
 ) -> Walked:
@@ -182,9 +216,13 @@ def _walk(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, be
         raise ShortError(len(buf) + 16) from None
     elements = walked.elements
     if elements and next(reversed(elements)) >= _ITEM_GROUP:
-        raise DeclinedError("an element of the group of delimiters")
+        raise _delimiter()
     budget.spend(len(elements) + _ITEM_COST)
     return pos
+
+
+def _delimiter() -> DeclinedError:
+    return DeclinedError("an element of the group of delimiters")
 
 
 def _explicit(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, before: int) -> int:

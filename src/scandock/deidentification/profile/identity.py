@@ -39,6 +39,8 @@ _SHORTEST_ID: Final = 6
 _SEPARATORS: Final = b" \t-_./,:;+^\\"
 _COMPONENTS: Final = re.compile(r"[\\^=]")
 _WORDS: Final = re.compile(r"[\s,;]+")
+_MOST_COMPARED: Final = 100
+"""Traces that are compared with each other: a name could have thousands of words."""
 _CACHED: Final = 1_000
 _LONGEST_CACHED: Final = 1_024
 """Bytes of all values of an identity that is kept in memory."""
@@ -50,9 +52,9 @@ class Identity:
 
     patient: str
     """PatientID, or else the StudyInstanceUID: by what dates are moved."""
-    traces: frozenset[bytes]
+    traces: tuple[bytes, ...]
     """What must not be left in what comes out: `folded` bytes."""
-    unseparated: frozenset[bytes]
+    unseparated: tuple[bytes, ...]
     """The same of ids and of the birth date, in three orders: folded and `unseparated`, for texts alone."""
 
 
@@ -86,7 +88,18 @@ def _identity(raw: tuple[tuple[int, bytes], ...], study: bytes, charsets: bytes)
             if not is_name:
                 ids.update(_unseparated_of(text, is_date=tag == _BIRTH_DATE))
     patient = patient or study.strip(b" \0").decode("latin-1")
-    return Identity(patient, frozenset(trace for trace in traces if len(trace) >= _SHORTEST_TRACE), frozenset(ids))
+    return Identity(patient, _shortest({trace for trace in traces if len(trace) >= _SHORTEST_TRACE}), _shortest(ids))
+
+
+def _shortest(traces: set[bytes]) -> tuple[bytes, ...]:
+    """Those of several traces that hold no other: where one of the rest is, a shorter one is, too."""
+    if len(traces) > _MOST_COMPARED:
+        return tuple(traces)
+    shortest: list[bytes] = []
+    for trace in sorted(traces, key=len):
+        if not any(shorter in trace for shorter in shortest):
+            shortest.append(trace)
+    return tuple(shortest)
 
 
 def _parts(name: str) -> Iterator[str]:

@@ -184,15 +184,21 @@ class DataSet:
 
     def values(self, tags: Iterable[int]) -> list[bytes | None]:
         """The raw values of several elements, as `value` has them; None for those that are not there."""
-        changes, elements, buf, short = self.changes, self.elements, self.buf, self.order.short
+        changes, find, buf, short = self.changes, self.elements.get, self.buf, self.order.short
         values: list[bytes | None] = []
         for tag in tags:
-            entry = elements.get(tag)
+            entry = find(tag)
             if tag in changes or (entry is not None and entry[1] not in short):
                 values.append(self.value(tag) if tag in self else None)
             else:
                 values.append(bytes(buf[entry[2] : entry[3]]) if entry is not None else None)
         return values
+
+    def has_any(self, tags: frozenset[int]) -> bool:
+        """Whether one of the elements is there."""
+        if not self.changes.keys().isdisjoint(tags):
+            return any(tag in self for tag in tags)
+        return not self.elements.keys().isdisjoint(tags)
 
     def size(self, tag: int) -> int:
         """How many bytes a value has, padding and delimiters included; nothing is read or encoded for it but items."""

@@ -21,6 +21,9 @@ _ROOT: Final = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 _CUSTOM_VERSION: Final = 8
 """Version of a UUID whose bits are of an own scheme (RFC 9562)."""
 _NAME_VERSION: Final = 5
+_UUID_BITS: Final = (1 << 128) - 1 & ~(0xF << 76 | 0x3 << 62)
+"""All of a UUID but its version and variant."""
+_VARIANT: Final = 0x2 << 62
 _BLOCK: Final = 64
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -31,14 +34,21 @@ _LONGEST_CACHED: Final = 1_024
 
 def keyed_uid(key: bytes, text: str) -> str:
     """The UID that stands for `text` where `key` is in use: `2.25.` and a UUID of HMAC-SHA256(key, text)."""
-    inner, outer = (state.copy() for state in _hmac_states(key))
-    inner.update(text.encode())
+    return f"2.25.{_keyed_number(_hmac_states(key), text.encode())}"
+
+
+_States = tuple["hashlib._Hash", "hashlib._Hash"]
+
+
+def _keyed_number(states: _States, text: bytes) -> int:
+    inner, outer = states[0].copy(), states[1].copy()
+    inner.update(text)
     outer.update(inner.digest())
-    return f"2.25.{_uuid(outer.digest(), _CUSTOM_VERSION)}"
+    return _uuid(outer.digest(), _CUSTOM_VERSION)
 
 
 @lru_cache(maxsize=16)
-def _hmac_states(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+def _hmac_states(key: bytes) -> _States:
     """The two hashes of HMAC-SHA256 (RFC 2104) that have read the key: `hmac` would do it, slower, for each UID."""
     block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
     return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
@@ -65,14 +75,14 @@ class UidMapper(dict[bytes, bytes]):
     once is had from memory.
     """
 
-    __slots__ = ("_key",)
+    __slots__ = ("_states",)
 
     def __init__(self, key: bytes) -> None:
         super().__init__()
-        self._key = key
+        self._states = _hmac_states(key)
 
     def __missing__(self, value: bytes) -> bytes:
-        mapped = b"\\".join(self._one(uid) for uid in value.split(b"\\"))
+        mapped = b"\\".join(map(self._one, value.split(b"\\"))) if b"\\" in value else self._one(value)
         if len(self) >= _CACHED:
             self.clear()
         if len(value) <= _LONGEST_CACHED:
@@ -83,10 +93,8 @@ class UidMapper(dict[bytes, bytes]):
         text = uid.strip(b" \0")
         if not text or text.startswith(b"1.2.840.10008."):
             return text if text.replace(b".", b"").isdigit() else b""
-        return keyed_uid(self._key, text.decode("latin-1")).encode()
+        return b"2.25.%d" % _keyed_number(self._states, text if text.isascii() else text.decode("latin-1").encode())
 
 
 def _uuid(digest: bytes, version: int) -> int:
-    number = int.from_bytes(digest[:16], "big")
-    number &= ~(0xF << 76) & ~(0x3 << 62)
-    return number | version << 76 | 0x2 << 62
+    return int.from_bytes(digest[:16], "big") & _UUID_BITS | version << 76 | _VARIANT

@@ -141,17 +141,18 @@ class Actions:
         in_code = _CODE_VALUE in data_set or _LONG_CODE in data_set or _URN_CODE in data_set
         kept_private = self._kept_private(data_set) if self._safe else _NONE
         remembered = self._memory.of(data_set, days, in_code=in_code)
-        find = remembered.get
+        find, is_bytes = remembered.get, isinstance(buf, bytes)
         changed: dict[int, Change | None] = {}
         for tag, (at, _, _, end) in data_set.elements.items():
             if tag & 0x10000:
                 if tag not in kept_private:
                     changed[tag] = None
                 continue
-            if tag in scripted:
+            if scripted and tag in scripted:
                 continue
-            piece = buf[at:end] if end - at <= LONGEST else b""
-            element = piece if isinstance(piece, bytes) else bytes(piece)
+            element = buf[at:end] if end - at <= LONGEST else b""
+            if not is_bytes:
+                element = bytes(element)
             outcome = find(element, _UNDECIDED)
             if outcome is _UNDECIDED:
                 outcome = do.outcome(self._action(data_set, tag, in_code=in_code), days, data_set, tag)
@@ -182,8 +183,9 @@ class Actions:
         """What is done with a tag in the VR that it is written with, decided once for all objects."""
         written = data_set.vr(tag) if data_set.explicit else ""
         plan = self._plans[in_code]
-        if (tag, written) in plan:
-            return plan[tag, written]
+        action = plan.get((tag, written), _UNDECIDED)
+        if action is not _UNDECIDED:
+            return action
         action = self._decide(tag, written, in_code=in_code)
         if action is not do.remove or tag in _numbered_rows():
             if len(plan) >= _MOST_DECIDED:

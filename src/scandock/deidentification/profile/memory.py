@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 2_048
 """Bytes of an element that is remembered."""
-_MOST: Final = 8 * 1024 * 1024
+_MOST: Final = 2 * 1024 * 1024
 """Bytes of what is remembered, before all of it is forgotten."""
 _ENTRY, _TABLE = 300, 2_000
 """Bytes that an entry takes beside those of its element, and a place without any."""
@@ -57,12 +57,13 @@ class Memory:
 
     def remember(self, outcomes: dict[bytes, Outcome], element: bytes, data_set: DataSet, outcome: Outcome) -> None:
         """Remember in `outcomes` what became of an element of a data set."""
+        size = _ENTRY + len(element)
         if outcome is not None and outcome is not STAYS:
             outcome = data_set.as_bytes(outcome)
             if outcome is None:
                 return
-            self._spend(len(outcome[1] or b""))
-        self._spend(_ENTRY + len(element))
+            size += len(outcome[1] or b"")
+        self._spend(size)
         outcomes[element] = outcome
 
     def _spend(self, size: int) -> None:

@@ -34,21 +34,19 @@ _LONGEST_CACHED: Final = 1_024
 
 def keyed_uid(key: bytes, text: str) -> str:
     """The UID that stands for `text` where `key` is in use: `2.25.` and a UUID of HMAC-SHA256(key, text)."""
-    return f"2.25.{_keyed_number(_hmac_states(key), text.encode())}"
+    return f"2.25.{_keyed_number(*_hmac_states(key), text.encode())}"
 
 
-_States = tuple["hashlib._Hash", "hashlib._Hash"]
-
-
-def _keyed_number(states: _States, text: bytes) -> int:
-    inner, outer = states[0].copy(), states[1].copy()
+def _keyed_number(inner: hashlib._Hash, outer: hashlib._Hash, text: bytes) -> int:
+    """The number of a keyed UID; the hashes are those of `_hmac_states`, and stay as they are."""
+    inner, outer = inner.copy(), outer.copy()
     inner.update(text)
     outer.update(inner.digest())
     return _uuid(outer.digest(), _CUSTOM_VERSION)
 
 
 @lru_cache(maxsize=16)
-def _hmac_states(key: bytes) -> _States:
+def _hmac_states(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
     """The two hashes of HMAC-SHA256 (RFC 2104) that have read the key: `hmac` would do it, slower, for each UID."""
     block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
     return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
@@ -75,11 +73,11 @@ class UidMapper(dict[bytes, bytes]):
     once is had from memory.
     """
 
-    __slots__ = ("_states",)
+    __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes) -> None:
         super().__init__()
-        self._states = _hmac_states(key)
+        self._inner, self._outer = _hmac_states(key)
 
     def __missing__(self, value: bytes) -> bytes:
         mapped = b"\\".join(map(self._one, value.split(b"\\"))) if b"\\" in value else self._one(value)
@@ -93,7 +91,9 @@ class UidMapper(dict[bytes, bytes]):
         text = uid.strip(b" \0")
         if not text or text.startswith(b"1.2.840.10008."):
             return text if text.replace(b".", b"").isdigit() else b""
-        return b"2.25.%d" % _keyed_number(self._states, text if text.isascii() else text.decode("latin-1").encode())
+        if not text.isascii():
+            text = text.decode("latin-1").encode()
+        return b"2.25.%d" % _keyed_number(self._inner, self._outer, text)
 
 
 def _uuid(digest: bytes, version: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydicom.datadict import keyword_for_tag
 
@@ -137,7 +137,8 @@ class Actions:
 
     def apply(self, days: int, data_set: DataSet) -> None:
         """Apply the profile to a data set and to all below it; dates move by `days`."""
-        scripted, buf = dict(data_set.changes), data_set.buf
+        buf: Any = data_set.buf  # bytes, or a view of them
+        scripted = dict(data_set.changes)
         in_code = _CODE_VALUE in data_set or _LONG_CODE in data_set or _URN_CODE in data_set
         kept_private = self._kept_private(data_set) if self._safe else _NONE
         remembered = self._memory.of(data_set, days, in_code=in_code)
@@ -183,9 +184,10 @@ class Actions:
         """What is done with a tag in the VR that it is written with, decided once for all objects."""
         written = data_set.vr(tag) if data_set.explicit else ""
         plan = self._plans[in_code]
-        action = plan.get((tag, written), _UNDECIDED)
-        if action is not _UNDECIDED:
-            return action
+        try:
+            return plan[tag, written]
+        except KeyError:
+            pass
         action = self._decide(tag, written, in_code=in_code)
         if action is not do.remove or tag in _numbered_rows():
             if len(plan) >= _MOST_DECIDED:

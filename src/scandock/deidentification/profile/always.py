@@ -11,9 +11,9 @@ from pydicom._uid_dict import UID_dictionary
 from scandock.deidentification.errors import ObjectUnreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import Callable, Mapping, Set
 
-    from scandock.deidentification.data_set import DicomObject
+    from scandock.deidentification.data_set import Change, DicomObject
 
 _GROUPS: Final = frozenset({0x0000, 0x0002, 0x0004, 0x0006, 0x1000, 0x1010, 0xFFFC})
 """Groups of commands, meta information and directories, which have no place in a data set; retired ones; padding."""
@@ -33,9 +33,7 @@ birth and death in other calendars; numbers of orders and print jobs; who made a
 _CURVES: Final = 0x50
 _VARIABLE_PIXELS: Final = 0x7F
 _PIXELS: Final = 0x7FE0
-_META: Final = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013})
-"""What stays of the meta information: no titles or addresses of applications, nothing private."""
-_VERSION: Final = 0x00020001
+_GROUP_LENGTH: Final = 0x00020000
 _CLASS_IN_META: Final = 0x00020002
 _CLASS: Final = 0x00080016
 _SOP_IN_META: Final = 0x00020003
@@ -50,12 +48,12 @@ _UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)*")
 _SOP: Final = 0x00080018
 _SAME: Final = ((_CLASS_IN_META, _CLASS), (_SOP_IN_META, _SOP))
 """Elements of the meta information, and those of the data set that they repeat."""
-_OWN: Final = (
-    (_VERSION, "OB", b"\0\1"),
-    (0x00020012, "UI", b"2.25.326189640310489170963164403210716129713"),
-    (0x00020013, "SH", b"SCANDOCK"),
-)
-"""Who has written the file (PS3.10 7.1): never who wrote the original."""
+_OWN: Final[Mapping[int, Change]] = {
+    0x00020001: ("OB", b"\0\1", None, False),
+    0x00020012: ("UI", b"2.25.326189640310489170963164403210716129713", None, False),
+    0x00020013: ("SH", b"SCANDOCK", None, False),
+}
+"""The version of meta information, and who has written the file (PS3.10 7.1): never who wrote the original."""
 
 
 def is_never_kept(tag: int) -> bool:
@@ -78,10 +76,7 @@ def clean_meta(obj: DicomObject, map_uid: Callable[[bytes], bytes | None]) -> No
     if obj.transfer_syntax and obj.transfer_syntax not in _transfer_syntaxes():
         raise ObjectUnreadable("Its transfer syntax isn't known.")
     meta, data = obj.meta, obj.data
-    for tag in meta.tags():
-        if tag not in _META:
-            meta.remove(tag)
-    own = [*_OWN, (_SYNTAX, "UI", obj.transfer_syntax.encode("ascii"))]
+    kept = {**_OWN, _SYNTAX: meta.replacement(_SYNTAX, "UI", obj.transfer_syntax.encode("ascii"))}
     for number, tag in _SAME:
         if tag in data:
             uid: bytes | None = data.value(tag)
@@ -91,8 +86,11 @@ def clean_meta(obj: DicomObject, map_uid: Callable[[bytes], bytes | None]) -> No
         uid = (uid or b"").rstrip(b" \0")
         if uid and not _UID.fullmatch(uid):
             raise ObjectUnreadable("The class or the instance in its meta information is no UID.")
-        own.append((number, "UI", uid))
-    meta.change_all({tag: meta.replacement(tag, vr, value) for tag, vr, value in own if tag in meta})
+        kept[number] = meta.replacement(number, "UI", uid)
+    for tag in meta.tags():  # titles and addresses of applications, what is private
+        if tag not in kept and tag != _GROUP_LENGTH:
+            meta.remove(tag)
+    meta.change_all({tag: change for tag, change in kept.items() if tag in meta})
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification import texts
@@ -61,21 +62,22 @@ class Identity:
 def read_identity(data: DataSet) -> Identity:
     """Read a data set's identity."""
     study, *values = data.values((_STUDY, *_VALUES))
-    raw = [(tag, value) for tag, value in zip(_VALUES, values, strict=True) if value is not None]
     if _OTHER_IDS in data:
-        raw += [
-            (_PATIENT_ID + 1, item.value(_PATIENT_ID)) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item
-        ]
-    identity = _identity if sum(len(value) for _, value in raw) <= _LONGEST_CACHED else _identity.__wrapped__
-    return identity(tuple(raw), study or b"", data.character_set)
+        ids = (item.value(_PATIENT_ID) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item)
+        values += filter(None, ids)
+    identity = _identity if sum(map(len, filter(None, values))) <= _LONGEST_CACHED else _identity.__wrapped__
+    return identity(tuple(values), study or b"", data.character_set)
 
 
 @lru_cache(maxsize=_CACHED)
-def _identity(raw: tuple[tuple[int, bytes], ...], study: bytes, charsets: bytes) -> Identity:
+def _identity(raw: tuple[bytes | None, ...], study: bytes, charsets: bytes) -> Identity:
+    """The identity by the values of `_VALUES`, and behind them by other ids."""
     patient = ""
     traces: set[bytes] = set()
     ids: set[bytes] = set()
-    for tag, value in raw:
+    for tag, value in zip(chain(_VALUES, repeat(_OTHER_IDS)), raw, strict=False):
+        if not value:
+            continue
         is_name = tag in _NAMES
         values = texts.decode(value, "PN" if is_name else "LO", charsets, big=False)
         if tag == _PATIENT_ID:

@@ -7,7 +7,7 @@ everything below it is remembered with it, as it is written.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.profile.element_actions import STAYS
 
@@ -23,15 +23,11 @@ _ENTRY, _TABLE = 300, 2_000
 """Bytes that an entry takes beside those of its element, and a place without any."""
 
 
-class _Place(NamedTuple):
-    """What beside an element's own bytes says what becomes of it."""
+_Place = tuple[bool, bool, int, bool, int, bytes]
+"""What beside an element's own bytes says what becomes of it.
 
-    explicit: bool
-    big: bool
-    level: int
-    in_code: bool
-    days: int
-    character_set: bytes
+Explicit VR or not, the byte order, the level, whether it stands beside a code, days, the character set in force.
+"""
 
 
 class Memory:
@@ -45,13 +41,11 @@ class Memory:
 
     def of(self, data_set: DataSet, days: int, *, in_code: bool) -> dict[bytes, Outcome]:
         """What is remembered for the elements of a data set."""
-        place = _Place(
-            *(data_set.explicit, data_set.big, data_set.level, in_code, days),
-            data_set.character_set,
-        )
+        charsets = data_set.character_set
+        place = data_set.explicit, data_set.big, data_set.level, in_code, days, charsets
         outcomes = self._places.get(place)
         if outcomes is None:
-            self._spend(_TABLE + len(place.character_set))
+            self._spend(_TABLE + len(charsets))
             outcomes = self._places[place] = {}
         return outcomes
 

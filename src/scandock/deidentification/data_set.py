@@ -37,6 +37,7 @@ _NAMES: Final = {
     big: {int.from_bytes(vr, "big" if big else "little"): vr.decode() for vr in SHORT_VRS + LONG_VRS}
     for big in (False, True)
 }
+_IMPLICIT: Final = {0: ""}
 _LONG: Final = frozenset(vr.decode() for vr in LONG_VRS)
 _NUL_PADDED: Final = texts.BINARY | {"UI"}
 MOST_SHORT: Final = 65_534
@@ -143,6 +144,11 @@ class DataSet:
         if tag not in self.elements:
             raise KeyError(tag)
         return self.default_vr(tag)
+
+    @property
+    def vr_names(self) -> Mapping[int, str]:
+        """VRs by the numbers that the entries of elements have for them; of implicit VR the empty text."""
+        return _NAMES[self.big] if self.explicit else _IMPLICIT
 
     def default_vr(self, tag: int) -> str:
         """The VR of the dictionary, one of its alternatives where it has several."""

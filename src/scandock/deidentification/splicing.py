@@ -61,10 +61,10 @@ def splice(data_set: Changed, into: list[Buffer], tags: Sequence[int], start: in
     for tag in tags:
         entry = find_entry(tag)
         if entry is not None:
-            at = entry[0]
+            at, _, _, end = entry
             if cursor < at:
                 append(buf[cursor:at])
-            cursor = entry[3]
+            cursor = end
         else:
             if original is None:
                 original = list(elements)

@@ -138,13 +138,13 @@ class Actions:
     def apply(self, days: int, data_set: DataSet) -> None:
         """Apply the profile to a data set and to all below it; dates move by `days`."""
         buf: Any = data_set.buf  # bytes, or a view of them
-        scripted = dict(data_set.changes)
+        scripted, names = dict(data_set.changes), data_set.vr_names
         in_code = _CODE_VALUE in data_set or _LONG_CODE in data_set or _URN_CODE in data_set
         kept_private = self._kept_private(data_set) if self._safe else _NONE
         remembered = self._memory.of(data_set, days, in_code=in_code)
         find, is_bytes = remembered.get, isinstance(buf, bytes)
         changed: dict[int, Change | None] = {}
-        for tag, (at, _, _, end) in data_set.elements.items():
+        for tag, (at, vr, _, end) in data_set.elements.items():
             if tag & 0x10000:
                 if tag not in kept_private:
                     changed[tag] = None
@@ -156,7 +156,7 @@ class Actions:
                 element = bytes(element)
             outcome = find(element, _UNDECIDED)
             if outcome is _UNDECIDED:
-                outcome = do.outcome(self._action(data_set, tag, in_code=in_code), days, data_set, tag)
+                outcome = do.outcome(self._action(tag, names[vr], in_code=in_code), days, data_set, tag)
                 if element and tag >> 16 not in _BY_OTHERS and tag != _LONG_CODE:
                     self._memory.remember(remembered, element, data_set, outcome)
             if outcome is not False:  # do.STAYS
@@ -174,15 +174,15 @@ class Actions:
                 if tag not in kept:
                     data_set.remove(tag)
             elif change is not None:
-                do.act(self._action(data_set, tag, in_code=in_code), days, data_set, tag)
+                written = data_set.vr(tag) if data_set.explicit else ""
+                do.act(self._action(tag, written, in_code=in_code), days, data_set, tag)
         for tag, vr in kept.items():
             self._private(days, data_set, tag, vr)
 
     # What is to be done with an element: its row, or its kind.
 
-    def _action(self, data_set: DataSet, tag: int, *, in_code: bool) -> Action:
-        """What is done with a tag in the VR that it is written with, decided once for all objects."""
-        written = data_set.vr(tag) if data_set.explicit else ""
+    def _action(self, tag: int, written: str, *, in_code: bool) -> Action:
+        """What is done with a tag in the VR that it is written with, if with any; decided once for all objects."""
         plan = self._plans[in_code]
         try:
             return plan[tag, written]

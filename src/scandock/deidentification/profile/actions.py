@@ -158,7 +158,7 @@ class Actions:
             if outcome is _UNDECIDED:
                 outcome = do.outcome(self._action(tag, names[vr], in_code=in_code), days, data_set, tag)
                 if element and tag >> 16 not in _BY_OTHERS and tag != _LONG_CODE:
-                    self._memory.remember(remembered, element, data_set, outcome)
+                    self._memory.remember(remembered, element, data_set, tag, outcome)
             if outcome is not False:  # do.STAYS
                 changed[tag] = outcome
         data_set.change_all(changed)

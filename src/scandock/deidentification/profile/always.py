@@ -49,9 +49,9 @@ _SOP: Final = 0x00080018
 _SAME: Final = ((_CLASS_IN_META, _CLASS), (_SOP_IN_META, _SOP))
 """Elements of the meta information, and those of the data set that they repeat."""
 _OWN: Final[Mapping[int, Change]] = {
-    0x00020001: ("OB", b"\0\1", None, False),
-    0x00020012: ("UI", b"2.25.326189640310489170963164403210716129713", None, False),
-    0x00020013: ("SH", b"SCANDOCK", None, False),
+    0x00020001: ("OB", b"\0\1", None, False, None),
+    0x00020012: ("UI", b"2.25.326189640310489170963164403210716129713", None, False, None),
+    0x00020013: ("SH", b"SCANDOCK", None, False, None),
 }
 """The version of meta information, and who has written the file (PS3.10 7.1): never who wrote the original."""
 

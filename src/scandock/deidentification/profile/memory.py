@@ -49,14 +49,16 @@ class Memory:
             outcomes = self._places[place] = {}
         return outcomes
 
-    def remember(self, outcomes: dict[bytes, Outcome], element: bytes, data_set: DataSet, outcome: Outcome) -> None:
+    def remember(
+        self, outcomes: dict[bytes, Outcome], element: bytes, data_set: DataSet, tag: int, outcome: Outcome
+    ) -> None:
         """Remember in `outcomes` what became of an element of a data set."""
         size = _ENTRY + len(element)
         if outcome is not None and outcome is not STAYS:
-            outcome = data_set.as_bytes(outcome)
+            outcome = data_set.as_written(tag, outcome)
             if outcome is None:
                 return
-            size += len(outcome[1] or b"")
+            size += 2 * len(outcome[1] or b"")
         self._spend(size)
         outcomes[element] = outcome
 

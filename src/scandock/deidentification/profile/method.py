@@ -112,7 +112,7 @@ def _elements(
     if has_clean_pixels:
         texts[_BURNED_IN] = "CS", b"NO"
     elements = {tag: data.replacement(tag, vr, value) for tag, (vr, value) in texts.items()}
-    return {_CODES: ("SQ", encode_items(items, big=big), None, False), **elements}
+    return {_CODES: ("SQ", encode_items(items, big=big), None, False, None), **elements}
 
 
 def _add_codes(data: DataSet, items: list[DataSet], codes: Sequence[_Code]) -> None:

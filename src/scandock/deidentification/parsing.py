@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.deidentification.data_set import DataSet, DicomObject, Pixels, Range
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
+from scandock.deidentification.runs import Runs
 from scandock.deidentification.walking import (
     Budget,
     PixelElement,
@@ -46,6 +47,7 @@ _GROUP_LENGTH: Final = b"\x02\0\0\0UL\4\0"
 _SYNTAX: Final = 0x00020010
 _FIRST_GROUP: Final = 0x00080000
 _CHUNK: Final = 65_536
+_READ: Final = Runs()
 
 
 @dataclass(slots=True)
@@ -165,7 +167,7 @@ def _parse_data(source: _Source, at: int, syntax: str, budget: Budget) -> DicomO
     order = BIG if big else LITTLE
     found: Sequence[SlowElement] = ()
     try:
-        walked = walk_data_set(head, at, size, order, budget, explicit=explicit, after=_FIRST_GROUP - 1)
+        walked = walk_data_set(head, at, size, order, budget, explicit=explicit, after=_FIRST_GROUP - 1, runs=_READ)
     except (DeclinedError, ShortError) as declined:
         if isinstance(declined, ShortError) and not source.whole:
             raise

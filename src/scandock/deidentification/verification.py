@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from scandock.deidentification.data_set import DicomObject, EditedPixels, Range
 from scandock.deidentification.errors import OutcomeUnexpected
 from scandock.deidentification.parsing import inflate
-from scandock.deidentification.walking import Budget, fragments_end, skim_explicit, walk_data_set
+from scandock.deidentification.runs import Runs
+from scandock.deidentification.walking import Budget, fragments_end, walk_data_set
 from scandock.formats.dicom_encoding import UNDEFINED, DeclinedError, ShortError
 from scandock.formats.dicom_object import MAX_UID, pixel_state, shared_uid
 from scandock.formats.dicom_scan import encoding_of, read_meta
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scandock.deidentification.encoding import Part
-    from scandock.deidentification.walking import Entry
 
 _SYNTAX: Final = NUMBERS["TransferSyntaxUID"]
 _UIDS: Final = tuple(
     NUMBERS[keyword] for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 )
-_UID_TAGS: Final = frozenset(_UIDS)
 _NO_TAGS: Final[frozenset[int]] = frozenset()
 _PREAMBLE: Final = 132
 _LAST_OF_META: Final = 0x0002FFFF
 """Elements up to this are of commands and of the meta information."""
+_WRITTEN: Final = Runs()
+"""Of data sets as they are written: apart from those that are read, which have other elements in between."""
 
 
 def verify(obj: DicomObject, parts: Sequence[Part]) -> None:
@@ -64,13 +65,11 @@ def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> None:
         return
     if len(head) < at + 8 or encoding_of(head, at, obj.transfer_syntax) != (data.explicit, data.big):
         raise _unexpected()
-    budget, before = Budget(), _LAST_OF_META
-    elements: dict[int, Entry] = {}
-    if data.explicit:
-        elements, at, before = skim_explicit(head, at, data.order, _UID_TAGS, before)
-    walked = walk_data_set(head, at, size, data.order, budget, explicit=data.explicit, after=before)
-    elements |= walked.elements
-    pixels = walked.pixels
+    budget = Budget()
+    walked = walk_data_set(
+        head, at, size, data.order, budget, explicit=data.explicit, after=_LAST_OF_META, runs=_WRITTEN
+    )
+    elements, pixels = walked.elements, walked.pixels
     for tag, meant in zip(_UIDS, data.values(_UIDS), strict=True):
         value = bytes(head[elements[tag][2] : elements[tag][3]]) if tag in elements else None
         if value != meant or (value is not None and len(value) > MAX_UID):

@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from scandock.formats.dicom_encoding import Buffer, ByteOrder
 
@@ -28,26 +28,19 @@ _WALKS: Final = 32
 class Run:
     """Elements of explicit VR that have no items, one behind the other."""
 
-    __slots__ = ("_fits", "_heads", "_placed", "count", "first", "last", "size")
+    __slots__ = ("_placed", "count", "first", "heads", "last", "read", "size")
 
     def __init__(self, elements: Mapping[int, Entry], buf: Buffer, order: ByteOrder) -> None:
         tags, entries = list(elements), list(elements.values())
         heads = "".join(f"Q{end - start}x" if start == at + 8 else f"QI{end - start}x" for at, _, start, end in entries)
-        self._fits = struct.Struct((">" if order.big else "<") + heads).unpack_from
-        self._heads: tuple[int, ...] = self._fits(buf, entries[0][0])
+        self.read: Callable[[Buffer, int], tuple[int, ...]]
+        """Reads what stands in a buffer in the places of `heads`: it fits where that is the same."""
+        self.read = struct.Struct((">" if order.big else "<") + heads).unpack_from
+        self.heads = self.read(buf, entries[0][0])
         self._placed = entries[0][0], elements
         self.first, self.last = tags[0], tags[-1]
         self.count = len(tags)
         self.size = entries[-1][3] - entries[0][0]
-
-    @property
-    def head(self) -> int:
-        """The first eight bytes."""
-        return self._heads[0]
-
-    def fits(self, buf: Buffer, pos: int) -> bool:
-        """Whether it stands at `pos` of a buffer that is long enough."""
-        return self._fits(buf, pos) == self._heads
 
     def entries(self, pos: int) -> Mapping[int, Entry]:
         """Its elements where it stands at `pos`."""
@@ -81,7 +74,7 @@ class Runs:
         for run in _runs_of(elements, buf, order):
             if len(table) >= _MOST:
                 table.clear()
-            table[run.head] = run
+            table[run.heads[0]] = run
 
 
 def _runs_of(elements: Mapping[int, Entry], buf: Buffer, order: ByteOrder) -> Iterator[Run]:

@@ -78,10 +78,10 @@ def splice(data_set: Changed, into: list[Buffer], tags: Sequence[int], start: in
         change = changes[tag]
         if change is None:
             continue
-        vr, value, items, undefined, written = change
-        if written is not None:
-            append(written)
+        if change[4] is not None:
+            append(change[4])
             continue
+        vr, value, items, undefined, _ = change
         if value is None:
             value = encode_items(items or (), big=data_set.big)
             if len(value) > _MOST:

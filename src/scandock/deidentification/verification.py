@@ -71,7 +71,8 @@ def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> None:
     )
     elements, pixels = walked.elements, walked.pixels
     for tag, meant in zip(_UIDS, data.values(_UIDS), strict=True):
-        value = bytes(head[elements[tag][2] : elements[tag][3]]) if tag in elements else None
+        entry = elements.get(tag)
+        value = bytes(head[entry[2] : entry[3]]) if entry is not None else None
         if value != meant or (value is not None and len(value) > MAX_UID):
             raise _unexpected()
     state = "none" if pixels is None else pixel_state(head, size, pixels.start, pixels.length, big=data.big)

@@ -221,7 +221,7 @@ def _explicit(
     while pos < stop:
         (eight,) = word(buf, pos)
         run = find_run(eight)
-        if run is not None and run.first > before and pos + run.size <= limit and run.fits(buf, pos):
+        if run is not None and run.first > before and pos + run.size <= limit and run.read(buf, pos) == run.heads:
             elements.update(run.entries(pos))
             before, pos = run.last, pos + run.size
             walked.in_runs += run.count

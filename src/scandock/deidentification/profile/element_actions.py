@@ -245,8 +245,7 @@ def keep_at_top(_days: int, data_set: DataSet, tag: int) -> None:
 
 
 def _is_image(data_set: DataSet) -> bool:
-    values = data_set.values(_OF_IMAGES)
-    return _ZERO not in values and all(value is not None and len(value) == 2 for value in values)
+    return not any(value is None or len(value) != 2 or value == _ZERO for value in data_set.values(_OF_IMAGES))
 
 
 def empty_sequence(_days: int, data_set: DataSet, tag: int) -> None:

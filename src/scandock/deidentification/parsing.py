@@ -47,7 +47,9 @@ _GROUP_LENGTH: Final = b"\x02\0\0\0UL\4\0"
 _SYNTAX: Final = 0x00020010
 _FIRST_GROUP: Final = 0x00080000
 _CHUNK: Final = 65_536
+_READ_META: Final = Runs()
 _READ: Final = Runs()
+"""Runs of elements that were read, of meta information and of data sets."""
 
 
 @dataclass(slots=True)
@@ -127,7 +129,7 @@ def _meta(source: _Source, start: int, budget: Budget) -> tuple[DataSet | None, 
         return None, start
     try:
         end = _meta_end(head, start)
-        walked = walk_data_set(head, start, end, LITTLE, budget, explicit=True)
+        walked = walk_data_set(head, start, end, LITTLE, budget, explicit=True, runs=_READ_META)
         if next(reversed(walked.elements)) >> 16 != META_GROUP:
             raise DeclinedError("a group length that lies")
     except (DeclinedError, ShortError, StopIteration):

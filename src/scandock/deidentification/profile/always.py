@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pydicom._uid_dict import UID_dictionary
 
-from scandock.deidentification.errors import ObjectUnreadable
+from scandock.deidentification.data_set import MOST_SHORT, tag_text
+from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
+from scandock.deidentification.splicing import encode_element
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Set
@@ -49,9 +51,12 @@ _SOP: Final = 0x00080018
 _SAME: Final = ((_CLASS_IN_META, _CLASS), (_SOP_IN_META, _SOP))
 """Elements of the meta information, and those of the data set that they repeat."""
 _OWN: Final[Mapping[int, Change]] = {
-    0x00020001: ("OB", b"\0\1", None, False, None),
-    0x00020012: ("UI", b"2.25.326189640310489170963164403210716129713", None, False, None),
-    0x00020013: ("SH", b"SCANDOCK", None, False, None),
+    tag: (vr, value, None, False, encode_element(tag, vr, value, undefined=False, explicit=True, big=False))
+    for tag, vr, value in (
+        (0x00020001, "OB", b"\0\1"),
+        (0x00020012, "UI", b"2.25.326189640310489170963164403210716129713"),
+        (0x00020013, "SH", b"SCANDOCK"),
+    )
 }
 """The version of meta information, and who has written the file (PS3.10 7.1): never who wrote the original."""
 
@@ -76,21 +81,31 @@ def clean_meta(obj: DicomObject, map_uid: Callable[[bytes], bytes | None]) -> No
     if obj.transfer_syntax and obj.transfer_syntax not in _transfer_syntaxes():
         raise ObjectUnreadable("Its transfer syntax isn't known.")
     meta, data = obj.meta, obj.data
-    kept = {**_OWN, _SYNTAX: meta.replacement(_SYNTAX, "UI", obj.transfer_syntax.encode("ascii"))}
+    kept = {**_OWN, _SYNTAX: _uid_element(_SYNTAX, obj.transfer_syntax.encode("ascii"))}
     for number, tag in _SAME:
         if tag in data:
             uid: bytes | None = data.value(tag)
         else:
             uid = meta.value(number) if number in meta else b""
             uid = map_uid(uid) if number == _SOP_IN_META else uid
-        uid = (uid or b"").rstrip(b" \0")
-        if uid and not _UID.fullmatch(uid):
-            raise ObjectUnreadable("The class or the instance in its meta information is no UID.")
-        kept[number] = meta.replacement(number, "UI", uid)
-    for tag in meta.tags():  # titles and addresses of applications, what is private
+        kept[number] = _uid_element(number, uid or b"")
+    tags = meta.tags()
+    for tag in tags:  # titles and addresses of applications, what is private
         if tag not in kept and tag != _GROUP_LENGTH:
             meta.remove(tag)
-    meta.change_all({tag: change for tag, change in kept.items() if tag in meta})
+    meta.change_all({tag: kept[tag] for tag in tags if tag in kept})
+
+
+@lru_cache(maxsize=64)
+def _uid_element(tag: int, uid: bytes) -> Change:
+    """An element of the meta information with a UID, which may have any padding."""
+    uid = uid.rstrip(b" \0")
+    if uid and not _UID.fullmatch(uid):
+        raise ObjectUnreadable("The class or the instance in its meta information is no UID.")
+    if len(uid) > MOST_SHORT:
+        raise ValueUnfit(f"The value of {tag_text(tag)} is too long: {len(uid)} bytes.")
+    uid += b"\0" * (len(uid) & 1)
+    return "UI", uid, None, False, encode_element(tag, "UI", uid, undefined=False, explicit=True, big=False)
 
 
 @cache

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Entry = tuple[int, int, int, int]
 
-_LONGEST: Final = 8
+_LONGEST: Final = 12
 """Elements of a run: one of another length breaks no more than its own."""
 _MOST: Final = 1_000
 """Runs that are kept of a byte order, and elements of a data set of which runs are made."""

@@ -44,7 +44,8 @@ def test_damaged_headers_are_walked_as_without_runs(walks: int, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("big", [False, True])
-def test_a_series_is_read_by_runs_whatever_its_values(*, big: bool) -> None:
+def test_a_series_is_read_by_runs_whatever_its_values(monkeypatch: pytest.MonkeyPatch, *, big: bool) -> None:
+    monkeypatch.setattr(runs_module, "_LONGEST", 8)
     write, runs, order = Writer(big=big), Runs(), ORDERS[big]
 
     def walked(changes: dict[int, tuple[str, str | bytes | int]], pixels: bytes = b"") -> Walked:
@@ -64,7 +65,8 @@ def test_a_series_is_read_by_runs_whatever_its_values(*, big: bool) -> None:
     assert walked({0x00081140: ("SQ", sequence)}).in_runs < count
 
 
-def test_runs_of_series_that_differ_are_made_now_and_then() -> None:
+def test_runs_of_series_that_differ_are_made_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs_module, "_LONGEST", 8)
     write, runs = Writer(), Runs()
     made = []
     for number in range(70):

@@ -34,15 +34,11 @@ _LONGEST_CACHED: Final = 1_024
 
 def keyed_uid(key: bytes, text: str) -> str:
     """The UID that stands for `text` where `key` is in use: `2.25.` and a UUID of HMAC-SHA256(key, text)."""
-    return f"2.25.{_keyed_number(*_hmac_states(key), text.encode())}"
-
-
-def _keyed_number(inner: hashlib._Hash, outer: hashlib._Hash, text: bytes) -> int:
-    """The number of a keyed UID; the hashes are those of `_hmac_states`, and stay as they are."""
-    inner, outer = inner.copy(), outer.copy()
-    inner.update(text)
+    states = _hmac_states(key)
+    inner, outer = states[0].copy(), states[1].copy()
+    inner.update(text.encode())
     outer.update(inner.digest())
-    return _uuid(outer.digest(), _CUSTOM_VERSION)
+    return f"2.25.{_uuid(outer.digest(), _CUSTOM_VERSION)}"
 
 
 @lru_cache(maxsize=16)
@@ -73,11 +69,11 @@ class UidMapper(dict[bytes, bytes]):
     once is had from memory.
     """
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_key",)
 
     def __init__(self, key: bytes) -> None:
         super().__init__()
-        self._inner, self._outer = _hmac_states(key)
+        self._key = key
 
     def __missing__(self, value: bytes) -> bytes:
         mapped = b"\\".join(map(self._one, value.split(b"\\"))) if b"\\" in value else self._one(value)
@@ -91,9 +87,7 @@ class UidMapper(dict[bytes, bytes]):
         text = uid.strip(b" \0")
         if not text or text.startswith(b"1.2.840.10008."):
             return text if text.replace(b".", b"").isdigit() else b""
-        if not text.isascii():
-            text = text.decode("latin-1").encode()
-        return b"2.25.%d" % _keyed_number(self._inner, self._outer, text)
+        return keyed_uid(self._key, text.decode("latin-1")).encode()
 
 
 def _uuid(digest: bytes, version: int) -> int:

@@ -21,7 +21,6 @@ do_begin  # SQLAlchemy
 collect  # prometheus_client
 regex  # Starlette's convertors of paths
 __init_subclass__  # Python calls it
-__contains__  # Python calls it for `in`
 model_parametrized_name  # pydantic names generic models by it
 secondary_id  # services/records.py: a field that is answered, and none that is asked
 same_images  # services/records.py: a field that is answered

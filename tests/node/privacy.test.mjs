@@ -73,5 +73,5 @@ test("what will happen names no label that the server sets", () => {
     return one.forecast.words;
   };
   assert.equal(words(decision("STRICT")), "Will be archived in STRICT, with labels set by the server");
-  assert.equal(words(decision("STRICT", { session: { requested: true } })), "Will be archived in STRICT as set by the server / P001");
+  assert.equal(words(decision("STRICT", { session: { requested: true } })), "Will be archived in STRICT as a subject set by the server / P001");
 });

@@ -16,7 +16,7 @@ from weakref import ref
 from scandock.deidentification import texts
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
-from scandock.deidentification.splicing import encode_items
+from scandock.deidentification.splicing import encode_element, encode_items
 from scandock.deidentification.walking import Budget, Entry, Walked, walk_items, walk_unknown
 from scandock.formats.dicom_encoding import (
     BIG,
@@ -37,6 +37,7 @@ _NAMES: Final = {
     big: {int.from_bytes(vr, "big" if big else "little"): vr.decode() for vr in SHORT_VRS + LONG_VRS}
     for big in (False, True)
 }
+_IMPLICIT: Final = {0: ""}
 _LONG: Final = frozenset(vr.decode() for vr in LONG_VRS)
 _NUL_PADDED: Final = texts.BINARY | {"UI"}
 MOST_SHORT: Final = 65_534
@@ -49,10 +50,10 @@ _CHARACTER_SET: Final = 0x00080005
 _PIXEL_REPRESENTATION: Final = 0x00280103
 
 
-Change = tuple[str, Buffer | None, "list[DataSet] | None", bool]
+Change = tuple[str, Buffer | None, "list[DataSet] | None", bool, bytes | None]
 """What stands in the place of an element: its VR, a value or else items, and whether its length is undefined.
 
-A plain tuple, as an object has many.
+Behind these the element as it is written, where that is known already. A plain tuple, as an object has many.
 """
 
 
@@ -116,6 +117,11 @@ class DataSet:
     def __len__(self) -> int:
         return len(self.tags()) if self.changes else len(self.elements)
 
+    def __bool__(self) -> bool:
+        """Whether there is any element."""
+        changes = self.changes
+        return any(change is not None for change in changes.values()) or not changes.keys() >= self.elements.keys()
+
     def tags(self) -> list[int]:
         """The tags, ascending."""
         if not self.changes:
@@ -138,6 +144,11 @@ class DataSet:
         if tag not in self.elements:
             raise KeyError(tag)
         return self.default_vr(tag)
+
+    @property
+    def vr_names(self) -> Mapping[int, str]:
+        """VRs by the numbers that the entries of elements have for them; of implicit VR the empty text."""
+        return _NAMES[self.big] if self.explicit else _IMPLICIT
 
     def default_vr(self, tag: int) -> str:
         """The VR of the dictionary, one of its alternatives where it has several."""
@@ -179,15 +190,21 @@ class DataSet:
 
     def values(self, tags: Iterable[int]) -> list[bytes | None]:
         """The raw values of several elements, as `value` has them; None for those that are not there."""
-        changes, elements, buf, short = self.changes, self.elements, self.buf, self.order.short
+        changes, find, buf, short = self.changes, self.elements.get, self.buf, self.order.short
         values: list[bytes | None] = []
         for tag in tags:
-            entry = elements.get(tag)
+            entry = find(tag)
             if tag in changes or (entry is not None and entry[1] not in short):
                 values.append(self.value(tag) if tag in self else None)
             else:
                 values.append(bytes(buf[entry[2] : entry[3]]) if entry is not None else None)
         return values
+
+    def has_any(self, tags: frozenset[int]) -> bool:
+        """Whether one of the elements is there."""
+        if not self.changes.keys().isdisjoint(tags):
+            return any(tag in self for tag in tags)
+        return not self.elements.keys().isdisjoint(tags)
 
     def size(self, tag: int) -> int:
         """How many bytes a value has, padding and delimiters included; nothing is read or encoded for it but items."""
@@ -220,7 +237,7 @@ class DataSet:
         if change is None:
             _, _, start, end = self.elements[tag]
             return self._walk_items(tag, vr, self.buf, start, end)
-        _, value, items, _ = change
+        _, value, items, _, _ = change
         return self._walk_items(tag, vr, value, 0, len(value)) if value is not None else items
 
     def sequence_tags(self) -> list[int]:
@@ -251,11 +268,11 @@ class DataSet:
             items = [DataSet(item, buf, self.budget, self, tag) for item in walked]
         except DeclinedError:
             items = self._read_items_slowly(tag, vr, buf, start, end)
-            self._change(tag, (vr, None, items, False))
+            self._change(tag, (vr, None, items, False, None))
         else:
             change = self.changes.get(tag)
             if change is not None:
-                self.changes[tag] = vr, None, items, change[3]
+                self.changes[tag] = vr, None, items, change[3], None
             else:
                 self.nested[tag] = items
         return items
@@ -281,11 +298,11 @@ class DataSet:
         self.budget.spend(len(found) + 1)
         for tag, vr, value, items, undefined in found:
             if items is not None:
-                self.changes[tag] = vr, None, [self._slow_item(item, tag) for item in items], undefined
+                self.changes[tag] = vr, None, [self._slow_item(item, tag) for item in items], undefined, None
             elif undefined:
-                self.changes[tag] = vr, value, None, undefined
+                self.changes[tag] = vr, value, None, undefined, None
             else:
-                self.changes[tag] = vr, self._padded(tag, vr, value), None, False
+                self.changes[tag] = vr, self._padded(tag, vr, value), None, False, None
                 if vr in _SEQUENCES:
                     self.raw += (tag,)
 
@@ -293,13 +310,13 @@ class DataSet:
         """Make or replace an element; a value of odd length is padded. ValueUnfit where it is too long for its VR."""
         if vr in _SEQUENCES:
             self.raw += (tag,)
-        self._change(tag, (vr, self._padded(tag, vr, value), None, False))
+        self._change(tag, (vr, self._padded(tag, vr, value), None, False, None))
 
     def replacement(self, tag: int, vr: str, value: bytes) -> Change:
         """What takes the place of an element, for `change_all`; a value of odd length is padded, as by `set_value`."""
         if len(value) & 1 or len(value) > MOST_SHORT:
             value = self._padded(tag, vr, value)
-        return vr, value, None, False
+        return vr, value, None, False, None
 
     def change_all(self, changes: Mapping[int, Change | None]) -> None:
         """Make or replace elements whose bytes need no look into, and remove those of None of the original."""
@@ -307,13 +324,16 @@ class DataSet:
             self.changes.update(changes)
             self._mark_parents()
 
-    def as_bytes(self, change: Change) -> Change | None:
-        """The same with its items written; None where they are of another byte order than their sequence."""
-        vr, value, items, undefined = change
-        if items is None:
-            return change
-        is_written = value is not None or all(item.big == self.big for item in items)
-        return (vr, encode_items(items, big=self.big), None, undefined) if is_written else None
+    def as_written(self, tag: int, change: Change) -> Change | None:
+        """The same as bytes; None where items are of another byte order than their sequence."""
+        vr, value, items, undefined, _ = change
+        if value is None:
+            items = items or []
+            if any(item.big != self.big for item in items):
+                return None
+            value = encode_items(items, big=self.big)
+        written = encode_element(tag, vr, value, undefined=undefined, explicit=self.explicit, big=self.big)
+        return vr, value, None, undefined, written
 
     def _padded(self, tag: int, vr: str, value: bytes) -> bytes:
         if len(value) & 1:
@@ -335,7 +355,7 @@ class DataSet:
             item._parent, item.tag = ref(self), tag  # noqa: SLF001 - of its own class
             if not item.elements:
                 item.write_like(model or self)
-        self._change(tag, (vr, None, items, undefined))
+        self._change(tag, (vr, None, items, undefined, None))
 
     def _written_undefined(self, tag: int) -> bool:
         change = self.changes.get(tag)
@@ -348,6 +368,7 @@ class DataSet:
         if self.changes and self.big != other.big:
             raise ValueUnfit(f"An item of {tag_text(self.tag)} is of another byte order than its data set.")
         self.explicit, self.big, self.order = other.explicit, other.big, other.order
+        self.changes = {tag: change and (*change[:4], None) for tag, change in self.changes.items()}
         for change in self.changes.values():
             for item in (change[2] or []) if change is not None else []:
                 item.write_like(other)
@@ -375,7 +396,7 @@ class DataSet:
             if tag in parent.changes or tag not in parent.nested:
                 return  # it says so already, or the item does not stand anywhere yet
             undefined = parent.is_undefined(parent.elements[tag][2])
-            parent.changes[tag] = parent.vr(tag), None, parent.nested[tag], undefined
+            parent.changes[tag] = parent.vr(tag), None, parent.nested[tag], undefined, None
             data_set = parent
 
     @property

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.deidentification.data_set import DataSet, DicomObject, Pixels, Range
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
+from scandock.deidentification.runs import Runs
 from scandock.deidentification.walking import (
     Budget,
     PixelElement,
@@ -46,6 +47,9 @@ _GROUP_LENGTH: Final = b"\x02\0\0\0UL\4\0"
 _SYNTAX: Final = 0x00020010
 _FIRST_GROUP: Final = 0x00080000
 _CHUNK: Final = 65_536
+_READ_META: Final = Runs()
+_READ: Final = Runs()
+"""Runs of elements that were read, of meta information and of data sets."""
 
 
 @dataclass(slots=True)
@@ -125,7 +129,7 @@ def _meta(source: _Source, start: int, budget: Budget) -> tuple[DataSet | None, 
         return None, start
     try:
         end = _meta_end(head, start)
-        walked = walk_data_set(head, start, end, LITTLE, budget, explicit=True)
+        walked = walk_data_set(head, start, end, LITTLE, budget, explicit=True, runs=_READ_META)
         if next(reversed(walked.elements)) >> 16 != META_GROUP:
             raise DeclinedError("a group length that lies")
     except (DeclinedError, ShortError, StopIteration):
@@ -165,7 +169,7 @@ def _parse_data(source: _Source, at: int, syntax: str, budget: Budget) -> DicomO
     order = BIG if big else LITTLE
     found: Sequence[SlowElement] = ()
     try:
-        walked = walk_data_set(head, at, size, order, budget, explicit=explicit, after=_FIRST_GROUP - 1)
+        walked = walk_data_set(head, at, size, order, budget, explicit=explicit, after=_FIRST_GROUP - 1, runs=_READ)
     except (DeclinedError, ShortError) as declined:
         if isinstance(declined, ShortError) and not source.whole:
             raise

@@ -38,7 +38,9 @@ class Changed(Protocol):
     @property
     def elements(self) -> Mapping[int, Entry]: ...
     @property
-    def changes(self) -> Mapping[int, tuple[str, Buffer | None, Sequence[Changed] | None, bool] | None]: ...
+    def changes(
+        self,
+    ) -> Mapping[int, tuple[str, Buffer | None, Sequence[Changed] | None, bool, bytes | None] | None]: ...
     @property
     def explicit(self) -> bool: ...
     @property
@@ -61,10 +63,10 @@ def splice(data_set: Changed, into: list[Buffer], tags: Sequence[int], start: in
     for tag in tags:
         entry = find_entry(tag)
         if entry is not None:
-            at = entry[0]
+            at, _, _, end = entry
             if cursor < at:
                 append(buf[cursor:at])
-            cursor = entry[3]
+            cursor = end
         else:
             if original is None:
                 original = list(elements)
@@ -76,7 +78,10 @@ def splice(data_set: Changed, into: list[Buffer], tags: Sequence[int], start: in
         change = changes[tag]
         if change is None:
             continue
-        vr, value, items, undefined = change
+        if change[4] is not None:
+            append(change[4])
+            continue
+        vr, value, items, undefined, _ = change
         if value is None:
             value = encode_items(items or (), big=data_set.big)
             if len(value) > _MOST:
@@ -112,6 +117,12 @@ def encode_items(items: Iterable[Changed], *, big: bool) -> bytes:
             into.append(_mark(ITEM, sum(map(len, content)), big=order))
             into += content
     return b"".join(into)
+
+
+def encode_element(tag: int, vr: str, value: Buffer, *, undefined: bool, explicit: bool, big: bool) -> bytes:
+    """An element with its value, in the encoding of its data set; that of a sequence has its items."""
+    head = element_head(tag, vr, UNDEFINED if undefined else len(value), explicit=explicit, big=big)
+    return b"".join((head, value, _mark(SEQUENCE_END, 0, big=big) if undefined else b""))
 
 
 def element_head(tag: int, vr: str, length: int, *, explicit: bool, big: bool) -> bytes:

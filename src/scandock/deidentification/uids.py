@@ -67,7 +67,7 @@ class UidMapper(dict[bytes, bytes]):
         self._key = key
 
     def __missing__(self, value: bytes) -> bytes:
-        mapped = b"\\".join(self._one(uid) for uid in value.split(b"\\"))
+        mapped = b"\\".join(map(self._one, value.split(b"\\"))) if b"\\" in value else self._one(value)
         if len(self) >= _CACHED:
             self.clear()
         if len(value) <= _LONGEST_CACHED:

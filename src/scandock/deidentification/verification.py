@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.deidentification.data_set import DicomObject, EditedPixels, Range
 from scandock.deidentification.errors import OutcomeUnexpected
 from scandock.deidentification.parsing import inflate
+from scandock.deidentification.runs import Runs
 from scandock.deidentification.walking import Budget, fragments_end, walk_data_set
 from scandock.formats.dicom_encoding import UNDEFINED, DeclinedError, ShortError
 from scandock.formats.dicom_object import MAX_UID, pixel_state, shared_uid
@@ -25,8 +26,10 @@ _UIDS: Final = tuple(
 )
 _NO_TAGS: Final[frozenset[int]] = frozenset()
 _PREAMBLE: Final = 132
-_FIRST_DATA: Final = 0x00030000
-"""Lower are elements of commands and of the meta information."""
+_LAST_OF_META: Final = 0x0002FFFF
+"""Elements up to this are of commands and of the meta information."""
+_WRITTEN: Final = Runs()
+"""Of data sets as they are written: apart from those that are read, which have other elements in between."""
 
 
 def verify(obj: DicomObject, parts: Sequence[Part]) -> None:
@@ -56,19 +59,20 @@ def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> None:
     """Walk the data set, which begins at `at` of the first part; pixel data and what follows them are parts, too."""
     data, size, head, rest = obj.data, sum(map(_size, parts)), parts[0], parts[1:]
     assert not isinstance(head, (Range, EditedPixels))
-    if not len(data):
+    if not data:
         if size != at:
             raise _unexpected()
         return
     if len(head) < at + 8 or encoding_of(head, at, obj.transfer_syntax) != (data.explicit, data.big):
         raise _unexpected()
     budget = Budget()
-    walked = walk_data_set(head, at, size, data.order, budget, explicit=data.explicit)
+    walked = walk_data_set(
+        head, at, size, data.order, budget, explicit=data.explicit, after=_LAST_OF_META, runs=_WRITTEN
+    )
     elements, pixels = walked.elements, walked.pixels
-    if next(iter(elements), _FIRST_DATA) < _FIRST_DATA:
-        raise _unexpected()
     for tag, meant in zip(_UIDS, data.values(_UIDS), strict=True):
-        value = bytes(head[elements[tag][2] : elements[tag][3]]) if tag in elements else None
+        entry = elements.get(tag)
+        value = bytes(head[entry[2] : entry[3]]) if entry is not None else None
         if value != meant or (value is not None and len(value) > MAX_UID):
             raise _unexpected()
     state = "none" if pixels is None else pixel_state(head, size, pixels.start, pixels.length, big=data.big)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
@@ -22,6 +22,11 @@ from scandock.formats.dicom_encoding import (
     has_vr_letters,
 )
 from scandock.model.tags import PIXEL_DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scandock.deidentification.runs import Run, Runs
 
 MOST_LEVELS: Final = 64
 """Sequences within sequences."""
@@ -39,6 +44,7 @@ short length; 0 where four bytes of length follow."""
 _HEADS: Final[dict[bool, dict[int, Head]]] = {False: {}, True: {}}
 """What the first eight bytes of an element say, by byte order."""
 _MOST_HEADS: Final = 16_384
+_NO_RUNS: Final[Mapping[int, Run]] = {}
 
 Entry = tuple[int, int, int, int]
 """Of an element: where it starts, its VR as the number that stands there (0 in implicit VR), and where its value starts
@@ -78,6 +84,8 @@ class Walked:
     explicit: bool
     undefined: bool = False
     pixels: PixelElement | None = None
+    in_runs: int = 0
+    """Elements that were read as those of runs."""
 
 
 class Budget:
@@ -95,20 +103,32 @@ class Budget:
 
 
 def walk_data_set(
-    buf: Buffer, start: int, stop: int, order: ByteOrder, budget: Budget, *, explicit: bool, after: int = -1
+    buf: Buffer,
+    start: int,
+    stop: int,
+    order: ByteOrder,
+    budget: Budget,
+    *,
+    explicit: bool,
+    after: int = -1,
+    runs: Runs | None = None,
 ) -> Walked:
     """Walk a data set from `start` to its pixel data or to `stop`; its tags are higher than `after`.
 
-    Raises DeclinedError where it is unusual, ShortError where the bytes at hand end before `stop`.
+    `runs` are those of other data sets of its kind, and learn of this one. Raises DeclinedError where it is unusual,
+    ShortError where the bytes at hand end before `stop`.
     """
     walked = Walked({}, {}, [], start, stop, stop, order, explicit)
     try:
-        walked.stop = walked.end = _walk(buf, walked, stop, budget, 0, after)
+        walked.stop = walked.end = _walk(buf, walked, stop, budget, 0, after, runs)
     except (DeclinedError, ShortError):
         end = _last_end(walked)
         if end == start or not _is_padding(buf, end, stop):
             raise
         walked.stop = walked.end = end
+    else:
+        if runs is not None and explicit and walked.in_runs * 2 < len(walked.elements):
+            runs.learn(walked.elements, buf, order)
     return walked
 
 
@@ -172,10 +192,13 @@ def fragments_end(buf: Buffer, pos: int, order: ByteOrder) -> int:
         pos += length
 
 
-def _walk(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, before: int) -> int:
+def _walk(
+    buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, before: int, runs: Runs | None = None
+) -> int:
     try:
         if walked.explicit:
-            pos = _explicit(buf, walked, stop, budget, level, before)
+            table = runs.tables[walked.order.big] if runs is not None else _NO_RUNS
+            pos = _explicit(buf, walked, stop, budget, level, before, table)
         else:
             pos = _implicit(buf, walked, stop, budget, level, before)
     except struct.error:
@@ -187,14 +210,22 @@ def _walk(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, be
     return pos
 
 
-def _explicit(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, before: int) -> int:
+def _explicit(
+    buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, before: int, runs: Mapping[int, Run]
+) -> int:
     """Walk elements of explicit VR; the offset where they end: at `stop`, an item's delimiter, or the pixel data."""
     order, elements, pos = walked.order, walked.elements, walked.start
     limit, big = min(stop, len(buf)), order.big
     word, heads, length_at = _WORDS[big], _HEADS[big], order.length
-    find = heads.get
+    find, find_run = heads.get, runs.get
     while pos < stop:
         (eight,) = word(buf, pos)
+        run = find_run(eight)
+        if run is not None and run.first > before and pos + run.size <= limit and run.read(buf, pos) == run.heads:
+            elements.update(run.entries(pos))
+            before, pos = run.last, pos + run.size
+            walked.in_runs += run.count
+            continue
         head = find(eight)
         if head is None:
             head = _learn(buf, pos, eight, order)

@@ -17,6 +17,9 @@ from scandock.rules.patients import fold_name
 
 _CUSTOM_VERSION: Final = 8
 """Version of a UUID whose bits are of an own scheme (RFC 9562)."""
+_UUID_BITS: Final = (1 << 128) - 1 & ~(0xF << 76 | 0x3 << 62)
+"""All of a UUID but its version and variant."""
+_VARIANT: Final = 0x2 << 62
 _BLOCK: Final = 64
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -26,7 +29,8 @@ _CHARACTERS: Final = 12
 
 def keyed_uid(key: bytes, text: str) -> str:
     """The UID that stands for `text` where `key` is in use: `2.25.` and a UUID of HMAC-SHA256(key, text)."""
-    inner, outer = (state.copy() for state in _hmac_states(key))
+    states = _hmac_states(key)
+    inner, outer = states[0].copy(), states[1].copy()
     inner.update(text.encode())
     outer.update(inner.digest())
     return f"2.25.{uuid_number(outer.digest(), _CUSTOM_VERSION)}"
@@ -41,9 +45,7 @@ def _hmac_states(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
 
 def uuid_number(digest: bytes, version: int) -> int:
     """The first 128 bits of a digest as the number of a UUID."""
-    number = int.from_bytes(digest[:16], "big")
-    number &= ~(0xF << 76) & ~(0x3 << 62)
-    return number | version << 76 | 0x2 << 62
+    return int.from_bytes(digest[:16], "big") & _UUID_BITS | version << 76 | _VARIANT
 
 
 def keyed_letters(key: bytes, kind: str, text: str, count: int) -> str:

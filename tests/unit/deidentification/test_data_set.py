@@ -81,12 +81,12 @@ def test_a_sequence_that_is_kept_as_bytes_is_written_as_its_items_are(subtests):
             for one in (obj, other):
                 data = one.data
                 data.set_items(REFERENCES, [data.new_item(), data.new_item()])
-                vr, _, items, _ = data.changes[REFERENCES] or ("", None, None, False)
-                data.changes[REFERENCES] = vr, None, items, undefined
+                vr, _, items, _, _ = data.changes[REFERENCES] or ("", None, None, False, None)
+                data.changes[REFERENCES] = vr, None, items, undefined, None
                 items_of(data, REFERENCES)[1].set_value(NAME, "PN", b"A")
             change = obj.data.changes[REFERENCES]
             assert change is not None
-            kept = obj.data.as_bytes(change)
+            kept = obj.data.as_written(REFERENCES, change)
             assert kept is not None
             assert kept[2] is None
             obj.data.change_all({REFERENCES: kept})

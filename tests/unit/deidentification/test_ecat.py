@@ -259,7 +259,10 @@ def test_pixels_whose_end_is_not_known_or_not_in_their_matrix_fail(numbers):
 
 @pytest.mark.parametrize(
     ("name", "most"),
-    [(b"ZZMARKNAME", 5), (b"4711081570", 5), ("Jörg Müßig".encode("latin-1"), 5), (b"ANNA DAVIES", 8)],
+    [
+        *((b"ZZMARKNAME", 5), (b"4711081570", 5), ("Jörg Müßig".encode("latin-1"), 5), (b"ANNA DAVIES", 8)),
+        *((b"Miller", 5), (b"HansEder", 5), (b"McDonald", 5), (b"miller", 5)),
+    ],
 )
 def test_no_text_stays_at_any_place_of_main_header_or_subheader(name, most):
     good = ecat(frames=2)
@@ -293,6 +296,16 @@ def test_numbers_that_are_none_by_chance_stay():
     assert not had_text
     assert (out[110:154], out[352:434], out[458:466]) == (raw[110:154], raw[352:434], raw[458:466])
     assert out[RECORD:] == bytes(raw[RECORD:])
+
+
+def test_numbers_with_letters_in_no_order_of_words_stay():
+    """Of random numbers that make sense one header in a hundred has six letters in a row."""
+    raw = bytearray(ecat(frames=1))
+    for begin, letters in ((364, b"AqZrBcYx"), (400, b"DxEyFaQb"), (2 * RECORD + 34, b"BqZrCcYx")):
+        raw[begin : begin + len(letters)] = letters
+    out, had_text = rewritten_and_warned(bytes(raw), rules=profile())
+    assert not had_text
+    assert (out[352:434], out[RECORD:]) == (raw[352:434], raw[RECORD:])
 
 
 def test_letters_in_a_subheader_of_a_sinogram_fail():

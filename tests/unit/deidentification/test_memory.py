@@ -90,7 +90,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
     kept, data_set = memory.Memory(), parse(build()).data
     for number in range(1_000):
         outcomes = kept.of(data_set, number // 50, in_code=False)
-        kept.remember(outcomes, number.to_bytes(100, "big"), data_set, None)
+        kept.remember(outcomes, number.to_bytes(100, "big"), data_set, 0x00100020, None)
         assert outcomes[number.to_bytes(100, "big")] is None
     assert 0 < sum(map(len, kept._places.values())) < 50_000 // 400  # noqa: SLF001
     long = WRITE.element(0x00104000, "LT", b"head " * 500)

@@ -32,6 +32,9 @@ from scandock.deidentification.profile.vocabulary import (
         ("T1 T2 B0 b1000 b50 3D C7 L4 L4/5 L5/S1 Th12 p2", "T1 T2 B0 b1000 b50 3D C7 L4 L4/5 L5/S1 Th12 p2"),
         ("T2-3D T2,5mm ep2d", "T2-3D T2,5mm ep2d"),
         ("axial 3", "axial"),
+        ("TR2000 TE30ms TI1100 FA180 te47111 TR10000", "TR2000 TE30ms TI1100 FA180 TR10000"),
+        ("ep2d_diff_b1000_64dirs_TR8400_MB3_iPAT2", "ep2d_diff_b1000_64dirs_TR8400_MB3_iPAT2"),
+        ("30sl 128 slices NEX2 TSE15 SL24 BW250", "30sl 128 slices NEX2 TSE15 SL24 BW250"),
     ],
 )
 def test_descriptions_keep_words_of_protocols_alone(text: str, kept: str) -> None:
@@ -45,6 +48,7 @@ def test_descriptions_keep_words_of_protocols_alone(text: str, kept: str) -> Non
         "b19700102", "b1970", "TR19700102", "4711mm", "4711T", "1970ms", "0123456789mm", "012mm", "v2.1", "4711/5",
         "4711-5mm", "3.4711mm", "555mm1234", "1.2.3mm", "2.1.70kV", "3", "12", "4711", "#3", "75y", "12w5d", "120kg",
         "+49 170 1234567", "1.2.840.113619.2.1", "4711 mm", "2.1.70 mm", "s4711", "x17", "id5", "Ms Head", "Herr Kopf",
+        "TR1970", "TI2010", "TE4711", "TR04710", "TR54320", "FA1970", "MB471", "4711sl",
     ],
 )  # fmt: skip
 def test_numbers_without_a_unit_go_with_all_that_is_joined_to_them(text: str) -> None:

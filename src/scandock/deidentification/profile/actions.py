@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_keyword, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
@@ -131,26 +131,28 @@ class Actions:
 
     def apply(self, days: int, data_set: DataSet) -> None:
         """Apply the profile to a data set and to all below it; dates move by `days`."""
-        scripted, buf = dict(data_set.changes), data_set.buf
+        buf: Any = data_set.buf  # bytes, or a view of them
+        scripted, names = dict(data_set.changes), data_set.vr_names
         in_code = _CODE_VALUE in data_set or _LONG_CODE in data_set or _URN_CODE in data_set
         kept_private = self._kept_private(data_set) if self._safe else _NONE
         remembered = self._memory.of(data_set, days, in_code=in_code)
-        find = remembered.get
+        find, is_bytes = remembered.get, isinstance(buf, bytes)
         changed: dict[int, Change | None] = {}
-        for tag, (at, _, _, end) in data_set.elements.items():
+        for tag, (at, vr, _, end) in data_set.elements.items():
             if tag & 0x10000:
                 if tag not in kept_private:
                     changed[tag] = None
                 continue
-            if tag in scripted:
+            if scripted and tag in scripted:
                 continue
-            piece = buf[at:end] if end - at <= LONGEST else b""
-            element = piece if isinstance(piece, bytes) else bytes(piece)
+            element = buf[at:end] if end - at <= LONGEST else b""
+            if not is_bytes:
+                element = bytes(element)
             outcome = find(element, _UNDECIDED)
             if outcome is _UNDECIDED:
-                outcome = do.outcome(self._action(data_set, tag, in_code=in_code), days, data_set, tag)
+                outcome = do.outcome(self._action(tag, names[vr], in_code=in_code), days, data_set, tag)
                 if element and tag >> 16 not in _BY_OTHERS and tag != _LONG_CODE:
-                    self._memory.remember(remembered, element, data_set, outcome)
+                    self._memory.remember(remembered, element, data_set, tag, outcome)
             if outcome is not False:  # do.STAYS
                 changed[tag] = outcome
         data_set.change_all(changed)
@@ -166,18 +168,20 @@ class Actions:
                 if tag not in kept:
                     data_set.remove(tag)
             elif change is not None:
-                do.act(self._action(data_set, tag, in_code=in_code), days, data_set, tag)
+                written = data_set.vr(tag) if data_set.explicit else ""
+                do.act(self._action(tag, written, in_code=in_code), days, data_set, tag)
         for tag, vr in kept.items():
             self._private(days, data_set, tag, vr)
 
     # What is to be done with an element: its row, or its kind.
 
-    def _action(self, data_set: DataSet, tag: int, *, in_code: bool) -> Action:
-        """What is done with a tag in the VR that it is written with, decided once for all objects."""
-        written = data_set.vr(tag) if data_set.explicit else ""
+    def _action(self, tag: int, written: str, *, in_code: bool) -> Action:
+        """What is done with a tag in the VR that it is written with, if with any; decided once for all objects."""
         plan = self._plans[in_code]
-        if (tag, written) in plan:
+        try:
             return plan[tag, written]
+        except KeyError:
+            pass
         action = self._decide(tag, written, in_code=in_code)
         if action is not do.remove or tag in _numbered_rows():
             if len(plan) >= _MOST_DECIDED:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
+from scandock.deidentification.data_set import MOST_SHORT, tag_text
 from scandock.deidentification.dictionary import transfer_syntaxes
-from scandock.deidentification.errors import ObjectUnreadable
+from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
+from scandock.deidentification.splicing import encode_element
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from scandock.deidentification.data_set import DicomObject
+    from scandock.deidentification.data_set import Change, DicomObject
 
 _GROUPS: Final = frozenset({0x0000, 0x0002, 0x0004, 0x0006, 0x1000, 0x1010, 0xFFFC})
 """Groups of commands, meta information and directories, which have no place in a data set; retired ones; padding."""
@@ -32,9 +34,7 @@ birth and death in other calendars; numbers of orders and print jobs; who made a
 _CURVES: Final = 0x50
 _VARIABLE_PIXELS: Final = 0x7F
 _PIXELS: Final = 0x7FE0
-_META: Final = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013})
-"""What stays of the meta information: no titles or addresses of applications, nothing private."""
-_VERSION: Final = 0x00020001
+_GROUP_LENGTH: Final = 0x00020000
 _CLASS_IN_META: Final = 0x00020002
 _CLASS: Final = 0x00080016
 _SOP_IN_META: Final = 0x00020003
@@ -49,12 +49,15 @@ _UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)*")
 _SOP: Final = 0x00080018
 _SAME: Final = ((_CLASS_IN_META, _CLASS), (_SOP_IN_META, _SOP))
 """Elements of the meta information, and those of the data set that they repeat."""
-_OWN: Final = (
-    (_VERSION, "OB", b"\0\1"),
-    (0x00020012, "UI", b"2.25.326189640310489170963164403210716129713"),
-    (0x00020013, "SH", b"SCANDOCK"),
-)
-"""Who has written the file (PS3.10 7.1): never who wrote the original."""
+_OWN: Final[Mapping[int, Change]] = {
+    tag: (vr, value, None, False, encode_element(tag, vr, value, undefined=False, explicit=True, big=False))
+    for tag, vr, value in (
+        (0x00020001, "OB", b"\0\1"),
+        (0x00020012, "UI", b"2.25.326189640310489170963164403210716129713"),
+        (0x00020013, "SH", b"SCANDOCK"),
+    )
+}
+"""The version of meta information, and who has written the file (PS3.10 7.1): never who wrote the original."""
 
 
 def is_never_kept(tag: int) -> bool:
@@ -77,21 +80,31 @@ def clean_meta(obj: DicomObject, map_uid: Callable[[bytes], bytes | None]) -> No
     if obj.transfer_syntax and obj.transfer_syntax not in _transfer_syntaxes():
         raise ObjectUnreadable("Its transfer syntax isn't known.")
     meta, data = obj.meta, obj.data
-    for tag in meta.tags():
-        if tag not in _META:
-            meta.remove(tag)
-    own = [*_OWN, (_SYNTAX, "UI", obj.transfer_syntax.encode("ascii"))]
+    kept = {**_OWN, _SYNTAX: _uid_element(_SYNTAX, obj.transfer_syntax.encode("ascii"))}
     for number, tag in _SAME:
         if tag in data:
             uid: bytes | None = data.value(tag)
         else:
             uid = meta.value(number) if number in meta else b""
             uid = map_uid(uid) if number == _SOP_IN_META else uid
-        uid = (uid or b"").rstrip(b" \0")
-        if uid and not _UID.fullmatch(uid):
-            raise ObjectUnreadable("The class or the instance in its meta information is no UID.")
-        own.append((number, "UI", uid))
-    meta.change_all({tag: meta.replacement(tag, vr, value) for tag, vr, value in own if tag in meta})
+        kept[number] = _uid_element(number, uid or b"")
+    tags = meta.tags()
+    for tag in tags:  # titles and addresses of applications, what is private
+        if tag not in kept and tag != _GROUP_LENGTH:
+            meta.remove(tag)
+    meta.change_all({tag: kept[tag] for tag in tags if tag in kept})
+
+
+@lru_cache(maxsize=64)
+def _uid_element(tag: int, uid: bytes) -> Change:
+    """An element of the meta information with a UID, which may have any padding."""
+    uid = uid.rstrip(b" \0")
+    if uid and not _UID.fullmatch(uid):
+        raise ObjectUnreadable("The class or the instance in its meta information is no UID.")
+    if len(uid) > MOST_SHORT:
+        raise ValueUnfit(f"The value of {tag_text(tag)} is too long: {len(uid)} bytes.")
+    uid += b"\0" * (len(uid) & 1)
+    return "UI", uid, None, False, encode_element(tag, "UI", uid, undefined=False, explicit=True, big=False)
 
 
 @cache

@@ -21,7 +21,7 @@ _COLUMNS: Final = 0x00280011
 _READ: Final = (_BURNED_IN, _CLASS, _MODALITY, _IMAGE_TYPE, _CONVERSION, _ROWS, _COLUMNS)
 _LONGEST: Final = 256
 """Bytes of a value that are looked at."""
-_OVERLAY_ROWS: Final = tuple(0x60000010 + (group << 16) for group in range(0, 32, 2))
+_OVERLAY_ROWS: Final = frozenset(0x60000010 + (group << 16) for group in range(0, 32, 2))
 _OVERLAY: Final = "it has an overlay in the bits of its pixels"
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 
@@ -96,6 +96,8 @@ def _text(value: bytes | None) -> str:
 
 
 def _has_overlay_in_pixels(data: DataSet) -> bool:
+    if not data.has_any(_OVERLAY_ROWS):
+        return False
     return any(tag in data and tag & 0xFFFF0000 | 0x3000 not in data for tag in _OVERLAY_ROWS)
 
 

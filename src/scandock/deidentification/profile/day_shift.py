@@ -24,6 +24,7 @@ _DATETIME: Final = re.compile(
     rb"(\d{4})(?:(\d{2})(?:(\d{2})((?:\d{2}(?:\d{2}(?:\d{2})?)?)?(?:\.\d{1,6})?))?)?([+-]\d{4})?"
 )
 _TIME: Final = re.compile(rb"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?")
+_PATTERNS: Final = {"DA": _DATE, "DT": _DATETIME, "TM": _TIME}
 
 
 @lru_cache(maxsize=_PATIENTS)
@@ -53,7 +54,9 @@ def shift_datetimes(value: bytes, days: int) -> bytes:
 
 def readable_dates(value: bytes, vr: str) -> bytes:
     """The value of a DA, DT or TM element as it is, but for what can't be read as such: that is empty."""
-    pattern = {"DA": _DATE, "DT": _DATETIME, "TM": _TIME}[vr]
+    pattern = _PATTERNS[vr]
+    if pattern.fullmatch(value):
+        return value
     parts = [part.strip(b" \0") for part in value.split(b"\\")]
     return (
         value

@@ -39,6 +39,7 @@ DIGITS: Final = b"0123456789.+-eE\\ \0"
 _PIXEL_VRS: Final = frozenset({"OB", "OW", "OF", "OD", "UN"})
 _OF_IMAGES: Final = (0x00280010, 0x00280011, 0x00280100)
 """Rows, columns and bits of a sample, which all pixel data need (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25)."""
+_ZERO: Final = b"\0\0"
 _OTHER: Final = b"OTHER"
 _ZONE: Final = re.compile(rb"[+-]\d{4}[ \0]?")
 _DIRECTION: Final = rb"[AFHLPR]{0,3}|(?:LE|RT|DI|PR|CD|CR|PA|PL|[DMVL]){1,3}"
@@ -244,7 +245,7 @@ def keep_at_top(_days: int, data_set: DataSet, tag: int) -> None:
 
 
 def _is_image(data_set: DataSet) -> bool:
-    return all(value is not None and len(value) == 2 and any(value) for value in data_set.values(_OF_IMAGES))
+    return not any(value is None or len(value) != 2 or value == _ZERO for value in data_set.values(_OF_IMAGES))
 
 
 def empty_sequence(_days: int, data_set: DataSet, tag: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification import texts
@@ -44,6 +45,8 @@ _SHORTEST_ID: Final = 6
 _SEPARATORS: Final = b" \t-_./,:;+^\\"
 _COMPONENTS: Final = re.compile(r"[\\^=]")
 _WORDS: Final = re.compile(r"[\s,;]+")
+_MOST_COMPARED: Final = 100
+"""Traces that are compared with each other: a name could have thousands of words."""
 _CACHED: Final = 1_000
 _LONGEST_CACHED: Final = 1_024
 """Bytes of all values of an identity that is kept in memory."""
@@ -55,9 +58,9 @@ class Identity:
 
     patient: str
     """PatientID, or else the StudyInstanceUID: by what dates are moved."""
-    traces: frozenset[bytes]
+    traces: tuple[bytes, ...]
     """What must not be left in what comes out: `folded` bytes."""
-    unseparated: frozenset[bytes]
+    unseparated: tuple[bytes, ...]
     """The same of ids and of the birth date, in three orders: folded and `unseparated`, for texts alone."""
 
 
@@ -72,26 +75,28 @@ def read_hidden(data: DataSet, *, patient: bool, uids: bool) -> Identity:
     if not uids:
         return identity
     values = [value.strip(b" \0") for value in data.values(_UIDS) if value is not None]
-    return replace(identity, traces=identity.traces.union(uid for uid in values if len(uid) >= _SHORTEST_UID))
+    long = {uid for uid in values if len(uid) >= _SHORTEST_UID}
+    return replace(identity, traces=_shortest({*identity.traces, *long}))
 
 
 def _read_identity(data: DataSet, tags: tuple[int, ...]) -> Identity:
     study, *values = data.values((_STUDY, *tags))
-    raw = [(tag, value) for tag, value in zip(tags, values, strict=True) if value is not None]
-    if _OTHER_IDS in data and _PATIENT_ID in tags:
-        raw += [
-            (_PATIENT_ID + 1, item.value(_PATIENT_ID)) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item
-        ]
-    identity = _identity if sum(len(value) for _, value in raw) <= _LONGEST_CACHED else _identity.__wrapped__
-    return identity(tuple(raw), study or b"", data.character_set)
+    if tags and _OTHER_IDS in data:
+        ids = (item.value(_PATIENT_ID) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item)
+        values += filter(None, ids)
+    identity = _identity if sum(map(len, filter(None, values))) <= _LONGEST_CACHED else _identity.__wrapped__
+    return identity(tags, tuple(values), study or b"", data.character_set)
 
 
 @lru_cache(maxsize=_CACHED)
-def _identity(raw: tuple[tuple[int, bytes], ...], study: bytes, charsets: bytes) -> Identity:
+def _identity(tags: tuple[int, ...], raw: tuple[bytes | None, ...], study: bytes, charsets: bytes) -> Identity:
+    """The identity by the values of some elements, and behind them by other ids."""
     patient = ""
     traces: set[bytes] = set()
     ids: set[bytes] = set()
-    for tag, value in raw:
+    for tag, value in zip(chain(tags, repeat(_OTHER_IDS)), raw, strict=False):
+        if not value:
+            continue
         is_name = tag in _NAMES
         values = texts.decode(value, "PN" if is_name else "LO", charsets, big=False)
         if tag == _PATIENT_ID:
@@ -104,7 +109,18 @@ def _identity(raw: tuple[tuple[int, bytes], ...], study: bytes, charsets: bytes)
             if not is_name:
                 ids.update(_unseparated_of(text, is_date=tag == _BIRTH_DATE))
     patient = patient or study.strip(b" \0").decode("latin-1")
-    return Identity(patient, frozenset(trace for trace in traces if len(trace) >= _SHORTEST_TRACE), frozenset(ids))
+    return Identity(patient, _shortest({trace for trace in traces if len(trace) >= _SHORTEST_TRACE}), _shortest(ids))
+
+
+def _shortest(traces: set[bytes]) -> tuple[bytes, ...]:
+    """Those of several traces that hold no other: where one of the rest is, a shorter one is, too."""
+    if len(traces) > _MOST_COMPARED:
+        return tuple(traces)
+    shortest: list[bytes] = []
+    for trace in sorted(traces, key=len):
+        if not any(shorter in trace for shorter in shortest):
+            shortest.append(trace)
+    return tuple(shortest)
 
 
 def _parts(name: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ everything below it is remembered with it, as it is written.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.profile.element_actions import STAYS
 
@@ -17,21 +17,17 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 2_048
 """Bytes of an element that is remembered."""
-_MOST: Final = 8 * 1024 * 1024
+_MOST: Final = 2 * 1024 * 1024
 """Bytes of what is remembered, before all of it is forgotten."""
 _ENTRY, _TABLE = 300, 2_000
 """Bytes that an entry takes beside those of its element, and a place without any."""
 
 
-class _Place(NamedTuple):
-    """What beside an element's own bytes says what becomes of it."""
+_Place = tuple[bool, bool, int, bool, int, bytes]
+"""What beside an element's own bytes says what becomes of it.
 
-    explicit: bool
-    big: bool
-    level: int
-    in_code: bool
-    days: int
-    character_set: bytes
+Explicit VR or not, the byte order, the level, whether it stands beside a code, days, the character set in force.
+"""
 
 
 class Memory:
@@ -45,24 +41,25 @@ class Memory:
 
     def of(self, data_set: DataSet, days: int, *, in_code: bool) -> dict[bytes, Outcome]:
         """What is remembered for the elements of a data set."""
-        place = _Place(
-            *(data_set.explicit, data_set.big, data_set.level, in_code, days),
-            data_set.character_set,
-        )
+        charsets = data_set.character_set
+        place = data_set.explicit, data_set.big, data_set.level, in_code, days, charsets
         outcomes = self._places.get(place)
         if outcomes is None:
-            self._spend(_TABLE + len(place.character_set))
+            self._spend(_TABLE + len(charsets))
             outcomes = self._places[place] = {}
         return outcomes
 
-    def remember(self, outcomes: dict[bytes, Outcome], element: bytes, data_set: DataSet, outcome: Outcome) -> None:
+    def remember(
+        self, outcomes: dict[bytes, Outcome], element: bytes, data_set: DataSet, tag: int, outcome: Outcome
+    ) -> None:
         """Remember in `outcomes` what became of an element of a data set."""
+        size = _ENTRY + len(element)
         if outcome is not None and outcome is not STAYS:
-            outcome = data_set.as_bytes(outcome)
+            outcome = data_set.as_written(tag, outcome)
             if outcome is None:
                 return
-            self._spend(len(outcome[1] or b""))
-        self._spend(_ENTRY + len(element))
+            size += 2 * len(outcome[1] or b"")
+        self._spend(size)
         outcomes[element] = outcome
 
     def _spend(self, size: int) -> None:

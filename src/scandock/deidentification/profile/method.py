@@ -18,6 +18,9 @@ from scandock.deidentification.walking import Budget, Walked
 from scandock.formats.dicom_encoding import BIG, LITTLE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scandock.deidentification.data_set import Change
     from scandock.deidentification.profile.options import Profile
 
 _REMOVED: Final = 0x00120062
@@ -45,24 +48,18 @@ def record_method(
     data: DataSet, profile: Profile | None, scripts: Sequence[ScriptName] = (), *, has_clean_pixels: bool = False
 ) -> None:
     """Write the method into a data set; `has_clean_pixels` where areas of its pixels were filled."""
-    record = _record(profile, tuple(scripts), has_clean_pixels=has_clean_pixels)
     items = list(data.items(_CODES) or ()) if _CODES in data else []
-    texts = record.texts
+    earlier = () if items and profile is None else _earlier_codes(items)
+    elements = _elements(
+        profile, tuple(scripts), earlier, has_clean_pixels=has_clean_pixels, explicit=data.explicit, big=data.big
+    )
     if profile is None:
-        texts = tuple(dict.fromkeys([*data.texts(_METHOD), *texts]))
-    if items and profile is None:
-        _add_codes(data, items, record.codes)
-    else:
-        codes = tuple(dict.fromkeys([*_earlier_codes(items), *record.codes]))
-        data.change_all({_CODES: ("SQ", _items_of(codes, explicit=data.explicit, big=data.big), None, False)})
-    written = {_REMOVED: ("CS", b"YES")}
-    if profile is not None:
-        written |= {_METHOD: ("LO", "\\".join(texts).encode("ascii")), _DATES: ("CS", _dates(profile))}
-    else:
-        data.set_text(_METHOD, "\\".join(texts), "LO")
-    if has_clean_pixels:
-        written[_BURNED_IN] = "CS", b"NO"
-    data.change_all({tag: data.replacement(tag, *value) for tag, value in written.items()})
+        record = _record(profile, tuple(scripts), has_clean_pixels=has_clean_pixels)
+        data.set_text(_METHOD, "\\".join(dict.fromkeys([*data.texts(_METHOD), *record.texts])), "LO")
+        if items:
+            _add_codes(data, items, record.codes)
+            elements = {tag: element for tag, element in elements.items() if tag != _CODES}
+    data.change_all(elements)
 
 
 _Code = tuple[bytes, bytes, bytes]
@@ -96,11 +93,26 @@ def _dates(profile: Profile) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _items_of(codes: tuple[_Code, ...], *, explicit: bool, big: bool) -> bytes:
-    """The codes as the items of a sequence that has no others: all objects have the same."""
-    encoding = Walked({}, {}, [], 0, 0, 0, BIG if big else LITTLE, explicit)
-    data = DataSet(encoding, b"", Budget())
-    return encode_items([_item_of(data, code) for code in codes], big=big)
+def _elements(
+    profile: Profile | None,
+    scripts: tuple[ScriptName, ...],
+    earlier: tuple[_Code, ...],
+    *,
+    has_clean_pixels: bool,
+    explicit: bool,
+    big: bool,
+) -> Mapping[int, Change]:
+    """The elements of an encoding that say it: many objects have the same. `earlier` codes stand before the others."""
+    record = _record(profile, scripts, has_clean_pixels=has_clean_pixels)
+    data = DataSet(Walked({}, {}, [], 0, 0, 0, BIG if big else LITTLE, explicit), b"", Budget())
+    items = [_item_of(data, code) for code in dict.fromkeys([*earlier, *record.codes])]
+    texts = {_REMOVED: ("CS", b"YES")}
+    if profile is not None:
+        texts |= {_METHOD: ("LO", "\\".join(record.texts).encode("ascii")), _DATES: ("CS", _dates(profile))}
+    if has_clean_pixels:
+        texts[_BURNED_IN] = "CS", b"NO"
+    elements = {tag: data.replacement(tag, vr, value) for tag, (vr, value) in texts.items()}
+    return {_CODES: ("SQ", encode_items(items, big=big), None, False, None), **elements}
 
 
 def _add_codes(data: DataSet, items: list[DataSet], codes: Sequence[_Code]) -> None:
@@ -118,10 +130,10 @@ def _item_of(data: DataSet, code: _Code) -> DataSet:
     return item
 
 
-def _earlier_codes(items: list[DataSet]) -> list[_Code]:
+def _earlier_codes(items: list[DataSet]) -> tuple[_Code, ...]:
     """Codes of earlier steps that are known, as the standard has them: what else an item holds could say anything."""
     codes = [item.text(_CODE_VALUE) or "" for item in items if item.text(_SCHEME) == _DICOM]
-    return [_encoded(_DICOM, code, _OWN_CODES[code]) for code in codes if code in _OWN_CODES]
+    return tuple(_encoded(_DICOM, code, _OWN_CODES[code]) for code in dict.fromkeys(codes) if code in _OWN_CODES)
 
 
 def _encoded(scheme: str, code: str, meaning: str) -> _Code:

@@ -41,12 +41,9 @@ def find_residue(obj: DicomObject, parts: Sequence[Part], identity: Identity) ->
 
 def _has_trace(value: bytes, identity: Identity, *, is_text: bool) -> bool:
     """Whether folded bytes hold a value of the patient; those of a text also with other separators."""
-    if any(trace in value for trace in identity.traces):
+    if any(map(value.__contains__, identity.traces)):
         return True
-    if not is_text or not identity.unseparated:
-        return False
-    plain = unseparated(value)
-    return any(trace in plain for trace in identity.unseparated)
+    return is_text and any(map(unseparated(value).__contains__, identity.unseparated))
 
 
 def residue_notice(paths: Sequence[str]) -> Notice:

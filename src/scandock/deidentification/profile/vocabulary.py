@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NUMBER: Final = r"(?:0|[1-9]\d{0,2})(?:[.,]\d{1,3})?"
-_UNITS: Final = r"(?:mm|cm|µm|um|ms|sec|min|hz|khz|mhz|kv|kvp|kev|ma|mas|deg|mg|ml|mmol|mgy|ch|dirs?)"
+_UNITS: Final = (
+    r"(?:mm|cm|µm|um|ms|sec|min|hz|khz|mhz|kv|kvp|kev|ma|mas|deg|mg|ml|mmol|mgy|ch|dirs?|sl|slices?|vols?|frames?)"
+)
 _WORD: Final = re.compile(
     rf"(?<![^\W_])(?<!\d[.,:/-]){_NUMBER} {_UNITS}(?![^\W_])|(?:[^\W_]|(?<=\d)[.,:/-](?=\d))+%?", re.IGNORECASE
 )
@@ -21,10 +23,12 @@ _QUANTITY: Final = re.compile(rf"{_NUMBER}(?:x{_NUMBER}){{0,2}}(?: ?{_UNITS}|[st
 _LEVEL: Final = r"(?:c[1-7]|th?(?:[1-9]|1[0-2])|l[1-5]|s[1-5])"
 _TERM: Final = re.compile(
     rf"[234]d|[1-9]x|x[1-9]|p[1-9]|[1-9](?:st|nd|rd|th)|t[12][a-z]?|mp2?rage|{_LEVEL}(?:[/-](?:{_LEVEL}|\d))?"
-    r"|(?:te|tr|ti|fa)[1-9]\d{0,2}|(?:etl|acc|iso|dir|run|ph|echo|phase|pass|rec)[1-9]\d?"
+    r"|(?:(?:te|tr|ti)[1-9]\d{0,2}(?:ms)?|(?:fa|bw)[1-9]\d{0,2})"
+    r"|(?:etl|acc|iso|dir|run|ph|echo|phase|pass|rec|mb|sms|ipat|grappa|sense|caipi|nex|nsa|avg|tse|fse|sl)[1-9]\d?"
 )
 """Letters and digits that are terms of protocols: dimensions, factors, vertebrae, times, numbers of echoes and runs."""
 _B_VALUE: Final = re.compile(r"b(\d{1,5})")
+_LONG_TIME: Final = re.compile(r"(?:te|tr|ti)(\d{4,5})(?:ms)?")
 _TITLES: Final = frozenset({
     "dr", "prof", "professor", "doctor", "mrs", "miss", "mister", "sir", "herr", "frau", "mme", "madame", "monsieur",
     "dra", "sra", "señor", "señora", "signor", "signora", "dott",
@@ -162,8 +166,10 @@ def _is_known(word: str) -> bool:
     """Whether a word, in small letters, is one of protocols, a quantity with its unit, or a term with digits."""
     if word in _protocol_words() or _QUANTITY.fullmatch(word) or _TERM.fullmatch(word):
         return True
-    match = _B_VALUE.fullmatch(word)
-    return match is not None and _is_b_value(match[1])
+    if match := _B_VALUE.fullmatch(word):
+        return _is_b_value(match[1])
+    match = _LONG_TIME.fullmatch(word)
+    return match is not None and _is_long_time(match[1])
 
 
 def _is_b_value(digits: str) -> bool:
@@ -172,6 +178,13 @@ def _is_b_value(digits: str) -> bool:
     if digits != str(value) or value > 20_000:
         return False
     return value % (5 if value < 100 else 50 if value < 1000 else 100) == 0
+
+
+def _is_long_time(digits: str) -> bool:
+    """Whether a number is what milliseconds of a second and more are: a multiple of 10 up to 20,000, and no year."""
+    value = int(digits)
+    is_year = 1900 < value < 2100 and value % 100 != 0
+    return digits == str(value) and value <= 20_000 and value % 10 == 0 and not is_year
 
 
 @cache

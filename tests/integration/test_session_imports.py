@@ -18,7 +18,7 @@ from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession, account, audit
 from scandock.catalog.sessions import find_session
-from scandock.catalog.tables import file, session, tree, upload
+from scandock.catalog.tables import file, project, session, tree, upload
 from scandock.model.verdicts import FINAL
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Policy
@@ -388,6 +388,13 @@ def test_a_session_that_is_gone_changed_or_damaged_does_not_move(site: DataFolde
         row = work(site, context.catalog, move_session(context, damaged, project_name="P"))
         assert (row.state, row.code) == ("refused", "session_damaged")
         assert row_of(context, damaged).project == "Unassigned"
+        outcome = move_session(context, damaged, project_name="P")
+        with context.catalog.write() as connection:
+            connection.execute(update(project).where(project.c.name == "P").values(name="R", key="r"))
+        row = work(site, context.catalog, outcome)
+        assert (row.state, row.code) == ("refused", "project_unknown")
+        (warning,) = [one for one in row_of(context, damaged).warnings if one["code"] == "not_moved"]
+        assert "project P" in warning["message"].replace("Project", "project")
 
 
 def test_a_backup_has_what_waits_and_its_import_goes_on_there(site: DataFolder, tmp_path: Path) -> None:

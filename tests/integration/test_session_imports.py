@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import file, project, session, tree, upload
 from scandock.model.verdicts import FINAL
 from scandock.rules.privacy import PrivacyRules
-from scandock.rules.privacy_policy import Policy
+from scandock.rules.privacy_policy import Level, Policy
 from scandock.services.archiving import archive_session
 from scandock.services.backup import back_up
 from scandock.services.backup_restore import restore_backup
@@ -217,7 +218,7 @@ def test_where_patients_may_not_be_known_nothing_of_the_old_files_stands(site: D
         with context.catalog.read() as connection:
             name = connection.execute(select(upload.c.archive).where(upload.c.uuid == outcome.import_uuid)).scalar_one()
         context.store.sweep()
-    assert name == f"session {uuid}"
+    assert name == "#1"
     assert list((site.data / "trash").rglob("*.dcm")) == []
     kept = [path for path in site.data.rglob("*") if path.is_file() and "files" in path.parts]
     assert len(kept) == 2
@@ -412,7 +413,8 @@ def test_a_backup_has_what_waits_and_its_import_goes_on_there(site: DataFolder, 
     copy.check()
 
 
-def test_scans_keep_their_ids_whatever_uids_they_get(site: DataFolder) -> None:
+@pytest.mark.parametrize("names", ["keep", "hash", "drop"])
+def test_scans_keep_their_ids_whatever_uids_they_get(site: DataFolder, names: Level) -> None:
     """Five series of one number: their ids go by the order of their UIDs, which is another one once they are hashed."""
     archive = {
         f"a/{name}.dcm": Image(
@@ -427,7 +429,7 @@ def test_scans_keep_their_ids_whatever_uids_they_get(site: DataFolder) -> None:
     uuid = site.bring(archive, destination="prearchive").session["id"]
     before = descriptions()
     assert len(before) == 5
-    with by(BY_SCRIPT), services(site) as context:
+    with by(replace(BY_SCRIPT, policy=Policy(names=names))), services(site) as context:
         assert work(site, context.catalog, archive_session(context, uuid)).state == "placed"
         with context.catalog.write():
             context.store.purge(0)

@@ -13,6 +13,7 @@ from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.moved_session import carry_origins
 from scandock.pipeline.staging import StageFiles, hash_dataset
+from scandock.rules.hidden_labels import hide_labels
 from scandock.rules.naming import StudyNaming
 from scandock.rules.petmr import Side
 from scandock.rules.privacy import PrivacyRules, hide_patients
@@ -31,16 +32,20 @@ def is_to_scrub(context: JobContext, job: Job) -> bool:
 
 
 def apply_privacy(context: JobContext, job: Job, naming: StudyNaming) -> None:
-    """Give a job whose project is named the rules of that, its origins and keys; patients are tokens from here on."""
+    """Give a job whose project is named the rules of that, its origins and keys.
+
+    From here on patients are tokens, and labels say no more than the project's policy allows.
+    """
     rules = context.privacy_of(naming.project.label)
     if rules is None:
         carry_origins(context, job, None)
         return
     job.privacy = rules
-    job.naming = hide_patients(naming, rules)
-    job.study_key = rules.study_key(job.study.study_uid) if job.study.study_uid is not None else ""
-    job.patient_key = job.naming.patients.common_id
-    job.patient_tokens = job.naming.patients.ids
+    job.naming = hide_patients(hide_labels(naming, job.study, rules), rules, context.patients)
+    job.study_key = rules.stored_study_key(job.study.study_uid) if job.study.study_uid is not None else ""
+    if rules.policy.patient != "drop":
+        job.patient_key = job.naming.patients.common_id
+        job.patient_tokens = job.naming.patients.ids
     note_origins(context.ledger, context.stage, job, rules)
     carry_origins(context, job, rules)
     if context.scrubber is not None:  # what clashes is known once it is de-identified

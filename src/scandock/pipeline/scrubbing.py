@@ -5,7 +5,6 @@ What is stored and shown of a session is what its new objects say. Where no proj
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from scandock.catalog.trees import ecat_facts
 from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import mark_duplicates
@@ -24,6 +22,7 @@ from scandock.pipeline.job import Job, JobContext, Scrubber, ScrubOrder, ScrubOu
 from scandock.pipeline.known_entries import has_other_rules, is_to_scrub, mark_known
 from scandock.pipeline.plan import WAIT_SECONDS, compare_job, load_base, make_view, names_of
 from scandock.pipeline.session_description import refused_session_reports
+from scandock.pipeline.studies import read_ecat_facts
 from scandock.pipeline.tallies import Tallies
 from scandock.pipeline.unreported import drop_unreported
 from scandock.pipeline.verdicts import refuse_all
@@ -367,16 +366,16 @@ class _Scrubbing:
         )
         new = {number: (sha256, facts) for number, sha256, facts, own in rows if own is not None}
         job.ecat = [
-            replace(entry, sha256=new[entry.ordinal][0], facts=ecat_facts(json.loads(new[entry.ordinal][1])))
+            replace(entry, sha256=new[entry.ordinal][0], facts=read_ecat_facts(self._ledger, new[entry.ordinal][1]))
             if entry.ordinal in new
             else entry
             for entry in job.ecat
         ]
         kept_uid = base.study_uid if base is not None and base.study_uid is not None else study_uid
-        ids = job.study.patient_ids(self._context.site.placeholders)
+        assert job.privacy is not None
+        ids = job.study.patient_ids(self._context.site.placeholders) if job.privacy.policy.patient != "drop" else ()
         job.decision = replace(decision, study_uid=kept_uid, patient_id=_common_patient(job, ids))
         job.warnings += [notice for _, (_, notice) in sorted(result.warnings.items())]
-        assert job.privacy is not None
         if has_other_rules(self._ledger, job, job.privacy):
             job.warnings.append(make_notice("rules_changed", label=decision.label))
 
@@ -386,7 +385,7 @@ class _Scrubbing:
             " ORDER BY ordinal",
             (job.n,),
         )
-        return tuple(ecat_facts(json.loads(facts)) for (facts,) in rows)
+        return tuple(read_ecat_facts(self._ledger, facts) for (facts,) in rows)
 
 
 def _jobs_of_same_study(jobs: list[Job]) -> dict[int, list[Job]]:

@@ -196,9 +196,9 @@ def _check_held(source: SessionRecord, *, decided: bool, overwrite: Overwrite | 
 
 def _is_held_beside(source: SessionRecord, patient_ids: list[str]) -> bool:
     """Whether a session is of one patient, and held as the archived one that it was to join is of another: which of
-    them it joins now, if any, is judged anew.
+    them it joins now, if any, is judged anew. Where its objects do not tell their patients any more, nobody knows that.
     """
-    return source.held[0] == "patient_mismatch" and len(patient_ids) < 2
+    return source.held[0] == "patient_mismatch" and len(patient_ids) == 1 and not source.patient_key
 
 
 def _accept_patients(connection: Connection, source: SessionRecord) -> tuple[Notice, ...]:

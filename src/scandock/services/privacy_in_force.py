@@ -12,7 +12,6 @@ from scandock.rules.labels import label_key
 from scandock.rules.privacy import PrivacyRules, SitePrivacy
 from scandock.rules.privacy_policy import PrivacySettings, in_force
 from scandock.services.privacy_key import PrivacyKeys, load_keys
-from scandock.services.privacy_scripts import LOOKUP
 from scandock.services.sealing import unseal
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def load_privacy(connection: Connection, data: str, settings: Settings) -> SiteP
 
 def _combine(keys: PrivacyKeys, site: dict[Kind, str], project: dict[Kind, str], settings: Settings) -> PrivacyRules:
     both = in_force(_settings_of(site), _settings_of(project))
-    tables = [unseal(keys.every, texts["lookup"], LOOKUP) or "" for texts in (project, site) if "lookup" in texts]
+    tables = [unseal(keys.every, texts["lookup"]) for texts in (project, site) if "lookup" in texts]
     return PrivacyRules(
         key=keys.newest,
         older_keys=keys.older,

@@ -13,7 +13,6 @@ from typing import Final
 
 from sqlalchemy import Connection, exists, insert, or_, select
 
-from scandock.catalog.privacy_texts import is_privacy_in_force
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception, session_import
 from scandock.catalog.sessions import find_session
@@ -37,7 +36,7 @@ from scandock.rules.study_sides import divide_series
 from scandock.services import audit
 from scandock.services.context import ServiceContext
 from scandock.services.outcomes import Outcome
-from scandock.services.privacy_source import given_to_process
+from scandock.services.privacy_source import current_privacy
 from scandock.services.session_errors import AccountMissing, HeldUndecided, SessionMoves, SessionNotMoved
 from scandock.store.local import LocalStore
 
@@ -80,7 +79,7 @@ def find_import_need(
     context: ServiceContext, connection: Connection, source: SessionRecord, project_id: int, project_name: str
 ) -> ImportNeed | None:
     """Why an import is to take a session that goes to a project, or to the archive of its own; None where none is."""
-    rules = _rules_of(context, connection, project_name)
+    rules = _rules_of(connection, project_name)
     if rules is not None and _has_other_files(connection, source.tree_id, rules):
         return ImportNeed(rules=rules)
     if project_name != source.project and _is_separated(context, connection, source, project_id, project_name):
@@ -88,13 +87,9 @@ def find_import_need(
     return None
 
 
-def _rules_of(context: ServiceContext, connection: Connection, project_name: str) -> PrivacyRules | None:
+def _rules_of(connection: Connection, project_name: str) -> PrivacyRules | None:
     """By what a project's objects are de-identified. Usage `privacy_key` where the site's key is not there."""
-    privacy = given_to_process()
-    if privacy is None and is_privacy_in_force(connection) and isinstance(context.store, LocalStore):
-        from scandock.services.privacy_in_force import load_privacy
-
-        privacy = load_privacy(connection, context.store.path, context.settings)
+    privacy = current_privacy(connection)
     return privacy.rules_of(project_name) if privacy is not None else None
 
 

@@ -655,6 +655,15 @@ class StoreConformance:
         assert [entry.id for entry in store.trash()] == [new]
         assert store.sweep().deleted > 0
 
+    def test_one_entry_of_the_trash_is_discarded(self, store):
+        publish_tree(store, "archive/P/A", {"a": b"1"})
+        publish_tree(store, "archive/P/B", {"a": b"1"})
+        gone, kept = (store.retire(f"archive/P/{name}") for name in "AB")
+        store.discard_trash(gone)
+        store.discard_trash(gone)  # nothing where it is not there
+        assert [entry.id for entry in store.trash()] == [kept]
+        assert store.sweep().deleted > 0
+
     def test_sweep_stops_in_time_and_goes_on(self, store):
         stage = stage_files(store, "u", {f"{i}/f": b"1" for i in range(20)})
         store.finish(stage)

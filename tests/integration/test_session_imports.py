@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession, account, audit
 from scandock.catalog.sessions import find_session
-from scandock.catalog.tables import file, session, tree, upload
+from scandock.catalog.tables import file, project, session, tree, upload
 from scandock.model.verdicts import FINAL
 from scandock.rules.privacy import PrivacyRules
-from scandock.rules.privacy_policy import Policy
+from scandock.rules.privacy_policy import Level, Policy
 from scandock.services.archiving import archive_session
 from scandock.services.backup import back_up
 from scandock.services.backup_restore import restore_backup
@@ -217,7 +218,7 @@ def test_where_patients_may_not_be_known_nothing_of_the_old_files_stands(site: D
         with context.catalog.read() as connection:
             name = connection.execute(select(upload.c.archive).where(upload.c.uuid == outcome.import_uuid)).scalar_one()
         context.store.sweep()
-    assert name == f"session {uuid}"
+    assert name == "#1"
     assert list((site.data / "trash").rglob("*.dcm")) == []
     kept = [path for path in site.data.rglob("*") if path.is_file() and "files" in path.parts]
     assert len(kept) == 2
@@ -388,6 +389,13 @@ def test_a_session_that_is_gone_changed_or_damaged_does_not_move(site: DataFolde
         row = work(site, context.catalog, move_session(context, damaged, project_name="P"))
         assert (row.state, row.code) == ("refused", "session_damaged")
         assert row_of(context, damaged).project == "Unassigned"
+        outcome = move_session(context, damaged, project_name="P")
+        with context.catalog.write() as connection:
+            connection.execute(update(project).where(project.c.name == "P").values(name="R", key="r"))
+        row = work(site, context.catalog, outcome)
+        assert (row.state, row.code) == ("refused", "project_unknown")
+        (warning,) = [one for one in row_of(context, damaged).warnings if one["code"] == "not_moved"]
+        assert "project P" in warning["message"].replace("Project", "project")
 
 
 def test_a_backup_has_what_waits_and_its_import_goes_on_there(site: DataFolder, tmp_path: Path) -> None:
@@ -405,7 +413,8 @@ def test_a_backup_has_what_waits_and_its_import_goes_on_there(site: DataFolder, 
     copy.check()
 
 
-def test_scans_keep_their_ids_whatever_uids_they_get(site: DataFolder) -> None:
+@pytest.mark.parametrize("names", ["keep", "hash", "drop"])
+def test_scans_keep_their_ids_whatever_uids_they_get(site: DataFolder, names: Level) -> None:
     """Five series of one number: their ids go by the order of their UIDs, which is another one once they are hashed."""
     archive = {
         f"a/{name}.dcm": Image(
@@ -420,7 +429,7 @@ def test_scans_keep_their_ids_whatever_uids_they_get(site: DataFolder) -> None:
     uuid = site.bring(archive, destination="prearchive").session["id"]
     before = descriptions()
     assert len(before) == 5
-    with by(BY_SCRIPT), services(site) as context:
+    with by(replace(BY_SCRIPT, policy=Policy(names=names))), services(site) as context:
         assert work(site, context.catalog, archive_session(context, uuid)).state == "placed"
         with context.catalog.write():
             context.store.purge(0)

@@ -126,6 +126,8 @@ class JobContext:
     """Has it done; None where no project has anything done, and where nothing is stored."""
     moved: SessionRecord | None = None
     """The session whose files this takes, which goes as they are placed; None where an archive is imported."""
+    moved_paths: Callable[[], Iterable[tuple[bytes, str]]] = tuple
+    """Of each of these files its ordinal in the import, and its path in the session, as entries may be called anew."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,7 +171,7 @@ class Job:
     words: dict[bytes, FileAnnotations] = field(default_factory=dict)
     """By ordinal, what people said of single files of a session that joins another one."""
     keeps_scan_ids: bool = False
-    """Its scans are called by the folders that they come from: those of a session that moves."""
+    """Its scans keep their ids: they are those of a session that moves."""
     scans: list[ScanRow] = field(default_factory=list)
     resources: list[ResourceRow] = field(default_factory=list)
     scan_of: dict[str, ScanRow] = field(default_factory=dict)

@@ -120,14 +120,15 @@ def load_moved_files(context: JobContext) -> Notice | None:
         scans = {scan.n: scan for scan in scans_of(connection, moved.tree_id)}
         resources = {resource.n: resource for resource in resources_of(connection, moved.tree_id)}
         ledger.run(
-            "CREATE TEMP TABLE moved_file"
-            " (path TEXT PRIMARY KEY, sha256 BLOB, origin BLOB, rules BLOB, content TEXT, format TEXT, tags TEXT)"
+            "CREATE TEMP TABLE moved_file (path TEXT PRIMARY KEY, scan TEXT, sha256 BLOB, origin BLOB, rules BLOB,"
+            " content TEXT, format TEXT, tags TEXT, ordinal BLOB)"
         )
         ledger.many(
-            "INSERT INTO moved_file VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO moved_file VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (
                 (
                     _path(scans, resources[row.resource_n], row),
+                    _scan_id(scans, resources[row.resource_n]),
                     row.sha256,
                     row.origin,
                     row.rules,
@@ -136,10 +137,11 @@ def load_moved_files(context: JobContext) -> Notice | None:
                 for row in files_of(connection, moved.tree_id)
             ),
         )
-    ledger.run("CREATE INDEX entry_path ON entry (path)")
+    ledger.many("UPDATE moved_file SET ordinal = ? WHERE path = ?", context.moved_paths())
+    ledger.run("CREATE INDEX moved_ordinal ON moved_file (ordinal)")
     count, first = ledger.rows(
         "SELECT COUNT(*), MIN(m.path) FROM moved_file m WHERE NOT EXISTS (SELECT 1 FROM entry e"
-        " WHERE e.path = m.path AND (e.sha256 = m.sha256 OR LENGTH(e.sha256) = 0))"
+        " WHERE e.ordinal = m.ordinal AND (e.sha256 = m.sha256 OR LENGTH(e.sha256) = 0))"
     )[0]
     if not count:
         return None
@@ -171,8 +173,7 @@ def carry_words(context: JobContext, jobs: list[Job]) -> None:
     words = {
         number: (content, file_format, tags)
         for number, content, file_format, tags in context.ledger.stream(
-            "SELECT e.ordinal, m.content, m.format, m.tags FROM moved_file m JOIN entry e ON e.path = m.path"
-            " WHERE COALESCE(m.content, m.format, m.tags) IS NOT NULL"
+            "SELECT ordinal, content, format, tags FROM moved_file WHERE COALESCE(content, format, tags) IS NOT NULL"
         )
     }
     for job in jobs:
@@ -189,8 +190,12 @@ def _words(resource: ResourceRow, row: FileRow) -> FileAnnotations:
 
 def _path(scans: Mapping[int, ScanRow], resource: ResourceRow, row: FileRow) -> str:
     """The path of a file below its session's folder."""
+    return path_below(resource_folder(_scan_id(scans, resource), resource.label), row.name)
+
+
+def _scan_id(scans: Mapping[int, ScanRow], resource: ResourceRow) -> str | None:
     scan = scans.get(resource.scan_n) if resource.scan_n is not None else None
-    return path_below(resource_folder(scan.scan_id if scan is not None else None, resource.label), row.name)
+    return scan.scan_id if scan is not None else None
 
 
 def carry_origins(context: JobContext, job: Job, rules: PrivacyRules | None) -> None:
@@ -208,10 +213,10 @@ def carry_origins(context: JobContext, job: Job, rules: PrivacyRules | None) -> 
         patients = replace(naming.patients, ids=job.patient_tokens, common_id=moved.patient_key)
         job.naming = replace(naming, patients=patients)
     context.ledger.run(
-        "UPDATE entry SET origin = (SELECT m.origin FROM moved_file m WHERE m.path = entry.path),"
-        " rules = (SELECT m.rules FROM moved_file m WHERE m.path = entry.path AND (? IS NULL OR m.rules = ?))"
+        "UPDATE entry SET origin = (SELECT m.origin FROM moved_file m WHERE m.ordinal = entry.ordinal),"
+        " rules = (SELECT m.rules FROM moved_file m WHERE m.ordinal = entry.ordinal AND (? IS NULL OR m.rules = ?))"
         " WHERE job = ? AND content IN ('dicom', 'ecat')"
-        " AND EXISTS (SELECT 1 FROM moved_file m WHERE m.path = entry.path AND m.origin IS NOT NULL)",
+        " AND EXISTS (SELECT 1 FROM moved_file m WHERE m.ordinal = entry.ordinal AND m.origin IS NOT NULL)",
         (*[None if rules is None else rules.fingerprint] * 2, job.n),
     )
 

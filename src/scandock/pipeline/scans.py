@@ -38,16 +38,17 @@ def assign_scans(ledger: Ledger, job: Job) -> None:
 
 
 def _find_kept_ids(ledger: Ledger, job: Job) -> dict[str, str]:
-    """The folder of each series that has one to itself, by series UID."""
+    """The scan of each series that has one to itself in the session that moves, by series UID."""
     rows = ledger.rows(
-        "SELECT scan_folder, MIN(series) FROM entry WHERE job = ? AND content = 'dicom' AND verdict IN ('', 'conflict')"
-        " AND scan_folder <> '' GROUP BY scan_folder HAVING COUNT(DISTINCT series) = 1",
+        "SELECT m.scan, MIN(e.series) FROM entry e JOIN moved_file m ON m.ordinal = e.ordinal WHERE e.job = ?"
+        " AND e.content = 'dicom' AND e.verdict IN ('', 'conflict') AND m.scan IS NOT NULL"
+        " GROUP BY m.scan HAVING COUNT(DISTINCT e.series) = 1",
         (job.n,),
     )
-    folders: dict[str, list[str]] = {}
-    for folder, series in rows:
-        folders.setdefault(series, []).append(folder)
-    return {series: names[0] for series, names in folders.items() if len(names) == 1}
+    scans: dict[str, list[str]] = {}
+    for scan_id, series in rows:
+        scans.setdefault(series, []).append(scan_id)
+    return {series: ids[0] for series, ids in scans.items() if len(ids) == 1}
 
 
 def _assign_ecat_scans(ledger: Ledger, job: Job) -> None:

@@ -119,7 +119,7 @@ def _folder_tasks(path: str, readers: int) -> ArchiveTasks:
     """The files of a folder, sorted by path; links and devices are named, never followed."""
     files: list[tuple[int, str, int]] = []
     specials: list[tuple[int, str]] = []
-    for index, relative in enumerate(_walk_folder(path)):
+    for index, relative in enumerate(walk_folder(path)):
         full = os.path.join(path, relative)
         if os.path.islink(full) or not os.path.isfile(full):
             specials.append((index, relative))
@@ -139,7 +139,7 @@ def _folder_tasks(path: str, readers: int) -> ArchiveTasks:
     return ArchiveTasks(tasks, total, len(files), total, specials=specials)
 
 
-def _walk_folder(path: str) -> Iterator[str]:
+def walk_folder(path: str) -> Iterator[str]:
     """All that is no folder below a folder, links to folders too; relative to it. BadInput where one can't be read."""
 
     def stop(error: OSError) -> None:

@@ -365,8 +365,20 @@ class UploadRun(ImportRun):
             self.finish(replace(entries, refused=refused))
             return
         self.stage.clear()
+        self._find_waiting_session()
         with contextlib.closing(self._no_entries()) as nothing:
             self.finish(replace(nothing, refused=refused))
+
+    def _find_waiting_session(self) -> None:
+        """Look for the session that was to move, if one was, so that it says why it does not."""
+        if self.upload.session_uuid is None or self.moved is not None:
+            return
+        from scandock.catalog.sessions import find_session
+
+        with self.context.catalog.read() as connection:
+            record = find_session(connection, self.upload.session_uuid)
+        if record is not None and record.place == "prearchive":
+            self.moved = record
 
     def _no_entries(self) -> ReadEntries:
         from scandock.pipeline.ledger import Ledger

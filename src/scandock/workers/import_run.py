@@ -14,6 +14,7 @@ from scandock.workers.machine_faults import to_machine_fault
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterator
 
     from scandock.catalog.records import SessionRecord
     from scandock.model.errors import BadInput
@@ -106,6 +107,16 @@ class ImportRun:
         """Whether whoever sent this may upload to a project; whoever has DATA may to all."""
         return True
 
+    def list_moved(self) -> Iterator[tuple[bytes, str]]:
+        """Ordinal and path of each file of the session that moves, as its folder was read."""
+        from scandock.model.entry import ordinal
+        from scandock.store.paths import tree_path
+        from scandock.workers.archive_tasks import walk_folder
+
+        if self.moved is not None:
+            for index, path in enumerate(walk_folder(self.store.local_path(tree_path(self.moved.parts)))):
+                yield ordinal(b"", index), path
+
     def may_archive(self, project: str) -> bool:  # noqa: ARG002
         """Whether whoever sent this may archive what waits in a project; whoever has DATA may in all."""
         return True
@@ -128,6 +139,7 @@ class ImportRun:
             allowed=self.allowed,
             may_archive=self.may_archive,
             moved=self.moved,
+            moved_paths=self.list_moved,
         )
         if self.context.privacy is not None:
             tools.privacy_of = self.context.privacy.rules_of

@@ -13,7 +13,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -42,6 +42,12 @@ _TEXTS = (
 _DATES = (
     "PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "InstanceCreationDate",
 )  # fmt: skip
+
+
+class MarkMaker(Protocol):
+    """Gives a mark for each place."""
+
+    def new(self, place: str, /) -> str: ...
 
 
 @dataclass
@@ -73,7 +79,7 @@ def _stands_in(text: str, data: bytes) -> bool:
     return any(base64.b64encode(b"\0" * shift + raw)[4 if shift else 0 : -4] in data for shift in range(3))
 
 
-def dicom_object(marks: Marks, *, number: int = 1, syntax: str = ExplicitVRLittleEndian) -> bytes:
+def dicom_object(marks: MarkMaker, *, number: int = 1, syntax: str = ExplicitVRLittleEndian) -> bytes:
     """An MR object that is salted all over; its pixels are not."""
     meta: Any = FileMetaDataset()
     meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
@@ -110,7 +116,7 @@ def dicom_object(marks: Marks, *, number: int = 1, syntax: str = ExplicitVRLittl
     )
 
 
-def _salt(data: Dataset, marks: Marks, where: str) -> None:
+def _salt(data: Dataset, marks: MarkMaker, where: str) -> None:
     for keyword in _TEXTS:
         if keyword in {"PersonName", "VerifyingObserverName"} and not where:
             continue
@@ -125,7 +131,7 @@ def _salt(data: Dataset, marks: Marks, where: str) -> None:
     block.add_new(0x12, "SQ", Items([inner]))
 
 
-def _add_oddities(data: Dataset, marks: Marks) -> None:
+def _add_oddities(data: Dataset, marks: MarkMaker) -> None:
     def raw(text: str) -> bytes:
         return text.encode() + b"\0" * (len(text) & 1)
 

@@ -27,6 +27,7 @@ from scandock.web.xnat.services.cleaning import clean_inbox
 from tests.builders import DataFolder, make_data_folder, zip_entries
 from tests.byte_search import Marks, explain, search_bytes, search_folder
 from tests.crash.processes import until
+from tests.integration.deid_marks import dicom_object
 from tests.integration.in_process import call_in_process
 from tests.integration.web import PASSWORD, serve_by_socket, serve_in_process
 from tests.marked_archives import (
@@ -480,4 +481,33 @@ def test_what_is_over_a_limit_is_named_by_its_number(site: DataFolder, tmp_path:
     assert code in (3, 4), printed.decode()
     assert ("'#" in printed.decode()) == (name in {"MAX_ENTRY_BYTES", "MAX_DEPTH"}), printed.decode()
     found = search_bytes(marks, printed, "printed") + search_folder(marks, site.data)
+    assert not found, explain(found)
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["profile", "failing script"])
+def test_the_strictest_policy_leaves_no_mark_of_headers_and_names(
+    site: DataFolder, tmp_path: Path, *, fails: bool
+) -> None:
+    """Everything dropped and the profile on, labels named by the request: marks in every element and every name."""
+    marks = Marks(salt="QZKV7WXJ3")
+    scripts = ('version "6.1"\n(0008,0020) := shiftDateByIncrement[(0010,0010), 1]\n',) if fails else ()
+    rules = PrivacyRules(key=KEY, profile="basic", scripts=scripts, policy=Policy("drop", "drop", "drop"))
+    name = marks.text
+    entries = {
+        f"{name('folder')}/{name('image')}.dcm": dicom_object(marks),
+        f"{name('folder')}/{name('note')}.txt": name("content of a note").encode(),
+        f"{name('folder')}/{name('no image')}.dcm": name("content of no image").encode(),
+    }
+    archive = write_marked(tmp_path / "brought", marks, "zip", zip_entries(entries))
+    receipt = tmp_path / "receipt.jsonl"
+    words = ("--project", "P", "--create-project", "--subject", "S", "--session", "E", "--receipt", receipt)
+    found = []
+    with given_privacy(rules):
+        for code in (4, 4) if fails else (0, 0):
+            printed, ended = run("import", archive, "--data", site.data, *words)
+            assert ended == code, printed.decode()
+            found += search_bytes(marks, printed + receipt.read_bytes(), "printed")
+    lines = [json.loads(line) for line in receipt.read_text().splitlines()]
+    assert all(line["sha256"] is None and len(line["origin"]) == 32 for line in lines)
+    found += search_folder(marks, site.data)
     assert not found, explain(found)

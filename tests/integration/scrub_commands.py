@@ -43,3 +43,13 @@ def fill() -> int:
 
     with given_privacy(PrivacyRules(key=RULES.key, scripts=(SCRIPT, FILL))):
         return command()
+
+
+def hide_names() -> int:
+    """The command, where names of archives, folders and files are dropped."""
+    from scandock.cli import main as command
+    from scandock.rules.privacy_policy import Policy
+    from scandock.testing.privacy import given_privacy
+
+    with given_privacy(PrivacyRules(key=RULES.key, policy=Policy(names="drop"))):
+        return command()

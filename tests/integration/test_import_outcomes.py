@@ -34,10 +34,10 @@ from scandock.services.editing import edit_session
 from scandock.services.held_sessions import resolve_session
 from scandock.services.import_outcomes import SessionOutcome, list_outcomes, read_outcomes
 from scandock.services.imports import read_import
-from scandock.services.moving import move_session
 from scandock.services.pagination import Sorting
 from scandock.services.prearchive import rebuild_session
 from scandock.services.project_deletions import delete_project
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session, restore_session
 from scandock.testing.server import add_account
 from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout

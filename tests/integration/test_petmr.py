@@ -13,8 +13,8 @@ from scandock.services.archiving import archive_session
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.label_conflicts import find_taken_labels
-from scandock.services.moving import move_session
 from scandock.services.projects import set_pet_mr
+from scandock.services.session_moves import move_session
 from scandock.services.settings import load_settings
 from tests.badinput.objects import Element, element, uid
 from tests.builders import DataFolder, Image, ecat, make_data_folder, uploader_layout
@@ -243,7 +243,7 @@ def test_sides_that_wait_are_archived_each_by_itself(site: DataFolder) -> None:
 
 
 def test_what_came_as_a_whole_joins_no_side_when_it_is_archived(site: DataFolder) -> None:
-    """Moved from a project that keeps studies whole: of one kind it goes to its side, of both it stays whole."""
+    """Moved in while the project kept studies whole: of one kind it goes to its side, of both it stays whole."""
     site.project(petmr="separate")
     site.project("WHOLE", petmr="petmr")
     both = {"a.dcm": _pet(), "b.dcm": _mr()}
@@ -251,9 +251,13 @@ def test_what_came_as_a_whole_joins_no_side_when_it_is_archived(site: DataFolder
     ways = {"mr": {"b.dcm": _mr(number=2)}, "whole": {"a.dcm": _pet(number=3), "b.dcm": _mr(number=3)}}
     for name, entries in ways.items():
         (waiting,) = site.bring(entries, project="WHOLE", destination="prearchive").sessions
+        set_pet_mr(str(site.data), site.settings, "P", "petmr")
         with open_data(str(site.data), site.settings) as (catalog, store):
             context = ServiceContext(catalog, store, site.settings, SYSTEM)
             move_session(context, waiting["id"], project_name="P")
+        set_pet_mr(str(site.data), site.settings, "P", "separate")
+        with open_data(str(site.data), site.settings) as (catalog, store):
+            context = ServiceContext(catalog, store, site.settings, SYSTEM)
             outcome = archive_session(context, waiting["id"])
         assert outcome.into == (sides["PAT1_MR"] if name == "mr" else None)
     more = site.bring({"b.dcm": _mr(number=4)})

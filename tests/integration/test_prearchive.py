@@ -29,8 +29,8 @@ from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.editing import edit_session
 from scandock.services.held_sessions import resolve_session
-from scandock.services.moving import move_session
 from scandock.services.pagination import Sorting
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session, list_trash, restore_session
 from tests.builders import DataFolder, Image, ecat, images, make_data_folder, sha256, uploader_layout
 from tests.integration.web import serve_in_process

@@ -16,9 +16,9 @@ from scandock.model.errors import Fault, Usage
 from scandock.services import project_deletions
 from scandock.services.consistency_check import check_data
 from scandock.services.context import ServiceContext
-from scandock.services.moving import move_session
 from scandock.services.project_creation import create_project
 from scandock.services.project_deletions import delete_project, finish_deletions
+from scandock.services.session_moves import move_session
 from scandock.services.trash import move_to_trash, restore_session
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.session_logs import read_log

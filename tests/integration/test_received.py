@@ -15,7 +15,6 @@ from scandock.catalog.tables import scan, session, tree, upload
 from scandock.services.archiving import archive_session
 from scandock.services.context import ServiceContext
 from scandock.services.editing import edit_session
-from scandock.services.moving import move_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.session_creation import (
     NewSession,
@@ -24,6 +23,7 @@ from scandock.services.session_creation import (
     change_session,
     create_session,
 )
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session, restore_session
 from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout
 from tests.integration.test_prearchive import context_of, waiting

@@ -145,16 +145,26 @@ reception = Table(
     Column("outages", Integer, nullable=False, server_default=text("0")),
     Column("heard", BigInteger),
     UniqueConstraint("account_id", "idempotency_key"),
-    _one_of("door", "raw", "multipart", "tus", "dimse"),
+    _one_of("door", "raw", "multipart", "tus", "dimse", "session"),
     Index(None, "account_id"),
     Index(None, "project_id"),
 )
 """An upload that came by the server: whose it is, where to, and how far its bytes are.
 
+Of the door `session` no bytes come: what is imported stands here already (`session_import`).
 `reserved_until`: how long the space for those that are still to come is kept for it. `outages`: how often its import
 has waited for the disk, the rights or the catalog to be well again. `heard`: when bytes of it were noted last; NULL of
 those from before there was the column.
 """
+
+session_import = Table(
+    "session_import",
+    metadata,
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True),
+    Column("session_uuid", String(36), nullable=False),
+    Index(None, "session_uuid"),
+)
+"""Imports whose archive is a session that stands: it moves, and its files are to be de-identified or divided."""
 
 progress = Table(
     "progress",

@@ -120,10 +120,19 @@ class SqlView:
     or hear which subjects strangers have there.
     """
 
-    def __init__(self, connection: Connection, upload_id: int | None = None, *, account_id: int | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        upload_id: int | None = None,
+        *,
+        account_id: int | None = None,
+        without: str | None = None,
+    ) -> None:
+        """`without`: the UUID of a session that this does not see, as it moves."""
         self.connection = connection
         self._upload_id = upload_id
         self._account_id = account_id
+        self._without = without
 
     def sessions_of_study(self, project_name: str, study_uid: str) -> list[KnownSession]:
         return self._sessions(project_name, "study_uid", study_uid)
@@ -177,10 +186,17 @@ class SqlView:
         return query if apart is None else query.where(apart)
 
     def _apart(self, project_name: str) -> ColumnElement[bool] | None:
-        """Of sessions in `Unassigned`: whether they came from the account that this is for.
+        """Whether sessions are seen here: in `Unassigned` those that came from the account that this is for.
 
         None where all are seen: an upload of the command line has no account.
         """
+        of_account = self._of_account(project_name)
+        if self._without is None:
+            return of_account
+        others = session.c.uuid != self._without
+        return others if of_account is None else and_(of_account, others)
+
+    def _of_account(self, project_name: str) -> ColumnElement[bool] | None:
         if project_name != UNASSIGNED:
             return None
         if self._account_id is not None:
@@ -284,16 +300,12 @@ class SqlView:
         return labels
 
     def is_timestamp_taken(self, project_name: str, timestamp: str) -> bool:
-        return (
-            self.connection.execute(
-                select(session.c.id)
-                .join(project, project.c.id == session.c.project_id)
-                .where(
-                    project.c.name == project_name,
-                    session.c.place == "prearchive",
-                    session.c.timestamp == timestamp,
-                )
-                .limit(1)
-            ).first()
-            is not None
+        query = (
+            select(session.c.id)
+            .join(project, project.c.id == session.c.project_id)
+            .where(project.c.name == project_name, session.c.place == "prearchive", session.c.timestamp == timestamp)
+            .limit(1)
         )
+        if self._without is not None:
+            query = query.where(session.c.uuid != self._without)
+        return self.connection.execute(query).first() is not None

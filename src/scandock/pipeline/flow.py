@@ -17,6 +17,7 @@ from scandock.pipeline.filtered_studies import filtered_study_uids
 from scandock.pipeline.import_decision import ImportDecision, ReadingResult, decide_import
 from scandock.pipeline.job import ImportContext, Job, JobContext
 from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.moved_session import note_not_moved
 from scandock.pipeline.receipts import (
     close_verdicts,
     import_outcome,
@@ -98,7 +99,7 @@ def _publish(
 ) -> ImportReport:
     """Record what will be shown, then show it: from the intents on the import only rolls forward."""
     placements = [job.placement for job in jobs if job.placement is not None]
-    removals = [job.removal for job in jobs if job.removal is not None]
+    removals = [removal for job in jobs for removal in (job.removal, job.moved_removal) if removal is not None]
     context.check()
     with context.catalog.write() as connection:
         check_not_cancelled(context.catalog, connection, context.lease)
@@ -109,6 +110,8 @@ def _publish(
                 audit_conflict_deletion(context.catalog, connection, context.lease.upload_id, job.removal.row)
                 if (uuid := job.session_uuid) is not None:
                     note_joined(context.catalog, connection, job.removal.uuid, uuid)
+            if job.moved_removal is not None and not job.moved_removal.stays and job.session_uuid is not None:
+                note_joined(context.catalog, connection, job.moved_removal.uuid, job.session_uuid)
     reach("intent")
     log_step("import being placed", context.lease.uuid, sessions=len(placements))
     complete(context.catalog, context.store, context.stage, context.lease)
@@ -160,6 +163,8 @@ def make_refusal_report(
 
 
 def _end_refused(context: ImportContext, import_report: ImportReport) -> ImportReport:
+    if context.moved is not None:
+        note_not_moved(context.catalog, context.moved, import_report)
     write_receipt(context, import_report.archive, {})
     record_exceptions(context)
     end_unpublished(context.catalog, context.store, context.stage, context.lease, import_report)

@@ -14,6 +14,7 @@ from scandock.pipeline.duplicates import mark_duplicates
 from scandock.pipeline.filtered_studies import assign_filtered, filter_by_project
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.moved_session import carry_words, load_moved_files, unite_studies
 from scandock.pipeline.plan import plan_jobs
 from scandock.pipeline.session_description import refused_session_reports
 from scandock.pipeline.studies import collect_jobs
@@ -63,8 +64,12 @@ def decide_import(context: JobContext, reading: ReadingResult) -> ImportDecision
     ledger = context.ledger
     ledger.index()
     upload_verdict = assign_verdicts(ledger, reading.damages, ignore_unparsable=context.request.ignore_unparsable)
+    if upload_verdict.refused is None and (damage := load_moved_files(context)) is not None:
+        upload_verdict.refused = damage
+        refuse_all(ledger, upload_verdict)
     if upload_verdict.refused is not None:
         return ImportDecision(upload_verdict)
+    unite_studies(context, reading.tallies)
     study_uids = reading.tallies.study_uids()
     for container in upload_verdict.containers:
         reading.tallies.drop_under(container)
@@ -73,6 +78,7 @@ def decide_import(context: JobContext, reading: ReadingResult) -> ImportDecision
         return ImportDecision(upload_verdict)
     clashes = mark_duplicates(ledger, context.stage)
     every_job = collect_jobs(ledger, reading.tallies, clashes, context.zone, context.site.placeholders)
+    carry_words(context, every_job)
     uid_of = reading.privacy.study_uid
     filtered_reports = assign_filtered(ledger, every_job, uid_of) if ledger.has_filters else []
     jobs, left_out_reports, rows = leave_out(ledger, every_job, context.request.mapping, uid_of)

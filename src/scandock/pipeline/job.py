@@ -124,6 +124,8 @@ class JobContext:
     """Numbers of the upload's patients by their tokens, where they are not told in any other way."""
     scrubber: Scrubber | None = None
     """Has it done; None where no project has anything done, and where nothing is stored."""
+    moved: SessionRecord | None = None
+    """The session whose files this takes, which goes as they are placed; None where an archive is imported."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -166,6 +168,8 @@ class Job:
     replaced: list[tuple[bytes, int]] = field(default_factory=list)
     words: dict[bytes, FileAnnotations] = field(default_factory=dict)
     """By ordinal, what people said of single files of a session that joins another one."""
+    keeps_scan_ids: bool = False
+    """Its scans are called by the folders that they come from: those of a session that moves."""
     scans: list[ScanRow] = field(default_factory=list)
     resources: list[ResourceRow] = field(default_factory=list)
     scan_of: dict[str, ScanRow] = field(default_factory=dict)
@@ -176,6 +180,8 @@ class Job:
     placement: Placement | None = None
     removal: Removal | None = None
     """The session left in conflict that goes with this one's coming."""
+    moved_removal: Removal | None = None
+    """The tree, or the session, that is moved and goes with this one's coming."""
     quarantined: bool = False
     """Whether that one was to be in quarantine: its files are in this one now."""
     attributes: dict[str, str] = field(default_factory=dict)

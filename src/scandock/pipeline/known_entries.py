@@ -11,6 +11,7 @@ from functools import partial
 from scandock.pipeline.duplicates import Clashes
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.moved_session import carry_origins
 from scandock.pipeline.staging import StageFiles, hash_dataset
 from scandock.rules.hidden_labels import hide_labels
 from scandock.rules.naming import StudyNaming
@@ -37,6 +38,7 @@ def apply_privacy(context: JobContext, job: Job, naming: StudyNaming) -> None:
     """
     rules = context.privacy_of(naming.project.label)
     if rules is None:
+        carry_origins(context, job, None)
         return
     job.privacy = rules
     job.naming = hide_patients(hide_labels(naming, job.study, rules), rules, context.patients)
@@ -45,6 +47,7 @@ def apply_privacy(context: JobContext, job: Job, naming: StudyNaming) -> None:
         job.patient_key = job.naming.patients.common_id
         job.patient_tokens = job.naming.patients.ids
     note_origins(context.ledger, context.stage, job, rules)
+    carry_origins(context, job, rules)
     if context.scrubber is not None:  # what clashes is known once it is de-identified
         job.clashes = Clashes()
         context.ledger.run("UPDATE entry SET verdict = '', code = '' WHERE job = ? AND verdict = 'conflict'", (job.n,))

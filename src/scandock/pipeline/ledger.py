@@ -14,6 +14,7 @@ from typing import Any
 
 from scandock.model.entry import Entry, ordinal_after
 from scandock.model.verdicts import Verdict
+from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 
 CACHE_KIB = 16 * 1024
 
@@ -82,7 +83,9 @@ class EntryTotals:
 class Ledger:
     """All entries of an import; `db` is open to the steps of this room for their own queries."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, names: ShownNames = ALL_SHOWN) -> None:
+        self.names = names
+        """What its entries are called wherever that is told; their rows have the names of the archive."""
         self.has_filters = False
         """Whether its entries were read with import filters."""
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

@@ -23,8 +23,9 @@ from scandock.pipeline.duplicates import compare_with_base
 from scandock.pipeline.healing import mark_broken, mark_changed, open_stored_files
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.known_entries import apply_privacy, find_known, is_to_scrub, match_series, origin_of_ecat
+from scandock.pipeline.moved_session import check_unchanged, moved_study_keys
 from scandock.pipeline.separation import StudySeparator
-from scandock.publishing.locks import LockName, label_lock, session_locks, timestamp_lock
+from scandock.publishing.locks import LockName, label_lock, locks_of, session_locks, timestamp_lock
 from scandock.publishing.recover import recover
 from scandock.publishing.reserve import find_holders, lock_projects, release_names, reserve
 from scandock.publishing.tree_files import folders_of
@@ -82,7 +83,9 @@ def find_usable_projects(context: JobContext) -> dict[str, str]:
 
 def name_job(context: JobContext, job: Job, usable: Mapping[str, str]) -> StudyNaming:
     """What a study would be called, its project as that is spelled. Raises Usage as `name_study` does."""
-    naming = name_study(job.study, context.request, context.site, lambda name: name.casefold() in usable)
+    naming = name_study(
+        job.study, context.request, context.site, lambda name: name.casefold() in usable, context.ledger.names
+    )
     label = naming.project.label
     return replace(naming, project=replace(naming.project, label=usable.get(label.casefold(), label)))
 
@@ -150,7 +153,10 @@ def _try_plan(
     policies: dict[str, tuple[int, ProjectPolicy]],
     forced: dict[str, int],
 ) -> tuple[list[Job], set[str]]:
-    lock_projects(connection, separator.projects)
+    moved = context.moved
+    lock_projects(connection, separator.projects if moved is None else [*separator.projects, moved.project])
+    if moved is not None:
+        check_unchanged(connection, moved)
     view = make_view(context, connection, separator.wholes)
     policy_of = {name: _policy_before_scrub(context, policy) for name, (_, policy) in policies.items()}
     jobs = separator.separate(policy_of, view)
@@ -170,7 +176,7 @@ def _try_plan(
         if count is not None:
             why = make_notice("sop_clash", label=decision.label, count=count)
             decisions[at] = hold_decision(decision, why, view, context.started, decisions)
-    names: set[LockName] = set()
+    names = locks_of(moved) if moved is not None else set[LockName]()
     for job, decision in zip(jobs, decisions, strict=True):
         job.decision = decision
         job.project_id, job.policy = policies[decision.project]
@@ -187,11 +193,13 @@ def _try_plan(
 
 def make_view(context: JobContext, connection: Connection, jobs: Iterable[Job]) -> CatalogView:
     """The catalog as the rules ask it for these jobs."""
-    view = SqlView(connection, context.lease.upload_id)
+    view = SqlView(connection, context.lease.upload_id, without=context.moved.uuid if context.moved else None)
     if not any(job.privacy is not None for job in jobs):
         return view
     study_uids = [job.study.study_uid for job in jobs if job.study.study_uid is not None]
-    return KeyedView(view, context.privacy_of, study_uids, partial(match_series, context.ledger))
+    return KeyedView(
+        view, context.privacy_of, study_uids, partial(match_series, context.ledger), moved_study_keys(context.moved)
+    )
 
 
 def _policy_before_scrub(context: JobContext, policy: ProjectPolicy) -> ProjectPolicy:
@@ -322,9 +330,19 @@ def warn_of_related_sessions(context: JobContext, jobs: list[Job]) -> None:
         projects[job.final_decision.project].append(job)
     inspected = context.known is not None
     with (context.known or context.catalog).read() as connection:
-        view = SqlView(connection, None if inspected else context.lease.upload_id)
+        view = SqlView(
+            connection,
+            None if inspected else context.lease.upload_id,
+            without=context.moved.uuid if context.moved is not None else None,
+        )
         study_uids = [job.study.study_uid for job in jobs if job.study.study_uid]
-        keyed = KeyedView(view, context.privacy_of, study_uids, partial(match_series, context.ledger))
+        keyed = KeyedView(
+            view,
+            context.privacy_of,
+            study_uids,
+            partial(match_series, context.ledger),
+            moved_study_keys(context.moved),
+        )
         for project, project_jobs in projects.items():
             _warn_of_patients(view, project, project_jobs)
             _warn_of_ecat_files(view, project, project_jobs)

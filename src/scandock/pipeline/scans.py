@@ -22,7 +22,9 @@ def assign_scans(ledger: Ledger, job: Job) -> None:
         )
     }
     tallies = {tally.series_uid: tally for tally in job.tallies if tally.series_uid in live}
-    ids = assign_scan_ids([new_series(tally) for tally in tallies.values()], existing, ecat_ids)
+    kept = _find_kept_ids(ledger, job) if job.keeps_scan_ids and job.base is None else {}
+    others = [new_series(tally) for uid, tally in tallies.items() if uid not in kept]
+    ids = {**kept, **assign_scan_ids(others, {**existing, **kept}, ecat_ids)}
     by_series = {scan.series_uid: scan for scan in job.scans if scan.series_uid}
     for uid, tally in sorted(tallies.items()):
         scan = by_series.get(uid)
@@ -35,6 +37,19 @@ def assign_scans(ledger: Ledger, job: Job) -> None:
     _assign_ecat_scans(ledger, job)
 
 
+def _find_kept_ids(ledger: Ledger, job: Job) -> dict[str, str]:
+    """The folder of each series that has one to itself, by series UID."""
+    rows = ledger.rows(
+        "SELECT scan_folder, MIN(series) FROM entry WHERE job = ? AND content = 'dicom' AND verdict IN ('', 'conflict')"
+        " AND scan_folder <> '' GROUP BY scan_folder HAVING COUNT(DISTINCT series) = 1",
+        (job.n,),
+    )
+    folders: dict[str, list[str]] = {}
+    for folder, series in rows:
+        folders.setdefault(series, []).append(folder)
+    return {series: names[0] for series, names in folders.items() if len(names) == 1}
+
+
 def _assign_ecat_scans(ledger: Ledger, job: Job) -> None:
     fresh = {
         sha.hex()
@@ -45,8 +60,9 @@ def _assign_ecat_scans(ledger: Ledger, job: Job) -> None:
     files = {entry.sha256.hex(): entry for entry in job.ecat if entry.sha256.hex() in fresh}
     if not files:
         return
+    names = ledger.names
     scans = [
-        EcatScan(sha256=sha, scan_folder=e.scan_folder, start=e.facts.scan_start_time, path=e.path)
+        EcatScan(sha256=sha, scan_folder=names.folder(e.scan_folder), start=e.facts.scan_start_time, path=e.path)
         for sha, e in files.items()
     ]
     used_ids = [scan.scan_id for scan in job.scans if scan.series_uid is not None]

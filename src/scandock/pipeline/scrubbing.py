@@ -5,7 +5,6 @@ What is stored and shown of a session is what its new objects say. Where no proj
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from scandock.catalog.trees import ecat_facts
 from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import mark_duplicates
@@ -24,6 +22,7 @@ from scandock.pipeline.job import Job, JobContext, Scrubber, ScrubOrder, ScrubOu
 from scandock.pipeline.known_entries import has_other_rules, is_to_scrub, mark_known
 from scandock.pipeline.plan import WAIT_SECONDS, compare_job, load_base, make_view, names_of
 from scandock.pipeline.session_description import refused_session_reports
+from scandock.pipeline.studies import read_ecat_facts
 from scandock.pipeline.tallies import Tallies
 from scandock.pipeline.unreported import drop_unreported
 from scandock.pipeline.verdicts import refuse_all
@@ -81,7 +80,7 @@ class _Scrubbing:
         self._decision = decision
         self._jobs = {job.n: job for job in jobs}
         self._results = {job.n: _JobResult() for job in jobs}
-        self._rules = list(dict.fromkeys(job.privacy for job in jobs if job.privacy is not None))
+        self._rules = list(dict.fromkeys(rules for job in jobs for rules in self._rules_of(job)))
         self._sides = _jobs_of_same_study(jobs)
         self._forced: dict[str, int] = {}
         """Studies, or sides of them, that are held for objects that clash, and how many these are."""
@@ -110,16 +109,24 @@ class _Scrubbing:
         """What is still to be scrubbed, in ranges; of a job that has failed nothing more."""
         for job in jobs:
             assert job.privacy is not None
-            entries: list[Any] = []
-            size = 0
-            for row in self._unscrubbed(job):
-                entries.append(row)
-                size += row[3]
-                if len(entries) >= ORDER_ENTRIES or size >= ORDER_BYTES:
-                    yield self._order(job, job.privacy, entries)
-                    entries, size = [], 0
-            if entries:
-                yield self._order(job, job.privacy, entries)
+            for rules in self._rules_of(job):
+                entries: list[Any] = []
+                size = 0
+                for row in self._unscrubbed(job, by_them=rules is not job.privacy):
+                    entries.append(row)
+                    size += row[3]
+                    if len(entries) >= ORDER_ENTRIES or size >= ORDER_BYTES:
+                        yield self._order(job, rules, entries)
+                        entries, size = [], 0
+                if entries:
+                    yield self._order(job, rules, entries)
+
+    def _rules_of(self, job: Job) -> tuple[PrivacyRules, ...]:
+        """By what a job's objects are de-identified; where a session moves, last what leaves those as they are that
+        were de-identified by these rules before.
+        """
+        assert job.privacy is not None
+        return (job.privacy,) if self._context.moved is None else (job.privacy, PrivacyRules(key=job.privacy.key))
 
     def _order(self, job: Job, rules: PrivacyRules, entries: list[Any]) -> ScrubOrder:
         decision = job.final_decision
@@ -129,14 +136,15 @@ class _Scrubbing:
             job=job.n, rules=self._rules.index(rules), variables=variables, folder=job.images, entries=entries
         )
 
-    def _unscrubbed(self, job: Job) -> Iterator[tuple[Any, ...]]:
+    def _unscrubbed(self, job: Job, *, by_them: bool) -> Iterator[tuple[Any, ...]]:
+        """What is to be scrubbed; `by_them`: of a session that moves, what the rules have made before."""
         last = b""
         while not self._results[job.n].failures and (
             page := self._ledger.rows(
                 "SELECT ordinal, path, staged, size, content FROM entry WHERE job = ? AND verdict = ''"
                 " AND content IN ('dicom', 'ecat') AND known IS NULL AND own_sha256 IS NULL AND ordinal > ?"
-                " ORDER BY ordinal LIMIT 2000",
-                (job.n, last),
+                " AND (rules IS NOT NULL) = ? ORDER BY ordinal LIMIT 2000",
+                (job.n, last, by_them),
             )
         ):
             yield from page
@@ -308,6 +316,8 @@ class _Scrubbing:
             else:
                 self._describe(job, result, study_uids[job.n])
                 remaining.append(job)
+        if failed and self._context.moved is not None:  # it moves whole, or stays
+            remaining = []
         decision.jobs = remaining
         decision.upload_verdict.failed_sessions = failed
         if remaining:
@@ -334,11 +344,12 @@ class _Scrubbing:
         result = self._results[failing.n]
         objects = "1 object" if result.failures == 1 else f"{result.failures} objects"
         of_side = "" if failing is job else f" of session {failing.final_decision.label}, which is of the same study,"
+        done, remedy = ("stored", _REMEDY) if self._context.moved is None else ("moved", "")
         message = (
-            f"Session {job.final_decision.label} was not stored: {objects}{of_side} could not be de-identified."
+            f"Session {job.final_decision.label} was not {done}: {objects}{of_side} could not be de-identified."
             f" {result.failure[1]}"
         )
-        why = Notice(code=DEID_FAILED, message=message, remedy=_REMEDY)
+        why = Notice(code=DEID_FAILED, message=message, remedy=remedy)
         self._ledger.run(
             "UPDATE entry SET verdict = ?, code = 'session_refused', message = '' WHERE job = ?"
             " AND verdict NOT IN ('refused', 'filtered')",
@@ -355,7 +366,7 @@ class _Scrubbing:
         )
         new = {number: (sha256, facts) for number, sha256, facts, own in rows if own is not None}
         job.ecat = [
-            replace(entry, sha256=new[entry.ordinal][0], facts=ecat_facts(json.loads(new[entry.ordinal][1])))
+            replace(entry, sha256=new[entry.ordinal][0], facts=read_ecat_facts(self._ledger, new[entry.ordinal][1]))
             if entry.ordinal in new
             else entry
             for entry in job.ecat
@@ -374,7 +385,7 @@ class _Scrubbing:
             " ORDER BY ordinal",
             (job.n,),
         )
-        return tuple(ecat_facts(json.loads(facts)) for (facts,) in rows)
+        return tuple(read_ecat_facts(self._ledger, facts) for (facts,) in rows)
 
 
 def _jobs_of_same_study(jobs: list[Job]) -> dict[int, list[Job]]:

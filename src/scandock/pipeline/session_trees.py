@@ -10,6 +10,7 @@ from scandock.catalog.sessions import find_session, read_for_trash
 from scandock.catalog.trees import NO_ANNOTATIONS, files_of
 from scandock.model.import_types import Overwrite
 from scandock.pipeline.job import Job, JobContext
+from scandock.pipeline.moved_session import find_heir, inherit, remove_joined, replace_tree
 from scandock.pipeline.plan import all_archived_notice
 from scandock.pipeline.resource_files import ResourceWriter, assign_resources
 from scandock.pipeline.session_description import describe_session, session_warnings
@@ -37,11 +38,12 @@ def plan_trees(context: JobContext, jobs: list[Job]) -> None:
     Raises Fault as `plan_tree` does.
     """
     arrangers = {}
+    keep_names = context.request.keep_names and context.ledger.names.keeps
     for job in jobs:
         context.check()
-        arranger = arrangers[job.n] = TreeArranger(
-            context.ledger, context.stage, job, keep_names=context.request.keep_names
-        )
+        arranger = arrangers[job.n] = TreeArranger(context.ledger, context.stage, job, keep_names=keep_names)
+        if context.request.keep_names and not keep_names:
+            job.warnings.append(make_notice("names_not_kept", label=job.final_decision.label))
         arranger.begin()
         arranger.place_images()
     writers = {n: ResourceWriter(arranger) for n, arranger in arrangers.items()}
@@ -75,13 +77,21 @@ def build_job_trees(context: JobContext, jobs: list[Job]) -> None:
     """Build the trees that are planned; gives each job its placement."""
     plans = [job.plan for job in jobs if job.plan is not None]
     built = iter(build_trees(context.catalog, context.stage, context.lease, plans, context.check))
+    moved, heir = context.moved, find_heir(context, jobs)
     for job in jobs:
         resolve_conflict(context, job)
         if job.plan is not None:
             base_inode = context.store.current(job.name) if job.base is not None else None
-            job.placement = next(built).placement(job.name, _make_row(context, job), base_inode=base_inode, n=job.n)
+            row = _make_row(context, job)
+            if moved is not None and job is heir:
+                row = inherit(moved, row, project=job.final_decision.project)
+            job.placement = next(built).placement(job.name, row, base_inode=base_inode, n=job.n)
+            if job is heir:
+                job.placement = replace_tree(context, job, job.placement)
         elif job.base is not None and _changes_overwrite(context, job):
             job.placement = _place_row_only(context, job, job.base)
+    if heir is None:
+        remove_joined(context, jobs)
 
 
 def sum_resources(job: Job, sums: dict[int, ResourceSums]) -> None:

@@ -31,6 +31,17 @@ class Tallies:
         else:
             earlier.merge(tally)
 
+    def unite(self, study_uid: str) -> None:
+        """Let all series be of one study."""
+        for container, tallies in self._by_container.items():
+            united: dict[tuple[str, str, str], SeriesTally] = {}
+            for (_, series_uid, left_out_by), tally in sorted(tallies.items(), key=itemgetter(0)):
+                tally.study_uid = study_uid
+                earlier = united.setdefault((study_uid, series_uid, left_out_by), tally)
+                if earlier is not tally:
+                    earlier.merge(tally)
+            self._by_container[container] = united
+
     def drop_under(self, container: bytes) -> None:
         """Forget a refused container and all inside it."""
         for key in [key for key in self._by_container if key.startswith(container)]:

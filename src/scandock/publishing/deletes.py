@@ -44,6 +44,10 @@ class Removal:
     """What the catalog said of the session; None of own resources, which nobody can bring back."""
     account_id: int | None = None
     shelf: bool = False
+    stays: bool = False
+    """The session stays, by another tree that is placed with this: only its folder and the rows of its tree go."""
+    discard: bool = False
+    """Its folder is not kept in the trash."""
 
 
 def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int, name: TreePath, inode: int) -> None:
@@ -90,7 +94,8 @@ def _removal(values: Mapping[str, Any]) -> Removal:
 def publish_removal(catalog: Catalog, connection: Connection, removal: Removal) -> None:
     """Let the catalog show a session no more; one that can come back stands in `trashed`, its tree kept."""
     table = shelf if removal.shelf else session
-    connection.execute(delete(table).where(table.c.uuid == removal.uuid))
+    if not removal.stays:
+        connection.execute(delete(table).where(table.c.uuid == removal.uuid))
     if removal.keep and removal.row is not None:
         connection.execute(
             insert(trashed).values(
@@ -115,3 +120,5 @@ def trash_removed(store: Store, removals: Sequence[Removal], note: dict[str, obj
         standing = store.current(removal.name)
         if standing is None or standing == removal.inode:
             store.retire(removal.name, note={**note, "name": removal.name}, trash=removal.trash)
+        if removal.discard:
+            store.discard_trash(removal.trash)

@@ -12,6 +12,14 @@ class SessionBusy(Worded, Usage):
     MEANING = "An import, or another change, is placing this session: try again in a moment."
 
 
+class MovedSessionChanged(CodedUsage):
+    CODE = "moved_session_changed"
+    STATUS = 409
+    MEANING = "The session that was to move was changed, moved, archived or deleted before its turn came."
+    SENTENCE = "The session was changed, moved or deleted before its turn came: it was not moved."
+    REMEDY = "Look at it, then ask again."
+
+
 class BaseChanged(Worded, Fault):
     CODE = "base_changed"
     MEANING = "The session was changed while the import was being placed: import again."

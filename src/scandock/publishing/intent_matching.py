@@ -109,6 +109,8 @@ def match_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *,
     moved = {removal.n: (removal, inode) for removal in going if (inode := proving.leaving(removal)) is not None}
     if not inodes and not moved and not fitted.lost:
         return fitted
+    if fitted.lost and any(removal.stays for removal in going):  # a session that moves does so whole, or stays
+        fitted.lost = waiting
     fitted.aside = [placement.name for placement in fitted.lost if proving.set_aside(placement)]
     tally = None
     if fitted.lost:
@@ -190,7 +192,7 @@ class _IntentMatcher:
             return False  # it stays where it is
         note = {"upload": self.lease.uuid, "name": placement.name, "why": "not placed"}
         is_moved = self.store.retire(placement.staged_path, stage=self.stage, note=note) is not None
-        if placement.base_tree_id is None and self._at(placement, placement.name) is TreeMatch.PART:
+        if placement.base_tree_id is None and self._at(placement, placement.name) is not TreeMatch.OTHER:
             is_moved = self.store.retire(placement.name, note=note) is not None or is_moved
         return is_moved
 

@@ -56,6 +56,8 @@ class ImportRequest(BaseModel):
     """Reader processes; `None`: the setting, else the cores, at most 4."""
     dialect: bool = False
     """Came by XNAT's dialect (rules.md, "Which session" 1 and 5)."""
+    prevent_anon: bool = False
+    """The sender says that it has run the scripts (the dialect's `prevent_anon`): heeded of who may say so alone."""
     keep_names: bool = False
     """Objects keep the archive's own base names where these are safe and free: the dialect's `rename=false`."""
     ignores_by_name: bool = False
@@ -70,6 +72,8 @@ class ImportRequest(BaseModel):
     """Whoever sent it may archive: what it brings of a session that was left in conflict is decided by it."""
     timestamp: str = ""
     """The prearchive's timestamp that what comes is to stand under, where it goes there."""
+    former_timestamp: str = ""
+    """That of a session that moves: it keeps it as it gets no other session's, and where that is free."""
     folder: str = ""
     """What its folder there is called by whoever sent it, where that is not its label."""
     said: Mapping[str, str] = Field(default_factory=dict)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Protocol
 
 from scandock.rules.catalog_view import CatalogView, KnownSession, KnownSubject
@@ -40,12 +41,16 @@ class KeyedView:
         rules_of: Callable[[str], PrivacyRules | None],
         study_uids: Iterable[str],
         match_series: MatchSeries,
+        study_keys: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`study_uids` are those of the upload's studies, as its objects have them."""
+        """`study_uids` are those of the upload's studies, as its objects have them; `study_keys` the keys of those that
+        were de-identified before, by these UIDs.
+        """
         self._view = view
         self._rules_of = rules_of
         self._uids = frozenset(study_uids)
         self._match_series = match_series
+        self._study_keys = study_keys
         self._by_key: dict[bytes, dict[str, str]] = {}
 
     def sessions_of_study(self, project: str, study_uid: str) -> Sequence[KnownSession]:
@@ -56,7 +61,7 @@ class KeyedView:
         rules = self._rules_of(project)
         if rules is None:
             return sessions
-        keyed = self._view.sessions_of_key(project, rules.study_key(study_uid))
+        keyed = self._view.sessions_of_key(project, self._study_key(rules, study_uid))
         renamed = self._view.sessions_of_study(project, rules.new_uid(study_uid))
         every = {session.uuid: session for session in (*keyed, *renamed, *sessions)}
         return [self._translate(rules, session) for session in every.values()]
@@ -68,7 +73,7 @@ class KeyedView:
         if rules is None:
             return series
         renamed = self._view.series_of_study(project, rules.new_uid(study_uid))
-        stored = self._view.origins_of_sides(project, rules.study_key(study_uid), rules.new_uid(study_uid))
+        stored = self._view.origins_of_sides(project, self._study_key(rules, study_uid), rules.new_uid(study_uid))
         return _KnownSeries({**series, **self._match_series(study_uid, stored)}, renamed, rules)
 
     def sessions_labelled(self, project: str, label: str) -> Sequence[KnownSession]:
@@ -102,12 +107,15 @@ class KeyedView:
             return replace(session, patient_id=rules.patient_token(session.patient_id))
         return replace(session, patient_id=session.patient_key or rules.patient_token(session.patient_id))
 
+    def _study_key(self, rules: PrivacyRules, study_uid: str) -> str:
+        return self._study_keys.get(study_uid) or rules.study_key(study_uid)
+
     def _own_keys(self, rules: PrivacyRules) -> dict[str, str]:
         """The upload's studies by their keys, and by the UIDs that take the place of theirs."""
         keys = self._by_key.get(rules.key)
         if keys is None:
             keys = self._by_key[rules.key] = {
-                name: uid for uid in self._uids for name in (rules.study_key(uid), rules.new_uid(uid))
+                name: uid for uid in self._uids for name in (self._study_key(rules, uid), rules.new_uid(uid))
             }
         return keys
 

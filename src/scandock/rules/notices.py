@@ -113,6 +113,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Nothing names the session (no PatientID, folder or comment); it is called {label} after its UID.",
         "Rename it, or name it by a mapping.",
     ),
+    "names_not_kept": NoticeCode(
+        "warning",
+        "Which file",
+        "Files of session {label} were to keep the archive's names, but the project hides these: they have others.",
+        "Ask an owner of the project where the names are needed.",
+    ),
     "label_kept": NoticeCode(
         "warning",
         "Which session 5",
@@ -228,6 +234,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Import filters",
         "Import filters left out {count} of this study.",
         "The receipt names each, and the line of the filter.",
+    ),
+    "not_moved": NoticeCode(
+        "warning",
+        "De-identification",
+        "{why} So it has stayed where it is.",
+        "Mend that, then move it again.",
     ),
     "rules_changed": NoticeCode(
         "warning",

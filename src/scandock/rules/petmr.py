@@ -58,6 +58,12 @@ def side_label(label: str, side: Side) -> str:
     return append_suffix(label, f"_{side}")
 
 
+def pet_label(label: str) -> str:
+    """The label of a session with PET and MR that is kept as PET: its last PETMR becomes PET (4.7)."""
+    before, marker, after = label.rpartition("PETMR")
+    return f"{before}PET{after}" if marker else label
+
+
 def shares_side(side: Side, other: Side) -> bool:
     """Whether two sessions of one study, of these sides, may be one; what is of no side may be one with either."""
     return not side or not other or side == other

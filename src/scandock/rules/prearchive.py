@@ -29,12 +29,13 @@ class PrearchiveSlots:
         self._taken.add(timestamp or "")
 
     def join(
-        self, sessions: Iterable[KnownSession], label: str = "", target: str = ""
+        self, sessions: Iterable[KnownSession], label: str = "", target: str = "", former: str = ""
     ) -> tuple[KnownSession | None, str]:
         """The first of some sessions that waits and that no other study joins, with its timestamp; else a free one.
 
         `target`: the timestamp that was asked for, for a session of `label`: that of one that waits there, or of a new
-        one beside those of other labels; where that can't be, as if none had been asked for.
+        one beside those of other labels; where that can't be, as if none had been asked for. `former`: the timestamp
+        that a new one gets where it is free.
         """
         available = [session for session in sessions if session.uuid not in self._joined]
         waiting = find_first_waiting(session for session in available if session.timestamp == target)
@@ -42,6 +43,8 @@ class PrearchiveSlots:
         if stamp is None:
             waiting = find_first_waiting(available)
             stamp = waiting.timestamp if waiting is not None else None
+        if stamp is None and former and self._is_free(former):
+            stamp = former
         if stamp is None:
             stamp = self._free()
         self.use(waiting.uuid if waiting is not None else None, stamp)
@@ -66,8 +69,11 @@ class PrearchiveSlots:
         while True:
             stamp = format_timestamp(self._next)
             self._next += timedelta(milliseconds=1)
-            if stamp not in self._taken and not self._view.is_timestamp_taken(self.project, stamp):
+            if self._is_free(stamp):
                 return stamp
+
+    def _is_free(self, stamp: str) -> bool:
+        return stamp not in self._taken and not self._view.is_timestamp_taken(self.project, stamp)
 
 
 def format_timestamp(moment: datetime) -> str:

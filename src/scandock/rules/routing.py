@@ -16,6 +16,7 @@ from scandock.rules.decisions import Decision, StudyCase
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.naming import StudyNaming
 from scandock.rules.notices import Notice, make_notice
+from scandock.rules.petmr import pet_label
 from scandock.rules.policy import ProjectPolicy, effective_destination, effective_overwrite
 from scandock.rules.prearchive import PrearchiveSlots
 from scandock.rules.reimports import (
@@ -93,9 +94,9 @@ def _make_case(
 
 def _rename_petmr_label(case: StudyCase) -> None:
     """The label of a PET/MR study that its project keeps as PET: its last PETMR becomes PET (4.7)."""
-    before, marker, after = case.label.rpartition("PETMR")
-    if marker:
-        old_label, case.label = case.label, f"{before}PET{after}"
+    label = pet_label(case.label)
+    if label != case.label:
+        old_label, case.label = case.label, label
         case.warnings.append(make_notice("label_petmr", project=case.policy.id, other=old_label, label=case.label))
 
 
@@ -192,7 +193,9 @@ def _decide(case: StudyCase, request: ImportRequest, view: CatalogView, prearchi
     folder, settles = "", None
     if place == "prearchive":
         requested_timestamp = request.timestamp if case.bound == "prearchive" else ""
-        waiting, timestamp = prearchive.join(find_joinable_sessions(case, view), case.label, requested_timestamp)
+        waiting, timestamp = prearchive.join(
+            find_joinable_sessions(case, view), case.label, requested_timestamp, request.former_timestamp
+        )
         existing = waiting.uuid if waiting else None
         if timestamp == requested_timestamp and not (
             case.partner is not None or prearchive.has_label(requested_timestamp, request.folder)

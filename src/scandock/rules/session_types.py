@@ -14,13 +14,13 @@ ECAT_SESSION: Final = "xnat:petSessionData"
 ECAT_SCAN: Final = "xnat:petScanData"
 OTHER_SESSION: Final = "xnat:otherDicomSessionData"
 
-_PET: Final = ECAT_SESSION
+PET_SESSION: Final = ECAT_SESSION
 _MR: Final = "xnat:mrSessionData"
 _PETMR: Final = "xnat:petmrSessionData"
 BESIDE: Final = frozenset({"xnat:srSessionData", "xnat:segSessionData", OTHER_SESSION})
 """Types of what is made of a study's images and sent by itself: reports, segmentations, secondary captures."""
 
-SIDE_OF_TYPE: Final[dict[str, Side]] = {_MR: "MR", _PET: "PET"}
+SIDE_OF_TYPE: Final[dict[str, Side]] = {_MR: "MR", PET_SESSION: "PET"}
 """The side of a separated study that the images of a session are of, by its type."""
 
 SESSION_OF_SCAN: Final[dict[str, str]] = {
@@ -123,7 +123,7 @@ def _has_both(elements: set[str], values: set[str]) -> bool:
 
 def _type_of_both(petmr: PetMr) -> str:
     """Of PET and MR that are one session: also where they are separated now, and that one was there before."""
-    return _PET if petmr == "pet" else _PETMR
+    return PET_SESSION if petmr == "pet" else _PETMR
 
 
 def side_pet_mr(petmr: PetMr, side: Side) -> PetMr:
@@ -164,8 +164,8 @@ def can_join_type(standing: str, coming: str, petmr: PetMr, *, same_study: bool)
     A PET/MR session takes PET and MR, one that its project keeps as PET the MR of its study too. Reports,
     segmentations and secondary captures of a study are no study of another type.
     """
-    if coming == standing or (standing == _PETMR and coming in (_PET, _MR)):
+    if coming == standing or (standing == _PETMR and coming in (PET_SESSION, _MR)):
         return True
     if not same_study:
         return False
-    return coming in BESIDE or (standing == _PET and coming == _MR and petmr == "pet")
+    return coming in BESIDE or (standing == PET_SESSION and coming == _MR and petmr == "pet")

@@ -34,17 +34,25 @@ from scandock.rules.study import StudyFacts, is_same_patient
 from scandock.services import audit, rights
 from scandock.services.context import ServiceContext
 from scandock.services.label_conflicts import may_join
-from scandock.services.moving import Outcome, check_label, check_no_assessor, publish_session_row, subject_warnings
+from scandock.services.moving import check_label, check_no_assessor, publish_session_row, subject_warnings
+from scandock.services.outcomes import Outcome
 from scandock.services.session_errors import (
     HeldUndecided,
     LabelTaken,
     ObjectsClash,
     PatientMismatch,
     ProjectUnassigned,
+    RulesDiffer,
     SessionExists,
     StudyElsewhere,
     SubjectDiffers,
     TypeDiffers,
+)
+from scandock.services.session_imports import (
+    SessionDestination,
+    check_not_moving,
+    find_import_need,
+    queue_session_import,
 )
 from scandock.services.trash import build_removal, replaced_files_sentence
 from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
@@ -66,6 +74,7 @@ def archive_session(
     of_subject: str | None = None,
     one_patient: bool = False,
     quarantine: bool = False,
+    said: Mapping[str, str] | None = None,
     dry_run: bool = False,
     action: str = "archive",
 ) -> Outcome:
@@ -77,9 +86,10 @@ def archive_session(
     of its own, also of a study that is archived under another label, and where an archived session of another patient
     is not joined; `of_subject`: whose session it must be that is joined, where no `subject` is named. `one_patient`:
     who asks says that several PatientIDs are one patient's: the warning stays. `quarantine`: what enters the archive is
-    to be looked at first (5.6); so it is where the project, or the session's import, asked for that. Usage
-    `session_exists`, `sop_clash` (which then holds it), `held_undecided`, `label_taken`, `type_differs`,
-    `project_unassigned`, `session_busy`, (`xnat_rules`) `subject_differs`, `patient_mismatch`.
+    to be looked at first (5.6); so it is where the project, or the session's import, asked for that. Where the
+    project's privacy rules are to change its files first, an import archives it, with what is `said` of it besides.
+    Usage `session_exists`, `sop_clash` (which then holds it), `held_undecided`, `label_taken`, `type_differs`,
+    `project_unassigned`, `session_busy`, `rules_differ`, (`xnat_rules`) `subject_differs`, `patient_mismatch`.
     """
     label, subject = check_label(label), check_label(subject)
     with context.catalog.read() as connection:
@@ -103,6 +113,20 @@ def archive_session(
             accepted = _accept_patients(connection, source) if one_patient and not held_beside else ()
             is_decided = decided or held_beside or keep != "ask" or bool(accepted)
             _check_held(source, decided=is_decided, overwrite=overwrite)
+            check_not_moving(connection, source)
+            need = find_import_need(context, connection, source, source.project_id, source.project)
+            if need is not None:
+                if keep != "ask":
+                    raise RulesDiffer(source.project)
+                destination = SessionDestination(
+                    project_id=source.project_id, project=source.project, place="archive", label=label, subject=subject,
+                    overwrite=policy, one_patient=one_patient or decided, quarantine=quarantine, dialect=xnat_rules,
+                    said=said or {},
+                )  # fmt: skip
+                return queue_session_import(
+                    context, connection, source, destination, need, action, dry_run=dry_run,
+                    details=ONE_PATIENT if accepted else None,
+                )  # fmt: skip
             target, study_warnings = _find_target(connection, source, label, xnat_rules=xnat_rules)
             patient_warnings = subject_warnings(connection, source.project, subject or source.subject, source)
         if target is None:

@@ -32,7 +32,7 @@ from scandock.rules.session_fields import ScanSelector
 from scandock.services import rights
 from scandock.services.archiving import archive_session, hold_session
 from scandock.services.context import ServiceContext
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 from scandock.services.prearchive import rebuild_session
 from scandock.services.session_creation import (
     ScanRequest,
@@ -156,8 +156,9 @@ def archive_with_parameters(
         label=label is not None and label_key(label) != label_key(source.label),
         subject=subject_label is not None and label_key(subject_label) != label_key(source.subject),
     )
-    try:
-        outcome = archive_session(
+
+    def archive(*, dry_run: bool) -> Outcome:
+        return archive_session(
             context,
             source.uuid,
             overwrite=parameters.overwrite or "none",
@@ -168,14 +169,20 @@ def archive_with_parameters(
             of_subject=source.subject if parameters.session else None,
             one_patient=parameters.one_patient,
             quarantine=parameters.quarantine,
+            said=parameters.fields,
             dry_run=dry_run,
         )
+
+    try:
+        if scans and not dry_run and archive(dry_run=True).waits:  # nobody can say anything of it while it waits
+            _write_scans(context, source.uuid, scans)
+        outcome = archive(dry_run=dry_run)
     except Usage as error:
         if error.code in _HOLDING_CODES and not dry_run and not source.held[0]:
             with contextlib.suppress(Usage):
                 hold_session(context, source, _make_notice(error, source, label or source.label))
         raise
-    if not dry_run:
+    if not dry_run and not outcome.waits:
         _write_attributes(context, outcome.into or outcome.session, parameters.fields)
         _write_scans(context, outcome.into or outcome.session, scans)
     return outcome

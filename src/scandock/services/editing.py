@@ -32,13 +32,13 @@ from scandock.rules.project_fields import name_key
 from scandock.services import browsing, rights, session_contents
 from scandock.services.context import ServiceContext
 from scandock.services.moving import (
-    Outcome,
     check_label,
     check_no_assessor,
     find_sessions_by_label,
     publish_session_row,
     subject_warnings,
 )
+from scandock.services.outcomes import Outcome
 from scandock.services.project_names import NameKind, check_name_free
 from scandock.services.records import Project, Scan, Subject
 from scandock.services.session_errors import ChangedMeanwhile, FieldUnknown, LabelTaken

@@ -19,8 +19,9 @@ from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive_session, make_tools
 from scandock.services.context import ServiceContext
-from scandock.services.moving import Outcome, move_session
+from scandock.services.outcomes import Outcome
 from scandock.services.session_errors import ChoiceUnknown, LabelMissing, NotHeld
+from scandock.services.session_moves import move_session
 from scandock.services.trash import replaced_files_sentence
 from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 

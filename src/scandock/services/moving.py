@@ -1,145 +1,35 @@
-"""Giving a session another project, label or subject: one rename in the store, one transaction in the catalog."""
+"""Giving a session another place, label or subject: one rename in the store, one transaction in the catalog."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from scandock.access.principal import Principal, ProjectRights, decide_access_of
 from scandock.catalog.assessors import assessors_labelled
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.tables import project, session, tree
+from scandock.catalog.tables import session, tree
 from scandock.catalog.view import SqlView
 from scandock.model import uris
 from scandock.model.tree_parts import TreeParts
 from scandock.publishing.intents import Placement, SessionRow
-from scandock.publishing.locks import LockName, locks_of, session_locks
-from scandock.publishing.operations import Operation, run_operation
-from scandock.rules.choices import is_still_held
-from scandock.rules.errors import LabelUnusable, ProjectUnknown
+from scandock.publishing.operations import Operation
+from scandock.rules.errors import LabelUnusable
 from scandock.rules.labels import OWN_ID, clean_label, label_key
 from scandock.rules.naming import own_id_error
 from scandock.rules.notices import Notice, make_notice
-from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.prearchive import PrearchiveSlots
-from scandock.services import audit, rights
+from scandock.services import audit
 from scandock.services.context import ServiceContext
-from scandock.services.label_conflicts import find_label_warnings
+from scandock.services.outcomes import Outcome
 from scandock.services.session_errors import LabelTaken, SessionFolderMissing
 from scandock.store.paths import tree_path
 
 if TYPE_CHECKING:
     pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What was done to one session, or with a dry run what would be."""
-
-    session: str
-    action: str
-    dry_run: bool
-    before: str
-    """Its URI when this was asked."""
-    after: str | None
-    """Its URI now; None where it is gone."""
-    into: str | None = None
-    """The UUID of the session that it has joined."""
-    warnings: tuple[Notice, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
-    """Files and what becomes of them. Of a merge: new ones, duplicates, clashes, replaced ones."""
-    says: str = ""
-    """What the counts mean, for people: a sentence that holds before and after."""
-
-
-def move_session(
-    context: ServiceContext,
-    uuid: str,
-    *,
-    project_name: str | None = None,
-    label: str | None = None,
-    subject: str | None = None,
-    dry_run: bool = False,
-    free: bool = False,
-    action: str = "move",
-) -> Outcome:
-    """Move a prearchive session to another project, label or subject; what is not named stays.
-
-    In another project it gets a timestamp of its own where its is taken. `free`: whatever held it is decided with
-    this. Usage `project_unknown`, `label_unusable`, `session_busy`.
-    """
-    label, subject = check_label(label), check_label(subject)
-    with context.catalog.read() as connection:
-        source = rights.find_waiting_session(connection, context.principal, uuid, Action.PREARCHIVE_EDIT)
-        project_id, target_project = _find_target_project(
-            connection, context.principal, source, project_name or source.project
-        )
-    stamp = source.timestamp
-
-    def names(connection: Connection) -> set[LockName]:
-        nonlocal stamp
-        stamp = _choose_timestamp(context, connection, source, target_project)
-        lock_names = session_locks(
-            target_project,
-            label=label or source.label,
-            subject=subject or source.subject,
-            study_uid=source.study_uid,
-            timestamp=stamp,
-        )
-        return locks_of(source) | lock_names
-
-    with run_operation(context.catalog, context.store, action) as running:
-        with running.reserve_names({source.project, target_project}, names) as connection:
-            source = rights.find_waiting_session(connection, context.principal, uuid, Action.PREARCHIVE_EDIT)
-            if target_project != source.project:  # where it stands, the right to change it is enough
-                rights.check(connection, context.principal, Action.UPLOAD, target_project)
-            row = SessionRow.of(
-                source,
-                project_id=project_id,
-                label=label or source.label,
-                subject=subject or source.subject,
-                timestamp=stamp,
-            )
-            if free or not _is_still_held(source, row):
-                row = replace(row, state="ready", held=("", "", ""))
-            elif row.label != source.label:
-                row = replace(row, held=_rename_in_hold(source, row.label))
-            warnings = subject_warnings(connection, target_project, row.subject, source)
-            warnings += find_label_warnings(connection, project_id, target_project, row.label, source)
-        return publish_session_row(
-            context, running, source, row, target_project, warnings=warnings, dry_run=dry_run, action=action
-        )
-
-
-def _choose_timestamp(
-    context: ServiceContext, connection: Connection, source: SessionRecord, target_project: str
-) -> str:
-    """Its own timestamp, unless another session of the project that it goes to has that."""
-    if target_project == source.project or not SqlView(connection).is_timestamp_taken(target_project, source.timestamp):
-        return source.timestamp
-    return find_free_timestamp(context, connection, target_project)
-
-
-def _is_still_held(source: SessionRecord, row: SessionRow) -> bool:
-    return is_still_held(
-        source.held[0],
-        project=row.project_id != source.project_id,
-        label=row.key != label_key(source.label),
-        subject=label_key(row.subject) != label_key(source.subject),
-    )
-
-
-def _rename_in_hold(source: SessionRecord, label: str) -> tuple[str, str, str]:
-    """What holds a session, told of it by its new label."""
-    pattern = re.compile(rf"\b([Ss]ession {re.escape(source.label)})(?![\w-])")
-    code, message, remedy = (pattern.sub(lambda match: f"{match[1].split()[0]} {label}", text) for text in source.held)
-    return code, message, remedy
 
 
 def publish_session_row(
@@ -212,24 +102,6 @@ def check_label(label: str | None) -> str | None:
     if OWN_ID.fullmatch(label):
         raise own_id_error(label)
     return label
-
-
-def _find_target_project(
-    connection: Connection, principal: Principal, source: SessionRecord, name: str
-) -> tuple[int, str]:
-    """Number and id of the project that a session is to go to, named in any case.
-
-    Usage `project_unknown`, in the same words where there is none and where it may not be known of.
-    """
-    row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).first()
-    hidden = (
-        row is not None
-        and row.name != source.project
-        and decide_access_of(principal, Action.UPLOAD, row.name, ProjectRights(connection)) is AccessDecision.HIDDEN
-    )
-    if row is None or hidden:
-        raise ProjectUnknown(f"There is no project {name}, or you may not know of it.", "Choose one that you see.")
-    return row.id, row.name
 
 
 def find_free_timestamp(context: ServiceContext, connection: Connection, project_name: str) -> str:

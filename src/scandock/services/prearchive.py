@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from sqlalchemy import Connection, update
 
@@ -29,7 +29,7 @@ from scandock.rules.session_fields import merge_attributes
 from scandock.rules.session_types import session_type, side_pet_mr
 from scandock.services import rights
 from scandock.services.context import ServiceContext
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 
 MAX_SESSIONS = 500
 """Sessions of one request."""
@@ -59,9 +59,10 @@ OutcomeJson = TypedDict(
         "into": str | None,
         "warnings": list[dict[str, str]],
         "counts": dict[str, int],
+        "import": NotRequired[str],
     },
 )
-"""What was done to a session, or would be."""
+"""What was done to a session, or would be; `import` names the import that is to do it, and has not done it yet."""
 
 
 def try_each(uuids: Iterable[str], verb: Callable[[str], Outcome]) -> Iterator[tuple[str, Outcome | ScandockError]]:
@@ -85,10 +86,10 @@ def run_each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) 
 
 def outcome_json(outcome: Outcome) -> OutcomeJson:
     """What was done, or would be, as the API tells it."""
-    return {
+    answer: OutcomeJson = {
         "session": outcome.session,
         "action": outcome.action,
-        "done": not outcome.dry_run,
+        "done": not outcome.dry_run and not outcome.waits,
         "dry_run": outcome.dry_run,
         "code": "",
         "message": _sentence(outcome),
@@ -98,6 +99,9 @@ def outcome_json(outcome: Outcome) -> OutcomeJson:
         "warnings": [asdict(warning) for warning in outcome.warnings],
         "counts": dict(outcome.counts),
     }
+    if outcome.import_uuid:
+        answer["import"] = outcome.import_uuid
+    return answer
 
 
 def _sentence(outcome: Outcome) -> str:
@@ -105,6 +109,8 @@ def _sentence(outcome: Outcome) -> str:
 
 
 def _where(outcome: Outcome) -> str:
+    if outcome.waits:
+        return f"An import {'would move' if outcome.dry_run else 'moves'} it to {outcome.after}."
     if outcome.into is not None:
         return f"It {'would join' if outcome.dry_run else 'joined'} the archived session at {outcome.after}."
     if outcome.after is None:

@@ -26,7 +26,7 @@ from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import has_catalog, open_data
 from scandock.services.editing import check_if_match
-from scandock.services.privacy_key import need_keys
+from scandock.services.privacy_key import PrivacyKeyRecord, add_key, need_keys
 from scandock.services.project_errors import PrivacyLaxer
 from scandock.services.versioned_texts import (
     TextChange,
@@ -114,12 +114,14 @@ def set_privacy(
     """
     from scandock.deidentification.profile.options import parse_profile
 
+    action = Action.SITE_ADMIN if project_name is None else Action.SETTINGS_EDIT
+    with context.catalog.read() as connection:
+        rights.check(connection, context.principal, action, project_name)
     if said.profile:
         said = replace(said, profile=",".join(part.strip() for part in said.profile.split(",")))
         parse_profile(said.profile)
     said = with_profile(said)
     with context.catalog.write() as connection:
-        action = Action.SITE_ADMIN if project_name is None else Action.SETTINGS_EDIT
         rights.check(connection, context.principal, action, project_name)
         owner = find_owner(connection, project_name, to_change=True)
         before = _read_privacy(connection, owner, context.settings)
@@ -209,3 +211,9 @@ def set_local_privacy(
             before = replace(before, names="", study_uid="", patient="")
         context = ServiceContext(catalog, store, settings, SYSTEM, request)
         return set_privacy(context, project_name, replace(before, **changes))  # type: ignore[arg-type]
+
+
+def add_local_key(data: str, settings: Settings, request: RequestInfo | None = None) -> list[PrivacyKeyRecord]:
+    """Add a key, as the server's own machine."""
+    with open_data(data, settings) as (catalog, store):
+        return add_key(catalog, SYSTEM, store.path, settings, request=request)

@@ -45,6 +45,47 @@ class LabelTaken(Worded, Usage):
     MEANING = "A session, an assessor or a subject of that label stands there already."
 
 
+class SessionMoves(CodedUsage):
+    CODE = "session_moves"
+    STATUS = 409
+    MEANING = "An import moves or archives the session already, or waits to: look at that one."
+    SENTENCE = "An import moves or archives this session already: {uuid}."
+    REMEDY = "Wait for its end, or cancel it."
+
+    def __init__(self, uuid: str) -> None:
+        self._fill({"uuid": uuid})
+
+
+class SessionNotMoved(CodedUsage):
+    CODE = "session_not_moved"
+    STATUS = 409
+    MEANING = "An import was to move or archive the session and could not: it has stayed where it was."
+    SENTENCE = "The session was not moved. {why}"
+    REMEDY = "A warning of the session says the same: mend that, then ask again."
+
+    def __init__(self, why: str) -> None:
+        self._fill({"why": why})
+
+
+class RulesDiffer(CodedUsage):
+    CODE = "rules_differ"
+    STATUS = 409
+    MEANING = "The session was stored by other privacy rules than its project has now: archive it first, then decide."
+    SENTENCE = "The session was stored by other privacy rules than project {project} has now."
+    REMEDY = "Archive it with append or delete: its files are de-identified then. Decide what is still held after that."
+
+    def __init__(self, project: str) -> None:
+        self._fill({"project": project})
+
+
+class AccountMissing(CodedUsage):
+    CODE = "account_missing"
+    STATUS = 409
+    MEANING = "Only an account can have an import take a session, and none is logged in here."
+    SENTENCE = "An import is to take this session, and no account asks for it."
+    REMEDY = "Log in, and ask there."
+
+
 class LabelMissing(CodedUsage):
     CODE = "label_missing"
     MEANING = "A session is to be renamed, but no label or subject was named."

@@ -171,6 +171,11 @@ class Settings(BaseSettings):
         description="Where PET and MR are separated: by which words in its description an MR series is an attenuation"
         " map and goes with the PET.",
     )
+    prevent_anon: Literal["nobody", "administrators", "owners", "members"] = Field(
+        default="nobody",
+        description="Whose clients may say by prevent_anon that they have run the scripts and the profile: imports run"
+        " neither then. Members have those of owners too.",
+    )
     privacy_key_file: str | None = Field(
         default=None,
         description="File with the keys by which names, UIDs and patients are hashed; not set: privacy.key in the data"
@@ -187,6 +192,11 @@ class Settings(BaseSettings):
     )
     trash_days: Annotated[int, Field(ge=0, le=36500)] = Field(
         default=30, description="Days that replaced and deleted files stay in the trash of the data folder."
+    )
+    failed_hours: Annotated[int, Field(ge=0, le=876_000)] = Field(
+        default=72,
+        description="Hours that the archive of an import that failed is kept so that it can be tried again, where the"
+        " privacy policy lets less be known than everything; elsewhere it is kept until the import is deleted.",
     )
     max_depth: Annotated[int, Field(ge=1, le=32)] = Field(
         default=_LIMITS.max_depth, description="Archives within archives; the upload itself is level 1."

@@ -28,7 +28,8 @@ from scandock.services.context import ServiceContext
 from scandock.services.damage import count_damaged_files
 from scandock.services.file_errors import TrashGone
 from scandock.services.file_verification import mark_for_verification
-from scandock.services.moving import Outcome, check_label, current_inode, find_free_timestamp
+from scandock.services.moving import check_label, current_inode, find_free_timestamp
+from scandock.services.outcomes import Outcome
 from scandock.services.pagination import Page, Sorting, read_page
 from scandock.services.records import Trashed
 from scandock.services.session_errors import LabelTaken

@@ -181,6 +181,10 @@ class LocalStore:
     def stamp(self, name: TreePath) -> int | None:
         return self._root.stamp(paths.parse_tree(name))
 
+    def local_path(self, name: TreePath) -> str:
+        """The folder of a tree, for readers that read it as an archive."""
+        return f"{self.path}/{paths.parse_tree(name)}"
+
     def snapshot(self, name: TreePath) -> LocalSnapshot:
         from scandock.store.snapshots import LocalSnapshot
 
@@ -219,6 +223,9 @@ class LocalStore:
 
     def trashed(self, trash: str) -> int | None:
         return self._trash.standing(trash)
+
+    def discard_trash(self, trash: str) -> None:
+        self._trash.discard(trash)
 
     def restore(self, trash: str, name: TreePath) -> None:
         self._trash.restore(trash, name)

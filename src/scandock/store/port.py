@@ -173,6 +173,9 @@ class Store(Protocol):
     def trashed(self, trash: str) -> int | None:
         """The number of the tree that lies in the trash under an id, None where none does."""
 
+    def discard_trash(self, trash: str) -> None:
+        """Let an entry of the trash be deleted by the next sweep; nothing where it is not there."""
+
     def restore(self, trash: str, name: TreePath) -> None:
         """Put a retired tree back as `name`; FileExistsError, FileNotFoundError."""
 

@@ -122,6 +122,11 @@ class Trash:
         self._trees.settle()
         self._root.give_up(paths.trash_entry(trash))
 
+    def discard(self, trash: str) -> None:
+        """See port.Store.discard_trash."""
+        trashed_at(trash)
+        self._root.give_up(paths.trash_entry(trash))
+
     def purge(self, older_than: float, now: float | None) -> list[str]:
         """See port.Store.purge."""
         limit = (time.time() if now is None else now) - older_than

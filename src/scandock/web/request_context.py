@@ -21,7 +21,7 @@ from scandock.model.json_records import JsonRecord
 from scandock.services.accounts import Accounts
 from scandock.services.context import ServiceContext
 from scandock.services.editing import etag
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 from scandock.services.pagination import LIMIT, MAX_LIMIT, Page, Sorting
 from scandock.services.prearchive import MAX_SESSIONS, outcome_json, run_each
 from scandock.services.response_buffers import client_key
@@ -139,8 +139,12 @@ class RequestContext:
         return self.request.headers.get("if-match")
 
     async def run_verb(self, verb: Callable[[], Outcome]) -> Response:
-        """Do a verb to one session; what is refused is a problem."""
-        return JSONResponse(outcome_json(await self.run(verb)))
+        """Do a verb to one session; what is refused is a problem. 202 where an import is to do it."""
+        outcome = await self.run(verb)
+        if not outcome.import_uuid:
+            return JSONResponse(outcome_json(outcome))
+        location = urls.root_of(self.request.scope) + urls.api_import(outcome.import_uuid)
+        return JSONResponse(outcome_json(outcome), 202, {"Location": location})
 
     async def run_verb_each(self, uuids: list[str], verb: Callable[[str], Outcome], action: str) -> Response:
         """Do a verb to many sessions; each answer stands in its place."""

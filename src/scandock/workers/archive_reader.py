@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scandock.formats.display_names import decode_file_name, display_names_by
 from scandock.formats.zip_entries import ZipEntries
 from scandock.model.entry import Entry, ordinal
 from scandock.model.errors import BadInput
@@ -24,9 +25,11 @@ from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.unreported import drop_unreported
 from scandock.rules.privacy import UNLIMITED, UploadPrivacy
+from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
 from scandock.workers.archive_tasks import open_archive
+from scandock.workers.entry_names import EntryNames
 from scandock.workers.import_progress import EntryListener, ImportProgress
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 
@@ -57,6 +60,8 @@ class SiteTexts:
     """Whether rows of a mapping are known, which may name projects."""
     hash_datasets: bool
     """Whether objects are to be known by their data sets."""
+    names: ShownNames = ALL_SHOWN
+    """What the archive and its entries are called wherever that is told."""
     privacy: UploadPrivacy = UNLIMITED
     """What may be known of it before its studies have a project."""
 
@@ -122,10 +127,11 @@ class ArchiveReader:
         Raises Fault, or InterruptedError once `stop` says so; what is wrong with the archive is in what it gives.
         """
         self.listening.privacy = site.privacy
-        ledger = Ledger(scratch_path(stage, LEDGER))
+        ledger = Ledger(scratch_path(stage, LEDGER), site.names)
         tasks: list[Task] = []
         try:
-            self._fill(ledger, tasks, store, stage, site, stop, keep=keep)
+            with display_names_by(self._entry_names(site)):
+                self._fill(ledger, tasks, store, stage, site, stop, keep=keep)
         except BadInput as error:
             return ReadEntries(ledger, tasks, error)
         except BaseException:
@@ -181,12 +187,19 @@ class ArchiveReader:
                 keep_loose=self.request.resources == "keep",
                 filters=filters,
                 hash_datasets=site.hash_datasets,
+                names=() if (names := self._entry_names(site)) is None else names.to_plain(),
             )
         )
         pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop())
         pool.stop()
         if pool.reread:
             drop_unreported(stage, ledger, IMAGES)
+
+    def _entry_names(self, site: SiteTexts) -> EntryNames | None:
+        """What messages call entries; None where that are their own names."""
+        if site.names.keeps:
+            return None
+        return EntryNames(site.names, self.name or decode_file_name(os.path.basename(os.path.abspath(self.archive))))
 
     def _filter_setup(self, site: SiteTexts) -> FilterSetup | None:
         """The filters that this import may have to pass: of one project where all goes there, else those of all."""

@@ -21,6 +21,7 @@ from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usa
 from scandock.model.machine_errors import InternalFault
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
+from scandock.rules.shown_names import is_hidden
 from scandock.store.errors import StoreFailed
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries
 from scandock.workers.errors import AccountDisabled, BytesMissing
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
     from scandock.store.local import LocalStore
     from scandock.store.port import Stage
+    from scandock.workers.context import WorkerContext
 
 OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
@@ -80,6 +82,13 @@ class ReceivedUpload:
     mapping: str
     name: str
     received: int
+    session_uuid: str | None
+    """The session that is its archive; None where bytes have come."""
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether its name tells nobody's."""
+        return is_hidden(self.name) or self.name == f"session {self.session_uuid}"
 
 
 def run_attempt(order: AttemptRequest, settings: Settings) -> None:
@@ -101,9 +110,10 @@ def run_attempt(order: AttemptRequest, settings: Settings) -> None:
             stage = store.take(order.upload, order.previous or order.token, order.token)
             reach("began")
             try:
-                if not _finish_earlier(catalog, store, stage, upload, order):
+                readable = _unsealed(catalog, store, stage, upload)
+                if readable is not None and not _finish_earlier(catalog, store, stage, readable, order):
                     with ProgressRecorder(catalog, upload.lease, attempt=order.attempt) as recorder:
-                        UploadRun(catalog, store, stage, upload, order, settings, recorder).run()
+                        UploadRun(catalog, store, stage, readable, order, settings, recorder).run()
             finally:
                 stage.close()
     finally:
@@ -114,7 +124,7 @@ def run_attempt(order: AttemptRequest, settings: Settings) -> None:
 def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUpload:
     from sqlalchemy import select
 
-    from scandock.catalog.server_tables import reception
+    from scandock.catalog.server_tables import reception, session_import
     from scandock.catalog.tables import upload
     from scandock.queue.leases import ImportLease
     from scandock.rules.import_request import ImportRequest
@@ -127,8 +137,10 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
             reception.c.account_id,
             reception.c.mapping,
             reception.c.received,
+            session_import.c.session_uuid,
         )
         .join(reception, reception.c.upload_id == upload.c.id)
+        .outerjoin(session_import, session_import.c.upload_id == upload.c.id)
         .where(upload.c.uuid == order.upload, upload.c.token == order.token)
     ).first()
     if row is None:
@@ -140,7 +152,31 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
         mapping=row.mapping,
         name=row.archive,
         received=row.received,
+        session_uuid=row.session_uuid,
     )
+
+
+def _unsealed(catalog: Catalog, store: LocalStore, stage: Stage, upload: ReceivedUpload) -> ReceivedUpload | None:
+    """The upload with its mapping as it was sent; None, with the import failed, where that can't be read any more."""
+    from scandock.catalog.sealed_texts import SEALED
+    from scandock.publishing.complete import has_intents
+    from scandock.publishing.requeue import fail_import
+    from scandock.services.data_errors import PrivacyKeyUnfit
+    from scandock.services.door_names import ReceptionPrivacy
+    from scandock.services.privacy_source import current_privacy
+    from scandock.services.sealing import SealUnreadable
+
+    if not upload.mapping.startswith(SEALED):
+        return upload
+    try:
+        with catalog.read() as connection:
+            privacy = ReceptionPrivacy.at_door(current_privacy(connection), ())
+        return replace(upload, mapping=privacy.unsealed(upload.mapping))
+    except (SealUnreadable, PrivacyKeyUnfit) as error:
+        if has_intents(catalog, upload.lease):  # it only rolls forward
+            return upload
+        fail_import(catalog, store, stage, upload.lease, error)
+        return None
 
 
 def _finish_earlier(
@@ -193,22 +229,20 @@ class UploadRun(ImportRun):
         from scandock.rules.mapping import parse_mapping
         from scandock.workers.context import make_context
 
-        path = store.spool(order.upload).local_path()
-        if path is None:
-            raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
         listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
+        context = _trust_client(make_context(catalog, settings, upload.request, mapping), upload)
         super().__init__(
-            archive=upload.name or path,
+            archive=upload.name if upload.is_shown else context.names.archive(upload.name or order.upload),
             store=store,
             stage=stage,
-            context=make_context(catalog, store.path, settings, upload.request, mapping),
+            context=context,
             lease=upload.lease,
             listening=listening,
             cancelled=threading.Event(),
             lost=threading.Event(),
         )
-        self.path, self.upload, self.order = path, upload, order
+        self.upload, self.order = upload, order
 
     def run(self) -> None:
         from scandock.publishing.requeue import drop_bytes
@@ -225,9 +259,12 @@ class UploadRun(ImportRun):
             _log_unexpected(self.order.upload, error)
             self._end_unexpected()
         drop_bytes(self.context.catalog, self.store, self.lease)
+        if self.context.names.hides_anything:
+            self.store.sweep()  # what came stands nowhere from here on
 
     def _run(self) -> None:
         reach("recorded")
+        self._hide_archive()
         with contextlib.ExitStack() as opened:
             entries: ReadEntries | Exception
             try:
@@ -242,21 +279,50 @@ class UploadRun(ImportRun):
             except Usage as error:
                 self._refuse_request(entries, error)
 
+    def _hide_archive(self) -> None:
+        """Have the row say of the archive's name what may be known now: the policy may be stricter than it was."""
+        from sqlalchemy import update
+
+        from scandock.catalog.tables import upload
+        from scandock.queue.leases import check_lease
+
+        catalog = self.context.catalog
+        if self.context.names.keeps or self.upload.is_shown:
+            return
+        with catalog.overwrite() as connection:
+            check_lease(catalog, connection, self.lease)
+            connection.execute(update(upload).where(upload.c.id == self.lease.upload_id).values(archive=self.archive))
+
     def _read(self, opened: contextlib.ExitStack) -> ReadEntries:
         """Read the upload; readers and ledger are closed with `opened`."""
         reading = ArchiveReader(
-            self.path,
+            self._find_archive(),
             self.upload.request,
             self.context.settings,
             self.listening,
             self.cancelled,
-            name=self.upload.name,
+            name=self.archive,
             readers=self.count_readers(),
         )
         opened.callback(reading.close)
         entries = reading.read(self.store, self.stage, self.context.texts, lambda: False, keep=True)
         opened.callback(entries.close)
         return entries
+
+    def _find_archive(self) -> str:
+        """Where it lies: in the spool, or the folder of the session that moves, which nobody changes from here on."""
+        if self.upload.session_uuid is not None:
+            from scandock.pipeline.moved_session import hold_moved_session
+            from scandock.store.paths import tree_path
+
+            self.moved = hold_moved_session(
+                self.context.catalog, self.store, self.lease, self.upload.session_uuid, self.check
+            )
+            return self.store.local_path(tree_path(self.moved.parts))
+        path = self.store.spool(self.order.upload).local_path()
+        if path is None:
+            raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
+        return path
 
     def count_readers(self) -> int:
         """Fewer from attempt to attempt where memory was short."""
@@ -291,11 +357,23 @@ class UploadRun(ImportRun):
             raise AccountDisabled
 
     def _refuse_request(self, entries: ReadEntries | Exception, error: Usage) -> None:
-        """A project or a mapping that can't be used any more: refused, with the receipt of what was read."""
-        if isinstance(entries, Exception):
-            self.end(ImportState.REFUSED, error.code, str(error))
-        else:
-            self.finish(replace(entries, refused=BadInput(error.code, error.message, error.remedy)))
+        """A project or a mapping that can't be used any more, a session that can't move: refused, with the receipt of
+        what was read, if anything was.
+        """
+        refused = BadInput(error.code, error.message, error.remedy)
+        if not isinstance(entries, Exception):
+            self.finish(replace(entries, refused=refused))
+            return
+        self.stage.clear()
+        with contextlib.closing(self._no_entries()) as nothing:
+            self.finish(replace(nothing, refused=refused))
+
+    def _no_entries(self) -> ReadEntries:
+        from scandock.pipeline.ledger import Ledger
+        from scandock.pipeline.staging import scratch_path
+        from scandock.store.paths import LEDGER
+
+        return ReadEntries(Ledger(scratch_path(self.stage, LEDGER)), [])
 
     def fault(self, fault: Fault) -> ImportReport:
         """The bytes are kept: a fault of the machine is tried again. An outage the worker has it wait for."""
@@ -317,6 +395,18 @@ class UploadRun(ImportRun):
         from scandock.services.upload_rights import may_archive
 
         return may_archive(self.context.catalog, self.upload.account_id, project)
+
+
+def _trust_client(context: WorkerContext, upload: ReceivedUpload) -> WorkerContext:
+    """Run no scripts where the sender's client says that it did, and they may say so."""
+    if not upload.request.prevent_anon or context.privacy is None:
+        return context
+    from scandock.services.privacy_in_force import without_scripts
+    from scandock.services.upload_rights import find_unscripted
+
+    everywhere, projects = find_unscripted(context.catalog, upload.account_id, context.settings.prevent_anon)
+    context.privacy = without_scripts(context.privacy, projects, everywhere=everywhere)
+    return context
 
 
 def _log_unexpected(upload: str, error: Exception) -> None:

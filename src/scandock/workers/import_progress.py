@@ -144,7 +144,8 @@ class EntryListener:
         with FileSource(container.file) as source:
             opened = zip_tasks(container, source, self.limits, self.readers)
         listening = self.listening
-        listening.notes.extend(_note("archive_note", f"{container.name}: {note}") for note in opened.notes)
+        name = self.ledger.names.path(container.ordinal, container.name)
+        listening.notes.extend(_note("archive_note", f"{name}: {note}") for note in opened.notes)
         if listening.entries_total is not None and opened.entries_total is not None:
             listening.entries_total += opened.entries_total
         if listening.bytes_total is not None and opened.bytes_total is not None:

@@ -15,6 +15,7 @@ from scandock.workers.machine_faults import to_machine_fault
 if TYPE_CHECKING:
     import threading
 
+    from scandock.catalog.records import SessionRecord
     from scandock.model.errors import BadInput
     from scandock.model.import_report import ReportDetails
     from scandock.pipeline.job import ImportContext
@@ -55,6 +56,8 @@ class ImportRun:
         self.listening = listening
         self.cancelled = cancelled
         self.lost = lost
+        self.moved: SessionRecord | None = None
+        """The session that moves by this, once it is held."""
 
     def finish(self, entries: ReadEntries | Exception) -> ImportReport:
         """The outcome; `entries` is what was read, or what the reading ended by.
@@ -124,6 +127,7 @@ class ImportRun:
             check=self.check,
             allowed=self.allowed,
             may_archive=self.may_archive,
+            moved=self.moved,
         )
         if self.context.privacy is not None:
             tools.privacy_of = self.context.privacy.rules_of
@@ -174,6 +178,10 @@ class ImportRun:
         from scandock.publishing.complete import UNFINISHED_REMEDY, end_unpublished
 
         report = self.report(state, code, message)
+        if self.moved is not None and state is ImportState.REFUSED:
+            from scandock.pipeline.moved_session import note_not_moved
+
+            note_not_moved(self.context.catalog, self.moved, report)
         kept = replace(report, message=public or message)
         if end_unpublished(self.context.catalog, self.store, self.stage, self.lease, kept):
             return report

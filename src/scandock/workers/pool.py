@@ -79,6 +79,8 @@ class ReaderSetup:
     """Whether they tell the digest of each object's data set."""
     rules: list[tuple[object, ...]] = field(default_factory=list)
     """By which objects are de-identified (`rules.privacy`), where they do that."""
+    names: tuple[object, ...] = ()
+    """What messages call entries (`workers.entry_names`), where their names may not be known."""
 
 
 Hear = Callable[["Task", tuple[Any, ...]], list["Task"]]
@@ -128,7 +130,7 @@ class ReaderPool:
         words = (
             setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
             setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose, setup.filters,
-            setup.hash_datasets, setup.rules,
+            setup.hash_datasets, setup.rules, setup.names,
         )  # fmt: skip
         with contextlib.suppress(OSError):  # it died: who listens to it finds out
             reader.wire.send(words)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scandock.model import uris
 from scandock.model.errors import ScandockError
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 from scandock.services.prearchive import try_each
 from scandock.services.records import Session
 from scandock.web import urls
@@ -80,6 +80,10 @@ class SessionPreview:
         """The page of where it stands now, once something was done."""
         if self.outcome is None or self.outcome.after is None:
             return ""
+        if self.outcome.import_uuid:
+            return urls.import_page(self.outcome.import_uuid)
+        if self.outcome.waits:
+            return urls.waiting_page(self.uuid)
         return place_path(self.outcome.after) or urls.waiting_page(self.uuid)
 
 
@@ -162,6 +166,9 @@ def _place_sentence(outcome: Outcome) -> str:
     if outcome.after is None:
         return "Will be moved to the trash." if dry else "Moved to the trash."
     after = uris.parse_session(outcome.after)
+    if outcome.waits:
+        room = "archive" if isinstance(after, uris.ArchivedSessionUri) else "prearchive"
+        return f"An import {'would move' if dry else 'moves'} it to the {room} of {after.project} as {after.label}."
     if not isinstance(after, uris.ArchivedSessionUri):
         place = f"in the prearchive of {after.project} as {after.label}."
         return f"Stays {place}" if outcome.after == outcome.before else f"{'Will be' if dry else 'Now'} {place}"

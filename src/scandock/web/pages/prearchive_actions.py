@@ -22,10 +22,11 @@ from scandock.services.archiving import archive_session
 from scandock.services.browsing import find_session
 from scandock.services.context import ServiceContext
 from scandock.services.held_sessions import resolve_session
-from scandock.services.moving import Outcome, move_session
+from scandock.services.outcomes import Outcome
 from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.records import Session
 from scandock.services.session_errors import ChoiceUnknown
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
 from scandock.web import urls
 from scandock.web.pages.action_preview import (

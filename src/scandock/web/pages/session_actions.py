@@ -15,7 +15,7 @@ from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.browsing import find_session
 from scandock.services.editing import edit_session
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web import urls

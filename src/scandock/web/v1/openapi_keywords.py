@@ -11,6 +11,7 @@ RouteOptions = dict[str, Any]
 
 _ETAG: Final = {"ETag": {"description": "Changes with what is shown", "schema": {"type": "string"}}}
 _LOCATION: Final = {"Location": {"description": "Where it stands", "schema": {"type": "string"}}}
+_IMPORTED: Final = {"Location": {"description": "The import that does it", "schema": {"type": "string"}}}
 _KNOWN: Final = {"description": "You have it already", "headers": _ETAG}
 
 
@@ -39,3 +40,8 @@ def condition_keywords(*, reads: bool = False, matches: bool = False) -> RouteOp
 def location_keywords(status: int = 201) -> RouteOptions:
     """Of a route that says where the thing stands that it made."""
     return {"status_code": status, "responses": {status: {"headers": _LOCATION}}}
+
+
+def import_keywords() -> RouteOptions:
+    """Of a route whose change an import may have to make: 202 then."""
+    return {"responses": {202: {"description": "An import does it", "headers": _IMPORTED}}}

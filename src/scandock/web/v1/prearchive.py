@@ -14,12 +14,12 @@ from scandock.services import browsing
 from scandock.services.archiving import archive_session
 from scandock.services.browsing import ListFilter
 from scandock.services.held_sessions import resolve_session
-from scandock.services.moving import move_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import DryRun, Many, Maybe, Search, SignedContext, Sorted, Text
-from scandock.web.v1.openapi_keywords import etag_keywords
+from scandock.web.v1.openapi_keywords import etag_keywords, import_keywords
 
 router = APIRouter(prefix="/api/v1/prearchive", tags=["prearchive"])
 
@@ -151,7 +151,7 @@ async def read(context: SignedContext, session: str) -> Response:
     return await context.item_response(lambda c: browsing.find_session(c, context.service_context.principal, session))
 
 
-@router.post("/{session}/move", summary="Move a session to another project, subject or label")
+@router.post("/{session}/move", summary="Move a session to another project, subject or label", **import_keywords())
 async def move_one(context: SignedContext, session: str, body: Moved, dry_run: DryRun = False) -> Response:
     """Says where it stood and stands."""
     return await context.run_verb(
@@ -166,7 +166,7 @@ async def move_one(context: SignedContext, session: str, body: Moved, dry_run: D
     )
 
 
-@router.post("/{session}/archive", summary="Archive a session")
+@router.post("/{session}/archive", summary="Archive a session", **import_keywords())
 async def archive_one(
     context: SignedContext, session: str, body: Archived | None = None, dry_run: DryRun = False
 ) -> Response:
@@ -190,7 +190,7 @@ async def rebuild_one(context: SignedContext, session: str, dry_run: DryRun = Fa
     return await context.run_verb(lambda: rebuild_session(context.service_context, session, dry_run=dry_run))
 
 
-@router.post("/{session}/resolve", summary="Decide what a session is held for")
+@router.post("/{session}/resolve", summary="Decide what a session is held for", **import_keywords())
 async def resolve_one(context: SignedContext, session: str, body: Resolved, dry_run: DryRun = False) -> Response:
     """The choices of its code are listed with the session."""
     return await context.run_verb(

@@ -7,26 +7,21 @@ take HTML for an error (xnat-clients.md 1, rule 5).
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Final
 from urllib.parse import unquote
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.access.principal import AccessDenied, Principal
-from scandock.model.verdicts import UNFINISHED
+from scandock.access.principal import Principal
 from scandock.rules.permissions import REQUIREMENTS, Action
 from scandock.services import rights, upload_errors
-from scandock.services.import_records import Import
-from scandock.services.imports import read_import, read_import_request
+from scandock.services.imports import read_import_request
 from scandock.services.logs import bind_upload
 from scandock.services.quotas import check_size
 from scandock.services.receiving import UploadOffer
 from scandock.web.bodies import receives_upload
-from scandock.web.errors import ServerStopping
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import content_length, receive_raw
 from scandock.web.receiving.upload_fields import make_offer
@@ -36,6 +31,7 @@ from scandock.web.xnat import inbox
 from scandock.web.xnat.bodies import MULTIPART, URLENCODED, has_body, read_form_or_file, read_media_type
 from scandock.web.xnat.cache import IN_BODY
 from scandock.web.xnat.import_parameters import ImportCall, is_true, read_handler, read_listener, read_values
+from scandock.web.xnat.import_waiting import wait_for_import
 from scandock.web.xnat.routing import SignedInContext, make_router, text_response
 from scandock.web.xnat.services import user_cache
 from scandock.web.xnat.services.destinations import Destination, resolve_labels
@@ -43,8 +39,6 @@ from scandock.web.xnat.services.outcomes import make_outcome
 from scandock.web.xnat.services.tracking import check_key, track_import
 
 routes = make_router()
-POLL_SECONDS: Final = (0.02, 0.5)
-"""How soon the outcome is looked for, and how seldom in the end."""
 _URI_LIST: Final = "text/uri-list"
 _NO_FILE: Final = "Unable to identify upload format."
 _MANY_FILES: Final = "Importer is limited to one uploaded resource at a time."
@@ -177,7 +171,7 @@ def _resolve_labels(context: RequestContext, destination: Destination) -> Destin
 
 async def import_response(request: Request, context: RequestContext, uuid: str) -> Response:
     """What a client hears of an import once it has ended."""
-    finished_import = await _wait_for_end(request, context, uuid)
+    finished_import = await wait_for_import(context, uuid)
     import_request = await context.server.read(
         read_import_request, context.server.catalog, context.service_context.principal, uuid
     )
@@ -187,36 +181,6 @@ async def import_response(request: Request, context: RequestContext, uuid: str) 
     if read_media_type(request).startswith("application/x-mirc"):
         return text_response(200, "OK")
     return uri_list_response(request, list(outcome.uris))
-
-
-async def _wait_for_end(request: Request, context: RequestContext, uuid: str) -> Import:
-    """The import of an id, once it has ended. Fault `server_stopping` where the server ends first; ClientDisconnect.
-
-    AccessDenied (401) where the login or token that it was asked for by ends first: the import goes on, and is told no
-    more.
-    """
-    seconds = POLL_SECONDS[0]
-    while True:
-        await context.refresh_principal()
-        try:
-            current: Import = await context.server.read(
-                read_import, context.server.catalog, context.service_context.principal, uuid
-            )
-        except AccessDenied:
-            raise upload_errors.DeletedMeanwhile(uuid) from None
-        if current.state not in UNFINISHED:
-            return current
-        if await request.is_disconnected():
-            raise ClientDisconnect
-        try:
-            await asyncio.wait_for(context.server.stopping.wait(), seconds)
-        except TimeoutError:
-            seconds = min(POLL_SECONDS[1], seconds * 1.5)
-            continue
-        raise ServerStopping(
-            f"The server is being stopped; what was sent is kept, and the import {uuid} goes on when it is back.",
-            "Look there for its sessions, and do not send it again.",
-        )
 
 
 def uri_list_response(request: Request, uris: list[str]) -> Response:

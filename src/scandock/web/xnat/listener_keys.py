@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final, TypeVar
 
@@ -38,20 +38,22 @@ async def run_tracked(
     do: Callable[[], T],
     summarize: Callable[[T], ActionOutcome],
     activity: str = "Archiving",
+    *,
+    finish: Callable[[T], Awaitable[T]],
 ) -> T:
     """Do something to the sessions at some addresses, and let the key tell how it goes; without one just do it.
 
-    Raises what `do` raises, once that is written as the end.
+    `finish` waits for what goes on beside. Raises what both raise, once that is written as the end.
     """
     if not key:
-        return await context.run(do)
+        return await finish(await context.run(do))
     catalog = context.server.catalog
     sentences = [f"{activity} {without_data(uri)}" for uri in uris]
     number = await context.server.run(begin_tracking, catalog, context.service_context.principal, key, sentences)
     keep_alive = asyncio.create_task(_keep_alive(context, number))
     outcome: ActionOutcome | None = ActionOutcome(succeeded=False, final=_FAULT)
     try:
-        result = await context.run(do)
+        result = await finish(await context.run(do))
         outcome = summarize(result)
         return result
     except ScandockError as error:

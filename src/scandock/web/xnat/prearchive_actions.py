@@ -15,9 +15,9 @@ from scandock.model.uris import without_data
 from scandock.rules.permissions import Action
 from scandock.services.committing import CommitResult, commit_session
 from scandock.services.context import ServiceContext
-from scandock.services.moving import move_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.session_errors import HeldUndecided
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.address_lookup import (
@@ -28,6 +28,7 @@ from scandock.web.xnat.address_lookup import (
 )
 from scandock.web.xnat.archive_errors import ARCHIVE_ERRORS, PREARCHIVE_ERRORS, refusal_response
 from scandock.web.xnat.archive_parameters import read_archive_parameters, read_new_project
+from scandock.web.xnat.import_waiting import complete_commit, complete_outcome
 from scandock.web.xnat.listener_keys import read_listener_key, run_tracked
 from scandock.web.xnat.parameters import Parameters, read_parameters
 from scandock.web.xnat.routing import SignedInContext, make_router, text_response
@@ -45,13 +46,15 @@ async def run_action(request: Request, context: SignedInContext) -> Response:
     if not action:
         name = context.service_context.principal.name
         return text_response(400, f"No action parameter was specified for the request by user {name}")
-    if action != "commit" and action not in _ACTIONS:
+    if action not in ("commit", "move") and action not in _ACTIONS:
         return text_response(400, f"unsupported action on prearchive session: {action[:64]}")
     needed = Action.PREARCHIVE_DELETE if action == "delete" else Action.PREARCHIVE_EDIT
     try:
         target = (await context.read(lambda c: lookup_prearchive_session(c, context, needed))).record
         if action == "commit":
             return await _commit(context, target, params)
+        if action == "move":
+            return await _move(context, target, params)
         return await context.run(lambda: _ACTIONS[action](context.service_context, target, params))
     except ScandockError as error:
         return refusal_response(error, ARCHIVE_ERRORS if action == "commit" else PREARCHIVE_ERRORS)
@@ -86,6 +89,7 @@ async def _commit(context: RequestContext, target: SessionRecord, params: Parame
         lambda: commit_session(context.service_context, target, archive_parameters),
         lambda commit_result: _summarize_commit(target, commit_result),
         "Committing",
+        finish=lambda commit_result: complete_commit(context, commit_result, is_followed=bool(key)),
     )
     if committed.archived is None:
         return PlainTextResponse(target.uri)
@@ -102,8 +106,10 @@ def _summarize_commit(target: SessionRecord, committed: CommitResult) -> ActionO
     return ActionOutcome(succeeded=True, final=f"Prearchive:{uri}")
 
 
-def _move(service_context: ServiceContext, target: SessionRecord, params: Parameters) -> Response:
-    outcome = move_session(service_context, target.uuid, project_name=read_new_project(params))
+async def _move(context: RequestContext, target: SessionRecord, params: Parameters) -> Response:
+    new_project = read_new_project(params)
+    outcome = await context.run(lambda: move_session(context.service_context, target.uuid, project_name=new_project))
+    outcome = await complete_outcome(context, outcome)
     return PlainTextResponse(str(outcome.after), 301)
 
 
@@ -128,7 +134,6 @@ def _delete(service_context: ServiceContext, target: SessionRecord, _: Parameter
 
 _ACTIONS: Final[dict[str, Callable[[ServiceContext, SessionRecord, Parameters], Response]]] = {
     "build": _build,
-    "move": _move,
     "reset-status": _reset,
     "set-status": _set_status,
     "delete": _delete,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -18,15 +19,17 @@ from scandock.model.uris import PrearchiveSessionUri, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
 from scandock.services.committing import archive_with_parameters
-from scandock.services.moving import Outcome, move_session
+from scandock.services.outcomes import Outcome
 from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.session_errors import ProjectUnassigned
+from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
 from scandock.services.xnat_lookup import find_prearchive_session
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.archive_errors import ARCHIVE_ERRORS, PREARCHIVE_ERRORS, describe_refusal, refusal_response
 from scandock.web.xnat.archive_parameters import read_archive_parameters, read_new_project, read_project_names
 from scandock.web.xnat.import_service import uri_list_response
+from scandock.web.xnat.import_waiting import complete_outcome
 from scandock.web.xnat.listener_keys import read_listener_key, run_tracked
 from scandock.web.xnat.parameters import Parameters, read_parameters
 from scandock.web.xnat.responses import list_response
@@ -83,27 +86,66 @@ async def _run_for_each(
     words = ARCHIVE_ERRORS if archives else PREARCHIVE_ERRORS
     uris, key = _read_sources(params), read_listener_key(params) if archives else ""
 
-    def run_all() -> Rows:
-        rows = []
+    def run_all() -> list[_Result]:
+        done = []
         for source, entry in zip(uris, results, strict=True):
             row = _make_missing_row(source)
             try:
                 if isinstance(entry, ScandockError):
                     raise entry
                 row = _row_texts(_read_row(context, entry)) or row
-                rows.append([*_read_row_after(context, entry, row, verb(entry), gone_status), ""])
+                done.append(_Result(row, (entry, verb(entry))))
             except ScandockError as error:
                 if len(results) == 1:
                     raise
-                rows.append([*row, describe_refusal(error, words)[1]])
+                done.append(_Result(row, error))
+        return done
+
+    async def complete_all(done: list[_Result]) -> list[_Result]:
+        return [await _complete(context, result, is_alone=len(done) == 1, is_followed=bool(key)) for result in done]
+
+    def make_rows(done: list[_Result]) -> Rows:
+        rows = []
+        for result in done:
+            if isinstance(result.came, ScandockError):
+                rows.append([*result.row, describe_refusal(result.came, words)[1]])
+            else:
+                rows.append([*_read_row_after(context, *result.came, result.row, gone_status), ""])
         return Rows([*list_column_names(), "message"], rows)
 
     try:
         results = await context.read(lambda c: _find_sessions(c, context.service_context.principal, uris, action))
-        rows = await run_tracked(context, key, [entry.uri for entry in uris], run_all, _summarize_outcomes)
+        done = await run_tracked(
+            context, key, [entry.uri for entry in uris], run_all, lambda done: _summarize_outcomes(make_rows(done)),
+            finish=complete_all,
+        )  # fmt: skip
+        rows = await context.run_read(lambda: make_rows(done))
     except ScandockError as error:
         return refusal_response(error, words)
     return list_response(context.request, rows, title="Prearchive")
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What became of one of several sessions."""
+
+    row: list[str]
+    """Its row before."""
+    came: tuple[SessionRecord, Outcome] | ScandockError
+    """The session and what was done to it, or why nothing was."""
+
+
+async def _complete(context: RequestContext, result: _Result, *, is_alone: bool, is_followed: bool) -> _Result:
+    """The same, once the import has ended that does it, if one does."""
+    if isinstance(result.came, ScandockError):
+        return result
+    session, outcome = result.came
+    try:
+        return replace(result, came=(session, await complete_outcome(context, outcome, is_followed=is_followed)))
+    except ScandockError as error:
+        if is_alone:
+            raise
+        return replace(result, came=error)
 
 
 def _make_missing_row(uri: PrearchiveSessionUri) -> list[str]:
@@ -142,7 +184,7 @@ def _row_texts(rows: Rows) -> list[str]:
 
 
 def _read_row_after(
-    context: RequestContext, session: SessionRecord, before: list[str], outcome: Outcome, gone_status: str
+    context: RequestContext, session: SessionRecord, outcome: Outcome, before: list[str], gone_status: str
 ) -> list[str]:
     """A session's row after a verb; of one that has left the prearchive the last, with the status it left by."""
     rows = _read_row(context, session)
@@ -221,7 +263,10 @@ async def archive_service(request: Request, context: SignedInContext) -> Respons
             return await _run_for_each(context, params, Action.SESSION_ARCHIVE, archive_one, "QUEUED_ARCHIVING")
         _check_project(params, uris[0].project)
         target = await _find_session(context, uris[0])
-        outcome = await run_tracked(context, key, [target.uri], lambda: archive_one(target), make_archive_outcome)
+        outcome = await run_tracked(
+            context, key, [target.uri], lambda: archive_one(target), make_archive_outcome,
+            finish=lambda outcome: complete_outcome(context, outcome, is_followed=bool(key)),
+        )  # fmt: skip
     except ScandockError as error:
         return refusal_response(error, ARCHIVE_ERRORS)
     return uri_list_response(request, [str(outcome.after)])

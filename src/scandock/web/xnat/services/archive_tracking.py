@@ -17,7 +17,7 @@ from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import tracked
 from scandock.model.uris import without_data
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 
 ALIVE_SECONDS: Final = 60
 """How long a key is told as being worked on after whoever works said so."""

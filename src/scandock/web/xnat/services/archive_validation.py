@@ -19,7 +19,7 @@ from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.services import session_parts
 from scandock.services.committing import ArchiveParameters, archive_with_parameters
 from scandock.services.context import ServiceContext
-from scandock.services.moving import Outcome
+from scandock.services.outcomes import Outcome
 from scandock.web.xnat.services.columns import Rows
 
 FAIL: Final = "FAIL"

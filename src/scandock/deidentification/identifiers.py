@@ -33,6 +33,7 @@ IDS: Final = frozenset({PATIENT_ID, _ISSUER, 0x00101000, 0x00101090})
 """PatientID, its issuer, OtherPatientIDs, MedicalRecordLocator."""
 NAMES: Final = frozenset({PATIENT_NAME, 0x00100012, 0x00101001, 0x00101005, 0x00101060, 0x00102297})
 """PatientName, NameToUse, OtherPatientNames, PatientBirthName, PatientMotherBirthName, ResponsiblePerson."""
+_OF_PATIENT: Final = IDS | NAMES
 _OTHER_IDS: Final = 0x00101002
 _SEQUENCES: Final = frozenset({0x00100011, 0x00100024, 0x00101100})
 """Names to use, qualifiers of the issuer, photographs: sequences in which nothing is left to be hashed."""
@@ -53,6 +54,11 @@ _UID_IN_TEXT: Final = re.compile(rb"(?<![0-9.])[0-2](?:\.(?:0|[1-9][0-9]*)){5,}(
 """A UID by its looks: six numbers and more, as addresses and versions have fewer."""
 _FEWEST_POINTS: Final = 5
 _LONGEST_TEXT: Final = 1024 * 1024
+_LONGEST_KEPT: Final = 512
+"""Bytes of an element that is remembered."""
+_MOST_KEPT: Final = 10_000
+_PLACES: Final = 8
+"""Elements, and patients with their encodings, of which these are remembered."""
 _WORD: Final = re.compile(r"[^\W_]+")
 _COMPONENTS: Final = re.compile(r"[\\^=,\s]+")
 
@@ -104,10 +110,12 @@ def _make_originals(study: bytes | None, values: Iterable[tuple[int, str]]) -> O
 
 def _patient_values(data_set: DataSet) -> Iterator[tuple[int, str]]:
     """Names and ids of the patient at every depth, by their tags."""
-    for tag in data_set.tags():
-        if tag in NAMES or tag in IDS:
-            for text in data_set.texts(tag):
-                yield tag, text
+    for tag in _OF_PATIENT & data_set.elements.keys():
+        for text in data_set.texts(tag):
+            yield tag, text
+    for tag in _OF_PATIENT & data_set.changes.keys():  # of what was read slowly
+        for text in data_set.texts(tag):
+            yield tag, text
     for tag in data_set.sequence_tags():
         for item in data_set.items(tag) or ():
             yield from _patient_values(item)
@@ -167,28 +175,50 @@ class _Replacer:
         self._maps_uids = policy.study_uid != "keep"
         self._patient: Level = policy.patient
         self._uids = UidMapper(key)
+        self._unchanged: dict[tuple[Originals, bool, bool, bytes], set[bytes]] = {}
+        """By what beside an element's bytes says what becomes of it: those that stay, as most of a series do."""
 
     def apply(self, data_set: DataSet, originals: Originals) -> None:
         """Replace what stands in a data set and in all below it."""
-        hides, maps = self._patient != "keep", self._maps_uids
+        place = (originals, data_set.explicit, data_set.big, data_set.character_set)
+        unchanged = self._unchanged.get(place)
+        if unchanged is None:
+            if len(self._unchanged) >= _PLACES:
+                self._unchanged.clear()
+            unchanged = self._unchanged[place] = set()
+        changes, elements, buf = data_set.changes, data_set.elements, data_set.buf
         for tag in data_set.tags():
-            if tag in PIXEL_DATA:
-                continue
-            if (hides and tag in _SEQUENCES) or (self._patient == "drop" and tag == _OTHER_IDS):
-                data_set.remove(tag)
-                continue
-            vr = data_set.meant_vr(tag)
-            if vr in {"SQ", UNKNOWN} and (items := data_set.items(tag)) is not None:
-                for item in items:
-                    self.apply(item, originals)
-                continue
-            if hides and (tag in IDS or tag in NAMES):
-                self._replace_patient(data_set, tag, originals)
-                continue
-            if hides and (vr in _REPEATING or vr == UNKNOWN) and self._replace_repeat(data_set, tag, originals):
-                continue
-            if maps and vr in _WITH_UIDS:
-                self._replace_uids(data_set, tag, vr)
+            raw = b""
+            if tag not in changes:
+                at, _, _, end = elements[tag]
+                raw = bytes(buf[at:end]) if end - at <= _LONGEST_KEPT else b""
+                if raw in unchanged:
+                    continue
+            self._replace(data_set, tag, originals)
+            if raw and tag not in changes:
+                if len(unchanged) >= _MOST_KEPT:
+                    unchanged.clear()
+                unchanged.add(raw)
+
+    def _replace(self, data_set: DataSet, tag: int, originals: Originals) -> None:
+        hides = self._patient != "keep"
+        if tag in PIXEL_DATA:
+            return
+        if (hides and tag in _SEQUENCES) or (self._patient == "drop" and tag == _OTHER_IDS):
+            data_set.remove(tag)
+            return
+        vr = data_set.meant_vr(tag)
+        if vr in {"SQ", UNKNOWN} and (items := data_set.items(tag)) is not None:
+            for item in items:
+                self.apply(item, originals)
+        elif hides and tag in _OF_PATIENT:
+            self._replace_patient(data_set, tag, originals)
+        elif (
+            hides and (vr in _REPEATING or vr == UNKNOWN) and self._replace_repeat(data_set, tag, originals)
+        ) or not self._maps_uids:
+            return
+        elif vr in _WITH_UIDS:
+            self._replace_uids(data_set, tag, vr)
 
     def _replace_patient(self, data_set: DataSet, tag: int, originals: Originals) -> None:
         values = data_set.texts(tag)

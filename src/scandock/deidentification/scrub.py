@@ -189,16 +189,14 @@ def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, 
 def _scrub_by_policy(obj: DicomObject, originals: Originals, rules: Rules, context: Context) -> ScrubResult:
     """Scripts, and what the policy replaces: all that there is without a profile."""
     policy = rules.policy
-    identity = None
-    if policy.changes_objects:
-        identity = read_hidden(obj.data, patient=policy.patient != "keep", uids=policy.study_uid != "keep")
+    hidden = read_hidden(obj.data, patient=policy.patient != "keep", uids=policy.study_uid != "keep")
     if _run_scripts(obj, rules, context).rejected:
         return _REJECTED
     if policy.changes_objects:
         replace_identifiers(obj, policy, originals, context.key)
     parts = encode(obj)
     verify(obj, parts)
-    paths = find_residue(obj, parts, identity) if identity is not None else []
+    paths = list(dict.fromkeys(path for identity in hidden for path in find_residue(obj, parts, identity)))
     if not paths:
         return Scrubbed(parts)
     warning = residue_notice(paths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final
@@ -69,14 +69,17 @@ def read_identity(data: DataSet) -> Identity:
     return _read_identity(data, _VALUES)
 
 
-def read_hidden(data: DataSet, *, patient: bool, uids: bool) -> Identity:
-    """Read of a data set's identity the patient's names and ids alone, and its UIDs, as far as these are to go."""
-    identity = _read_identity(data, _OF_PATIENT if patient else ())
-    if not uids:
-        return identity
-    values = [value.strip(b" \0") for value in data.values(_UIDS) if value is not None]
-    long = {uid for uid in values if len(uid) >= _SHORTEST_UID}
-    return replace(identity, traces=_shortest({*identity.traces, *long}))
+def read_hidden(data: DataSet, *, patient: bool, uids: bool) -> tuple[Identity, ...]:
+    """Read what is to go of a data set's identity: the patient's names and ids, its UIDs.
+
+    Apart, as all objects of a patient have the former.
+    """
+    hidden = [_read_identity(data, _OF_PATIENT)] if patient else []
+    if uids:
+        values = [value.strip(b" \0") for value in data.values(_UIDS) if value is not None]
+        long = _shortest({uid for uid in values if len(uid) >= _SHORTEST_UID})
+        hidden.append(Identity(patient="", traces=long, unseparated=()))
+    return tuple(hidden)
 
 
 def _read_identity(data: DataSet, tags: tuple[int, ...]) -> Identity:

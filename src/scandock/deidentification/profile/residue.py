@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.data_set import tag_text
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from scandock.deidentification.encoding import Part
 
 RESIDUE: Final = "deid_residue"
+_LONGEST_KEPT: Final = 512
+"""Bytes of an element that is remembered."""
+_MOST_KEPT: Final = 2_000
+"""Elements that are remembered of one patient."""
 _TEXTS: Final = TEXTS - {"AE", "UR"}
 """VRs of code strings and texts, in which people write dates and numbers as they like."""
 
@@ -31,12 +36,7 @@ def find_residue(obj: DicomObject, parts: Sequence[Part], identity: Identity) ->
     if not obj.deflated and not _has_trace(folded(b"".join(_headers(obj, parts))), identity, is_text=True):
         return []
     data_sets = (obj.data,) if obj.meta is None else (obj.meta, obj.data)
-    return [
-        path
-        for data_set in data_sets
-        for path, vr, value in _values(data_set, "")
-        if _has_trace(value, identity, is_text=vr in _TEXTS)
-    ]
+    return [path for data_set in data_sets for path in _find_traces(data_set, "", identity)]
 
 
 def _has_trace(value: bytes, identity: Identity, *, is_text: bool) -> bool:
@@ -44,6 +44,12 @@ def _has_trace(value: bytes, identity: Identity, *, is_text: bool) -> bool:
     if any(map(value.__contains__, identity.traces)):
         return True
     return is_text and any(map(unseparated(value).__contains__, identity.unseparated))
+
+
+@lru_cache(maxsize=8)
+def _clean_elements(_identity: Identity, *, explicit: bool, big: bool) -> set[bytes]:  # noqa: ARG001  what it is of
+    """The bytes of elements without any trace, as most of a series have."""
+    return set()
 
 
 def residue_notice(paths: Sequence[str]) -> Notice:
@@ -58,13 +64,33 @@ def _headers(obj: DicomObject, parts: Sequence[Part]) -> Iterator[bytes | memory
             yield part
 
 
-def _values(data_set: DataSet, above: str) -> Iterator[tuple[str, str, bytes]]:
+def _find_traces(data_set: DataSet, above: str, identity: Identity) -> Iterator[str]:
+    clean = _clean_elements(identity, explicit=data_set.explicit, big=data_set.big)
     for tag in data_set:
         if tag in PIXEL_DATA:
+            continue
+        raw = _original_bytes(data_set, tag)
+        if raw in clean:
             continue
         path = f"{above}{tag_text(tag)}"
         items = data_set.items(tag)
         if items is None:
-            yield path, data_set.vr(tag), folded(data_set.value(tag))
-        for index, item in enumerate(items or ()):
-            yield from _values(item, f"{path}[{index}]/")
+            is_text = data_set.vr(tag) in _TEXTS
+            paths = [path] if _has_trace(folded(data_set.value(tag)), identity, is_text=is_text) else []
+        else:
+            paths = [
+                found for index, item in enumerate(items) for found in _find_traces(item, f"{path}[{index}]/", identity)
+            ]
+        yield from paths
+        if raw and not paths:
+            if len(clean) >= _MOST_KEPT:
+                clean.clear()
+            clean.add(raw)
+
+
+def _original_bytes(data_set: DataSet, tag: int) -> bytes:
+    """The bytes of an element that nobody has changed; b"" of others, and of long ones."""
+    if tag in data_set.changes:
+        return b""
+    at, _, _, end = data_set.elements[tag]
+    return bytes(data_set.buf[at:end]) if end - at <= _LONGEST_KEPT else b""

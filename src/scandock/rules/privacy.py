@@ -99,15 +99,20 @@ class PrivacyRules:
         """The same by the keys that were the site's before."""
         return [older.origin(digest, syntax) for older in self._older]
 
+    def stored_series_key(self, series_uid: str) -> str:
+        """The same of a series."""
+        return "" if self.policy.study_uid == "drop" else self.series_key(series_uid)
+
     def study_key(self, study_uid: str) -> str:
         """What stands for a study."""
         return self._hash("study", study_uid.encode("utf-8", "surrogatepass")).hex()
 
     def study_keys(self, study_uid: str) -> list[str]:
-        """All that may stand for a study in the catalog, the newest first; nothing does where UIDs are dropped."""
-        if self.policy.study_uid == "drop":
-            return []
-        return [rules.study_key(study_uid) for rules in (self, *self._older)]
+        """All that may stand for a study in the catalog, the newest first.
+
+        Where UIDs are dropped no more than what stands there from before.
+        """
+        return [rules.study_key(study_uid) for rules in self._of_kept_keys]
 
     def patient_token(self, patient_id: str) -> str:
         """What stands for a PatientID where patients are compared; "" for an absent one, a token for itself."""
@@ -121,9 +126,7 @@ class PrivacyRules:
 
     def series_keys(self, series_uid: str) -> list[str]:
         """All that may stand for a series, as `study_keys`."""
-        if self.policy.study_uid == "drop":
-            return []
-        return [rules.series_key(series_uid) for rules in (self, *self._older)]
+        return [rules.series_key(series_uid) for rules in self._of_kept_keys]
 
     def older_tokens(self, patient_id: str) -> list[str]:
         """The tokens of a PatientID by the keys that were the site's before."""
@@ -133,6 +136,11 @@ class PrivacyRules:
     def fingerprints(self) -> frozenset[bytes]:
         """What the same rules are told by, whichever key was the site's then."""
         return frozenset(rules.fingerprint for rules in (self, *self._older))
+
+    @property
+    def _of_kept_keys(self) -> tuple[PrivacyRules, ...]:
+        """These rules by each key by which studies and series are looked up: older ones where sessions keep hashes."""
+        return (self,) if self.policy.study_uid == "drop" else (self, *self._older)
 
     @cached_property
     def _older(self) -> tuple[PrivacyRules, ...]:

@@ -193,7 +193,10 @@ def test_what_was_hashed_by_an_older_key_is_looked_up():
     assert RULES.patient_token("PAT1") in NEWER.older_tokens("PAT1")
     assert NEWER.older_tokens(RULES.patient_token("PAT1")) == []
     assert {NEWER.fingerprint, RULES.fingerprint} < NEWER.fingerprints
-    assert replace(RULES, policy=Policy(study_uid="drop")).study_keys("1.2.3") == []
+    dropping = replace(NEWER, policy=Policy(study_uid="drop"))
+    assert dropping.study_keys("1.2.3") == [NEWER.study_key("1.2.3")]
+    assert dropping.series_keys("1.2.3.1") == [NEWER.series_key("1.2.3.1")]
+    assert (dropping.stored_study_key("1.2.3"), dropping.stored_series_key("1.2.3.1")) == ("", "")
 
 
 def test_older_keys_make_the_same_study_patient_and_subject():

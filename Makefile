@@ -25,7 +25,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-quick clients lint format crash load attack fuzz bench bench-serve bench-listings bench-pages bench-deidentify pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-listings bench-pages bench-deidentify pictures startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,6 +68,9 @@ crash: setup  ## Kill imports, deletions, and a server under load, at named and 
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --power-cuts $(POWER_CUTS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest $(WHOLE))
+
+byte-search: setup  ## Search all bytes that imports leave for marked names, after kills at each named point
+	ALL_POINTS=1 $(BIN)/python -m pytest tests/unit/test_byte_search.py tests/integration/test_names_hidden.py tests/integration/test_names_hidden_killed.py $(ARGS)
 
 load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds 20 --uploaders 10" for less, "--imports 3000" for memory)
 	$(BIN)/python -m tests.load.run $(ARGS)

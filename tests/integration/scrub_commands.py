@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy_policy import Policy
 
 SCRIPT = """version "6.1"
 (0010,0010) := subject
@@ -14,6 +15,7 @@ SCRIPT = """version "6.1"
 RULES = PrivacyRules(key=b"k" * 32, scripts=(SCRIPT,))
 EARLY = "\n".join(line for line in SCRIPT.splitlines() if "ject" not in line and "session" not in line)
 """The same without labels, so that it is done as objects are read; patients are removed."""
+HIDDEN = PrivacyRules(key=b"k" * 32, policy=Policy(study_uid="drop", patient="drop"))
 FILL = 'version "6.6"\nalterPixels["rectangle", "l=0,t=0,r=10,b=10", "solid", "v=7"]\n'
 """A script that needs pixels decoded."""
 
@@ -36,10 +38,29 @@ def early() -> int:
         return command()
 
 
+def hide() -> int:
+    """The command, for a site that drops UIDs and patients."""
+    from scandock.cli import main as command
+    from scandock.testing.privacy import given_privacy
+
+    with given_privacy(HIDDEN):
+        return command()
+
+
 def fill() -> int:
     """The command, with rules that fill an area of every image."""
     from scandock.cli import main as command
     from scandock.testing.privacy import given_privacy
 
     with given_privacy(PrivacyRules(key=RULES.key, scripts=(SCRIPT, FILL))):
+        return command()
+
+
+def hide_names() -> int:
+    """The command, where names of archives, folders and files are dropped."""
+    from scandock.cli import main as command
+    from scandock.rules.privacy_policy import Policy
+    from scandock.testing.privacy import given_privacy
+
+    with given_privacy(PrivacyRules(key=RULES.key, policy=Policy(names="drop"))):
         return command()

@@ -178,7 +178,7 @@ def test_inputs_share_a_warning_where_it_says_the_same_of_them(files):
     assert done.returncode == 0
     warnings = [line for line in done.stdout.splitlines() if line.startswith("warning: ")]
     left, looks = (
-        "Values of the original's patient are still in",
+        "Values that identify the original's patient or study are still in",
         "The pixels could show the patient's name or other texts:",
     )
     assert [line.removeprefix(f"warning: {files}/").partition(". ")[0] for line in warnings] == [

@@ -29,8 +29,8 @@ from scandock.services.file_verification import VerificationPlan, mark_for_verif
 from scandock.services.held_sessions import resolve_session
 from scandock.services.import_filters import set_local_filter
 from scandock.services.label_conflicts import find_taken_labels
-from scandock.services.privacy_key import add_local_key
 from scandock.services.privacy_scripts import set_local_script
+from scandock.services.privacy_settings import add_local_key
 from scandock.testing.privacy import given_privacy
 from scandock.workers.inspection import run_inspect
 from tests.builders import DataFolder, Image, ecat, make_data_folder, verify_some, zip_entries
@@ -354,7 +354,8 @@ def test_what_an_upload_would_meet_is_told_by_keys(site: DataFolder) -> None:
         assert (plain.study, plain.deidentified, plain.filtered) == (None, None, True)
         hidden = replace(BY_SCRIPT, policy=Policy(study_uid="drop", patient="drop"))
         dropped, *_ = find_existing_sessions(connection, SYSTEM, planned, lambda _: hidden)
-        assert (dropped.study, dropped.server_labels) == (None, True)
+        assert dropped.study is not None  # it has a key from before
+        assert (dropped.study.study_uid, dropped.server_labels, dropped.subjects) == (uid, True, None)
 
 
 def test_the_upload_page_foresees_what_a_project_with_rules_and_filters_does(site: DataFolder, tmp_path: Path) -> None:

@@ -215,6 +215,26 @@ class Catalog:
                 yield connection
 
     @contextmanager
+    def overwrite(self) -> Iterator[Connection]:
+        """As `write`, and nothing of what rows said before stays in SQLite's files, in freed parts of pages or the WAL.
+
+        PostgreSQL keeps former rows until it vacuums, and its own log and backups keep them for longer.
+        """
+        with self.write() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            if self.sqlite:
+                raw.execute("PRAGMA secure_delete = ON").close()
+            try:
+                yield connection
+            finally:
+                if self.sqlite:
+                    raw.execute("PRAGMA secure_delete = OFF").close()
+        if self.sqlite:
+            with self._connect() as connection:
+                raw = connection.connection.dbapi_connection
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+    @contextmanager
     def _connect(self) -> Iterator[Connection]:
         try:
             with self.engine.connect() as connection:

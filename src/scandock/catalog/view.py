@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, or_, select
 
 from scandock.catalog.assessors import archived_assessors_labelled
 from scandock.catalog.records import SessionRecord
@@ -82,7 +82,7 @@ def _origins_by_key() -> Select[Any]:
         .join(project, project.c.id == session.c.project_id)
         .where(
             project.c.name == bindparam("project_name"),
-            session.c.study_key == bindparam("value"),
+            or_(session.c.study_key == bindparam("value"), session.c.study_uid == bindparam("study_uid")),
             session.c.side != "",
             file.c.origin.is_not(None),
         )
@@ -153,10 +153,14 @@ class SqlView:
         """All sessions of a study in a project, by the keyed hash of what it was before it was de-identified."""
         return self._sessions(project_name, "study_key", study_key)
 
-    def origins_of_sides(self, project_name: str, study_key: str) -> Iterator[tuple[bytes, Side]]:
-        """The origins of the files that sessions of one side have of a study, with that side."""
+    def origins_of_sides(self, project_name: str, study_key: str, study_uid: str) -> Iterator[tuple[bytes, Side]]:
+        """The origins of the files that sessions of one side have of a study, with that side.
+
+        By its keyed hash, or by the UID that it has now.
+        """
         query = self._seen(project_name, _origins_by_key())
-        rows = self.connection.execute(query, {"project_name": project_name, "value": study_key})
+        values = {"project_name": project_name, "value": study_key, "study_uid": study_uid}
+        rows = self.connection.execute(query, values)
         return ((row.origin, row.side) for row in rows)
 
     def series_keys_of_sides(self, project_name: str, study_key: str) -> Iterator[tuple[str, Side]]:

@@ -20,6 +20,7 @@ from scandock.model.errors import ScandockError, Usage
 from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.import_types import Progress
 from scandock.model.verdicts import EXIT_CODES, WITHOUT_RECEIPT, ImportState
+from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 
 _STORED: Final = frozenset({ImportState.PLACED, ImportState.HELD, ImportState.PARTLY})
 _WORST_FIRST: Final = (130, 1, 4, 3, 0)
@@ -35,7 +36,8 @@ class Result(Protocol):
     def write_receipt(self, fileobj: TextIO, fmt: Format = "jsonl") -> None: ...
 
 
-ArchiveEngine = Callable[[str, Callable[[Progress], None] | None, threading.Event], Result]
+ArchiveEngine = Callable[[str, Callable[[Progress], None] | None, threading.Event, int], Result]
+"""Takes an archive, who is told of progress, what cancels it, and which of the command's archives it is, from 1."""
 ProgressDisplay = Callable[[str, Interrupt], contextlib.AbstractContextManager[Callable[[Progress], None] | None]]
 
 
@@ -52,6 +54,8 @@ class CommandRun:
     """What is said after the first Ctrl-C, and after the second."""
     ahead: bool = False
     """The engine begins with later archives too: after Ctrl-C it is asked what became of them."""
+    names: Callable[[int], ShownNames] = lambda _: ALL_SHOWN
+    """What may be shown of the names of an archive of a number of which the engine told nothing."""
     codes: list[int] = field(default_factory=list)
     reports: list[ReportJson] = field(default_factory=list)
 
@@ -63,9 +67,10 @@ class CommandRun:
         with Interrupt(self.words) as interrupt:
             for number, archive in enumerate(archives, start=1):
                 if interrupt.cancelled.is_set() and not (self.ahead and number > 1):
-                    self._tell(_not_stored_report(archive, ImportState.CANCELLED, "cancelled", "Not begun."), 130)
+                    name = self.names(number).archive(archive)
+                    self._tell(_not_stored_report(name, ImportState.CANCELLED, "cancelled", "Not begun."), 130)
                 else:
-                    self._take(archive, interrupt)
+                    self._take(archive, number, interrupt)
                 if len(archives) > 1:
                     print_line(f"[{number}/{len(archives)}] {headline(self.reports[-1], self.story)}")
             if not self.as_json:
@@ -75,20 +80,24 @@ class CommandRun:
                     print_summary(self.reports, context, sys.stdout)
         return worst_code(self.codes)
 
-    def _take(self, archive: str, interrupt: Interrupt) -> None:
+    def _take(self, archive: str, number: int, interrupt: Interrupt) -> None:
         try:
             with self.display(archive, interrupt) as on_progress:
-                result = self.engine(archive, on_progress, interrupt.cancelled)
+                result = self.engine(archive, on_progress, interrupt.cancelled, number)
         except Usage:
             raise
         except ScandockError as error:
             code = errors.exit_code(error)
             state = ImportState.REFUSED if code == errors.REFUSED else ImportState.FAILED
-            self._tell(_not_stored_report(archive, state, error.code, errors.error_sentence(error)), code)
+            name = self.names(number).archive(archive)
+            report = _not_stored_report(name, state, error.code, errors.error_sentence(error))
+            self._tell(report, code)
             return
         except Exception as error:  # noqa: BLE001 -- the last fence: the other archives go on, and this one is said
-            message = errors.describe_unexpected(error)
-            self._tell(_not_stored_report(archive, ImportState.FAILED, "internal", message), errors.FAULT)
+            names = self.names(number)
+            message = errors.describe_unexpected(error, quotes=not names.hides_anything)
+            report = _not_stored_report(names.archive(archive), ImportState.FAILED, "internal", message)
+            self._tell(report, errors.FAULT)
             return
         self._tell(result.report, EXIT_CODES[result.state])
         self._write_receipt(result)

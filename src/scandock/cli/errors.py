@@ -42,13 +42,14 @@ def print_error(error: ScandockError) -> int:
     return exit_code(error)
 
 
-def describe_unexpected(error: BaseException) -> str:
+def describe_unexpected(error: BaseException, *, quotes: bool = True) -> str:
     """One sentence on an error that nobody foresaw; the traceback goes to a file, or to stderr with SCANDOCK_DEBUG=1.
 
-    The file is readable by its owner alone: tracebacks may quote names from headers.
+    The file is readable by its owner alone: tracebacks may quote names from headers. Without `quotes` they don't: they
+    say where it was alone.
     """
-    description = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    text = "".join(traceback.format_exception(error))
+    description = f"{type(error).__name__}: {error}" if str(error) and quotes else type(error).__name__
+    text = "".join(traceback.format_exception(error)) if quotes else _format_places(error)
     if os.environ.get("SCANDOCK_DEBUG") == "1":
         for text_line in text.splitlines():
             print_line(text_line)
@@ -60,6 +61,15 @@ def describe_unexpected(error: BaseException) -> str:
     except OSError:
         return f"An unexpected error: {description}. SCANDOCK_DEBUG=1 shows where."
     return f"An unexpected error: {description}. Where it came from is written in {name}; please report it."
+
+
+def _format_places(error: BaseException | None) -> str:
+    """Where an error was raised, and those behind it, with no word of theirs."""
+    parts = []
+    while error is not None:
+        parts += [f"{type(error).__name__}\n", *traceback.format_tb(error.__traceback__)]
+        error = error.__cause__ or error.__context__
+    return "".join(parts)
 
 
 def print_unexpected(error: BaseException) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from scandock.cli.receipt_file import Format
     from scandock.model.import_types import Progress
     from scandock.rules.import_request import ImportRequest
+    from scandock.rules.shown_names import ShownNames
     from scandock.services.settings import Settings
 
 
@@ -47,14 +49,24 @@ def import_(
         asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
     )
     engine = _engine(data, request, settings)
+    names = make_names(data, request, settings)
     raise typer.Exit(
-        run_archives(engine, archives, data=data, as_json=as_json, receipt=receipt, receipt_format=receipt_format)
+        run_archives(
+            engine,
+            archives,
+            names,
+            data=data,
+            as_json=as_json,
+            receipt=receipt,
+            receipt_format=receipt_format,
+        )
     )
 
 
 def run_archives(
     engine: ArchiveEngine,
     archives: Sequence[str],
+    names: Callable[[int], ShownNames],
     *,
     data: str | None,
     as_json: bool,
@@ -71,12 +83,24 @@ def run_archives(
         checks.check_receipt(receipt, archives, data)
         file = ReceiptFile(receipt, receipt_format)
     try:
-        return CommandRun(engine, SummaryContext(data=data, receipt=receipt), as_json=as_json, receipt=file).run(
-            archives
+        run = CommandRun(
+            engine,
+            SummaryContext(data=data, receipt=receipt),
+            as_json=as_json,
+            receipt=file,
+            names=names,
         )
+        return run.run(archives)
     finally:
         if file is not None:
             file.close()
+
+
+def make_names(data: str | None, request: ImportRequest, settings: Settings) -> Callable[[int], ShownNames]:
+    """What may be shown of the names of an archive, by its number, where no import was made of it."""
+    from scandock.services.door_names import names_of_command
+
+    return partial(names_of_command, data, settings, request)
 
 
 def check_options(asked: options.ImportOptions) -> None:
@@ -127,7 +151,9 @@ def default_workers() -> int:
 def _engine(data: str, request: ImportRequest, settings: Settings) -> ArchiveEngine:
     from scandock.workers.local_import import run_import
 
-    def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
+    def engine(
+        archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event, number: int
+    ) -> Result:
         return run_import(
             data=data,
             archive=archive,
@@ -135,6 +161,7 @@ def _engine(data: str, request: ImportRequest, settings: Settings) -> ArchiveEng
             settings=settings,
             on_progress=on_progress,
             cancelled=cancelled,
+            archive_number=number,
         )
 
     return engine

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.import_cmd import build_request, check_options, load_settings, run_archives
+from scandock.cli.import_cmd import build_request, check_options, load_settings, make_names, run_archives
 
 if TYPE_CHECKING:
     from scandock.cli.command_run import ArchiveEngine, Result
@@ -45,15 +45,26 @@ def inspect(
         asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
     )
     engine = _engine(data, request, settings)
+    names = make_names(data, request, settings)
     raise typer.Exit(
-        run_archives(engine, archives, data=None, as_json=as_json, receipt=receipt, receipt_format=receipt_format)
+        run_archives(
+            engine,
+            archives,
+            names,
+            data=None,
+            as_json=as_json,
+            receipt=receipt,
+            receipt_format=receipt_format,
+        )
     )
 
 
 def _engine(data: str | None, request: ImportRequest, settings: Settings) -> ArchiveEngine:
     from scandock.workers.inspection import run_inspect
 
-    def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
+    def engine(
+        archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event, number: int
+    ) -> Result:
         return run_inspect(
             data=data,
             archive=archive,
@@ -61,6 +72,7 @@ def _engine(data: str | None, request: ImportRequest, settings: Settings) -> Arc
             settings=settings,
             on_progress=on_progress,
             cancelled=cancelled,
+            archive_number=number,
         )
 
     return engine

@@ -144,7 +144,7 @@ def key_add(*, data: options.Data) -> None:
     """
     checks.check_data(data)
     from scandock.cli.import_cmd import load_settings
-    from scandock.services.privacy_key import add_local_key
+    from scandock.services.privacy_settings import add_local_key
 
     keys = add_local_key(data, load_settings(), local_request_info())
     print_line(f"Key {keys[-1].number} is added: {keys[-1].fingerprint}", sys.stdout)

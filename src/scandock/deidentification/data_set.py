@@ -395,6 +395,10 @@ class DataSet:
         vr = self._meaning(tag, self.vr(tag))
         return texts.decode(self.value(tag), vr, self.character_set, big=self.big) if vr != "SQ" else []
 
+    def meant_vr(self, tag: int) -> str:
+        """The VR by which an element is read; KeyError where there is no such element."""
+        return self._meaning(tag, self.vr(tag))
+
     def _meaning(self, tag: int, vr: str) -> str:
         """The VR by which a value is read and made: that of the dictionary for UN of a known element."""
         if vr != UNKNOWN or tag & 0x10000:

@@ -136,9 +136,17 @@ def read_mapped(data: Buffer) -> dict[int, str]:
 
 
 def rewrite(
-    head: Buffer, size: int, read: ReadRange, changes: Mapping[int, str], profile: EcatProfile | None
+    head: Buffer,
+    size: int,
+    read: ReadRange,
+    changes: Mapping[int, str],
+    profile: EcatProfile | None,
+    *,
+    keep_file_name: bool = True,
 ) -> Rewritten:
     """The file with `changes` by scripts to what `read_mapped` gives, then by the profile.
+
+    What it was called is in its header, too, and goes with a profile, or where it is not to be kept.
 
     Raises ScrubError: a text that the field can't hold, a header or a directory that can't be read to its end, a
     matrix that is cut, a text in place of the numbers that pixels need. A text that is too long is cut (`find_cut`).
@@ -152,6 +160,8 @@ def rewrite(
             struct.pack_into(order + "i", header, _BIRTH_DATE_AT, _parse_date(text))
         else:
             _write_text(header, MAPPED[tag], text)
+    if not keep_file_name:
+        _write_text(header, _FILE_NAME, "")
     file = EcatFile(head, size, lambda at, length: read(at, min(at + length, size)), order)
     file_type = Record(raw, order).number(_FILE_TYPE_AT, "h")
     if profile is None:

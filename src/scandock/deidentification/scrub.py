@@ -16,13 +16,20 @@ from typing import TYPE_CHECKING, Final, Literal
 from scandock.deidentification import ecat, ecat_scripts
 from scandock.deidentification.encoding import encode
 from scandock.deidentification.errors import ScrubError
+from scandock.deidentification.identifiers import (
+    originals_of_ecat,
+    read_originals,
+    replace_identifiers,
+    replace_in_ecat,
+    restore_study,
+)
 from scandock.deidentification.parsing import parse
 from scandock.deidentification.profile.actions import apply_profile
 from scandock.deidentification.profile.burned_in import burned_in_notice, find_burned_in
 from scandock.deidentification.profile.day_shift import days_of_patient
-from scandock.deidentification.profile.identity import read_identity
+from scandock.deidentification.profile.identity import read_hidden, read_identity
 from scandock.deidentification.profile.method import ScriptName, record_method
-from scandock.deidentification.profile.options import FULL_DATES, Profile
+from scandock.deidentification.profile.options import FULL_DATES, RETAIN_UIDS, Profile
 from scandock.deidentification.profile.pixel_length import has_longer_pixels, longer_pixels_notice
 from scandock.deidentification.profile.residue import RESIDUE, find_residue, residue_notice
 from scandock.deidentification.profile.vocabulary import keep_words
@@ -33,10 +40,12 @@ from scandock.deidentification.verification import verify
 from scandock.formats.ecat import looks_like_ecat
 from scandock.model.tags import DICOMDIR_CLASS
 from scandock.rules.notices import make_notice
+from scandock.rules.privacy_policy import KEEP_ALL, Policy
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DicomObject
     from scandock.deidentification.encoding import Part
+    from scandock.deidentification.identifiers import Originals
     from scandock.deidentification.pixel_areas import DecodedPixels, PixelDecoder
     from scandock.deidentification.script.syntax import Script
     from scandock.rules.notices import Notice
@@ -52,18 +61,22 @@ _KEYED: Final = ("mapUID", "mapReferencedUIDs")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What is done with every object: `scripts` in their order, then the profile."""
+    """What is done with every object: `scripts` in their order, then what the policy says, then the profile."""
 
     scripts: tuple[Script, ...] = ()
     lookups: LookupTable = field(default_factory=LookupTable)
     profile: Profile | None = None
     residue: Literal["warn", "refuse"] = "warn"
-    """What becomes of an object in which, after the profile, values of the original's patient are left."""
+    """What becomes of an object in which values of the original's patient are left after it."""
+    policy: Policy = KEEP_ALL
+    """Whether UIDs and the patient's names and ids are replaced, scripts and profile or not."""
 
     @property
     def needs_key(self) -> bool:
         """Whether what comes of an object may follow from the site's key: new UIDs, days by which dates move."""
-        if self.profile is not None and not {"retain-uids", FULL_DATES} <= self.profile.options:
+        if self.policy.changes_objects:
+            return True
+        if self.profile is not None and not {RETAIN_UIDS, FULL_DATES} <= self.profile.options:
             return True
         return any(name in script.text for script in self.scripts for name in _KEYED)
 
@@ -131,17 +144,17 @@ def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, 
         return Rejected("dicomdir", "A DICOMDIR lists patients and files as they were; it is not written.")
     obj = parse(head, size, read)
     profile = rules.profile
+    originals = read_originals(obj, rules.policy)
     if profile is None:
-        if _run_scripts(obj, rules, context).rejected:
-            return _REJECTED
-        parts = encode(obj)
-        verify(obj, parts)
-        return Scrubbed(parts)
+        return _scrub_by_policy(obj, originals, rules, context)
     identity = read_identity(obj.data)
     burned_in = find_burned_in(obj.data)
     outcome = _run_scripts(obj, rules, context)
     if outcome.rejected:
         return _REJECTED
+    if rules.policy.study_uid != "keep":
+        restore_study(obj, rules.policy, originals)
+        profile = replace(profile, options=profile.options - {RETAIN_UIDS})
     apply_profile(obj, profile, identity, key=context.key, project=context.variables.get("project", ""))
     record_method(obj.data, profile, _script_names(rules.scripts), has_clean_pixels=outcome.pixels_altered)
     parts = encode(obj)
@@ -157,6 +170,25 @@ def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, 
     if burned_in is not None:  # also where areas were filled: nobody knows whether they were the right ones
         warnings.append(burned_in_notice(burned_in))
     return Scrubbed(parts, tuple(warnings))
+
+
+def _scrub_by_policy(obj: DicomObject, originals: Originals, rules: Rules, context: Context) -> ScrubResult:
+    """Scripts, and what the policy replaces: all that there is without a profile."""
+    policy = rules.policy
+    identity = None
+    if policy.changes_objects:
+        identity = read_hidden(obj.data, patient=policy.patient != "keep", uids=policy.study_uid != "keep")
+    if _run_scripts(obj, rules, context).rejected:
+        return _REJECTED
+    if policy.changes_objects:
+        replace_identifiers(obj, policy, originals, context.key)
+    parts = encode(obj)
+    verify(obj, parts)
+    paths = find_residue(obj, parts, identity) if identity is not None else []
+    if not paths:
+        return Scrubbed(parts)
+    warning = residue_notice(paths)
+    return Failed(RESIDUE, warning.message) if rules.residue == "refuse" else Scrubbed(parts, (warning,))
 
 
 def _run_scripts(obj: DicomObject, rules: Rules, context: Context) -> ScriptOutcome:
@@ -225,8 +257,11 @@ def _scrub_ecat(head: Buffer, size: int, read: ReadRange | None, rules: Rules, c
     def read_range(start: int, end: int) -> Buffer:
         return head[start:end] if read is None else read(start, end)
 
+    hides_patient = rules.profile is None and rules.policy.patient != "keep"
+    if hides_patient:
+        changes = replace_in_ecat(fields, changes, rules.policy, originals_of_ecat(fields), context.key)
     profile = _ecat_profile(rules.profile, fields, context) if rules.profile is not None else None
-    rewritten = ecat.rewrite(head, size, read_range, changes, profile)
+    rewritten = ecat.rewrite(head, size, read_range, changes, profile, keep_file_name=not hides_patient)
     warnings = [make_notice("ecat_script")] if rules.scripts else []
     cut = ecat.find_cut(changes, profile)
     if cut:

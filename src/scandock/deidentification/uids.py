@@ -12,41 +12,30 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from scandock.deidentification.dictionary import dictionary_keyword
+from scandock.rules.keyed_values import keyed_uid, uuid_number
+
 _LONGEST: Final = 64
 _DIGITS: Final = 39
 """Decimal digits of 128 bits."""
 _FEWEST_DIGITS: Final = 10
 """Digits that have to be left behind a root, so that two values seldom meet."""
 _ROOT: Final = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
+_CLASSES: Final = re.compile(
+    r"SOPClass|TransferSyntaxUID|^ImplementationClassUID$|^CodingSchemeUID$|^ContextUID$|^MappingResourceUID$"
+)
+"""UIDs that say what kind of thing something is, by their keywords."""
 _CUSTOM_VERSION: Final = 8
 """Version of a UUID whose bits are of an own scheme (RFC 9562)."""
 _NAME_VERSION: Final = 5
-_BLOCK: Final = 64
-_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 _CACHED: Final = 50_000
 _LONGEST_CACHED: Final = 1_024
 """Bytes of a value that is kept in memory, so that nobody fills that with values of a kind of their own."""
 
 
-def keyed_uid(key: bytes, text: str) -> str:
-    """The UID that stands for `text` where `key` is in use: `2.25.` and a UUID of HMAC-SHA256(key, text)."""
-    inner, outer = (state.copy() for state in _hmac_states(key))
-    inner.update(text.encode())
-    outer.update(inner.digest())
-    return f"2.25.{_uuid(outer.digest(), _CUSTOM_VERSION)}"
-
-
-@lru_cache(maxsize=16)
-def _hmac_states(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
-    """The two hashes of HMAC-SHA256 (RFC 2104) that have read the key: `hmac` would do it, slower, for each UID."""
-    block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
-    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
-
-
 def hash_uid(text: str) -> str:
     """The UID that DicomEdit's `hashUID` makes of `text`: version 5 over SHA-1 of the text alone, without a key."""
-    return f"2.25.{_uuid(hashlib.sha1(text.encode(), usedforsecurity=False).digest(), _NAME_VERSION)}"
+    return f"2.25.{uuid_number(hashlib.sha1(text.encode(), usedforsecurity=False).digest(), _NAME_VERSION)}"
 
 
 def map_uid(root: str, value: str, key: bytes) -> str:
@@ -54,8 +43,14 @@ def map_uid(root: str, value: str, key: bytes) -> str:
     room = _LONGEST - len(root) - 1
     if _ROOT.fullmatch(root) is None or room < _FEWEST_DIGITS:
         raise ValueError("no root of a UID, or no room for digits behind it")
-    number = _uuid(hmac.digest(key, f"{root}\0{value}".encode(), "sha256"), _CUSTOM_VERSION)
+    number = uuid_number(hmac.digest(key, f"{root}\0{value}".encode(), "sha256"), _CUSTOM_VERSION)
     return f"{root}.{number if room >= _DIGITS else number % 10**room}"
+
+
+@lru_cache(maxsize=8_192)
+def is_class(tag: int) -> bool:
+    """Whether the UID of an element says what kind of thing something is."""
+    return _CLASSES.search(dictionary_keyword(tag)) is not None
 
 
 class UidMapper(dict[bytes, bytes]):
@@ -84,9 +79,3 @@ class UidMapper(dict[bytes, bytes]):
         if not text or text.startswith(b"1.2.840.10008."):
             return text if text.replace(b".", b"").isdigit() else b""
         return keyed_uid(self._key, text.decode("latin-1")).encode()
-
-
-def _uuid(digest: bytes, version: int) -> int:
-    number = int.from_bytes(digest[:16], "big")
-    number &= ~(0xF << 76) & ~(0x3 << 62)
-    return number | version << 76 | 0x2 << 62

@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 LONGEST: Final = 120
 
+_display: ContextVar[Callable[[str], str] | None] = ContextVar("display", default=None)
+
+
+@contextmanager
+def display_names_by(display: Callable[[str], str] | None) -> Iterator[None]:
+    """Within the context let sentences name what `display` makes of a name, where names may not be known."""
+    token = _display.set(display)
+    try:
+        yield
+    finally:
+        _display.reset(token)
+
+
+def display_name(name: str) -> str:
+    """What a sentence calls something of this name."""
+    display = _display.get()
+    return name if display is None else display(name)
+
 
 def quote(name: str) -> str:
-    """`name` in quotes, on one line: what does not print is escaped, the middle of a long name left out.
+    """`name`, as it is displayed, in quotes, on one line: what does not print is escaped, of a long one the middle cut.
 
     Control characters, line ends, terminal escapes, text-direction marks and lone surrogates all become escapes.
     The end of a long name stays, since the file's own name stands there.
     """
+    name = display_name(name)
     if len(name) > LONGEST:
         half = LONGEST // 2
         name = f"{name[:half]}...{name[-half:]}"

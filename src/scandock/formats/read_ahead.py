@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextvars import copy_context
 from queue import Queue
 from threading import Event, Thread
 from typing import Final
@@ -21,7 +22,8 @@ def run_ahead(chunks: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryvi
     """
     waiting: Waiting = Queue(_DEPTH)
     stop = Event()
-    thread = Thread(target=_fill, args=(chunks, waiting, stop), name="unpack-ahead", daemon=True)
+    context = copy_context()  # errors in it name things as they do here
+    thread = Thread(target=context.run, args=(_fill, chunks, waiting, stop), name="unpack-ahead", daemon=True)
     thread.start()
     try:
         while (chunk := waiting.get()) is not None:

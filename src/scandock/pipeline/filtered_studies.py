@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from scandock.model.entry import Content
@@ -87,8 +87,10 @@ def _filter_study(context: JobContext, tallies: Tallies, job: Job, usable: Mappi
     return is_changed
 
 
-def assign_filtered(ledger: Ledger, jobs: list[Job]) -> list[ImportedSession]:
+def assign_filtered(ledger: Ledger, jobs: list[Job], uid_of: Callable[[str], str]) -> list[ImportedSession]:
     """Note what was left out of each job's study and warn of it; the reports of studies of which nothing is left.
+
+    `uid_of` says by which UID a study is told of.
 
     Those have jobs of negative numbers in the ledger, so that files beside their images are not taken for another's.
     """
@@ -106,7 +108,7 @@ def assign_filtered(ledger: Ledger, jobs: list[Job]) -> list[ImportedSession]:
         ledger.run("UPDATE entry SET job = ? WHERE study = ? AND content = ?", (number, study_uid, Content.FILTERED))
         if job is not None:
             job.warnings.append(make_notice("session_filtered", count=_count_images(counts.total())))
-    return refused_session_reports([*lost], all_filtered_notice())
+    return refused_session_reports([*map(uid_of, lost)], all_filtered_notice())
 
 
 def filtered_study_uids(ledger: Ledger) -> set[str]:

@@ -149,7 +149,8 @@ def make_refusal_report(
         *import_outcome([], upload_verdict),
         warnings=upload_warnings(ledger, totals, [*reading.notes, *upload_verdict.warnings]),
         sessions=refused_session_reports(
-            sorted(reading.tallies.study_uids() | filtered_study_uids(ledger)), upload_verdict.refused
+            [*map(reading.privacy.study_uid, sorted(reading.tallies.study_uids() | filtered_study_uids(ledger)))],
+            upload_verdict.refused,
         )
         if sessions is None
         else sessions,

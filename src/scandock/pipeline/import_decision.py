@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -20,6 +21,7 @@ from scandock.pipeline.tallies import Tallies
 from scandock.pipeline.verdicts import UploadVerdict, all_filtered_notice, assign_verdicts, refuse_all
 from scandock.rules.mapping import MappingRow, find_row
 from scandock.rules.notices import Notice
+from scandock.rules.privacy import UploadPrivacy
 
 LEFT_OUT: Final = "left_out"
 _WHY: Final = Notice(
@@ -37,6 +39,9 @@ class ReadingResult(Protocol):
     notes: list[Notice]
     labels: dict[str, str]
     """What progress calls the sessions, by study: their patients, until it is decided what they are called."""
+
+    privacy: UploadPrivacy
+    """What may be told of studies that have no project."""
 
     def stage(self, stage: Stage) -> None: ...
     def seconds(self) -> dict[str, float]: ...
@@ -68,8 +73,9 @@ def decide_import(context: JobContext, reading: ReadingResult) -> ImportDecision
         return ImportDecision(upload_verdict)
     clashes = mark_duplicates(ledger, context.stage)
     every_job = collect_jobs(ledger, reading.tallies, clashes, context.zone, context.site.placeholders)
-    filtered_reports = assign_filtered(ledger, every_job) if ledger.has_filters else []
-    jobs, left_out_reports, rows = leave_out(ledger, every_job, context.request.mapping)
+    uid_of = reading.privacy.study_uid
+    filtered_reports = assign_filtered(ledger, every_job, uid_of) if ledger.has_filters else []
+    jobs, left_out_reports, rows = leave_out(ledger, every_job, context.request.mapping, uid_of)
     if left_out_reports and not jobs:
         upload_verdict.refused = all_left_out_notice()
         refuse_all(ledger, upload_verdict)
@@ -78,7 +84,7 @@ def decide_import(context: JobContext, reading: ReadingResult) -> ImportDecision
     untaken = (
         left_out_reports
         + filtered_reports
-        + (refused_session_reports(lost, upload_verdict.warnings[0]) if lost else [])
+        + (refused_session_reports([*map(uid_of, lost)], upload_verdict.warnings[0]) if lost else [])
     )
     return ImportDecision(upload_verdict, jobs, untaken, [*reading.notes, *upload_verdict.warnings, *unused])
 
@@ -93,9 +99,11 @@ def _apply_project_filters(context: JobContext, reading: ReadingResult, upload_v
 
 
 def leave_out(
-    ledger: Ledger, jobs: list[Job], mapping: tuple[MappingRow, ...]
+    ledger: Ledger, jobs: list[Job], mapping: tuple[MappingRow, ...], uid_of: Callable[[str], str]
 ) -> tuple[list[Job], list[ImportedSession], list[int]]:
     """The jobs that stay, the left-out studies as the report shows them, and the mapping's rows that left them out.
+
+    `uid_of` says by which UID a study is told of.
 
     Entries of a left-out study are ignored; its loose files are too, when they are assigned (`assign_others`).
     """
@@ -116,7 +124,11 @@ def leave_out(
         )
     return (
         remaining,
-        [report for job in left_out_jobs for report in refused_session_reports([job.study.study_uid], _WHY)],
+        [
+            report
+            for job in left_out_jobs
+            for report in refused_session_reports([job.study.study_uid and uid_of(job.study.study_uid)], _WHY)
+        ],
         rows,
     )
 

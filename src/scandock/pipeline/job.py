@@ -120,6 +120,8 @@ class JobContext:
     """Whether whoever sent this may archive what waits in a project."""
     privacy_of: Callable[[str], PrivacyRules | None] = lambda project: None  # noqa: ARG005
     """What a project has done to objects before they are stored."""
+    patients: dict[str, str] = field(default_factory=dict)
+    """Numbers of the upload's patients by their tokens, where they are not told in any other way."""
     scrubber: Scrubber | None = None
     """Has it done; None where no project has anything done, and where nothing is stored."""
 

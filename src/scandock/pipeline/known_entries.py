@@ -16,6 +16,7 @@ from scandock.pipeline.duplicates import META_BYTES, Clashes
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.staging import StageFiles, hash_dataset
+from scandock.rules.hidden_labels import hide_labels
 from scandock.rules.naming import StudyNaming
 from scandock.rules.petmr import Side
 from scandock.rules.privacy import PrivacyRules, hide_patients
@@ -35,16 +36,19 @@ def is_to_scrub(context: JobContext, job: Job) -> bool:
 
 
 def apply_privacy(context: JobContext, job: Job, naming: StudyNaming) -> None:
-    """Give a job whose project is named the rules of that, its origins and keys; patients are tokens from here on."""
+    """Give a job whose project is named the rules of that, its origins and keys.
+
+    From here on patients are tokens, and labels say no more than the project's policy allows.
+    """
     rules = context.privacy_of(naming.project.label)
     if rules is None:
         return
     job.privacy = rules
-    job.naming = hide_patients(naming, rules)
-    keys = rules.study_keys(job.study.study_uid) if job.study.study_uid is not None else []
-    job.study_key = keys[0] if keys else ""
-    job.patient_key = job.naming.patients.common_id
-    job.patient_tokens = job.naming.patients.ids
+    job.naming = hide_patients(hide_labels(naming, job.study, rules), rules, context.patients)
+    job.study_key = rules.stored_study_key(job.study.study_uid) if job.study.study_uid is not None else ""
+    if rules.policy.patient != "drop":
+        job.patient_key = job.naming.patients.common_id
+        job.patient_tokens = job.naming.patients.ids
     note_origins(context.ledger, context.stage, job, rules)
     if context.scrubber is not None:  # what clashes is known once it is de-identified
         job.clashes = Clashes()

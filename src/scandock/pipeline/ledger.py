@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scandock.model.entry import Entry, ordinal_after
 from scandock.model.series import SeriesTally
 from scandock.model.verdicts import Verdict
+from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 
 if TYPE_CHECKING:
     from scandock.rules.privacy import EarlyScrub
@@ -93,7 +94,9 @@ class EntryTotals:
 class Ledger:
     """All entries of an import; `db` is open to the steps of this room for their own queries."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, names: ShownNames = ALL_SHOWN) -> None:
+        self.names = names
+        """What its entries are called wherever that is told; their rows have the names of the archive."""
         self.has_filters = False
         """Whether its entries were read with import filters."""
         self.early: EarlyScrub | None = None

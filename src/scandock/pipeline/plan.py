@@ -45,7 +45,12 @@ from scandock.rules.notices import Notice, make_notice
 from scandock.rules.petmr import PetMr, effective_pet_mr, shares_side
 from scandock.rules.policy import ProjectPolicy
 from scandock.rules.reimports import hold_decision, session_exists_notice
-from scandock.rules.related_sessions import ecat_elsewhere_notice, many_subjects_notice, waiting_elsewhere_notice
+from scandock.rules.related_sessions import (
+    ecat_elsewhere_notice,
+    many_subjects_notice,
+    patients_dropped_notice,
+    waiting_elsewhere_notice,
+)
 from scandock.rules.routing import route_studies
 from scandock.rules.study_sides import list_series
 from scandock.store.paths import path_below
@@ -86,7 +91,9 @@ def find_usable_projects(context: JobContext) -> dict[str, str]:
 
 def name_job(context: JobContext, job: Job, usable: Mapping[str, str]) -> StudyNaming:
     """What a study would be called, its project as that is spelled. Raises Usage as `name_study` does."""
-    naming = name_study(job.study, context.request, context.site, lambda name: name.casefold() in usable)
+    naming = name_study(
+        job.study, context.request, context.site, lambda name: name.casefold() in usable, context.ledger.names
+    )
     label = naming.project.label
     return replace(naming, project=replace(naming.project, label=usable.get(label.casefold(), label)))
 
@@ -119,7 +126,10 @@ def plan_jobs(
             break
     warn_of_related_sessions(context, jobs)
     used_rows = [*used, *(job.final_naming.mapping_row for job in jobs)]
-    return jobs, list(unused_rows_notices(context.request.mapping, used_rows))
+    notices = list(unused_rows_notices(context.request.mapping, used_rows))
+    if any(_drops_patient(job) for job in jobs):
+        notices.append(patients_dropped_notice())
+    return jobs, notices
 
 
 def _decide(
@@ -215,11 +225,14 @@ def _policy_before_scrub(context: JobContext, policy: ProjectPolicy) -> ProjectP
 def names_of(job: Job) -> set[LockName]:
     """What nobody else may plan with: the study and the label in the project, and every session of theirs."""
     decision = job.final_decision
+    study_uid = decision.study_uid
+    if study_uid is not None and job.privacy is not None and job.privacy.policy.study_uid != "keep":
+        study_uid = job.privacy.new_uid(study_uid)  # rows of reservations are written to the disk, too
     names = session_locks(
         decision.project,
         label=decision.label,
         subject=decision.subject,
-        study_uid=decision.study_uid,
+        study_uid=study_uid,
         timestamp=decision.timestamp or "",
     )
     if decision.settles is not None and decision.settles.timestamp is not None:
@@ -343,7 +356,7 @@ def warn_of_related_sessions(context: JobContext, jobs: list[Job]) -> None:
 
 
 def _warn_of_patients(view: KeyedView, project: str, jobs: list[Job]) -> None:
-    ids = {job.final_decision.patient_id for job in jobs} - {""}
+    ids = {job.final_decision.patient_id for job in jobs if not _drops_patient(job)} - {""}
     subjects = dict(view.subjects_of_patients(project, ids))
     for job in jobs:
         if job.final_decision.patient_id:
@@ -354,6 +367,10 @@ def _warn_of_patients(view: KeyedView, project: str, jobs: list[Job]) -> None:
             job,
             many_subjects_notice(project, decision.patient_id, decision.subject, subjects.get(decision.patient_id, ())),
         )
+
+
+def _drops_patient(job: Job) -> bool:
+    return job.privacy is not None and job.privacy.policy.patient == "drop"
 
 
 def _warn_of_ecat_files(view: SqlView, project: str, jobs: list[Job]) -> None:

@@ -19,7 +19,7 @@ from scandock.pipeline.ledger import EntryTotals, Ledger
 from scandock.pipeline.verdicts import UploadVerdict
 from scandock.queue.leases import check_lease
 from scandock.rules.notices import Notice
-from scandock.rules.receipt_codes import CODES, ReceiptLine
+from scandock.rules.receipt_codes import CODES, ReceiptLine, receipt_columns
 from scandock.store.paths import RECEIPT
 
 EXCEPTIONS = 1_000
@@ -55,15 +55,17 @@ def close_verdicts(ledger: Ledger) -> None:
 
 def receipt_lines(ledger: Ledger, archive: str, names: dict[int, str]) -> Iterator[ReceiptLine]:
     """The receipt's lines in archive order; `names` gives a job's folder under DATA, for `stored_as`."""
-    for path, size, sha256, verdict, code, message, job, stands in ledger.stream(
-        "SELECT e.path, COALESCE(e.own_size, e.size), COALESCE(e.own_sha256, e.sha256), e.verdict, e.code, e.message,"
-        " COALESCE(o.job, e.job), COALESCE(e.target, o.target)"
+    shown = ledger.names
+    tells_origins = shown.hides_bytes or bool(ledger.rows("SELECT 1 FROM entry WHERE origin IS NOT NULL LIMIT 1"))
+    for number, path, size, sha256, verdict, code, message, job, stands, origin in ledger.stream(
+        "SELECT e.ordinal, e.path, COALESCE(e.own_size, e.size), COALESCE(e.own_sha256, e.sha256), e.verdict, e.code,"
+        " e.message, COALESCE(o.job, e.job), COALESCE(e.target, o.target), COALESCE(e.origin, o.origin)"
         " FROM entry e LEFT JOIN entry o ON o.ordinal = e.original ORDER BY e.ordinal"
     ):
         folder = names.get(job) if job is not None else None
-        yield {
+        line: ReceiptLine = {
             "archive": archive,
-            "path": path,
+            "path": shown.path(number, path),
             "bytes": size,
             "sha256": sha256.hex() if sha256 else None,
             "verdict": verdict,
@@ -71,6 +73,11 @@ def receipt_lines(ledger: Ledger, archive: str, names: dict[int, str]) -> Iterat
             "message": message or CODES[code].sentence,
             "stored_as": f"{folder}/{stands}" if folder and stands is not None else None,
         }
+        if tells_origins:
+            known_by = shown.origin(sha256) if origin is None and sha256 and shown.hides_bytes else origin
+            line["origin"] = known_by.hex() if known_by is not None else None
+            line["sha256"] = None if known_by is not None else line["sha256"]
+        yield line
 
 
 def write_receipt(context: JobContext, archive: str, names: dict[int, str]) -> None:
@@ -109,14 +116,18 @@ def record_exceptions(context: JobContext) -> None:
         {
             "upload_id": context.lease.upload_id,
             "n": n,
-            "path": path.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0"),
+            "path": context.ledger.names.path(number, path)
+            .encode("utf-8", "backslashreplace")
+            .decode()
+            .replace("\0", "\\0"),
             "verdict": verdict,
             "code": code,
             "message": message or CODES[code].sentence,
         }
-        for n, (path, verdict, code, message) in enumerate(
+        for n, (number, path, verdict, code, message) in enumerate(
             context.ledger.rows(
-                "SELECT path, verdict, code, message FROM entry WHERE verdict IN (?, ?, ?) ORDER BY ordinal LIMIT ?",
+                "SELECT ordinal, path, verdict, code, message FROM entry WHERE verdict IN (?, ?, ?)"
+                " ORDER BY ordinal LIMIT ?",
                 (*_NEEDS_AN_EYE, EXCEPTIONS),
             )
         )
@@ -173,10 +184,8 @@ def upload_warnings(ledger: Ledger, totals: EntryTotals, extra: list[Notice]) ->
     if totals.counts[Verdict.FILTERED]:
         notices += filtered_notices(ledger)
     if count := totals.counts[Verdict.UNPARSEABLE]:
-        first = ledger.rows("SELECT path FROM entry WHERE verdict = 'unparseable' ORDER BY ordinal LIMIT 3")
-        from scandock.formats.display_names import quote
-
-        names = ", ".join(quote(path) for (path,) in first)
+        first = ledger.rows("SELECT ordinal, path FROM entry WHERE verdict = 'unparseable' ORDER BY ordinal LIMIT 3")
+        names = ", ".join(quote(ledger.names.path(number, path)) for number, path in first)
         notices.append(
             Notice(
                 code="unparseable_ignored",
@@ -195,18 +204,23 @@ def _left_out_message(count: int) -> str:
 
 def receipt_rows(source: Iterable[bytes]) -> Iterator[list[str | int | None]]:
     """The receipt's lines as rows of a table, the header first."""
-    columns = ("archive", "path", "bytes", "sha256", "verdict", "code", "message", "stored_as")
-    yield list(columns)
+    columns: tuple[str, ...] = ()
     for raw in source:
         line = json.loads(raw)
-        yield [line[column] for column in columns]
+        if not columns:
+            columns = receipt_columns(line)
+            yield list(columns)
+        yield [line.get(column) for column in columns]
+    if not columns:
+        yield list(receipt_columns({}))
 
 
 def missing_disc_files(ledger: Ledger) -> list[Notice]:
     """One warning for each DICOMDIR that lists files which are not in its archive (rules.md, images 1)."""
     notices = []
-    for path, folder, facts in ledger.rows(
-        "SELECT path, folder, facts FROM entry WHERE code = 'dicomdir' AND facts NOT IN ('', '[]') ORDER BY ordinal"
+    for number, path, folder, facts in ledger.rows(
+        "SELECT ordinal, path, folder, facts FROM entry WHERE code = 'dicomdir' AND facts NOT IN ('', '[]')"
+        " ORDER BY ordinal"
     ):
         listed = [name.replace("\\", "/").strip("/") for name in json.loads(facts)]
         present = {
@@ -218,12 +232,14 @@ def missing_disc_files(ledger: Ledger) -> list[Notice]:
         bare = {name.rpartition(".")[0] for name in present}
         lacking = [name for name in listed if name.casefold() not in present and name.casefold() not in bare]
         if lacking:
-            names = ", ".join(quote(name) for name in lacking[:_NAMED])
+            named = [] if ledger.names.level == "drop" else map(ledger.names.message_name, lacking[:_NAMED])
+            names = ", ".join(map(quote, named))
             notices.append(
                 Notice(
                     code="dicomdir_missing",
-                    message=f"{quote(path)} lists {len(listed)} files; {len(lacking)} are not in the archive: {names}"
-                    + (" and more." if len(lacking) > _NAMED else "."),
+                    message=f"{quote(ledger.names.path(number, path))} lists {len(listed)} files; {len(lacking)} are"
+                    f" not in the archive{names and f': {names}'}"
+                    + (" and more." if len(lacking) > _NAMED and names else "."),
                     remedy="Check that the disc was copied whole.",
                 )
             )

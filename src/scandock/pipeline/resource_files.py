@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from scandock.catalog.trees import ResourceRow, ScanRow
 from scandock.model.entry import Content
@@ -22,6 +22,10 @@ from scandock.store.paths import RelPath, path_below, relative_to
 
 LOOSE = "MISC"
 """The session resource that keeps files without a resource folder."""
+
+
+USUAL_RESOURCES: Final = frozenset({LOOSE.casefold(), "nifti", "snapshots"})
+"""Resource folders that are called so wherever they are, casefolded."""
 
 
 class ResourceTarget(Protocol):
@@ -115,7 +119,7 @@ class ResourceWriter:
         spot = split_levels(path, len(number) // 4)
         place = parse_layout(spot.path, spot.outer)
         resource = self._resource(place.resource, series)
-        path_in_resource = resource_path(place.rest, place.base)
+        path_in_resource = resource_path(*self.ledger.names.file_path(number, place.rest, place.base))
         if self._is_repeat(number, staged, sha256, resource, path_in_resource):
             return
         self.arranger.start()
@@ -134,10 +138,17 @@ class ResourceWriter:
         scan = self.job.scan_of.get(series) if series else None
         if scan is None and series:
             scan = next((scan for scan in self.job.scans if scan.series_uid == series), None) or self._ecat_scan(series)
-        label = clean_label(folder) if folder else LOOSE
+        label = clean_label(self._folder_label(scan, folder)) if folder else LOOSE
         if not label or label.casefold() in IMAGE_RESOURCES:
             label = LOOSE
         return self.arranger.resource(scan, label, label, "")
+
+    def _folder_label(self, scan: ScanRow | None, folder: str) -> str:
+        """What of a resource folder's name may be a label: a usual one, or one that is there, tells nothing."""
+        scan_n = scan.n if scan is not None else None
+        if folder.casefold() in USUAL_RESOURCES or (scan_n, clean_label(folder).casefold()) in self.arranger.resources:
+            return folder
+        return self.ledger.names.folder(folder)
 
     def _ecat_scan(self, sha256: str) -> ScanRow | None:
         """The scan of an ECAT file that the joined session has."""
@@ -149,15 +160,19 @@ class ResourceWriter:
     def _is_repeat(
         self, number: bytes, staged: RelPath, sha256: bytes, resource: ResourceRow, path_in_resource: str
     ) -> bool:
-        """Whether the same bytes stand under this name already, in the session or from this upload."""
-        if path_in_resource not in self.arranger.taken(resource):
+        """Whether the same bytes stand under this name already, in the session or from this upload.
+
+        Under any name where files are called by their numbers, which are others in each upload.
+        """
+        is_numbered = _is_numbered if self.ledger.names.level != "drop" else _has_any_name
+        if is_numbered is _is_numbered and path_in_resource not in self.arranger.taken(resource):
             return False
         folder = self.arranger.folder(resource)
         for n, path in self.ledger.rows(
             "SELECT n, path FROM base INDEXED BY base_sha256 WHERE job = ? AND resource_n = ? AND sha256 = ?",
             (self.job.n, resource.n, sha256),
         ):
-            if n not in self.arranger.dropped and _is_numbered(relative_to(folder, path), path_in_resource):
+            if n not in self.arranger.dropped and is_numbered(relative_to(folder, path), path_in_resource):
                 if self.arranger.heal(number, n, path, staged, sha256, Verdict.RESOURCE):
                     return True
                 self._repeat(number, staged, "already_there", path)
@@ -167,14 +182,14 @@ class ResourceWriter:
             " AND resource_n = ? AND verdict = 'resource'",
             (sha256, self.job.n, resource.n),
         ):
-            if _is_numbered(name, path_in_resource):
+            if is_numbered(name, path_in_resource):
                 self._repeat(number, staged, "same_bytes", path_below(folder, name))
                 return True
         return False
 
     def _replacing(self, resource: ResourceRow, path_in_resource: str) -> str:
         """With `delete` a file of the same name gives way, unless this archive has healed it; gives the free name."""
-        if self.job.final_decision.overwrite != "delete":
+        if self.job.final_decision.overwrite != "delete" or self.ledger.names.level == "drop":
             return ""
         path = path_below(self.arranger.folder(resource), path_in_resource)
         for (n,) in self.ledger.rows("SELECT n FROM base WHERE job = ? AND path = ?", (self.job.n, path)):
@@ -189,6 +204,10 @@ class ResourceWriter:
             "UPDATE entry SET job = ?, verdict = 'duplicate', code = ?, staged = '', target = ? WHERE ordinal = ?",
             (self.job.n, code, target, number),
         )
+
+
+def _has_any_name(name: str, path: str) -> bool:  # noqa: ARG001  as `_is_numbered`
+    return True
 
 
 def _is_numbered(name: str, path: str) -> bool:

@@ -45,8 +45,9 @@ def _assign_ecat_scans(ledger: Ledger, job: Job) -> None:
     files = {entry.sha256.hex(): entry for entry in job.ecat if entry.sha256.hex() in fresh}
     if not files:
         return
+    names = ledger.names
     scans = [
-        EcatScan(sha256=sha, scan_folder=e.scan_folder, start=e.facts.scan_start_time, path=e.path)
+        EcatScan(sha256=sha, scan_folder=names.folder(e.scan_folder), start=e.facts.scan_start_time, path=e.path)
         for sha, e in files.items()
     ]
     used_ids = [scan.scan_id for scan in job.scans if scan.series_uid is not None]

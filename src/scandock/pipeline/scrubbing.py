@@ -5,7 +5,6 @@ What is stored and shown of a session is what its new objects say. Where no proj
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from scandock.catalog.trees import ecat_facts
 from scandock.model.imported import ImportedSession
 from scandock.model.series import SERIES_KEYS
 from scandock.model.verdicts import Verdict
@@ -26,6 +24,7 @@ from scandock.pipeline.job import Job, JobContext, Scrubber, ScrubOrder, ScrubOu
 from scandock.pipeline.known_entries import has_other_rules, is_to_scrub, mark_known, match_data_sets
 from scandock.pipeline.plan import WAIT_SECONDS, compare_job, load_base, make_view, names_of
 from scandock.pipeline.session_description import refused_session_reports
+from scandock.pipeline.studies import read_ecat_facts
 from scandock.pipeline.tallies import Tallies
 from scandock.pipeline.unreported import drop_unreported
 from scandock.pipeline.verdicts import refuse_all
@@ -377,23 +376,25 @@ class _Scrubbing:
         )
         new = {number: (sha256, facts) for number, sha256, facts, own in rows if own is not None}
         job.ecat = [
-            replace(entry, sha256=new[entry.ordinal][0], facts=ecat_facts(json.loads(new[entry.ordinal][1])))
+            replace(entry, sha256=new[entry.ordinal][0], facts=read_ecat_facts(self._ledger, new[entry.ordinal][1]))
             if entry.ordinal in new
             else entry
             for entry in job.ecat
         ]
         kept_uid = base.study_uid if base is not None and base.study_uid is not None else study_uid
-        ids = job.study.patient_ids(self._context.site.placeholders)
+        assert job.privacy is not None
+        ids = job.study.patient_ids(self._context.site.placeholders) if job.privacy.policy.patient != "drop" else ()
         kept_patient = base.patient_id if base is not None else ""
         job.decision = replace(decision, study_uid=kept_uid, patient_id=kept_patient or _common_patient(job, ids))
         job.warnings += [notice for _, (_, notice) in sorted(result.warnings.items())]
-        assert job.privacy is not None
         if has_other_rules(self._ledger, job, job.privacy):
             job.warnings.append(make_notice("rules_changed", label=decision.label))
 
     def _note_series(self, job: Job) -> None:
         """Note of what series the new ones were, by keyed hashes: what refers to them comes maybe later."""
         assert job.privacy is not None
+        if job.privacy.policy.study_uid == "drop":
+            return
         rows = self._ledger.rows(
             "SELECT DISTINCT series, own_series FROM entry WHERE job = ? AND content = 'dicom'"
             " AND own_series IS NOT NULL",
@@ -401,7 +402,7 @@ class _Scrubbing:
         )
         keys: defaultdict[str, set[str]] = defaultdict(set)
         for series_uid, own in rows:
-            keys[series_uid].update(job.privacy.series_keys(own)[:1])
+            keys[series_uid].update({job.privacy.series_key(own)})
         for tally in job.tallies:
             if keys[tally.series_uid]:
                 tally.nested[SERIES_KEYS] = "\\".join(sorted(keys[tally.series_uid]))
@@ -412,7 +413,7 @@ class _Scrubbing:
             " ORDER BY ordinal",
             (job.n,),
         )
-        return tuple(ecat_facts(json.loads(facts)) for (facts,) in rows)
+        return tuple(read_ecat_facts(self._ledger, facts) for (facts,) in rows)
 
 
 def _jobs_of_same_study(jobs: list[Job]) -> dict[int, list[Job]]:

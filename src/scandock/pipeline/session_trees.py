@@ -41,11 +41,12 @@ def plan_trees(context: JobContext, jobs: list[Job]) -> None:
     Raises Fault as `plan_tree` does.
     """
     arrangers = {}
+    keep_names = context.request.keep_names and context.ledger.names.keeps
     for job in jobs:
         context.check()
-        arranger = arrangers[job.n] = TreeArranger(
-            context.ledger, context.stage, job, keep_names=context.request.keep_names
-        )
+        arranger = arrangers[job.n] = TreeArranger(context.ledger, context.stage, job, keep_names=keep_names)
+        if context.request.keep_names and not keep_names:
+            job.warnings.append(make_notice("names_not_kept", label=job.final_decision.label))
         arranger.begin()
         arranger.place_images()
     writers = {n: ResourceWriter(arranger) for n, arranger in arrangers.items()}

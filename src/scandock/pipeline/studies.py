@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 
 from scandock.catalog.trees import ecat_facts
 from scandock.model.entry import Content
+from scandock.model.series import EcatFacts
 from scandock.pipeline.duplicates import Clashes
 from scandock.pipeline.job import EcatEntry, Job
 from scandock.pipeline.ledger import Ledger
@@ -79,9 +81,15 @@ def _collect_ecat(ledger: Ledger) -> list[EcatEntry]:
         if original != number:
             repeats.append((original, number))
             continue
-        files.append(EcatEntry(number, path, sha256, session_folder, scan_folder, ecat_facts(json.loads(facts))))
+        files.append(EcatEntry(number, path, sha256, session_folder, scan_folder, read_ecat_facts(ledger, facts)))
     ledger.many("UPDATE entry SET verdict = 'duplicate', code = 'same_bytes', original = ? WHERE ordinal = ?", repeats)
     return files
+
+
+def read_ecat_facts(ledger: Ledger, text: str) -> EcatFacts:
+    """What a header of ECAT says, with what may be shown of the name that the file had once."""
+    facts = ecat_facts(json.loads(text))
+    return replace(facts, original_file_name=ledger.names.folder(facts.original_file_name))
 
 
 def _assign_jobs(ledger: Ledger, jobs: list[Job]) -> None:

@@ -234,14 +234,18 @@ class TreeArranger:
         for number, staged, path in self.ledger.rows(
             f"SELECT ordinal, staged, path FROM entry WHERE {where} ORDER BY ordinal", chosen
         ):
-            name = make_unique(self.taken(resource), resource_path((), _archive_name(path)))
+            name = make_unique(self.taken(resource), self._archive_path(number, path))
             self.move(staged, path_below(self.folder(resource), name))
             self._record_place(number, resource, name)
+
+    def _archive_path(self, number: bytes, path: str) -> str:
+        """The name under which an entry is stored that keeps its own."""
+        return resource_path(*self.ledger.names.file_path(number, (), _archive_name(path)))
 
     def _place_ecat(self, number: bytes, path: str, scan: ScanRow) -> None:
         resource = self.resource(scan, "ECAT", "RAW", "ECAT")
         (staged,) = self.ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (number,))[0]
-        name = make_unique(self.taken(resource), resource_path((), _archive_name(path)))
+        name = make_unique(self.taken(resource), self._archive_path(number, path))
         self.move(staged, path_below(self.folder(resource), name))
         self._record_place(number, resource, name)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from scandock.formats.display_names import decode_file_name, quote
+from scandock.formats.display_names import decode_file_name, display_name, quote
 from scandock.formats.errors import ArchiveTruncated, NotAnArchive, ReadFailed
 from scandock.formats.kinds import ARCHIVES, STREAMS, Kind, kind_of
 from scandock.formats.meter import Meter
@@ -165,7 +165,7 @@ class Unpacker:
                 self._opaque(container, original)
                 return False
             for note in stream.notes:
-                self.control.note("archive_note", f"{container.name}: {note}")
+                self.control.note("archive_note", f"{display_name(container.name)}: {note}")
             return inner is Kind.TAR
         except LimitExceeded:
             raise
@@ -299,9 +299,9 @@ class Unpacker:
                 self.reader.refuse_inner(inner.ordinal, inner.name, original(), error.code, error.message)
             return False
         for note in directory.notes:
-            self.control.note("archive_note", f"{inner.name}: {note}")
+            self.control.note("archive_note", f"{display_name(inner.name)}: {note}")
         if not directory.entries:
-            self.control.note("inner_empty", f"{inner.name} is an empty archive.")
+            self.control.note("inner_empty", f"{display_name(inner.name)} is an empty archive.")
         if inner.file and sum(size for _, size in directory.entries.packed_sizes()) > SPLIT_BYTES:
             self.control.announce(inner)
             return None

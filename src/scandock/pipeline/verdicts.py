@@ -91,7 +91,7 @@ def _refuse_containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], up
     for number, path, code, message in ledger.rows(
         "SELECT ordinal, path, code, message FROM entry WHERE content = 'bad' ORDER BY ordinal"
     ):
-        reasons_by_container.setdefault(number[:-4], []).append((code, path, message))
+        reasons_by_container.setdefault(number[:-4], []).append((code, ledger.names.path(number, path), message))
     for container, reasons in sorted(reasons_by_container.items(), key=lambda item: (len(item[0]), item[0])):
         code, sentence = reasons[0][0], _sentence(reasons)
         if container == b"":
@@ -109,12 +109,12 @@ def _refuse_containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], up
         " AND code = 'not_an_archive'",
         ("It is empty: its copy was probably cut.",),
     )
-    for path, code, message in ledger.rows(
-        "SELECT path, code, message FROM entry WHERE content = 'inner' ORDER BY ordinal"
+    for number, path, code, message in ledger.rows(
+        "SELECT ordinal, path, code, message FROM entry WHERE content = 'inner' ORDER BY ordinal"
     ):
         upload_verdict.lost += 1
         if upload_verdict.lost <= NAMED:
-            warning = f"{quote(path)} was refused ({code}): {message}"
+            warning = f"{quote(ledger.names.path(number, path))} was refused ({code}): {message}"
             upload_verdict.warnings.append(
                 Notice(code="inner_refused", message=warning, remedy=_remedy(code) or SEND_AGAIN)
             )
@@ -126,12 +126,13 @@ def _describe_resource_folders(ledger: Ledger) -> str:
     rows = ledger.rows(
         "SELECT DISTINCT resource FROM entry WHERE content = ? AND resource <> '' ORDER BY resource", (Content.LOOSE,)
     )
-    folders = [quote(f"resources/{name}/files") for (name,) in rows]
-    if not folders:
+    folders = [quote(f"resources/{name}/files") for name in (ledger.names.folder(row[0]) for row in rows) if name]
+    if not rows:
         return ""
     more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+    named = f" ({', '.join(folders[:3])}{more})" if folders else ""
     return (
-        f" Files in resource folders ({', '.join(folders[:3])}{more}) don't count as images, also where they are DICOM:"
+        f" Files in resource folders{named} don't count as images, also where they are DICOM:"
         " only those named DICOM, ECAT or secondary hold images."
     )
 
@@ -163,11 +164,14 @@ def _remedy(code: str) -> str:
 
 def _unparseable_notice(ledger: Ledger) -> Notice | None:
     rows = ledger.rows(
-        "SELECT path, message FROM entry WHERE content = ? AND verdict = '' ORDER BY ordinal", (Content.UNPARSEABLE,)
+        "SELECT ordinal, path, message FROM entry WHERE content = ? AND verdict = '' ORDER BY ordinal",
+        (Content.UNPARSEABLE,),
     )
     if not rows:
         return None
-    names = "; ".join(f"{quote(path)} ({message.rstrip('.')})" for path, message in rows)
+    names = "; ".join(
+        f"{quote(ledger.names.path(number, path))} ({message.rstrip('.')})" for number, path, message in rows
+    )
     return Notice(
         code="unparseable_entries",
         message=f"{len(rows)} of its entries can't be read as images: {names}.",
@@ -195,10 +199,13 @@ def _no_images_notice(ledger: Ledger) -> Notice | None:
     if refused:
         contents.append(f"{refused} in refused inner archives")
     examples = ledger.rows(
-        "SELECT path, message FROM entry WHERE content IN (?, ?, 'inner', 'bad') ORDER BY ordinal LIMIT 3",
+        "SELECT ordinal, path, message FROM entry WHERE content IN (?, ?, 'inner', 'bad') ORDER BY ordinal LIMIT 3",
         (Content.UNPARSEABLE, Content.LOOSE),
     )
-    named = "; ".join(name_entry(path, message.rstrip(".")) if message else quote(path) for path, message in examples)
+    named = "; ".join(
+        name_entry(name, message.rstrip(".")) if message else quote(name)
+        for name, message in ((ledger.names.path(number, path), message) for number, path, message in examples)
+    )
     what = f"It holds {', '.join(contents)}" if contents else "It is empty"
     return Notice(
         code="no_images",
@@ -211,8 +218,8 @@ def fold_inner_archives(ledger: Ledger, damaged: Iterable[bytes]) -> list[str]:
     """Let an inner archive stand for its entries where they are neither images nor promise to be.
 
     Only beside images that lie in the same archive as it does: in a bundle it may be the next patient's, and what is in
-    it is ignored; gives the paths of such. `damaged` are the containers whose rest could not be read: such a one, and
-    what holds it, is judged by its entries.
+    it is ignored; gives what such are called. `damaged` are the containers whose rest could not be read: such a one,
+    and what holds it, is judged by its entries.
     """
     broken = set(damaged)
     beside: dict[bytes, bool] = {}
@@ -226,7 +233,7 @@ def fold_inner_archives(ledger: Ledger, damaged: Iterable[bytes]) -> list[str]:
             beside[outer] = _holds_images(ledger, outer)
         if opened or not beside[outer]:
             ledger.run("DELETE FROM entry WHERE ordinal = ?", (number,))
-            ignored_paths += [] if opened else [path]
+            ignored_paths += [] if opened else [ledger.names.path(number, path)]
             continue
         ledger.run("DELETE FROM entry WHERE ordinal > ? AND ordinal < ?", (number, ordinal_after(number)))
         folded = number

@@ -17,7 +17,7 @@ from scandock.publishing.intents import Placement, published_placements, recorde
 from scandock.publishing.publish import publish, rename_trees, trash_replaced
 from scandock.publishing.row_cleanup import delete_exceptions, delete_staged_rows, delete_tree_rows
 from scandock.queue.leases import ImportLease, Lease, OperationLease, finish, finish_operation, release_lease, renew
-from scandock.store.paths import RECEIPT
+from scandock.store.paths import LEDGER, RECEIPT
 from scandock.store.port import Stage, Store
 
 SWEEP_SECONDS = 10.0
@@ -46,6 +46,7 @@ def complete(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> None
         removals = removals_of(connection, lease, "published")
     trash_replaced(store, stage, placements, {"upload": lease.uuid})
     trash_removed(store, removals, {"upload": lease.uuid})
+    stage.remove(LEDGER)  # it says what came, which nobody may know of once the import has ended
     _finish(catalog, lease, placements, removals)
     reach("finished")
     store.finish(stage)

@@ -11,6 +11,7 @@ from sqlalchemy import Select, and_, delete, literal, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.privacy_texts import is_privacy_in_force
 from scandock.catalog.projects import DELETED_SEPARATOR, find_project, is_deleted
 from scandock.catalog.tables import intent, project, reservation, session, shelf, tree, upload
 from scandock.model.errors import Fault, TokenLost, Usage
@@ -71,6 +72,9 @@ def recover(catalog: Catalog, store: Store) -> RecoveryResult:
     or a folder of what was placed is gone: then nothing can be told of what was placed, and nothing is given up.
     """
     make_areas(catalog, store)
+    with catalog.read() as connection:
+        if is_privacy_in_force(connection):
+            store.erase_originals()
     result = RecoveryResult()
     for dead in find_dead_leases(catalog):
         if not dead.overdue and store.is_owner_alive(dead.uuid):

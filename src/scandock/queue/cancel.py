@@ -7,6 +7,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, select, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.sealed_texts import drop_sealed_texts
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import intent, upload
 from scandock.model.import_report import ImportReport, format_outcome
@@ -60,6 +61,7 @@ def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> CancelRe
                 finished=catalog.now(),
             ).where(upload.c.id == upload_id)
         )
+        drop_sealed_texts(connection, upload_id)
         add_outcome(catalog, connection, upload_id, report)
         return CancelResult.DONE
     if state is not ImportState.RUNNING:

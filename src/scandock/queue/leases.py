@@ -32,10 +32,11 @@ from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.audit import audit_import_end
 from scandock.catalog.engine import Catalog, database_now
+from scandock.catalog.sealed_texts import drop_sealed_texts
 from scandock.catalog.tables import operation, reservation, upload
 from scandock.model.errors import OUTAGES, TokenLost
 from scandock.model.import_report import ImportOutcome, format_outcome
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.queue.events import add_outcome
 from scandock.queue.owner import is_elsewhere, is_gone, is_mine, is_running, this_owner
 from scandock.queue.states import transition
@@ -273,6 +274,8 @@ def finish(catalog: Catalog, connection: Connection, lease: ImportLease, outcome
         ).where(upload.c.id == lease.upload_id)
     )
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
+    if outcome.state not in KEEPS_BYTES:
+        drop_sealed_texts(connection, lease.upload_id)
     add_outcome(catalog, connection, lease.upload_id, outcome)
     audit_import_end(catalog, connection, lease.upload_id, outcome.state.value, outcome.code)
 

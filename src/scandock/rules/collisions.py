@@ -45,7 +45,7 @@ def resolve_collisions(cases: Sequence[StudyCase], view: CatalogView) -> None:
         if bases[case.key] > 1 or case.key in used_keys or _is_id(case, view) or _blockers(case, view, case.label)
     ]
     used_keys |= set(bases)
-    proposals = {id(case): suffixed_labels(case.label, case.study) for case in contested}
+    proposals = {id(case): suffixed_labels(case.label, case.study, case.naming.suffix_digits) for case in contested}
     while contested:
         offered = {id(case): proposals[id(case)].pop(0) for case in contested}
         keys = Counter(label_key(label) for label in offered.values())

@@ -5,7 +5,7 @@ Studies and patients of an upload are compared with these, so that what was de-i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -20,8 +20,11 @@ class KeyedCatalog(CatalogView, Protocol):
     def sessions_of_key(self, project: str, study_key: str, /) -> Sequence[KnownSession]:
         """All sessions of a study in a project, by its keyed hash."""
 
-    def origins_of_sides(self, project: str, study_key: str, /) -> Iterable[tuple[bytes, Side]]:
-        """The origins of the files that sessions of one side have of a study, with that side."""
+    def origins_of_sides(self, project: str, study_key: str, study_uid: str, /) -> Iterable[tuple[bytes, Side]]:
+        """The origins of the files that sessions of one side have of a study, with that side.
+
+        By its keyed hash, or by the UID that it has now.
+        """
 
     def series_keys_of_sides(self, project: str, study_key: str, /) -> Iterable[tuple[str, Side]]:
         """The keyed hashes of the series that sessions of one side have of a study, with that side."""
@@ -60,13 +63,16 @@ class KeyedView:
         self._by_rules: dict[PrivacyRules, _UploadHashes] = {}
 
     def sessions_of_study(self, project: str, study_uid: str) -> Sequence[KnownSession]:
-        """By the study's keys, and by the UID itself: an exported session has the one that it was given."""
+        """By the study's keys, by the UID that takes the place of its own, which is all where keys are not kept, and by
+        the UID itself: an exported session has the one that it was given.
+        """
         sessions = self._view.sessions_of_study(project, study_uid)
         rules = self._rules_of(project)
         if rules is None:
             return sessions
         keyed = [one for key in rules.study_keys(study_uid) for one in self._view.sessions_of_key(project, key)]
-        every = {session.uuid: session for session in (*keyed, *sessions)}
+        renamed = [one for uid in rules.new_uids(study_uid) for one in self._view.sessions_of_study(project, uid)]
+        every = {session.uuid: session for session in (*keyed, *renamed, *sessions)}
         return [self._translate(rules, session) for session in every.values()]
 
     def series_of_study(self, project: str, study_uid: str) -> Mapping[str, Side]:
@@ -78,14 +84,20 @@ class KeyedView:
         rules = self._rules_of(project)
         if rules is None:
             return series
-        stored = [one for key in rules.study_keys(study_uid) for one in self._view.origins_of_sides(project, key)]
-        sides = dict(
-            one for key in rules.study_keys(study_uid) for one in self._view.series_keys_of_sides(project, key)
-        )
+        keys, new_uids = rules.study_keys(study_uid), rules.new_uids(study_uid)
+        renamed = {
+            uid: side for new_uid in new_uids for uid, side in self._view.series_of_study(project, new_uid).items()
+        }
+        stored = [
+            one
+            for key, new_uid in zip(keys, new_uids, strict=True)
+            for one in self._view.origins_of_sides(project, key, new_uid)
+        ]
+        sides = dict(one for key in keys for one in self._view.series_keys_of_sides(project, key))
         keyed = {
             uid: sides[key] for uid in self._series_uids if sides for key in rules.series_keys(uid) if key in sides
         }
-        return {**keyed, **series, **self._match_series(study_uid, stored)}
+        return _KnownSeries({**keyed, **series, **self._match_series(study_uid, stored)}, renamed, rules)
 
     def sessions_labelled(self, project: str, label: str) -> Sequence[KnownSession]:
         sessions = self._view.sessions_labelled(project, label)
@@ -120,7 +132,10 @@ class KeyedView:
         return self._view.is_timestamp_taken(project, timestamp)
 
     def _translate(self, rules: PrivacyRules, session: KnownSession) -> KnownSession:
-        own = self._hashes(rules).studies.get(session.study_key)
+        studies = self._hashes(rules).studies
+        own = studies.get(session.study_key) or studies.get(session.study_uid or "")
+        if rules.policy.patient == "drop":
+            return replace(session, study_uid=own or session.study_uid, patient_id="")
         if own is not None and own != session.study_uid:
             return replace(session, study_uid=own, patient_id=self._token(rules, session.patient_key))
         if own is None and session.study_uid in self._uids:
@@ -129,7 +144,12 @@ class KeyedView:
         return replace(session, patient_id=self._token(rules, session.patient_key or session.patient_id))
 
     def _hide_patients(self, rules: PrivacyRules, subject: KnownSubject) -> KnownSubject:
-        """A subject with tokens for its patients; names that were de-identified tell nobody apart."""
+        """A subject with tokens for its patients; names that were de-identified tell nobody apart.
+
+        Where patients are dropped nobody knows whose it is: they are compared within one upload alone.
+        """
+        if rules.policy.patient == "drop":
+            return replace(subject, patient_ids=frozenset(), patient_names=frozenset())
         ids = frozenset(self._token(rules, patient_id) for patient_id in subject.patient_ids)
         return replace(subject, patient_ids=ids, patient_names=frozenset())
 
@@ -141,7 +161,7 @@ class KeyedView:
         hashes = self._by_rules.get(rules)
         if hashes is None:
             hashes = self._by_rules[rules] = _UploadHashes(
-                studies={key: uid for uid in self._uids for key in rules.study_keys(uid)},
+                studies={name: uid for uid in self._uids for name in (*rules.study_keys(uid), *rules.new_uids(uid))},
                 tokens={
                     alias: rules.patient_token(patient_id)
                     for patient_id in self._patient_ids
@@ -156,6 +176,28 @@ class _UploadHashes:
     """What the upload's own studies and patients may be known by."""
 
     studies: Mapping[str, str]
-    """UIDs by their keys."""
+    """UIDs by their keys, and by the UIDs that take their place."""
     tokens: Mapping[str, str]
     """The newest token of a patient by its PatientID and by its older tokens."""
+
+
+class _KnownSeries(Mapping[str, Side]):
+    """The sides of series by their UIDs, and by those that have taken their place."""
+
+    def __init__(self, sides: Mapping[str, Side], renamed: Mapping[str, Side], rules: PrivacyRules) -> None:
+        self._sides = sides
+        self._renamed = renamed
+        self._rules = rules
+
+    def __getitem__(self, uid: str) -> Side:
+        renamed = (self._renamed.get(new_uid) for new_uid in self._rules.new_uids(uid))
+        side = self._sides.get(uid) or next(filter(None, renamed), None)
+        if side is None:
+            raise KeyError(uid)
+        return side
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sides)
+
+    def __len__(self) -> int:
+        return len(self._sides)

@@ -25,6 +25,7 @@ from scandock.rules.notices import Notice, make_notice, printable
 from scandock.rules.patients import Patients, find_patients
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing_rules import first_match
+from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 from scandock.rules.study import StudyFacts
 
 if TYPE_CHECKING:
@@ -61,21 +62,29 @@ class StudyNaming:
     """Number of the row that matched."""
     patients: Patients = field(default_factory=Patients)
     warnings: tuple[Notice, ...] = ()
+    suffix_digits: str = ""
+    """Where no label may tell a date or a UID: hex digits for suffixes, which stand for the study and tell neither."""
+    is_hidden: bool = False
+    """Whether the session's label stands for one that may not be told."""
 
 
 def name_study(
-    study: StudyFacts, request: ImportRequest, site: SiteRules, usable_project: Callable[[str], bool]
+    study: StudyFacts,
+    request: ImportRequest,
+    site: SiteRules,
+    usable_project: Callable[[str], bool],
+    names: ShownNames = ALL_SHOWN,
 ) -> StudyNaming:
     """Name one study.
 
-    `usable_project` says whether a project exists and the uploader may upload to it. `Usage` for a project named in
-    the request or the mapping that is not usable (`project_unknown`), and for a requested label of which cleaning
-    leaves nothing (`label_unusable`).
+    `names` says what of a folder's name may be a label; `usable_project` whether a project exists and the uploader may
+    upload to it. `Usage` for a project named in the request or the mapping that is not usable (`project_unknown`), and
+    for a requested label of which cleaning leaves nothing (`label_unusable`).
     """
     row = find_row(request.mapping, study)
     patients = find_patients(study, site.placeholders)
     project = _name_project(study, request, site, row, usable_project)
-    session = _name_session(study, request, site, row, patients)
+    session = _name_session(study, request, site, row, patients, names)
     subject = _name_subject(study, request, site, row, patients)
     return StudyNaming(
         study_key=study.key,
@@ -119,12 +128,17 @@ def _name_project(
 
 
 def _name_session(
-    study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, patients: Patients
+    study: StudyFacts,
+    request: ImportRequest,
+    site: SiteRules,
+    row: MappingRow | None,
+    patients: Patients,
+    names: ShownNames,
 ) -> LabelChoice:
     explicit = _explicit_name("session", study, request, site, row)
     if explicit is not None:
         return explicit
-    folder = "" if request.dialect else study.session_folder
+    folder = "" if request.dialect else names.folder(study.session_folder)
     if clean_label(folder):
         return LabelChoice(label=clean_label(folder), source="folder", raw=folder)
     if study.study_uid is None:

@@ -113,6 +113,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Nothing names the session (no PatientID, folder or comment); it is called {label} after its UID.",
         "Rename it, or name it by a mapping.",
     ),
+    "names_not_kept": NoticeCode(
+        "warning",
+        "Which file",
+        "Files of session {label} were to keep the archive's names, but the project hides these: they have others.",
+        "Ask an owner of the project where the names are needed.",
+    ),
     "label_kept": NoticeCode(
         "warning",
         "Which session 5",
@@ -295,7 +301,7 @@ CODES: Final[dict[str, NoticeCode]] = {
     "deid_residue": NoticeCode(
         "warning",
         "De-identification",
-        "Values of the original's patient are still in {tags}.",
+        "Values that identify the original's patient or study are still in {tags}.",
         "Write a script that removes or replaces these elements.",
     ),
     "deid_pixels_longer": NoticeCode(
@@ -319,6 +325,7 @@ UPLOAD_WARNINGS: Final[dict[str, str]] = {
     "inner_empty": "An inner archive is empty.",
     "inner_no_images": "An inner archive holds no image and does not lie beside images: nothing of it is kept.",
     "dicomdir_missing": "A DICOMDIR lists files that the archive lacks: the export, or its copy, is perhaps not whole.",
+    "patients_dropped": "PatientIDs are dropped, so patients were compared within this upload alone.",
     "filtered": "Import filters left out images; the message counts them by filter and line, the receipt names each.",
     "unparseable_ignored": "Entries that should be images can't be read and were left out; the receipt names each.",
 }

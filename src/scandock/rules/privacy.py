@@ -8,19 +8,20 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
 
+from scandock.rules.keyed_values import keyed_uid
 from scandock.rules.labels import label_key
 from scandock.rules.naming import StudyNaming
 from scandock.rules.privacy_policy import KEEP_ALL, Policy, strictest
 
 ENGINE: Final = 1
 """Number of what is done by the same rules: another one, and files that were stored before are told apart."""
-_TOKEN: Final = re.compile(r"key:[0-9a-f]{32}")
+_TOKEN: Final = re.compile(r"key:[0-9a-f]{32}|patient:[1-9][0-9]*")
 
 
 class SafePrivateElement(NamedTuple):
@@ -86,14 +87,28 @@ class PrivacyRules:
         """The same by the keys that were the site's before."""
         return [older.origin(digest, syntax) for older in self._older]
 
+    def new_uid(self, uid: str) -> str:
+        """The UID that the profile, and the policy, write in the place of one."""
+        return keyed_uid(self.key, uid)
+
+    def new_uids(self, uid: str) -> list[str]:
+        """All that may have taken the place of a UID, the newest first."""
+        return [rules.new_uid(uid) for rules in (self, *self._older)]
+
+    def keyed_digits(self, kind: str, text: str) -> str:
+        """64 hex digits that stand for a text among texts of its kind."""
+        return hmac.digest(self.key, f"{kind}\0{text}".encode("utf-8", "surrogatepass"), sha256).hex()
+
+    def stored_study_key(self, study_uid: str) -> str:
+        """What sessions keep to be known again by it; "" where not even a hash is to be kept."""
+        return "" if self.policy.study_uid == "drop" else self.study_key(study_uid)
+
     def study_key(self, study_uid: str) -> str:
         """What stands for a study."""
         return self._hash("study", study_uid.encode("utf-8", "surrogatepass")).hex()
 
     def study_keys(self, study_uid: str) -> list[str]:
-        """All that may stand for a study in the catalog, the newest first; nothing does where UIDs are dropped."""
-        if self.policy.study_uid == "drop":
-            return []
+        """All that may stand for a study in the catalog, the newest first."""
         return [rules.study_key(study_uid) for rules in (self, *self._older)]
 
     def patient_token(self, patient_id: str) -> str:
@@ -108,8 +123,6 @@ class PrivacyRules:
 
     def series_keys(self, series_uid: str) -> list[str]:
         """All that may stand for a series, as `study_keys`."""
-        if self.policy.study_uid == "drop":
-            return []
         return [rules.series_key(series_uid) for rules in (self, *self._older)]
 
     def older_tokens(self, patient_id: str) -> list[str]:
@@ -187,6 +200,22 @@ _PROJECT: Final = re.compile(r"\bproject\b")
 
 
 @dataclass(frozen=True, kw_only=True)
+class UploadPrivacy:
+    """What may be known of an upload as long as nobody knows which projects it goes to."""
+
+    policy: Policy = KEEP_ALL
+    key: bytes = field(default=b"", repr=False)
+    """The site's."""
+
+    def study_uid(self, uid: str) -> str:
+        """How a study is told of: by its UID, or by the one that would take the place of that."""
+        return uid if self.policy.study_uid == "keep" else keyed_uid(self.key, uid)
+
+
+UNLIMITED: Final = UploadPrivacy()
+
+
+@dataclass(frozen=True, kw_only=True)
 class SitePrivacy:
     """All that is in force: for projects that say something themselves, and for all others."""
 
@@ -204,6 +233,10 @@ class SitePrivacy:
         rules = self.of(project)
         return rules if rules.changes_objects else None
 
+    def of_upload(self, projects: Collection[str] = ()) -> UploadPrivacy:
+        """What may be told of an upload that names these projects before its studies have one."""
+        return UploadPrivacy(policy=self.at_door(projects), key=self.site.key)
+
     def at_door(self, projects: Collection[str] = ()) -> Policy:
         """What may be known of an upload that names these projects; of one that names none the strictest of all."""
         if projects:
@@ -216,9 +249,19 @@ def is_token(patient_id: str) -> bool:
     return _TOKEN.fullmatch(patient_id) is not None
 
 
-def hide_patients(naming: StudyNaming, rules: PrivacyRules) -> StudyNaming:
-    """A study's naming with tokens in the place of PatientIDs, as `KeyedView` has them."""
+def hide_patients(naming: StudyNaming, rules: PrivacyRules, numbers: MutableMapping[str, str]) -> StudyNaming:
+    """A study's naming with tokens in the place of PatientIDs, as `KeyedView` has them.
+
+    Where patients are dropped these are numbers, which say who is who within one upload alone (`numbers`, by token).
+    """
     patients = naming.patients
-    ids = tuple(sorted(rules.patient_token(patient_id) for patient_id in patients.ids))
-    common_id = rules.patient_token(patients.common_id)
+
+    def token_of(patient_id: str) -> str:
+        token = rules.patient_token(patient_id)
+        if not token or rules.policy.patient != "drop":
+            return token
+        return numbers.setdefault(token, f"patient:{len(numbers) + 1}")
+
+    ids = tuple(sorted(map(token_of, patients.ids)))
+    common_id = token_of(patients.common_id)
     return replace(naming, patients=replace(patients, ids=ids, common_id=common_id))

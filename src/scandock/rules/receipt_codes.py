@@ -6,10 +6,18 @@ Each line of a receipt carries one code beside its verdict. An entry's `message`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from scandock.model.verdicts import Verdict
+
+RECEIPT_COLUMNS: Final = ("archive", "path", "bytes", "sha256", "verdict", "code", "message", "stored_as")
+
+
+def receipt_columns(line: Mapping[str, object]) -> tuple[str, ...]:
+    """The columns of a receipt as a table, told by its first line: one more where origins are told."""
+    return (*RECEIPT_COLUMNS, "origin") if "origin" in line else RECEIPT_COLUMNS
 
 
 class ReceiptLine(TypedDict):
@@ -24,6 +32,8 @@ class ReceiptLine(TypedDict):
     message: str
     stored_as: str | None
     """Its path under DATA; None where it has none."""
+    origin: NotRequired[str | None]
+    """In receipts in which a sha256 may not be told: a keyed hash that stands for the entry in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,15 @@ def many_subjects_notice(project: str, patient_id: str, subject: str, subjects: 
     return make_notice("patient_many_subjects", **names)
 
 
+def patients_dropped_notice() -> Notice:
+    """The warning that patients were compared with each other, and with nobody who was there before."""
+    return Notice(
+        code="patients_dropped",
+        message="PatientIDs are not kept, so patients were compared within this upload only.",
+        remedy="Check that sessions of one patient have one subject.",
+    )
+
+
 def waiting_elsewhere_notice(label: str, sessions: Iterable[KnownSession], joined: str | None = None) -> Notice | None:
     """The warning that a session's study waits in the prearchive already, under another label.
 

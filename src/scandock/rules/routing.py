@@ -266,7 +266,7 @@ def _match_derived(case: StudyCase) -> None:
     matched = case.archived_session or case.waiting
     if matched is None:
         return
-    if label_key(matched.label) not in _own_labels(case):
+    if not case.naming.is_hidden and label_key(matched.label) not in _own_labels(case):
         case.warnings.append(make_notice("label_kept", project=case.policy.id, label=matched.label, other=case.label))
     case.label = matched.label
 
@@ -283,7 +283,8 @@ def _find_waiting(case: StudyCase) -> KnownSession | None:
 
 
 def _own_labels(case: StudyCase) -> list[str]:
-    return [case.key, *(label_key(label) for label in suffixed_labels(case.label, case.study))]
+    suffixed = suffixed_labels(case.label, case.study, case.naming.suffix_digits)
+    return [case.key, *map(label_key, suffixed)]
 
 
 def _precedence(session: KnownSession) -> tuple[bool, str, str, str]:

@@ -131,7 +131,7 @@ def _separate_patients(group: list[StudyCase], view: CatalogView) -> None:
         if not token:
             continue
         mixes = several and not case.naming.subject.requested
-        mixes = mixes or (known_subject is not None and _contradicts(known_subject, case))
+        mixes = mixes or (known_subject is not None and not _is_in_place(case) and _contradicts(known_subject, case))
         if placed or case.naming.subject.source not in _FROM_HEADER:
             if mixes:
                 case.warnings.append(make_notice("subject_other_patient", subject=case.subject))
@@ -141,6 +141,12 @@ def _separate_patients(group: list[StudyCase], view: CatalogView) -> None:
         if mixes or (before is not None and _is_patient_of(before, case)):
             case.warnings.append(make_notice("subjects_told_apart", subject=case.subject, now=apart))
             case.subject = apart
+
+
+def _is_in_place(case: StudyCase) -> bool:
+    """Whether a case's session says the patient that the case does, as one does that comes back as it was exported."""
+    session = case.archived_session or case.waiting
+    return session is not None and session.patient_id in case.naming.patients.ids
 
 
 def _patient_tokens(group: Sequence[StudyCase]) -> list[str]:

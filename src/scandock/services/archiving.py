@@ -36,7 +36,7 @@ from scandock.services import audit, rights
 from scandock.services.context import ServiceContext
 from scandock.services.label_conflicts import may_join
 from scandock.services.moving import Outcome, check_label, check_no_assessor, publish_session_row, subject_warnings
-from scandock.services.privacy_in_force import rules_in_force
+from scandock.services.privacy_source import current_rules
 from scandock.services.session_errors import (
     HeldUndecided,
     LabelTaken,
@@ -174,9 +174,9 @@ def _check_held(source: SessionRecord, *, decided: bool, overwrite: Overwrite | 
 
 def _is_held_beside(source: SessionRecord, patient_ids: list[str]) -> bool:
     """Whether a session is of one patient, and held as the archived one that it was to join is of another: which of
-    them it joins now, if any, is judged anew.
+    them it joins now, if any, is judged anew. Where its objects do not tell their patients any more, nobody knows that.
     """
-    return source.held[0] == "patient_mismatch" and len(patient_ids) < 2
+    return source.held[0] == "patient_mismatch" and len(patient_ids) == 1 and not source.patient_key
 
 
 def _accept_patients(connection: Connection, source: SessionRecord) -> tuple[Notice, ...]:
@@ -316,7 +316,7 @@ def make_tools(
 ) -> JobContext:
     """The tools of the pipeline's steps, for an operation; `edited_fields`: what people set of what joins a session."""
     with context.catalog.read() as connection:
-        rules_of = rules_in_force(connection, context.store.path, context.settings)
+        rules_of = current_rules(connection)
     return JobContext(
         catalog=context.catalog,
         store=context.store,

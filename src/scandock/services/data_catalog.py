@@ -13,6 +13,7 @@ from scandock.catalog.projects import has_unfinished_deletions
 from scandock.publishing.recover import recover
 from scandock.services.data_folders import adopt_folder, check_data_folder
 from scandock.services.data_preparation import prepare_data
+from scandock.services.privacy_source import place_privacy
 from scandock.store.local import LocalStore
 from scandock.store.paths import AREAS, RECEIPTS
 from scandock.store.server_lock import unserved
@@ -38,6 +39,7 @@ def open_data_catalog(data: str, settings: Settings, *, serves: bool = False, ad
     check_catalog_not_lost(data, settings)
     url = settings.database_url or f"sqlite:///{data}/{CATALOG_FILE}"
     catalog = open_catalog(url) if serves else open_catalog(url, may_upgrade=partial(unserved, data))
+    place_privacy(catalog, data, settings)
     if settings.database_url is not None:
         try:
             (adopt_folder if adopts else check_data_folder)(catalog, os.path.abspath(data))

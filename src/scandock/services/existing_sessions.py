@@ -102,14 +102,14 @@ class _ProjectSessions:
     rules: PrivacyRules | None = None
     """By what its objects are de-identified."""
     study_uids: Mapping[str, str] = field(default_factory=dict)
-    """The planned sessions' StudyInstanceUIDs by their keys."""
+    """The planned sessions' StudyInstanceUIDs by their keys, and by the UIDs that take their place."""
     has_filters: bool = False
     """Whether import filters decide what is stored."""
     is_shown: bool = False
     """Whether the principal may hear what becomes of uploads to it."""
 
     def add(self, record: SessionRecord) -> None:
-        own = self.study_uids.get(record.study_key)
+        own = self.study_uids.get(record.study_key) or self.study_uids.get(record.study_uid or "")
         if own is not None:
             record = replace(record, study_uid=own)
         key = label_key(record.label)
@@ -161,7 +161,7 @@ def find_existing_sessions(
             has_filters=any(not name or name.casefold() == key for name in filters),
             is_shown=_may_upload(connection, principal, key) if rules is not None or filters else False,
         )
-        at_once = _VALUES_PER_STATEMENT if rules is None else _VALUES_PER_STATEMENT // (2 + len(rules.older_keys))
+        at_once = _VALUES_PER_STATEMENT if rules is None else _VALUES_PER_STATEMENT // (4 + len(rules.older_keys))
         for at in range(0, len(of_project), at_once):
             for existing in _read_sessions(connection, principal, key, of_project[at : at + at_once], rules):
                 project_sessions[key].add(existing)
@@ -181,7 +181,7 @@ def _hash_studies(rules: PrivacyRules | None, planned: Sequence[PlannedSession])
     if rules is None:
         return {}
     uids = {planned_session.study_uid for planned_session in planned} - {""}
-    return {study_key: uid for uid in uids for study_key in rules.study_keys(uid)}
+    return {name: uid for uid in uids for name in (*rules.study_keys(uid), *rules.new_uids(uid))}
 
 
 def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions) -> Known:
@@ -191,7 +191,8 @@ def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions
     crcs = None if existing is None else project_sessions.images.get(existing.tree_id)
     rules, subjects = project_sessions.rules, project_sessions.subjects.get(planned.patient_id, ())
     if rules is not None:
-        planned = replace(planned, patient_id=rules.patient_token(planned.patient_id))
+        is_hidden = rules.policy.patient == "drop"  # compared within one upload alone
+        planned = replace(planned, patient_id="" if is_hidden else rules.patient_token(planned.patient_id))
     own, taken = _compare_subjects(planned, project_sessions.labelled_subjects)
     is_deidentified = rules is not None and project_sessions.is_shown
     return Known(
@@ -370,9 +371,10 @@ def _read_sessions(
     planned: Sequence[PlannedSession],
     rules: PrivacyRules | None,
 ) -> Iterator[SessionRecord]:
-    study_keys = _hash_studies(rules, planned)
+    hashes = _hash_studies(rules, planned)
     condition = or_(
-        session.c.study_key.in_(study_keys) if study_keys else false(),
+        session.c.study_key.in_(hashes) if hashes else false(),
+        session.c.study_uid.in_(hashes) if hashes else false(),
         session.c.key.in_({label_key(planned_session.label) for planned_session in planned}),
         session.c.study_uid.in_(
             {planned_session.study_uid for planned_session in planned if planned_session.study_uid}

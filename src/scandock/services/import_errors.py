@@ -70,6 +70,17 @@ class ImportRuns(ImportNotFailed):
     REMEDY = "Wait for its outcome."
 
 
+class ArchiveRemoved(CodedUsage):
+    CODE = "archive_removed"
+    STATUS = 409
+    MEANING = (
+        "The import failed so long ago that its archive was removed, as the privacy policy asks for; it can't be tried"
+        " again."
+    )
+    SENTENCE = "The archive of this import was removed: the privacy policy keeps that of a failed one for some hours."
+    REMEDY = "Upload the archive again."
+
+
 class ImportEndedWell(ImportNotFailed):
     SENTENCE = "Only an import that failed for a fault of the machine can be tried again."
     REMEDY = "Upload the archive again."

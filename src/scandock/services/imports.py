@@ -29,6 +29,7 @@ from scandock.services.import_records import Import
 from scandock.services.pagination import Page, Sorting, check_choices, like_pattern, read_rows
 from scandock.services.progress import read_progress
 from scandock.services.records import row_ids
+from scandock.services.spool_removal import discard_spool
 from scandock.store.local import LocalStore
 
 
@@ -151,7 +152,7 @@ def cancel_import(
     if became is CancelResult.ENDED:
         raise import_errors.ImportEnded
     if became is CancelResult.DONE:
-        store.spool(uuid).discard()
+        discard_spool(catalog, store, uuid)
         return ImportState.CANCELLED
     notify(store.path)
     return ImportState.RUNNING
@@ -188,7 +189,7 @@ def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uui
         _record(connection, principal, AuditAction.IMPORT_DELETE, visible, request)
         _delete_row(catalog, connection, visible.upload_id)
     store.drop_receipt(uuid)
-    store.spool(uuid).discard()
+    discard_spool(catalog, store, uuid)
 
 
 def _delete_row(catalog: Catalog, connection: Connection, upload_id: int) -> None:
@@ -263,8 +264,9 @@ def _visible_condition(principal: Principal) -> ColumnElement[bool]:
     return or_(reception.c.account_id == principal.account_id, reception.c.project_id.in_(readable))
 
 
-_NOT_TO_RETRY: dict[ImportState, type[import_errors.ImportNotFailed]] = {
+_NOT_TO_RETRY: dict[ImportState, type[import_errors.ImportNotFailed | import_errors.ArchiveRemoved]] = {
     ImportState.RECEIVING: import_errors.UploadIncomplete,
     ImportState.RECEIVED: import_errors.ImportWaits,
     ImportState.RUNNING: import_errors.ImportRuns,
+    ImportState.FAILED: import_errors.ArchiveRemoved,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, true
 
+from scandock.catalog.sealed_texts import drop_sealed_texts
 from scandock.catalog.tables import upload
 from scandock.model.import_report import ImportOutcome
 from scandock.model.verdicts import ImportState
@@ -11,6 +12,7 @@ from scandock.queue.events import add_outcome
 from scandock.queue.states import transition
 from scandock.services.logs import log
 from scandock.services.receiving import IncomingUpload, UploadReceiver
+from scandock.services.spool_removal import discard_spool
 from scandock.services.upload_errors import UploadLost
 
 
@@ -43,7 +45,8 @@ def end_upload(
         ).rowcount
         if changed:
             outcome = ImportOutcome(state=ImportState.CANCELLED, code=code, message=message)
+            drop_sealed_texts(connection, upload_id)
             add_outcome(catalog, connection, upload_id, outcome)
     if changed:
-        receiving.store.spool(uuid).discard()
+        discard_spool(catalog, receiving.store, uuid)
     return bool(changed)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -13,9 +11,7 @@ from scandock.catalog.privacy_texts import Kind, privacy_in_force
 from scandock.rules.labels import label_key
 from scandock.rules.privacy import PrivacyRules, SitePrivacy
 from scandock.rules.privacy_policy import PrivacySettings, in_force
-from scandock.services.data_errors import PrivacyKeyUnfit
 from scandock.services.privacy_key import PrivacyKeys, load_keys
-from scandock.services.privacy_scripts import LOOKUP
 from scandock.services.sealing import unseal
 
 if TYPE_CHECKING:
@@ -40,17 +36,9 @@ def load_privacy(connection: Connection, data: str, settings: Settings) -> SiteP
     )
 
 
-def rules_in_force(connection: Connection, data: str, settings: Settings) -> Callable[[str], PrivacyRules | None]:
-    """By what the objects of each project are de-identified; of all None where the site's key is not there."""
-    privacy = None
-    with suppress(PrivacyKeyUnfit):
-        privacy = load_privacy(connection, data, settings)
-    return (lambda _: None) if privacy is None else privacy.rules_of
-
-
 def _combine(keys: PrivacyKeys, site: dict[Kind, str], project: dict[Kind, str], settings: Settings) -> PrivacyRules:
     both = in_force(_settings_of(site), _settings_of(project))
-    tables = [unseal(keys.every, texts["lookup"], LOOKUP) or "" for texts in (project, site) if "lookup" in texts]
+    tables = [unseal(keys.every, texts["lookup"]) for texts in (project, site) if "lookup" in texts]
     return PrivacyRules(
         key=keys.newest,
         older_keys=keys.older,

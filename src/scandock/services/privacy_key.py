@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field
 from sqlalchemy import Connection, insert, select
 
-from scandock.access.principal import SYSTEM, Principal, RequestInfo
+from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.tables import privacy_key
 from scandock.model.json_records import JsonRecord, MaybeMoment
@@ -24,7 +24,6 @@ from scandock.model.private_files import PRIVATE_FILE
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.audit import AuditAction, record
-from scandock.services.data_catalog import open_data
 from scandock.services.data_errors import PrivacyKeyUnfit
 from scandock.store.durability import disk_fault, replace_file, sync_folder
 
@@ -183,12 +182,3 @@ def _append_key(path: str, before: list[bytes]) -> bytes:
     key = secrets.token_bytes(KEY_BYTES)
     write_keys(path, [*before, key])
     return key
-
-
-# -- on the server's own machine ---------------------------------------------------------------------------------------
-
-
-def add_local_key(data: str, settings: Settings, request: RequestInfo | None = None) -> list[PrivacyKeyRecord]:
-    """Add a key, as the server's own machine."""
-    with open_data(data, settings) as (catalog, store):
-        return add_key(catalog, SYSTEM, store.path, settings, request=request)

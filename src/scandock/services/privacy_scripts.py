@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 from sqlalchemy import Connection
@@ -32,9 +32,6 @@ from scandock.services.versioned_texts import (
 if TYPE_CHECKING:
     from scandock.access.principal import Principal
     from scandock.services.settings import Settings
-
-LOOKUP: Final = "lookup"
-"""What lookup tables are sealed for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +142,7 @@ def set_lookup(
         change = TextChange(
             kind="lookup",
             text=text,
-            stored=seal(keys.newest, text, LOOKUP) if text else "",
+            stored=seal(keys.newest, text),
             action=AuditAction.LOOKUP_SET,
         )
         add_version(context.catalog, connection, owner, change, context.principal, context.request)
@@ -207,7 +204,7 @@ def _unseal(context: ServiceContext, connection: Connection, owner: TextOwner) -
     if newest is None or not newest.text:
         return ""
     keys = load_keys(connection, context.store.path, context.settings)
-    return unseal(keys.every, newest.text, LOOKUP) or ""
+    return unseal(keys.every, newest.text)
 
 
 # -- on the server's own machine ---------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import has_catalog, open_data
 from scandock.services.editing import check_if_match
-from scandock.services.privacy_key import need_keys
+from scandock.services.privacy_key import PrivacyKeyRecord, add_key, need_keys
 from scandock.services.project_errors import PrivacyLaxer
 from scandock.services.versioned_texts import (
     TextChange,
@@ -209,3 +209,9 @@ def set_local_privacy(
             before = replace(before, names="", study_uid="", patient="")
         context = ServiceContext(catalog, store, settings, SYSTEM, request)
         return set_privacy(context, project_name, replace(before, **changes))  # type: ignore[arg-type]
+
+
+def add_local_key(data: str, settings: Settings, request: RequestInfo | None = None) -> list[PrivacyKeyRecord]:
+    """Add a key, as the server's own machine."""
+    with open_data(data, settings) as (catalog, store):
+        return add_key(catalog, SYSTEM, store.path, settings, request=request)

@@ -7,18 +7,17 @@ import io
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Final, Literal
 
 from scandock.model.spreadsheet import TableWriter
 from scandock.model.verdicts import Verdict
-from scandock.rules.receipt_codes import CODES, ReceiptLine
+from scandock.rules.receipt_codes import CODES, ReceiptLine, receipt_columns
 from scandock.services.import_errors import ReceiptMissing, VerdictUnknown
 from scandock.store.local import LocalStore
 from scandock.store.paths import path_in_session
 
 Format = Literal["jsonl", "csv"]
-COLUMNS = ("archive", "path", "bytes", "sha256", "verdict", "code", "message", "stored_as")
 PIECE_BYTES = 64 * 1024
 MAX_LINES_READ: Final = 500_000
 """Lines of a receipt that one page looks at; they are some 150 MB unpacked."""
@@ -45,15 +44,17 @@ def lines(packed: IO[bytes], fmt: Format, verdicts: Collection[str] = ()) -> Ite
     markers = tuple(f'"verdict": "{verdict}"'.encode() for verdict in verdicts)
     buffer = io.StringIO(newline="")
     writer = TableWriter(buffer)
-    if fmt == "csv":
-        writer.write_row(COLUMNS)
     raw = bytearray()
     with packed, gzip.GzipFile(fileobj=packed) as stream:
-        for line in stream:
+        first = next(stream, b"")
+        columns = receipt_columns(json.loads(first or b"{}"))
+        if fmt == "csv":
+            writer.write_row(columns)
+        for line in chain([first] if first else [], stream):
             if markers and not _has_verdict(line, markers, verdicts):
                 continue
             if fmt == "csv":
-                writer.write_row(_format_row(json.loads(line)))
+                writer.write_row(_format_row(json.loads(line), columns))
                 if buffer.tell() >= PIECE_BYTES:
                     yield buffer.getvalue().encode("utf-8", "backslashreplace")
                     buffer.seek(0)
@@ -71,8 +72,8 @@ def _has_verdict(line: bytes, markers: tuple[bytes, ...], verdicts: Collection[s
     return any(text in line for text in markers) and json.loads(line)["verdict"] in verdicts
 
 
-def _format_row(line: dict[str, object]) -> list[object]:
-    return [line.get(column) for column in COLUMNS]
+def _format_row(line: dict[str, object], columns: tuple[str, ...]) -> list[object]:
+    return [line.get(column) for column in columns]
 
 
 class ReceiptPageLine(ReceiptLine):

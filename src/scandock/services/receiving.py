@@ -7,10 +7,10 @@ counts for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection, Row, Select, Update, delete, func, insert, select, update
 
@@ -20,18 +20,25 @@ from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.crash_points import reach
 from scandock.model.upload_log import log_step
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.queue.enqueue import accept
 from scandock.queue.notify import notify
 from scandock.queue.owner import is_elsewhere, is_gone, this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.rules.import_request import ImportRequest
+from scandock.rules.shown_names import is_hidden
 from scandock.services import upload_errors
 from scandock.services.audit import AuditAction, DetailValue, record
 from scandock.services.clock_check import read_deletion_age
+from scandock.services.door_names import ReceptionPrivacy, read_sealed
+from scandock.services.privacy_source import current_privacy
 from scandock.services.quotas import check_size, check_uploads
 from scandock.services.reservations import RESERVED_MS, SpaceReservations, is_reserved
+from scandock.services.spool_removal import discard_spool
 from scandock.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from scandock.rules.privacy import SitePrivacy
 
 Door = Literal["raw", "multipart", "tus"]
 
@@ -84,6 +91,8 @@ class UploadOffer:
     filename: str
     request: ImportRequest
     project_id: int | None = None
+    projects: tuple[str, ...] = ()
+    """Those that the request and its mapping name: by them it is decided what may be known of it."""
     mapping: str = ""
     size: int | None = None
     idempotency_key: str | None = None
@@ -263,12 +272,13 @@ class UploadReceiver:
                 return False
             values: dict[str, object] = {"received": received, "size": received, "expires": None}
             if offer is not None:
-                values |= {"mapping": offer.mapping, "project_id": offer.project_id}
-                values["metadata"] = offer.metadata if digest is None else _format_digest(digest)
+                kept = _privacy_of(connection, offer)
+                values |= {"mapping": kept.sealed(offer.mapping), "project_id": offer.project_id}
+                values["metadata"] = kept.sealed(offer.metadata) if digest is None else kept.digest(digest)
                 connection.execute(
                     update(upload)
                     .where(upload.c.id == incoming_upload.upload_id)
-                    .values(archive=offer.filename, request=offer.request.to_json())
+                    .values(archive=kept.names.archive(offer.filename), request=offer.request.to_json())
                 )
             connection.execute(
                 update(reception).where(reception.c.upload_id == incoming_upload.upload_id).values(**values)
@@ -288,23 +298,56 @@ class UploadReceiver:
         """
         with self.catalog.read() as connection:
             row = connection.execute(_select_offers().where(upload.c.id == incoming_upload.upload_id)).first()
+            kept = _privacy_of(connection, offer)
         if (
             row is None
-            or not _is_same_offer(row, offer)
-            or (row.received, row.metadata) != (received, _format_digest(digest))
+            or not _is_same_offer(kept, row, offer)
+            or (row.received, row.metadata) != (received, kept.digest(digest))
         ):
             raise upload_errors.KeyReused
 
-    def set_mapping(self, incoming_upload: IncomingUpload, mapping: str, note: AuditWriter | None = None) -> bool:
+    def set_mapping(
+        self,
+        incoming_upload: IncomingUpload,
+        mapping: str,
+        projects: Collection[str],
+        note: AuditWriter | None = None,
+    ) -> bool:
         """Say where its studies go, in place of what was said; False where it is not receiving any more.
 
-        `note` writes what the audit says of it.
+        `projects` are those that the mapping names: less may be known by them. `note` writes what the audit says of it.
         """
-        with self.catalog.write() as connection:
-            changed = connection.execute(_update_receiving(incoming_upload).values(mapping=mapping)).rowcount
+        with self.catalog.read() as connection:
+            privacy = current_privacy(connection)
+        with self.catalog.write() if privacy is None else self.catalog.overwrite() as connection:
+            values = {"mapping": mapping}
+            if privacy is not None:
+                values = self._hide_row(connection, incoming_upload, mapping, privacy, projects)
+            changed = connection.execute(_update_receiving(incoming_upload).values(**values)).rowcount
             if changed == 1 and note is not None:
                 note(connection, incoming_upload)
         return changed == 1
+
+    def _hide_row(
+        self,
+        connection: Connection,
+        incoming_upload: IncomingUpload,
+        mapping: str,
+        privacy: SitePrivacy,
+        projects: Collection[str],
+    ) -> dict[str, str]:
+        """Have the archive called as its mapping lets it be; what its reception says of mapping and metadata now."""
+        archive, request, metadata = connection.execute(
+            select(upload.c.archive, upload.c.request, reception.c.metadata)
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .where(upload.c.id == incoming_upload.upload_id)
+        ).one()
+        named = [project for project in (ImportRequest.from_json(request).project, *projects) if project]
+        kept = ReceptionPrivacy.at_door(privacy, named)
+        if not is_hidden(archive):
+            values = {"archive": kept.names.archive(archive)}
+            connection.execute(update(upload).where(upload.c.id == incoming_upload.upload_id).values(**values))
+        return {"mapping": kept.sealed(mapping), "metadata": kept.sealed(kept.unsealed(metadata))}
 
     def discard(self, incoming_upload: IncomingUpload, note: AuditWriter | None = None) -> bool:
         """Forget an upload that is not accepted, its bytes first; False, and nothing done, where it is.
@@ -316,10 +359,10 @@ class UploadReceiver:
         if current is None:
             return True
         if current.state is ImportState.CANCELLED:
-            self.store.spool(incoming_upload.uuid).discard()
+            discard_spool(self.catalog, self.store, incoming_upload.uuid)
         if not current.receiving:
             return False
-        self.store.spool(incoming_upload.uuid).discard()
+        discard_spool(self.catalog, self.store, incoming_upload.uuid)
         with self.catalog.write() as connection:
             changed = connection.execute(
                 delete(upload).where(upload.c.id == incoming_upload.upload_id, upload.c.state == ImportState.RECEIVING)
@@ -357,17 +400,20 @@ class UploadReceiver:
             return None
         if offer.door == "multipart":  # its body's size says little, and fields may follow the archive: `check_same`
             return existing
-        sized = offer.size in (None, existing.size) and (offer.door != "tus" or row.metadata == offer.metadata)
-        if not _is_same_offer(row, offer) or not sized:
+        kept = _privacy_of(connection, offer)
+        is_same_metadata = kept.unsealed(row.metadata) == offer.metadata or _is_let_go(row, kept, row.metadata)
+        sized = offer.size in (None, existing.size) and (offer.door != "tus" or is_same_metadata)
+        if not _is_same_offer(kept, row, offer) or not sized:
             raise upload_errors.KeyReused
         return existing
 
     def _insert(self, connection: Connection, offer: UploadOffer, uuid: str) -> None:
         now = self.catalog.now()
+        kept = _privacy_of(connection, offer, fields_follow=offer.door == "multipart")
         key = connection.execute(
             insert(upload).values(
                 uuid=uuid,
-                archive=offer.filename,
+                archive=kept.names.archive(offer.filename),
                 source="server",
                 state=ImportState.RECEIVING,
                 request=offer.request.to_json(),
@@ -383,8 +429,8 @@ class UploadReceiver:
                 project_id=offer.project_id,
                 door=offer.door,
                 size=offer.size,
-                metadata=offer.metadata,
-                mapping=offer.mapping,
+                metadata=kept.sealed(offer.metadata),
+                mapping=kept.sealed(offer.mapping),
                 idempotency_key=offer.idempotency_key,
                 expires=now + self.limits.lasts_ms if offer.door == "tus" else None,
                 reserved_until=now + self.limits.kept_ms(offer.door),
@@ -405,7 +451,7 @@ class UploadReceiver:
             .join(reception, reception.c.upload_id == upload.c.id)
             .where(upload.c.uuid == uuid)
         ).first()
-        return None if row is None else _from_row(row, known=known)
+        return None if row is None else _from_row(connection, row, known=known)
 
 
 def _select_offers() -> Select[Any]:
@@ -416,6 +462,7 @@ def _select_offers() -> Select[Any]:
         upload.c.owner,
         upload.c.archive,
         upload.c.request,
+        upload.c.state,
         reception.c.door,
         reception.c.mapping,
         reception.c.received,
@@ -423,17 +470,23 @@ def _select_offers() -> Select[Any]:
     ).join(reception, reception.c.upload_id == upload.c.id)
 
 
-def _is_same_offer(row: Row[Any], offer: UploadOffer) -> bool:
-    earlier = (row.door, row.archive, ImportRequest.from_json(row.request).named, row.mapping)
-    return earlier == (offer.door, offer.filename, offer.request.named, offer.mapping)
+def _is_same_offer(kept: ReceptionPrivacy, row: Row[Any], offer: UploadOffer) -> bool:
+    mapping = offer.mapping if _is_let_go(row, kept, row.mapping) else kept.unsealed(row.mapping)
+    earlier = (row.door, row.archive, ImportRequest.from_json(row.request).named, mapping)
+    return earlier == (offer.door, kept.names.archive(offer.filename), offer.request.named, offer.mapping)
 
 
-def _format_digest(digest: bytes) -> str:
-    """How a whole body's row keeps its sha256: where an upload by tus has what its client said of it."""
-    return f"sha256 {digest.hex()}"
+def _is_let_go(row: Row[Any], kept: ReceptionPrivacy, text: str) -> bool:
+    """Whether what was sealed of an upload is gone, with the end of its import."""
+    return kept.seals and not text and ImportState(row.state) not in UNFINISHED
 
 
-def _from_row(row: Row[Any], *, known: bool) -> IncomingUpload:
+def _privacy_of(connection: Connection, offer: UploadOffer, *, fields_follow: bool = False) -> ReceptionPrivacy:
+    """What may be known of an upload; `fields_follow`: as little as of any, since more of the request comes."""
+    return ReceptionPrivacy.at_door(current_privacy(connection), () if fields_follow else offer.projects)
+
+
+def _from_row(connection: Connection, row: Row[Any], *, known: bool) -> IncomingUpload:
     return IncomingUpload(
         upload_id=row.id,
         uuid=row.uuid,
@@ -444,7 +497,7 @@ def _from_row(row: Row[Any], *, known: bool) -> IncomingUpload:
         code=row.code,
         size=row.size,
         received=row.received,
-        metadata=row.metadata,
+        metadata=read_sealed(connection, row.metadata),
         expires=row.expires,
         expired=bool(row.expired),
         known=known,

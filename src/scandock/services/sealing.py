@@ -1,53 +1,68 @@
-"""Texts that identify people, as they are stored: encrypted with the site's key (AES-256-GCM, RFC 5116).
+"""Texts that nobody may read in the catalog: sealed with the site's key (AES-256-GCM, RFC 5116).
 
-Whoever reads the catalog or a backup of it without the key learns their length alone.
+What a mapping says of patients, what a client of tus says of its file, and lookup tables are kept so. Whoever reads the
+catalog or a backup of it without the key learns their length alone.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-PREFIX: Final = "sealed:"
-_NONCE: Final = 12
+from scandock.catalog.sealed_texts import SEALED
+from scandock.model.errors import Coded, Fault
 
-
-def seal(key: bytes, text: str, purpose: str) -> str:
-    """The text, sealed. What is sealed for one purpose can't be opened for another."""
+if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    nonce = os.urandom(_NONCE)
-    sealed = AESGCM(_derive(key)).encrypt(nonce, text.encode("utf-8", "surrogatepass"), purpose.encode())
-    return PREFIX + base64.b64encode(nonce + sealed).decode("ascii")
+_NONCE_BYTES: Final = 12
 
 
-def is_sealed(text: str) -> bool:
-    """Whether a text is one of `seal`."""
-    return text.startswith(PREFIX)
+class SealUnreadable(Coded, Fault):
+    CODE = "seal_unreadable"
+    MEANING = "What was sealed with the site's privacy key can't be read with the one that is there now."
+    SENTENCE = "What was asked of this upload was sealed with another privacy key than the site has now."
+    REMEDY = "Put the former key back, or send the archive again."
 
 
-def unseal(keys: Sequence[bytes], text: str, purpose: str) -> str | None:
-    """The text of `seal` by whichever of the keys sealed it; None where none of them did, or it was changed."""
+def seal(key: bytes, text: str) -> str:
+    """A text that only who has the key can read; "" for an empty one."""
+    if not text:
+        return ""
+    nonce = os.urandom(_NONCE_BYTES)
+    sealed = _cipher(key).encrypt(nonce, text.encode("utf-8", "surrogatepass"), None)
+    return SEALED + base64.b64encode(nonce + sealed).decode()
+
+
+def unseal(keys: Iterable[bytes], text: str) -> str:
+    """The text that was sealed with one of these keys; one that is not sealed as it is. Raises SealUnreadable."""
+    if not text.startswith(SEALED):
+        return text
     from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     try:
-        sealed = base64.b64decode(text.removeprefix(PREFIX), validate=True)
-    except ValueError:
-        return None
+        raw = base64.b64decode(text.removeprefix(SEALED), validate=True)
+    except binascii.Error:
+        raise SealUnreadable from None
     for key in keys:
         try:
-            opened = AESGCM(_derive(key)).decrypt(sealed[:_NONCE], sealed[_NONCE:], purpose.encode())
+            opened = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None)
         except (InvalidTag, ValueError):
             continue
         return opened.decode("utf-8", "surrogatepass")
-    return None
+    raise SealUnreadable
 
 
-def _derive(key: bytes) -> bytes:
-    """A key for sealing alone, so that no hash that is stored somewhere is of use for it."""
-    return hmac.digest(key, b"seal\0", sha256)
+def _cipher(key: bytes) -> AESGCM:
+    """By a key for sealing alone, so that no hash that is stored somewhere is of use for it.
+
+    Its module takes long to load: only who seals has it.
+    """
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(hmac.digest(key, b"seal", sha256))

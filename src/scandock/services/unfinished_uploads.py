@@ -15,6 +15,7 @@ from scandock.catalog.tables import project, upload
 from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.rules.permissions import AccessDecision
+from scandock.services.door_names import read_sealed
 from scandock.services.pagination import MAX_LIMIT
 
 StateName = Annotated[str, Field(json_schema_extra={"enum": [one.value for one in ImportState]})]
@@ -101,6 +102,7 @@ def list_unfinished_uploads(catalog: Catalog, principal: Principal) -> list[Unfi
     )
     with catalog.read() as connection:
         rows = connection.execute(query).all()
+        metadata = [read_sealed(connection, row.metadata) for row in rows]
     return [
         UnfinishedUpload(
             uuid=row.uuid,
@@ -110,8 +112,8 @@ def list_unfinished_uploads(catalog: Catalog, principal: Principal) -> list[Unfi
             received=row.received,
             project=row.project,
             created=row.created,
-            metadata=row.metadata,
+            metadata=said,
             expires=row.expires,
         )
-        for row in rows
+        for row, said in zip(rows, metadata, strict=True)
     ]

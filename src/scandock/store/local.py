@@ -226,10 +226,13 @@ class LocalStore:
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
         return self._trash.purge(older_than, now)
 
+    def erase_originals(self) -> None:
+        self._root.erases = True
+
     def sweep(self, seconds: float | None = None) -> SweepResult:
         from scandock.store.sweep import sweep
 
-        return sweep(self._root, self._trash.rubbish(), seconds)
+        return sweep(self._root.fd, self._trash.rubbish(), seconds)
 
     # receipts
 

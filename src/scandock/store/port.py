@@ -179,6 +179,9 @@ class Store(Protocol):
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
         """Give up what was retired more than `older_than` seconds ago; returns the ids."""
 
+    def erase_originals(self) -> None:
+        """Delete what arrived and what was staged at once from here on, when it is given up: nobody may know of it."""
+
     def sweep(self, seconds: float | None = None) -> SweepResult:
         """Delete what was given up, for at most so long; safe beside others, and at any time."""
 

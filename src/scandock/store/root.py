@@ -26,16 +26,21 @@ FOLDERS = (INCOMING, WORK, TRASH, TO_DELETE, RECEIPTS, *AREAS)
 PRIVATE = frozenset({INCOMING, WORK, TRASH, RECEIPTS})
 """What nobody mounts; files and folders in them have the common modes, as they leave by rename."""
 
+_ORIGINALS = frozenset({INCOMING, WORK})
+"""Where objects are as they came."""
+
 
 class Root:
     """DATA by path, opened at first use; paths given to it are relative and already checked."""
 
-    __slots__ = ("_fd", "exchanges", "path")
+    __slots__ = ("_fd", "erases", "exchanges", "path")
 
     def __init__(self, path: str) -> None:
         self._fd: int | None = None
         self.exchanges: bool | None = None
         """Whether the file system can exchange two names, once `space.can_exchange` has tried."""
+        self.erases = False
+        """Whether what arrives and what is staged is deleted at once, when it is given up."""
         self.path = os.path.abspath(path)
 
     @property
@@ -181,7 +186,12 @@ class Root:
             os.close(fd)
 
     def give_up(self, path: DataPath) -> bool:
-        """Move a file or folder to where it is deleted in the background; False where it isn't there."""
+        """Move a file or folder to where it is deleted in the background; False where it isn't there.
+
+        Where this `erases`, what arrived or was staged is deleted now, where it is.
+        """
+        if self.erases and path.partition("/")[0] in _ORIGINALS and self._erase(path):
+            return True
         while True:
             try:
                 os.rename(
@@ -196,6 +206,12 @@ class Root:
                 raise disk_fault(error, f"removing {path}") from error
             else:
                 return True
+
+    def _erase(self, path: DataPath) -> bool:
+        """Delete something; False where it isn't there, or is still written to."""
+        from scandock.store.sweep import sweep  # readers, which delete nothing so, are to load little
+
+        return self.inode(path) is not None and not sweep(self.fd, [path], None).left
 
     def close(self) -> None:
         if self._fd is not None:

@@ -13,17 +13,16 @@ from scandock.store.records import SweepResult
 
 if TYPE_CHECKING:
     from scandock.store.paths import DataPath
-    from scandock.store.root import Root
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def sweep(root: Root, entries: list[DataPath], seconds: float | None) -> SweepResult:
-    """Delete the given entries; see port.Store.sweep."""
+def sweep(root_fd: int, entries: list[DataPath], seconds: float | None) -> SweepResult:
+    """Delete the given entries of a data folder; see port.Store.sweep."""
     deadline = None if seconds is None else time.monotonic() + seconds
     deleted = left = 0
     for path in entries:
-        count, is_deleted = _delete(path, root.fd, deadline)
+        count, is_deleted = _delete(path, root_fd, deadline)
         deleted += count
         left += not is_deleted
     return SweepResult(deleted, left)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from scandock.rules.labels import label_key
 from scandock.rules.privacy import PrivacyRules, SitePrivacy
-from scandock.workers.privacy_source import use_privacy
+from scandock.services.privacy_source import use_privacy
 
 _NONE: Mapping[str, PrivacyRules] = MappingProxyType({})
 

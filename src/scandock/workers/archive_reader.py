@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scandock.formats.display_names import decode_file_name, display_names_by
 from scandock.formats.zip_entries import ZipEntries
 from scandock.model.entry import Entry, ordinal
 from scandock.model.errors import BadInput
@@ -23,9 +24,12 @@ from scandock.model.tags import TAGS
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.unreported import drop_unreported
+from scandock.rules.privacy import UNLIMITED, UploadPrivacy
+from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
 from scandock.workers.archive_tasks import open_archive
+from scandock.workers.entry_names import EntryNames
 from scandock.workers.import_progress import EntryListener, ImportProgress
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 
@@ -59,6 +63,10 @@ class SiteTexts:
     """Whether objects are to be known by their data sets."""
     early: EarlyScrub | None = None
     """By what objects can be de-identified as they are read."""
+    names: ShownNames = ALL_SHOWN
+    """What the archive and its entries are called wherever that is told."""
+    privacy: UploadPrivacy = UNLIMITED
+    """What may be known of it before its studies have a project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +129,12 @@ class ArchiveReader:
 
         Raises Fault, or InterruptedError once `stop` says so; what is wrong with the archive is in what it gives.
         """
-        ledger = Ledger(scratch_path(stage, LEDGER))
+        self.listening.privacy = site.privacy
+        ledger = Ledger(scratch_path(stage, LEDGER), site.names)
         tasks: list[Task] = []
         try:
-            self._fill(ledger, tasks, store, stage, site, stop, keep=keep)
+            with display_names_by(self._entry_names(site)):
+                self._fill(ledger, tasks, store, stage, site, stop, keep=keep)
         except BadInput as error:
             return ReadEntries(ledger, tasks, error)
         except BaseException:
@@ -183,6 +193,7 @@ class ArchiveReader:
                 hash_datasets=site.hash_datasets,
                 rules=[early.rules.to_plain()] if early is not None else [],
                 early=dict(early.variables) if early is not None else None,
+                names=() if (names := self._entry_names(site)) is None else names.to_plain(),
             )
         )
         pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop())
@@ -195,6 +206,12 @@ class ArchiveReader:
     def expect_scrub(self) -> None:
         """Let readers load what de-identifies while the import is still told by which rules."""
         self._pool.expect_scrub()
+
+    def _entry_names(self, site: SiteTexts) -> EntryNames | None:
+        """What messages call entries; None where that are their own names."""
+        if site.names.keeps:
+            return None
+        return EntryNames(site.names, self.name or decode_file_name(os.path.basename(os.path.abspath(self.archive))))
 
     def _filter_setup(self, site: SiteTexts) -> FilterSetup | None:
         """The filters that this import may have to pass: of one project where all goes there, else those of all."""

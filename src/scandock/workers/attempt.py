@@ -21,6 +21,7 @@ from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usa
 from scandock.model.machine_errors import InternalFault
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
+from scandock.rules.shown_names import is_hidden
 from scandock.store.errors import StoreFailed
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries
 from scandock.workers.errors import AccountDisabled, BytesMissing
@@ -101,9 +102,10 @@ def run_attempt(order: AttemptRequest, settings: Settings) -> None:
             stage = store.take(order.upload, order.previous or order.token, order.token)
             reach("began")
             try:
-                if not _finish_earlier(catalog, store, stage, upload, order):
+                readable = _unsealed(catalog, store, stage, upload)
+                if readable is not None and not _finish_earlier(catalog, store, stage, readable, order):
                     with ProgressRecorder(catalog, upload.lease, attempt=order.attempt) as recorder:
-                        UploadRun(catalog, store, stage, upload, order, settings, recorder).run()
+                        UploadRun(catalog, store, stage, readable, order, settings, recorder).run()
             finally:
                 stage.close()
     finally:
@@ -141,6 +143,29 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
         name=row.archive,
         received=row.received,
     )
+
+
+def _unsealed(catalog: Catalog, store: LocalStore, stage: Stage, upload: ReceivedUpload) -> ReceivedUpload | None:
+    """The upload with its mapping as it was sent; None, with the import failed, where that can't be read any more."""
+    from scandock.catalog.sealed_texts import SEALED
+    from scandock.publishing.complete import has_intents
+    from scandock.publishing.requeue import fail_import
+    from scandock.services.data_errors import PrivacyKeyUnfit
+    from scandock.services.door_names import ReceptionPrivacy
+    from scandock.services.privacy_source import current_privacy
+    from scandock.services.sealing import SealUnreadable
+
+    if not upload.mapping.startswith(SEALED):
+        return upload
+    try:
+        with catalog.read() as connection:
+            privacy = ReceptionPrivacy.at_door(current_privacy(connection), ())
+        return replace(upload, mapping=privacy.unsealed(upload.mapping))
+    except (SealUnreadable, PrivacyKeyUnfit) as error:
+        if has_intents(catalog, upload.lease):  # it only rolls forward
+            return upload
+        fail_import(catalog, store, stage, upload.lease, error)
+        return None
 
 
 def _finish_earlier(
@@ -198,11 +223,12 @@ class UploadRun(ImportRun):
             raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
         listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
+        context = make_context(catalog, settings, upload.request, mapping)
         super().__init__(
-            archive=upload.name or path,
+            archive=upload.name if is_hidden(upload.name) else context.names.archive(upload.name or path),
             store=store,
             stage=stage,
-            context=make_context(catalog, store.path, settings, upload.request, mapping),
+            context=context,
             lease=upload.lease,
             listening=listening,
             cancelled=threading.Event(),
@@ -225,9 +251,12 @@ class UploadRun(ImportRun):
             _log_unexpected(self.order.upload, error)
             self._end_unexpected()
         drop_bytes(self.context.catalog, self.store, self.lease)
+        if self.context.names.hides_anything:
+            self.store.sweep()  # what came stands nowhere from here on
 
     def _run(self) -> None:
         reach("recorded")
+        self._hide_archive()
         with contextlib.ExitStack() as opened:
             entries: ReadEntries | Exception
             try:
@@ -242,6 +271,20 @@ class UploadRun(ImportRun):
             except Usage as error:
                 self._refuse_request(entries, error)
 
+    def _hide_archive(self) -> None:
+        """Have the row say of the archive's name what may be known now: the policy may be stricter than it was."""
+        from sqlalchemy import update
+
+        from scandock.catalog.tables import upload
+        from scandock.queue.leases import check_lease
+
+        catalog = self.context.catalog
+        if self.context.names.keeps or is_hidden(self.upload.name):
+            return
+        with catalog.overwrite() as connection:
+            check_lease(catalog, connection, self.lease)
+            connection.execute(update(upload).where(upload.c.id == self.lease.upload_id).values(archive=self.archive))
+
     def _read(self, opened: contextlib.ExitStack) -> ReadEntries:
         """Read the upload; readers and ledger are closed with `opened`."""
         reading = ArchiveReader(
@@ -250,7 +293,7 @@ class UploadRun(ImportRun):
             self.context.settings,
             self.listening,
             self.cancelled,
-            name=self.upload.name,
+            name=self.archive,
             readers=self.count_readers(),
         )
         opened.callback(reading.close)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
-from scandock.catalog.privacy_texts import filters_in_force, is_privacy_in_force
+from scandock.catalog.privacy_texts import filters_in_force
 from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import routing_rules
@@ -23,15 +24,17 @@ from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.rules.naming import check_labels, list_named_projects
 from scandock.rules.notices import printable
 from scandock.rules.policy import SiteRules
-from scandock.rules.privacy import EarlyScrub, SitePrivacy, early_scrub
+from scandock.rules.privacy import UNLIMITED, EarlyScrub, SitePrivacy, early_scrub
 from scandock.rules.routing_rules import parse_rules
+from scandock.rules.shown_names import ShownNames
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
 from scandock.services.data_errors import PrivacyKeyUnfit
+from scandock.services.door_names import names_at_door
+from scandock.services.privacy_source import current_privacy, given_to_process
 from scandock.services.project_creation import create_project
 from scandock.services.project_errors import ProjectExists
 from scandock.workers.archive_reader import SiteTexts
 from scandock.workers.errors import MappingProjectUnknown
-from scandock.workers.privacy_source import given_to_process
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -44,7 +47,7 @@ NAMES_SHOWN = 5
 MAX_MAPPING = 64 * 1024 * 1024
 
 
-@dataclass(slots=True)
+@dataclass
 class WorkerContext:
     """An open catalog with what decides beside the headers."""
 
@@ -61,6 +64,14 @@ class WorkerContext:
     privacy_error: Usage | None = None
     """Why what is in force can't be kept to: the site's key is not there."""
 
+    archive_number: int = 1
+    """Which of its command's archives is imported, from 1."""
+
+    @cached_property
+    def names(self) -> ShownNames:
+        """What may be shown of names: by the projects that the request and its mapping name."""
+        return names_at_door(self.privacy, self.request, self.archive_number)
+
     @property
     def texts(self) -> SiteTexts:
         """What archives are read by."""
@@ -70,6 +81,8 @@ class WorkerContext:
             has_mapping=bool(self.request.mapping),
             hash_datasets=self.privacy is not None,
             early=self._find_early(self.privacy) if self.privacy is not None else None,
+            names=self.names,
+            privacy=UNLIMITED if self.privacy is None else self.privacy.of_upload(list_named_projects(self.request)),
         )
 
     def _find_early(self, privacy: SitePrivacy) -> EarlyScrub | None:
@@ -155,23 +168,29 @@ def read_mapping(request: ImportRequest) -> tuple[MappingRow, ...]:
     return parse_mapping(decode_mapping(data), request.mapping_path)
 
 
-def open_context(data: str, settings: Settings, request: ImportRequest) -> WorkerContext:
+def open_context(data: str, settings: Settings, request: ImportRequest, archive_number: int) -> WorkerContext:
     """Open the catalog, read the site's rules and the request's mapping. Raises Usage where either can't be read."""
     mapping = _read_request(request)
-    return make_context(open_data_catalog(data, settings), data, settings, request, mapping)
+    return make_context(open_data_catalog(data, settings), settings, request, mapping, archive_number)
 
 
 def make_context(
-    catalog: Catalog, data: str, settings: Settings, request: ImportRequest, mapping: tuple[MappingRow, ...]
+    catalog: Catalog,
+    settings: Settings,
+    request: ImportRequest,
+    mapping: tuple[MappingRow, ...],
+    archive_number: int = 1,
 ) -> WorkerContext:
-    """What stands around an import into DATA, whose catalog is open."""
+    """What stands around an import, with a catalog that is open."""
     with catalog.read() as connection:
         texts, filters = _rule_texts(connection), filters_in_force(connection)
-        privacy = _load_privacy(connection, data, settings)
-    return _build_context(catalog, texts, filters, privacy, settings, request, mapping)
+        privacy = _read_privacy(connection)
+    return _build_context(catalog, texts, filters, privacy, settings, request, mapping, archive_number)
 
 
-def make_scratch_context(folder: str, data: str | None, settings: Settings, request: ImportRequest) -> WorkerContext:
+def make_scratch_context(
+    folder: str, data: str | None, settings: Settings, request: ImportRequest, archive_number: int
+) -> WorkerContext:
     """A site with a catalog of its own in `folder`: that of DATA without its sessions.
 
     Without DATA, the projects that the request names are taken to be there. Fault `catalog_damaged` where DATA's
@@ -192,7 +211,7 @@ def make_scratch_context(folder: str, data: str | None, settings: Settings, requ
             with theirs.read() as connection:
                 projects, texts = list_projects(connection), _rule_texts(connection)
                 filters = filters_in_force(connection)
-                privacy = _load_privacy(connection, str(data), settings)
+                privacy = _read_privacy(connection)
         catalog = open_catalog(f"sqlite:///{folder}/{CATALOG_FILE}")
         for project in projects:
             add_project(catalog, project)
@@ -200,7 +219,7 @@ def make_scratch_context(folder: str, data: str | None, settings: Settings, requ
         if theirs is not None:
             theirs.dispose()
         raise
-    context = _build_context(catalog, texts, filters, privacy, settings, request, mapping)
+    context = _build_context(catalog, texts, filters, privacy, settings, request, mapping, archive_number)
     context.known = theirs
     return context
 
@@ -224,14 +243,9 @@ def _read_request(request: ImportRequest) -> tuple[MappingRow, ...]:
     return read_mapping(request)
 
 
-def _load_privacy(connection: Connection, data: str, settings: Settings) -> _Privacy:
-    given = given_to_process()
-    if given is not None or not is_privacy_in_force(connection):
-        return given, None
-    from scandock.services.privacy_in_force import load_privacy
-
+def _read_privacy(connection: Connection) -> _Privacy:
     try:
-        return load_privacy(connection, data, settings), None
+        return current_privacy(connection), None
     except PrivacyKeyUnfit as error:
         return None, error
 
@@ -248,6 +262,7 @@ def _build_context(
     settings: Settings,
     request: ImportRequest,
     mapping: tuple[MappingRow, ...],
+    archive_number: int,
 ) -> WorkerContext:
     return WorkerContext(
         catalog=catalog,
@@ -264,4 +279,5 @@ def _build_context(
         filters=filters,
         privacy=privacy[0],
         privacy_error=privacy[1],
+        archive_number=archive_number,
     )

@@ -16,6 +16,7 @@ from scandock.model.limits import Limits
 from scandock.pipeline.tallies import Tallies
 from scandock.rules.labels import clean_label, person_label
 from scandock.rules.notices import Notice
+from scandock.rules.privacy import UNLIMITED
 from scandock.workers.archive_tasks import ArchiveTasks, zip_tasks
 from scandock.workers.pool import Task
 
@@ -46,6 +47,8 @@ class ImportProgress:
         self.damages: list[tuple[bytes, str, str]] = []
         self.notes: list[Notice] = []
         self.labels: dict[str, str] = {}
+        self.privacy = UNLIMITED
+        """What may be told of studies as long as they have no project."""
         self.received = 0
         """Bytes of the archive, once it is opened."""
         self.totals: Callable[[], tuple[int, int]] = lambda: (0, 0)
@@ -130,6 +133,9 @@ class EntryListener:
     def study(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None:
         labels = self.listening.labels
         if study_uid not in labels and len(labels) < SHOWN_SESSIONS:
+            if self.listening.privacy.policy.changes_objects:
+                labels[study_uid] = f"study {len(labels) + 1}"
+                return
             label = clean_label(decode_value(patient_id, "LO", None, big_endian=False))
             labels[study_uid] = label or person_label(decode_value(patient_name, "PN", None, big_endian=False)) or "?"
 
@@ -138,7 +144,8 @@ class EntryListener:
         with FileSource(container.file) as source:
             opened = zip_tasks(container, source, self.limits, self.readers)
         listening = self.listening
-        listening.notes.extend(_note("archive_note", f"{container.name}: {note}") for note in opened.notes)
+        name = self.ledger.names.path(container.ordinal, container.name)
+        listening.notes.extend(_note("archive_note", f"{name}: {note}") for note in opened.notes)
         if listening.entries_total is not None and opened.entries_total is not None:
             listening.entries_total += opened.entries_total
         if listening.bytes_total is not None and opened.bytes_total is not None:

@@ -47,6 +47,8 @@ class ImportRun:
         """`archive`: what it is called; `lost` is set once another process has taken the import over."""
         self.archive = archive
         self.store = store
+        if context.privacy is not None:
+            store.erase_originals()
         self.stage = stage
         self.context = context
         self.lease = lease
@@ -59,6 +61,7 @@ class ImportRun:
 
         Whatever a process meets whose import was taken over from it, that is what it tells.
         """
+        self.listening.privacy = self.context.texts.privacy
         try:
             return self._outcome(entries)
         except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Unpack
 
+from scandock.formats.display_names import decode_file_name
 from scandock.model.errors import Fault
 from scandock.model.import_report import ImportReport
 from scandock.model.import_types import Progress
@@ -38,18 +40,20 @@ def run_inspect(
     settings: Settings,
     on_progress: Callable[[Progress], None] | None,
     cancelled: threading.Event,
+    archive_number: int = 1,
 ) -> ImportResult:
     """Read one archive and tell what an import into an empty DATA would make of it.
 
     Projects and site rules are those of `data`, where that is named and there; what it has of a patient, a study or an
-    ECAT file elsewhere is warned of. Raises Usage where import would.
+    ECAT file elsewhere is warned of. `archive_number` is its number among those that are inspected together. Raises
+    Usage where import would.
     """
     listening = ImportProgress(on_progress)
     with tempfile.TemporaryDirectory(prefix="scandock-") as folder:
         store = LocalStore(folder)
         store.prepare()
         try:
-            return _Inspection(store, archive, data, request, settings, listening, cancelled).run()
+            return _Inspection(store, archive, data, request, settings, listening, cancelled, archive_number).run()
         finally:
             store.close()
 
@@ -66,9 +70,13 @@ class _Inspection:
         settings: Settings,
         listening: ImportProgress,
         cancelled: threading.Event,
+        archive_number: int,
     ) -> None:
         self.store = store
         self.archive = archive
+        self.archive_number = archive_number
+        self.shown_archive = archive
+        """What it is called, once it is known whether its name may be."""
         self.data = data
         self.request = request
         self.settings = settings
@@ -95,7 +103,7 @@ class _Inspection:
     def report(self, state: ImportState, code: str, message: str, **details: Unpack[ReportDetails]) -> ImportReport:
         return ImportReport(
             upload=None,
-            archive=self.archive,
+            archive=self.shown_archive,
             state=state,
             code=code,
             message=message,
@@ -114,8 +122,12 @@ class _Inspection:
         """What stands around the inspection, its request checked as import checks it."""
         from scandock.workers.context import make_scratch_context
 
-        context = make_scratch_context(self.store.path, self.data, self.settings, self.request)
+        context = make_scratch_context(self.store.path, self.data, self.settings, self.request, self.archive_number)
         try:
+            if not context.names.keeps:
+                self.shown_archive = context.names.archive(
+                    decode_file_name(os.path.basename(os.path.abspath(self.archive)))
+                )
             context.check_request()
             yield context
         finally:
@@ -139,7 +151,7 @@ class _Inspection:
         from scandock.pipeline.job import JobContext
         from scandock.queue.leases import begin
 
-        lease = begin(context.catalog, number=stage.upload, token=stage.token, archive=self.archive, request={})
+        lease = begin(context.catalog, number=stage.upload, token=stage.token, archive=self.shown_archive, request={})
         tools = JobContext(
             catalog=context.catalog,
             store=self.store,
@@ -164,6 +176,6 @@ class _Inspection:
         from scandock.pipeline.receipts import compress_receipt
 
         packed = io.BytesIO()
-        compress_receipt(ledger, self.archive, {}, packed)
+        compress_receipt(ledger, self.shown_archive, {}, packed)
         content = packed.getvalue()
         return lambda: io.BytesIO(content)

@@ -25,12 +25,12 @@ from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing_rules import parse_rules, rule_tags
 from scandock.services.data_preparation import prepare_data
+from scandock.services.privacy_source import given_to_process
 from scandock.store.local import LocalStore
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
-from scandock.workers.privacy_source import given_to_process
 from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:
@@ -51,8 +51,12 @@ def run_import(
     settings: Settings,
     on_progress: Callable[[Progress], None] | None,
     cancelled: threading.Event,
+    archive_number: int = 1,
 ) -> ImportResult:
-    """Import one archive into DATA. Raises Usage where the request is off; every other end is a result."""
+    """Import one archive into DATA. Raises Usage where the request is off; every other end is a result.
+
+    `archive_number` is its number among those that are imported together.
+    """
     listening = ImportProgress(on_progress)
     store = LocalStore(os.path.abspath(data))
     prepare_data(store, settings)
@@ -60,8 +64,9 @@ def run_import(
     with store.hold(number):
         stage = store.begin(number, token)
         reach("began")
-        report = _LocalImport(store, stage, archive, request, settings, listening, cancelled).run()
-    store.sweep(SWEEP_SECONDS)
+        local = _LocalImport(store, stage, archive, request, settings, listening, cancelled, archive_number)
+        report = local.run()
+    store.sweep(None if local.hides_anything else SWEEP_SECONDS)
     reach("swept")
     has_receipt = report.state not in WITHOUT_RECEIPT
     return ImportResult(report, partial(store.open_receipt, number) if has_receipt else None)
@@ -117,16 +122,20 @@ class _LocalImport:
         settings: Settings,
         listening: ImportProgress,
         cancelled: threading.Event,
+        archive_number: int,
     ) -> None:
         self.store = store
         self.stage = stage
         self.archive = archive
+        self.archive_number = archive_number
         self.request = request
         self.settings = settings
         self.listening = listening
         self.cancelled = cancelled
         self.lost = threading.Event()
         self.opening = _CatalogOpening(self._open)
+        self.hides_anything = False
+        """Whether what came is to stand nowhere once the import has ended: known once the catalog is open."""
         self.beside = contextlib.ExitStack()
         """What is closed at the very end, whatever that is: the lease's thread, then the catalog."""
 
@@ -160,16 +169,17 @@ class _LocalImport:
         from scandock.queue.leases import begin
         from scandock.workers.context import open_context
 
-        context = open_context(self.store.path, self.settings, self.request)
+        context = open_context(self.store.path, self.settings, self.request, self.archive_number)
         self.beside.callback(context.close)
         recover(context.catalog, self.store)
         context.check_request()
-        name = decode_file_name(os.path.basename(os.path.abspath(self.archive)))
+        self.hides_anything = context.names.hides_anything
+        name = context.names.archive(decode_file_name(os.path.basename(os.path.abspath(self.archive))))
         number, token = self.stage.upload, self.stage.token
         lease = begin(context.catalog, number=number, token=token, archive=name, request=self.request.named)
         tell(
             ImportRun(
-                archive=self.archive,
+                archive=self.archive if context.names.keeps else name,
                 store=self.store,
                 stage=self.stage,
                 context=context,
@@ -198,7 +208,7 @@ class _LocalImport:
         return entries
 
     def _texts(self, reading: ArchiveReader) -> SiteTexts:
-        """What the site's rules look at, and the import filters; all of it where objects may be de-identified."""
+        """What archives are read by; all of it is asked for where objects may be de-identified."""
         texts = read_site_texts(self.store.path, self.settings.database_url)
         if texts is not None and texts.hash_datasets:
             reading.expect_scrub()
@@ -229,20 +239,21 @@ class _LocalImport:
 def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     """Rules and import filters of DATA's own catalog; there are none where it is not made yet.
 
-    None where the catalog is another database, or can't be read this moment: then it has to be opened first.
+    None where the catalog is another database, can't be read this moment, or has privacy in force, for which there are
+    keys to be read: then it has to be opened first.
     """
-    if database_url is not None:
+    if database_url is not None or given_to_process() is not None:
         return None
-    hashes = given_to_process() is not None
     path = os.path.join(data, "scandock.db")
     if not os.path.exists(path):
-        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=hashes)
+        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=False)
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
             texts = connection.execute("SELECT text FROM routing_rules").fetchall()
             filters = dict(connection.execute(FILTERS_IN_FORCE))
-            hashes = hashes or any(kind != "lookup" for _, kind, _ in connection.execute(PRIVACY_IN_FORCE))
+            if any(kind != "lookup" for _, kind, _ in connection.execute(PRIVACY_IN_FORCE)):
+                return None
     except sqlite3.Error:
         return None
     tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
-    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=hashes)
+    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=False)

@@ -82,6 +82,8 @@ class ReaderSetup:
     """By which objects are de-identified (`rules.privacy`), where they do that."""
     early: dict[str, str] | None = None
     """What scripts know by name, where the only rules are applied to objects as they are read."""
+    names: tuple[object, ...] = ()
+    """What messages call entries (`workers.entry_names`), where their names may not be known."""
 
 
 Hear = Callable[["Task", tuple[Any, ...]], list["Task"]]
@@ -137,7 +139,7 @@ class ReaderPool:
         words = (
             setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
             setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose, setup.filters,
-            setup.hash_datasets, setup.rules, setup.early,
+            setup.hash_datasets, setup.rules, setup.names, setup.early,
         )  # fmt: skip
         with contextlib.suppress(OSError):  # it died: who listens to it finds out
             reader.wire.send(words)

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from scandock.formats.dicom_tally import OBJECTS, Tally
+from scandock.formats.display_names import display_names_by
 from scandock.formats.meter import Meter
 from scandock.formats.zip_directory import ZipEntries
 from scandock.model.crash_points import ENTRY, reach_entry
@@ -23,6 +24,7 @@ from scandock.model.limits import Limits
 from scandock.pipeline.entry_reader import EntryReader
 from scandock.pipeline.unpacker import Unpacker, open_container
 from scandock.store.local import LocalStore
+from scandock.workers.entry_names import EntryNames
 from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.wire import Wire
 
@@ -50,6 +52,8 @@ class ReaderProcess:
         self.resume = b""
         self.avoid: frozenset[bytes] = frozenset()
         self.wanted: frozenset[int] = frozenset()
+        self.names: EntryNames | None = None
+        """What messages call entries, where their names may not be known."""
         self.reader: EntryReader
         self.early: EarlyScrubber | None = None
 
@@ -88,6 +92,8 @@ class ReaderProcess:
             self.wire.send(("study", study_uid, patient_id[:256], patient_name[:256]))
 
     def begin(self, number: bytes, path: str) -> bool:
+        if self.names is not None:
+            self.names.enter(number, path)
         if self.resume and number <= self.resume:
             return False
         if number in self.avoid:
@@ -203,13 +209,14 @@ def serve(wire: Wire) -> None:
         return
     (
         root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose, filters, hashes,
-        rules, early,
+        rules, names, early,
     ) = setup  # fmt: skip
     board = ReaderCounters.attach(slots, currents)
     bounds = Limits(**limits)
     meter = Meter(bounds, received, board.slots, index)
     process = ReaderProcess(wire, board, index)
     process.wanted = frozenset(tags)
+    process.names = EntryNames.from_plain(names)
     stage = LocalStore(root).stage(upload, token)
     entry_filter = None
     if filters is not None:
@@ -232,16 +239,17 @@ def serve(wire: Wire) -> None:
         process.early = reader.early = _make_early_scrubber(scrub_tasks, early)
     unpacker = Unpacker(reader, meter, bounds, process)
     try:
-        while (task := wire.receive()) is not None:
-            try:
-                if task[0] == "scrub":
-                    scrub_tasks = scrub_tasks or _make_scrub_tasks(process, stage, rules)
-                    scrub_tasks.run(task[2], task[3], frozenset(task[4]))
-                else:
-                    _run(process, unpacker, task)
-                process.done()
-            except BaseException as error:  # noqa: BLE001  whatever it is, the import must hear of it
-                _send_error(wire, error)
+        with display_names_by(process.names):
+            while (task := wire.receive()) is not None:
+                try:
+                    if task[0] == "scrub":
+                        scrub_tasks = scrub_tasks or _make_scrub_tasks(process, stage, rules)
+                        scrub_tasks.run(task[2], task[3], frozenset(task[4]))
+                    else:
+                        _run(process, unpacker, task)
+                    process.done()
+                except BaseException as error:  # noqa: BLE001  whatever it is, the import must hear of it
+                    _send_error(wire, error)
     finally:
         if scrub_tasks is not None:
             scrub_tasks.close()

@@ -372,6 +372,7 @@ def _parse_rules(rules: PrivacyRules) -> tuple[bytes, Rules]:
         lookups=parse_lookup_table(rules.lookups),
         profile=parse_profile(rules.profile, safe or None) if rules.profile else None,
         residue=rules.residue,
+        policy=rules.policy,
     )
 
 

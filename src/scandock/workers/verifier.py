@@ -11,8 +11,8 @@ from scandock.catalog.tables import operation, upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import QUEUED
 from scandock.services.file_verification import VerificationCounts, VerificationPlan, Verifier
+from scandock.services.privacy_source import current_rules
 from scandock.services.rate_limit import RateLimiter
-from scandock.workers.privacy_source import current_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,16 +41,14 @@ class Verification:
         self._catalog = catalog
         self._pace = pace or RateLimiter()
         self._rate = settings.verify_bytes_per_second
-        self._settings = settings
         plan = VerificationPlan(
             days=settings.verify_days, pace=self._pace, mail=settings.smtp_host is not None, rules_of=self._rules_of
         )
         self._verifier = Verifier(catalog, store, plan)
-        self._data = store.path
 
     def _rules_of(self, project: str) -> PrivacyRules | None:
         with self._catalog.read() as connection:
-            return current_rules(connection, self._data, self._settings)(project)
+            return current_rules(connection)(project)
 
     def turn(self, seconds: float, stop: Callable[[], bool]) -> VerificationCounts:
         """Verify for about so long. Raises Fault where the catalog fails."""

@@ -22,7 +22,7 @@ from tests.unit.cli.reports import FakeResult, report, session
 def engine(**outcomes):
     """An engine that gives each archive (by its name without suffix) a result, or raises its error."""
 
-    def run(archive, on_progress, cancelled):
+    def run(archive, on_progress, cancelled, number):
         outcome = outcomes[archive.removesuffix(".zip")]
         if isinstance(outcome, Exception):
             raise outcome

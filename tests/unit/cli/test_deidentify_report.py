@@ -17,6 +17,8 @@ def test_warnings_that_all_say_something_else_are_counted_from_the_200th_on(caps
     report.end()
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 202
-    assert lines[0].startswith("warning: 0.dcm: Values of the original's patient are still in (0008,0000).")
+    assert lines[0].startswith(
+        "warning: 0.dcm: Values that identify the original's patient or study are still in (0008,0000)."
+    )
     assert lines[1].startswith("warning: 0.dcm and 999 others: A header of the ECAT file")
     assert lines[200] == "... and 801 warnings more [deid_residue]; --json lists them all"

@@ -13,7 +13,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 
 from scandock.deidentification.profile.dummies import dummy_value
 from scandock.deidentification.profile.table import attribute_rows
-from scandock.deidentification.uids import keyed_uid
+from scandock.rules.keyed_values import keyed_uid
 from tests.unit.deidentification.generated import CLASSES, KEY, ROOT, code, deidentify, item, make_object, written
 
 DUMMIES = {

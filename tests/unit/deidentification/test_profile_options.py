@@ -11,7 +11,7 @@ from scandock.deidentification.parsing import parse
 from scandock.deidentification.profile.errors import ProfileInvalid
 from scandock.deidentification.profile.options import OPTIONS, parse_profile
 from scandock.deidentification.profile.table import SafePrivate
-from scandock.deidentification.uids import keyed_uid
+from scandock.rules.keyed_values import keyed_uid
 from tests.unit.deidentification.generated import (
     KEY,
     ROOT,

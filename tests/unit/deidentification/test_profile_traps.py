@@ -24,7 +24,7 @@ from scandock.deidentification.profile.table import SafePrivate
 from scandock.deidentification.script.errors import PixelsUnalterable
 from scandock.deidentification.script.parser import parse_script
 from scandock.deidentification.scrub import Context, Failed, Rules, Scrubbed, scrub
-from scandock.deidentification.uids import keyed_uid
+from scandock.rules.keyed_values import keyed_uid
 from tests.unit.deidentification.generated import CLASSES, KEY, ROOT, deidentify, item, make_object, written
 from tests.unit.deidentification.objects import joined
 from tests.unit.deidentification.test_profile_actions import read, scrubbed

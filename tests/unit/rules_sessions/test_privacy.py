@@ -12,7 +12,7 @@ import pytest
 from scandock.rules.catalog_view import KnownSession, KnownSubject
 from scandock.rules.keyed_view import KeyedView
 from scandock.rules.petmr import Side
-from scandock.rules.privacy import PrivacyRules, SafePrivateElement, is_token
+from scandock.rules.privacy import PrivacyRules, SafePrivateElement, SitePrivacy, is_token
 from scandock.rules.privacy_policy import Policy
 
 RULES = PrivacyRules(
@@ -32,6 +32,8 @@ OTHERS: list[dict[str, Any]] = [
     {"profile": "basic"},
     {"safe_private": ()},
     {"residue": "warn"},
+    {"policy": Policy(study_uid="hash")},
+    {"policy": Policy(patient="drop")},
 ]
 
 
@@ -102,8 +104,9 @@ class Catalog:
     def series_of_study(self, project: str, study_uid: str) -> dict[str, Side]:
         return {f"{study_uid}.1": one.side for one in self.sessions_of_study(project, study_uid) if one.side}
 
-    def origins_of_sides(self, project: str, study_key: str) -> list[tuple[bytes, Side]]:
-        return [(one.label.encode(), one.side) for one in self.sessions_of_key(project, study_key) if one.side]
+    def origins_of_sides(self, project: str, study_key: str, study_uid: str) -> list[tuple[bytes, Side]]:
+        sessions = [*self.sessions_of_key(project, study_key), *self.sessions_of_study(project, study_uid)]
+        return [(one.label.encode(), one.side) for one in sessions if one.side]
 
     def sessions_labelled(self, project: str, label: str) -> list[KnownSession]:
         return [one for one in self.sessions if one.label == label]
@@ -189,7 +192,6 @@ def test_what_was_hashed_by_an_older_key_is_looked_up():
     assert RULES.patient_token("PAT1") in NEWER.older_tokens("PAT1")
     assert NEWER.older_tokens(RULES.patient_token("PAT1")) == []
     assert {NEWER.fingerprint, RULES.fingerprint} < NEWER.fingerprints
-    assert replace(RULES, policy=Policy(study_uid="drop")).study_keys("1.2.3") == []
 
 
 def test_older_keys_make_the_same_study_patient_and_subject():
@@ -224,3 +226,49 @@ def test_a_project_without_rules_is_as_the_catalog_has_it():
     assert view.subject("P", "S") == subject
     assert view.subjects_labelled("P", ["S"]) == {"s": subject}
     assert view.is_timestamp_taken("P", "t")
+
+
+DROPPED = PrivacyRules(key=b"k" * 32, policy=Policy(study_uid="drop", patient="drop"))
+RENAMED = known("renamed", study_uid=DROPPED.new_uid("1.2.3"), patient_id="L")
+
+
+def test_a_study_without_a_key_is_known_by_the_uid_that_took_the_place_of_its_own():
+    view = KeyedView(Catalog(RENAMED, SCRUBBED), lambda _: DROPPED, ["1.2.3"], match_series)
+    found = view.sessions_of_study("P", "1.2.3")
+    assert {(one.uuid, one.study_uid, one.patient_id) for one in found} == {
+        ("renamed", "1.2.3", ""),
+        ("scrubbed", "1.2.3", ""),
+    }
+    (exported,) = KeyedView(
+        Catalog(RENAMED), lambda _: DROPPED, [RENAMED.study_uid or ""], match_series
+    ).sessions_of_study("P", RENAMED.study_uid or "")
+    assert (exported.study_uid, exported.patient_id) == (RENAMED.study_uid, "")
+    assert DROPPED.stored_study_key("1.2.3") == ""
+    assert RULES.stored_study_key("1.2.3") == RULES.study_key("1.2.3")
+
+
+def test_sides_of_series_are_known_by_the_uids_that_took_the_place_of_theirs():
+    class Series(Catalog):
+        def series_of_study(self, project: str, study_uid: str) -> dict[str, Side]:
+            return {DROPPED.new_uid("1.2.3.7"): "PET"} if study_uid == RENAMED.study_uid else {}
+
+    known_series = KeyedView(Series(RENAMED), lambda _: DROPPED, ["1.2.3"], match_series).series_of_study("P", "1.2.3")
+    assert known_series.get("1.2.3.7") == "PET"
+    assert "1.2.3.8" not in known_series
+
+
+def test_dropped_patients_of_subjects_are_nobody():
+    subject = KnownSubject(label="S", patient_ids=frozenset({"L"}), patient_names=frozenset({"doe"}))
+    view = KeyedView(Catalog(subject=subject), lambda _: DROPPED, [], match_series)
+    assert view.subject("P", "S") == KnownSubject(label="S")
+    assert view.subjects_labelled("P", ["S"]) == {"s": KnownSubject(label="S")}
+
+
+def test_an_upload_is_told_of_as_the_strictest_of_its_projects_wants():
+    open_rules = PrivacyRules(key=b"k" * 32)
+    site = SitePrivacy(site=open_rules, projects={"p": DROPPED, "q": RULES})
+    assert site.of_upload(["Q"]).study_uid("1.2.3") == "1.2.3"
+    for projects in (["P"], ["Q", "p"], []):
+        upload = site.of_upload(projects)
+        assert upload.policy.patient == "drop"
+        assert upload.study_uid("1.2.3") == DROPPED.new_uid("1.2.3")

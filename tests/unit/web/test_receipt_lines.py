@@ -8,7 +8,8 @@ import json
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.services.receipts import COLUMNS, check_verdicts, lines
+from scandock.rules.receipt_codes import RECEIPT_COLUMNS
+from scandock.services.receipts import check_verdicts, lines
 
 LINES = [
     {
@@ -42,7 +43,7 @@ def test_lines_of_a_verdict_are_told_by_their_verdict_alone():
 
 def test_csv_has_a_heading_and_runs_no_formula():
     rows = list(csv.reader(io.StringIO(b"".join(lines(packed(), "csv")).decode(), newline="")))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == RECEIPT_COLUMNS
     assert len(rows) == 1 + len(LINES)
     assert rows[1][1].startswith("'=")
     assert rows[2][3] == ""

@@ -28,6 +28,7 @@ from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.import_types import Progress
 from scandock.model.spreadsheet import TableWriter
 from scandock.model.verdicts import ImportState
+from scandock.rules.shown_names import is_hidden
 from scandock.web import urls
 
 PARALLEL_TRANSFERS: Final = 3
@@ -81,7 +82,7 @@ class Uploads:
         self._next = 0
 
     def __call__(
-        self, archive: str, _on_progress: Callable[[Progress], None] | None, cancelled: threading.Event
+        self, archive: str, _on_progress: Callable[[Progress], None] | None, cancelled: threading.Event, _number: int
     ) -> UploadResult:
         """The result of the next archive. Raises what its transfer raised."""
         if self._next == 0:
@@ -155,7 +156,12 @@ class Uploads:
 
 
 def as_import(import_object: ImportJson, archive: str) -> ReportJson:
-    """An import's object of the server as `scandock import` prints it, for the archive as it was named here."""
+    """An import's object of the server as `scandock import` prints it, for the archive as it was named here.
+
+    Where the server hides names it stays as that calls it.
+    """
+    called = import_object.get("archive", "")
+    archive = called if is_hidden(called) else archive
     report = ImportReport(upload=None, archive="", state=ImportState.FAILED).to_json()
     return cast(
         "ReportJson", {key: import_object.get(key, absent) for key, absent in report.items()} | {"archive": archive}

@@ -24,7 +24,7 @@ from scandock.deidentification.profile.memory import LONGEST, Memory
 from scandock.deidentification.profile.options import FULL_DATES, MODIFIED_DATES
 from scandock.deidentification.profile.regions import OF_REGIONS, OVERLAY_DATA, cut_region, is_region
 from scandock.deidentification.profile.table import AttributeRow, attribute_rows
-from scandock.deidentification.uids import UidMapper
+from scandock.deidentification.uids import UidMapper, is_class
 from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:
@@ -74,10 +74,6 @@ _CODES: Final[dict[int, ValueAction]] = {
 """Code strings with terms of their own: numbers of context groups and templates; filters and applicators."""
 _NEEDED_TEXTS: Final = frozenset({0x0040A160, 0x00620020})
 """Free texts that have to be there: those of content items, and ids of what is tracked."""
-_CLASSES: Final = re.compile(
-    r"SOPClass|TransferSyntaxUID|^ImplementationClassUID$|^CodingSchemeUID$|^ContextUID$|^MappingResourceUID$"
-)
-"""UIDs that say what kind of thing something is, by their keywords."""
 _DESCRIPTIONS: Final = re.compile(r"(?:Description|Comment|Notes)(?:Trial)?$")
 """Short texts in which people write what they like, by their keywords."""
 _OPTIONAL_SEQUENCES: Final = frozenset({0x00081110})
@@ -264,8 +260,7 @@ class Actions:
         if "SQ" in kinds:
             return (self._recurse,) if kinds == {"SQ"} else do.remove
         if "UI" in kinds:
-            is_class = _CLASSES.search(dictionary_keyword(tag)) is not None
-            return do.keep_digits if is_kept or self._keeps_uids or is_class else self._map_uids
+            return do.keep_digits if is_kept or self._keeps_uids or is_class(tag) else self._map_uids
         if kinds & _DATES:
             return self._of_date(written if written in _DATES else vr, _dummy(tag, written), is_kept=is_kept)
         text = self._of_text(tag, written, kinds, is_kept=is_kept, in_code=in_code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -28,12 +28,17 @@ _VALUES: Final = (
     *(0x00380010, 0x00402016, 0x00402017),
 )
 """Names, birth date, ids of the patient, accession number, numbers of orders and of a stay."""
+_OF_PATIENT: Final = (0x00100010, _PATIENT_ID, 0x00101000, 0x00101001, 0x00101005, 0x00101060, 0x00101090)
 _SHORTEST: Final = 4
 """Characters of a value that is looked for in what comes out."""
 _SHORTEST_OTHER: Final = 2
 """The same of letters that are not Latin, as of Chinese names."""
 _SHORTEST_TRACE: Final = 4
 """Bytes: two characters beyond ASCII have no fewer."""
+_UIDS: Final = (_STUDY, 0x0020000E, 0x00080018, 0x00200052)
+"""Of study, series, object and frame of reference."""
+_SHORTEST_UID: Final = 12
+"""Characters of a UID that is looked for: a shorter one could be a version, or a part of another one."""
 _SHORTEST_ID: Final = 6
 """Characters of an id that is looked for without separators."""
 _SEPARATORS: Final = b" \t-_./,:;+^\\"
@@ -58,9 +63,22 @@ class Identity:
 
 def read_identity(data: DataSet) -> Identity:
     """Read a data set's identity."""
-    study, *values = data.values((_STUDY, *_VALUES))
-    raw = [(tag, value) for tag, value in zip(_VALUES, values, strict=True) if value is not None]
-    if _OTHER_IDS in data:
+    return _read_identity(data, _VALUES)
+
+
+def read_hidden(data: DataSet, *, patient: bool, uids: bool) -> Identity:
+    """Read of a data set's identity the patient's names and ids alone, and its UIDs, as far as these are to go."""
+    identity = _read_identity(data, _OF_PATIENT if patient else ())
+    if not uids:
+        return identity
+    values = [value.strip(b" \0") for value in data.values(_UIDS) if value is not None]
+    return replace(identity, traces=identity.traces.union(uid for uid in values if len(uid) >= _SHORTEST_UID))
+
+
+def _read_identity(data: DataSet, tags: tuple[int, ...]) -> Identity:
+    study, *values = data.values((_STUDY, *tags))
+    raw = [(tag, value) for tag, value in zip(tags, values, strict=True) if value is not None]
+    if _OTHER_IDS in data and _PATIENT_ID in tags:
         raw += [
             (_PATIENT_ID + 1, item.value(_PATIENT_ID)) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item
         ]

@@ -12,6 +12,7 @@ from scandock.deidentification.profile.table import SafePrivate, safe_private
 BASIC: Final = "basic"
 FULL_DATES: Final = "retain-full-dates"
 MODIFIED_DATES: Final = "modified-dates"
+RETAIN_UIDS: Final = "retain-uids"
 
 
 class Method(NamedTuple):
@@ -24,7 +25,7 @@ class Method(NamedTuple):
 BASIC_METHOD: Final = Method("113100", "Basic Application Confidentiality Profile")
 PIXELS_METHOD: Final = Method("113101", "Clean Pixel Data Option")
 OPTIONS: Final[dict[str, Method]] = {
-    "retain-uids": Method("113110", "Retain UIDs Option"),
+    RETAIN_UIDS: Method("113110", "Retain UIDs Option"),
     "retain-device": Method("113109", "Retain Device Identity Option"),
     "retain-institution": Method("113112", "Retain Institution Identity Option"),
     "retain-patient": Method("113108", "Retain Patient Characteristics Option"),

@@ -13,7 +13,7 @@ from scandock.catalog.tables import session
 from scandock.model import request_limits
 from scandock.model.durations import DAY_MS
 from scandock.services.cleaning.cleaner import Cleaner, HasCatalog, HasServerState
-from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, IDLE_UPLOADS
+from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, FAILED_ORIGINALS, IDLE_UPLOADS
 from scandock.services.decoding import Pictures
 from scandock.services.pictures import ROUND, make_tree_key
 
@@ -77,6 +77,7 @@ PICTURES: Cleaner[HasServerState] = Cleaner(
 SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (
     ABANDONED_UPLOADS,
     IDLE_UPLOADS,
+    FAILED_ORIGINALS,
     ENDED_SPOOLS,
     ENDED_ACCESS,
     MANIFESTS,

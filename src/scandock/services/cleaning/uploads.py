@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
+from scandock.model.durations import HOUR_MS
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
+from scandock.rules.import_request import ImportRequest
+from scandock.rules.mapping import parse_mapping
+from scandock.rules.naming import list_named_projects
 from scandock.services.cleaning.cleaner import Cleaner, HasServerState
+from scandock.services.door_names import ReceptionPrivacy, read_sealed
 from scandock.services.logs import error_cause, error_location, log
 from scandock.services.lost_uploads import end_upload
+from scandock.services.privacy_source import current_privacy
 from scandock.services.receiving import ROWS_PER_TURN, UploadReceiver
 from scandock.services.reservations import is_reserved
+from scandock.services.spool_removal import discard_spool
 from scandock.services.upload_errors import UploadExpired
 
 
@@ -97,9 +104,56 @@ def discard_ended_spools(receiving: UploadReceiver) -> int:
                 )
             ).scalars().all()  # fmt: skip
         for uuid in ended:
-            store.spool(uuid).discard()
+            discard_spool(receiving.catalog, store, uuid)
             dropped += 1
     return dropped
+
+
+def remove_failed_originals(site: HasServerState, age: int) -> int:
+    """Remove the bytes of imports that failed so long ago, and what was sealed of them: they can't be tried again.
+
+    Where everything may be known they are kept.
+    """
+    catalog, store = site.catalog, site.store
+    with catalog.read() as connection:
+        privacy = current_privacy(connection)
+        if privacy is None:
+            return 0
+        rows = connection.execute(
+            select(upload.c.id, upload.c.uuid, upload.c.request, reception.c.mapping)
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .where(
+                upload.c.state == ImportState.FAILED,
+                reception.c.accepted.is_not(None),
+                upload.c.finished < catalog.now() - age,
+            )
+            .limit(ROWS_PER_TURN)
+        ).all()
+        private = [
+            row
+            for row in rows
+            if ReceptionPrivacy.at_door(
+                privacy, _named_projects(row.request, read_sealed(connection, row.mapping))
+            ).seals
+        ]
+    removed = 0
+    for row in private:
+        with catalog.write() as connection:
+            is_failed = select(upload.c.id).where(upload.c.id == row.id, upload.c.state == ImportState.FAILED)
+            changed = connection.execute(
+                update(reception)
+                .where(reception.c.upload_id.in_(is_failed))
+                .values(accepted=None, mapping="", metadata="")
+            ).rowcount
+        if changed:
+            discard_spool(catalog, store, row.uuid)
+            removed += 1
+    return removed
+
+
+def _named_projects(request: str, mapping: str) -> tuple[str, ...]:
+    rows = parse_mapping(mapping, "") if mapping else ()
+    return list_named_projects(ImportRequest.from_json(request).with_fields(mapping=rows))
 
 
 ABANDONED_UPLOADS: Cleaner[HasServerState] = Cleaner(
@@ -110,6 +164,11 @@ IDLE_UPLOADS: Cleaner[HasServerState] = Cleaner(
     what="resumable uploads and a user's cached files that nobody went on with",
     kept_ms=lambda site: site.receiving.limits.lasts_ms,
     clean=lambda site, age: expire_uploads(site.receiving, age, set(site.locks)),
+)
+FAILED_ORIGINALS: Cleaner[HasServerState] = Cleaner(
+    what="archives of imports that failed, where the privacy policy lets less be known than everything",
+    kept_ms=lambda site: site.settings.failed_hours * HOUR_MS,
+    clean=remove_failed_originals,
 )
 ENDED_SPOOLS: Cleaner[HasServerState] = Cleaner(
     what="bytes of imports that have ended",

@@ -158,10 +158,12 @@ def make_offer(
         import_request = import_request.with_fields(project=project_name)
         project_id = connection.execute(select(project.c.id).where(project.c.name == project_name)).scalar_one()
     mapping = fields.get("mapping", "")
+    projects = [project_name] if project_name is not None else []
     if mapping.strip():
         rows = parse_mapping(mapping, "")
         for name in dict.fromkeys(row.project for row in rows if row.project):
             check_upload(principal, connection, name)
+            projects.append(name)
     assert principal.account_id is not None
     return UploadOffer(
         account_id=principal.account_id,
@@ -169,6 +171,7 @@ def make_offer(
         filename=clean_filename(fields.get("filename", "")),
         request=import_request,
         project_id=project_id,
+        projects=tuple(projects),
         mapping=mapping if mapping.strip() else "",
         size=size,
         idempotency_key=check_idempotency_key(key),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from scandock.access.principal import Principal, raise_denied
 from scandock.model.json_records import ListOf
 from scandock.rules.permissions import AccessDecision, Action
+from scandock.rules.shown_names import is_hidden
 from scandock.services import upload_errors
 from scandock.services.audit import AuditAction
 from scandock.services.import_errors import DiscardedTooLate, ImportUnknown
@@ -22,7 +24,7 @@ from scandock.services.unfinished_uploads import Unfinished, UnfinishedUpload, l
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import ServerState, server_state
-from scandock.web.receiving.upload_fields import check_misspelled, make_offer
+from scandock.web.receiving.upload_fields import check_misspelled, clean_filename, make_offer
 from scandock.web.request_context import list_response
 from scandock.web.security import Caller, SignedIn, check_upload, request_info
 from scandock.web.tus import errors
@@ -81,11 +83,15 @@ async def unfinished(request: Request, principal: SignedIn) -> Response:
 
 
 def _unfinished_record(upload_record: UnfinishedUpload, writer: Writer | None) -> Unfinished:
+    metadata = parse_metadata(upload_record.metadata)
+    if is_hidden(upload_record.filename):  # who sends it may know what they have called it
+        filename = metadata.get("filename", metadata.get("name", ""))
+        upload_record = replace(upload_record, filename=clean_filename(filename))
     return Unfinished.of(
         upload_record,
         arrived=upload_record.received if writer is None else max(upload_record.received, writer.came),
         receiving=writer is not None,
-        fingerprint=parse_metadata(upload_record.metadata).get("fingerprint"),
+        fingerprint=metadata.get("fingerprint"),
     )
 
 

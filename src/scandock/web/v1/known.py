@@ -19,10 +19,10 @@ from scandock.services.existing_sessions import (
     PlannedSession,
     find_existing_sessions,
 )
+from scandock.services.privacy_source import current_rules
 from scandock.services.records import Known
 from scandock.web.request_context import SignedContext, list_response
 from scandock.web.security import SignedIn
-from scandock.workers.privacy_source import current_rules
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 
@@ -86,9 +86,8 @@ async def known(context: SignedContext, principal: SignedIn, body: AskedSessions
     `filtered` says that import filters decide which images are stored.
     """
     planned = [each_session.planned for each_session in body.sessions]
-    data, settings = context.server.data, context.server.settings
 
     def find(connection: Connection) -> list[Known]:
-        return find_existing_sessions(connection, principal, planned, current_rules(connection, data, settings))
+        return find_existing_sessions(connection, principal, planned, current_rules(connection))
 
     return list_response(await context.read(find))

@@ -48,6 +48,7 @@ def _keep(server: ServerState, principal: Principal, upload: str, text: str, inf
         with server.catalog.read() as connection:
             for name in dict.fromkeys(row.project for row in rows if row.project):
                 check_upload(principal, connection, name)
+    projects = {row.project for row in rows if row.project}
     note = make_audit_writer(AuditAction.MAPPING_SET, principal, info, {"rows": len(rows)})
-    if not server.receiving.set_mapping(incoming_upload, text if text.strip() else "", note):
+    if not server.receiving.set_mapping(incoming_upload, text if text.strip() else "", projects, note):
         raise MappedTooLate

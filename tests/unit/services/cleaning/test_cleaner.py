@@ -13,12 +13,12 @@ from scandock.services.cleaning import cleaner
 from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, Schedule
 from scandock.services.cleaning.registry import ENDED_ACCESS, MANIFESTS, PICTURES, SERVER_CLEANERS
 from scandock.services.cleaning.trash import REPLACED, TRASH
-from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, IDLE_UPLOADS
+from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, FAILED_ORIGINALS, IDLE_UPLOADS
 from scandock.web.xnat.services.cleaning import DIALECT_CLEANERS, INBOX_CLEANER, KEY_CLEANER
 
 SITE: Any = SimpleNamespace(
     catalog="the catalog",
-    settings=SimpleNamespace(trash_days=30),
+    settings=SimpleNamespace(trash_days=30, failed_hours=72),
     receiving=SimpleNamespace(limits=SimpleNamespace(lasts_ms=7)),
 )
 KEPT = {
@@ -27,6 +27,7 @@ KEPT = {
     KEY_CLEANER.what: 31 * DAY_MS,
     MANIFESTS.what: 31 * DAY_MS,
     INBOX_CLEANER.what: 0,
+    FAILED_ORIGINALS.what: 3 * DAY_MS,
     TRASH.what: 30 * DAY_MS,
     REPLACED.what: 30 * DAY_MS,
 }
@@ -70,4 +71,4 @@ def test_each_has_its_turn_at_the_start_and_pictures_every_five_minutes() -> Non
     every = [one.what for one in (*SERVER_CLEANERS, *DIALECT_CLEANERS)]
     others = [what for what in every if what != PICTURES.what]
     assert turns == [every, others, others, others, others, every, others]
-    assert len(every) == 8
+    assert len(every) == 9

@@ -9,13 +9,20 @@ from typing import Final
 from sqlalchemy import delete, or_, select, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.sealed_texts import SEALED
 from scandock.catalog.server_tables import inbox_import, tracked
 from scandock.catalog.tables import upload
 from scandock.model.durations import DAY_MS
+from scandock.model.entry import ordinal
 from scandock.model.verdicts import UNFINISHED, ImportState, Verdict
+from scandock.rules.privacy import SitePrivacy
+from scandock.rules.privacy_policy import Level
+from scandock.rules.shown_names import ShownNames, is_hidden
 from scandock.services.cleaning.cleaner import Cleaner, HasCatalog, HasServerState
+from scandock.services.door_names import read_sealed
+from scandock.services.privacy_source import current_privacy
 from scandock.store.local import LocalStore
-from scandock.web.xnat.services.inbox_folders import find_inbox_path, remove_files
+from scandock.web.xnat.services.inbox_folders import InboxPath, find_inbox_path, list_files, remove_files
 
 KEYS_KEPT_MS: Final = 31 * DAY_MS
 """How long a key is known, as in the original; of an import that goes on, longer."""
@@ -40,36 +47,58 @@ def clean_inbox(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -
     Files stay that are newer than their import, by this machine's clock.
     """
     query = (
-        select(inbox_import.c.number, inbox_import.c.path, inbox_import.c.created, upload.c.uuid)
+        select(inbox_import.c.number, inbox_import.c.path, inbox_import.c.created, upload.c.uuid, upload.c.archive)
         .join(upload, upload.c.id == inbox_import.c.upload_id)
         .where(inbox_import.c.cleanup, inbox_import.c.cleaned.is_(None), upload.c.state == ImportState.PLACED)
     )
     with catalog.read() as connection:
         rows = connection.execute(query).all()
-    for row in rows:
-        inbox_path = find_inbox_path(folders, row.path)
+        paths = [read_sealed(connection, row.path) for row in rows]
+        privacy = current_privacy(connection) if any(is_hidden(row.archive) for row in rows) else None
+    for row, path in zip(rows, paths, strict=True):
+        inbox_path = find_inbox_path(folders, path)
         if inbox_path is not None:
-            remove_files(inbox_path, _list_stored_files(store, row.uuid), row.created * 1_000_000)
+            before = row.created * 1_000_000
+            removable = _read_stored_files(store, row.uuid)
+            if is_hidden(row.archive):
+                removable = _find_names(privacy, inbox_path, removable, before)
+            remove_files(inbox_path, [name for name, whole in removable.items() if whole], before)
+        values: dict[str, object] = {"cleaned": catalog.now()}
+        if row.path.startswith(SEALED):
+            values["path"] = ""
         with catalog.write() as connection:
-            connection.execute(
-                update(inbox_import).where(inbox_import.c.number == row.number).values(cleaned=catalog.now())
-            )
+            connection.execute(update(inbox_import).where(inbox_import.c.number == row.number).values(**values))
     return len(rows)
 
 
-def _list_stored_files(store: LocalStore, uuid: str) -> list[str]:
-    """The files of a folder of which nothing was left out, by the receipt of its import."""
+def _read_stored_files(store: LocalStore, uuid: str) -> dict[str, bool]:
+    """The files of a folder, and whether nothing of each was left out, by the receipt of its import."""
     removable: dict[str, bool] = {}
     try:
         receipt = store.open_receipt(uuid)
     except FileNotFoundError:
-        return []
+        return removable
     with receipt, gzip.GzipFile(fileobj=receipt) as lines:
         for line in lines:
             entry = json.loads(line)
             name = entry["path"].partition("!")[0]
             removable[name] = removable.get(name, True) and entry["verdict"] in _REMOVABLE
-    return [name for name, all_removable in removable.items() if all_removable]
+    return removable
+
+
+def _find_names(
+    privacy: SitePrivacy | None, inbox_path: InboxPath, shown: dict[str, bool], before: int
+) -> dict[str, bool]:
+    """The same by their names, in place of what a receipt calls them; none where the folder has changed since."""
+    packed = list_files(inbox_path, before)
+    if privacy is None or packed is None or len(packed) != len(shown):
+        return {}
+    levels: tuple[Level, ...] = ("drop", "hash")
+    found = {}
+    for index, name in enumerate(packed):
+        names = {ShownNames(level=level, key=privacy.site.key).path(ordinal(b"", index), name) for level in levels}
+        found[name] = any(shown.get(called, False) for called in names)
+    return found
 
 
 KEY_CLEANER: Cleaner[HasCatalog] = Cleaner(

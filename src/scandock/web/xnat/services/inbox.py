@@ -21,7 +21,9 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import ImportState
 from scandock.services import upload_errors
+from scandock.services.door_names import ReceptionPrivacy, read_sealed
 from scandock.services.imports import read_import, read_import_request
+from scandock.services.privacy_source import current_privacy
 from scandock.services.receiving import IncomingUpload, UploadOffer, UploadReceiver
 from scandock.services.spool_writer import SpoolWriter
 from scandock.web.xnat.errors import InboxEmpty, InboxUnknown
@@ -40,10 +42,12 @@ def begin_import(
 ) -> tuple[int, IncomingUpload]:
     """Record that a folder is to be imported; its number, and the upload that its files will be. As any upload."""
     incoming_upload = receiving.begin(offer)
+    with receiving.catalog.read() as connection:
+        kept = ReceptionPrivacy.at_door(current_privacy(connection), offer.projects)
     values = {
         "account_id": offer.account_id,
         "upload_id": incoming_upload.upload_id,
-        "path": path,
+        "path": kept.sealed(path),
         "cleanup": cleanup,
         "asked": json.dumps(dict(parameters)),
         "created": time.time_ns() // 1_000_000,  # by this machine's clock: files are told apart by it
@@ -133,13 +137,14 @@ def read_status(catalog: Catalog, principal: Principal, number: int) -> InboxSta
             .outerjoin(upload, upload.c.id == inbox_import.c.upload_id)
             .where(inbox_import.c.number == number)
         ).first()
+        path = "" if row is None else read_sealed(connection, row.path)
     if row is None or (row.account_id != principal.account_id and not principal.admin):
         return None
     status, resolution = _read_outcome(catalog, principal, row.uuid, row.message)
     return InboxStatus(
         number=number,
         username=row.name,
-        path=row.path,
+        path=path,
         status=status,
         resolution=resolution,
         cleanup=row.cleanup,

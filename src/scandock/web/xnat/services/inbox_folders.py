@@ -142,6 +142,22 @@ def _open_files(parent_fd: int, name: str) -> Iterator[tuple[str, int]]:
         os.close(fd)
 
 
+def list_files(inbox_path: InboxPath, before: int) -> list[str] | None:
+    """The names of all plain files of a place in the order in which they are packed.
+
+    None where one of them has changed since `before` (ns), or can't be looked at: they may be others by now.
+    """
+    names = []
+    try:
+        for name, file in _iter_files(inbox_path):
+            if os.fstat(file.fileno()).st_ctime_ns >= before:
+                return None
+            names.append(name)
+    except OSError:
+        return None
+    return names
+
+
 def _raise(error: OSError) -> None:
     raise error
 

@@ -1,0 +1,80 @@
+"""What a site and its projects let be known, and have done to objects before they are stored: as it is this moment.
+
+It is asked of the catalog each time, since what is set holds for what comes from then on. Whoever embeds Scandock, and
+its tests, may give another by `use_privacy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from scandock.catalog.privacy_texts import is_privacy_in_force
+from scandock.services.data_errors import PrivacyKeyUnfit
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from scandock.catalog.engine import Catalog
+    from scandock.rules.privacy import PrivacyRules, SitePrivacy
+    from scandock.services.settings import Settings
+
+_PLACE: Final = "scandock_privacy"
+_given: SitePrivacy | None = None
+
+
+class _Place(NamedTuple):
+    """Where the key of a catalog is found."""
+
+    data: str
+    settings: Settings
+
+
+def place_privacy(catalog: Catalog, data: str, settings: Settings) -> None:
+    """Say of a catalog of which data folder and settings it is, as the site's key lies beside it."""
+    catalog.engine.update_execution_options(**{_PLACE: _Place(data, settings)})
+
+
+def current_privacy(connection: Connection) -> SitePrivacy | None:
+    """What is in force; None where neither the site nor a project says anything.
+
+    Usage `privacy_key` where something is, and the site's key is not there.
+    """
+    if _given is not None:
+        return _given
+    place: _Place | None = connection.get_execution_options().get(_PLACE)
+    if place is None or not is_privacy_in_force(connection):
+        return None
+    from scandock.services.privacy_in_force import load_privacy
+
+    return load_privacy(connection, place.data, place.settings)
+
+
+def current_rules(connection: Connection) -> Callable[[str], PrivacyRules | None]:
+    """By what the objects of a project are de-identified; of all None where the site's key is not there."""
+    with suppress(PrivacyKeyUnfit):
+        privacy = current_privacy(connection)
+        if privacy is not None:
+            return privacy.rules_of
+    return _no_rules
+
+
+def _no_rules(_project: str) -> None:
+    return None
+
+
+def given_to_process() -> SitePrivacy | None:
+    """What this process goes by, whatever a catalog says; None where it was given nothing."""
+    return _given
+
+
+@contextmanager
+def use_privacy(privacy: SitePrivacy) -> Iterator[None]:
+    """Let this process go by `privacy` within the context, whatever a catalog says."""
+    global _given  # noqa: PLW0603  one for the process, as imports may be started from any thread of it
+    before, _given = _given, privacy
+    try:
+        yield
+    finally:
+        _given = before

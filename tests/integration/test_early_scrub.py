@@ -96,6 +96,7 @@ def _without_moments(text: str) -> str:
         (BY_SCRIPT, "separate", "p"),
         (BY_PROFILE, "separate", "P"),
         (ONE_SERIES, "separate", "P"),
+        (PrivacyRules(key=KEY, policy=Policy(study_uid="drop", patient="drop")), "separate", "P"),
         (PrivacyRules(key=KEY, scripts=(REJECTS.replace("(0008,1030) := project\n", ""),)), "petmr", None),
         (PrivacyRules(key=KEY, policy=Policy(names="hash", study_uid="hash", patient="hash")), "separate", None),
         (PrivacyRules(key=KEY, policy=Policy(names="drop", study_uid="drop", patient="drop")), "separate", "P"),

@@ -87,6 +87,10 @@ class PrivacyRules:
         """The UID that the profile, and the policy, write in the place of one."""
         return keyed_uid(self.key, uid)
 
+    def new_uids(self, uid: str) -> list[str]:
+        """All that may have taken the place of a UID, the newest first."""
+        return [rules.new_uid(uid) for rules in (self, *self._older)]
+
     def keyed_digits(self, kind: str, text: str) -> str:
         """64 hex digits that stand for a text among texts of its kind."""
         return hmac.digest(self.key, f"{kind}\0{text}".encode("utf-8", "surrogatepass"), sha256).hex()
@@ -108,11 +112,8 @@ class PrivacyRules:
         return self._hash("study", study_uid.encode("utf-8", "surrogatepass")).hex()
 
     def study_keys(self, study_uid: str) -> list[str]:
-        """All that may stand for a study in the catalog, the newest first.
-
-        Where UIDs are dropped no more than what stands there from before.
-        """
-        return [rules.study_key(study_uid) for rules in self._of_kept_keys]
+        """All that may stand for a study in the catalog, the newest first; where UIDs are dropped, from before that."""
+        return [rules.study_key(study_uid) for rules in (self, *self._older)]
 
     def patient_token(self, patient_id: str) -> str:
         """What stands for a PatientID where patients are compared; "" for an absent one, a token for itself."""
@@ -126,7 +127,7 @@ class PrivacyRules:
 
     def series_keys(self, series_uid: str) -> list[str]:
         """All that may stand for a series, as `study_keys`."""
-        return [rules.series_key(series_uid) for rules in self._of_kept_keys]
+        return [rules.series_key(series_uid) for rules in (self, *self._older)]
 
     def older_tokens(self, patient_id: str) -> list[str]:
         """The tokens of a PatientID by the keys that were the site's before."""
@@ -136,11 +137,6 @@ class PrivacyRules:
     def fingerprints(self) -> frozenset[bytes]:
         """What the same rules are told by, whichever key was the site's then."""
         return frozenset(rules.fingerprint for rules in (self, *self._older))
-
-    @property
-    def _of_kept_keys(self) -> tuple[PrivacyRules, ...]:
-        """These rules by each key by which studies and series are looked up: older ones where sessions keep hashes."""
-        return (self,) if self.policy.study_uid == "drop" else (self, *self._older)
 
     @cached_property
     def _older(self) -> tuple[PrivacyRules, ...]:

@@ -65,8 +65,9 @@ class KeyedView:
         self._by_rules: dict[PrivacyRules, _UploadHashes] = {}
 
     def sessions_of_study(self, project: str, study_uid: str) -> Sequence[KnownSession]:
-        """By the study's keys, by the UIDs that take the place of its own, which are all where keys are not kept, and by
-        the UID itself: an exported session has the one that it was given.
+        """By the study's keys, and by the UIDs that take the place of its own, which are all where no keys are kept.
+
+        By the UID itself, too: an exported session has the one that it was given.
         """
         sessions = self._view.sessions_of_study(project, study_uid)
         rules = self._rules_of(project)

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.pipeline.early_objects import EarlyObjects
 from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy_policy import Policy
 from scandock.rules.series_filters import read_lines
 from scandock.services.import_filters import set_local_filter
 from scandock.testing.privacy import given_privacy
@@ -95,7 +96,10 @@ def _without_moments(text: str) -> str:
         (BY_SCRIPT, "separate", "p"),
         (BY_PROFILE, "separate", "P"),
         (ONE_SERIES, "separate", "P"),
+        (PrivacyRules(key=KEY, policy=Policy(study_uid="drop", patient="drop")), "separate", "P"),
         (PrivacyRules(key=KEY, scripts=(REJECTS.replace("(0008,1030) := project\n", ""),)), "petmr", None),
+        (PrivacyRules(key=KEY, policy=Policy(names="hash", study_uid="hash", patient="hash")), "separate", None),
+        (PrivacyRules(key=KEY, policy=Policy(names="drop", study_uid="drop", patient="drop")), "separate", "P"),
     ],
 )
 def test_the_same_comes_of_it_as_of_the_late_form(

@@ -354,7 +354,9 @@ def test_what_an_upload_would_meet_is_told_by_keys(site: DataFolder) -> None:
         assert (plain.study, plain.deidentified, plain.filtered) == (None, None, True)
         hidden = replace(BY_SCRIPT, policy=Policy(study_uid="drop", patient="drop"))
         dropped, *_ = find_existing_sessions(connection, SYSTEM, planned, lambda _: hidden)
-        assert (dropped.study, dropped.server_labels) == (None, True)
+        assert dropped.study is not None  # it has its key from before
+        assert (dropped.study.label, dropped.server_labels) == (there.session["label"], True)
+        assert dropped.subjects == []
 
 
 def test_the_upload_page_foresees_what_a_project_with_rules_and_filters_does(site: DataFolder, tmp_path: Path) -> None:

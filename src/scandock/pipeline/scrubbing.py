@@ -412,10 +412,10 @@ class _Scrubbing:
         )
         keys: defaultdict[str, set[str]] = defaultdict(set)
         for series_uid, own in rows:
-            keys[series_uid].update(job.privacy.series_keys(own)[:1])
+            keys[series_uid].add(job.privacy.stored_series_key(own))
         for tally in job.tallies:
-            if keys[tally.series_uid]:
-                tally.nested[SERIES_KEYS] = "\\".join(sorted(keys[tally.series_uid]))
+            if stored := keys[tally.series_uid] - {""}:
+                tally.nested[SERIES_KEYS] = "\\".join(sorted(stored))
 
     def _ecat_facts(self, job: Job) -> tuple[Any, ...]:
         rows = self._ledger.rows(

@@ -87,6 +87,10 @@ class PrivacyRules:
         """The UID that the profile, and the policy, write in the place of one."""
         return keyed_uid(self.key, uid)
 
+    def new_uids(self, uid: str) -> list[str]:
+        """All that may have taken the place of a UID, the newest first."""
+        return [rules.new_uid(uid) for rules in (self, *self._older)]
+
     def keyed_digits(self, kind: str, text: str) -> str:
         """64 hex digits that stand for a text among texts of its kind."""
         return hmac.digest(self.key, f"{kind}\0{text}".encode("utf-8", "surrogatepass"), sha256).hex()
@@ -99,14 +103,16 @@ class PrivacyRules:
         """The same by the keys that were the site's before."""
         return [older.origin(digest, syntax) for older in self._older]
 
+    def stored_series_key(self, series_uid: str) -> str:
+        """The same of a series."""
+        return "" if self.policy.study_uid == "drop" else self.series_key(series_uid)
+
     def study_key(self, study_uid: str) -> str:
         """What stands for a study."""
         return self._hash("study", study_uid.encode("utf-8", "surrogatepass")).hex()
 
     def study_keys(self, study_uid: str) -> list[str]:
-        """All that may stand for a study in the catalog, the newest first; nothing does where UIDs are dropped."""
-        if self.policy.study_uid == "drop":
-            return []
+        """All that may stand for a study in the catalog, the newest first; where UIDs are dropped, from before that."""
         return [rules.study_key(study_uid) for rules in (self, *self._older)]
 
     def patient_token(self, patient_id: str) -> str:
@@ -121,8 +127,6 @@ class PrivacyRules:
 
     def series_keys(self, series_uid: str) -> list[str]:
         """All that may stand for a series, as `study_keys`."""
-        if self.policy.study_uid == "drop":
-            return []
         return [rules.series_key(series_uid) for rules in (self, *self._older)]
 
     def older_tokens(self, patient_id: str) -> list[str]:

@@ -165,7 +165,7 @@ def find_existing_sessions(
             has_own_labels=privacy is not None and not privacy.policy.names == privacy.policy.patient == "keep",
             is_shown=_may_upload(connection, principal, key) if privacy is not None or filters else False,
         )
-        at_once = _VALUES_PER_STATEMENT if rules is None else _VALUES_PER_STATEMENT // (4 + 2 * len(rules.older_keys))
+        at_once = _VALUES_PER_STATEMENT if rules is None else _VALUES_PER_STATEMENT // (4 + 4 * len(rules.older_keys))
         for at in range(0, len(of_project), at_once):
             for existing in _read_sessions(connection, principal, key, of_project[at : at + at_once], rules):
                 project_sessions[key].add(existing)
@@ -185,7 +185,7 @@ def _hash_studies(rules: PrivacyRules | None, planned: Sequence[PlannedSession])
     if rules is None:
         return {}
     uids = {planned_session.study_uid for planned_session in planned} - {""}
-    return {name: uid for uid in uids for name in (*rules.study_keys(uid), rules.new_uid(uid))}
+    return {name: uid for uid in uids for name in (*rules.study_keys(uid), *rules.new_uids(uid))}
 
 
 def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions) -> Known:

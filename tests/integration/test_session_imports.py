@@ -453,3 +453,15 @@ def test_labels_that_nobody_named_are_made_anew_where_patients_may_not_be_known(
         with pytest.raises(SessionMoves):
             move_session(context, made, label="E9")
     assert [(one.get("session"), one.get("subject")) for one in requests] == [(None, None), ("E2", "S2")]
+
+
+def test_where_nothing_may_be_known_the_keys_go_too(site: DataFolder) -> None:
+    strict = PrivacyRules(key=KEY, scripts=(HASHED,), policy=Policy(names="drop", study_uid="drop", patient="drop"))
+    with given_privacy(projects={"A": BY_SCRIPT, "P": strict}), services(site) as context:
+        uuid = site.bring(mr(1), project="A", destination="prearchive", subject="S1", session="E1").session["id"]
+        assert row_of(context, uuid).study_key
+        add_project(context.catalog, ProjectRow(name="P"))
+        assert work(site, context.catalog, move_session(context, uuid, project_name="P")).state == "placed"
+        after = row_of(context, uuid)
+    assert (after.project, after.label, after.study_key, after.patient_key) == ("P", "E1", "", "")
+    site.check()

@@ -37,7 +37,7 @@ from scandock.publishing.locks import locks_of
 from scandock.publishing.recover import recover
 from scandock.publishing.reserve import find_holders, lock_projects, reserve
 from scandock.queue.leases import Lease
-from scandock.rules.choices import is_still_held
+from scandock.rules.choices import REASONS, is_still_held
 from scandock.rules.labels import label_key
 from scandock.rules.notices import Notice, PrintableText, make_notice
 from scandock.rules.privacy import PrivacyRules
@@ -205,8 +205,9 @@ def carry_origins(context: JobContext, job: Job, rules: PrivacyRules | None) -> 
     moved = context.moved
     if moved is None:
         return
-    job.study_key = moved.study_key or job.study_key
-    if moved.patient_key:
+    if rules is None or rules.policy.study_uid != "drop":
+        job.study_key = moved.study_key or job.study_key
+    if moved.patient_key and (rules is None or rules.policy.patient != "drop"):
         job.patient_key = moved.patient_key
         job.patient_tokens = (moved.patient_key,)
         naming = job.final_naming
@@ -231,16 +232,22 @@ def find_heir(context: JobContext, jobs: list[Job]) -> Job | None:
     return next((job for job in jobs if job.base is None and job.plan is not None), None)
 
 
-def inherit(moved: SessionRecord, row: SessionRow, *, project: str) -> SessionRow:
-    """The row of the session that moves, as it is to be: its identity, and what people set."""
+def inherit(moved: SessionRecord, row: SessionRow, job: Job) -> SessionRow:
+    """The row of the session that moves, as it is to be: its identity, and what people set.
+
+    What it is held for in any project it stays held for; told by its code alone where the old words may say too much.
+    """
     changes = {
-        "project": label_key(project) != label_key(moved.project),
+        "project": job.final_decision.project != moved.project,
         "label": row.key != label_key(moved.label),
         "subject": label_key(row.subject) != label_key(moved.subject),
     }
     held, state = row.held, row.state
     if not held[0] and row.place == "prearchive" and is_still_held(moved.held[0], **changes):
-        held, state = moved.held, "conflict"
+        code, message, remedy = moved.held
+        if _is_discarded(job):
+            message, remedy = f"Session {row.label}: {REASONS.get(code, code)}.", ""
+        held, state = (code, message, remedy), "conflict"
     return replace(
         row,
         uuid=moved.uuid,

@@ -88,7 +88,7 @@ def build_job_trees(context: JobContext, jobs: list[Job]) -> None:
             base_inode = context.store.current(job.name) if job.base is not None else None
             row = _make_row(context, job)
             if moved is not None and job is heir:
-                row = inherit(moved, row, project=job.final_decision.project)
+                row = inherit(moved, row, job)
             job.placement = next(built).placement(job.name, row, base_inode=base_inode, n=job.n)
             if job is heir:
                 job.placement = replace_tree(context, job, job.placement)

@@ -20,6 +20,7 @@ function page({ value = "", dataset = {} } = {}) {
   const heard = {};
   const field = {
     value,
+    defaultValue: value,
     dataset: { check: "/dock/api/v1/privacy/scripts/check" },
     invalid: false,
     addEventListener: (name, act) => (heard[name] = act),
@@ -54,11 +55,23 @@ test("a script is read while it is written, and what was answered late is not sh
   await settled();
   assert.deepEqual([box.hidden, field.invalid, words.textContent], [false, true, "= can't stand here. Here may stand :=."]);
   assert.match(code.textContent, /^ {3}1 {2}\(0010,0010\) = x\n/);
+  end();
+  field.defaultValue = "";
+  asked.length = 0;
+  start(main)();
+  context.mock.timers.tick(500);
+  assert.equal(asked.length, 0);
+  const endAgain = start(main);
+  context.mock.timers.tick(500);
+  assert.deepEqual(asked.map(({ text }) => text), ["(0010,0010) = x"]); // written before the script was there
+  asked[0].answer({ ok: false, line: 1, column: 13, message: "no", remedy: "" });
+  await settled();
+  asked.length = 0;
   write("fine");
-  asked[2].answer({ ok: true, line: 0, column: 0, message: "", remedy: "" });
+  asked[0].answer({ ok: true, line: 0, column: 0, message: "", remedy: "" });
   await settled();
   assert.deepEqual([box.hidden, field.invalid], [true, false]);
-  end();
+  endAgain();
 });
 
 test("the cursor stands where a script that was refused can't be read on", () => {

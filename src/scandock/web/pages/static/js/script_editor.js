@@ -38,6 +38,7 @@ export function start(main) {
   }
 
   field.addEventListener("input", written);
+  if (field.value !== field.defaultValue) written(); // before this script was there
   const [line, column] = [Number(box.dataset.line), Number(box.dataset.column)];
   if (line) goTo(field, line, column);
   return () => clearTimeout(timer);

@@ -387,6 +387,6 @@ def test_the_upload_page_foresees_what_a_project_with_rules_and_filters_does(sit
     assert done.returncode == 0, done.stderr
     (joins,), (derived,), (named,) = (json.loads(line)["rows"] for line in done.stdout.splitlines())
     assert joins["words"] == f"{label} is archived already: new files are added."
-    assert derived["words"] == "Will be archived in Q with labels set by the server"
+    assert derived["words"] == "Will be archived in Q, with labels set by the server"
     assert named["words"] == "Will be archived in Q as a subject set by the server / NAMED"
     assert [row["codes"] for row in (joins, derived, named)] == [["", "filtered"], ["filtered"], ["filtered"]]

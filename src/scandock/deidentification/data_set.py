@@ -240,6 +240,27 @@ class DataSet:
         _, value, items, _, _ = change
         return self._walk_items(tag, vr, value, 0, len(value)) if value is not None else items
 
+    def plain_items(self, tag: int) -> list[DataSet]:
+        """The items of a sequence, none of any other element, as our own walker reads them: DeclinedError where it can't.
+
+        Nothing is changed by that, so whoever removes the element needs not read it. KeyError.
+        """
+        if tag in self.nested and tag not in self.changes:
+            return self.nested[tag]
+        vr, change, buf = self.vr(tag), self.changes.get(tag), self.buf
+        if vr not in _SEQUENCES:
+            return []
+        if change is None:
+            _, _, start, end = self.elements[tag]
+        elif change[1] is None:
+            return change[2] or []
+        else:
+            buf, start, end = change[1], 0, len(change[1])
+        items = self._walk_plainly(tag, vr, buf, start, end)
+        if change is None and items is not None:
+            self.nested[tag] = items
+        return items or []
+
     def sequence_tags(self) -> list[int]:
         """The tags of all elements that may have items (SQ and UN), ascending; the others have none."""
         tags = self.sequences if self.explicit else self._candidates()
@@ -260,22 +281,27 @@ class DataSet:
 
     def _walk_items(self, tag: int, vr: str, buf: Buffer, start: int, end: int) -> list[DataSet] | None:
         """The items in [start, end) of a buffer, from now on known; None where UN does not begin with one."""
-        if vr == UNKNOWN and not _begins_with_item(buf, start, end):
-            return None
-        walk, level = walk_items if vr == "SQ" else walk_unknown, self.level + 1
         try:
-            walked = walk(buf, start, end, self.order, self.budget, level, explicit=self.explicit)
-            items = [DataSet(item, buf, self.budget, self, tag) for item in walked]
+            items = self._walk_plainly(tag, vr, buf, start, end)
         except DeclinedError:
             items = self._read_items_slowly(tag, vr, buf, start, end)
             self._change(tag, (vr, None, items, False, None))
-        else:
+            return items
+        if items is not None:
             change = self.changes.get(tag)
             if change is not None:
                 self.changes[tag] = vr, None, items, change[3], None
             else:
                 self.nested[tag] = items
         return items
+
+    def _walk_plainly(self, tag: int, vr: str, buf: Buffer, start: int, end: int) -> list[DataSet] | None:
+        """The same, known to nobody: DeclinedError where only pydicom might read them."""
+        if vr == UNKNOWN and not _begins_with_item(buf, start, end):
+            return None
+        walk, level = walk_items if vr == "SQ" else walk_unknown, self.level + 1
+        walked = walk(buf, start, end, self.order, self.budget, level, explicit=self.explicit)
+        return [DataSet(item, buf, self.budget, self, tag) for item in walked]
 
     def _read_items_slowly(self, tag: int, vr: str, buf: Buffer, start: int, end: int) -> list[DataSet]:
         from scandock.deidentification.slow_path import read_items

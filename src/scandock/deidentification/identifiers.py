@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.dictionary import UNKNOWN
 from scandock.deidentification.ecat import PATIENT_ID, PATIENT_NAME
 from scandock.deidentification.uids import UidMapper, is_class
+from scandock.formats.dicom_encoding import DeclinedError
 from scandock.model.tags import NUMBERS, PIXEL_DATA
 from scandock.rules.keyed_values import id_pseudonym, name_pseudonym
 from scandock.rules.labels import is_placeholder
@@ -75,10 +76,12 @@ class Originals:
     """The patient's names as they are compared (`fold_name`)."""
     issuers: frozenset[str] = field(repr=False, default=frozenset())
     """Who has given the ids: of the patient in elements of the patient alone."""
+    is_partial: bool = False
+    """Whether there was more that could not be read plainly: then any name and id may be the patient's."""
 
     def has_part_in(self, text: str) -> bool:
         """Whether a text has one of the values in it, or is a part of one."""
-        return _has_part(self.ids | self.issuers, self.names, text)
+        return self.is_partial or _has_part(self.ids | self.issuers, self.names, text)
 
 
 def read_originals(obj: DicomObject, policy: Policy) -> Originals:
@@ -86,7 +89,12 @@ def read_originals(obj: DicomObject, policy: Policy) -> Originals:
     study = obj.data.value(STUDY) if STUDY in obj.data else None
     if policy.patient == "keep":
         return Originals(study)
-    return _make_originals(study, _patient_values(obj.data))
+    values: list[tuple[int, str]] = []
+    try:
+        values.extend(_patient_values(obj.data))
+    except DeclinedError:
+        return replace(_make_originals(study, values), is_partial=True)
+    return _make_originals(study, values)
 
 
 def originals_of_ecat(fields: Mapping[int, str]) -> Originals:
@@ -117,7 +125,7 @@ def _patient_values(data_set: DataSet) -> Iterator[tuple[int, str]]:
         for text in data_set.texts(tag):
             yield tag, text
     for tag in data_set.sequence_tags():
-        for item in data_set.items(tag) or ():
+        for item in data_set.plain_items(tag):
             yield from _patient_values(item)
 
 

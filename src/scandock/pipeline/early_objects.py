@@ -20,7 +20,7 @@ from scandock.model.tags import TAGS
 from scandock.pipeline.duplicates import discard_staged
 from scandock.pipeline.job import Job, JobContext, ScrubOutcome
 from scandock.pipeline.staging import move_staged
-from scandock.store.paths import EARLY, RelPath, alternate_path, path_below, relative_to, unchecked_path
+from scandock.store.paths import EARLY, RelPath, alternate_path, folder_of, path_below, relative_to
 
 _HEAD: Final = 1024 * 1024
 _WANTED: Final = frozenset(TAGS)
@@ -75,12 +75,12 @@ class EarlyObjects:
         """Rename folders of which all objects are taken at once, and of the others object by object."""
         stage = self._context.stage
         every = Counter(
-            _folder_of(staged)
+            folder_of(staged)
             for (staged,) in self._ledger.stream("SELECT staged FROM entry WHERE staged LIKE ?", (f"{EARLY}/%",))
         )
         by_folder: dict[RelPath, list[tuple[bytes, RelPath]]] = defaultdict(list)
         for number, staged, *_ in taken:
-            by_folder[_folder_of(staged)].append((number, staged))
+            by_folder[folder_of(staged)].append((number, staged))
         places: list[tuple[RelPath, bytes]] = []
         for source, objects in by_folder.items():
             target = path_below(job.images, relative_to(EARLY, source))
@@ -128,7 +128,3 @@ class EarlyObjects:
         for number, staged in rows:
             discard_staged(self._context.stage, number, staged)
         self._ledger.many("UPDATE entry SET staged = '' WHERE ordinal = ?", ((number,) for number, _ in rows))
-
-
-def _folder_of(staged: RelPath) -> RelPath:
-    return unchecked_path(staged.rpartition("/")[0])

@@ -231,6 +231,11 @@ def relative_to(folder: RelPath, rel: RelPath) -> RelPath:
     return cast("RelPath", rel.removeprefix(f"{folder}/"))
 
 
+def folder_of(rel: RelPath) -> RelPath:
+    """The folder in which a file is."""
+    return cast("RelPath", rel.rpartition("/")[0])
+
+
 def unchecked_path(text: str) -> RelPath:
     """A path as the listing of a folder gave it, whoever put it there: the store checks what it opens."""
     return cast("RelPath", text)

@@ -70,3 +70,33 @@ def test_a_deleted_session_comes_back_and_the_trail_tells_of_it(browser, project
         one.go(f"/projects/{project.id}/audit?action=restore")
         assert page.get_by_role("row").count() == 2
     assert len(project.ask("GET", sessions)[1]["items"]) == 1
+
+
+def test_an_owner_tries_a_script_makes_the_project_strict_and_uploads_say_so(browser, project, tmp_path):
+    image = Image(case="script", also={0x00100010: (b"PN", b"Doe^Jane"), 0x00100020: (b"LO", b"4711")}).file()
+    (tmp_path / "a.dcm").write_bytes(image)
+    with owner(browser, project) as one:
+        page = one.go(f"/projects/{project.id}")
+        page.get_by_role("link", name="Privacy").click()
+        page.get_by_text("Imports store images and names as they come.").wait_for()
+        page.get_by_role("link", name="script and lookup table").click()
+        editor = page.get_by_role("textbox", name="Script", exact=True)
+        editor.fill('version "6.6"\n(0010,0010) = subject')
+        page.get_by_role("alert").get_by_text("line 2, column 22").wait_for()
+        editor.fill('version "6.6"\n(0010,0010) := subject\necho (0010,0020)')
+        page.get_by_role("alert").wait_for(state="hidden")
+        page.locator("#file").set_input_files(tmp_path / "a.dcm")
+        page.get_by_label("Subject").fill("S01")
+        page.get_by_role("button", name="Try it on the file").click()
+        page.get_by_role("heading", name="An import stores this image as shown below").wait_for()
+        assert page.get_by_role("cell", name="(0010,0010) PatientName changed: S01").count() == 1
+        page.get_by_role("button", name="Save and switch on").click()
+        page.get_by_text("The script is saved and switched on").wait_for()
+        page.get_by_role("link", name="Privacy").click()
+        page.get_by_role("button", name="Use Strict").click()
+        page.get_by_text("The privacy settings are saved").wait_for()
+        one.go(f"/upload?project={project.id}")
+        page.get_by_text("Removed before anything is stored").wait_for()
+        page.locator("#files").set_input_files(tmp_path / "a.dcm")
+        page.get_by_text("with labels set by the server").wait_for()
+        assert page.locator("input[data-column=subject]").input_value() == ""

@@ -27,6 +27,8 @@ class PageProbe:
     """Of the form that is sent."""
     heading: str = "<h1"
     """What a page has once it is allowed; of a piece of a page its own."""
+    has_file: bool = False
+    """Whether the form has a field for a file: it is sent as multipart/form-data."""
     of_import: bool = False
     """Whether it is about an import: who may not read it does not learn that there is one."""
 
@@ -87,7 +89,20 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/projects/{project}/settings"): PageProbe(action=Action.SETTINGS_EDIT, fields=_SETTINGS, good=(400,)),
     ("GET", "/projects/{project}/filter"): PageProbe(action=Action.FILTER_READ),
     ("POST", "/projects/{project}/filter"): PageProbe(
-        action=Action.SETTINGS_EDIT, fields={"do": "set", "mode": "blacklist", "text": "a(b"}, good=(400,)
+        action=Action.SETTINGS_EDIT,
+        fields={"do": "set", "mode": "blacklist", "text": "a(b"},
+        good=(400,),
+        has_file=True,
+    ),
+    ("GET", "/projects/{project}/rules"): PageProbe(action=Action.SETTINGS_EDIT),
+    ("POST", "/projects/{project}/rules"): PageProbe(
+        action=Action.SETTINGS_EDIT, fields={"do": "set", "subject": "no rule"}, good=(400,), has_file=True
+    ),
+    ("GET", "/projects/{project}/privacy"): PageProbe(action=Action.PRIVACY_READ),
+    ("POST", "/projects/{project}/privacy"): PageProbe(action=Action.SETTINGS_EDIT, fields={"do": "x"}, good=(400,)),
+    ("GET", "/projects/{project}/privacy/script"): PageProbe(action=Action.SETTINGS_EDIT),
+    ("POST", "/projects/{project}/privacy/script"): PageProbe(
+        action=Action.SETTINGS_EDIT, fields={"do": "set", "text": "no script"}, good=(400,), has_file=True
     ),
     ("POST", "/projects/{project}/members"): PageProbe(
         action=Action.MEMBERS_EDIT, fields={"account": "nobody", "role": "member"}, good=(404,)
@@ -118,9 +133,15 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/admin/accounts/{account}"): _admin(fields={"do": "nothing"}, good=(400,)),
     ("GET", "/admin/settings"): _admin(),
     ("GET", "/admin/rules"): _admin(),
-    ("POST", "/admin/rules/{kind}"): _admin(fields={"text": "no rule"}, good=(400,)),
+    ("POST", "/admin/rules"): _admin(fields={"do": "set", "project": "no rule"}, good=(400,), has_file=True),
     ("GET", "/admin/filter"): _admin(),
-    ("POST", "/admin/filter"): _admin(fields={"do": "set", "mode": "blacklist", "text": "a(b"}, good=(400,)),
+    ("POST", "/admin/filter"): _admin(
+        fields={"do": "set", "mode": "blacklist", "text": "a(b"}, good=(400,), has_file=True
+    ),
+    ("GET", "/admin/privacy"): _admin(),
+    ("POST", "/admin/privacy"): _admin(fields={"do": "x"}, good=(400,)),
+    ("GET", "/admin/privacy/script"): _admin(),
+    ("POST", "/admin/privacy/script"): _admin(fields={"do": "set", "text": "no script"}, good=(400,), has_file=True),
     ("GET", "/admin/trash"): _admin(),
     ("GET", "/admin/damage"): _admin(),
     ("GET", "/admin/audit"): _admin(),

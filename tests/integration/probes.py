@@ -37,6 +37,8 @@ class Probe:
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     content: bytes | None = None
+    form: Mapping[str, str] | None = None
+    """Fields of a multipart/form-data body."""
     fresh: Callable[[SampleServer, SampleProject, Any], str] | None = None
     """Makes what it is about, anew for each request; given who asks."""
     also: tuple[str, ...] = ()
@@ -76,7 +78,13 @@ def _tus(*also: str, headers: Mapping[str, str] | None = None, to_end: bool = Fa
     )
 
 
+def _setting(json: Any) -> Probe:
+    """A setting of a project, with a value that can't be."""
+    return Probe(action=Action.SETTINGS_EDIT, of="owned", json=json, good=(400,))
+
+
 _V1: Final = "/api/v1"
+_PROJECT: Final = f"{_V1}/projects/{{project}}"
 _SESSION: Final = f"{_V1}/sessions/{{session}}"
 _SCAN: Final = f"{_SESSION}/scans/{{scan}}"
 _FILE: Final = f"{_SESSION}/files/{{file}}"
@@ -123,6 +131,13 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("POST", f"{_V1}/clock/confirm"): _account(Action.SITE_ADMIN, good=(204,)),
     ("GET", f"{_V1}/rules"): _account(Action.SITE_ADMIN),
     ("GET", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN),
+    ("POST", f"{_V1}/rules/test"): _account(Action.SITE_ADMIN, form={"values": "PatientID: 1"}),
+    ("POST", f"{_V1}/filters/test"): _account(
+        Action.SITE_ADMIN, form={"mode": "blacklist", "text": "x", "values": "Modality: MR"}
+    ),
+    ("POST", f"{_FILTERS}/test"): Probe(
+        action=Action.SETTINGS_EDIT, of="owned", form={"mode": "blacklist", "text": "x", "values": "Modality: MR"}
+    ),
     ("PUT", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN, json={"text": ""}),
     ("GET", f"{_V1}/filters"): _account(Action.ACCOUNT_READ),
     ("PUT", f"{_V1}/filters"): _account(Action.SITE_ADMIN, json={"mode": "blacklist", "lines": "a(b"}, good=(400,)),
@@ -130,6 +145,29 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("PUT", _FILTERS): Probe(
         action=Action.SETTINGS_EDIT, of="owned", json={"mode": "blacklist", "lines": "a(b"}, good=(400,)
     ),
+    ("GET", f"{_V1}/privacy"): _account(Action.ACCOUNT_READ),
+    ("PUT", f"{_V1}/privacy"): _account(Action.SITE_ADMIN, json={"profile": "none such"}, good=(400,)),
+    ("GET", f"{_PROJECT}/privacy"): Probe(action=Action.PRIVACY_READ, of="owned"),
+    ("PUT", f"{_PROJECT}/privacy"): _setting({"profile": "none such"}),
+    ("GET", f"{_V1}/privacy/scripts"): _account(Action.SITE_ADMIN),
+    ("PUT", f"{_V1}/privacy/scripts"): _account(Action.SITE_ADMIN, json={"text": "no script"}, good=(400,)),
+    ("POST", f"{_V1}/privacy/scripts/check"): _account(Action.SITE_ADMIN, json={"text": "no script"}),
+    ("POST", f"{_V1}/privacy/scripts/test"): _account(Action.SITE_ADMIN, form={"text": "no script"}, good=(400,)),
+    ("GET", f"{_PROJECT}/routing"): Probe(action=Action.SETTINGS_EDIT, of="owned"),
+    ("PUT", f"{_PROJECT}/routing"): _setting({"subject": "no rule"}),
+    ("POST", f"{_PROJECT}/routing/test"): Probe(
+        action=Action.SETTINGS_EDIT, of="owned", form={"values": "PatientID: 1"}
+    ),
+    ("GET", f"{_PROJECT}/scripts"): Probe(action=Action.SETTINGS_EDIT, of="owned"),
+    ("PUT", f"{_PROJECT}/scripts"): _setting({"text": "no script"}),
+    ("POST", f"{_PROJECT}/scripts/check"): Probe(action=Action.SETTINGS_EDIT, of="owned", json={"text": "no script"}),
+    ("POST", f"{_PROJECT}/scripts/test"): Probe(
+        action=Action.SETTINGS_EDIT, of="owned", form={"text": "no script"}, good=(400,)
+    ),
+    ("GET", f"{_V1}/privacy/lookups"): _account(Action.SITE_ADMIN),
+    ("PUT", f"{_V1}/privacy/lookups"): _account(Action.SITE_ADMIN, json={"text": "no table"}, good=(400,)),
+    ("GET", f"{_PROJECT}/lookups"): Probe(action=Action.SETTINGS_EDIT, of="owned"),
+    ("PUT", f"{_PROJECT}/lookups"): _setting({"text": "no table"}),
     ("GET", _MEMBERS): Probe(action=Action.MEMBERS_READ, of="owned"),
     ("PUT", f"{_MEMBERS}/{{account}}"): Probe(
         action=Action.MEMBERS_EDIT, of="owned", json={"role": "member"}, fresh=lambda *_: "uploader"

@@ -56,10 +56,12 @@ def bring(client: httpx.Client, entries: dict[str, bytes], **options: str) -> di
     return ended
 
 
-@pytest.mark.parametrize("level", ["hash", "drop"])
-def test_a_server_tells_stores_and_logs_nothing(tmp_path: Path, level: Level) -> None:
+@pytest.mark.parametrize(
+    ("level", "more"), [("hash", {}), ("drop", {"scripts": (LABELS,), "profile": "basic"})], ids=["hash", "drop"]
+)
+def test_a_server_tells_stores_and_logs_nothing(tmp_path: Path, level: Level, more: dict[str, Any]) -> None:
     data = tmp_path / "data"
-    site = PrivacyRules(key=KEY, policy=Policy(study_uid=level, patient=level))
+    site = PrivacyRules(key=KEY, policy=Policy(study_uid=level, patient=level), **more)
     with serve(data, site, Q=FAILING) as (web, client, answers):
         for project in ("Q", "R"):
             assert client.post("/api/v1/projects", json={"id": project, "name": project}).status_code == 201

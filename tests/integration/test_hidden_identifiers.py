@@ -27,6 +27,7 @@ from scandock.workers.local_import import run_import
 from tests.badinput.objects import Element
 from tests.builders import DataFolder, Image, ImportOutcome, make_data_folder, uploader_layout, zip_entries
 from tests.byte_search import explain, search_bytes, search_folder
+from tests.integration.in_process import call_in_process
 from tests.marked_objects import MARKS, OTHER, PATIENT, marked_ecat, marked_image, marked_series
 
 KEY = b"k" * 32
@@ -137,6 +138,30 @@ def test_one_item_alone_is_hidden(site: DataFolder) -> None:
         patient = site.bring(marked_series(1, study=2), project="Q")
     assert patient.session["study_uid"] == marked_image(study=2).study_uid.decode()
     assert patient.session["label"] == next(one.PatientID for one in headers(site) if one.PatientID[:2] == "P-")
+
+
+def test_levels_are_set_by_command(site: DataFolder) -> None:
+    """Of the site; more strictly of a project; what is printed names nobody either."""
+    archive = site.written({**marked_series(2), "b/1.v": marked_ecat()})
+    printed = []
+    for words in (
+        ("admin", "project", "add", "P"),
+        ("admin", "privacy", "set", "--study-uid", "hash", "--patient", "hash"),
+        ("admin", "privacy", "set", "--project", "P", "--patient", "drop"),
+        ("import", archive, "--project", "P"),
+        ("import", archive, "--project", "Q", "--create-project"),
+        ("import", archive),
+        ("check",),
+    ):
+        done = call_in_process(*words, "--data", site.data)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout + done.stderr)
+    ids = {one.PatientID for one in headers(site)}
+    assert len(ids) == 2
+    assert "" in ids
+    found = search_bytes(MARKS, "".join(printed).encode(), "what was printed")
+    assert not found, explain(found)
+    assert_unmarked(site.data)
 
 
 # -- labels --------------------------------------------------------------------------------------------------------

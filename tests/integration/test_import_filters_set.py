@@ -141,7 +141,7 @@ def test_a_page_says_what_the_filter_does_and_sets_it(tmp_path: Path, who: str, 
             assert "Switch off" not in page
 
             def send(**fields: str) -> httpx.Response:
-                return person.post(path, data=fields, follow_redirects=True)
+                return person.post(path, data=fields, files={"file": ("none", b"")}, follow_redirects=True)
 
             page = send(do="set", mode="whitelist", text="T1\r\na(b\r\n").text
             assert "Line 2 can&#39;t be used: a pattern" in page
@@ -189,3 +189,35 @@ def test_an_upload_is_filtered_by_the_projects_that_its_mapping_names(tmp_path: 
         assert report()["sessions"][0]["scans"][0]["type"] == "T1"
         receipt = admin.get(f"/api/v1/imports/{uuid}/receipt", params={"verdict": "filtered"}).text
         assert "left out by the import filter of project Q (line 1)" in receipt
+
+
+def test_a_filter_is_tried_on_values_and_on_a_file(web: Web, admin: httpx.Client) -> None:
+    no_file = {"file": ("none", b"")}
+    admin.put("/api/v1/filters", json={"mode": "blacklist", "lines": "^secret words"})
+    tested = {"mode": "whitelist", "text": "^T1\n[Modality]\nCT", "values": "SeriesDescription: T2\nModality: MR"}
+    with web.client("olga") as olga, web.client("mia") as mia:
+        path = "/api/v1/projects/API/filters/test"
+        assert problem(mia.post(path, data=tested, files=no_file)) == (403, "forbidden")
+        assert problem(olga.post("/api/v1/filters/test", data=tested, files=no_file)) == (403, "forbidden")
+        told = olga.post(path, data=tested, files=no_file).json()
+        assert told == {
+            "accepted": False, "filter": "project", "rule": "no line matches", "tested": "no line matches",
+            "tested_accepts": False, "values": [
+                {"element": "(0008,0060) Modality", "value": "MR"},
+                {"element": "(0008,103e) SeriesDescription", "value": "T2"},
+            ],
+        }  # fmt: skip
+        image = Image(case="tried", also={0x00080060: (b"CS", b"CT"), 0x0008103E: (b"LO", b"secret words")}).file()
+        told = olga.post(path, data={**tested, "values": ""}, files={"file": ("a.dcm", image)}).json()
+        assert (told["accepted"], told["filter"], told["rule"]) == (False, "site", "line 1")
+        assert (told["tested_accepts"], told["tested"]) == (True, "line 3")
+        page = olga.post("/projects/API/filter", data={**tested, "do": "test"}, files=no_file)
+        assert page.status_code == 200
+        assert "An import leaves this image out" in page.text
+        assert "^T1\n[Modality]" in page.text
+        for wrong, code in (({"mode": "whitelist", "text": "a(b", "values": "Modality: MR"}, "filter_unreadable"),
+                            ({"values": "Modality: MR", "mode": "blacklist", "text": ""}, ""),
+                            ({**tested, "values": ""}, "sample_unreadable")):  # fmt: skip
+            answer = olga.post(path, data=wrong, files=no_file)
+            assert (answer.status_code, answer.json().get("code", "")) == (400 if code else 200, code)
+    assert admin.get("/api/v1/filters").json()["lines"] == "^secret words"

@@ -65,6 +65,9 @@ def test_imports_of_the_command_line_leave_no_name(site: DataFolder, tmp_path: P
         write_marked(folder, marks, "zip", zip_of_marked_names(marks)),
         write_marked(folder, marks, "tar", tar_of_marked_names(marks), ".tar.gz"),
         *(write_marked(folder, marks, why, data) for why, data in damaged_zips(marks).items()),
+        write_marked(folder, marks, "one object", marked_image("alone"), ".dcm"),
+        write_marked(folder, marks, "no archive", b"This is no archive.", ".dcm"),
+        _folder_of_marked_names(folder, marks),
     ]
     receipt = tmp_path / "receipt.jsonl"
     with by(level):
@@ -76,9 +79,22 @@ def test_imports_of_the_command_line_leave_no_name(site: DataFolder, tmp_path: P
             found += search_bytes(marks, receipt.read_bytes(), f"receipt of {command}")
             assert not found, explain(found)
             shown = {json.loads(line)["archive"] for line in receipt.read_text().splitlines()}
-            assert all(re.fullmatch(r"#[1-7]|f-[0-9a-f]{8}(\.zip|\.tar\.gz)", name) for name in shown)
+            assert all(re.fullmatch(r"#([1-9]|10)|f-[0-9a-f]{8}(\.zip|\.tar\.gz|\.dcm)?", name) for name in shown)
     found = search_folder(marks, site.data)
     assert not found, explain(found)
+
+
+def _folder_of_marked_names(folder: Path, marks: Marks) -> Path:
+    """A folder with images, an archive, a link, and a file that nobody may read."""
+    top = folder / marks.text("folder as an archive")
+    below = top / marks.text("folder below")
+    below.mkdir(parents=True)
+    for number in (1, 2):
+        image = marked_image("folder", number=number)
+        (below / f"{marks.text(f'file in a folder {number}')}.dcm").write_bytes(image)
+    (below / f"{marks.text('archive in a folder')}.zip").write_bytes(zip_of_marked_names(marks, case="in folder"))
+    (below / marks.text("link in a folder")).symlink_to(marks.text("target of a link"))
+    return top
 
 
 def test_the_search_finds_names_where_they_are_kept(site: DataFolder, tmp_path: Path) -> None:
@@ -256,7 +272,7 @@ def test_the_same_names_are_hashed_alike(site: DataFolder) -> None:
 def test_a_mapping_finds_folders_whose_names_are_dropped(site: DataFolder, tmp_path: Path) -> None:
     marks = Marks()
     folder = marks.text("folder")
-    table = tmp_path / "where.csv"
+    table = tmp_path / f"{marks.text('mapping')}.csv"
     table.write_text(f"folder,session,subject\n{folder},E7,S7\n{marks.text('other folder')},E8,S8\n")
     with by("drop"):
         outcome = site.bring({f"{folder}/{marks.text('file')}.dcm": marked_image("mapped")}, mapping_path=str(table))
@@ -429,5 +445,39 @@ def test_the_command_upload_prints_what_the_server_calls_an_archive(site: DataFo
             assert code in (0, 3), text
             printed += text + receipt.read_bytes()
     assert b"#1 partly placed" in printed
+    found = search_bytes(marks, printed, "printed") + search_folder(marks, site.data)
+    assert not found, explain(found)
+
+
+def test_archives_that_readers_share_have_numbers(
+    site: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inner archives too large for memory are staged, and their entries spread over the readers."""
+    monkeypatch.setattr("scandock.pipeline.unpacker.SPLIT_BYTES", 100)
+    monkeypatch.setattr("scandock.pipeline.unpacker.WHOLE", 100)
+    marks = Marks()
+    archive = write_marked(tmp_path / "brought", marks, "zip", zip_of_marked_names(marks))
+    receipt = tmp_path / "receipt.jsonl"
+    with by("drop"):
+        printed, code = run(
+            "import", archive, "--data", site.data, "--project", "P", "--create-project", "--receipt", receipt
+        )
+    assert code == 3, printed.decode()
+    assert "#12!#1.dcm" in {json.loads(line)["path"] for line in receipt.read_text().splitlines()}
+    found = search_bytes(marks, printed + receipt.read_bytes(), "printed") + search_folder(marks, site.data)
+    assert not found, explain(found)
+
+
+@pytest.mark.parametrize("limit", ["MAX_ENTRIES=3", "MAX_ENTRY_BYTES=600", "MAX_UNPACKED_BYTES=1000", "MAX_DEPTH=1"])
+def test_what_is_over_a_limit_is_named_by_its_number(site: DataFolder, tmp_path: Path, limit: str) -> None:
+    marks = Marks()
+    archive = write_marked(tmp_path / "brought", marks, "zip", zip_of_marked_names(marks))
+    name, value = limit.split("=")
+    with by("drop"):
+        printed, code = run(
+            "import", archive, "--data", site.data, "--project", "P", "--create-project", **{f"SCANDOCK_{name}": value}
+        )
+    assert code in (3, 4), printed.decode()
+    assert ("'#" in printed.decode()) == (name in {"MAX_ENTRY_BYTES", "MAX_DEPTH"}), printed.decode()
     found = search_bytes(marks, printed, "printed") + search_folder(marks, site.data)
     assert not found, explain(found)

@@ -63,7 +63,6 @@ def test_a_query_that_is_off_is_told_as_a_page(web):
         ("/account/tokens/any/revoke", "/account"),
         ("/projects/P%20Q/members", "/projects/P%20Q/settings"),
         ("/admin/accounts/ann", "/admin/accounts"),
-        ("/admin/rules/subject", "/admin/rules"),
         ("/imports/one/retry", "/imports/one"),
     ],
 )

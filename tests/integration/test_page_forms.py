@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scandock.rules.routing_rules import parse_rules
-from scandock.services.rules import KINDS
-from scandock.web.pages.administration import EXAMPLES
+from scandock.rules.routing_trial import KINDS
+from scandock.web.pages.routing_rules import EXAMPLES
+from tests.builders import Image
 from tests.integration.web import serve_in_process
 
 
@@ -86,3 +87,62 @@ def test_the_rules_page_has_an_example_of_each_kind_that_is_a_rule(web):
         assert len(parse_rules(rule)) == 1
     with web.client() as client:
         assert client.get("/admin/rules").text.count("For example <code>") == len(KINDS)
+
+
+VALUES = "StudyDescription: Mine_MR\nPatientName: Doe^Jane\n(0010,0020): 4711\nPatientComments: Session:CC Subject:SS"
+RULES = {
+    "project": r"(0008,1030):([A-Za-z]+)_.*",
+    "subject": "(0010,4000):Nothing(.*)\n# the first that gives something wins\n(0010,0010):(\\w+)\\^.* t:D r:R\n"
+    r"(0010,0020):(.*)",
+    "session": r"(0010,0020):(\W+)",
+}
+
+
+def test_the_rules_are_tried_before_they_are_saved(web):
+    with web.client() as client:
+        body = client.post("/api/v1/rules/test", data={**RULES, "values": VALUES}, files={"file": ("none", b"")}).json()
+        kinds = {kind["kind"]: kind for kind in body["kinds"]}
+        assert {name: (kind["label"], kind["source"]) for name, kind in kinds.items()} == {
+            "project": ("Mine", "site rule 1"), "subject": ("Roe", "site rule 3"), "session": ("CC", "PatientComments"),
+        }  # fmt: skip
+        assert {name: (kind["other_label"], kind["other_source"]) for name, kind in kinds.items()} == {
+            "project": ("Unassigned", "none found"), "subject": ("SS", "PatientComments"),
+            "session": ("CC", "PatientComments"),
+        }  # fmt: skip
+        lines = [[rule[key] for key in ("line", "value", "group", "result", "label", "fires")]
+                 for rule in kinds["subject"]["rules"]]  # fmt: skip
+        assert lines == [
+            [1, "Session:CC Subject:SS", "", "", "", False],
+            [3, "Doe^Jane", "Doe", "Roe", "Roe", True],
+            [4, "4711", "4711", "4711", "4711", False],
+        ]
+        assert kinds["session"]["rules"][0]["matched"] is False
+        assert all(not one["text"] for one in client.get("/api/v1/rules").json()["items"])
+        for wrong, code in (({"values": "Nonsense"}, "sample_unreadable"), ({}, "sample_unreadable"),
+                            ({"subject": "no rule"}, "rules_unreadable")):  # fmt: skip
+            told = client.post("/api/v1/rules/test", data=wrong, files={"file": ("none", b"")})
+            assert (told.status_code, told.json()["code"]) == (400, code)
+        assert client.post("/api/v1/rules/test", data={"other": "1"}, files={"file": ("none", b"")}).status_code == 400
+
+
+def test_a_file_is_what_the_rules_of_the_page_are_tried_on(web):
+    image = Image(case="rules", also={0x00081030: (b"LO", b"Mine_MR ")}).file()
+    with web.client() as client:
+        page = client.post("/admin/rules", data={**RULES, "do": "test"}, files={"file": ("a.dcm", image)})
+        assert page.status_code == 200
+        assert "Project: Mine<" in page.text
+        assert "line 1 of the site&#39;s rules" in page.text
+        no_image = client.post("/admin/rules", data={**RULES, "do": "test"}, files={"file": ("a.txt", b"no image")})
+        assert no_image.status_code == 400
+        assert "The file can&#39;t be read" in no_image.text
+        assert RULES["session"] in no_image.text
+        off = client.post(
+            "/admin/rules", data={**RULES, "session": "no rule", "do": "set"}, files={"file": ("none", b"")}
+        )
+        assert off.status_code == 400
+        assert off.text.index('id="h-session"') < off.text.index("Line 1") < off.text.index('id="h-test"')
+        assert all(not one["text"] for one in client.get("/api/v1/rules").json()["items"])
+        saved = client.post("/admin/rules", data={**RULES, "do": "set"}, files={"file": ("none", b"")})
+        assert saved.headers["location"] == "/admin/rules?said=rules-set"
+        assert {one["kind"]: one["text"] for one in client.get("/api/v1/rules").json()["items"]} == RULES
+        client.post("/admin/rules", data={**dict.fromkeys(RULES, ""), "do": "set"}, files={"file": ("none", b"")})

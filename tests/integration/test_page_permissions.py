@@ -13,6 +13,7 @@ from scandock.web.pages.routing import PageRoute
 from tests.integration.page_probes import LISTS, OPEN, PAGES, PageProbe
 from tests.integration.sample_server import PERSONAS, Persona, SampleProject, SampleServer, serve_samples
 from tests.integration.test_permission_matrix import matrix
+from tests.integration.web import PASSWORD
 
 pytestmark = pytest.mark.long
 
@@ -47,7 +48,18 @@ def test_every_form_is_checked_to_be_a_pages(made: SampleServer) -> None:
         if "POST" in (route.methods or ())
         and not any(one.call is not None and one.call.__name__ == "_make_form" for one in route.dependant.dependencies)
     }
-    assert unchecked == {"/login", "/upload"}  # the upload's bytes are not read before its token is looked at
+    with_files = {path for (method, path), probe in PAGES.items() if method == "POST" and probe.has_file}
+    assert unchecked == {"/login", "/upload", *with_files}  # no byte of a file is kept before the token is looked at
+
+
+def test_a_form_with_a_file_is_none_of_another_sites(made: SampleServer) -> None:
+    forms = [(path, probe) for (_, path), probe in PAGES.items() if probe.has_file]
+    with made.web.asking() as client:
+        assert client.post("/login", data={"name": "admin", "password": PASSWORD}).status_code == 303
+        for path, probe in forms:
+            address = path.format(project=made.places[0].project)
+            told = client.post(address, data=dict(probe.fields), files={"file": ("a.dcm", b"x")})
+            assert told.status_code == 403, path
 
 
 def expected(probe: PageProbe, who: Persona, place: SampleProject) -> AccessDecision:
@@ -76,7 +88,8 @@ def ask(
     fields = {name: value.format_map(values) for name, value in probe.fields.items()}
     params = {name: value.format_map(values) for name, value in probe.params.items()}
     data = fields if method == "POST" else None
-    return made.clients[who.name].request(method, path.format_map(values), params=params, data=data)
+    files = {"file": ("a.dcm", b"")} if probe.has_file else None
+    return made.clients[who.name].request(method, path.format_map(values), params=params, data=data, files=files)
 
 
 def wrong(method: str, probe: PageProbe, right: AccessDecision, told: httpx.Response) -> str:

@@ -123,6 +123,8 @@ def ask(made: SampleServer, method: str, path: str, probe: Probe, place: SampleP
         headers=filled(probe.headers, values),
         json=body,
         content=probe.content,
+        data=probe.form,
+        files=None if probe.form is None else {"file": ("a.dcm", b"")},
     )
 
 

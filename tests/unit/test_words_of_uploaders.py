@@ -55,6 +55,7 @@ SETTINGS_OF_OPERATORS = {
     "services/data_errors.py",
     "web/metric_table.py",
     "workers/fork_server.py",  # reads one
+    "web/xnat/site_preferences.py",  # administrators alone set these
     "workers/scrub_task.py",  # reads one
 }
 QUOTED_TO_OPERATORS = {"workers/context.py", "workers/supervisor.py", "access/oidc.py"}

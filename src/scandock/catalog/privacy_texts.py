@@ -6,14 +6,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
-from sqlalchemy import Connection, Row, insert, select, text
+from sqlalchemy import Connection, Row, exists, insert, select, text
 
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.filters_in_force import FILTERS_IN_FORCE
 from scandock.catalog.privacy_in_force import PRIVACY_IN_FORCE
-from scandock.catalog.tables import privacy_text
+from scandock.catalog.tables import privacy_text, project
 
-Kind = Literal["filter", "script", "lookup", "settings"]
+Kind = Literal["filter", "script", "lookup", "settings", "routing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,25 @@ class PrivacyText:
 def filters_in_force(connection: Connection) -> dict[str, str]:
     """The text of each import filter that is switched on, by its project; that of the site by ""."""
     return {row.project: row.text for row in connection.execute(text(FILTERS_IN_FORCE))}
+
+
+def routing_in_force(connection: Connection) -> dict[str, str]:
+    """The routing rules of each project that has some, by its name."""
+    newest = privacy_text.alias()
+    rows = connection.execute(
+        select(project.c.name, privacy_text.c.text)
+        .join_from(privacy_text, project, project.c.id == privacy_text.c.project_id)
+        .where(
+            privacy_text.c.kind == "routing",
+            privacy_text.c.text != "",
+            ~exists().where(
+                newest.c.kind == "routing",
+                newest.c.project_id == privacy_text.c.project_id,
+                newest.c.version > privacy_text.c.version,
+            ),
+        )
+    )
+    return {row.name: row.text for row in rows}
 
 
 class TextInForce(NamedTuple):

@@ -441,7 +441,7 @@ privacy_text = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("author", Text, nullable=False),
-    _one_of("kind", "filter", "script", "lookup", "settings"),
+    _one_of("kind", "filter", "script", "lookup", "settings", "routing"),
     UniqueConstraint("kind", "project_id", "name", "version"),
     Index(None, "project_id"),
 )

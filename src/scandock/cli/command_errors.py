@@ -131,16 +131,6 @@ class FileUnreadable(CodedUsage):
         self._fill({"option": option, "name": name, "reason": reason})
 
 
-class ObjectUnreadable(CodedUsage):
-    CODE = "object_unreadable"
-    MEANING = "The object on which rules are to be tried can't be read."
-    SENTENCE = "{name!r}: {reason}"
-    REMEDY = "Name DICOM files."
-
-    def __init__(self, name: str, reason: str) -> None:
-        self._fill({"name": name, "reason": reason})
-
-
 class RulesMissing(CodedUsage):
     CODE = "rules_missing"
     MEANING = "There are no rules to try."

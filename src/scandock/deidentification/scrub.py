@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, Protocol, TypeVar
 
 from scandock.deidentification import ecat, ecat_scripts
 from scandock.deidentification.encoding import encode
@@ -46,12 +46,14 @@ if TYPE_CHECKING:
     from scandock.deidentification.data_set import DicomObject
     from scandock.deidentification.encoding import Part
     from scandock.deidentification.identifiers import Originals
-    from scandock.deidentification.pixel_areas import DecodedPixels, PixelDecoder
+    from scandock.deidentification.pixel_areas import PixelDecoder
     from scandock.deidentification.script.syntax import Script
     from scandock.rules.notices import Notice
 
 Buffer = bytes | memoryview
 ReadRange = Callable[[int, int], Buffer]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _DICOMDIR: Final = b"\x02\0\x02\0UI" + len(DICOMDIR_CLASS).to_bytes(2, "little") + DICOMDIR_CLASS.encode()
 _META_BYTES: Final = 1024
@@ -85,12 +87,24 @@ class Rules:
 class Context:
     """Whose objects they are: the site's key, and the variables that scripts are given (project, subject, session).
 
-    `decode_pixels` decodes compressed pixels in a process of its own; without it they can't be altered.
+    `decode_pixels` decodes compressed pixels in a process of its own; without it they can't be altered. `watch` is told
+    of each statement of scripts as it is run, for people who try one.
     """
 
     key: bytes = field(repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     decode_pixels: PixelDecoder | None = None
+    watch: ScriptWatch | None = field(default=None, repr=False)
+
+
+class ScriptWatch(Protocol):
+    """Who is told how scripts run; the time that it takes is none of theirs."""
+
+    def echo(self, text: str | None) -> None:
+        """What `echo` says; None of an absent element."""
+
+    def ran(self, obj: DicomObject, script: str, line: int) -> None:
+        """A statement was run, and the object is as it has left it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +228,15 @@ def _is_dicomdir(head: Buffer) -> bool:
 
 
 def _script_context(rules: Rules, context: Context) -> ScriptContext:
-    clock = _ScriptClock(context.decode_pixels)
+    clock = _ScriptClock()
+    decode, watch = context.decode_pixels, context.watch
     return ScriptContext(
         key=context.key,
         variables=context.variables,
         lookups=rules.lookups,
-        decode_pixels=clock.decode if context.decode_pixels is not None else None,
+        echo=None if watch is None else watch.echo,
+        ran=None if watch is None else clock.pausing(watch.ran),
+        decode_pixels=None if decode is None else clock.pausing(decode),
         clock=clock,
     )
 
@@ -227,21 +244,25 @@ def _script_context(rules: Rules, context: Context) -> ScriptContext:
 class _ScriptClock:
     """Seconds of a script alone: a decoder has a bound of its own, and has to be started first."""
 
-    __slots__ = ("_decode", "_decoding")
+    __slots__ = ("_paused",)
 
-    def __init__(self, decode: PixelDecoder | None) -> None:
-        self._decode = decode
-        self._decoding = 0.0
+    def __init__(self) -> None:
+        self._paused = 0.0
 
     def __call__(self) -> float:
-        return time.monotonic() - self._decoding
+        return time.monotonic() - self._paused
 
-    def decode(self, obj: DicomObject) -> DecodedPixels | None:
-        began = time.monotonic()
-        try:
-            return self._decode(obj) if self._decode is not None else None
-        finally:
-            self._decoding += time.monotonic() - began
+    def pausing(self, call: Callable[P, T]) -> Callable[P, T]:
+        """The same call; the clock stands still while it lasts."""
+
+        def paused(*args: P.args, **kwargs: P.kwargs) -> T:
+            began = time.monotonic()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self._paused += time.monotonic() - began
+
+        return paused
 
 
 def _scrub_ecat(head: Buffer, size: int, read: ReadRange | None, rules: Rules, context: Context) -> ScrubResult:

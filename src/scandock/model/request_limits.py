@@ -19,6 +19,7 @@ REST_SECONDS: Final = 30.0
 ANONYMOUS_BODY_BYTES: Final = 64 * KIB
 MAPPING_BYTES: Final = 16 * MIB
 SEARCH_BYTES: Final = 4 * MIB
+SAMPLE_BYTES: Final = 64 * MIB
 SAVED_SEARCH_BYTES: Final = 256 * KIB
 BODY_SECONDS: Final = 30.0
 FORM_FIELDS: Final = 1_000
@@ -94,6 +95,7 @@ FIXED_LIMITS: Final = (
     FixedLimit("rest of a body", REST_SECONDS, "s", "For a body that was answered already; more for what comes."),
     FixedLimit("body without a login", ANONYMOUS_BODY_BYTES, "B", "Bytes of a body that is no upload."),
     FixedLimit("body of a mapping", MAPPING_BYTES, "B", "Bytes of a mapping."),
+    FixedLimit("file to try on", SAMPLE_BYTES, "B", "Bytes of a file on which rules, filters or scripts are tried."),
     FixedLimit("body of a search", SEARCH_BYTES, "B", "Bytes of a search in XNAT's dialect."),
     FixedLimit("saved search", SAVED_SEARCH_BYTES, "B", "Bytes of a search in XNAT's dialect that is kept."),
     FixedLimit("time of a body", BODY_SECONDS, "s", "For a body that is no upload; more for what comes."),

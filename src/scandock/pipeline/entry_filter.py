@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
 from scandock.formats.dicom_text import decode_value
@@ -62,16 +62,8 @@ class EntryFilter:
         if result is None:
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.clear()
-            result = self._remembered[key] = self._decide(self._texts(header))
+            result = self._remembered[key] = self._decide(filtered_texts(header, self._sorted_tags))
         return result
-
-    def _texts(self, header: Header) -> Values:
-        charsets = header.values.get(_CHARSET)
-        return {
-            tag: decode_value(header.values[tag], _find_vr(tag), charsets, header.big_endian)[:MAX_VALUE]
-            for tag in self._sorted_tags
-            if tag in header.values
-        }
 
     def _decide(self, texts: Values) -> FilterResult:
         if self._site is not None:
@@ -85,6 +77,16 @@ class EntryFilter:
             project, rule = next(iter(left_out_by.items()))
             return FilterResult("filter_project", project, rule)
         return FilterResult(left_out_by=json.dumps(left_out_by, sort_keys=True))
+
+
+def filtered_texts(header: Header, tags: Iterable[int]) -> dict[int, str]:
+    """The texts that filters look at, of the elements of `tags` that a header has."""
+    charsets = header.values.get(_CHARSET)
+    return {
+        tag: decode_value(header.values[tag], _find_vr(tag), charsets, header.big_endian)[:MAX_VALUE]
+        for tag in tags
+        if tag in header.values
+    }
 
 
 def _ask_each(filters: Mapping[str, SeriesFilter], texts: Values) -> dict[str, str]:

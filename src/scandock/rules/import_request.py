@@ -56,6 +56,8 @@ class ImportRequest(BaseModel):
     """Reader processes; `None`: the setting, else the cores, at most 4."""
     dialect: bool = False
     """Came by XNAT's dialect (rules.md, "Which session" 1 and 5)."""
+    prevent_anon: bool = False
+    """The sender says that it has run the scripts (the dialect's `prevent_anon`): heeded of who may say so alone."""
     keep_names: bool = False
     """Objects keep the archive's own base names where these are safe and free: the dialect's `rename=false`."""
     ignores_by_name: bool = False

@@ -38,7 +38,7 @@ class LabelChoice:
 
     label: str
     source: str
-    """`mapping row 3`, `request`, `site rule 2` (its line), `PatientComments`, `folder`, `PatientID`, `hash` ..."""
+    """`mapping row 3`, `request`, `project rule 2` (its line), `site rule 2`, `PatientComments`, `hash` ..."""
     requested: bool = False
     """Named by the mapping or the request: kept to the letter, or the session is held."""
     raw: str = ""
@@ -84,8 +84,8 @@ def name_study(
     row = find_row(request.mapping, study)
     patients = find_patients(study, site.placeholders)
     project = _name_project(study, request, site, row, usable_project)
-    session = _name_session(study, request, site, row, patients, names)
-    subject = _name_subject(study, request, site, row, patients)
+    session = _name_session(study, request, site, row, patients, names, project.label)
+    subject = _name_subject(study, request, site, row, patients, project.label)
     return StudyNaming(
         study_key=study.key,
         project=project,
@@ -134,8 +134,9 @@ def _name_session(
     row: MappingRow | None,
     patients: Patients,
     names: ShownNames,
+    project: str,
 ) -> LabelChoice:
-    explicit = _explicit_name("session", study, request, site, row)
+    explicit = _explicit_name("session", study, request, site, row, project)
     if explicit is not None:
         return explicit
     folder = "" if request.dialect else names.folder(study.session_folder)
@@ -161,9 +162,9 @@ def _name_ecat_session(study: StudyFacts, patients: Patients) -> LabelChoice:
 
 
 def _name_subject(
-    study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, patients: Patients
+    study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, patients: Patients, project: str
 ) -> LabelChoice:
-    explicit = _explicit_name("subject", study, request, site, row)
+    explicit = _explicit_name("subject", study, request, site, row, project)
     if explicit is not None:
         return explicit
     by_id = clean_label(patients.common_id)
@@ -180,17 +181,18 @@ def _name_subject(
 
 
 def _explicit_name(
-    kind: str, study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None
+    kind: str, study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, project: str
 ) -> LabelChoice | None:
-    """What was asked for, else what a site rule or a comment says."""
+    """What was asked for, else what a rule of the project or the site, or a comment says."""
     requested = _requested_text(row, kind, request.session if kind == "session" else request.subject)
     if requested is not None:
         text, source = requested
         _check_label(kind, text, source)
         return LabelChoice(label=clean_label(text), source=source, requested=True, raw=text)
-    hit = first_match(site.session if kind == "session" else site.subject, study)
-    if hit is not None and clean_label(hit[0]):
-        return LabelChoice(label=clean_label(hit[0]), source=f"site rule {hit[1].line}", raw=hit[0])
+    for whose, rules in site.of_kind(kind, project):
+        hit = first_match(rules, study)
+        if hit is not None and clean_label(hit[0]):
+            return LabelChoice(label=clean_label(hit[0]), source=f"{whose} rule {hit[1].line}", raw=hit[0])
     text, keyword = find_common_assignment(kind.capitalize(), study)
     return LabelChoice(label=clean_label(text), source=keyword, raw=text) if clean_label(text) else None
 

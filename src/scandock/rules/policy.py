@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from scandock.model.import_types import Destination, Overwrite
-from scandock.rules.labels import PLACEHOLDERS
+from scandock.rules.labels import PLACEHOLDERS, label_key
 from scandock.rules.petmr import MapWords, PetMr
 from scandock.rules.routing_rules import RoutingRule, rule_tags
 
@@ -39,6 +40,14 @@ class ProjectPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectRules:
+    """A project's own rules, asked before the site's for studies that go to it."""
+
+    subject: tuple[RoutingRule, ...] = ()
+    session: tuple[RoutingRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRules:
     """The administrators' rules for project, subject and session, the names that count as absent, and the site's
     settings for studies with PET and MR.
@@ -51,11 +60,21 @@ class SiteRules:
     petmr: PetMr = "petmr"
     """For projects whose own setting is `default`."""
     map_words: MapWords = "mrac"
+    projects: Mapping[str, ProjectRules] = field(default_factory=dict)
+    """By the key of the project's name: of those that have rules of their own."""
 
     @property
     def tags(self) -> frozenset[int]:
         """The elements that the rules read: they must be among those that the reader tallies."""
-        return rule_tags((*self.project, *self.subject, *self.session))
+        own = [rule for rules in self.projects.values() for rule in (*rules.subject, *rules.session)]
+        return rule_tags((*self.project, *self.subject, *self.session, *own))
+
+    def of_kind(self, kind: str, project: str) -> tuple[tuple[str, tuple[RoutingRule, ...]], ...]:
+        """The rules that name subject or session of a study that goes to a project, and whose they are; in order."""
+        own = self.projects.get(label_key(project), ProjectRules())
+        if kind == "session":
+            return ("project", own.session), ("site", self.session)
+        return ("project", own.subject), ("site", self.subject)
 
 
 def effective_overwrite(request: ImportRequest, policy: ProjectPolicy) -> Overwrite:

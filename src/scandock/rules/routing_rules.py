@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from scandock.model.errors import Usage
 from scandock.rules.errors import RulesUnreadable
@@ -32,6 +32,15 @@ _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]|\[.*|\((?:\?:|\?P<\
 """A piece of a pattern. A class that does not end is one, too: else each of its signs would be looked at as one."""
 
 
+class RuleMatch(NamedTuple):
+    """What a rule takes from a value that its pattern matches."""
+
+    group: str
+    """The text of the group."""
+    result: str
+    """The same after `t:` and `r:`, without blanks around it; with "" the rule gives nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingRule:
     """One rule; `tag` is the element that it reads, `line` where it stands in its text (from 1)."""
@@ -48,15 +57,19 @@ class RoutingRule:
         """The elements to be read for this rule."""
         return frozenset({self.tag})
 
-    def value(self, text: str) -> str:
-        """What the rule takes from a value, or "" where it does not match."""
+    def match(self, text: str) -> RuleMatch | None:
+        """What the rule takes from a value, step by step; None where the pattern does not match."""
         match = self.pattern.fullmatch(text[:MAX_VALUE])
         if match is None:
-            return ""
-        value = match[self.group] or ""
-        if self.target is not None:
-            value = self.target.sub(self.replacement, value)
-        return value.strip()
+            return None
+        group = match[self.group] or ""
+        value = group if self.target is None else self.target.sub(self.replacement, group)
+        return RuleMatch(group, value.strip())
+
+    def value(self, text: str) -> str:
+        """What the rule takes from a value, or "" where it does not match."""
+        match = self.match(text)
+        return "" if match is None else match.result
 
 
 def parse_rules(text: str) -> tuple[RoutingRule, ...]:

@@ -146,6 +146,11 @@ def read_lines(text: str, mode: str) -> FilterText:
     return FilterText(mode=mode, lines=_plain_line_ends(text.removeprefix("\N{BYTE ORDER MARK}")))
 
 
+def read_typed(text: str, mode: str) -> FilterText:
+    """A filter as somebody typed it: lines, or JSON where the mode is a modality map. Usage `filter_unreadable`."""
+    return read_document(text) if mode == MODALITY_MAP else read_lines(text, mode)
+
+
 def parse_filter(text: FilterText) -> SeriesFilter:
     """The filter of a text. Usage `filter_unreadable` naming every line that can't be read."""
     if len(text.to_document().encode("utf-8", "surrogatepass")) > MAX_TEXT:

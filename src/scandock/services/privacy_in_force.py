@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -34,6 +36,21 @@ def load_privacy(connection: Connection, data: str, settings: Settings) -> SiteP
         site=_combine(keys, site, {}, settings),
         projects={label_key(project): _combine(keys, site, texts, settings) for project, texts in said.items()},
     )
+
+
+def without_scripts(privacy: SitePrivacy, projects: Collection[str], *, everywhere: bool) -> SitePrivacy:
+    """The same without scripts and profile, everywhere or in some projects: a client has run them."""
+    if everywhere:
+        every = {key: _without_scripts(rules) for key, rules in privacy.projects.items()}
+        return SitePrivacy(site=_without_scripts(privacy.site), projects=every)
+    own = {label_key(project): _without_scripts(privacy.of(project)) for project in projects}
+    return SitePrivacy(site=privacy.site, projects={**privacy.projects, **own})
+
+
+def _without_scripts(rules: PrivacyRules) -> PrivacyRules:
+    """Files that are no images were left out by a profile, and are."""
+    resources = rules.resources or ("drop" if rules.profile else "")
+    return replace(rules, scripts=(), lookups="", profile="", resources=resources)
 
 
 def _combine(keys: PrivacyKeys, site: dict[Kind, str], project: dict[Kind, str], settings: Settings) -> PrivacyRules:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 from sqlalchemy import Connection
@@ -32,6 +32,13 @@ from scandock.services.versioned_texts import (
 if TYPE_CHECKING:
     from scandock.access.principal import Principal
     from scandock.services.settings import Settings
+
+EXAMPLE_SCRIPT: Final = """version "6.1"
+project != "Unassigned" ? (0008,1030) := project
+(0010,0010) := subject
+(0010,0020) := session
+"""
+"""What XNAT runs on every image of a site that sets no script of its own; here an example, that nobody runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +88,7 @@ def set_script(
     """
     from scandock.deidentification.script.parser import parse_script
 
+    _check_first(context, project_name)
     text = text.replace("\r\n", "\n")
     if text.strip():
         parse_script(text)
@@ -109,18 +117,16 @@ def enable_script(
         return _set_script(context, connection, owner, before.text, enabled=enabled)
 
 
+def check_may_edit(connection: Connection, principal: Principal, project_name: str | None) -> None:
+    """AccessDenied to those who may not read and set scripts and tables of a project, with None of the site."""
+    rights.check(connection, principal, _action(project_name), project_name)
+
+
 def find_lookup(context: ServiceContext, project_name: str | None) -> LookupTableRecord:
     """What may be seen of a lookup table by a project's owners, of the site's by administrators. AccessDenied."""
     with context.catalog.read() as connection:
         rights.check(connection, context.principal, _action(project_name), project_name)
         return _read_lookup(context, connection, find_owner(connection, project_name))
-
-
-def read_lookup(context: ServiceContext, project_name: str | None) -> str:
-    """The text of a lookup table, for those of `find_lookup`. AccessDenied; Usage `privacy_key`."""
-    with context.catalog.read() as connection:
-        rights.check(connection, context.principal, _action(project_name), project_name)
-        return _unseal(context, connection, find_owner(connection, project_name))
 
 
 def set_lookup(
@@ -132,6 +138,7 @@ def set_lookup(
     """
     from scandock.deidentification.script.lookup_table import parse_lookup_table
 
+    _check_first(context, project_name)
     text = text.replace("\r\n", "\n")
     parse_lookup_table(text)
     with context.catalog.write() as connection:
@@ -147,6 +154,12 @@ def set_lookup(
         )
         add_version(context.catalog, connection, owner, change, context.principal, context.request)
         return _read_lookup(context, connection, owner)
+
+
+def _check_first(context: ServiceContext, project_name: str | None) -> None:
+    """Nobody without the right learns whether a text can be read."""
+    with context.catalog.read() as connection:
+        check_may_edit(connection, context.principal, project_name)
 
 
 def _action(project_name: str | None) -> Action:

@@ -114,12 +114,14 @@ def set_privacy(
     """
     from scandock.deidentification.profile.options import parse_profile
 
+    action = Action.SITE_ADMIN if project_name is None else Action.SETTINGS_EDIT
+    with context.catalog.read() as connection:
+        rights.check(connection, context.principal, action, project_name)
     if said.profile:
         said = replace(said, profile=",".join(part.strip() for part in said.profile.split(",")))
         parse_profile(said.profile)
     said = with_profile(said)
     with context.catalog.write() as connection:
-        action = Action.SITE_ADMIN if project_name is None else Action.SETTINGS_EDIT
         rights.check(connection, context.principal, action, project_name)
         owner = find_owner(connection, project_name, to_change=True)
         before = _read_privacy(connection, owner, context.settings)

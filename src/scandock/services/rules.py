@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -13,6 +13,7 @@ from scandock.catalog.tables import routing_rules
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
 from scandock.rules.routing_rules import parse_rules
+from scandock.rules.routing_trial import KINDS
 from scandock.services.audit import AuditAction, record
 from scandock.services.data_catalog import open_data
 from scandock.services.editing import check_if_match
@@ -20,8 +21,6 @@ from scandock.services.project_errors import RulesKindUnknown
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
-
-KINDS: Final = ("project", "subject", "session")
 
 
 @dataclass(frozen=True, kw_only=True)

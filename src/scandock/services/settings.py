@@ -171,6 +171,11 @@ class Settings(BaseSettings):
         description="Where PET and MR are separated: by which words in its description an MR series is an attenuation"
         " map and goes with the PET.",
     )
+    prevent_anon: Literal["nobody", "administrators", "owners", "members"] = Field(
+        default="nobody",
+        description="Whose clients may say by prevent_anon that they have run the scripts and the profile: imports run"
+        " neither then. Members have those of owners too.",
+    )
     privacy_key_file: str | None = Field(
         default=None,
         description="File with the keys by which names, UIDs and patients are hashed; not set: privacy.key in the data"

@@ -12,9 +12,10 @@ from scandock.access.authentication import make_principal
 from scandock.access.principal import Door, Principal, ProjectRights, decide_access_of, raise_denied
 from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
+from scandock.catalog.privacy_texts import routing_in_force
 from scandock.catalog.tables import project, routing_rules
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Action
+from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Action, Role
 
 MAX_PROJECTS: Final = 2_000
 """Projects that a page offers; a project beyond them is written by its id."""
@@ -55,8 +56,10 @@ def can_upload_somewhere(connection: Connection, principal: Principal) -> bool:
 
 
 def has_own_rules(connection: Connection) -> bool:
-    """Whether the site has rules that may name subjects and sessions otherwise than the headers do."""
-    return bool(connection.execute(select(exists().where(routing_rules.c.text != ""))).scalar())
+    """Whether the site or a project has rules that may name subjects and sessions otherwise than the headers do."""
+    if connection.execute(select(exists().where(routing_rules.c.text != ""))).scalar():
+        return True
+    return bool(routing_in_force(connection))
 
 
 def may_upload(catalog: Catalog, account_id: int, project: str) -> bool:
@@ -67,6 +70,20 @@ def may_upload(catalog: Catalog, account_id: int, project: str) -> bool:
 def may_archive(catalog: Catalog, account_id: int, project: str) -> bool:
     """Whether an account may archive what waits in a project, as the roles are now."""
     return _is_allowed(catalog, account_id, Action.SESSION_ARCHIVE, project)
+
+
+def find_unscripted(catalog: Catalog, account_id: int, granted: str) -> tuple[bool, frozenset[str]]:
+    """Where an account may say that its client has run the scripts: everywhere, or in which projects.
+
+    `granted`: `SCANDOCK_PREVENT_ANON`. By roles as they are now.
+    """
+    with catalog.read() as connection:
+        account = accounts.by_id(connection, account_id)
+        if account is None or account.disabled or granted == "nobody":
+            return False, frozenset()
+        principal = make_principal(connection, account, Door.SYSTEM)
+    roles = {"owners": {Role.OWNER}, "members": {Role.OWNER, Role.MEMBER}}.get(granted, set())
+    return principal.admin, frozenset(name for name, role in principal.roles.items() if role in roles)
 
 
 def _is_allowed(catalog: Catalog, account_id: int, action: Action, project: str) -> bool:

@@ -38,6 +38,7 @@ from scandock.web.receiving.limits import receiving_limits
 from scandock.web.response_sending import ResponseRegistry
 from scandock.web.shared_call import SharedCall
 from scandock.web.tus.locks import UploadLocks, Writer
+from scandock.workers.scrub_trial import ScrubTrials
 
 if TYPE_CHECKING:
     from scandock.access.oidc import OidcProvider
@@ -86,6 +87,8 @@ class ServerState:
     pictures: Pictures
     response_buffers: ResponseBuffers
     """Room for answers that wait until their clients take them."""
+    scrub_trials: ScrubTrials
+    """Processes in which people try scripts on a file."""
     answers: ResponseRegistry
     """Those that are being sent."""
     tree_changes: ChangeBatcher[TreeChange]
@@ -149,6 +152,7 @@ class ServerState:
         self.zip_threads.shutdown(wait=True)
         self.refusals.close()
         self.pictures.close()
+        self.scrub_trials.close()
         self.provider_threads.shutdown(wait=True)
         if self.provider is not None:
             self.provider.close()
@@ -198,6 +202,7 @@ def open_server_state(
         zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
         pictures=pictures,
         response_buffers=response_buffers,
+        scrub_trials=ScrubTrials(),
         answers=ResponseRegistry(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
         tree_changes=ChangeBatcher(change_threads, apply_changes, lambda change: change.holds.close()),
         change_threads=change_threads,

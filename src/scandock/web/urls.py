@@ -68,8 +68,8 @@ PREARCHIVE: Final = "/prearchive"
 PROJECTS: Final = "/projects"
 ACCOUNT: Final = "/account"
 
-ProjectPart = Literal["", "settings", "members", "trash", "damage", "audit", "manifest", "filter"]
-AdminPart = Literal["", "accounts", "settings", "rules", "filter", "trash", "damage", "audit", "clock"]
+ProjectPart = Literal["", "settings", "members", "trash", "damage", "audit", "manifest", "filter", "privacy", "rules"]
+AdminPart = Literal["", "accounts", "settings", "rules", "filter", "privacy", "trash", "damage", "audit", "clock"]
 
 
 def login_page(then: str) -> str:
@@ -165,18 +165,24 @@ def admin_account(name: str) -> str:
     return f"{admin_page('accounts')}/{quote_segment(name)}"
 
 
-def admin_rules(kind: str) -> str:
-    return f"{admin_page('rules')}/{quote_segment(kind)}"
-
-
 def admin_accounts_after(name: str) -> str:
     """The accounts whose names come after this one."""
     return with_query(admin_page("accounts"), {"after": name})
 
 
-def of_project_or_site(project: str | None, part: Literal["trash", "damage", "audit", "filter"]) -> str:
+def of_project_or_site(project: str | None, part: Literal["trash", "damage", "audit", "filter", "privacy"]) -> str:
     """A page that a project has for its owners and the site for its administrators."""
     return project_page(project, part) if project else admin_page(part)
+
+
+def rules_page(project: str | None) -> str:
+    """Where the routing rules of a project, with None of the site, are edited and tried."""
+    return project_page(project, "rules") if project else admin_page("rules")
+
+
+def script_page(project: str | None) -> str:
+    """Where the script of a project, with None of the site, is edited and tried."""
+    return f"{of_project_or_site(project, 'privacy')}/script"
 
 
 def account_form(part: Literal["profile", "password", "tokens", "logins/end"]) -> str:
@@ -207,7 +213,6 @@ _FORMS: Final = (
     (re.compile(r"/projects/([^/]+)/members"), r"/projects/\1/settings"),
     (re.compile(r"/admin/accounts/[^/]+"), "/admin/accounts"),
     (re.compile(r"/admin/clock"), "/admin"),
-    (re.compile(r"/admin/rules/[^/]+"), "/admin/rules"),
     (re.compile(r"/sessions/([^/]+)/quarantine"), r"/sessions/\1/change"),
     (re.compile(r"/imports/([^/]+)/(cancel|retry)"), r"/imports/\1"),
     (re.compile(r"/damage/.+"), HOME),
@@ -269,6 +274,11 @@ def api_receipt(uuid: str, verdict: str = "", fmt: Literal["", "csv"] = "") -> s
 
 def api_project(name: str) -> str:
     return f"{API}/projects/{quote_segment(name)}"
+
+
+def api_script_check(project: str | None) -> str:
+    """Where a script of a project, with None of the site, is read."""
+    return f"{api_project(project)}/scripts/check" if project else f"{API}/privacy/scripts/check"
 
 
 def api_account(uuid: str) -> str:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
     from scandock.store.local import LocalStore
     from scandock.store.port import Stage
+    from scandock.workers.context import WorkerContext
 
 OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
@@ -83,6 +84,11 @@ class ReceivedUpload:
     received: int
     session_uuid: str | None
     """The session that is its archive; None where bytes have come."""
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether its name tells nobody's."""
+        return is_hidden(self.name) or self.name == f"session {self.session_uuid}"
 
 
 def run_attempt(order: AttemptRequest, settings: Settings) -> None:
@@ -225,9 +231,9 @@ class UploadRun(ImportRun):
 
         listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
-        context = make_context(catalog, settings, upload.request, mapping)
+        context = _trust_client(make_context(catalog, settings, upload.request, mapping), upload)
         super().__init__(
-            archive=upload.name if is_hidden(upload.name) else context.names.archive(upload.name or order.upload),
+            archive=upload.name if upload.is_shown else context.names.archive(upload.name or order.upload),
             store=store,
             stage=stage,
             context=context,
@@ -281,7 +287,7 @@ class UploadRun(ImportRun):
         from scandock.queue.leases import check_lease
 
         catalog = self.context.catalog
-        if self.context.names.keeps or is_hidden(self.upload.name):
+        if self.context.names.keeps or self.upload.is_shown:
             return
         with catalog.overwrite() as connection:
             check_lease(catalog, connection, self.lease)
@@ -401,6 +407,18 @@ class UploadRun(ImportRun):
         from scandock.services.upload_rights import may_archive
 
         return may_archive(self.context.catalog, self.upload.account_id, project)
+
+
+def _trust_client(context: WorkerContext, upload: ReceivedUpload) -> WorkerContext:
+    """Run no scripts where the sender's client says that it did, and they may say so."""
+    if not upload.request.prevent_anon or context.privacy is None:
+        return context
+    from scandock.services.privacy_in_force import without_scripts
+    from scandock.services.upload_rights import find_unscripted
+
+    everywhere, projects = find_unscripted(context.catalog, upload.account_id, context.settings.prevent_anon)
+    context.privacy = without_scripts(context.privacy, projects, everywhere=everywhere)
+    return context
 
 
 def _log_unexpected(upload: str, error: Exception) -> None:

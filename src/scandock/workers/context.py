@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
-from scandock.catalog.privacy_texts import filters_in_force
+from scandock.catalog.privacy_texts import filters_in_force, routing_in_force
 from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
 from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
@@ -22,7 +22,7 @@ from scandock.rules.labels import RESERVED, UNASSIGNED, is_project_id, label_key
 from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.rules.naming import check_labels, list_named_projects
 from scandock.rules.notices import printable
-from scandock.rules.policy import SiteRules
+from scandock.rules.policy import ProjectRules, SiteRules
 from scandock.rules.privacy import UNLIMITED, SitePrivacy
 from scandock.rules.routing_rules import parse_rules
 from scandock.rules.shown_names import ShownNames
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 
+_RuleTexts = tuple[dict[str, str], dict[str, ProjectRules]]
+"""The site's rules by kind, as they are written, and those of projects by the keys of their names."""
 _Privacy = tuple[SitePrivacy | None, PrivacyKeyUnfit | None]
 """What is in force, or why it can't be kept to."""
 NAMES_SHOWN = 5
@@ -179,7 +181,7 @@ def make_scratch_context(
     """
     mapping = _read_request(request)
     projects = _named_projects(request, mapping, settings) if data is None else []
-    texts: dict[str, str] = {}
+    texts: _RuleTexts = {}, {}
     filters: dict[str, str] = {}
     if data is not None:
         check_catalog_not_lost(data, settings)  # its projects and rules are lost, too: nothing can be told by them
@@ -231,13 +233,19 @@ def _read_privacy(connection: Connection) -> _Privacy:
         return None, error
 
 
-def _rule_texts(connection: Connection) -> dict[str, str]:
-    return {row.kind: row.text for row in connection.execute(select(routing_rules))}
+def _rule_texts(connection: Connection) -> _RuleTexts:
+    """The site's rules, and those of projects where there are any."""
+    texts = {row.kind: row.text for row in connection.execute(select(routing_rules))}
+    if not routing_in_force(connection):
+        return texts, {}
+    from scandock.services.project_routing import load_project_rules
+
+    return texts, load_project_rules(connection)
 
 
 def _build_context(
     catalog: Catalog,
-    texts: dict[str, str],
+    rule_texts: _RuleTexts,
     filters: dict[str, str],
     privacy: _Privacy,
     settings: Settings,
@@ -245,9 +253,11 @@ def _build_context(
     mapping: tuple[MappingRow, ...],
     archive_number: int,
 ) -> WorkerContext:
+    texts, projects = rule_texts
     return WorkerContext(
         catalog=catalog,
         rules=SiteRules(
+            projects=projects,
             project=parse_rules(texts.get("project", "")),
             subject=parse_rules(texts.get("subject", "")),
             session=parse_rules(texts.get("session", "")),

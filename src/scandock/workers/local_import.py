@@ -176,7 +176,10 @@ class _LocalImport:
         self.hides_anything = context.names.hides_anything
         name = context.names.archive(decode_file_name(os.path.basename(os.path.abspath(self.archive))))
         number, token = self.stage.upload, self.stage.token
-        lease = begin(context.catalog, number=number, token=token, archive=name, request=self.request.named)
+        request = dict(self.request.named)
+        if self.hides_anything:
+            request.pop("mapping_path", None)  # a name like any other
+        lease = begin(context.catalog, number=number, token=token, archive=name, request=request)
         tell(
             ImportRun(
                 archive=self.archive if context.names.keeps else name,

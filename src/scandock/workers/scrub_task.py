@@ -151,7 +151,7 @@ class ScrubTasks:
     def _rules(self, index: int) -> tuple[bytes, Rules]:
         parsed = self._parsed.get(index)
         if parsed is None:
-            parsed = self._parsed[index] = _parse_rules(PrivacyRules.from_plain(self._plain[index]))
+            parsed = self._parsed[index] = parse_privacy_rules(PrivacyRules.from_plain(self._plain[index]))
         return parsed
 
     # -- the new object ----------------------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ def _read_new_header(head: bytes, size: int, more: Callable[[int], bytes] | None
     return header
 
 
-def _parse_rules(rules: PrivacyRules) -> tuple[bytes, Rules]:
+def parse_privacy_rules(rules: PrivacyRules) -> tuple[bytes, Rules]:
     """The rules as the scrub takes them, with their key. Raises what a script or table that can't be read raises."""
     safe = [SafePrivate(*element) for element in rules.safe_private]
     scripts = tuple(

@@ -103,7 +103,10 @@ def run_scripts(scripts: Sequence[Script], obj: DicomObject, context: ScriptCont
     for script in scripts:
         run.begin_script()
         try:
-            _run(_compiled(script), run)
+            if context.ran is None:
+                _run(_compiled(script), run)
+            else:
+                _run_each(script, run, context.ran)
         except RejectedError:
             return ScriptOutcome(rejected=True)
         except _Located as located:
@@ -140,6 +143,13 @@ def _run(program: _Program, run: Run) -> None:
             run.check_time()
         except ScrubError as error:
             raise _Located(line, error) from None
+
+
+def _run_each(script: Script, run: Run, ran: Callable[[DicomObject, str, int], None]) -> None:
+    """Run the statements one by one, and tell of each: none shares a walk with others."""
+    for statement in script.statements:
+        _run((_Numbered(statement.line, _statement(statement)),), run)
+        ran(run.object, script.name, statement.line)
 
 
 @lru_cache(maxsize=64)

@@ -34,7 +34,8 @@ class ScriptContext:
     """What scripts are given beside the object.
 
     `variables` are the given ones: project, subject and session as far as they are known. `rejects` is false where
-    `reject` has no effect. `echo` is told what `echo` says; nobody is where it is None. `decode_pixels` is None where
+    `reject` has no effect. `echo` is told what `echo` says; nobody is where it is None. `ran` is told of each statement
+    of the outermost level that was run: the object, the script's name and the line. `decode_pixels` is None where
     compressed pixels can't be altered; `has_pixels` is false of headers whose pixels are out of reach, as ECAT's.
     """
 
@@ -43,6 +44,7 @@ class ScriptContext:
     lookups: LookupTable = field(default_factory=LookupTable, repr=False)
     rejects: bool = True
     echo: Callable[[str | None], None] | None = None
+    ran: Callable[[DicomObject, str, int], None] | None = None
     decode_pixels: PixelDecoder | None = None
     has_pixels: bool = True
     clock: Callable[[], float] = time.monotonic

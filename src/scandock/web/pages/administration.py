@@ -1,4 +1,4 @@
-"""The site, for its administrators: what came in, accounts, settings and limits, rules."""
+"""The site, for its administrators: what came in, accounts, settings and limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from scandock.services.browsing import ListFilter, list_projects
 from scandock.services.clock_check import confirm_clock_state, find_clock_state
 from scandock.services.pagination import Page, Sorting
 from scandock.services.records import Project
-from scandock.services.rules import list_rules, replace_rules
 from scandock.services.setting_rows import describe_settings
 from scandock.services.statistics import OUTCOMES, Statistics, read_statistics
 from scandock.web import urls
@@ -31,12 +30,6 @@ from scandock.web.request_context import RequestContext
 router = pages()
 SHOWN: Final = 50
 MANY: Final = 200
-EXAMPLES: Final = {
-    "project": (r"(0008,1030):([A-Za-z0-9]+)_.*:1", "takes what is before the first _ of the study's description."),
-    "subject": (r"(0010,0010):(\w+)\^.*:1 t:.*foo.* r:bar", "takes the family name, and bar where it has foo in it."),
-    "session": (r"(0020,0010):(.+):1 t:\s+ r:_", "takes the study's id, with _ in the place of blanks."),
-}
-"""A rule of each kind, and what it does."""
 
 
 class TypedAccount(TypedDict):
@@ -182,46 +175,4 @@ async def site_settings(request: Request, context: PageContext) -> Response:
         here="Administration",
         at="settings",
         rows=describe_settings(context.server.settings),
-    )
-
-
-@router.get("/admin/rules")
-async def rules(request: Request, context: PageContext) -> Response:
-    """The site's rules that name projects, subjects and sessions."""
-    return await _rules(request, context)
-
-
-async def _rules(
-    request: Request,
-    context: RequestContext,
-    problem: ScandockError | None = None,
-    *,
-    typed: dict[str, str] | None = None,
-) -> Response:
-    principal = context.service_context.principal
-    rules_list = await context.read(lambda c: list_rules(c, principal))
-    return page(
-        request,
-        "admin_rules.html",
-        principal,
-        here="Administration",
-        at="rules",
-        rules=rules_list,
-        typed=typed or {},
-        examples=EXAMPLES,
-        problem=problem,
-    )
-
-
-@router.post("/admin/rules/{kind}")
-async def set_rules(request: Request, form: SentForm, kind: str) -> Response:
-    """Set those of one kind."""
-    text = str(form.fields.get("text", "")).replace("\r\n", "\n")
-    principal, info = form.service_context.principal, form.service_context.request
-    return await apply_change(
-        form,
-        lambda: replace_rules(form.server.catalog, principal, kind, text, request=info),
-        partial(_rules, request, form, typed={kind: text}),
-        urls.admin_page("rules"),
-        "rules-set",
     )

@@ -39,6 +39,7 @@ OWN: Final = 50
 OFFERED: Final = {
     "waiting": Action.PREARCHIVE_READ,
     "settings": Action.SETTINGS_EDIT,
+    "privacy": Action.PRIVACY_READ,
     "trash": Action.TRASH_READ,
     "audit": Action.AUDIT_READ,
     "damage": Action.DAMAGE_READ,

@@ -11,14 +11,17 @@ from starlette.responses import Response
 
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Action
-from scandock.rules.series_filters import BLACKLIST, MODALITY_MAP, WHITELIST, FilterText, read_document, read_lines
+from scandock.rules.series_filters import BLACKLIST, MODALITY_MAP, WHITELIST, FilterText, read_typed
 from scandock.services import rights
+from scandock.services.filter_trial import FilterTest, try_filter
 from scandock.services.import_filters import ImportFilter, enable_filter, find_filter, set_filter
 from scandock.web import urls
+from scandock.web.bodies import limit_body
 from scandock.web.pages.errors import VerbUnknown
 from scandock.web.pages.rendering import page
-from scandock.web.pages.routing import Form, PageContext, SentForm, apply_change
+from scandock.web.pages.routing import PageContext, apply_change, read_tester_form
 from scandock.web.pages.routing import router as pages
+from scandock.web.receiving.sample_form import SAMPLE_BYTES, sample_too_large
 from scandock.web.request_context import RequestContext
 
 router = pages()
@@ -30,6 +33,7 @@ MODES: Final = {
 }
 """What a mode does, in words, and what is said beside it."""
 _SWITCHES: Final = {"on": True, "off": False}
+_NAMES: Final = frozenset({"do", "mode", "text", "values"})
 
 
 @router.get("/admin/filter")
@@ -45,15 +49,17 @@ async def project_filter(request: Request, context: PageContext, project: str) -
 
 
 @router.post("/admin/filter")
-async def set_site_filter(request: Request, form: SentForm) -> Response:
-    """Set the site's, or switch it on or off."""
-    return await _change(request, form, None)
+@limit_body(SAMPLE_BYTES, sample_too_large)
+async def set_site_filter(request: Request, context: PageContext) -> Response:
+    """Set the site's, switch it on or off, or try it."""
+    return await _change(request, context, None)
 
 
 @router.post("/projects/{project}/filter")
-async def set_project_filter(request: Request, form: SentForm, project: str) -> Response:
-    """Set a project's, or switch it on or off."""
-    return await _change(request, form, project)
+@limit_body(SAMPLE_BYTES, sample_too_large)
+async def set_project_filter(request: Request, context: PageContext, project: str) -> Response:
+    """Set a project's, switch it on or off, or try it."""
+    return await _change(request, context, project)
 
 
 async def _filter_page(
@@ -63,8 +69,10 @@ async def _filter_page(
     problem: ScandockError | None = None,
     *,
     typed: tuple[str, str] | None = None,
+    values: str = "",
+    result: FilterTest | None = None,
 ) -> Response:
-    """`typed`: mode and text that were sent and can't be used."""
+    """`typed`: mode and text that were sent and are not set; `values` those that they were tried on."""
     principal = context.service_context.principal
 
     def ask(connection: Connection) -> tuple[ImportFilter, bool]:
@@ -88,6 +96,8 @@ async def _filter_page(
         mode=mode,
         text=text,
         problem=problem,
+        values=values,
+        result=result,
     )
 
 
@@ -113,26 +123,34 @@ def _summarize(import_filter: ImportFilter) -> str:
     return "Imports leave out the images that match a line of the filter."
 
 
-async def _change(request: Request, form: Form, project: str | None) -> Response:
-    verb, mode = form.text("do"), form.text("mode")
-    text = str(form.fields.get("text", "")).replace("\r\n", "\n")
-    service = form.service_context
-    await form.read(lambda c: rights.check(c, service.principal, _edit_action(project), project))
+async def _change(request: Request, context: RequestContext, project: str | None) -> Response:
+    service = context.service_context
+    await context.read(lambda c: rights.check(c, service.principal, _edit_action(project), project))
+    form = await read_tester_form(context, _NAMES)
+    verb, mode, text = form.text("do"), form.text("mode"), form.lines("text")
+    typed = (mode, text) if verb in ("set", "test") else None
+    values = form.lines("values")
+    show = partial(_filter_page, request, form, project, typed=typed, values=values)
+
+    if verb == "test":
+        try:
+            result = await form.read(
+                lambda c: try_filter(
+                    c, service.principal, project, read_typed(text, mode), file=form.file, values=values
+                )
+            )
+        except ScandockError as error:
+            answer = await show(error)
+            answer.status_code = error.STATUS
+            return answer
+        return await show(result=result)
 
     def change() -> None:
         if verb in _SWITCHES:
             enable_filter(service.catalog, service.principal, project, enabled=_SWITCHES[verb], request=service.request)
         elif verb == "set":
-            filter_text = read_document(text) if mode == MODALITY_MAP else read_lines(text, mode)
-            set_filter(service.catalog, service.principal, project, filter_text, request=service.request)
+            set_filter(service.catalog, service.principal, project, read_typed(text, mode), request=service.request)
         else:
             raise VerbUnknown
 
-    typed = (mode, text) if verb == "set" else None
-    return await apply_change(
-        form,
-        change,
-        partial(_filter_page, request, form, project, typed=typed),
-        urls.of_project_or_site(project, "filter"),
-        f"filter-{verb}",
-    )
+    return await apply_change(form, change, show, urls.of_project_or_site(project, "filter"), f"filter-{verb}")

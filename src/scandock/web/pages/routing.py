@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -32,6 +32,7 @@ from scandock.web.problems import (
     retry_after,
 )
 from scandock.web.receiving.limits import MAX_FIELDS
+from scandock.web.receiving.sample_form import read_sample_form
 from scandock.web.redirects import redirect_to, to_login
 from scandock.web.request_context import RequestContext
 from scandock.web.security import identify, is_from_other_site
@@ -118,6 +119,29 @@ class Form(RequestContext):
     def texts(self, name: str) -> list[str]:
         """A field that may be there several times."""
         return [str(value) for value in self.fields.getlist(name)]
+
+
+class TesterForm(Form):
+    """The same of a form with a file on which something is tried."""
+
+    def __init__(self, request: Request, principal: Principal, fields: FormData, file: bytes) -> None:
+        super().__init__(request, principal, fields)
+        self.file = file
+
+    def lines(self, name: str) -> str:
+        """A field of many lines, with plain line ends."""
+        return str(self.fields.get(name, "")).replace("\r\n", "\n")
+
+
+async def read_tester_form(context: RequestContext, names: Collection[str]) -> TesterForm:
+    """The form of a tester; the route bounds its body. AccessDenied where its CSRF token is not the login's."""
+    request, principal = context.request, context.service_context.principal
+
+    def check(fields: Mapping[str, str]) -> None:
+        check_csrf(principal, fields.get("csrf", ""), cross_site=is_from_other_site(request))
+
+    sample = await read_sample_form(request, {*names, "csrf"}, check)
+    return TesterForm(request, principal, FormData(sample.fields), bytes(sample.file))
 
 
 async def _make_context(request: Request) -> RequestContext:

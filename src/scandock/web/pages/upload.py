@@ -13,6 +13,7 @@ from starlette.responses import Response
 from scandock.access.logins import check_csrf
 from scandock.rules.petmr import effective_pet_mr
 from scandock.services.byte_sizes import format_bytes
+from scandock.services.upload_privacy import SiteUploadPrivacy, find_upload_privacy
 from scandock.services.upload_rights import MAX_PROJECTS, has_own_rules, list_upload_projects
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
@@ -36,10 +37,12 @@ async def upload(request: Request, context: PageContext, project: str = "") -> R
     """What may be uploaded to, and how."""
     principal = context.service_context.principal
 
-    def ask(connection: Connection) -> tuple[list[Any], bool]:
-        return list_upload_projects(connection, principal), has_own_rules(connection)
+    def ask(connection: Connection) -> tuple[list[Any], bool, SiteUploadPrivacy | None]:
+        projects = list_upload_projects(connection, principal)
+        privacy = find_upload_privacy(connection, [each_project.name for each_project in projects])
+        return projects, has_own_rules(connection), privacy
 
-    projects, rules = await context.read(ask)
+    projects, rules, privacy = await context.read(ask)
     settings = context.server.settings
     page_settings = {
         "codes": {each_project.name: each_project.prearchive_code for each_project in projects},
@@ -48,6 +51,12 @@ async def upload(request: Request, context: PageContext, project: str = "") -> R
         "placeholders": list(settings.placeholder_names),
         "zone": settings.timezone,
         "rules": rules,
+        "privacy": None
+        if privacy is None
+        else {
+            **privacy.to_json(),
+            "projects": {name: one.to_json() for name, one in privacy.projects.items()},
+        },
         "most": settings.max_upload_bytes,
         "more": len(projects) >= MAX_PROJECTS,
     }
@@ -58,12 +67,21 @@ async def upload(request: Request, context: PageContext, project: str = "") -> R
         here="Upload",
         projects=projects,
         project=project,
+        removed=_words_of_removal(privacy, projects, project),
         accepted=ACCEPTED,
         told=json.dumps(page_settings),
         script="upload",
         most=format_bytes(settings.max_upload_bytes),
         more=page_settings["more"],
     )
+
+
+def _words_of_removal(privacy: SiteUploadPrivacy | None, projects: list[Any], project: str) -> str:
+    """What is removed from uploads as the form is at first; "" where nothing is."""
+    if privacy is None:
+        return ""
+    only = projects[0].name if len(projects) == 1 else ""
+    return privacy.of(project or only).words
 
 
 @router.post("/upload")

@@ -103,6 +103,8 @@ def read_import_fields(
         options["one_patient"] = True
     if is_true(params.get("Direct-Archive")):
         options["direct"] = True
+    if is_true(params.get("prevent_anon")):
+        options["prevent_anon"] = True
     if is_true(params.get("quarantine")):
         options["quarantine"] = True
     return fields, ImportRequest(**options)

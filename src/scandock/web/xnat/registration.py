@@ -8,6 +8,7 @@ from scandock.web import urls
 from scandock.web.dialect import Dialect
 from scandock.web.xnat import (
     accounts,
+    anonymization,
     assessors,
     cache,
     creation,
@@ -29,6 +30,7 @@ from scandock.web.xnat import (
     searches,
     server_info,
     session_parts,
+    site_preferences,
     tracking,
     tree,
     xml_upload,
@@ -47,6 +49,8 @@ ROUTERS: Final = tuple(
         accounts,
         searches,
         import_filters,
+        anonymization,
+        site_preferences,
         desktop,
         prearchive,
         prearchive_actions,

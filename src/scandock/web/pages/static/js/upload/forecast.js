@@ -7,6 +7,7 @@ import { knownOf, knownSubject } from "./known.js";
 import { fold, UNASSIGNED } from "./labels.js";
 import { shown } from "./names.js";
 import { named, options, problem, site } from "./options.js";
+import { BY_SERVER, isByServer } from "./privacy.js";
 import { grouped, subjectAmong, withHalves } from "./settle.js";
 import { sideLabel } from "./sides.js";
 import { samePatient } from "./study.js";
@@ -143,7 +144,8 @@ function verdictOf(one) {
   const where = one.project === UNASSIGNED ? "the prearchive without a project" : one.project;
   const own = one.forecast.label ?? one.label;
   const label = notes.some(({ code }) => code === "meets_derived") ? `${own}, or ${own} with a suffix` : own;
-  const as = `${where} as ${one.subject} / ${label}`;
+  const [subject, session] = [isByServer(one, "subject") ? BY_SERVER : one.subject, isByServer(one, "session") ? BY_SERVER : label];
+  const as = subject === BY_SERVER && session === BY_SERVER ? `${where}, with labels ${BY_SERVER}` : `${where} as ${subject} / ${session}`;
   if (isHeld(one.forecast)) return { verdict: "held", words: `Will be held for review in ${as}` };
   const there = notes.find(({ kind }) => kind === "there");
   if (there) return { verdict: "there", words: there.words };

@@ -64,6 +64,7 @@ export function gridOf(list, say) {
     const rows = rowsFrom(last[column] ?? null);
     if (rows.length < 2) return tell("No row below to fill.");
     const label = labelOf(rows[0].one, column);
+    if (!label && column !== "project") return tell("The first row's label is set by the server: write one to fill down.");
     const { changes } = planLabels(rows.slice(1), column, () => label);
     const isGiven = Boolean(rows[0].pick.edits.get(rows[0].one.study.key)?.[column]);
     relabel(isGiven ? changes : [{ ...rows[0], column, label }, ...changes]); // else a suffix would tell the first one apart

@@ -3,12 +3,15 @@
 import { plural } from "../live/figures.js";
 import { clean, UNASSIGNED } from "./labels.js";
 import { problemOf, projectNamed } from "./options.js";
+import { isByServer } from "./privacy.js";
 import { wordsOf } from "./study_words.js";
 
 /** Columns that can be changed, as they stand side by side. */
 export const LABELS = ["project", "subject", "session"];
 
+/** What a label is; "" for one that the server sets. */
 export function labelOf(one, column) {
+  if (isByServer(one, column)) return "";
   if (column === "project") return one.project === UNASSIGNED ? "" : one.project;
   return column === "session" ? one.label : one.subject;
 }

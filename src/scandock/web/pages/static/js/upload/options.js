@@ -8,9 +8,9 @@ const DEFAULTS = { where: "project", project: "", destination: "", overwrite: ""
 /** As it is now. */
 export const options = { ...DEFAULTS, known: false };
 
-/** What the server told the page: project codes, what projects do with PET and MR, placeholders, time zone, whether it has rules, the largest
- * upload, and whether there are more projects than these. */
-export const site = { codes: {}, petmr: {}, mapWords: "mrac", placeholders: [], zone: "UTC", rules: false, most: Infinity, more: false };
+/** What the server told the page: project codes, what projects do with PET and MR, placeholders, time zone, whether it has rules, what is removed
+ * (null where nothing is), the largest upload, and whether there are more projects than these. */
+export const site = { codes: {}, petmr: {}, mapWords: "mrac", placeholders: [], zone: "UTC", rules: false, privacy: null, most: Infinity, more: false };
 
 const DOES = {
   0: "sessions wait in the prearchive",

@@ -19,6 +19,7 @@ import { ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
 import * as options from "./options.js";
 import { change, lookAgain } from "./outcomes.js";
 import { add, archives, foreseeAll, forgetKnown, isComplete, onPicks, picks, remove, sent, settleAll } from "./picks.js";
+import { removedWords } from "./privacy.js";
 import { askProjects, onProjects } from "./projects.js";
 import { isOver } from "./totals.js";
 import { totalView } from "./total_view.js";
@@ -288,6 +289,10 @@ class Page {
     into.classList.toggle("up-wrong", unknown !== "");
     set(this.form.querySelector("#settings-are"), options.summary());
     if (options.problem() && !options.project()) this.settings.open = this.isAsking = true;
+    const removed = removedWords();
+    set(this.form.querySelector("#removed-is"), removed);
+    show(this.form.querySelector("#removed"), removed !== "");
+    show(this.form.querySelector("#kept"), removed === "");
   }
 
   #submit(event) {

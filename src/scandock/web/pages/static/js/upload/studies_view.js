@@ -5,6 +5,7 @@ import { HELD_FOR, REFUSED_FOR, SESSIONS } from "../states.js";
 import { keyed, make, set, show } from "./dom.js";
 import { cellName, LABELS, labelOf, problemIn, valueOf } from "./label_changes.js";
 import { edit, keyOf, mark } from "./picks.js";
+import { BY_SERVER, isByServer } from "./privacy.js";
 import { fillPicture, showThumbnail } from "./pictures.js";
 import { wordsOf, wordsOfOutcome } from "./study_words.js";
 import { isOver, stateOfSession } from "./totals.js";
@@ -96,8 +97,10 @@ export function studyRow(pick, key) {
     row.classList.toggle("up-left", one?.leftOut === true);
     const about = { of: words, isEditable: isEditable && !one?.leftOut, isSent };
     project.refresh(outcome?.project ?? outcome?.then.project ?? (one === null ? "" : labelOf(one, "project")), { ...about, edited: Boolean(own.project), invalid: invalid.project });
-    subject.refresh(outcome?.subject ?? outcome?.then.subject ?? (one?.subject || own.subject || ""), { ...about, edited: Boolean(own.subject), invalid: invalid.subject });
-    session.refresh(outcome?.label ?? outcome?.then.label ?? one?.label ?? "", { ...about, edited: Boolean(own.session), invalid: invalid.session });
+    const hides = (column) => outcome === null && isByServer(one, column);
+    const offered = (column, label) => (hides(column) ? "" : label);
+    subject.refresh(outcome?.subject ?? outcome?.then.subject ?? offered("subject", one?.subject || own.subject || ""), { ...about, edited: Boolean(own.subject), invalid: invalid.subject, byServer: hides("subject") });
+    session.refresh(outcome?.label ?? outcome?.then.label ?? offered("session", one?.label ?? ""), { ...about, edited: Boolean(own.session), invalid: invalid.session, byServer: hides("session") });
     outcomeInto({ state, plan, link, notes }, { planned, told, outcome });
   };
   return row;
@@ -160,7 +163,8 @@ function labelField(column, acts) {
     input.setAttribute("aria-invalid", "true");
     acts.mark(text);
   }
-  const refresh = (label, { of, isEditable, isSent, edited, invalid = "" }) => {
+  const refresh = (label, { of, isEditable, isSent, edited, invalid = "", byServer = false }) => {
+    input.placeholder = byServer ? BY_SERVER : "";
     const problem = problemIn(column, invalid);
     if (problem) {
       now = label;
@@ -177,7 +181,7 @@ function labelField(column, acts) {
     show(input, !isSent);
     show(fixed, isSent);
     if (isSent) set(said, "");
-    set(fixed, label);
+    set(fixed, label || (byServer ? BY_SERVER : ""));
     input.disabled = !isEditable;
     input.classList.toggle("edited", edited);
     input.setAttribute("aria-label", cellName(column, of));

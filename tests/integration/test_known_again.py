@@ -255,15 +255,12 @@ def test_what_other_rules_made_of_the_same_objects_merges_to_nothing_new(site: D
 
 
 def test_an_old_archived_session_takes_what_was_de_identified_of_it_as_there(site: DataFolder) -> None:
-    """Files from before the rules are read for it. The other way round too. Rules and keys are those of the site."""
+    """Files from before the rules are read for it. Rules and keys are those of the site."""
     later: dict[str, Any] = {"study": 2, "study_date": b"20210101"}
     first = site.bring(mr(3))
-    old = site.bring(mr(2, **later), destination="prearchive")
     before = site.files("archive")
     set_local_script(str(site.data), site.settings, None, HASHED)
     site.bring(mr(4, **later))
-    with open_data(str(site.data), site.settings) as (catalog, store):
-        archive_session(ServiceContext(catalog, store, site.settings, SYSTEM), old.session["id"])
     came = len(site.files("archive"))
     assert came == len(before) + 4
     waiting = site.bring(mr(4), destination="prearchive")

@@ -241,7 +241,7 @@ class DataSet:
         return self._walk_items(tag, vr, value, 0, len(value)) if value is not None else items
 
     def plain_items(self, tag: int) -> list[DataSet]:
-        """The items of a sequence, none of any other element, as our own walker reads them: DeclinedError where it can't.
+        """The items of a sequence, none of any other element, as our own walker reads them, else DeclinedError.
 
         Nothing is changed by that, so whoever removes the element needs not read it. KeyError.
         """

@@ -29,8 +29,8 @@ _CUSTOM_VERSION: Final = 8
 """Version of a UUID whose bits are of an own scheme (RFC 9562)."""
 _NAME_VERSION: Final = 5
 _CACHED: Final = 50_000
-_LONGEST_CACHED: Final = 1_024
-"""Bytes of a value that is kept in memory, so that nobody fills that with values of a kind of their own."""
+_LONGEST_CACHED: Final = 256
+"""Bytes of a value, and of its new UIDs, that are kept in memory: short values of many UIDs become long ones."""
 
 
 def hash_uid(text: str) -> str:
@@ -70,7 +70,7 @@ class UidMapper(dict[bytes, bytes]):
         mapped = b"\\".join(map(self._one, value.split(b"\\"))) if b"\\" in value else self._one(value)
         if len(self) >= _CACHED:
             self.clear()
-        if len(value) <= _LONGEST_CACHED:
+        if max(len(value), len(mapped)) <= _LONGEST_CACHED:
             self[value] = mapped
         return mapped
 

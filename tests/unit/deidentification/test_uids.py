@@ -63,3 +63,13 @@ def test_each_uid_of_several_is_mapped_and_those_of_the_standard_stay() -> None:
 def test_what_only_begins_as_a_uid_of_the_standard_does_not_stay() -> None:
     assert UidMapper(KEY)[b"1.2.840.10008.DOE^JANE"] == b""
     assert UidMapper(KEY)[b""] == b""
+
+
+def test_values_whose_uids_take_much_memory_are_mapped_anew() -> None:
+    mapper = UidMapper(KEY)
+    values = [b"\\".join(b"%d" % (number >> bit & 7) for bit in range(0, 600, 3)) for number in range(10)]
+    assert all(len(mapper[value]) > 20 * len(value) for value in values)
+    assert mapper[b" " * 1_000] == b""
+    assert not mapper
+    assert mapper[b"1.2.3\\1.2.4"]
+    assert len(mapper) == 1

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from scandock.deidentification.uids import UidMapper, hash_uid, map_uid
+from scandock.deidentification.uids import UidMapper, hash_uid, is_keyed_uid, map_uid
 from scandock.rules.keyed_values import keyed_uid
 
 KEY = b"k" * 32
@@ -73,3 +73,9 @@ def test_values_whose_uids_take_much_memory_are_mapped_anew() -> None:
     assert not mapper
     assert mapper[b"1.2.3\\1.2.4"]
     assert len(mapper) == 1
+
+
+def test_keyed_uids_are_known_from_others() -> None:
+    assert all(is_keyed_uid(keyed_uid(KEY, f"1.2.{number}").encode()) for number in range(200))
+    assert not any(is_keyed_uid(hash_uid(f"1.2.{number}").encode()) for number in range(200))
+    assert not any(map(is_keyed_uid, (b"2.25.4711", b"1.2.840.113619.2.4711", b"2.25." + b"9" * 39, b"")))

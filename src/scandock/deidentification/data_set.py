@@ -47,6 +47,8 @@ _ITEMS: Final = frozenset({b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"})
 _MOST_LONG: Final = 0xFFFFFFFE
 _PLAIN: Final = re.compile(rb"[ -~]*\0?")
 _CHARACTER_SET: Final = 0x00080005
+_LONGEST_CHARACTER_SET: Final = 1_024
+"""Bytes of SpecificCharacterSet, which has some values of 16: what is made of it is kept for later objects."""
 _PIXEL_REPRESENTATION: Final = 0x00280103
 
 
@@ -427,11 +429,17 @@ class DataSet:
 
     @property
     def character_set(self) -> bytes:
-        """The raw SpecificCharacterSet (0008,0005) in force here: its own, or that of what it stands in."""
+        """The raw SpecificCharacterSet (0008,0005) in force here: its own, or that of what it stands in.
+
+        ObjectUnreadable where it is far too long to be one.
+        """
         data_set: DataSet | None = self
         while data_set is not None:
             if _CHARACTER_SET in data_set:
-                return data_set.value(_CHARACTER_SET)
+                value = data_set.value(_CHARACTER_SET)
+                if len(value) > _LONGEST_CHARACTER_SET:
+                    raise _unreadable_character_set()
+                return value
             data_set = data_set.parent
         return b""
 
@@ -497,7 +505,7 @@ class DataSet:
         """
         changes, nested = self.changes, self.nested
         if (_CHARACTER_SET in self.elements or _CHARACTER_SET in changes) and not self._has_plain_character_set():
-            raise ObjectUnreadable(f"The character set {tag_text(_CHARACTER_SET)} can't be read.")
+            raise _unreadable_character_set()
         for tag in self.sequences if self.explicit else self._candidates():
             if tag not in changes:
                 for item in nested.get(tag) or self.items(tag) or ():
@@ -511,6 +519,10 @@ class DataSet:
         if _CHARACTER_SET not in self:
             return True
         return self.vr(_CHARACTER_SET) in {"CS", UNKNOWN} and _PLAIN.fullmatch(self.value(_CHARACTER_SET)) is not None
+
+
+def _unreadable_character_set() -> ObjectUnreadable:
+    return ObjectUnreadable(f"The character set {tag_text(_CHARACTER_SET)} can't be read.")
 
 
 def _begins_with_item(buf: Buffer, start: int, end: int) -> bool:

@@ -27,10 +27,12 @@ _CLASSES: Final = re.compile(
 """UIDs that say what kind of thing something is, by their keywords."""
 _CUSTOM_VERSION: Final = 8
 """Version of a UUID whose bits are of an own scheme (RFC 9562)."""
+_VARIANT: Final = 2
+_KEYED: Final = re.compile(rb"2\.25\.([1-9][0-9]{35,38})")
 _NAME_VERSION: Final = 5
 _CACHED: Final = 50_000
-_LONGEST_CACHED: Final = 1_024
-"""Bytes of a value that is kept in memory, so that nobody fills that with values of a kind of their own."""
+_LONGEST_CACHED: Final = 256
+"""Bytes of a value, and of its new UIDs, that are kept in memory: short values of many UIDs become long ones."""
 
 
 def hash_uid(text: str) -> str:
@@ -45,6 +47,15 @@ def map_uid(root: str, value: str, key: bytes) -> str:
         raise ValueError("no root of a UID, or no room for digits behind it")
     number = uuid_number(hmac.digest(key, f"{root}\0{value}".encode(), "sha256"), _CUSTOM_VERSION)
     return f"{root}.{number if room >= _DIGITS else number % 10**room}"
+
+
+def is_keyed_uid(uid: bytes) -> bool:
+    """Whether a UID is one that `keyed_uid` could have made, by the version and variant of its UUID."""
+    match = _KEYED.fullmatch(uid)
+    if match is None:
+        return False
+    number = int(match[1])
+    return number >> 76 & 0xF == _CUSTOM_VERSION and number >> 62 & 0x3 == _VARIANT and number < 1 << 128
 
 
 @lru_cache(maxsize=8_192)
@@ -70,7 +81,7 @@ class UidMapper(dict[bytes, bytes]):
         mapped = b"\\".join(map(self._one, value.split(b"\\"))) if b"\\" in value else self._one(value)
         if len(self) >= _CACHED:
             self.clear()
-        if len(value) <= _LONGEST_CACHED:
+        if max(len(value), len(mapped)) <= _LONGEST_CACHED:
             self[value] = mapped
         return mapped
 

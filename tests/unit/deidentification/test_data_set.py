@@ -8,7 +8,7 @@ from weakref import ref
 import pytest
 
 from scandock.deidentification.data_set import MOST_SHORT
-from scandock.deidentification.errors import ValueUnfit
+from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
 from scandock.deidentification.parsing import parse
 from tests.unit.deidentification.objects import SYNTAXES, body, items_of, pydicom_of, whole, written
 from tests.unit.formats_dicom.build import EXPLICIT, PIXELS, Writer, make_object
@@ -214,6 +214,12 @@ def test_the_character_set_in_force_is_the_nearest(subtests):
             items[0].set_text(NAME, "Ōzil")
             items[0].remove(0x00080005)
             assert items[0].character_set == b"ISO_IR 100"
+
+
+def test_a_character_set_that_is_far_too_long_is_a_failure():
+    data_set = parse(make_object({0x00080005: ("CS", b"ISO_IR 100" + b"\\" * 1_020)})).data
+    with pytest.raises(ObjectUnreadable, match="character set"):
+        assert data_set.character_set
 
 
 def test_bytes_outside_the_character_set_are_told(subtests):

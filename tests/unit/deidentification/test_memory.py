@@ -85,6 +85,32 @@ def test_what_stands_beside_an_element_counts(subtests: pytest.Subtests):
                 assert {data: result_of(data) for data in ordered} == dict(zip(objects, expected, strict=True))
 
 
+def test_what_goes_counts_no_more_for_what_stands_beside_it(subtests: pytest.Subtests):
+    scheme = {0x00080102: ("ST", "DCM"), 0x00080119: ("UC", "12345678901234567890")}
+    codes = WRITE.sequence(0x00081084, WRITE.item(*(WRITE.element(tag, *scheme[tag]) for tag in scheme)))
+    sizes = (0x00280010, "US", 2), (0x00280011, "SH", b"\2\0"), (0x00280100, "US", 8)
+    image = b"".join(WRITE.element(*size) for size in sizes)
+    cases: dict[str, tuple[bytes, int]] = {
+        "columns that are a text": (build(extra=image, pixels=b"MARK"), 0x7FE00010),
+        "a scheme that is a free text": (build({0x0008103E: None}, extra=codes), 0x0008103E),
+    }
+    for what, (data, gone) in cases.items():
+        with subtests.test(what):
+            expected = result_alone(data)
+            assert isinstance(expected, bytes)
+            assert result_of(data) == expected
+            assert gone not in parse(expected).data
+            assert b"12345678901234567890" not in expected
+
+
+def test_pixels_go_with_what_a_slowly_read_object_loses():
+    """Elements out of order make pydicom read an object, which hands on all but the pixel data as changes."""
+    sizes = (0x00280100, "US", 8), (0x00280011, "SH", b"\2\0"), (0x00280010, "US", 2)
+    result = result_alone(build(extra=b"".join(WRITE.element(*size) for size in sizes), pixels=b"MARK"))
+    assert isinstance(result, bytes)
+    assert b"MARK" not in result
+
+
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "_MOST", 50_000)
     kept, data_set = memory.Memory(), parse(build()).data

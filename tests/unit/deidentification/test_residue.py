@@ -13,6 +13,7 @@ from scandock.deidentification.profile.identity import read_identity
 from scandock.deidentification.profile.options import parse_profile
 from scandock.deidentification.profile.residue import find_residue, residue_notice
 from scandock.deidentification.profile.table import SafePrivate
+from scandock.rules.keyed_values import keyed_uid
 from tests.unit.deidentification.generated import KEY, item, make_object, written
 
 SAFE = (SafePrivate("SIEMENS CSA HEADER", 0x29, 0x10),)
@@ -166,3 +167,15 @@ def test_short_texts_that_the_standard_keeps_are_looked_at(profile: str) -> None
     ds.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0].CodeMeaning = "Liver (Jane)"
     ds.PatientName = "Doemark^Jane"
     assert _residue(ds, profile) == ["(0062,0002)[0]/(0062,0005)", "(0062,0002)[0]/(0062,000F)[0]/(0008,0104)"]
+
+
+def test_keyed_uids_hold_short_numbers_by_chance_only() -> None:
+    ds = make_object("MR")
+    uid = keyed_uid(KEY, ds.StudyInstanceUID)
+    ds.AccessionNumber = uid[-9:-2]
+    assert _residue(ds) == []
+    ds.AccessionNumber = uid[-13:-2]
+    assert _residue(ds) == ["(0020,000D)"]
+    ds.StudyInstanceUID = "1.2.3.4711"
+    ds.AccessionNumber = "4711"
+    assert _residue(ds, "basic,retain-uids") == ["(0020,000D)"]

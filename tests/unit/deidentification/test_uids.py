@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from scandock.deidentification.uids import UidMapper, hash_uid, map_uid
+from scandock.deidentification.uids import UidMapper, hash_uid, is_keyed_uid, map_uid
 from scandock.rules.keyed_values import keyed_uid
 
 KEY = b"k" * 32
@@ -63,3 +63,19 @@ def test_each_uid_of_several_is_mapped_and_those_of_the_standard_stay() -> None:
 def test_what_only_begins_as_a_uid_of_the_standard_does_not_stay() -> None:
     assert UidMapper(KEY)[b"1.2.840.10008.DOE^JANE"] == b""
     assert UidMapper(KEY)[b""] == b""
+
+
+def test_values_whose_uids_take_much_memory_are_mapped_anew() -> None:
+    mapper = UidMapper(KEY)
+    values = [b"\\".join(b"%d" % (number >> bit & 7) for bit in range(0, 600, 3)) for number in range(10)]
+    assert all(len(mapper[value]) > 20 * len(value) for value in values)
+    assert mapper[b" " * 1_000] == b""
+    assert not mapper
+    assert mapper[b"1.2.3\\1.2.4"]
+    assert len(mapper) == 1
+
+
+def test_keyed_uids_are_known_from_others() -> None:
+    assert all(is_keyed_uid(keyed_uid(KEY, f"1.2.{number}").encode()) for number in range(200))
+    assert not any(is_keyed_uid(hash_uid(f"1.2.{number}").encode()) for number in range(200))
+    assert not any(map(is_keyed_uid, (b"2.25.4711", b"1.2.840.113619.2.4711", b"2.25." + b"9" * 39, b"")))

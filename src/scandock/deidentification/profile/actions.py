@@ -49,7 +49,7 @@ _UNDECIDED: Final = True
 """In the place of an outcome: none is remembered."""
 _NONE: Final[Mapping[int, str]] = {}
 _BY_OTHERS: Final = frozenset({0x7FE0, *range(0x6000, 0x6100, 2)})
-"""Groups of elements for which it counts where they stand, and beside what: pixel data and overlays."""
+"""Groups of elements for which it counts where they are, and beside what: pixel data and overlays."""
 _KEEP_TEXT: Final[Action] = (do.keep_text,)
 
 _CONTENTS: Final = frozenset({CONTENT, 0x00400555, 0x00400612})
@@ -138,6 +138,7 @@ class Actions:
         remembered = self._memory.of(data_set, days, in_code=in_code)
         find, is_bytes = remembered.get, isinstance(buf, bytes)
         changed: dict[int, Change | None] = {}
+        by_others: list[int] = []
         for tag, (at, vr, _, end) in data_set.elements.items():
             if tag & 0x10000:
                 if tag not in kept_private:
@@ -150,28 +151,36 @@ class Actions:
                 element = bytes(element)
             outcome = find(element, _UNDECIDED)
             if outcome is _UNDECIDED:
+                if _is_by_others(tag):
+                    by_others.append(tag)
+                    continue
                 outcome = do.outcome(self._action(tag, names[vr], in_code=in_code), days, data_set, tag)
-                if element and tag >> 16 not in _BY_OTHERS and tag != _LONG_CODE:
+                if element:
                     self._memory.remember(remembered, element, data_set, tag, outcome)
             if outcome is not False:  # do.STAYS
                 changed[tag] = outcome
         data_set.change_all(changed)
         if scripted or kept_private:
             self._apply_to_others(days, data_set, scripted, kept_private, in_code=in_code)
+        for tag in by_others:
+            self._act(days, data_set, tag, in_code=in_code)
 
     def _apply_to_others(
         self, days: int, data_set: DataSet, scripted: Mapping[int, object], kept: Mapping[int, str], *, in_code: bool
     ) -> None:
         """Apply the profile to elements that a script has made or changed, and to private ones that are kept."""
-        for tag, change in scripted.items():
+        for tag in sorted(scripted, key=_is_by_others):
             if tag & 0x10000:
                 if tag not in kept:
                     data_set.remove(tag)
-            elif change is not None:
-                written = data_set.vr(tag) if data_set.explicit else ""
-                do.act(self._action(tag, written, in_code=in_code), days, data_set, tag)
+            elif scripted[tag] is not None:
+                self._act(days, data_set, tag, in_code=in_code)
         for tag, vr in kept.items():
             self._private(days, data_set, tag, vr)
+
+    def _act(self, days: int, data_set: DataSet, tag: int, *, in_code: bool) -> None:
+        written = data_set.vr(tag) if data_set.explicit else ""
+        do.act(self._action(tag, written, in_code=in_code), days, data_set, tag)
 
     # What is to be done with an element: its row, or its kind.
 
@@ -421,6 +430,11 @@ class Actions:
         if vr in NUMBERS or vr in OPAQUE:
             return any_number_of(vr)
         return (do.keep_printable,)
+
+
+def _is_by_others(tag: int) -> bool:
+    """Whether it counts for an element what is beside it: it is judged last, by what is left there."""
+    return tag >> 16 in _BY_OTHERS or tag == _LONG_CODE
 
 
 def _dummy(tag: int, written: str) -> bytes | tuple[ElementAction]:

@@ -77,13 +77,13 @@ def act(action: Action, days: int, data_set: DataSet, tag: int) -> None:
 def outcome(action: Action, days: int, data_set: DataSet, tag: int) -> Outcome:
     """What an action makes of an element of the original that was not changed before.
 
-    It is not changed by this either, unless it needs a function of the element, which does so.
+    The element itself stays as it is, so that those beside it are judged by the same, whatever is remembered.
     """
     if action is None:
         return STAYS
     if isinstance(action, tuple):
         action[0](days, data_set, tag)
-        return data_set.changes.get(tag, STAYS)
+        return data_set.changes.pop(tag, STAYS)
     if isinstance(action, range):
         return STAYS if are_numbers(action, data_set, tag, data_set.size(tag)) else None
     value = data_set.value(tag)

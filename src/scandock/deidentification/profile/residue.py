@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.deidentification.data_set import tag_text
 from scandock.deidentification.profile.dummies import TEXTS
 from scandock.deidentification.profile.identity import Identity, folded, unseparated
+from scandock.deidentification.uids import is_keyed_uid
 from scandock.model.tags import PIXEL_DATA
 from scandock.rules.notices import Notice, list_names, make_notice
 
@@ -22,6 +23,8 @@ _LONGEST_KEPT: Final = 512
 """Bytes of an element that is remembered."""
 _MOST_KEPT: Final = 2_000
 """Elements that are remembered of one patient."""
+_LONGEST_BY_CHANCE: Final = 10
+"""Digits of a number that keyed UIDs, of which studies have thousands, could hold by chance."""
 _TEXTS: Final = TEXTS - {"AE", "UR"}
 """VRs of code strings and texts, in which people write dates and numbers as they like."""
 
@@ -29,7 +32,7 @@ _TEXTS: Final = TEXTS - {"AE", "UR"}
 def find_residue(obj: DicomObject, parts: Sequence[Part], identity: Identity) -> list[str]:
     """The paths of elements that still hold a value of `identity`; `parts` is the object as it is written.
 
-    Pixel data are not looked at. Nothing of a value is in the answer.
+    Pixel data are not looked at. Short numbers in keyed UIDs are there by chance. Nothing of a value is in the answer.
     """
     if not identity.traces and not identity.unseparated:
         return []
@@ -44,6 +47,13 @@ def _has_trace(value: bytes, identity: Identity, *, is_text: bool) -> bool:
     if any(map(value.__contains__, identity.traces)):
         return True
     return is_text and any(map(unseparated(value).__contains__, identity.unseparated))
+
+
+def _has_by_chance(value: bytes, identity: Identity) -> bool:
+    """Whether all that folded UIDs hold of the patient are short numbers among the digits of keyed ones."""
+    uids = [uid.strip() for uid in value.split(b"\\")]
+    others = b"\\".join(uid for uid in uids if not is_keyed_uid(uid))
+    return not any(trace in (value if len(trace) > _LONGEST_BY_CHANCE else others) for trace in identity.traces)
 
 
 @lru_cache(maxsize=8)
@@ -75,8 +85,9 @@ def _find_traces(data_set: DataSet, above: str, identity: Identity) -> Iterator[
         path = f"{above}{tag_text(tag)}"
         items = data_set.items(tag)
         if items is None:
-            is_text = data_set.vr(tag) in _TEXTS
-            paths = [path] if _has_trace(folded(data_set.value(tag)), identity, is_text=is_text) else []
+            vr, value = data_set.vr(tag), folded(data_set.value(tag))
+            has_trace = _has_trace(value, identity, is_text=vr in _TEXTS)
+            paths = [path] if has_trace and not (vr == "UI" and _has_by_chance(value, identity)) else []
         else:
             paths = [
                 found for index, item in enumerate(items) for found in _find_traces(item, f"{path}[{index}]/", identity)

@@ -221,3 +221,21 @@ def test_a_filter_is_tried_on_values_and_on_a_file(web: Web, admin: httpx.Client
             answer = olga.post(path, data=wrong, files=no_file)
             assert (answer.status_code, answer.json().get("code", "")) == (400 if code else 200, code)
     assert admin.get("/api/v1/filters").json()["lines"] == "^secret words"
+
+
+@pytest.mark.parametrize("body", ["[" * 20_000, '{"mode": ' + "1" * 5_000 + "}"], ids=["deep", "long number"])
+def test_json_that_python_does_not_read_is_refused(web: Web, admin: httpx.Client, body: str) -> None:
+    form = {"mode": "modalityMap", "text": body, "values": "Modality: MR"}
+    tried = admin.post("/api/v1/filters/test", data=form, files={"file": ("none", b"")})
+    assert problem(tried) == (400, "filter_unreadable")
+    for path in ("/data/config/seriesImportFilter/config", "/xapi/anonymize/site", "/xapi/siteConfig"):
+        send = admin.post if path == "/xapi/siteConfig" else admin.put
+        assert send(path, content=body).status_code == 400, path
+
+
+def test_a_form_of_a_tester_has_fields_of_its_own(admin: httpx.Client) -> None:
+    """Not those of uploads, which the same parser reads."""
+    for name in ("foo", "subject"):
+        refused = admin.post("/api/v1/filters/test", data={name: "x"}, files={"file": ("none", b"")})
+        assert problem(refused) == (400, "request_invalid")
+        assert refused.json()["remedy"] == "Known are mode, text, values, and a file."

@@ -387,6 +387,22 @@ def test_a_key_finds_an_upload_whose_name_is_hidden(site: DataFolder) -> None:
         assert client.post("/api/v1/imports", **other).json()["code"] == "idempotency_key_reused"
 
 
+@pytest.mark.parametrize("level", ["hash", "drop"])
+def test_an_idempotency_key_is_kept_as_a_keyed_hash(site: DataFolder, level: Level) -> None:
+    """Scripts take the archive's name for it, or the patient's."""
+    marks = Marks()
+    asked: dict[str, Any] = {
+        "content": zip_entries({"a.dcm": marked_image("keyed")}),
+        "params": {"project": "P", "filename": "a.zip"},
+        "headers": {"Idempotency-Key": marks.text("key")},
+    }
+    with by(level), serve_in_process(site.data) as web, web.client() as client:
+        first = client.post("/api/v1/imports", **asked).json()["id"]
+        assert client.post("/api/v1/imports", **asked).json()["id"] == first
+    found = search_folder(marks, site.data)
+    assert not found, explain(found)
+
+
 def test_the_dialect_gives_files_no_names_of_the_archive(site: DataFolder) -> None:
     marks = Marks()
     entries = {f"{marks.text('folder')}/{marks.text('file')}.dcm": marked_image("dialect")}

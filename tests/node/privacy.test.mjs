@@ -8,6 +8,7 @@ const { foresee } = await load("forecast.js");
 const { labelOf } = await load("label_changes.js");
 const { options, site } = await load("options.js");
 const { isByServer, removedWords } = await load("privacy.js");
+const { rowsOf } = await load("rows.js");
 const { Study } = await load("study.js");
 
 const open = { names: "keep", study_uid: "keep", patient: "keep", words: "" };
@@ -74,4 +75,13 @@ test("what will happen names no label that the server sets", () => {
   };
   assert.equal(words(decision("STRICT")), "Will be archived in STRICT, with labels set by the server");
   assert.equal(words(decision("STRICT", { session: { requested: true } })), "Will be archived in STRICT as a subject set by the server / P001");
+});
+
+test("the one session of a study whose UID is hidden has no row of its own", () => {
+  begin({ site: uids, unnamed: strict, projects: { P: open } });
+  const sessions = [{ position: 0, study_uid: "2.25.1", then: { label: "study_1" } }];
+  const rows = (project, some = sessions) => rowsOf({ decisions: [decision(project)], transfer: { import: { sessions: some } } });
+  assert.deepEqual(rows("STRICT").map(({ key, outcome }) => [key, outcome]), [["1.2", sessions[0]]]);
+  assert.equal(rows("P").length, 2);
+  assert.equal(rows("STRICT", [...sessions, { ...sessions[0], position: 1, study_uid: "2.25.2" }]).length, 3);
 });

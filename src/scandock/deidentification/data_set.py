@@ -329,10 +329,13 @@ class DataSet:
                 self.changes[tag] = vr, None, [self._slow_item(item, tag) for item in items], undefined, None
             elif undefined:
                 self.changes[tag] = vr, value, None, undefined, None
+            elif vr in _SEQUENCES:
+                # Items with an element of odd length make a value of odd length: padding comes as they are read.
+                has_items = vr == "SQ" or _begins_with_item(value, 0, len(value))
+                self.changes[tag] = vr, value if has_items else self._padded(tag, vr, value), None, False, None
+                self.raw += (tag,)
             else:
                 self.changes[tag] = vr, self._padded(tag, vr, value), None, False, None
-                if vr in _SEQUENCES:
-                    self.raw += (tag,)
 
     def set_value(self, tag: int, vr: str, value: bytes) -> None:
         """Make or replace an element; a value of odd length is padded. ValueUnfit where it is too long for its VR."""

@@ -112,6 +112,8 @@ def read_document(text: str) -> FilterText:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise FilterUnreadable(f"The filter can't be read as JSON from {where} on.") from None
+    except (ValueError, RecursionError):  # a number of too many digits, lists in lists in lists
+        raise FilterUnreadable("The filter can't be read as JSON.") from None
     if not isinstance(values, dict):
         raise FilterUnreadable("The filter is no JSON object with mode and list.")
     mode, lines = values.get("mode"), values.get("list", "")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from scandock.catalog.sealed_texts import SEALED
 from scandock.model.errors import ScandockError
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from scandock.rules.import_request import ImportRequest
     from scandock.rules.privacy import SitePrivacy
     from scandock.services.settings import Settings
+
+
+_KEYED: Final = re.compile("keyed [0-9a-f]{64}")
+"""An idempotency key that is a hash."""
 
 
 def names_at_door(privacy: SitePrivacy | None, request: ImportRequest, archive_number: int = 1) -> ShownNames:
@@ -75,11 +80,26 @@ class ReceptionPrivacy:
         """The text of a row. Raises SealUnreadable."""
         return unseal(self.keys, text)
 
+    def keyed(self, idempotency_key: str | None) -> str | None:
+        """An idempotency key as the row has it, also from a row: often it is the archive's name."""
+        if idempotency_key is None or not self.seals or _KEYED.fullmatch(idempotency_key):
+            return idempotency_key
+        return _hash_key(self.keys[0], idempotency_key)
+
+    def every_keyed(self, idempotency_key: str) -> list[str]:
+        """An idempotency key as rows may have it, by whichever key and policy they were made."""
+        return [idempotency_key, *(_hash_key(key, idempotency_key) for key in self.keys)]
+
     def digest(self, digest: bytes) -> str:
         """The sha256 of the bytes of an upload as its row has it."""
         if not self.seals:
             return f"sha256 {digest.hex()}"
         return f"keyed {hmac.digest(self.keys[0], digest, sha256).hex()}"
+
+
+def _hash_key(key: bytes, idempotency_key: str) -> str:
+    text = idempotency_key.encode("utf-8", "surrogatepass")
+    return f"keyed {hmac.digest(key, b'idempotency ' + text, sha256).hex()}"
 
 
 def read_sealed(connection: Connection, text: str) -> str:

@@ -320,7 +320,7 @@ class UploadReceiver:
         with self.catalog.read() as connection:
             privacy = current_privacy(connection)
         with self.catalog.write() if privacy is None else self.catalog.overwrite() as connection:
-            values = {"mapping": mapping}
+            values: dict[str, str | None] = {"mapping": mapping}
             if privacy is not None:
                 values = self._hide_row(connection, incoming_upload, mapping, privacy, projects)
             changed = connection.execute(_update_receiving(incoming_upload).values(**values)).rowcount
@@ -335,10 +335,10 @@ class UploadReceiver:
         mapping: str,
         privacy: SitePrivacy,
         projects: Collection[str],
-    ) -> dict[str, str]:
-        """Have the archive called as its mapping lets it be; what its reception says of mapping and metadata now."""
-        archive, request, metadata = connection.execute(
-            select(upload.c.archive, upload.c.request, reception.c.metadata)
+    ) -> dict[str, str | None]:
+        """Have the archive called as its mapping lets it be; what its reception says beside that now."""
+        archive, request, metadata, idempotency_key = connection.execute(
+            select(upload.c.archive, upload.c.request, reception.c.metadata, reception.c.idempotency_key)
             .join(reception, reception.c.upload_id == upload.c.id)
             .where(upload.c.id == incoming_upload.upload_id)
         ).one()
@@ -347,7 +347,11 @@ class UploadReceiver:
         if not is_hidden(archive):
             values = {"archive": kept.names.archive(archive)}
             connection.execute(update(upload).where(upload.c.id == incoming_upload.upload_id).values(**values))
-        return {"mapping": kept.sealed(mapping), "metadata": kept.sealed(kept.unsealed(metadata))}
+        return {
+            "mapping": kept.sealed(mapping),
+            "metadata": kept.sealed(kept.unsealed(metadata)),
+            "idempotency_key": kept.keyed(idempotency_key),
+        }
 
     def discard(self, incoming_upload: IncomingUpload, note: AuditWriter | None = None) -> bool:
         """Forget an upload that is not accepted, its bytes first; False, and nothing done, where it is.
@@ -379,10 +383,14 @@ class UploadReceiver:
         """The upload that has this offer's idempotency key already."""
         if offer.idempotency_key is None:
             return None
+        kept = _privacy_of(connection, offer)
         row = connection.execute(
             _select_offers()
             .add_columns(is_reserved(self.catalog).label("reserved"))
-            .where(reception.c.account_id == offer.account_id, reception.c.idempotency_key == offer.idempotency_key)
+            .where(
+                reception.c.account_id == offer.account_id,
+                reception.c.idempotency_key.in_(kept.every_keyed(offer.idempotency_key)),
+            )
         ).first()
         if row is None:
             return None
@@ -400,7 +408,6 @@ class UploadReceiver:
             return None
         if offer.door == "multipart":  # its body's size says little, and fields may follow the archive: `check_same`
             return existing
-        kept = _privacy_of(connection, offer)
         is_same_metadata = kept.unsealed(row.metadata) == offer.metadata or _is_let_go(row, kept, row.metadata)
         sized = offer.size in (None, existing.size) and (offer.door != "tus" or is_same_metadata)
         if not _is_same_offer(kept, row, offer) or not sized:
@@ -431,7 +438,7 @@ class UploadReceiver:
                 size=offer.size,
                 metadata=kept.sealed(offer.metadata),
                 mapping=kept.sealed(offer.mapping),
-                idempotency_key=offer.idempotency_key,
+                idempotency_key=kept.keyed(offer.idempotency_key),
                 expires=now + self.limits.lasts_ms if offer.door == "tus" else None,
                 reserved_until=now + self.limits.kept_ms(offer.door),
                 heard=now,

@@ -285,3 +285,24 @@ def test_an_object_goes_without_the_collector_of_garbage():
         assert (data(), inner()) == (None, None)
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_items_with_an_element_of_odd_length_are_read_at_all_depths(levels: int):
+    """pydicom writes such elements; the sequence around them is of odd length, too."""
+    odd = b"".join(
+        (WRITE.element(0x00080020, "DA", "20200101"), b"\x29\0\x10\x10UN\0\0", (3).to_bytes(4, "little"), b"odd")
+    )
+    for _ in range(levels):
+        item = b"\xfe\xff\0\xe0" + len(odd).to_bytes(4, "little") + odd
+        odd = b"\x40\0\x75\x02SQ\0\0" + len(item).to_bytes(4, "little") + item
+    obj = parse(whole(EXPLICIT, body(WRITE, (0x00400275, odd))))
+    data = obj.data
+    for _ in range(levels):
+        (data,) = items_of(data, 0x00400275)
+    assert data.value(0x00291010) == b"odd\0"
+    data.set_text(0x00080020, "19000101")
+    read = pydicom_of(obj)
+    for _ in range(levels):
+        read = read[0x00400275].value[0]
+    assert (read.StudyDate, read[0x00291010].value) == ("19000101", b"odd\0")

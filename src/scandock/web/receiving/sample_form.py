@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from scandock.services import upload_errors
 from scandock.web.description.schemas import BINARY, TEXT, OpenApiObject, Schema
 from scandock.web.errors import BodyTooLarge
 from scandock.web.receiving.multipart import FormReader, parse_boundary
+from scandock.web.receiving.upload_fields import FieldDialect
 
 SAMPLE_BYTES: Final = request_limits.SAMPLE_BYTES
 """Of a body with a file on which something is tried."""
@@ -50,8 +51,15 @@ async def read_sample_form(
     """
     form = SampleForm()
     checked = check is None
+
+    def refuse(pairs: Iterable[tuple[str, str]], part: str) -> dict[str, str]:
+        unknown = ", ".join(repr(name[:40]) for name, _ in pairs)
+        raise RequestInvalid(
+            f"The {part} names {unknown}, which means nothing here.", f"Known are {', '.join(names)}, and a file."
+        )
+
     try:
-        reader = FormReader(parse_boundary(request), frozenset(names))
+        reader = FormReader(parse_boundary(request), frozenset(names), FieldDialect(parse=refuse))
     except FormParserError as error:
         raise upload_errors.MultipartUnreadable from error
     async for piece in request.stream():
@@ -64,9 +72,6 @@ async def read_sample_form(
                 form.file += value
     if not reader.ended:
         raise upload_errors.MultipartCut
-    if reader.fields:
-        unknown = ", ".join(sorted(reader.fields))
-        raise RequestInvalid(f"The form has fields that mean nothing here: {unknown}.", "Leave them out.")
     if not checked and check is not None:
         check(reader.others)
     form.fields = reader.others

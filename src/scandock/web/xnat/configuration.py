@@ -29,7 +29,7 @@ def contents_of(body: str) -> str:
     """What a body sets: all of it, or `contents` of JSON."""
     try:
         values = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
     contents = values.get("contents") if isinstance(values, dict) else None
     return contents if isinstance(contents, str) else body

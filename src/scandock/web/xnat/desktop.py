@@ -80,7 +80,7 @@ async def _read_short_body(request: Request) -> str:
 def _parse_contents(text: str) -> str:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return str(value.get("contents", "")) if isinstance(value, dict) else str(value)
 

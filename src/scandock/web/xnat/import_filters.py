@@ -95,7 +95,7 @@ def _read_text(body: str) -> FilterText | None:
         return None
     try:
         values = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return read_document(body)
     contents = values.get("contents") if isinstance(values, dict) else None
     return read_document(contents if isinstance(contents, str) else body)

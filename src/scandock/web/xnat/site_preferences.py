@@ -50,7 +50,7 @@ async def set_preference(context: SignedInContext, name: str) -> Response:
     body = await read_text_body(context.request, _MOST_BODY)
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = body
     await context.run(lambda: _write(context.service_context, {name: value}))
     return PlainTextResponse("")
@@ -62,7 +62,7 @@ async def set_preferences(context: SignedInContext) -> Response:
     await _check(context)
     try:
         values = json.loads(await read_text_body(context.request, _MOST_BODY))
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         raise ValueInvalid("The body is no JSON object of preferences.", "Send names with their values.")

@@ -17,6 +17,11 @@ export function removedWords() {
   return (project() ? privacyOf(project()) : site.privacy.unnamed).words;
 }
 
+/** Whether the server stores a decision's study under another UID. */
+export function hidesStudy(one) {
+  return Boolean(site.privacy) && privacyOf(one.project === UNASSIGNED ? "" : one.project).study_uid !== "keep";
+}
+
 /** Whether the server sets a label ("subject" or "session") of a decision by itself: what the images name would say whose
  * they are. One that was asked for stays. */
 export function isByServer(one, column) {

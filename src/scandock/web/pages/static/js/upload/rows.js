@@ -1,12 +1,13 @@
 // The rows of an archive: its studies as they will be stored, and once its import has ended what became of each.
 
 import { compare, fold } from "./labels.js";
+import { hidesStudy } from "./privacy.js";
 
 const orders = new WeakMap(); // by transfer: the positions of its sessions without a study, in the order of their rows
 
 /** [{key, one, outcome}] of an archive: `one` is the decision of a study that was found in it, or null, `outcome` what
  * the server says of its session, or null. Sessions that no study was found for have rows of their own, and so have the
- * two of a study that was separated. */
+ * two of a study that was separated. Where study UIDs are hidden, the one study that is left is that of the one session. */
 export function rowsOf({ decisions, transfer }) {
   const left = [...(transfer?.import?.sessions ?? [])];
   const take = (fits) => {
@@ -22,6 +23,8 @@ export function rowsOf({ decisions, transfer }) {
   for (const row of rows.filter(({ one, outcome }) => outcome === null && one.study.uid === null)) {
     row.outcome = take(({ then, study_uid: uid }) => !uid && fold(then.label ?? "") === fold(row.one.label));
   }
+  const open = rows.filter(({ outcome }) => outcome === null);
+  if (open.length === 1 && left.length === 1 && hidesStudy(open[0].one)) open[0].outcome = left.pop();
   return [...rows, ...inOrder(left, transfer).map((outcome) => ({ key: `session ${outcome.position}`, one: null, outcome }))];
 }
 

@@ -84,7 +84,7 @@ def _origins_by_key() -> Select[Any]:
             project.c.name == bindparam("project_name"),
             or_(
                 session.c.study_key.in_(bindparam("study_keys", expanding=True)),
-                session.c.study_uid == bindparam("study_uid"),
+                session.c.study_uid.in_(bindparam("study_uids", expanding=True)),
             ),
             session.c.side != "",
             file.c.origin.is_not(None),
@@ -166,14 +166,14 @@ class SqlView:
         return self._sessions(project_name, "study_key", study_key)
 
     def origins_of_sides(
-        self, project_name: str, study_keys: Collection[str], study_uid: str
+        self, project_name: str, study_keys: Collection[str], study_uids: Collection[str]
     ) -> Iterator[tuple[bytes, Side]]:
         """The origins of the files that sessions of one side have of a study, with that side.
 
-        By its keyed hashes, or by the UID that it has now.
+        By its keyed hashes, or by the UIDs that it may have now.
         """
         query = self._seen(project_name, _origins_by_key())
-        values = {"project_name": project_name, "study_keys": list(study_keys), "study_uid": study_uid}
+        values = {"project_name": project_name, "study_keys": list(study_keys), "study_uids": list(study_uids)}
         rows = self.connection.execute(query, values)
         return ((row.origin, row.side) for row in rows)
 

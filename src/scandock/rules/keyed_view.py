@@ -22,11 +22,11 @@ class KeyedCatalog(CatalogView, Protocol):
         """All sessions of a study in a project, by its keyed hash."""
 
     def origins_of_sides(
-        self, project: str, study_keys: Collection[str], study_uid: str, /
+        self, project: str, study_keys: Collection[str], study_uids: Collection[str], /
     ) -> Iterable[tuple[bytes, Side]]:
         """The origins of the files that sessions of one side have of a study, with that side.
 
-        By its keyed hashes, or by the UID that it has now.
+        By its keyed hashes, or by the UIDs that it may have now.
         """
 
     def series_keys_of_sides(self, project: str, study_key: str, /) -> Iterable[tuple[str, Side]]:
@@ -70,7 +70,7 @@ class KeyedView:
         self._by_rules: dict[PrivacyRules, _UploadHashes] = {}
 
     def sessions_of_study(self, project: str, study_uid: str) -> Sequence[KnownSession]:
-        """By the study's keys, by the UID that takes the place of its own, which is all where keys are not kept, and by
+        """By the study's keys, by the UIDs that take the place of its own, which is all where keys are not kept, and by
         the UID itself: an exported session has the one that it was given.
         """
         sessions = self._view.sessions_of_study(project, study_uid)
@@ -79,12 +79,12 @@ class KeyedView:
             return sessions
         keys = self._keys_of(rules, study_uid)
         keyed = [one for key in keys for one in self._view.sessions_of_key(project, key)]
-        renamed = self._view.sessions_of_study(project, rules.new_uid(study_uid))
+        renamed = [one for uid in rules.new_uids(study_uid) for one in self._view.sessions_of_study(project, uid)]
         every = {session.uuid: session for session in (*keyed, *renamed, *sessions)}
         return [self._translate(rules, session) for session in every.values()]
 
     def series_of_study(self, project: str, study_uid: str) -> Mapping[str, Side]:
-        """By the UID itself, by its keys, by the UID that takes its place, and by the origins of files.
+        """By the UID itself, by its keys, by the UIDs that take its place, and by the origins of files.
 
         Of series too that are not in the upload, but to which it refers.
         """
@@ -93,8 +93,9 @@ class KeyedView:
         if rules is None:
             return series
         keys = self._keys_of(rules, study_uid)
-        renamed = self._view.series_of_study(project, rules.new_uid(study_uid))
-        stored = self._view.origins_of_sides(project, keys, rules.new_uid(study_uid))
+        new_uids = rules.new_uids(study_uid)
+        renamed = dict(one for uid in new_uids for one in self._view.series_of_study(project, uid).items())
+        stored = self._view.origins_of_sides(project, keys, new_uids)
         matched = self._match_series(study_uid, stored)
         sides = dict(one for key in keys for one in self._view.series_keys_of_sides(project, key))
         keyed = {
@@ -168,7 +169,9 @@ class KeyedView:
         hashes = self._by_rules.get(rules)
         if hashes is None:
             hashes = self._by_rules[rules] = _UploadHashes(
-                studies={name: uid for uid in self._uids for name in (*self._keys_of(rules, uid), rules.new_uid(uid))},
+                studies={
+                    name: uid for uid in self._uids for name in (*self._keys_of(rules, uid), *rules.new_uids(uid))
+                },
                 tokens={
                     alias: rules.patient_token(patient_id)
                     for patient_id in self._patient_ids
@@ -197,10 +200,13 @@ class _KnownSeries(Mapping[str, Side]):
         self._rules = rules
 
     def __getitem__(self, uid: str) -> Side:
-        side = self._sides.get(uid) or self._renamed.get(self._rules.new_uid(uid))
-        if side is None:
-            raise KeyError(uid)
-        return side
+        side = self._sides.get(uid)
+        if side is not None:
+            return side
+        for new_uid in self._rules.new_uids(uid):
+            if new_uid in self._renamed:
+                return self._renamed[new_uid]
+        raise KeyError(uid)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sides)

@@ -87,6 +87,10 @@ class PrivacyRules:
         """The UID that the profile, and the policy, write in the place of one."""
         return keyed_uid(self.key, uid)
 
+    def new_uids(self, uid: str) -> list[str]:
+        """The same by each of the site's keys, the newest first."""
+        return [rules.new_uid(uid) for rules in (self, *self._older)]
+
     def keyed_digits(self, kind: str, text: str) -> str:
         """64 hex digits that stand for a text among texts of its kind."""
         return hmac.digest(self.key, f"{kind}\0{text}".encode("utf-8", "surrogatepass"), sha256).hex()

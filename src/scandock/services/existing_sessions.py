@@ -185,7 +185,7 @@ def _hash_studies(rules: PrivacyRules | None, planned: Sequence[PlannedSession])
     if rules is None:
         return {}
     uids = {planned_session.study_uid for planned_session in planned} - {""}
-    return {name: uid for uid in uids for name in (*rules.study_keys(uid), rules.new_uid(uid))}
+    return {name: uid for uid in uids for name in (*rules.study_keys(uid), *rules.new_uids(uid))}
 
 
 def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions) -> Known:

@@ -301,10 +301,17 @@ class DataSet:
                 self.changes[tag] = vr, None, [self._slow_item(item, tag) for item in items], undefined, None
             elif undefined:
                 self.changes[tag] = vr, value, None, undefined, None
-            else:
+            elif not (vr in _SEQUENCES and len(value) & 1 and self._has_odd_items(tag, vr, value)):
                 self.changes[tag] = vr, self._padded(tag, vr, value), None, False, None
                 if vr in _SEQUENCES:
                     self.raw += (tag,)
+
+    def _has_odd_items(self, tag: int, vr: str, value: bytes) -> bool:
+        """Enter the items of a sequence of odd length, which could not be read any more once it is padded."""
+        try:
+            return self._walk_items(tag, vr, value, 0, len(value)) is not None
+        except ObjectUnreadable:
+            return False
 
     def set_value(self, tag: int, vr: str, value: bytes) -> None:
         """Make or replace an element; a value of odd length is padded. ValueUnfit where it is too long for its VR."""

@@ -202,6 +202,19 @@ def test_an_archive_is_known_by_an_older_key(site: DataFolder) -> None:
     assert {token for (token,) in rows(site, subject_patient.c.patient_id)} >= {NEWER.patient_token("SALT-77")}
 
 
+def test_studies_of_which_no_hash_is_kept_are_known_by_the_uids_that_older_keys_make(site: DataFolder) -> None:
+    dropping = replace(BY_SCRIPT, policy=Policy(names="drop", study_uid="drop", patient="drop"))
+    with by(dropping):
+        first = site.bring(mr(2))
+    with by(replace(dropping, key=NEWER.key, older_keys=NEWER.older_keys)):
+        again = site.bring(mr(2))
+        more = site.bring(mr(3))
+    assert (again.state, again.counts) == ("placed", {"duplicate": 2}), again.codes()
+    assert set(again.codes().values()) == {"duplicate same_origin"}
+    assert more.counts == {"stored": 1, "duplicate": 2}
+    assert {one["path"] for one in (again.session, more.session)} == {first.session["path"]}
+
+
 def test_a_lost_file_is_healed_and_a_waiting_session_goes_by_an_older_key(site: DataFolder) -> None:
     site.checked = False
     with by(BY_SCRIPT):

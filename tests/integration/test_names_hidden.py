@@ -85,6 +85,19 @@ def test_imports_of_the_command_line_leave_no_name(site: DataFolder, tmp_path: P
     assert not found, explain(found)
 
 
+@pytest.mark.parametrize("command", ["import", "inspect"])
+def test_a_catalog_that_cannot_be_read_shows_no_name(site: DataFolder, tmp_path: Path, command: str) -> None:
+    marks = Marks()
+    archive = write_marked(tmp_path / "brought", marks, "zip", zip_of_marked_names(marks))
+    run("admin", "privacy", "set", "--names", "drop", "--data", site.data)
+    for part in site.data.glob("scandock.db*"):
+        part.write_bytes(b"This is no catalog. " * 1000)
+    printed, code = run(command, archive, "--data", site.data)
+    found = search_bytes(marks, printed, "printed")
+    assert code == 1
+    assert not found, explain(found)
+
+
 def _folder_of_marked_names(folder: Path, marks: Marks) -> Path:
     """A folder with images, an archive, a link, and a file that nobody may read."""
     top = folder / marks.text("folder as an archive")

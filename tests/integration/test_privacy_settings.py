@@ -32,6 +32,7 @@ from scandock.services.project_errors import PrivacyLaxer, ScriptMissing
 from scandock.services.session_errors import ChangedMeanwhile
 from scandock.store.local import LocalStore
 from tests.builders import DataFolder, Image, make_data_folder
+from tests.integration.in_process import call_in_process
 
 SCRIPT = 'version "6.6"\n(0010,0010) := "NAME"\n'
 TABLE = "pid/MARK-1 = A7\nsite/9 = north\n"
@@ -221,3 +222,22 @@ def test_imports_go_by_what_is_set_and_are_refused_without_the_key(site: DataFol
         site.bring(archive)
     (site.root / "key").rename(key)
     assert site.bring(archive).lines[0]["verdict"] == "duplicate"
+
+
+def test_the_command_line_says_that_the_key_is_gone(site: DataFolder, context: ServiceContext) -> None:
+    set_privacy(context, None, PrivacySettings(names="drop"))
+    shown = call_in_process("admin", "privacy", "key", "show", "--data", site.data)
+    assert "can't be used" not in shown.stdout
+    (site.data / KEY_FILE).unlink()
+    shown = call_in_process("admin", "privacy", "key", "show", "--data", site.data)
+    assert "can't be used: it can't be read: No such file or directory" in shown.stdout
+    assert "hashes now" in shown.stdout
+
+
+@pytest.mark.parametrize("level", ["--patient", "--study-uid"])
+def test_the_command_line_says_what_becomes_of_residue_without_a_profile_too(site: DataFolder, level: str) -> None:
+    line = "objects in which values of the patient are left"
+    kept = call_in_process("admin", "privacy", "show", "--data", site.data)
+    assert line not in kept.stdout
+    shown = call_in_process("admin", "privacy", "set", level, "hash", "--residue", "refuse", "--data", site.data)
+    assert f"{line}: refused" in shown.stdout

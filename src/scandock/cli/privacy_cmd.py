@@ -112,7 +112,7 @@ def _print_privacy(shown: Privacy) -> None:
     print_line(f"  PatientID and PatientName: {_WORDS[now.patient]}", sys.stdout)
     print_line(f"  profile: {now.profile or 'none'}", sys.stdout)
     print_line(f"  scripts: {', '.join(now.scripts) or 'none'}", sys.stdout)
-    if now.profile:
+    if now.profile or now.study_uid != "keep" or now.patient != "keep":
         left = "warned of" if now.residue == "warn" else "refused"
         print_line(f"  objects in which values of the patient are left: {left}", sys.stdout)
     print_line(f"  files that are no images: {_WORDS[now.resources]}", sys.stdout)
@@ -124,14 +124,23 @@ def key_show(*, data: options.ExistingData) -> None:
     checks.check_data(data, must_exist=True)
     from scandock.access.principal import SYSTEM
     from scandock.cli.import_cmd import load_settings
-    from scandock.services.privacy_key import key_path, list_keys
+    from scandock.services.data_errors import PrivacyKeyUnfit
+    from scandock.services.privacy_key import key_path, list_keys, load_keys
 
+    settings = load_settings()
+    unfit = ""
     with open_data_catalog(data, must_exist=True) as catalog, catalog.read() as connection:
         keys = list_keys(connection, SYSTEM)
-    if not keys:
-        print_line("There is no key: none was needed yet.", sys.stdout)
-        return
-    print_line(f"File: {key_path(data, load_settings())}", sys.stdout)
+        if not keys:
+            print_line("There is no key: none was needed yet.", sys.stdout)
+            return
+        try:
+            load_keys(connection, data, settings)
+        except PrivacyKeyUnfit as error:
+            unfit = str(error)
+    print_line(f"File: {key_path(data, settings)}", sys.stdout)
+    if unfit:
+        print_line(unfit, sys.stdout)
     for one in keys:
         print_line(f"{one.number}: {one.fingerprint}{', hashes now' if one.is_newest else ''}", sys.stdout)
 

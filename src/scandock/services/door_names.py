@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Self
@@ -42,11 +41,14 @@ def names_at_door(privacy: SitePrivacy | None, request: ImportRequest, archive_n
 
 
 def names_of_command(data: str | None, settings: Settings, request: ImportRequest, number: int) -> ShownNames:
-    """What a command may show of the names of an archive of which no import was made."""
+    """What a command may show of the names of an archive of which no import was made: none where nobody can tell."""
     privacy = given_to_process()
     if privacy is None and data is not None and has_catalog(data, settings):
-        with suppress(ScandockError), open_data(data, settings) as (catalog, _), catalog.read() as connection:
-            privacy = current_privacy(connection)
+        try:
+            with open_data(data, settings) as (catalog, _), catalog.read() as connection:
+                privacy = current_privacy(connection)
+        except ScandockError:
+            return ShownNames(level="drop", number=number, hides_bytes=True)
     return names_at_door(privacy, request, number)
 
 

@@ -122,7 +122,14 @@ class _Inspection:
         """What stands around the inspection, its request checked as import checks it."""
         from scandock.workers.context import make_scratch_context
 
-        context = make_scratch_context(self.store.path, self.data, self.settings, self.request, self.archive_number)
+        try:
+            context = make_scratch_context(self.store.path, self.data, self.settings, self.request, self.archive_number)
+        except Fault:
+            from scandock.services.door_names import names_of_command
+
+            names = names_of_command(self.data, self.settings, self.request, self.archive_number)
+            self.shown_archive = names.archive(self.archive)
+            raise
         try:
             if not context.names.keeps:
                 self.shown_archive = context.names.archive(

@@ -13,6 +13,7 @@ from scandock.deidentification.data_set import Range
 from scandock.deidentification.profile.options import parse_profile
 from scandock.deidentification.script.parser import parse_script
 from scandock.deidentification.scrub import Context, Failed, Rejected, Rules, Scrubbed, scrub
+from scandock.rules.privacy_policy import Policy
 from tests.builders import Image, ecat
 from tests.unit.deidentification.objects import joined
 
@@ -219,3 +220,16 @@ def test_an_ecat_file_fails_that_is_cut_or_whose_pixels_a_script_hides(cut, body
     assert result.code == code
     untouched = "false[] ? " + body if code == "deid_pixels" else body
     assert isinstance(scrub(whole, rules=Rules(scripts=scripts(untouched)), context=CONTEXT), Scrubbed)
+
+
+@pytest.mark.parametrize("profile", [None, BASIC])
+def test_odd_lengths_in_a_sequence_of_defined_length_are_read_by_a_policy(profile):
+    elements = b"\x09\x00\x10\x10OB\0\0\x03\0\0\0odd" + b"\x10\x00\x20\x00LO\x08\0MARK-ID "
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(elements)) + elements
+    head = b"\x40\x00\x75\x02SQ\0\0"
+    data = Image(case="scrub", also={0x00400275: (b"SQ", b"")}).file()
+    assert head + bytes(4) in data
+    data = data.replace(head + bytes(4), head + struct.pack("<I", len(item)) + item)
+    out = written(data, Rules(profile=profile, policy=Policy(study_uid="drop", patient="drop")))
+    assert b"MARK-ID" not in out
+    assert (0x00400275 in read(out)) is (profile is None)

@@ -26,7 +26,9 @@ def ground(tmp_path_factory):
 
 
 def stopped_at(ground, point, scenario, data):
-    command = ground.command(scenario.step, data, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP")
+    once = str(data.with_suffix(".once"))  # a bundle passes some points with each of its sessions
+    stop = {"SCANDOCK_CRASH_AT": point, "SCANDOCK_CRASH_BY": "SIGSTOP", "SCANDOCK_CRASH_ONCE": once}
+    command = ground.command(scenario.step, data, **stop)
     command.stopped()
     return command
 

@@ -30,7 +30,10 @@ class PrivacyKeyUnfit(CodedUsage):
         " Nothing is imported under a privacy policy until it is back; a new one is never made in its place."
     )
     SENTENCE = "The privacy key {path} can't be used: {why}."
-    REMEDY = "Put the file back from where it is kept; docs/privacy.md says more."
+    REMEDY = (
+        "Put the file back from where it is kept. Where none was made yet, scandock admin privacy key add makes one;"
+        " docs/privacy.md says more."
+    )
     quotes = True
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.builders import Image, uploader_layout
 from tests.e2e.browsing import person
 from tests.e2e.projects import owner
@@ -72,7 +74,15 @@ def test_a_deleted_session_comes_back_and_the_trail_tells_of_it(browser, project
     assert len(project.ask("GET", sessions)[1]["items"]) == 1
 
 
-def test_an_owner_tries_a_script_makes_the_project_strict_and_uploads_say_so(browser, project, tmp_path):
+@pytest.fixture
+def opened(project):
+    """A project that keeps everything again in the end: uploads that name no project go by the strictest one."""
+    yield project
+    assert project.ask("PUT", f"/api/v1/projects/{project.id}/privacy", b"{}")[0] == 200
+
+
+def test_an_owner_tries_a_script_makes_the_project_strict_and_uploads_say_so(browser, opened, tmp_path):
+    project = opened
     image = Image(case="script", also={0x00100010: (b"PN", b"Doe^Jane"), 0x00100020: (b"LO", b"4711")}).file()
     (tmp_path / "a.dcm").write_bytes(image)
     with owner(browser, project) as one:

@@ -324,9 +324,10 @@ def test_changes_are_in_the_audit(web: Web, people: dict[str, httpx.Client]) -> 
     put(ann, "Jane Doe", document("Jane Doe"))
     ann.delete(f"{AT}/Jane Doe")
     with web.site.catalog.read() as connection:
-        lines = connection.execute(select(audit).where(audit.c.id > last).order_by(audit.c.id)).all()
-    assert [(one.actor, one.action, one.kind) for one in lines] == [
-        ("ann", "search_save", "search"), ("ann", "search_save", "search"), ("ann", "search_delete", "search"),
+        since = select(audit).where(audit.c.id > last, audit.c.kind == "search")  # a login's line may come late
+        lines = connection.execute(since.order_by(audit.c.id)).all()
+    assert [(one.actor, one.action) for one in lines] == [
+        ("ann", "search_save"), ("ann", "search_save"), ("ann", "search_delete"),
     ]  # fmt: skip
     assert [json.loads(one.details) for one in lines] == [
         {"made": True, "public": False, "root": MR}, {"made": False, "public": True, "root": MR}, {"for_all": True},

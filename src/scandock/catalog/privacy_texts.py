@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
@@ -77,9 +79,22 @@ def privacy_in_force(connection: Connection) -> list[TextInForce]:
     return [TextInForce(row.project, row.kind, row.text) for row in connection.execute(text(PRIVACY_IN_FORCE))]
 
 
+def texts_by_project(connection: Connection) -> dict[str, dict[Kind, str]]:
+    """The same by project, "" for the site, and kind."""
+    said: defaultdict[str, dict[Kind, str]] = defaultdict(dict)
+    for row in privacy_in_force(connection):
+        said[row.project][row.kind] = row.text
+    return said
+
+
+def says_something(texts: Mapping[Kind, str]) -> bool:
+    """Whether texts of one project do anything: a lookup table alone does not."""
+    return any(kind != "lookup" for kind in texts)
+
+
 def is_privacy_in_force(connection: Connection) -> bool:
-    """Whether anybody's settings or scripts are; a lookup table alone does nothing."""
-    return any(row.kind != "lookup" for row in privacy_in_force(connection))
+    """Whether anybody's settings or scripts are."""
+    return any(map(says_something, texts_by_project(connection).values()))
 
 
 def find_text(connection: Connection, kind: Kind, project_id: int | None, name: str = "") -> PrivacyText | None:

@@ -73,6 +73,11 @@ class PrivacySettings:
         """What it says of the three items; what it says nothing of is kept."""
         return Policy(self.names or "keep", self.study_uid or "keep", self.patient or "keep")
 
+    @property
+    def kept_resources(self) -> Resources:
+        """What becomes of files that are no images, said or not."""
+        return self.resources or ("drop" if self.profile else "keep")
+
     def to_document(self) -> str:
         """The text that is stored: JSON of what is said, in one form."""
         said = {name: value for name, value in asdict(self).items() if value}

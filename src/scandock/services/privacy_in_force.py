@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from scandock.catalog.privacy_texts import Kind, privacy_in_force
+from scandock.catalog.privacy_texts import Kind, says_something, texts_by_project
 from scandock.rules.labels import label_key
 from scandock.rules.privacy import PrivacyRules, SitePrivacy
-from scandock.rules.privacy_policy import PrivacySettings, in_force
+from scandock.rules.privacy_policy import PrivacySettings, Resources, in_force
 from scandock.services.privacy_key import PrivacyKeys, load_keys
 from scandock.services.sealing import unseal
 
@@ -25,10 +24,8 @@ def load_privacy(connection: Connection, data: str, settings: Settings) -> SiteP
 
     Usage `privacy_key` where the site's key is not there.
     """
-    said: defaultdict[str, dict[Kind, str]] = defaultdict(dict)
-    for row in privacy_in_force(connection):
-        said[row.project][row.kind] = row.text
-    if not any(texts.keys() - {"lookup"} for texts in said.values()):
+    said = texts_by_project(connection)
+    if not any(map(says_something, said.values())):
         return None
     keys = load_keys(connection, data, settings)
     site = said.pop("", {})
@@ -49,7 +46,7 @@ def without_scripts(privacy: SitePrivacy, projects: Collection[str], *, everywhe
 
 def _without_scripts(rules: PrivacyRules) -> PrivacyRules:
     """Files that are no images were left out by a profile, and are."""
-    resources = rules.resources or ("drop" if rules.profile else "")
+    resources: Resources = "keep" if rules.keeps_resources else "drop"
     return replace(rules, scripts=(), lookups="", profile="", resources=resources)
 
 

@@ -171,7 +171,7 @@ def _to_record(
             patient=both.policy.patient,
             profile=both.profile,
             residue="refuse" if both.residue == "refuse" else settings.deid_residue,
-            resources=both.resources or ("drop" if both.profile else "keep"),
+            resources=both.kept_resources,
             scripts=scripts,
         ),
         version=version,

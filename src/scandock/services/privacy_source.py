@@ -43,9 +43,9 @@ def current_privacy(connection: Connection) -> SitePrivacy | None:
     """
     if _given is not None:
         return _given
-    place: _Place | None = connection.get_execution_options().get(_PLACE)
-    if place is None or not is_privacy_in_force(connection):
+    if not is_privacy_in_force(connection):
         return None
+    place: _Place = connection.get_execution_options()[_PLACE]  # KeyError: nobody may go on as if nothing were in force
     from scandock.services.privacy_in_force import load_privacy
 
     return load_privacy(connection, place.data, place.settings)

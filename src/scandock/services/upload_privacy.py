@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 from sqlalchemy import Connection
 
-from scandock.catalog.privacy_texts import Kind, privacy_in_force
+from scandock.catalog.privacy_texts import Kind, says_something, texts_by_project
 from scandock.model.json_records import JsonRecord
 from scandock.rules.privacy_policy import Policy, PrivacySettings, in_force, strictest
 
@@ -21,8 +21,8 @@ _STATES = {"hash": "hashed", "drop": "dropped"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class UploadPrivacy(JsonRecord):
-    """What holds for uploads into one project."""
+class RemovedFromUploads(JsonRecord):
+    """What is removed from uploads into one project."""
 
     names: str
     study_uid: str
@@ -31,34 +31,31 @@ class UploadPrivacy(JsonRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SiteUploadPrivacy(JsonRecord):
-    """What holds for all of them."""
+class SiteRemovals(JsonRecord):
+    """What is removed from all of them."""
 
     NESTED = ("site", "unnamed")
 
-    site: UploadPrivacy
+    site: RemovedFromUploads
     """Of projects that say nothing themselves, and of sessions without one."""
-    unnamed: UploadPrivacy
+    unnamed: RemovedFromUploads
     """Of uploads that name no project."""
-    projects: dict[str, UploadPrivacy]
+    projects: dict[str, RemovedFromUploads]
 
-    def of(self, project: str) -> UploadPrivacy:
+    def of(self, project: str) -> RemovedFromUploads:
         """What holds for a project; for uploads that name none with ""."""
         return self.projects.get(project, self.site) if project else self.unnamed
 
 
-def find_upload_privacy(connection: Connection, projects: Collection[str]) -> SiteUploadPrivacy | None:
+def find_upload_privacy(connection: Connection, projects: Collection[str]) -> SiteRemovals | None:
     """What holds for uploads into these projects, which who asks may upload to; None where nobody says anything."""
-    said: defaultdict[str, dict[Kind, str]] = defaultdict(dict)
-    for row in privacy_in_force(connection):
-        if row.kind != "lookup":
-            said[row.project][row.kind] = row.text
-    if not said:
+    said = texts_by_project(connection)
+    if not any(map(says_something, said.values())):
         return None
     site = said.get("", {})
-    by_project = {name: _combine(site, texts) for name, texts in said.items() if name}
+    by_project = {name: _combine(site, texts) for name, texts in said.items() if name and says_something(texts)}
     policies = [_combine(site, {})[0], *(policy for policy, _ in by_project.values())]
-    return SiteUploadPrivacy(
+    return SiteRemovals(
         site=_describe(*_combine(site, {})),
         unnamed=_describe_unnamed(strictest(policies)),
         projects={name: _describe(*by_project[name]) for name in projects if name in by_project},
@@ -71,19 +68,19 @@ def _combine(site: dict[Kind, str], project: dict[Kind, str]) -> tuple[Policy, l
     means = [f"the {whose}'s script" for whose, texts in (("site", site), ("project", project)) if "script" in texts]
     means += ["the de-identification profile"] if both.profile else []
     words = [f"Images are changed by {_join(means)}."] if means else []
-    if (both.resources or ("drop" if both.profile else "keep")) == "drop":
+    if both.kept_resources == "drop":
         words.append("Files that are no images are left out.")
     return both.policy, words
 
 
-def _describe(policy: Policy, words: list[str]) -> UploadPrivacy:
-    return UploadPrivacy(**policy._asdict(), words=" ".join([*words, *_policy_words(policy)]))
+def _describe(policy: Policy, words: list[str]) -> RemovedFromUploads:
+    return RemovedFromUploads(**policy._asdict(), words=" ".join([*words, *_policy_words(policy)]))
 
 
-def _describe_unnamed(policy: Policy) -> UploadPrivacy:
+def _describe_unnamed(policy: Policy) -> RemovedFromUploads:
     """Of images it is known once each study has its project."""
     words = ["Images are changed as the project asks that each study goes to.", *_policy_words(policy)]
-    return UploadPrivacy(**policy._asdict(), words=" ".join(words))
+    return RemovedFromUploads(**policy._asdict(), words=" ".join(words))
 
 
 def _policy_words(policy: Policy) -> list[str]:

@@ -306,3 +306,17 @@ def test_an_object_that_names_nobody_stays_as_it_is() -> None:
     raw = Image(case="nobody", patient_id=b"", patient_name=b"anonymous").file()
     assert _written(raw, Policy(patient="hash")) == raw
     assert _written(raw, Policy(patient="drop")) == raw
+
+
+def test_a_sequence_that_cannot_be_read_costs_its_object_only_where_it_stays() -> None:
+    """What is to be known of an object is read without changing it, so a profile can still remove what is damaged."""
+    longer_than_its_sequence = b"\xfe\xff\x00\xe0\x64\x00\x00\x00" + b"ZEBRA-47"
+    data = Image(case="damaged", patient_id=ID.encode(), also={0x00400275: (b"SQ", longer_than_its_sequence)}).file()
+
+    kept = scrub(data, rules=Rules(policy=DROP), context=CONTEXT)
+    removed = scrub(data, rules=Rules(policy=DROP, profile=parse_profile("basic")), context=CONTEXT)
+
+    assert isinstance(kept, Failed)
+    assert kept.code == "deid_unreadable"
+    assert isinstance(removed, Scrubbed)
+    assert b"ZEBRA" not in joined(removed.parts, data)

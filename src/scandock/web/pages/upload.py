@@ -13,7 +13,7 @@ from starlette.responses import Response
 from scandock.access.logins import check_csrf
 from scandock.rules.petmr import effective_pet_mr
 from scandock.services.byte_sizes import format_bytes
-from scandock.services.upload_privacy import SiteUploadPrivacy, find_upload_privacy
+from scandock.services.upload_privacy import SiteRemovals, find_upload_privacy
 from scandock.services.upload_rights import MAX_PROJECTS, has_own_rules, list_upload_projects
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
@@ -37,7 +37,7 @@ async def upload(request: Request, context: PageContext, project: str = "") -> R
     """What may be uploaded to, and how."""
     principal = context.service_context.principal
 
-    def ask(connection: Connection) -> tuple[list[Any], bool, SiteUploadPrivacy | None]:
+    def ask(connection: Connection) -> tuple[list[Any], bool, SiteRemovals | None]:
         projects = list_upload_projects(connection, principal)
         privacy = find_upload_privacy(connection, [each_project.name for each_project in projects])
         return projects, has_own_rules(connection), privacy
@@ -76,7 +76,7 @@ async def upload(request: Request, context: PageContext, project: str = "") -> R
     )
 
 
-def _words_of_removal(privacy: SiteUploadPrivacy | None, projects: list[Any], project: str) -> str:
+def _words_of_removal(privacy: SiteRemovals | None, projects: list[Any], project: str) -> str:
     """What is removed from uploads as the form is at first; "" where nothing is."""
     if privacy is None:
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -258,7 +259,14 @@ def test_a_look_at_nothing_new_is_three_statements_with_300_imports(web):
     watch.begin()
     assert watch.look() == []
     asked: list[str] = []
+    mine = threading.get_ident()
+
+    def note(*given: Any) -> None:
+        if threading.get_ident() == mine:  # the server's chores ask too
+            asked.append(given[2])
+
     engine = web.site.catalog.engine
-    event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    event.listen(engine, "before_cursor_execute", note)
     assert watch.look() == []
+    event.remove(engine, "before_cursor_execute", note)
     assert len([one for one in asked if one.lstrip().startswith("SELECT")]) == 3

@@ -12,12 +12,14 @@ from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from scandock.rules.keyed_values import keyed_uid
 from scandock.rules.labels import label_key
-from scandock.rules.naming import StudyNaming
 from scandock.rules.privacy_policy import KEEP_ALL, Policy, strictest
+
+if TYPE_CHECKING:
+    from scandock.rules.naming import StudyNaming
 
 ENGINE: Final = 1
 """Number of what is done by the same rules: another one, and files that were stored before are told apart."""

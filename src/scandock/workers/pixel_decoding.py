@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from scandock.deidentification.pixel_areas import DecodedPixels
 from scandock.store.durability import write_all
-from scandock.viewing.decoder_pool import DecoderLost, DecoderPool, DecodersBusy
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DicomObject
+    from scandock.deidentification.pixel_areas import DecodedPixels
+    from scandock.viewing.decoder_pool import DecoderPool
 
 _SECONDS: Final = 60.0
 """What one object may take."""
@@ -30,6 +30,9 @@ class PixelDecoding:
         """The pixels that an object had when it was read, decoded; None where that can't be."""
         if obj.pixels is None or obj.pixels.place.end > _MOST:
             return None
+        from scandock.deidentification.pixel_areas import DecodedPixels
+        from scandock.viewing.decoder_pool import DecoderLost, DecoderPool, DecodersBusy
+
         if self._pool is None:
             self._pool = DecoderPool(seconds=_SECONDS)
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from calendar import monthrange
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
@@ -80,6 +79,8 @@ def _shifted_datetime(text: bytes, days: int) -> bytes:
     if day is None:
         if not 1 <= int(month) <= 12 or int(year) < 1:
             return b""
+        from calendar import monthrange  # it takes longer to load than most modules of readers
+
         middle = monthrange(int(year), int(month))[1] // 2 + 1
         return _with_zone(_moved(int(year), int(month), middle, days)[:6], zone)
     return _with_zone(_moved(int(year), int(month), int(day), days), (time or b"") + (zone or b""))

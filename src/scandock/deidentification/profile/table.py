@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final, NamedTuple
+
+from scandock.deidentification.package_files import read_beside
 
 
 class AttributeRow(NamedTuple):
@@ -45,7 +46,7 @@ class SafePrivate(NamedTuple):
 
 @cache
 def _document() -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((files(__package__) / "annex_e.json").read_bytes())
+    document: dict[str, Any] = json.loads(read_beside(__file__, "annex_e.json"))
     return document
 
 

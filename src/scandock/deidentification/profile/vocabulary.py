@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
+
+from scandock.deidentification.package_files import read_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,7 +195,7 @@ def _protocol_words() -> frozenset[str]:
 
 @cache
 def _code_terms() -> frozenset[str]:
-    terms = set((files(__package__) / "code_terms.txt").read_text("ascii").splitlines())
+    terms = set(read_beside(__file__, "code_terms.txt").splitlines())
     terms.update(_words_of("more_code_terms.txt"))
     return frozenset(terms - _METHOD_NAMES)
 
@@ -207,5 +208,5 @@ def _terms_in_others() -> frozenset[str]:
 
 
 def _words_of(name: str) -> list[str]:
-    lines = (files(__package__) / name).read_text("utf-8").splitlines()
+    lines = read_beside(__file__, name).splitlines()
     return [word for line in lines if not line.startswith("#") for word in line.split()]

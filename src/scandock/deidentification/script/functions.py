@@ -6,12 +6,11 @@ What can't be done raises ScriptFailed: the object fails. Reasons name no value.
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from scandock.deidentification import pixel_areas, uids
+from scandock.deidentification import uids
 from scandock.deidentification.data_set import tag_text
 from scandock.deidentification.script.date_arithmetic import DateError, midpoint, shift
 from scandock.deidentification.script.errors import PixelsUnalterable, ScriptFailed
@@ -206,6 +205,8 @@ def _hash_uid_list(run: Run, arguments: Sequence[Argument]) -> Result:
 
 
 def _new_uid(_run: Run, _arguments: Sequence[Argument]) -> Result:
+    import uuid
+
     return f"2.25.{uuid.uuid4().int}"
 
 
@@ -504,6 +505,8 @@ def _direct(run: Run, argument: Argument) -> tuple[tuple[int, int | None], ...]:
 
 
 def _alter_pixels(run: Run, arguments: Sequence[Argument]) -> Result:
+    from scandock.deidentification import pixel_areas
+
     shape, place, filling, value = (argument.present_text(run, "an argument of alterPixels") for argument in arguments)
     try:
         area, fill = pixel_areas.read_area(shape, place), pixel_areas.read_fill(filling, value)

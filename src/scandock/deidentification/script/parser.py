@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from functools import lru_cache
-from importlib.resources import files
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
+from scandock.deidentification.package_files import path_beside, read_beside
 from scandock.deidentification.script.errors import ScriptRefused
 from scandock.deidentification.script.signatures import CHANGES_PATHS, FUNCTIONS, REFUSED
 from scandock.deidentification.script.source import Source, find_too_deep, read_source
@@ -57,6 +57,8 @@ MAX_BYTES: Final = 64 * 1024
 MAX_STATEMENTS: Final = 2_000
 _VERSION: Final = re.compile(r"6\.\d", re.ASCII)
 _VERSION_STATEMENT: Final = re.compile(r'\s*version(?![A-Za-z0-9_])(?:[ \t]*"([^"\\\r\n]*)")?')
+TABLES: Final = path_beside(__file__, "grammar.tables")
+"""Tables of the grammar, as `scripts/script_tables.py` has lark save them."""
 PROTECTED: Final = {
     0x00080005: "(0008,0005), the character set, can't be changed: the texts of the object would read as others",
     0x00020000: "(0002,0000) can't be changed: it is counted anew where the object is written",
@@ -137,11 +139,32 @@ def parse_script(text: str, name: str = "The script") -> Script:
 
 
 @lru_cache(maxsize=1)
-def _parser() -> Lark:
+def load_parser() -> Lark:
+    """The parser, by the tables that were saved of it; made of the grammar where another lark has made these."""
     from lark import Lark
 
-    grammar = files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="contextual", maybe_placeholders=True, propagate_positions=True)
+    with open(TABLES, "rb") as file:
+        if file.readline() == tables_header():
+            return Lark.load(file)
+    return build_parser()
+
+
+def tables_header() -> bytes:
+    """What saved tables begin with: of which grammar they are, and which lark can read them."""
+    from lark import __version__
+
+    return f"{__version__} {sha256(_read_grammar().encode()).hexdigest()}\n".encode()
+
+
+def build_parser() -> Lark:
+    """The parser, made of the grammar: it takes readers longer than anything else that they load."""
+    from lark import Lark
+
+    return Lark(_read_grammar(), parser="lalr", lexer="contextual", maybe_placeholders=True, propagate_positions=True)
+
+
+def _read_grammar() -> str:
+    return read_beside(__file__, "grammar.lark")
 
 
 def why_never_set(tags: Sequence[int | None]) -> str:
@@ -197,7 +220,7 @@ class _Reader:
         if too_deep is not None:
             self._refuse(too_deep, "too many levels of brackets are open")
         try:
-            return _parser().parse(self.source.text)
+            return load_parser().parse(self.source.text)
         except UnexpectedToken as error:
             at = error.token.start_pos
             is_end = error.token.type == "$END" or at is None
@@ -338,6 +361,8 @@ class _Reader:
         if name in REFUSED:
             self._refuse(_start(token), REFUSED[name])
         if name not in FUNCTIONS:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, FUNCTIONS, 1) or get_close_matches(
                 name.lower(), [*map(str.lower, FUNCTIONS)], 1
             )
@@ -451,7 +476,7 @@ def _describe(expected: set[str]) -> list[str]:
             rest -= group
     if {"PUBLIC_TAG", "PRIVATE_TAG"} & rest:
         words.append("a tag")
-    patterns = {terminal.name: terminal.pattern.value for terminal in _parser().terminals}
+    patterns = {terminal.name: terminal.pattern.value for terminal in load_parser().terminals}
     words.extend(_NAMES.get(name) or patterns.get(name, name) for name in sorted(rest - _PATH))
     return words
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from scandock.deidentification.pixel_areas import PixelDecoder
 from scandock.deidentification.script.errors import ScriptFailed, ScriptTimeout
 from scandock.deidentification.script.lookup_table import LookupTable
 from scandock.deidentification.script.syntax import Path
@@ -15,6 +14,7 @@ from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet, DicomObject
+    from scandock.deidentification.pixel_areas import PixelDecoder
 
 MOST_SECONDS: Final = 2.0
 """The time that all scripts of one object have."""

@@ -193,7 +193,7 @@ def test_a_lost_file_is_healed_and_clashes_are_held(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("script", [HASHED + "(0010,0020) := session\n", HASHED + "(0010,0020) := subject\n"])
 def test_what_needs_a_label_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    monkeypatch.setattr(EarlyObjects, "outcomes", lambda *_: pytest.fail("it was early"))
+    monkeypatch.setattr(EarlyObjects, "remarks", lambda *_: pytest.fail("it was early"))
     site = make_site(tmp_path, monkeypatch)
     with given_privacy(PrivacyRules(key=KEY, scripts=(script,))):
         assert site.bring({"a/1.dcm": image()}).counts == {"stored": 1}

@@ -24,6 +24,9 @@ from scandock.store.paths import EARLY, RelPath, alternate_path, folder_of, path
 
 _HEAD: Final = 1024 * 1024
 _WANTED: Final = frozenset(TAGS)
+_UNTAKEN: Final = "job = ? AND verdict = '' AND content = 'dicom' AND known IS NULL AND own_sha256 IS NULL"
+"""Entries of a job of which the joined session has nothing, and that are as they came."""
+_NEW_VALUES: Final = "size, sha256, staged, study, series, sop, sop_class, frames, dataset_at, syntax, facts"
 
 
 class EarlyObjects:
@@ -40,8 +43,8 @@ class EarlyObjects:
         """Whether there may be any."""
         return self._ledger.early is not None
 
-    def outcomes(self, job: Job) -> Iterator[list[ScrubOutcome]]:
-        """What came of a job's objects that the joined session does not have, in batches."""
+    def remarks(self, job: Job) -> Iterator[ScrubOutcome]:
+        """What came of a job's objects that the joined session does not have, where that is more than a new object."""
         early = self._ledger.early
         assert early is not None
         assert job.privacy == early.rules, "an object was de-identified by other rules than its project's"
@@ -49,27 +52,36 @@ class EarlyObjects:
         assert project in (None, job.final_decision.project), "an object was de-identified for another project"
         last = b""
         while rows := self._ledger.rows(
-            "SELECT x.* FROM early x JOIN entry e ON e.ordinal = x.ordinal WHERE e.job = ? AND e.verdict = ''"
-            " AND e.content = 'dicom' AND e.known IS NULL AND e.own_sha256 IS NULL AND x.ordinal > ?"
-            " ORDER BY x.ordinal LIMIT 1000",
-            (job.n, last),
+            "SELECT * FROM early WHERE (state <> 'ok' OR warnings <> '') AND ordinal > ?"
+            f" AND ordinal IN (SELECT ordinal FROM entry WHERE {_UNTAKEN}) ORDER BY ordinal LIMIT 1000",
+            (last, job.n),
         ):
             last = rows[-1][0]
-            yield [ScrubOutcome(*row[:-1], warnings=tuple(map(tuple, json.loads(row[-1])))) for row in rows]  # type: ignore[misc]
+            for row in rows:
+                warnings = tuple(map(tuple, json.loads(row[-1]))) if row[-1] else ()
+                yield ScrubOutcome(*row[:-1], warnings)
 
-    def take(self, job: Job, numbers: list[bytes]) -> list[SeriesTally]:
-        """Move new objects to where their job's are; gives what was counted over them, by their new series."""
-        taken = self._read_taken(job, set(numbers))
-        self._move(job, taken)
-        return list(self._count(taken))
+    def take(self, job: Job) -> list[SeriesTally]:
+        """Let new objects take the place of their originals, moved to where their job's are.
 
-    def _read_taken(self, job: Job, numbers: set[bytes]) -> list[tuple[bytes, RelPath, str, str, str]]:
-        rows = self._ledger.stream(
-            "SELECT ordinal, staged, own_series, study, series FROM entry WHERE job = ? AND own_sha256 IS NOT NULL"
-            " ORDER BY ordinal",
-            (job.n,),
+        Gives what was counted over them, by their new series.
+        """
+        assert job.privacy is not None
+        self._ledger.run(
+            "UPDATE entry SET own_size = size, own_sha256 = sha256, own_series = series, own_sop = sop,"
+            f" ({_NEW_VALUES}) = (SELECT {_NEW_VALUES} FROM early x WHERE x.ordinal = entry.ordinal),"
+            f" code = 'stored_deid', message = '', rules = ? WHERE {_UNTAKEN}"
+            " AND ordinal IN (SELECT ordinal FROM early WHERE state = 'ok')",
+            (job.privacy.fingerprint, job.n),
         )
-        return [row for row in rows if row[0] in numbers and row[1]]
+        taken = self._ledger.rows(
+            "SELECT ordinal, staged, own_series, study, series FROM entry WHERE job = ? AND own_sha256 IS NOT NULL"
+            " AND staged LIKE ? ORDER BY ordinal",
+            (job.n, f"{EARLY}/%"),
+        )
+        if taken:
+            self._move(job, taken)
+        return list(self._count(taken))
 
     def _move(self, job: Job, taken: list[tuple[bytes, RelPath, str, str, str]]) -> None:
         """Rename folders of which all objects are taken at once, and of the others object by object."""

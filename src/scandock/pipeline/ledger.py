@@ -125,7 +125,7 @@ class Ledger:
         rows = [(*values, *_EMPTY_OUTCOME[len(values) :]) for values in outcomes]
         self.db.executemany(
             f"INSERT OR REPLACE INTO early VALUES ({', '.join('?' * len(_EMPTY_OUTCOME))})",
-            ((*values[:-1], json.dumps(values[-1])) for values in rows),
+            ((*values[:-1], json.dumps(values[-1]) if values[-1] else "") for values in rows),
         )
         for own_series, study, series, objects, frames, values, nested, overfull in counted:
             tally = SeriesTally(study, series, objects, frames, values, nested, set(overfull))

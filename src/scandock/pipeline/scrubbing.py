@@ -32,7 +32,7 @@ from scandock.publishing.reserve import find_holders, lock_projects, reserve
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.reimports import hold_decision
-from scandock.store.paths import RelPath, scrubbed_folder
+from scandock.store.paths import scrubbed_folder
 
 DEID_FAILED: Final = "deid_failed"
 ALL_FILTERED: Final = "all_filtered"
@@ -101,6 +101,8 @@ class _Scrubbing:
             if self._scrubber.scrub(self._rules, self._orders(waiting), self, self._context.check):
                 for job in waiting:
                     drop_unreported(self._context.stage, self._ledger, job.images)
+            if not self._early.is_any:  # else it was begun as soon as all was read
+                self._context.stage.write_back()
             waiting = [job for job in waiting if self._settle(job)]
         self._leave()
 
@@ -114,12 +116,10 @@ class _Scrubbing:
 
     def _take_early(self, job: Job) -> None:
         """Let a job have what was de-identified as it was read."""
-        numbers: list[bytes] = []
-        for outcomes in self._early.outcomes(job):
+        for outcome in self._early.remarks(job):
             self._context.check()
-            self.outcomes(job.n, outcomes, has_originals=False)
-            numbers += [outcome.ordinal for outcome in outcomes]
-        for tally in self._early.take(job, numbers) if numbers else ():
+            self._note(self._results[job.n], outcome)
+        for tally in self._early.take(job):
             values = tally.study_uid, tally.series_uid, tally.objects, tally.frames, tally.values, tally.nested
             self._results[job.n].tallies.add(b"", (*values, tally.overfull, ""))
 
@@ -170,14 +170,15 @@ class _Scrubbing:
 
     # -- what comes of entries -----------------------------------------------------------------------------------
 
-    def outcomes(self, job: int, outcomes: list[ScrubOutcome], *, has_originals: bool = True) -> None:
+    def outcomes(self, job: int, outcomes: list[ScrubOutcome]) -> None:
         """Note what became of a batch: new objects take the place of their originals, which go."""
         ledger, stage, result = self._ledger, self._context.stage, self._results[job]
         rules = self._jobs[job].privacy
         assert rules is not None
-        originals: list[RelPath] = [
-            ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (outcome.ordinal,))[0][0] for outcome in outcomes
-        ]
+        originals = ledger.rows(
+            f"SELECT staged FROM entry WHERE ordinal IN ({', '.join('?' * len(outcomes))})",
+            [outcome.ordinal for outcome in outcomes],
+        )
         ledger.many(
             "UPDATE entry SET own_size = size, own_sha256 = sha256, own_series = series, own_sop = sop, size = ?,"
             " sha256 = ?, staged = ?, study = ?, series = ?, sop = ?, sop_class = ?, frames = ?, dataset_at = ?,"
@@ -185,23 +186,28 @@ class _Scrubbing:
             ((*one[3:14], rules.fingerprint, one.ordinal) for one in outcomes if one.state == "ok"),
         )
         for outcome in outcomes:
-            if outcome.state == "ok":
-                for code, message, remedy in outcome.warnings:
-                    notice = (outcome.ordinal, Notice(code=code, message=message, remedy=remedy))
-                    result.warnings[code] = min(notice, result.warnings.get(code, notice), key=lambda one: one[0])
-            elif outcome.state == "reject":
-                ledger.run(
-                    "UPDATE entry SET verdict = ?, code = ?, message = '', staged = '' WHERE ordinal = ?",
-                    (Verdict.FILTERED, REJECTED, outcome.ordinal),
-                )
-            else:
-                result.fail(outcome.ordinal, outcome.message)
-                ledger.run(
-                    "UPDATE entry SET verdict = ?, code = ?, message = ?, staged = '' WHERE ordinal = ?",
-                    (Verdict.REFUSED, DEID_FAILED, outcome.message, outcome.ordinal),
-                )
-        for staged in originals if has_originals else ():
+            self._note(result, outcome)
+        for (staged,) in originals:
             stage.remove(staged)
+
+    def _note(self, result: _JobResult, outcome: ScrubOutcome) -> None:
+        """Note warnings of an object, or that there is no new one."""
+        ledger = self._ledger
+        if outcome.state == "ok":
+            for code, message, remedy in outcome.warnings:
+                notice = (outcome.ordinal, Notice(code=code, message=message, remedy=remedy))
+                result.warnings[code] = min(notice, result.warnings.get(code, notice), key=lambda one: one[0])
+        elif outcome.state == "reject":
+            ledger.run(
+                "UPDATE entry SET verdict = ?, code = ?, message = '', staged = '' WHERE ordinal = ?",
+                (Verdict.FILTERED, REJECTED, outcome.ordinal),
+            )
+        else:
+            result.fail(outcome.ordinal, outcome.message)
+            ledger.run(
+                "UPDATE entry SET verdict = ?, code = ?, message = ?, staged = '' WHERE ordinal = ?",
+                (Verdict.REFUSED, DEID_FAILED, outcome.message, outcome.ordinal),
+            )
 
     def tally(self, job: int, values: tuple[Any, ...]) -> None:
         """Note what was counted over one series of a batch."""

@@ -181,12 +181,11 @@ class LocalStage:
     def remove(self, rel: RelPath) -> None:
         """Files are unlinked, folders moved to where they are deleted in the background."""
         path = paths.staged_path(self.path, rel)
-        if self._root.is_folder(path):
-            self._root.give_up(path)
-            self._folders.forget(rel)
-            return
         try:
             os.unlink(path, dir_fd=self._root.fd)
+        except IsADirectoryError:
+            self._root.give_up(path)
+            self._folders.forget(rel)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:

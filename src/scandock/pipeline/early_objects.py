@@ -17,7 +17,6 @@ from scandock.formats.dicom_header import read_header
 from scandock.formats.dicom_tally import OBJECTS, Tally
 from scandock.model.series import SeriesTally
 from scandock.model.tags import TAGS
-from scandock.pipeline.duplicates import discard_staged
 from scandock.pipeline.job import Job, JobContext, ScrubOutcome
 from scandock.pipeline.staging import move_staged
 from scandock.store.paths import EARLY, RelPath, alternate_path, folder_of, path_below, relative_to
@@ -59,7 +58,7 @@ class EarlyObjects:
             last = rows[-1][0]
             for row in rows:
                 warnings = tuple(map(tuple, json.loads(row[-1]))) if row[-1] else ()
-                yield ScrubOutcome(*row[:-1], warnings)
+                yield ScrubOutcome(*row[:-1], warnings=warnings)  # type: ignore[misc]
 
     def take(self, job: Job) -> list[SeriesTally]:
         """Let new objects take the place of their originals, moved to where their job's are.
@@ -131,12 +130,10 @@ class EarlyObjects:
             yield from tally.drain()
 
     def discard(self, job: Job) -> None:
-        """Give up the new objects of which the joined session has one: nothing is to be placed, or healed, by them."""
-        rows = self._ledger.rows(
-            "SELECT e.ordinal, e.staged FROM entry e JOIN early x ON x.ordinal = e.ordinal"
-            " WHERE e.job = ? AND e.own_sha256 IS NULL AND e.staged <> ''",
-            (job.n,),
+        """Give up the new objects of which the joined session has one: nothing is to be placed, or healed, by them.
+
+        They stay where no session is placed from, and go with all that is there.
+        """
+        self._ledger.run(
+            "UPDATE entry SET staged = '' WHERE job = ? AND own_sha256 IS NULL AND staged LIKE ?", (job.n, f"{EARLY}/%")
         )
-        for number, staged in rows:
-            discard_staged(self._context.stage, number, staged)
-        self._ledger.many("UPDATE entry SET staged = '' WHERE ordinal = ?", ((number,) for number, _ in rows))

@@ -48,7 +48,7 @@ class Reporter(Protocol):
 def decide_and_place(context: ImportContext, reading: ReadingResult, report: Reporter) -> ImportReport:
     """Everything behind the reading. Gives the report of the fixed surface."""
     reading.stage("deciding")
-    if context.scrubber is None or context.ledger.early is not None:  # else most of what is staged goes again first
+    if context.scrubber is None:  # else most of what is staged goes again before the disk has it
         context.stage.write_back()
     decided = decide_import(context, reading)
     jobs, upload_verdict = decided.jobs, decided.upload_verdict

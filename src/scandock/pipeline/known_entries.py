@@ -261,7 +261,8 @@ def mark_known(ledger: Ledger, job: Job, *, scrubbed: bool = False) -> None:
         "UPDATE entry SET known = COALESCE("
         "(SELECT MIN(b.n) FROM base b INDEXED BY base_sha256 WHERE b.job = entry.job"
         " AND b.sha256 = COALESCE(entry.own_sha256, entry.sha256) AND (b.sop <> '' OR entry.content = 'ecat')),"
-        " (SELECT MIN(b.n) FROM base b WHERE b.job = entry.job AND b.origin = entry.origin AND (? OR b.broken = 0)))"
+        " (SELECT MIN(b.n) FROM base b INDEXED BY base_origin WHERE b.job = entry.job AND b.origin = entry.origin"
+        " AND (? OR b.broken = 0)))"
         " WHERE job = ? AND content IN ('dicom', 'ecat') AND verdict = ''",
         (scrubbed, job.n),
     )

@@ -101,10 +101,15 @@ class _Scrubbing:
             if self._scrubber.scrub(self._rules, self._orders(waiting), self, self._context.check):
                 for job in waiting:
                     drop_unreported(self._context.stage, self._ledger, job.images)
-            if not self._early.is_any:  # else it was begun as soon as all was read
-                self._context.stage.write_back()
+            self._write_back()
             waiting = [job for job in waiting if self._settle(job)]
         self._leave()
+
+    def _write_back(self) -> None:
+        """Begin to write new objects to the disk, unless most of what is staged goes again: what is there already."""
+        ((new, known),) = self._ledger.rows("SELECT COUNT(own_sha256), COUNT(known) FROM entry")
+        if new > known:
+            self._context.stage.write_back()
 
     def _mark_known(self, job: Job) -> None:
         if job.base is not None:

@@ -109,10 +109,15 @@ class Alike:
 
     def learn(self, result: Scrubbed, header: Header) -> None:
         """Remember what became of an object, while its bytes are there; `header` is the new one, as it was read."""
-        model = _model_of(result, header)
-        if model is None:
+        try:
+            model = _model_of(result, header)
+            if model is not None:
+                self._learn(model, result.trace)
+        except (ScrubError, DeclinedError, ShortError):
             return
-        model.renewals = dict(self._renewals(model, result.trace))
+
+    def _learn(self, model: _Model, trace: Trace | None) -> None:
+        model.renewals = dict(self._renewals(model, trace))
         before, differing = self._models.pop(model.kind, (None, frozenset[int]()))
         if before is not None:
             differing |= {tag for tag in model.entries if model.element(tag) != before.element(tag)}

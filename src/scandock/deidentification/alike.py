@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from scandock.formats.dicom_encoding import Buffer
     from scandock.rules.notices import Notice
 
+    _Gaps = tuple[list[bytes], int]
+    """The elements in the gaps of a mold, and where the header ends."""
+
 _LONGEST: Final = 131_072
 """Bytes of a header that is remembered."""
 _SLACK: Final = 1_024
@@ -82,6 +85,14 @@ class Alike:
         """Objects in a row that fitted no mold."""
         is_new = any(_NEW_EACH_TIME in script.text for script in rules.scripts)
         self._learns = not (is_new or rules.policy.changes_objects or context.watch is not None)
+        self._found: tuple[Buffer, _Plan | None, _Gaps | None] | None = None
+        """The object that was read last, and by what."""
+
+    def read(self, data: Buffer) -> Header | None:
+        """The header of a whole object as it came, as the scan would read it; None where it is not known by another."""
+        plan, gaps = self._find(data) if self._plans else (None, None)
+        self._found = data, plan, gaps
+        return plan.original(gaps) if plan is not None and gaps is not None else None
 
     def scrub(self, data: Buffer) -> ScrubResult:
         """De-identify a whole object. Where that tells no header, `learn` is to be given the one that is read of it."""
@@ -96,22 +107,40 @@ class Alike:
         return replace(result, trace=trace) if isinstance(result, Scrubbed) else result
 
     def _by_another(self, data: Buffer) -> Scrubbed | None:
-        head = data if isinstance(data, bytes) else bytes(data[: self._longest])
-        if is_dicomdir(head):
+        found, self._found = self._found, None
+        if found is None or found[0] is not data:
+            found = data, *self._find(data)
+        _, plan, gaps = found
+        if plan is None or gaps is None:
             return None
-        for index, plan in enumerate(self._plans):
-            known = plan.scrub(data, head)
-            if known is not None:
-                if index:
-                    self._plans.insert(0, self._plans.pop(index))
-                return known
-        return None
+        known = plan.scrub(data, gaps)
+        if known is None:
+            plan, gaps = self._find(data, plan)
+            known = plan.scrub(data, gaps) if plan is not None and gaps is not None else None
+        return known
 
-    def learn(self, result: Scrubbed, header: Header) -> None:
-        """Remember what became of an object, while its bytes are there; `header` is the new one, as it was read."""
+    def _find(self, data: Buffer, but: _Plan | None = None) -> tuple[_Plan | None, _Gaps | None]:
+        """The mold that an object fits, from now on the first to be tried, and what stands in its gaps."""
+        head = data if isinstance(data, bytes) else bytes(data[: self._longest])
+        if not is_dicomdir(head):
+            for index, plan in enumerate(self._plans):
+                gaps = plan.read(data, head) if plan is not but else None
+                if gaps is not None:
+                    if index:
+                        self._plans.insert(0, self._plans.pop(index))
+                    return plan, gaps
+        return None, None
+
+    def learn(self, result: Scrubbed, header: Header, original: Header | None = None) -> None:
+        """Remember what became of an object, while its bytes are there.
+
+        `header` is the new one, and `original` that of the object as it came, as the scan has read them.
+        """
         try:
             model = _model_of(result, header)
             if model is not None:
+                if original is not None and original.preamble and not original.notes:
+                    model.original = replace(original, values=original.values.copy())
                 self._learn(model, result.trace)
         except (ScrubError, DeclinedError, ShortError):
             return
@@ -192,6 +221,7 @@ class _Model:
     identity: Identity | None
     has_profile: bool
     renewals: Mapping[int, Renewal]
+    original: Header | None = None
 
     @property
     def kind(self) -> tuple[tuple[int, int], ...]:
@@ -264,8 +294,8 @@ class _Plan:
     """What becomes of the objects that fit a mold."""
 
     __slots__ = (
-        *("_filled", "_header", "_identity", "_keeps_pixels", "_mold", "_new_mold", "_pixel_length", "_renewals"),
-        *("_sop", "_sop_in_meta", "_values", "_warnings", "size"),
+        *("_filled", "_header", "_identity", "_keeps_pixels", "_mold", "_new_mold", "_original", "_original_values"),
+        *("_pixel_length", "_renewals", "_sop", "_sop_in_meta", "_values", "_warnings", "size"),
     )
 
     def __init__(self, model: _Model, gaps: Sequence[int]) -> None:
@@ -285,6 +315,11 @@ class _Plan:
         there = [tag for tag in filled if tag in model.new_entries]
         self._new_mold = Mold(model.new_head, [model.new_entries[tag] for tag in there])
         self._values = [(tag, at) for at, tag in enumerate(there) if tag in model.header.values]
+        self._original = original = model.original
+        wanted = original.values if original is not None else {}
+        self._original_values = [(tag, at) for at, tag in enumerate(gaps) if tag in wanted]
+        if any(model.entries[tag][2] - model.entries[tag][0] != _SHORT for tag, _ in self._original_values):
+            self._original = None
         self._sop = filled.index(SOP) if SOP in filled else -1
         self._sop_in_meta: tuple[int, int, bytes | None] | None = None
         """Its lengths, which those of the meta information count; what the new one repeats, None where it stays."""
@@ -296,22 +331,39 @@ class _Plan:
                 known = model.new_head[slice(*sop)]
             self._sop_in_meta = len(model.element(SOP_IN_META)), end - start, known
 
-    def scrub(self, data: Buffer, head: bytes) -> Scrubbed | None:
-        """What becomes of an object that begins with `head`; None where it does not fit, or is unusual."""
+    def read(self, data: Buffer, head: bytes) -> _Gaps | None:
+        """What stands in the gaps of an object that begins with `head`; None where it does not fit."""
+        gaps = self._mold.read(head)
         try:
-            found = self._fill(head)
-            if found is None or not self._ends(data, found[2]):
-                return None
-        except (ScrubError, DeclinedError, ShortError):
+            return gaps if gaps is not None and self._ends(data, gaps[1]) else None
+        except (DeclinedError, ShortError):
             return None
-        new_head, header, end = found
-        parts: tuple[Part, ...] = (new_head, memoryview(data)[end:]) if self._keeps_pixels else (new_head,)
+
+    def original(self, gaps: _Gaps) -> Header | None:
+        """The header of an object as it came."""
+        known = self._original
+        return _renewed(known, self._original_values, gaps[0]) if known is not None else None
+
+    def scrub(self, data: Buffer, gaps: _Gaps) -> Scrubbed | None:
+        """What becomes of an object by what stands in its gaps; None where that is unusual."""
+        try:
+            found = self._fill(gaps[0])
+        except ScrubError:
+            return None
+        if found is None:
+            return None
+        new_head, header = found
+        parts: tuple[Part, ...] = (new_head, memoryview(data)[gaps[1] :]) if self._keeps_pixels else (new_head,)
         return Scrubbed(parts, self._warnings, header)
 
     def agrees(self, model: _Model) -> bool | None:
         """Whether it makes of an object what was made of it; None where that does not fit."""
-        found = self._fill(model.head)
-        return (found[0], found[1]) == (model.new_head, model.header) if found is not None else None
+        gaps = self._mold.read(model.head)
+        found = self._fill(gaps[0]) if gaps is not None else None
+        if gaps is None or found is None:
+            return None
+        original = self.original(gaps)
+        return found == (model.new_head, model.header) and (original is None or original == model.original)
 
     def _ends(self, data: Buffer, at: int) -> bool:
         """Whether an object ends with its pixel data, whose value begins at `at`."""
@@ -320,12 +372,8 @@ class _Plan:
             return at == len(data)
         return (at + length if length != UNDEFINED else fragments_end(data, at, LITTLE)) == len(data)
 
-    def _fill(self, head: bytes) -> tuple[bytes, Header, int] | None:
-        """The new header, what is known of it, and where the elements of the old one end."""
-        read = self._mold.read(head)
-        if read is None:
-            return None
-        elements, end = read
+    def _fill(self, elements: list[bytes]) -> tuple[bytes, Header] | None:
+        """The new header, and what is known of it."""
         filled = [renew(elements[index]) for index, renew in self._renewals]
         sop = filled[self._sop][_SHORT:] if self._sop >= 0 else None
         if self._sop_in_meta is not None:
@@ -343,19 +391,19 @@ class _Plan:
             return None
         if self._identity is not None and not is_clean(b"".join(expected), self._identity):
             return None
-        header = self._header_of(written[0])
-        return (new_head, header, end) if header is not None else None
+        header = _renewed(self._header, self._values, written[0])
+        return (new_head, header) if header is not None else None
 
-    def _header_of(self, written: list[bytes]) -> Header | None:
-        """What is known of the new header by the elements that were read in its gaps; None where it is unusual."""
-        known = self._header
-        values = known.values.copy()
-        for tag, index in self._values:
-            values[tag] = written[index][_SHORT:]
-        sop_uid = uid_text(values.get(SOP))
-        if not 0 < len(sop_uid) <= MAX_UID:
-            return None
-        return Header(
-            *(values, known.transfer_syntax, known.implicit, known.big_endian, known.dataset_at, known.preamble),
-            *(known.pixels, known.study_uid, known.series_uid, sop_uid, known.sop_class),
-        )
+
+def _renewed(known: Header, places: list[tuple[int, int]], elements: list[bytes]) -> Header | None:
+    """A header by another one and the elements in its gaps; None where it is unusual."""
+    values = known.values.copy()
+    for tag, index in places:
+        values[tag] = elements[index][_SHORT:]
+    sop_uid = uid_text(values.get(SOP))
+    if not 0 < len(sop_uid) <= MAX_UID:
+        return None
+    return Header(
+        *(values, known.transfer_syntax, known.implicit, known.big_endian, known.dataset_at, known.preamble),
+        *(known.pixels, known.study_uid, known.series_uid, sop_uid, known.sop_class),
+    )

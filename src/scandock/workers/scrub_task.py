@@ -116,10 +116,22 @@ class ScrubTasks:
         self._flush()
 
     def scrub_whole(
-        self, variables: dict[str, str], folder: RelPath, number: bytes, data: Buffer, tally: Tally
+        self,
+        variables: dict[str, str],
+        folder: RelPath,
+        number: bytes,
+        data: Buffer,
+        tally: Tally,
+        header: Header | None = None,
     ) -> tuple[Any, ...]:
-        """De-identify one DICOM object that is in memory, by the only rules; gives its outcome."""
-        return self._scrub_entry(0, variables, folder, number, lambda: _Original(data), Content.DICOM, tally)
+        """De-identify one DICOM object that is in memory, by the only rules; gives its outcome. `header` is its own."""
+        return self._scrub_entry(
+            0, variables, folder, number, lambda: _Original(data, header=header), Content.DICOM, tally
+        )
+
+    def read_whole(self, variables: dict[str, str], data: Buffer) -> Header | None:
+        """The header of an object that is in memory, where it is known by another one."""
+        return self._job[2].read(data) if self._job is not None and self._job[:2] == (0, variables) else None
 
     def close(self) -> None:
         """End the decoders of pixels."""
@@ -195,7 +207,7 @@ class ScrubTasks:
             header = result.header
             if header is None:
                 header = _read_new_header(data, len(data), None)
-                alike.learn(result, header)
+                alike.learn(result, header, source.header)
             sha256 = hashlib.sha256(data).digest()
             path, spare = self._names(header, sha256, folder, number)
             staged = StagedFile(len(data), sha256, stage_bytes(self._stage, data, path, spare))
@@ -269,7 +281,11 @@ class EarlyScrubber:
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._failures = 0
 
-    def scrub(self, number: bytes, path: str, data: Buffer, series_uid: str) -> RelPath | None:
+    def read(self, data: Buffer) -> Header | None:
+        """The header of an object, where it is known by another one."""
+        return self._tasks.read_whole(self._variables, data)
+
+    def scrub(self, number: bytes, path: str, data: Buffer, header: Header) -> RelPath | None:
         """De-identify an object; gives where the new one is, "" where there is none.
 
         None where the original is to be kept: enough have failed for each to be refused, be it of another study.
@@ -278,7 +294,8 @@ class EarlyScrubber:
             return None
         if SCRUBBED_ENTRY:
             reach_scrubbed(path)
-        outcome = self._tasks.scrub_whole(self._variables, EARLY, number, data, self._tallies[series_uid])
+        tally = self._tallies[header.series_uid]
+        outcome = self._tasks.scrub_whole(self._variables, EARLY, number, data, tally, header)
         self._failures += outcome[1] == "failed"
         self._outcomes.append(outcome)
         return outcome[5] if outcome[1] == "ok" else TREE_ROOT
@@ -298,9 +315,16 @@ class EarlyScrubber:
 class _Original:
     """The bytes of an entry: all of them where they fit into memory, else the header, and ranges from the stage."""
 
-    def __init__(self, head: Buffer, size: int | None = None, read: Callable[[int, int], bytes] | None = None) -> None:
-        """`read`, where `head` is not all: gives a range."""
+    def __init__(
+        self,
+        head: Buffer,
+        size: int | None = None,
+        read: Callable[[int, int], bytes] | None = None,
+        header: Header | None = None,
+    ) -> None:
+        """`read`, where `head` is not all: gives a range. `header` where somebody has read it."""
         self.head = head
+        self.header = header
         self.size = len(head) if size is None else size
         self.read = read
 

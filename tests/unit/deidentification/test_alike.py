@@ -62,11 +62,20 @@ class Run:
     def __init__(self, chosen: Rules, context: Context = CONTEXT) -> None:
         self.rules = chosen
         self.alike = Alike(chosen, context)
-        self.by_another = 0
+        self.by_another = self.read = 0
         self.outcomes: Counter[str] = Counter()
 
     def scrub(self, data: bytes, *, as_view: bool = False) -> ScrubResult:
-        result = self.alike.scrub(memoryview(data) if as_view else data)
+        given = memoryview(data) if as_view else data
+        original = header_of(data)
+        if as_view:
+            known = self.alike.read(given)
+            self.read += known is not None
+            if known is not None:
+                assert original is not None
+                assert known == original
+                assert list(known.values) == list(original.values)
+        result = self.alike.scrub(given)
         alone = scrub(data, rules=self.rules, context=self.alike.context)
         self.outcomes[type(alone).__name__] += 1
         if not isinstance(alone, Scrubbed) or not isinstance(result, Scrubbed):
@@ -82,13 +91,16 @@ class Run:
             assert result.header == header
             assert list(result.header.values) == list(header.values)
         elif header is not None:
-            self.alike.learn(result, header)
+            self.alike.learn(result, header, original)
+            if original is not None:
+                original.values.clear()  # as whoever has read it may do
         return result
 
 
-def header_of(new: bytes) -> Header | None:
+def header_of(data: bytes) -> Header | None:
+    """The header as the scan reads it; None of one that is not whole."""
     try:
-        header = read_header(new, len(new), WANTED)
+        header = read_header(data, len(data), WANTED)
     except Unparseable:
         return None
     return header if not header.notes and header.pixels != "cut" else None
@@ -127,7 +139,7 @@ def test_series_become_what_they_become_object_by_object() -> None:
     kinds = [*bases(), *(written(make_object(kind)) for kind in CLASSES)]
     objects = [*kinds, *[kind for kind in kinds if entries_of(kind)] * 9]
     scripts = [*MORE_SCRIPTS, *SCRIPTS]
-    by_another, outcomes = 0, Counter[str]()
+    by_another, read, outcomes = 0, 0, Counter[str]()
     for seed in range(SERIES):
         chance = random.Random(seed)
         base = chance.choice(objects)
@@ -143,9 +155,10 @@ def test_series_become_what_they_become_object_by_object() -> None:
                 run.scrub(data if chance.random() < 0.95 else mutated(seed), as_view=chance.random() < 0.5)
             except Exception as wrong:
                 raise AssertionError(f"seed {seed}") from wrong
-        by_another += run.by_another
+        by_another, read = by_another + run.by_another, read + run.read
         outcomes += run.outcomes
     assert by_another > SERIES
+    assert read > SERIES / 2
     assert len(outcomes) == 3
 
 
@@ -175,6 +188,7 @@ def test_nearly_all_of_a_series_is_known_by_its_first_objects(script: str, profi
     for data in series(40, pixels=bytes(32)):
         run.scrub(data, as_view=True)
     assert run.by_another >= 30
+    assert run.read >= run.by_another
     for data in series(10, pixels=bytes(64)):  # other pixels: another mold
         run.scrub(data)
     assert run.by_another >= 37
@@ -265,7 +279,20 @@ def test_what_does_not_read_as_it_was_filled_is_not_given(monkeypatch: pytest.Mo
                     for index, renew in plan._renewals]  # noqa: SLF001  # fmt: skip
         with monkeypatch.context() as patch:
             patch.setattr(alike_module._Plan, "_renewals", renewals, raising=False)  # noqa: SLF001
-            assert plan.scrub(objects[7], objects[7]) is None
+            gaps = plan.read(objects[7], objects[7])
+            assert gaps is not None
+            assert plan.scrub(objects[7], gaps) is None
+
+
+def test_what_was_read_is_not_taken_for_another_object() -> None:
+    run = Run(rules())
+    objects = series(12)
+    for data in objects[:4]:
+        run.scrub(data, as_view=True)
+    for read, other in zip(objects[4:8], objects[8:], strict=True):
+        assert run.alike.read(read) == header_of(read)
+        assert run.scrub(other) != scrub(read, rules=run.rules, context=CONTEXT)
+    assert run.alike.read(b"") is None
 
 
 def test_rules_by_which_a_mold_makes_something_else_are_left_to_the_scrub(monkeypatch: pytest.MonkeyPatch) -> None:

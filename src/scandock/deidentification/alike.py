@@ -46,9 +46,12 @@ _SLACK: Final = 1_024
 """Bytes by which the header of another object may be longer."""
 _MOST: Final = 8
 """Molds, and kinds of headers, that are remembered."""
-_TRIES: Final = 8
-_SELDOM: Final = 32
-"""Objects in a row that fit no mold, each of which makes one; behind them one of so many does, the only one then."""
+_MOST_CREDIT: Final = 64
+_COST: Final = 4
+"""Of a mold, which takes longer than a scrub: objects that fit give the credit by which others are made."""
+_SELDOM: Final = 128
+_PAIR: Final = 2
+"""Objects in a row that fit no mold, of which this many are remembered without credit."""
 _META: Final = 132
 """Where meta information starts, behind a preamble."""
 _META_GROUP: Final = 2
@@ -83,6 +86,7 @@ class Alike:
         self._longest = 0
         self._unfit = 0
         """Objects in a row that fitted no mold."""
+        self._credit = _MOST_CREDIT
         is_new = any(_NEW_EACH_TIME in script.text for script in rules.scripts)
         self._learns = not (is_new or rules.policy.changes_objects or context.watch is not None)
         self._found: tuple[Buffer, _Plan | None, _Gaps | None] | None = None
@@ -99,9 +103,10 @@ class Alike:
         known = self._by_another(data) if self._plans else None
         if known is not None:
             self._unfit = 0
+            self._credit = min(self._credit + 1, _MOST_CREDIT)
             return known
         self._unfit += 1
-        is_noted = self._learns and (self._unfit <= _TRIES or self._unfit % _SELDOM == 0)
+        is_noted = self._learns and (self._credit >= _COST or self._unfit % _SELDOM < _PAIR)
         trace = Trace() if is_noted else None
         result = scrub(data, rules=self.rules, context=self.context, trace=trace)
         return replace(result, trace=trace) if isinstance(result, Scrubbed) else result
@@ -136,6 +141,9 @@ class Alike:
 
         `header` is the new one, and `original` that of the object as it came, as the scan has read them.
         """
+        if result.trace is None:
+            return
+        self._credit = max(self._credit - _COST, 0)
         try:
             model = _model_of(result, header)
             if model is not None:
@@ -162,7 +170,7 @@ class Alike:
             self._learns, self._plans = False, []
         if not all(agreed[:1]):
             return
-        kept = self._plans[: _MOST - 1] if self._unfit <= _TRIES else []
+        kept = self._plans[: _MOST - 1] if self._credit else []
         self._plans = [plan, *kept]
         self._longest = max(one.size for one in self._plans) + _SLACK
 

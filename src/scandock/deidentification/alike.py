@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     _Gaps = tuple[list[bytes], int]
     """The elements in the gaps of a mold, and where the header ends."""
 
-_LONGEST: Final = 131_072
+_LONGEST: Final = 262_144
 """Bytes of a header that is remembered."""
 _SLACK: Final = 1_024
 """Bytes by which the header of another object may be longer."""
@@ -263,7 +263,7 @@ def _model_of(result: Scrubbed, header: Header) -> _Model | None:
         return None
     entries = meta.elements | {tag: entry for tag, entry in obj.data.elements.items() if tag not in PIXEL_DATA}
     noted = entries.keys() | trace.scripted.keys()
-    if _CHARACTER_SET in trace.scripted or any(tag in _CODES or is_by_others(tag) for tag in noted):
+    if _CHARACTER_SET in trace.scripted or any(tag in _CODES or (tag & 0xFFFF and is_by_others(tag)) for tag in noted):
         return None
     if any(notice.code == RESIDUE for notice in result.warnings):
         return None

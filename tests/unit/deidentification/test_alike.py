@@ -327,7 +327,7 @@ def test_what_is_remembered_is_bounded() -> None:
     assert 0 < len(run.alike._plans) <= 8  # noqa: SLF001
     assert 0 < len(run.alike._models) <= 8  # noqa: SLF001
     long = Run(rules())
-    texts = dict.fromkeys((1064960, 2113536, 3293184, 3686400), ("LT", "head " * 13100))
+    texts = dict.fromkeys((0x00104000, 0x00204000, 0x00324000, 0x00384000), ("LT", "head " * 13_100))
     for data in series(4, changes=texts):
         long.scrub(data)
     assert long.by_another == 0

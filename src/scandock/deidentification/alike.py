@@ -17,6 +17,7 @@ from scandock.deidentification.errors import ScrubError
 from scandock.deidentification.mold import Mold
 from scandock.deidentification.profile.actions import actions_of, days_of, gone, is_by_others, same
 from scandock.deidentification.profile.always import SOP, SOP_IN_META, uid_element
+from scandock.deidentification.profile.method import OF_METHOD
 from scandock.deidentification.profile.pixel_length import OF_LENGTH
 from scandock.deidentification.profile.residue import RESIDUE, is_clean
 from scandock.deidentification.scrub import Context, Rules, Scrubbed, ScrubResult, is_dicomdir, scrub
@@ -62,11 +63,11 @@ _CODES: Final = frozenset({0x00080100, 0x00080119, 0x00080120})
 """Codes themselves: elements beside them are judged otherwise."""
 _NO_GAPS: Final = frozenset(
     (
-        *(_CHARACTER_SET, 0x00280103, *OF_LENGTH, *PIXEL_DATA),
+        *(_CHARACTER_SET, 0x00280103, *OF_LENGTH, *OF_METHOD, *PIXEL_DATA),
         *(NUMBERS[keyword] for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID")),
     )
 )
-"""What others are read or judged by, and what says whose an object is."""
+"""What others are read or judged by, what says whose an object is, and what is written whatever stood there."""
 _NEW_EACH_TIME: Final = "newUID"
 """The function of scripts that answers something else each time."""
 

@@ -210,6 +210,15 @@ def test_encapsulated_pixels_and_none_at_all() -> None:
     run.scrub(series(1, extra=packed, pixels=None, syntax=JPEG)[0])
 
 
+def test_what_an_earlier_step_said_of_itself_is_no_gap() -> None:
+    run = Run(rules())
+    for number, data in enumerate(series(12)):
+        at = data.index(b"\x18\0\x50\0")
+        said = [WRITE.element(0x00120062, "CS", "NO" if number % 2 else "YES"), WRITE.element(0x00120063, "LO", "A")]
+        run.scrub(data[:at] + b"".join(said) + data[at:])
+    assert run.by_another >= 8
+
+
 def test_lengths_of_groups_are_no_overlays() -> None:
     run = Run(rules(profile=PROFILES[3]))
     for data in series(12, extra=WRITE.element(0x7FE00000, "UL", struct.pack("<I", 44)), pixels=bytes(32)):

@@ -266,7 +266,7 @@ def _model_of(result: Scrubbed, header: Header) -> _Model | None:
     noted = entries.keys() | trace.scripted.keys()
     if _CHARACTER_SET in trace.scripted or any(tag in _CODES or (tag & 0xFFFF and is_by_others(tag)) for tag in noted):
         return None
-    if any(notice.code == RESIDUE for notice in result.warnings):
+    if trace.reads & PIXEL_DATA or any(notice.code == RESIDUE for notice in result.warnings):
         return None
     new_head = bytes(new_head)
     new_meta = walk_data_set(new_head, _META, header.dataset_at, LITTLE, Budget(), explicit=True)

@@ -64,7 +64,7 @@ class DataSet:
 
     __slots__ = (
         *("__weakref__", "_parent", "big", "budget", "buf", "candidates", "changes", "elements", "explicit"),
-        *("level", "nested", "order", "pixels", "raw", "sequences", "start", "stop", "tag", "undefined"),
+        *("level", "nested", "order", "pixels", "raw", "reads", "sequences", "start", "stop", "tag", "undefined"),
     )
 
     def __init__(
@@ -94,6 +94,8 @@ class DataSet:
         self.raw: tuple[int, ...] = ()
         """Tags of sequences that were made as bytes, which nobody may have walked."""
         self.pixels: Pixels | None = None
+        self.reads: set[int] | None = None
+        """Where it is noted whose values and items were asked for, if somebody wants to know."""
         if walked.nested:
             self.nested = {
                 number: [DataSet(item, buf, budget, self, number) for item in items]
@@ -174,6 +176,8 @@ class DataSet:
 
         KeyError where there is no such element.
         """
+        if self.reads is not None:
+            self.reads.add(tag)
         if tag in self.changes:
             change = self.changes[tag]
             if change is None:
@@ -193,6 +197,9 @@ class DataSet:
     def values(self, tags: Iterable[int]) -> list[bytes | None]:
         """The raw values of several elements, as `value` has them; None for those that are not there."""
         changes, find, buf, short = self.changes, self.elements.get, self.buf, self.order.short
+        if self.reads is not None:
+            tags = tuple(tags)
+            self.reads.update(tags)
         values: list[bytes | None] = []
         for tag in tags:
             entry = find(tag)
@@ -210,6 +217,8 @@ class DataSet:
 
     def size(self, tag: int) -> int:
         """How many bytes a value has, padding and delimiters included; nothing is read or encoded for it but items."""
+        if self.reads is not None:
+            self.reads.add(tag)
         if tag in self.changes:
             change = self.changes[tag]
             if change is None:
@@ -235,6 +244,8 @@ class DataSet:
         vr = self.vr(tag)
         if vr not in _SEQUENCES:
             return None
+        if self.reads is not None:
+            self.reads.add(tag)
         change = self.changes.get(tag)
         if change is None:
             _, _, start, end = self.elements[tag]
@@ -247,6 +258,8 @@ class DataSet:
 
         Nothing is changed by that, so whoever removes the element needs not read it. KeyError.
         """
+        if self.reads is not None:
+            self.reads.add(tag)
         if tag in self.nested and tag not in self.changes:
             return self.nested[tag]
         vr, change, buf = self.vr(tag), self.changes.get(tag), self.buf

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from scandock.deidentification.identifiers import Originals
     from scandock.deidentification.pixel_areas import PixelDecoder
     from scandock.deidentification.script.syntax import Script
+    from scandock.deidentification.trace import Trace
+    from scandock.formats.dicom_object import Header
     from scandock.rules.notices import Notice
 
 Buffer = bytes | memoryview
@@ -113,6 +115,9 @@ class Scrubbed:
 
     parts: Sequence[Part]
     warnings: tuple[Notice, ...] = ()
+    header: Header | None = field(default=None, repr=False)
+    """Its header, where that is known without reading it."""
+    trace: Trace | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,44 +140,58 @@ ScrubResult = Scrubbed | Rejected | Failed
 
 
 def scrub(
-    head: Buffer, size: int | None = None, read: ReadRange | None = None, *, rules: Rules, context: Context
+    head: Buffer,
+    size: int | None = None,
+    read: ReadRange | None = None,
+    *,
+    rules: Rules,
+    context: Context,
+    trace: Trace | None = None,
 ) -> ScrubResult:
     """De-identify a DICOM object or an ECAT 7 file.
 
     `head` is all of it; or its beginning, where `size` is that of all and `read(start, end)` gives ranges. What `read`
-    raises passes through.
+    raises passes through. `trace` is told how it went with a DICOM object.
     """
     size = len(head) if size is None else size
     try:
         if looks_like_ecat(head):
             return _scrub_ecat(head, size, read, rules, context)
-        return _scrub_dicom(head, size, read, rules, context)
+        return _scrub_dicom(head, size, read, rules, context, trace)
     except ScrubError as error:
         return Failed(error.code, error.message)
     except RecursionError:
         return Failed("deid_unreadable", "It has sequences within sequences too deep to be read.")
 
 
-def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, context: Context) -> ScrubResult:
-    if _is_dicomdir(head):
+def _scrub_dicom(
+    head: Buffer, size: int, read: ReadRange | None, rules: Rules, context: Context, trace: Trace | None
+) -> ScrubResult:
+    if is_dicomdir(head):
         return Rejected("dicomdir", "A DICOMDIR lists patients and files as they were; it is not written.")
     obj = parse(head, size, read)
+    if trace is not None:
+        trace.begin(obj)
     profile = rules.profile
     originals = read_originals(obj, rules.policy)
     if profile is None:
-        return _scrub_by_policy(obj, originals, rules, context)
+        return _scrub_by_policy(obj, originals, rules, context, trace)
     identity = read_identity(obj.data)
     burned_in = find_burned_in(obj.data)
     outcome = _run_scripts(obj, rules, context)
     if outcome.rejected:
         return _REJECTED
+    if trace is not None:
+        trace.end_scripts(obj, identity, is_plain=not outcome.pixels_altered)
     if rules.policy.study_uid != "keep":
         restore_study(obj, rules.policy, originals)
         profile = replace(profile, options=profile.options - {RETAIN_UIDS})
     apply_profile(obj, profile, identity, key=context.key, project=context.variables.get("project", ""))
     record_method(obj.data, profile, _script_names(rules.scripts), has_clean_pixels=outcome.pixels_altered)
     parts = encode(obj)
-    verify(obj, parts)
+    walked = verify(obj, parts)
+    if trace is not None:
+        trace.written = walked
     warnings = []
     paths = find_residue(obj, parts, identity)
     if paths:
@@ -186,16 +205,23 @@ def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, 
     return Scrubbed(parts, tuple(warnings))
 
 
-def _scrub_by_policy(obj: DicomObject, originals: Originals, rules: Rules, context: Context) -> ScrubResult:
+def _scrub_by_policy(
+    obj: DicomObject, originals: Originals, rules: Rules, context: Context, trace: Trace | None
+) -> ScrubResult:
     """Scripts, and what the policy replaces: all that there is without a profile."""
     policy = rules.policy
     hidden = read_hidden(obj.data, patient=policy.patient != "keep", uids=policy.study_uid != "keep")
-    if _run_scripts(obj, rules, context).rejected:
+    outcome = _run_scripts(obj, rules, context)
+    if outcome.rejected:
         return _REJECTED
+    if trace is not None:
+        trace.end_scripts(obj, None, is_plain=not outcome.pixels_altered)
     if policy.changes_objects:
         replace_identifiers(obj, policy, originals, context.key)
     parts = encode(obj)
-    verify(obj, parts)
+    walked = verify(obj, parts)
+    if trace is not None:
+        trace.written = walked
     paths = list(dict.fromkeys(path for identity in hidden for path in find_residue(obj, parts, identity)))
     if not paths:
         return Scrubbed(parts)
@@ -220,7 +246,7 @@ def _script_names(scripts: tuple[Script, ...]) -> tuple[ScriptName, ...]:
 _REJECTED: Final = Rejected("deid_rejected", "A script rejects it.")
 
 
-def _is_dicomdir(head: Buffer) -> bool:
+def is_dicomdir(head: Buffer) -> bool:
     """Whether the meta information says so: a directory is no data set, and isn't read as one."""
     return _DICOMDIR in bytes(head[132 : 132 + _META_BYTES])
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scandock.deidentification.encoding import Part
+    from scandock.deidentification.walking import Walked
 
 _SYNTAX: Final = NUMBERS["TransferSyntaxUID"]
 _UIDS: Final = tuple(
@@ -32,12 +33,13 @@ _WRITTEN: Final = Runs()
 """Of data sets as they are written: apart from those that are read, which have other elements in between."""
 
 
-def verify(obj: DicomObject, parts: Sequence[Part]) -> None:
+def verify(obj: DicomObject, parts: Sequence[Part]) -> Walked | None:
     """Raise OutcomeUnexpected unless the parts of `encode` read as the tree says.
 
     Compared are the preamble, the syntax and encoding, the UIDs, and whether pixel data is there, and as long as its
     part is. The walker, which is stricter than the header scan, has to come to the end of the data set, of which only
-    pixel data and items of sequences of defined length are passed over.
+    pixel data and items of sequences of defined length are passed over. Gives the data set as it was walked, None
+    where nothing is left of it.
     """
     head = parts[0]
     if isinstance(head, (Range, EditedPixels)) or has_preamble(head) != obj.preamble:
@@ -50,19 +52,19 @@ def verify(obj: DicomObject, parts: Sequence[Part]) -> None:
                 raise _unexpected()
         if obj.deflated:
             parts, at = [inflate(head[at:])[0]], 0
-        _verify_data(obj, parts, at)
+        return _verify_data(obj, parts, at)
     except (DeclinedError, ShortError):
         raise _unexpected() from None
 
 
-def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> None:
+def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> Walked | None:
     """Walk the data set, which begins at `at` of the first part; pixel data and what follows them are parts, too."""
     data, size, head, rest = obj.data, sum(map(_size, parts)), parts[0], parts[1:]
     assert not isinstance(head, (Range, EditedPixels))
     if not data:
         if size != at:
             raise _unexpected()
-        return
+        return None
     if len(head) < at + 8 or encoding_of(head, at, obj.transfer_syntax) != (data.explicit, data.big):
         raise _unexpected()
     budget = Budget()
@@ -81,7 +83,7 @@ def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> None:
     if pixels is None:
         if walked.end != size:
             raise _unexpected()
-        return
+        return walked
     odd = int(obj.pixels is not None and obj.pixels.is_odd and obj.pixels.tag not in data.changes)
     after: Part
     if not rest:
@@ -97,6 +99,7 @@ def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> None:
         end = walk_data_set(after, start, len(after), data.order, budget, explicit=data.explicit, after=pixels.tag).end
         if end != len(after):
             raise _unexpected()
+    return walked
 
 
 def _size(part: Part) -> int:

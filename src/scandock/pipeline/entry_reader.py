@@ -45,7 +45,10 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".ta
 class EarlyScrubber(Protocol):
     """De-identifies an object before it is written (`workers/scrub_task.py`)."""
 
-    def scrub(self, number: bytes, path: str, data: Buffer, series_uid: str) -> RelPath | None:
+    def read(self, data: Buffer) -> Header | None:
+        """Give the header of an object, where it is known without reading it; `scrub` of it follows, or nothing."""
+
+    def scrub(self, number: bytes, path: str, data: Buffer, header: Header) -> RelPath | None:
         """Give where the new object is in the stage, "" where there is none; None where the original is to be kept."""
 
 
@@ -119,8 +122,9 @@ class EntryReader(EntryWriter):
         data = body.whole
         size = len(data)
         self.meter.entry_bytes(entry.path, size)
+        early = self.early if self.keep_images else None
         try:
-            header = read_header(data, size, self.wanted, None)
+            header = (early.read(data) if early is not None else None) or read_header(data, size, self.wanted, None)
         except Unparseable as error:
             self._unparseable(entry, body, error.code, error.message)
             return
@@ -138,8 +142,7 @@ class EntryReader(EntryWriter):
         path, alternate_path = self._names(header, sha256, entry.number)
         staged, facts = StagedFile(size, sha256, path), ""
         if self.keep_images:
-            early = self.early
-            new = early.scrub(entry.number, entry.path, data, header.series_uid) if early is not None else None
+            new = early.scrub(entry.number, entry.path, data, header) if early is not None else None
             staged.staged = stage_bytes(self.stage, data, path, alternate_path) if new is None else new
         if self._hash_datasets:
             facts = hashlib.sha256(memoryview(data)[header.dataset_at :]).hexdigest()

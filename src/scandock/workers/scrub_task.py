@@ -17,6 +17,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from scandock.deidentification.alike import Alike
 from scandock.deidentification.data_set import EditedPixels, Range
 from scandock.deidentification.profile.options import parse_profile
 from scandock.deidentification.profile.table import SafePrivate
@@ -82,6 +83,7 @@ class ScrubTasks:
         self._stage = stage
         self._plain = rules
         self._parsed: dict[int, tuple[bytes, Rules]] = {}
+        self._job: tuple[int, dict[str, str], Alike] | None = None
         self._decoding = PixelDecoding()
         self._outcomes: list[tuple[Any, ...]] = []
         self._tally = Tally()
@@ -114,10 +116,22 @@ class ScrubTasks:
         self._flush()
 
     def scrub_whole(
-        self, variables: dict[str, str], folder: RelPath, number: bytes, data: Buffer, tally: Tally
+        self,
+        variables: dict[str, str],
+        folder: RelPath,
+        number: bytes,
+        data: Buffer,
+        tally: Tally,
+        header: Header | None = None,
     ) -> tuple[Any, ...]:
-        """De-identify one DICOM object that is in memory, by the only rules; gives its outcome."""
-        return self._scrub_entry(0, variables, folder, number, lambda: _Original(data), Content.DICOM, tally)
+        """De-identify one DICOM object that is in memory, by the only rules; gives its outcome. `header` is its own."""
+        return self._scrub_entry(
+            0, variables, folder, number, lambda: _Original(data, header=header), Content.DICOM, tally
+        )
+
+    def read_whole(self, variables: dict[str, str], data: Buffer) -> Header | None:
+        """The header of an object that is in memory, where it is known by another one."""
+        return self._job[2].read(data) if self._job is not None and self._job[:2] == (0, variables) else None
 
     def close(self) -> None:
         """End the decoders of pixels."""
@@ -147,17 +161,19 @@ class ScrubTasks:
         tally: Tally | None = None,
     ) -> tuple[Any, ...]:
         try:
-            key, rules = self._rules(index)
-            context = Context(key=key, variables=variables, decode_pixels=self._decoding)
+            alike = self._alike(index, variables)
             source = open_original()
-            result = scrub(source.head, source.size, source.read, rules=rules, context=context)
+            if source.read is None:
+                result = alike.scrub(source.head)
+            else:
+                result = scrub(source.head, source.size, source.read, rules=alike.rules, context=alike.context)
             if isinstance(result, Failed):
                 return number, "failed", result.message
             if isinstance(result, Rejected):
                 return number, "reject", result.message
             if content == Content.ECAT:
                 return (*self._write_ecat(source, result, folder, number), _warnings(result))
-            written = self._write_dicom(source, result, folder, number, tally or self._tally)
+            written = self._write_dicom(source, result, folder, number, tally or self._tally, alike)
             return (*written, _warnings(result))
         except _Failure as failure:
             return number, "failed", str(failure)
@@ -170,20 +186,28 @@ class ScrubTasks:
                 traceback.print_exception(error, file=sys.stderr)
             return number, "failed", f"An unexpected error ({type(error).__name__})."
 
-    def _rules(self, index: int) -> tuple[bytes, Rules]:
-        parsed = self._parsed.get(index)
-        if parsed is None:
-            parsed = self._parsed[index] = parse_privacy_rules(PrivacyRules.from_plain(self._plain[index]))
-        return parsed
+    def _alike(self, index: int, variables: dict[str, str]) -> Alike:
+        """What is known of the objects of a job, by its rules and variables; of the last job alone."""
+        if self._job is None or self._job[0] != index or self._job[1] != variables:
+            parsed = self._parsed.get(index)
+            if parsed is None:
+                parsed = self._parsed[index] = parse_privacy_rules(PrivacyRules.from_plain(self._plain[index]))
+            key, rules = parsed
+            context = Context(key=key, variables=variables, decode_pixels=self._decoding)
+            self._job = index, variables, Alike(rules, context)
+        return self._job[2]
 
     # -- the new object ----------------------------------------------------------------------------------------------
 
     def _write_dicom(
-        self, source: _Original, result: Scrubbed, folder: RelPath, number: bytes, tally: Tally
+        self, source: _Original, result: Scrubbed, folder: RelPath, number: bytes, tally: Tally, alike: Alike
     ) -> tuple[Any, ...]:
         if source.read is None:
             data = source.join(result)
-            header = _read_new_header(data, len(data), None)
+            header = result.header
+            if header is None:
+                header = _read_new_header(data, len(data), None)
+                alike.learn(result, header, source.header)
             sha256 = hashlib.sha256(data).digest()
             path, spare = self._names(header, sha256, folder, number)
             staged = StagedFile(len(data), sha256, stage_bytes(self._stage, data, path, spare))
@@ -257,7 +281,11 @@ class EarlyScrubber:
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._failures = 0
 
-    def scrub(self, number: bytes, path: str, data: Buffer, series_uid: str) -> RelPath | None:
+    def read(self, data: Buffer) -> Header | None:
+        """The header of an object, where it is known by another one."""
+        return self._tasks.read_whole(self._variables, data)
+
+    def scrub(self, number: bytes, path: str, data: Buffer, header: Header) -> RelPath | None:
         """De-identify an object; gives where the new one is, "" where there is none.
 
         None where the original is to be kept: enough have failed for each to be refused, be it of another study.
@@ -266,7 +294,8 @@ class EarlyScrubber:
             return None
         if SCRUBBED_ENTRY:
             reach_scrubbed(path)
-        outcome = self._tasks.scrub_whole(self._variables, EARLY, number, data, self._tallies[series_uid])
+        tally = self._tallies[header.series_uid]
+        outcome = self._tasks.scrub_whole(self._variables, EARLY, number, data, tally, header)
         self._failures += outcome[1] == "failed"
         self._outcomes.append(outcome)
         return outcome[5] if outcome[1] == "ok" else TREE_ROOT
@@ -286,9 +315,16 @@ class EarlyScrubber:
 class _Original:
     """The bytes of an entry: all of them where they fit into memory, else the header, and ranges from the stage."""
 
-    def __init__(self, head: Buffer, size: int | None = None, read: Callable[[int, int], bytes] | None = None) -> None:
-        """`read`, where `head` is not all: gives a range."""
+    def __init__(
+        self,
+        head: Buffer,
+        size: int | None = None,
+        read: Callable[[int, int], bytes] | None = None,
+        header: Header | None = None,
+    ) -> None:
+        """`read`, where `head` is not all: gives a range. `header` where somebody has read it."""
         self.head = head
+        self.header = header
         self.size = len(head) if size is None else size
         self.read = read
 

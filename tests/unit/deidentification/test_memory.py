@@ -28,7 +28,7 @@ def result_of(data: bytes, profile: str = PROFILES[1]) -> bytes | ScrubResult:
 
 def result_alone(data: bytes, profile: str = PROFILES[1]) -> bytes | ScrubResult:
     """As it is in a process that has seen nothing before."""
-    actions._actions_of.cache_clear()  # noqa: SLF001
+    actions.actions_of.cache_clear()
     return result_of(data, profile)
 
 
@@ -40,7 +40,7 @@ def test_an_object_becomes_the_same_after_whatever_others(profile: str, most: in
     order = [*range(len(objects))] * 2
     random.Random(1).shuffle(order)
     monkeypatch.setattr(memory, "_MOST", most)
-    actions._actions_of.cache_clear()  # noqa: SLF001
+    actions.actions_of.cache_clear()
     for index in order:
         assert result_of(objects[index], profile) == expected[index]
 
@@ -81,7 +81,7 @@ def test_what_stands_beside_an_element_counts(subtests: pytest.Subtests):
         expected = [result_alone(data) for data in objects]
         for ordered in (objects, objects[::-1]):
             with subtests.test(what):
-                actions._actions_of.cache_clear()  # noqa: SLF001
+                actions.actions_of.cache_clear()
                 assert {data: result_of(data) for data in ordered} == dict(zip(objects, expected, strict=True))
 
 
@@ -120,5 +120,5 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
         assert outcomes[number.to_bytes(100, "big")] is None
     assert 0 < sum(map(len, kept._places.values())) < 50_000 // 400  # noqa: SLF001
     long = WRITE.element(0x00104000, "LT", b"head " * 500)
-    actions._actions_of.cache_clear()  # noqa: SLF001
+    actions.actions_of.cache_clear()
     assert result_of(build(extra=long)) == result_of(build(extra=long))

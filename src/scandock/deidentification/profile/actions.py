@@ -11,6 +11,7 @@ import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from scandock.deidentification.data_set import DataSet
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_keyword, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
 from scandock.deidentification.profile import element_actions as do
@@ -24,16 +25,21 @@ from scandock.deidentification.profile.memory import LONGEST, Memory
 from scandock.deidentification.profile.options import FULL_DATES, MODIFIED_DATES
 from scandock.deidentification.profile.regions import OF_REGIONS, OVERLAY_DATA, cut_region, is_region
 from scandock.deidentification.profile.table import AttributeRow, attribute_rows
+from scandock.deidentification.splicing import encode_element
 from scandock.deidentification.uids import UidMapper, is_class
+from scandock.deidentification.walking import Budget, Walked
+from scandock.formats.dicom_encoding import LITTLE
 from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from scandock.deidentification.data_set import Change, DataSet, DicomObject
+    from scandock.deidentification.data_set import Change, DicomObject
     from scandock.deidentification.profile.element_actions import ElementAction, ValueAction
     from scandock.deidentification.profile.identity import Identity
     from scandock.deidentification.profile.options import Profile
+
+    Renewal = Callable[[bytes], bytes]
 
 _DATES: Final = frozenset({"DA", "DT", "TM"})
 _MOVED: Final[dict[str, Action]] = {"DA": (do.move_dates,), "DT": (do.move_datetimes,), "TM": do.keep_times}
@@ -60,6 +66,8 @@ _URN_CODE: Final = 0x00080120
 _SCHEME: Final = 0x00080102
 _MEANING: Final = 0x00080104
 _CHARACTER_SET: Final = 0x00080005
+_CS: Final = int.from_bytes(b"CS", "little")
+_MAY_HAVE_ITEMS: Final = frozenset({"SQ", UNKNOWN})
 _ORIENTATION: Final = 0x00200020
 _CODE_TEXTS: Final[dict[int, Action]] = {_LONG_CODE: (do.keep_long_code,), _URN_CODE: do.keep_urn}
 """Codes themselves, in a VR of free text."""
@@ -99,14 +107,18 @@ def apply_profile(obj: DicomObject, profile: Profile, identity: Identity, *, key
 
     `identity` is that of the original, before any script: UIDs follow `key`, dates `key`, project and patient.
     """
-    days = days_of_patient(key, project, identity.patient) if MODIFIED_DATES in profile.options else 0
-    actions = _actions_of(profile, key)
-    actions.apply(days, obj.data)
+    actions = actions_of(profile, key)
+    actions.apply(days_of(profile, identity, key=key, project=project), obj.data)
     clean_meta(obj, actions.keep_uid)
 
 
+def days_of(profile: Profile, identity: Identity, *, key: bytes, project: str) -> int:
+    """The days by which a profile moves a patient's dates."""
+    return days_of_patient(key, project, identity.patient) if MODIFIED_DATES in profile.options else 0
+
+
 @lru_cache(maxsize=16)
-def _actions_of(profile: Profile, key: bytes) -> Actions:
+def actions_of(profile: Profile, key: bytes) -> Actions:
     """The actions of a profile, with all that was decided for objects before."""
     return Actions(profile, key)
 
@@ -151,7 +163,7 @@ class Actions:
                 element = bytes(element)
             outcome = find(element, _UNDECIDED)
             if outcome is _UNDECIDED:
-                if _is_by_others(tag):
+                if is_by_others(tag):
                     by_others.append(tag)
                     continue
                 outcome = do.outcome(self._action(tag, names[vr], in_code=in_code), days, data_set, tag)
@@ -165,11 +177,55 @@ class Actions:
         for tag in by_others:
             self._act(days, data_set, tag, in_code=in_code)
 
+    def renewal(self, days: int, tag: int, vr: int, charset: bytes) -> Renewal | None:
+        """What makes of an element's bytes those that are written, b"" where it goes, as `apply` does.
+
+        It is an element of an object's data set in explicit VR little endian that has no items and is in no code; `vr`
+        is the number that stands there, `charset` the element of the character set, b"" where there is none. None where
+        it counts what stands beside the element.
+        """
+        if tag & 0x10000:
+            return gone if not self._safe else None
+        model = alone(charset, b"", tag, vr)
+        name = model.vr_names[vr]
+        if is_by_others(tag) or name in _MAY_HAVE_ITEMS:
+            return None
+        action = self._action(tag, name, in_code=False)
+        if action is None:
+            return same
+        if action is do.remove:
+            return gone
+        start = 8 if vr in model.order.short else 12
+
+        def renew_value(element: bytes) -> bytes:
+            assert not isinstance(action, range | tuple)
+            value = element[start:]
+            changed = do.new_value(action, value)
+            if changed is None:
+                return b""
+            if changed == value:
+                return element
+            return _written(model, tag, model.replacement(tag, name, changed))
+
+        def renew_element(element: bytes) -> bytes:
+            remembered = self._memory.of(model, days, in_code=False)
+            outcome = remembered.get(element, _UNDECIDED)
+            if outcome is _UNDECIDED:
+                data_set = alone(charset, element, tag, vr)
+                outcome = do.outcome(action, days, data_set, tag)
+                if len(element) <= LONGEST:
+                    self._memory.remember(remembered, element, data_set, tag, outcome)
+            if outcome is None:
+                return b""
+            return _written(model, tag, outcome) if outcome is not False else element  # do.STAYS
+
+        return renew_element if isinstance(action, range | tuple) else renew_value
+
     def _apply_to_others(
         self, days: int, data_set: DataSet, scripted: Mapping[int, object], kept: Mapping[int, str], *, in_code: bool
     ) -> None:
         """Apply the profile to elements that a script has made or changed, and to private ones that are kept."""
-        for tag in sorted(scripted, key=_is_by_others):
+        for tag in sorted(scripted, key=is_by_others):
             if tag & 0x10000:
                 if tag not in kept:
                     data_set.remove(tag)
@@ -432,7 +488,35 @@ class Actions:
         return (do.keep_printable,)
 
 
-def _is_by_others(tag: int) -> bool:
+def gone(_element: bytes) -> bytes:
+    """Of an element that goes, whatever it says."""
+    return b""
+
+
+def same(element: bytes) -> bytes:
+    """Of an element that stays, whatever it says."""
+    return element
+
+
+def alone(charset: bytes, element: bytes, tag: int, vr: int) -> DataSet:
+    """A data set of one element of explicit VR little endian, beside the character set."""
+    at = len(charset)
+    entries = {_CHARACTER_SET: (0, _CS, 8, at)} if charset else {}
+    if element:
+        entries[tag] = at, vr, at + (8 if vr in LITTLE.short else 12), at + len(element)
+    return DataSet(Walked(entries, {}, [], 0, 0, 0, LITTLE, True), charset + element, Budget())
+
+
+def _written(data_set: DataSet, tag: int, change: Change) -> bytes:
+    """The bytes of an element that has no items."""
+    vr, value, _, _, written = change
+    if written is None:
+        assert value is not None
+        written = encode_element(tag, vr, value, undefined=False, explicit=data_set.explicit, big=data_set.big)
+    return written
+
+
+def is_by_others(tag: int) -> bool:
     """Whether it counts for an element what is beside it: it is judged last, by what is left there."""
     return tag >> 16 in _BY_OTHERS or tag == _LONG_CODE
 

@@ -37,7 +37,7 @@ _PIXELS: Final = 0x7FE0
 _GROUP_LENGTH: Final = 0x00020000
 _CLASS_IN_META: Final = 0x00020002
 _CLASS: Final = 0x00080016
-_SOP_IN_META: Final = 0x00020003
+SOP_IN_META: Final = 0x00020003
 _SYNTAX: Final = 0x00020010
 _YOUNG_SYNTAXES: Final = frozenset(
     f"1.2.840.10008.1.2.{number}" for number in ("4.110", "4.111", "4.112", "4.201", "4.202", "4.203", "8.1")
@@ -46,8 +46,8 @@ _YOUNG_SYNTAXES: Final = frozenset(
 _GE_BIG_PIXELS: Final = "1.2.840.113619.5.2"
 """A private syntax of GE: implicit VR little endian, but for its pixel data, which are big endian and passed on."""
 _UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)*")
-_SOP: Final = 0x00080018
-_SAME: Final = ((_CLASS_IN_META, _CLASS), (_SOP_IN_META, _SOP))
+SOP: Final = 0x00080018
+_SAME: Final = ((_CLASS_IN_META, _CLASS), (SOP_IN_META, SOP))
 """Elements of the meta information, and those of the data set that they repeat."""
 _OWN: Final[Mapping[int, Change]] = {
     tag: (vr, value, None, False, encode_element(tag, vr, value, undefined=False, explicit=True, big=False))
@@ -80,14 +80,14 @@ def clean_meta(obj: DicomObject, map_uid: Callable[[bytes], bytes | None]) -> No
     if obj.transfer_syntax and obj.transfer_syntax not in _transfer_syntaxes():
         raise ObjectUnreadable("Its transfer syntax isn't known.")
     meta, data = obj.meta, obj.data
-    kept = {**_OWN, _SYNTAX: _uid_element(_SYNTAX, obj.transfer_syntax.encode("ascii"))}
+    kept = {**_OWN, _SYNTAX: uid_element(_SYNTAX, obj.transfer_syntax.encode("ascii"))}
     for number, tag in _SAME:
         if tag in data:
             uid: bytes | None = data.value(tag)
         else:
             uid = meta.value(number) if number in meta else b""
-            uid = map_uid(uid) if number == _SOP_IN_META else uid
-        kept[number] = _uid_element(number, uid or b"")
+            uid = map_uid(uid) if number == SOP_IN_META else uid
+        kept[number] = uid_element(number, uid or b"")
     tags = meta.tags()
     for tag in tags:  # titles and addresses of applications, what is private
         if tag not in kept and tag != _GROUP_LENGTH:
@@ -96,7 +96,7 @@ def clean_meta(obj: DicomObject, map_uid: Callable[[bytes], bytes | None]) -> No
 
 
 @lru_cache(maxsize=64)
-def _uid_element(tag: int, uid: bytes) -> Change:
+def uid_element(tag: int, uid: bytes) -> Change:
     """An element of the meta information with a UID, which may have any padding."""
     uid = uid.rstrip(b" \0")
     if uid and not _UID.fullmatch(uid):

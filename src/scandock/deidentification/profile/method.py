@@ -28,6 +28,8 @@ _METHOD: Final = 0x00120063
 _CODES: Final = 0x00120064
 _BURNED_IN: Final = 0x00280301
 _DATES: Final = 0x00280303
+OF_METHOD: Final = frozenset({_REMOVED, _METHOD, _CODES, _BURNED_IN, _DATES})
+"""Elements that are written, whatever stood there."""
 _CODE_VALUE, _SCHEME, _MEANING = 0x00080100, 0x00080102, 0x00080104
 _DICOM: Final = "DCM"
 _XNAT: Final = "XNAT"

@@ -15,7 +15,8 @@ _BITS: Final = {0x7FE00010: None, 0x7FE00008: 32, 0x7FE00009: 64}
 """Kinds of pixel data, and their bits by sample where these are given."""
 _ROWS, _COLUMNS, _SAMPLES, _ALLOCATED = 0x00280010, 0x00280011, 0x00280002, 0x00280100
 _FRAMES, _PHOTOMETRIC = 0x00280008, 0x00280004
-_READ: Final = (_ROWS, _COLUMNS, _SAMPLES, _ALLOCATED, _FRAMES, _PHOTOMETRIC)
+OF_LENGTH: Final = (_ROWS, _COLUMNS, _SAMPLES, _ALLOCATED, _FRAMES, _PHOTOMETRIC)
+"""Elements that say how long native pixels are."""
 _LONGEST: Final = 64
 _SHARED: Final = frozenset({b"YBR_FULL_422", b"YBR_PARTIAL_422"})
 """Two pixels share their colors: two samples for each."""
@@ -32,7 +33,7 @@ def has_longer_pixels(obj: DicomObject) -> bool:
     tag = next((tag for tag in _BITS if tag in data), None)
     if tag is None:
         return False
-    values = [value and value[:_LONGEST] for value in data.values(_READ)]
+    values = [value and value[:_LONGEST] for value in data.values(OF_LENGTH)]
     expected = _expected_bytes(_BITS[tag], *values, big=data.big)
     return data.size(tag) > expected + expected % 2
 

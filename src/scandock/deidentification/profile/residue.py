@@ -42,6 +42,11 @@ def find_residue(obj: DicomObject, parts: Sequence[Part], identity: Identity) ->
     return [path for data_set in data_sets for path in _find_traces(data_set, "", identity)]
 
 
+def is_clean(raw: bytes, identity: Identity) -> bool:
+    """Whether elements as they are written hold no value of `identity`, nor do they where they touch each other."""
+    return not _has_trace(folded(raw), identity, is_text=True)
+
+
 def _has_trace(value: bytes, identity: Identity, *, is_text: bool) -> bool:
     """Whether folded bytes hold a value of the patient; those of a text also with other separators."""
     if any(map(value.__contains__, identity.traces)):

@@ -37,4 +37,10 @@ PROBES: Final[dict[tuple[str, str], DicomwebProbe]] = {
     ("GET", _STUDY): DicomwebProbe(headers=_OBJECTS),
     ("GET", _SERIES): DicomwebProbe(headers=_OBJECTS),
     ("GET", _INSTANCE): DicomwebProbe(headers=_OBJECTS),
+    ("GET", "/studies"): DicomwebProbe(search=True),
+    ("GET", "/series"): DicomwebProbe(search=True, params={"StudyInstanceUID": "{study}"}),
+    ("GET", "/instances"): DicomwebProbe(search=True, params={"SOPInstanceUID": "{instance}"}),
+    ("GET", f"{_STUDY}/series"): DicomwebProbe(search=True),
+    ("GET", f"{_STUDY}/instances"): DicomwebProbe(search=True),
+    ("GET", f"{_SERIES}/instances"): DicomwebProbe(search=True),
 }

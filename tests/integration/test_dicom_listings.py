@@ -159,18 +159,13 @@ def test_trees_that_are_gone_leave_no_rows(site: DataFolder) -> None:
     assert count(site, dicom_study) == count(site, dicom_series) == 0
 
 
-def test_a_study_of_two_sessions_and_a_session_of_two_studies(site: DataFolder) -> None:
-    """PET and MR are parted by the project's setting; a session that a label joins has both studies."""
+def test_a_study_of_two_sessions_has_a_row_for_each(site: DataFolder) -> None:
+    """PET and MR are parted by the project's setting."""
     site.project(petmr="separate")
     site.bring({**objects(modality=b"MR"), **objects(series=2, modality=b"PT")})
     rows = shown(site)
     assert len({row["study_uid"] for row in rows}) == 1
     assert sorted((row["modalities"], row["series"]) for row in rows) == [("MR", 1), ("PT", 1)]
-    site.bring(objects(study=7), project="Q", session="Both")
-    site.bring(objects(study=8, series=3), project="Q", session="Both", overwrite="append")
-    both = [row for row in shown(site) if row["project"] == "Q"]
-    assert [(row["label"], row["session_id"]) for row in both] == [("Both", both[0]["session_id"])] * 2
-    assert len({row["study_uid"] for row in both}) == 2
 
 
 @pytest.mark.parametrize("level", ["hash", "drop"])

@@ -264,7 +264,7 @@ def _time_bounds(text: str) -> tuple[str, str] | None:
     if not fraction:
         return _trim(whole), str(int(whole) + 1).zfill(len(whole))
     following = int(fraction.ljust(6, "0")) + 10 ** (6 - len(fraction))
-    end = f"{whole}.{following:06}" if following < 10**6 else str(int(whole) + 1).zfill(len(whole))
+    end = f"{whole}.{following:06}".rstrip("0") if following < 10**6 else str(int(whole) + 1).zfill(len(whole))
     kept = fraction.rstrip("0")
     return (f"{whole}.{kept}" if kept else _trim(whole)), end
 

@@ -6,6 +6,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from scandock.web.dicomweb import objects
+from scandock.web.dicomweb import bulk_data, frames, metadata, objects, rendered
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (objects.routes.router,)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    metadata.routes.router,
+    frames.routes.router,
+    rendered.routes.router,
+    bulk_data.routes.router,
+    objects.routes.router,
+)

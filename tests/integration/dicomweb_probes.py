@@ -29,6 +29,8 @@ class DicomwebProbe:
 
 
 _OBJECTS: Final = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+_KNOWN: Final = DicomwebProbe(headers={"If-None-Match": "*"}, good=(304,))
+"""Of what is decoded: whoever may read it is told that they have it already."""
 _STUDY: Final = "/studies/{study}"
 _SERIES: Final = f"{_STUDY}/series/{{series}}"
 _INSTANCE: Final = f"{_SERIES}/instances/{{instance}}"
@@ -43,4 +45,13 @@ PROBES: Final[dict[tuple[str, str], DicomwebProbe]] = {
     ("GET", f"{_STUDY}/series"): DicomwebProbe(search=True),
     ("GET", f"{_STUDY}/instances"): DicomwebProbe(search=True),
     ("GET", f"{_SERIES}/instances"): DicomwebProbe(search=True),
+    **{("GET", f"{of}/metadata"): _KNOWN for of in (_STUDY, _SERIES, _INSTANCE)},
+    **{
+        ("GET", f"{of}/{verb}"): _KNOWN
+        for of in (_STUDY, _SERIES, _INSTANCE, f"{_INSTANCE}/frames/{{frame}}")
+        for verb in ("rendered", "thumbnail")
+    },
+    ("GET", f"{_INSTANCE}/frames/{{frames}}"): _KNOWN,
+    ("GET", f"{_INSTANCE}/pixeldata"): _KNOWN,
+    ("GET", f"{_INSTANCE}/bulkdata/{{element:path}}"): _KNOWN,
 }

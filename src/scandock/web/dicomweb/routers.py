@@ -6,6 +6,13 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from scandock.web.dicomweb import objects, search
+from scandock.web.dicomweb import bulk_data, frames, metadata, objects, rendered, search
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (objects.routes.router, search.routes.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    search.routes.router,
+    metadata.routes.router,
+    frames.routes.router,
+    rendered.routes.router,
+    bulk_data.routes.router,
+    objects.routes.router,
+)

@@ -48,4 +48,10 @@ PROBES: Final[dict[tuple[str, str], DicomwebProbe]] = {
     ("GET", f"{_INSTANCE}/frames/{{frames}}"): _KNOWN,
     ("GET", f"{_INSTANCE}/pixeldata"): _KNOWN,
     ("GET", f"{_INSTANCE}/bulkdata/{{element:path}}"): _KNOWN,
+    ("GET", "/studies"): DicomwebProbe(search=True),
+    ("GET", "/series"): DicomwebProbe(search=True, params={"StudyInstanceUID": "{study}"}),
+    ("GET", "/instances"): DicomwebProbe(search=True, params={"SOPInstanceUID": "{instance}"}),
+    ("GET", f"{_STUDY}/series"): DicomwebProbe(search=True),
+    ("GET", f"{_STUDY}/instances"): DicomwebProbe(search=True),
+    ("GET", f"{_SERIES}/instances"): DicomwebProbe(search=True),
 }

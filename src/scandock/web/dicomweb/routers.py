@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from scandock.web.dicomweb import bulk_data, frames, metadata, objects, rendered
+from scandock.web.dicomweb import bulk_data, frames, metadata, objects, rendered, search
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     metadata.routes.router,
@@ -14,4 +14,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     rendered.routes.router,
     bulk_data.routes.router,
     objects.routes.router,
+    search.routes.router,
 )

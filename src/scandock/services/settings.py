@@ -283,6 +283,11 @@ class Settings(BaseSettings):
     upload_hours: Annotated[int, Field(ge=1, le=87_600)] = Field(
         default=72, description="Hours after which a resumable upload is removed that nobody goes on with."
     )
+    stow_seconds: Annotated[int, Field(ge=0, le=3_600)] = Field(
+        default=60,
+        description="How long a client that stores objects by DICOMweb waits for their import before it is told that"
+        " it goes on.",
+    )
     answer_bytes: Annotated[Bytes, Field(ge=16 * 1024**2)] = Field(
         default=512 * 1024**2,
         description="Answers that wait until their clients take them, all together; one asker has half of what others"

@@ -330,6 +330,30 @@ def oidc_login(then: str) -> str:
     return with_query(f"{OIDC}/login", {"then": then})
 
 
+# -- DICOMweb ----------------------------------------------------------------------------------------------------------
+
+DICOMWEB: Final = "/dicomweb"
+"""The base of all that somebody may read; below it each project has its own."""
+
+
+def dicomweb(project: str | None = None) -> str:
+    """The base of a project, with None of all that somebody may read."""
+    return DICOMWEB if project is None else f"{DICOMWEB}/projects/{quote_segment(project)}"
+
+
+def dicomweb_study(base: str, study: str) -> str:
+    """A study, below a base that may be an absolute address."""
+    return f"{base}/studies/{quote_segment(study)}"
+
+
+def dicomweb_series(base: str, study: str, series: str) -> str:
+    return f"{dicomweb_study(base, study)}/series/{quote_segment(series)}"
+
+
+def dicomweb_instance(base: str, study: str, series: str, instance: str) -> str:
+    return f"{dicomweb_series(base, study, series)}/instances/{quote_segment(instance)}"
+
+
 # -- for those who watch the server ------------------------------------------------------------------------------------
 
 HEALTHZ: Final = "/healthz"
@@ -377,8 +401,8 @@ def is_xnat(path: str) -> bool:
 
 
 def is_for_programs(path: str) -> bool:
-    """Whether an address is of the API or the dialect, or begins as theirs do."""
-    return path.startswith(("/api/", *XNAT_PREFIXES))
+    """Whether an address is of the API, the dialect or DICOMweb, or begins as theirs do."""
+    return path.startswith(("/api/", DICOMWEB, *XNAT_PREFIXES))
 
 
 def canonical(path: str) -> str:

@@ -1,0 +1,50 @@
+"""What the bases of DICOMweb answer for: the sessions of a project's archive, or all that somebody may look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, or_, select
+
+from scandock.access.principal import Principal
+from scandock.access.visibility import own_where, sessions_where
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import session_rows
+from scandock.catalog.tables import project, session
+from scandock.rules.permissions import AccessDecision, Action
+from scandock.services import rights
+
+
+@dataclass(frozen=True, slots=True)
+class DicomwebScope:
+    """The sessions that a base answers for."""
+
+    condition: ColumnElement[bool]
+    """On `session` joined with its `project`."""
+    signed_in: bool
+
+    @property
+    def unknown(self) -> AccessDecision:
+        """What is said of what is not there, or may not be known: who is not signed in is asked to."""
+        return AccessDecision.HIDDEN if self.signed_in else AccessDecision.SIGN_IN
+
+
+def find_scope(connection: Connection, principal: Principal, project_name: str | None) -> DicomwebScope:
+    """The archive of a project; with None archive and prearchive of all that `principal` may look at there.
+
+    AccessDenied: as if there were none for a project of which they may not know; 403 for a token that may not read.
+    """
+    if project_name is None:
+        rights.check_scope(principal, Action.SESSION_READ)
+        return DicomwebScope(or_(sessions_where(principal), own_where(principal)), principal.signed_in)
+    rights.check(connection, principal, Action.SESSION_READ, project_name)
+    number = select(project.c.id).where(project.c.key == project_name.casefold()).scalar_subquery()
+    return DicomwebScope((session.c.project_id == number) & (session.c.place == "archive"), principal.signed_in)
+
+
+def find_study_sessions(connection: Connection, scope: DicomwebScope, study_uid: str) -> list[SessionRecord]:
+    """The sessions of a scope that a study is in, those of the archive first: of two copies the first one counts."""
+    query = (
+        session_rows().where(session.c.study_uid == study_uid, scope.condition).order_by(session.c.place, session.c.id)
+    )
+    return [SessionRecord.from_row(row) for row in connection.execute(query).mappings()]

@@ -24,11 +24,16 @@ class DicomwebProbe:
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
+    stores: bool = False
+    """It stores: at the base of all, whoever may upload at all may send what the headers route."""
     search: bool = False
     """It lists: at the base of all that may be read everybody is answered, with what they may see."""
 
 
 _OBJECTS: Final = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+_STORE: Final = DicomwebProbe(
+    action=Action.UPLOAD, good=(415,), headers={"Content-Type": "text/plain"}, content=b"no object", stores=True
+)
 _STUDY: Final = "/studies/{study}"
 _SERIES: Final = f"{_STUDY}/series/{{series}}"
 _INSTANCE: Final = f"{_SERIES}/instances/{{instance}}"
@@ -37,4 +42,6 @@ PROBES: Final[dict[tuple[str, str], DicomwebProbe]] = {
     ("GET", _STUDY): DicomwebProbe(headers=_OBJECTS),
     ("GET", _SERIES): DicomwebProbe(headers=_OBJECTS),
     ("GET", _INSTANCE): DicomwebProbe(headers=_OBJECTS),
+    ("POST", "/studies"): _STORE,
+    ("POST", _STUDY): _STORE,
 }

@@ -6,6 +6,6 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from scandock.web.dicomweb import objects
+from scandock.web.dicomweb import objects, store
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (objects.routes.router,)
+ROUTERS: Final[tuple[APIRouter, ...]] = (objects.routes.router, store.routes.router)

@@ -17,7 +17,9 @@ from scandock.access.principal import Principal
 from scandock.model import request_limits
 from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.rules.import_request import ImportRequest
+from scandock.rules.labels import is_project_id
 from scandock.services.logs import bind_upload
+from scandock.services.project_errors import UploadProjectHidden
 from scandock.services.quotas import check_size
 from scandock.services.receiving import UploadOffer
 from scandock.services.sent_objects import FIRST_HEAD, SentObject, read_sent_object
@@ -140,10 +142,12 @@ async def receive_objects(
 
     Raises AccessDenied, and Usage for what is no request to store (400, 413, 415).
     """
+    if project is not None and not is_project_id(project):  # as Unassigned, which headers alone route to
+        raise UploadProjectHidden(
+            f"There is no project {project}, or you may not upload to it.",
+            "Name one that exists, or have it created first.",
+        )
     size = content_length(request)
-    media_type, options = parse_media_type(request.headers.get("content-type", ""))
-    reader = _make_reader(media_type, options)
-    check_size(size, server.receiving.limits.upload_bytes)
     fields = {"filename": ARCHIVE_NAME, "project": project or ""}
 
     def make(uploader: Principal) -> UploadOffer:
@@ -151,6 +155,9 @@ async def receive_objects(
             return make_offer(connection, uploader, fields, _REQUEST, door="dicomweb", size=size)
 
     await server.read(make, principal)  # before a byte is read
+    media_type, options = parse_media_type(request.headers.get("content-type", ""))
+    reader = _make_reader(media_type, options)
+    check_size(size, server.receiving.limits.upload_bytes)
     async with AsyncExitStack() as stack:
         uuid: str | None = None
 

@@ -102,6 +102,7 @@ OPEN: Final = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
+    ("GET", "/ohif/static/{stamp}/{name:path}"),
     ("GET", "/api/openapi.json"),
     ("HEAD", "/api/openapi.json"),
     ("OPTIONS", f"{_V1}/uploads"),

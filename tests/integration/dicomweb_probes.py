@@ -44,4 +44,10 @@ PROBES: Final[dict[tuple[str, str], DicomwebProbe]] = {
     ("GET", _INSTANCE): DicomwebProbe(headers=_OBJECTS),
     ("POST", "/studies"): _STORE,
     ("POST", _STUDY): _STORE,
+    ("GET", "/studies"): DicomwebProbe(search=True),
+    ("GET", "/series"): DicomwebProbe(search=True, params={"StudyInstanceUID": "{study}"}),
+    ("GET", "/instances"): DicomwebProbe(search=True, params={"SOPInstanceUID": "{instance}"}),
+    ("GET", f"{_STUDY}/series"): DicomwebProbe(search=True),
+    ("GET", f"{_STUDY}/instances"): DicomwebProbe(search=True),
+    ("GET", f"{_SERIES}/instances"): DicomwebProbe(search=True),
 }

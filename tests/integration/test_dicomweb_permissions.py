@@ -68,14 +68,15 @@ def ask(
     )
 
 
-def decide(action: Action, who: Persona, place: SampleProject) -> AccessDecision:
+def decide(action: Action, who: Persona, place: SampleProject, *, own: bool = True) -> AccessDecision:
+    """What the matrix says; with `own` also of what they have uploaded themselves."""
     return answer(
         action,
         role=None if place.unassigned else who.role,
         accessibility=place.accessibility,
         admin=who.admin,
         signed_in=who.signed_in,
-        own=who.owns and place.unassigned,
+        own=own and who.owns and place.unassigned,
         scope=who.scope,
     )
 
@@ -89,7 +90,7 @@ def expected(probe: DicomwebProbe, who: Persona, place: SampleProject, *, waits:
     if probe.stores and place.unassigned:
         return (404,)  # headers alone route there
     if not union:
-        of_project = decide(probe.action, who, place)
+        of_project = decide(probe.action, who, place, own=False)  # nothing is archived there
         if of_project is not AccessDecision.ALLOWED:
             return (STATUS[of_project],)
         return unknown if waits and not (probe.search or probe.stores) else probe.good
@@ -119,6 +120,12 @@ def test_the_answer_is_the_matrixs(made: SampleServer, method: str, path: str) -
                     statuses.add(got.status_code)
                     if got.status_code not in right:
                         off.append(f"{who.name} {base} {place.project} {waits=}: {got.status_code}, not {right}")
+                    elif probe.search and got.status_code == 200:
+                        union = base == urls.DICOMWEB
+                        needed = Action.PREARCHIVE_READ if waits else probe.action
+                        may_see = decide(needed, who, place) is AccessDecision.ALLOWED and (union or not waits)
+                        if (values["study"] in got.text) is not may_see:
+                            off.append(f"{who.name} {base} {place.project} {waits=}: listed, not {may_see=}")
     assert not off, "\n".join(off)
     assert len(statuses) > 1, "nobody was refused, or nobody let through"
 

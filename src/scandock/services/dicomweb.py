@@ -22,6 +22,8 @@ class DicomwebScope:
     condition: ColumnElement[bool]
     """On `session` joined with its `project`."""
     signed_in: bool
+    project_id: int | None = None
+    """The project whose archive these are, where it is one project's."""
 
     @property
     def unknown(self) -> AccessDecision:
@@ -38,8 +40,9 @@ def find_scope(connection: Connection, principal: Principal, project_name: str |
         rights.check_scope(principal, Action.SESSION_READ)
         return DicomwebScope(or_(sessions_where(principal), own_where(principal)), principal.signed_in)
     rights.check(connection, principal, Action.SESSION_READ, project_name)
-    number = select(project.c.id).where(project.c.key == project_name.casefold()).scalar_subquery()
-    return DicomwebScope((session.c.project_id == number) & (session.c.place == "archive"), principal.signed_in)
+    number: int = connection.execute(select(project.c.id).where(project.c.key == project_name.casefold())).scalar_one()
+    condition = (session.c.project_id == number) & (session.c.place == "archive")
+    return DicomwebScope(condition, principal.signed_in, number)
 
 
 def find_study_sessions(connection: Connection, scope: DicomwebScope, study_uid: str) -> list[SessionRecord]:

@@ -27,6 +27,7 @@ from scandock.services.batching import ChangeBatcher
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
 from scandock.services.decoding import Pictures
+from scandock.services.dicom_instances import InstanceHeaders
 from scandock.services.ohif import OhifLookup
 from scandock.services.receiving import UploadReceiver
 from scandock.services.refusals import Refusals
@@ -105,6 +106,8 @@ class ServerState:
     readiness: Readiness = field(init=False)
     shared_metrics: SharedCall[bytes] = field(default_factory=lambda: SharedCall("metrics", begin=forbid_writes))
     """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""
+    instance_headers: InstanceHeaders = field(default_factory=InstanceHeaders)
+    """What searches for DICOM instances have read."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
     bodies: WeakSet[Writer] = field(default_factory=WeakSet)

@@ -6,6 +6,6 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from scandock.web.dicomweb import objects, store
+from scandock.web.dicomweb import objects, search, store
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (objects.routes.router, store.routes.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (objects.routes.router, search.routes.router, store.routes.router)

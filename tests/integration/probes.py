@@ -102,7 +102,6 @@ OPEN: Final = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
-    ("GET", "/ohif/static/{stamp}/{name:path}"),
     ("GET", "/api/openapi.json"),
     ("HEAD", "/api/openapi.json"),
     ("OPTIONS", f"{_V1}/uploads"),

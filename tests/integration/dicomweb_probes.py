@@ -34,6 +34,8 @@ _OBJECTS: Final = {"Accept": 'multipart/related; type="application/dicom"; trans
 _STORE: Final = DicomwebProbe(
     action=Action.UPLOAD, good=(415,), headers={"Content-Type": "text/plain"}, content=b"no object", stores=True
 )
+_KNOWN: Final = DicomwebProbe(headers={"If-None-Match": "*"}, good=(304,))
+"""Of what is decoded: whoever may read it is told that they have it already."""
 _STUDY: Final = "/studies/{study}"
 _SERIES: Final = f"{_STUDY}/series/{{series}}"
 _INSTANCE: Final = f"{_SERIES}/instances/{{instance}}"
@@ -50,4 +52,13 @@ PROBES: Final[dict[tuple[str, str], DicomwebProbe]] = {
     ("GET", f"{_STUDY}/series"): DicomwebProbe(search=True),
     ("GET", f"{_STUDY}/instances"): DicomwebProbe(search=True),
     ("GET", f"{_SERIES}/instances"): DicomwebProbe(search=True),
+    **{("GET", f"{of}/metadata"): _KNOWN for of in (_STUDY, _SERIES, _INSTANCE)},
+    **{
+        ("GET", f"{of}/{verb}"): _KNOWN
+        for of in (_STUDY, _SERIES, _INSTANCE, f"{_INSTANCE}/frames/{{frame}}")
+        for verb in ("rendered", "thumbnail")
+    },
+    ("GET", f"{_INSTANCE}/frames/{{frames}}"): _KNOWN,
+    ("GET", f"{_INSTANCE}/pixeldata"): _KNOWN,
+    ("GET", f"{_INSTANCE}/bulkdata/{{element:path}}"): _KNOWN,
 }

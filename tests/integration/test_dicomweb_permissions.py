@@ -53,7 +53,10 @@ def uids(made: SampleServer, uuid: str) -> dict[str, str]:
     with made.web.site.catalog.read() as connection:
         row = connection.execute(query).first()
     assert row is not None
-    return dict(zip(("study", "series", "instance"), row, strict=True))
+    return {
+        **dict(zip(("study", "series", "instance"), row, strict=True)),
+        "frame": "1", "frames": "1", "element": "7FE00010",
+    }  # fmt: skip
 
 
 def ask(
@@ -61,7 +64,7 @@ def ask(
 ) -> httpx.Response:
     return made.clients[who.name].request(
         method,
-        path.format_map(values),
+        path.replace(":path}", "}").format_map(values),
         params={name: value.format_map(values) for name, value in probe.params.items()},
         headers=dict(probe.headers),
         content=probe.content,

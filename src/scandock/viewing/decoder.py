@@ -203,6 +203,8 @@ def _explicit(message: Message) -> Answer:
 
 def _rendered(message: Message) -> Answer:
     """A frame as a picture of the type that is asked for."""
+    from scandock.viewing.dicom_file import open_dicom
+    from scandock.viewing.dicom_frames import DicomFrames
     from scandock.viewing.rendering import render_jpeg, render_png_within
 
     said = message.said
@@ -211,7 +213,7 @@ def _rendered(message: Message) -> Answer:
         window = Window(said["center"], said["width"], "", str(said.get("function") or "linear"))
     size = said.get("viewport")
     viewport = (int(size[0]), int(size[1])) if size else None
-    frame = _decode_frame(message)
+    frame = DicomFrames(open_dicom(_open_stream(message.files[0])), whole=True).frame(int(said["frame"]))
     if said["media_type"] == "image/png":
         return {}, render_png_within(frame, window, viewport)
     return {}, render_jpeg(frame, window, viewport, int(said.get("quality") or 90))

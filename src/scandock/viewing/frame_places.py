@@ -33,6 +33,7 @@ class FramesJson(TypedDict):
     count: int
     """How many there are."""
     start: int
+    """Of the pixel data in the file; -1 where they are in a deflated data set, of which a decoder alone has frames."""
     bits: int
     """Of each frame that is not compressed."""
     turn: int
@@ -53,15 +54,18 @@ class Fragment(NamedTuple):
 
 
 def find_frames(stream: BinaryIO, read: ReadObject) -> FramesJson | None:
-    """The frames of an object; None where it has no pixel data, or they are not in the file as they are told."""
+    """The frames of an object; None where it has no pixel data."""
     pixels, node = read.pixels, read.node
-    if pixels is None or read.deflated:
+    if pixels is None:
         return None
     count = max(1, _integer(node, _FRAMES) or 1)
     frames: FramesJson = {
         "syntax": read.syntax, "count": count, "start": pixels.start, "bits": 0, "turn": 1,
         "compressed": pixels.encapsulated, "places": [], "length": pixels.end - pixels.start,
     }  # fmt: skip
+    if read.deflated:
+        frames["start"] = -1
+        return frames
     if pixels.encapsulated:
         frames["places"] = _encapsulated(stream.fileno(), pixels, node, read.syntax, count)
         if read.syntax.startswith(_VIDEO):

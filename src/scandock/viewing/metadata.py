@@ -23,6 +23,8 @@ class ObjectJson(TypedDict):
     length: int
     """Bytes of its JSON, behind that of the one before it; 0 where it can't be read."""
     frames: FramesJson | None
+    syntax: str
+    """The transfer syntax in which it is stored; "" where it can't be read."""
     document: str
     """The media type of its encapsulated document; "" where it has none."""
 
@@ -51,12 +53,12 @@ def _describe(encoder: JsonEncoder, stream: BinaryIO) -> tuple[bytes, ObjectJson
         text = encoder.encode(read.node, syntax=read.syntax, pixels=pixels).encode("utf-8", "replace")
         document = _document_type(read.node)
     except Exception:  # noqa: BLE001  one file shall not hide the others, whatever is wrong with it
-        return b"", {"length": 0, "frames": None, "document": ""}
+        return b"", {"length": 0, "frames": None, "syntax": "", "document": ""}
     try:
         frames = find_frames(stream, read)
     except Exception:  # noqa: BLE001  what is wrong with its pixel data is told when they are asked for
         frames = None
-    return text, {"length": len(text), "frames": frames, "document": document}
+    return text, {"length": len(text), "frames": frames, "syntax": read.syntax, "document": document}
 
 
 def _pixel_vr(read: ReadObject) -> str:

@@ -28,6 +28,7 @@ from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
 from scandock.services.decoding import Pictures
 from scandock.services.dicom_instances import InstanceHeaders
+from scandock.services.dicomweb_objects import DicomwebCache
 from scandock.services.ohif import OhifLookup
 from scandock.services.receiving import UploadReceiver
 from scandock.services.refusals import Refusals
@@ -87,6 +88,7 @@ class ServerState:
     spool_threads: ThreadPoolExecutor
     zip_threads: ThreadPoolExecutor
     pictures: Pictures
+    dicomweb: DicomwebCache
     response_buffers: ResponseBuffers
     """Room for answers that wait until their clients take them."""
     scrub_trials: ScrubTrials
@@ -207,6 +209,7 @@ def open_server_state(
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
         zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
         pictures=pictures,
+        dicomweb=DicomwebCache(store.path, settings.min_free_bytes),
         response_buffers=response_buffers,
         scrub_trials=ScrubTrials(),
         answers=ResponseRegistry(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),

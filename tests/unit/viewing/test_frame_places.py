@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from scandock.viewing.dicom_file import open_dicom
 from scandock.viewing.dicom_pixels import decode_native
@@ -44,7 +44,7 @@ def fragments(*values: bytes, table: bytes = b"") -> bytes:
     return b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value for value in padded)
 
 
-def compressed(path: Path, value: bytes, count: int, syntax: str = JPEGBaseline8Bit, **more: bytes) -> BinaryIO:
+def compressed(path: Path, value: bytes, count: int, syntax: UID = JPEGBaseline8Bit, **more: bytes) -> BinaryIO:
     """A file with encapsulated pixel data."""
     dataset = pydicom.dcmread(io.BytesIO(Image(case="frames").file()))
     dataset.file_meta.TransferSyntaxUID = syntax
@@ -92,7 +92,7 @@ def test_frames_that_can_t_be_told_have_no_places(tmp_path: Path) -> None:
 
 
 def test_one_video_is_one_frame(tmp_path: Path) -> None:
-    with compressed(tmp_path / "a.dcm", fragments(b"abcd", b"ef"), 250, "1.2.840.10008.1.2.4.102") as stream:
+    with compressed(tmp_path / "a.dcm", fragments(b"abcd", b"ef"), 250, UID("1.2.840.10008.1.2.4.102")) as stream:
         frames = frames_of(stream)
         assert (frames["count"], bytes_of(stream, frames)) == (1, [b"abcdef"])
 

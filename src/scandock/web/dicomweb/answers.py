@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
 from fastapi import Request
 from starlette.responses import Response
 
+from scandock.services.downloads import parse_byte_range
 from scandock.web.dicomweb.accept import JSON, parse_accept, takes_json
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.file_responses import streaming_response
@@ -51,6 +52,22 @@ def single_response(
     return streaming_response(
         gather(iter(chunks)), status=status, headers={**KEPT, **(headers or {})}, media_type=content_type
     )
+
+
+def ranged_response(
+    request: Request,
+    size: int,
+    read: Callable[[int, int], Iterator[bytes]],
+    content_type: str,
+    headers: Mapping[str, str],
+) -> Response:
+    """One thing of known size, whole or the range that is asked for. RangeUnsatisfiable."""
+    part = parse_byte_range(request.headers.get("range"), size)
+    offset, length = part if part is not None else (0, size)
+    headers = {"Accept-Ranges": "bytes", "Content-Length": str(length), **headers}
+    if part is not None:
+        headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
+    return single_response(read(offset, length), content_type, status=200 if part is None else 206, headers=headers)
 
 
 def json_response(

@@ -86,7 +86,14 @@ def _fetch(lock: Mapping[str, str], folder: Path) -> None:
     if npm is None:
         return
     command = [npm, "pack", "--silent", f"{lock['name']}@{lock['version']}"]
-    subprocess.run(command, cwd=folder, env={**os.environ, "NO_UPDATE_NOTIFIER": "1"}, timeout=300, check=False)
+    subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "NO_UPDATE_NOTIFIER": "1"},
+        timeout=300,
+        check=False,
+        capture_output=True,
+    )
 
 
 def _integrity(path: Path) -> str:

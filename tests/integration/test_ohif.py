@@ -213,6 +213,9 @@ def test_the_viewer_is_served_with_a_strict_policy_and_a_configuration_of_its_pr
             assert plain.headers["content-type"] == media_type
             assert "immutable" in plain.headers["cache-control"]
             assert "default-src 'none'" in plain.headers["content-security-policy"]
+            assert " 'unsafe-eval'" not in plain.headers["content-security-policy"]
+        worker = client.get(f"{static}/compute.bundle.2a.js")
+        assert "script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval';" in worker.headers["content-security-policy"]
         for path in (
             f"{static}/index.html",
             f"{static}/scandock.json",

@@ -94,6 +94,8 @@ class OhifManifest:
     scripts: tuple[str, ...]
     """That its page begins with, in this order."""
     styles: tuple[str, ...]
+    workers: tuple[str, ...]
+    """Those of its scripts that run as workers: the others that know where they are."""
 
     @property
     def stamp(self) -> str:
@@ -176,6 +178,7 @@ def install_ohif(data: str, path: str, limits: Limits, *, complete: bool = False
         installed=datetime.now(UTC).isoformat(timespec="seconds"),
         scripts=scripts,
         styles=styles,
+        workers=tuple(name for name, content in files.items() if _PUBLIC_PATH in content and name not in scripts),
     )
     _write(data, _pack(files, manifest))
     return manifest
@@ -209,7 +212,7 @@ def _pack(files: Mapping[str, bytes], manifest: OhifManifest) -> bytes:
     with zipfile.ZipFile(raw, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(_MANIFEST, json.dumps(asdict(manifest)))
         for name, content in files.items():
-            archive.writestr(name, bytes(deflate.gzip_compress(_make_relative(name, content), 9)))
+            archive.writestr(name, bytes(deflate.gzip_compress(_make_relative(name, content), 6)))
     return raw.getvalue()
 
 
@@ -313,4 +316,6 @@ def _linked_files(page: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _parse_manifest(values: dict[str, Any]) -> OhifManifest:
     """What `_pack` wrote; KeyError or TypeError for anything else."""
     known = {name: values[name] for name in OhifManifest.__dataclass_fields__}
-    return OhifManifest(**{**known, "scripts": tuple(known["scripts"]), "styles": tuple(known["styles"])})
+    for name in ("scripts", "styles", "workers"):
+        known[name] = tuple(known[name])
+    return OhifManifest(**known)

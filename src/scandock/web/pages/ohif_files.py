@@ -19,13 +19,15 @@ POLICY: Final = (
     "connect-src 'self' blob: data:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """What the viewer needs, as was seen with all that it shows: no script of a page, nothing of another host."""
+_WORKER_POLICY: Final = POLICY.replace("'wasm-unsafe-eval'", "'wasm-unsafe-eval' 'unsafe-eval'")
+"""Of workers alone, which go by the policy of their own file: decoders of JPEG 2000, JPEG-LS and the like, compiled to
+WebAssembly by Emscripten, make functions from text in them."""
 _KEEP: Final = {
     "Content-Security-Policy": POLICY,
     "Cache-Control": "public, max-age=31536000, immutable",
     "Vary": "Accept-Encoding",
     "X-Content-Type-Options": "nosniff",
 }
-"""The policy is for workers, which go by that of their own file."""
 
 
 @router.get("/ohif/static/{stamp}/{name:path}")
@@ -39,7 +41,11 @@ async def viewer_file(request: Request, stamp: str, name: str) -> Response:
         content = await server.spool(installed.read, name)
     if content is None:
         return Response("There is no such file.", 404, media_type="text/plain", headers={"Cache-Control": "no-cache"})
+    assert installed is not None
+    headers = _KEEP
+    if name in installed.manifest.workers:
+        headers = {**_KEEP, "Content-Security-Policy": _WORKER_POLICY}
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(content, headers={**_KEEP, "Content-Encoding": "gzip"}, media_type=media_type)
+        return Response(content, headers={**headers, "Content-Encoding": "gzip"}, media_type=media_type)
     plain = await server.spool(zlib.decompress, content, 16 + zlib.MAX_WBITS)
-    return Response(plain, headers=_KEEP, media_type=media_type)
+    return Response(plain, headers=headers, media_type=media_type)

@@ -132,7 +132,7 @@ def _values(base: str, project: str | None) -> dict[str, Any]:
         "routerBasename": base,
         "extensions": [],
         "modes": [],
-        "customizationService": {},
+        "customizationService": {"ohif.tours": {"$set": []}},
         "showStudyList": True,
         "maxNumberOfWebWorkers": 3,
         "showWarningMessageForCrossOrigin": False,

@@ -10,7 +10,7 @@ from scandock.access.principal import Principal
 from scandock.access.visibility import own_where, sessions_where
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import session_rows
-from scandock.catalog.tables import project, session
+from scandock.catalog.tables import dicom_study, project, session
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 
@@ -47,7 +47,9 @@ def find_scope(connection: Connection, principal: Principal, project_name: str |
 
 def find_study_sessions(connection: Connection, scope: DicomwebScope, study_uid: str) -> list[SessionRecord]:
     """The sessions of a scope that a study is in, those of the archive first: of two copies the first one counts."""
-    query = (
-        session_rows().where(session.c.study_uid == study_uid, scope.condition).order_by(session.c.place, session.c.id)
+    listed = select(dicom_study.c.session_id).where(
+        dicom_study.c.study_uid == study_uid, dicom_study.c.session_id.is_not(None)
     )
+    holds = or_(session.c.study_uid == study_uid, session.c.id.in_(listed))
+    query = session_rows().where(holds, scope.condition).order_by(session.c.place, session.c.id)
     return [SessionRecord.from_row(row) for row in connection.execute(query).mappings()]

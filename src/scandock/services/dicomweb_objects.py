@@ -16,7 +16,7 @@ from scandock.access.principal import raise_denied
 from scandock.access.throttle import network_of
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import file, resource, scan
+from scandock.catalog.tables import dicom_series, file, resource, scan
 from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import DAMAGE_SENTENCES
@@ -53,6 +53,8 @@ class StoredObject(NamedTuple):
     scan_n: int
     chunk: int
     """Of the packs of its scan, the one in which it is."""
+    study_uid: str
+    """That of its series: a session may have several studies. "" where its headers were not listed yet."""
     series_uid: str
     sop_uid: str
     path: RelPath
@@ -91,6 +93,8 @@ class DicomwebCache:
                 self._trees.move_to_end(key)
                 return known
         found = TreeObjects(list(_read_objects(connection, record)))
+        if not all(stored.study_uid for stored in found.objects):
+            return found
         with self._lock:
             self._trees[key] = found
             while len(self._trees) > 1 and sum(len(tree.objects) for tree in self._trees.values()) > _MOST_OBJECTS:
@@ -103,10 +107,11 @@ def _read_objects(connection: Connection, record: SessionRecord) -> Iterator[Sto
     query = (
         select(
             file.c.n, scan.c.n.label("scan_n"), scan.c.series_uid, file.c.sop_uid, scan.c.scan_id,
-            resource.c.label, file.c.name, file.c.bytes, file.c.frames,
+            resource.c.label, file.c.name, file.c.bytes, file.c.frames, dicom_series.c.study_uid,
         )
         .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
         .join(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+        .outerjoin(dicom_series, and_(dicom_series.c.tree_id == scan.c.tree_id, dicom_series.c.n == scan.c.n))
         .where(file.c.tree_id == record.tree_id, file.c.sop_uid.is_not(None), scan.c.series_uid.is_not(None))
         .order_by(scan.c.sort_key, scan.c.n, file.c.n)
     )  # fmt: skip
@@ -115,7 +120,7 @@ def _read_objects(connection: Connection, record: SessionRecord) -> Iterator[Sto
         at = at + 1 if row.scan_n == scan_n else 0
         scan_n = row.scan_n
         yield StoredObject(
-            row.n, scan_n, at // CHUNK, row.series_uid, row.sop_uid,
+            row.n, scan_n, at // CHUNK, row.study_uid or "", row.series_uid, row.sop_uid,
             resource_file(row.scan_id, row.label, row.name), row.bytes, row.frames,
         )  # fmt: skip
 
@@ -173,6 +178,8 @@ def select_objects(
         else:
             chosen = tree.by_series.get(series, []) if series is not None else list(tree.objects)
         for stored in chosen:
+            if study != (stored.study_uid or record.study_uid):
+                continue
             found.setdefault(stored.sop_uid, FoundObject(record, stored))
     if not found:
         raise_denied(scope.unknown)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import TypeVar
 
 from fastapi import Request
@@ -84,13 +85,7 @@ def closing(reader: ObjectReader, parts: Iterable[T]) -> Iterator[T]:
 
 def first_made(parts: Iterator[T]) -> Iterator[T]:
     """The same parts, the first of which is made at once: what is wrong is told before the answer begins."""
-    first: Sequence[T] = [part for part, _ in zip(parts, (None,), strict=False)]
-
-    def all_of_them() -> Iterator[T]:
-        yield from first
-        yield from parts
-
-    return all_of_them()
+    return chain(list(islice(parts, 1)), parts)
 
 
 def only_object(reader: ObjectReader) -> FoundObject:

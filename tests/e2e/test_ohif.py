@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pydicom
@@ -59,7 +60,7 @@ def web(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Iterato
         yield running
 
 
-def listen(page: Page, told: list[str]) -> None:
+def listen(told: list[str], page: Page) -> None:
     """Keep what a page says that it should not: refusals by the policy, errors, requests that fail."""
 
     def hear(kind: str, text: str) -> None:
@@ -81,7 +82,7 @@ def test_a_session_opens_in_ohif_and_is_painted(web: Web, subtests: pytest.Subte
                 page = context.new_page()
                 page.goto(web.base + urls.session_page("P", label))
                 told: list[str] = []
-                context.once("page", lambda opened, told=told: listen(opened, told))
+                context.once("page", partial(listen, told))
                 with page.expect_popup() as popup:
                     page.get_by_role("link", name="Open in OHIF").click()
                 viewer = popup.value

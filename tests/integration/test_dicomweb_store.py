@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,19 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from scandock.access import accounts, members
+from scandock.access.principal import SYSTEM
+from scandock.model.verdicts import ImportState
 from scandock.rules.privacy import PrivacyRules
+from scandock.services.imports import read_import
+from scandock.services.sent_objects import FailureReason, SentObject
 from scandock.services.settings import load_settings
+from scandock.services.stored_objects import read_outcomes
 from scandock.testing.privacy import given_privacy
 from scandock.testing.worker import InProcessWorker
 from scandock.web.receiving import objects as receiving_objects
 from tests.builders import Image, images, zip_entries
+from tests.crash.processes import until
 from tests.integration.web import Web, serve_by_socket, serve_in_process
 
 HASHED = """version "6.1"
@@ -276,6 +284,45 @@ def test_de_identified_objects_are_named_as_sent_and_found_as_stored(client):
         assert got.status_code == 200
         content = got.content.partition(b"\r\n\r\n")[2]
         assert pydicom.dcmread(io.BytesIO(content)).SOPInstanceUID == url.rpartition("/")[2]
+
+
+def test_what_a_filter_leaves_out_is_not_stored(web: Web, client: httpx.Client) -> None:
+    assert client.post("/api/v1/projects", json={"id": "FILTERED"}).status_code == 201
+    text = {"mode": "blacklist", "lines": ".*scout.*"}
+    answer = client.put("/api/v1/projects/FILTERED/filters", json=text)
+    assert answer.status_code == 200, answer.text
+    scout = Image(case="filtered", series=1, also={0x0008103E: (b"LO", b"a scout")})
+    other = Image(case="filtered", series=2, also={0x0008103E: (b"LO", b"other")})
+    path = "/dicomweb/projects/FILTERED/studies"
+    answer = store(client, scout.file(), other.file(), path=path)
+    assert answer.status_code == 202
+    assert [item[INSTANCE] for item in items(answer, STORED)] == uids(other)
+    assert [(item[INSTANCE], item[FAILURE]) for item in items(answer, FAILED)] == [(*uids(scout), 0x0110)]
+    answer = store(client, scout.file(), path=path)
+    assert (answer.status_code, answer.json().keys()) == (409, {FAILED})
+
+
+def test_whoever_may_no_longer_upload_is_told_so_of_each_object(tmp_path: Path) -> None:
+    settings = load_settings().model_copy(update={"stow_seconds": 0})
+    with serve_in_process(tmp_path / "data", settings) as web:
+        number = web.account("ann", P="member")
+        sent = made("late", 2)
+        with web.client("ann") as ann, web.client() as client:
+            uuid = store(ann, *(one.file() for one in sent)).headers["content-location"].rpartition("/")[2]
+            with web.site.catalog.write() as connection:
+                account = accounts.find(connection, "ann")
+                assert account is not None
+                assert account.id == number
+                members.set_role(connection, "P", account, None)
+            with InProcessWorker(tmp_path / "data", upkeep=False):
+                until(lambda: client.get(f"/api/v1/imports/{uuid}").json()["state"] == "refused", "the import goes on")
+        ended = read_import(web.site.catalog, SYSTEM, uuid)
+        objects = [SentObject(sop_uid=uid) for uid in uids(*sent)]
+        outcomes = read_outcomes(web.site.catalog, web.site.store, ended, objects)
+        assert [outcome.failure for outcome in outcomes] == [FailureReason.NOT_AUTHORIZED] * 2
+        full = replace(ended, state=ImportState.FAILED, code="disk_full")
+        outcomes = read_outcomes(web.site.catalog, web.site.store, full, objects)
+        assert [outcome.failure for outcome in outcomes] == [FailureReason.NO_SPACE] * 2
 
 
 def test_an_import_that_takes_longer_is_told_of_by_its_address(tmp_path: Path):

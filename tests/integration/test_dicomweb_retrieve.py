@@ -20,6 +20,7 @@ from dicomweb_client.session_utils import create_session_from_user_pass
 from PIL import Image as Picture
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, VideoEndoscopicImageStorage
 
 from tests.builders import DataFolder, images
@@ -282,7 +283,7 @@ def test_compressed_frames(served: Served, client: httpx.Client, kind: str, medi
         assert body in (wanted[-1], wanted[-1][:-1])
     decoded = parts_of(client.get(f"{sample.address}/frames/1", headers={"Accept": 'multipart/related; type="*/*"'}))
     pixels = np.frombuffer(decoded[0][1], dtype=np.uint8 if sample.dataset.BitsAllocated == 8 else "<u2")
-    expected = pydicom.pixels.pixel_array(sample.dataset, index=0, raw=True)
+    expected = pixel_array(sample.dataset, index=0, raw=True)
     assert decoded[0][0] == f"application/octet-stream; transfer-syntax={EXPLICIT}"
     assert np.array_equal(pixels, expected.view(f"u{expected.dtype.itemsize}").ravel())
     every = parts_of(client.get(f"{sample.address}/pixeldata", headers=FRAMES))

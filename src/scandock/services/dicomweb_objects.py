@@ -92,7 +92,7 @@ class DicomwebCache:
             if known is not None:
                 self._trees.move_to_end(key)
                 return known
-        found = TreeObjects(list(_read_objects(connection, record)))
+        found = read_tree(connection, record)
         if not all(stored.study_uid for stored in found.objects):
             return found
         with self._lock:
@@ -100,6 +100,11 @@ class DicomwebCache:
             while len(self._trees) > 1 and sum(len(tree.objects) for tree in self._trees.values()) > _MOST_OBJECTS:
                 self._trees.popitem(last=False)
         return found
+
+
+def read_tree(connection: Connection, record: SessionRecord) -> TreeObjects:
+    """The objects of a session's tree, as the catalog has them."""
+    return TreeObjects(list(_read_objects(connection, record)))
 
 
 def _read_objects(connection: Connection, record: SessionRecord) -> Iterator[StoredObject]:

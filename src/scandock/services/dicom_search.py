@@ -122,7 +122,7 @@ def _study_conditions(connection: Connection, scope: DicomwebScope, query: Dicom
                 first.c.place < dicom_study.c.place,
                 and_(first.c.place == dicom_study.c.place, first.c.id < dicom_study.c.id),
             ),
-            _is_visible(scope, first),
+            _is_visible(scope, first, by_study=True),
         )
         .correlate(dicom_study)
     )
@@ -134,7 +134,7 @@ def _study_conditions(connection: Connection, scope: DicomwebScope, query: Dicom
             .where(
                 other.c.study_uid == dicom_study.c.study_uid,
                 _condition(other, modalities, is_sqlite=is_sqlite),
-                _is_visible(scope, other),
+                _is_visible(scope, other, by_study=True),
             )
             .correlate(dicom_study)
         )
@@ -142,10 +142,14 @@ def _study_conditions(connection: Connection, scope: DicomwebScope, query: Dicom
     return [_is_visible(scope, dicom_study), *matches, is_first]
 
 
-def _is_visible(scope: DicomwebScope, table: FromClause) -> ColumnElement[bool]:
-    """Whether the session of a row is of the scope."""
+def _is_visible(scope: DicomwebScope, table: FromClause, *, by_study: bool = False) -> ColumnElement[bool]:
+    """Whether the session of a row is of the scope; `by_study`: of rows that the index of studies finds.
+
+    SQLite would else look through all studies of the project for each one.
+    """
     if scope.project_id is not None:
-        return and_(table.c.project_id == scope.project_id, table.c.place == "archive", table.c.session_id.is_not(None))
+        number = table.c.project_id + 0 if by_study else table.c.project_id
+        return and_(number == scope.project_id, table.c.place == "archive", table.c.session_id.is_not(None))
     return exists(
         select(session.c.id)
         .join(project, project.c.id == session.c.project_id)
@@ -229,7 +233,7 @@ def find_studies(connection: Connection, scope: DicomwebScope, uids: Iterable[st
     for part in split_values(dict.fromkeys(uids)):
         query = (
             select(*_SHOWN)
-            .where(dicom_study.c.study_uid.in_(part), _is_visible(scope, dicom_study))
+            .where(dicom_study.c.study_uid.in_(part), _is_visible(scope, dicom_study, by_study=True))
             .order_by(dicom_study.c.place, dicom_study.c.id)
         )
         for row in connection.execute(query):

@@ -6,13 +6,14 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from scandock.web.dicomweb import bulk_data, frames, metadata, objects, rendered, search
+from scandock.web.dicomweb import bulk_data, frames, metadata, objects, rendered, search, store
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
+    search.routes.router,
+    store.routes.router,
     metadata.routes.router,
     frames.routes.router,
     rendered.routes.router,
     bulk_data.routes.router,
     objects.routes.router,
-    search.routes.router,
 )

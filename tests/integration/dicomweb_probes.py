@@ -24,11 +24,16 @@ class DicomwebProbe:
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
+    stores: bool = False
+    """It stores: at the base of all, whoever may upload at all may send what the headers route."""
     search: bool = False
     """It lists: at the base of all that may be read everybody is answered, with what they may see."""
 
 
 _OBJECTS: Final = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+_STORE: Final = DicomwebProbe(
+    action=Action.UPLOAD, good=(415,), headers={"Content-Type": "text/plain"}, content=b"no object", stores=True
+)
 _KNOWN: Final = DicomwebProbe(headers={"If-None-Match": "*"}, good=(304,))
 """Of what is decoded: whoever may read it is told that they have it already."""
 _STUDY: Final = "/studies/{study}"
@@ -39,6 +44,8 @@ PROBES: Final[dict[tuple[str, str], DicomwebProbe]] = {
     ("GET", _STUDY): DicomwebProbe(headers=_OBJECTS),
     ("GET", _SERIES): DicomwebProbe(headers=_OBJECTS),
     ("GET", _INSTANCE): DicomwebProbe(headers=_OBJECTS),
+    ("POST", "/studies"): _STORE,
+    ("POST", _STUDY): _STORE,
     ("GET", "/studies"): DicomwebProbe(search=True),
     ("GET", "/series"): DicomwebProbe(search=True, params={"StudyInstanceUID": "{study}"}),
     ("GET", "/instances"): DicomwebProbe(search=True, params={"SOPInstanceUID": "{instance}"}),

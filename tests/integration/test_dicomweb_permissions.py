@@ -87,11 +87,16 @@ def decide(action: Action, who: Persona, place: SampleProject, *, own: bool = Tr
 def expected(probe: DicomwebProbe, who: Persona, place: SampleProject, *, waits: bool, union: bool) -> tuple[int, ...]:
     """The statuses that may be answered; of a session of the archive, or of one that `waits` in the prearchive."""
     unknown = (404,) if who.signed_in else (401,)
+    if probe.stores and (union or not who.signed_in):
+        may_upload = answer(Action.UPLOAD, admin=True, scope=who.scope) is AccessDecision.ALLOWED
+        return (401,) if not who.signed_in else probe.good if may_upload else (403,)
+    if probe.stores and place.unassigned:
+        return (404,)  # headers alone route there
     if not union:
         of_project = decide(probe.action, who, place, own=False)  # nothing is archived there
         if of_project is not AccessDecision.ALLOWED:
             return (STATUS[of_project],)
-        return unknown if waits and not probe.search else probe.good
+        return unknown if waits and not (probe.search or probe.stores) else probe.good
     if who.signed_in and not _may_read(who):
         return (403,)
     needed = Action.PREARCHIVE_READ if waits else probe.action

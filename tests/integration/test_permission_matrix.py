@@ -49,7 +49,7 @@ def every_route(app: FastAPI) -> set[tuple[str, str]]:
         (method, route.path)
         for route in routes
         if not isinstance(route, PageRoute | XnatRoute)
-        and route.path != "/static/{version}/{name:path}"
+        and route.path not in ("/static/{version}/{name:path}", "/ohif/static/{stamp}/{name:path}")
         and not route.path.startswith(urls.DICOMWEB)
         for method in route.methods or ()
     }

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Final, NamedTuple
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from scandock.access.principal import raise_denied
 from scandock.access.throttle import network_of
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import file, resource, scan
+from scandock.catalog.tables import dicom_series, file, resource, scan
 from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import DAMAGE_SENTENCES
@@ -53,6 +53,8 @@ class StoredObject(NamedTuple):
     scan_n: int
     chunk: int
     """Of the packs of its scan, the one in which it is."""
+    study_uid: str
+    """That of its series: a session may have several studies. "" where its headers were not listed yet."""
     series_uid: str
     sop_uid: str
     path: RelPath
@@ -90,7 +92,9 @@ class DicomwebCache:
             if known is not None:
                 self._trees.move_to_end(key)
                 return known
-        found = TreeObjects(list(_read_objects(connection, record)))
+        found = read_tree(connection, record)
+        if not all(stored.study_uid for stored in found.objects):
+            return found
         with self._lock:
             self._trees[key] = found
             while len(self._trees) > 1 and sum(len(tree.objects) for tree in self._trees.values()) > _MOST_OBJECTS:
@@ -98,15 +102,21 @@ class DicomwebCache:
         return found
 
 
+def read_tree(connection: Connection, record: SessionRecord) -> TreeObjects:
+    """The objects of a session's tree, as the catalog has them."""
+    return TreeObjects(list(_read_objects(connection, record)))
+
+
 def _read_objects(connection: Connection, record: SessionRecord) -> Iterator[StoredObject]:
     """In the order of scans, as people count them, and of numbers."""
     query = (
         select(
             file.c.n, scan.c.n.label("scan_n"), scan.c.series_uid, file.c.sop_uid, scan.c.scan_id,
-            resource.c.label, file.c.name, file.c.bytes, file.c.frames,
+            resource.c.label, file.c.name, file.c.bytes, file.c.frames, dicom_series.c.study_uid,
         )
         .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
         .join(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+        .outerjoin(dicom_series, and_(dicom_series.c.tree_id == scan.c.tree_id, dicom_series.c.n == scan.c.n))
         .where(file.c.tree_id == record.tree_id, file.c.sop_uid.is_not(None), scan.c.series_uid.is_not(None))
         .order_by(scan.c.sort_key, scan.c.n, file.c.n)
     )  # fmt: skip
@@ -115,7 +125,7 @@ def _read_objects(connection: Connection, record: SessionRecord) -> Iterator[Sto
         at = at + 1 if row.scan_n == scan_n else 0
         scan_n = row.scan_n
         yield StoredObject(
-            row.n, scan_n, at // CHUNK, row.series_uid, row.sop_uid,
+            row.n, scan_n, at // CHUNK, row.study_uid or "", row.series_uid, row.sop_uid,
             resource_file(row.scan_id, row.label, row.name), row.bytes, row.frames,
         )  # fmt: skip
 
@@ -154,6 +164,12 @@ class Selection:
         return list({found.session.uuid: found.session for found in self.objects}.values())
 
 
+_DAMAGE: Final = select(damage.c.tree_id, damage.c.file_n, damage.c.kind).where(
+    damage.c.tree_id.in_(bindparam("trees", expanding=True))
+)
+"""Asked with each frame: made once, as it takes longer to make than to be answered."""
+
+
 def select_objects(
     connection: Connection,
     cache: DicomwebCache,
@@ -173,12 +189,12 @@ def select_objects(
         else:
             chosen = tree.by_series.get(series, []) if series is not None else list(tree.objects)
         for stored in chosen:
+            if study != (stored.study_uid or record.study_uid):
+                continue
             found.setdefault(stored.sop_uid, FoundObject(record, stored))
     if not found:
         raise_denied(scope.unknown)
-    rows = connection.execute(
-        select(damage.c.tree_id, damage.c.file_n, damage.c.kind).where(damage.c.tree_id.in_(sorted(trees)))
-    )
+    rows = connection.execute(_DAMAGE, {"trees": sorted(trees)})
     damaged = {(row.tree_id, row.file_n): row.kind for row in rows}
     return Selection(study, list(found.values()), trees, damaged)
 
@@ -200,6 +216,7 @@ class ObjectReader:
         self.cache = cache
         self.selection = selection
         self._access = DownloadAccess(context)
+        self._access.note_asked(selection.objects[0].session)
         self._snapshots: dict[str, Snapshot] = {}
         self._packs: tuple[tuple[int, int, int], Pack] | None = None
         self._exits = contextlib.ExitStack()

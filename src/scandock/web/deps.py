@@ -29,6 +29,7 @@ from scandock.services.data_preparation import prepare_data
 from scandock.services.decoding import Pictures
 from scandock.services.dicom_instances import InstanceHeaders
 from scandock.services.dicomweb_objects import DicomwebCache
+from scandock.services.ohif import OhifLookup
 from scandock.services.receiving import UploadReceiver
 from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
@@ -96,6 +97,8 @@ class ServerState:
     """Those that are being sent."""
     tree_changes: ChangeBatcher[TreeChange]
     """Changes by hand to archived sessions, those of one session together."""
+    ohif: OhifLookup
+    """The OHIF viewer, where it is installed."""
     provider: OidcProvider | None = None
     """Of logins by OpenID Connect; None where the site has none."""
     provider_threads: ThreadPoolExecutor
@@ -212,6 +215,7 @@ def open_server_state(
         answers=ResponseRegistry(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
         tree_changes=ChangeBatcher(change_threads, apply_changes, lambda change: change.holds.close()),
         change_threads=change_threads,
+        ohif=OhifLookup(store.path),
         provider=_open_provider(settings),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
         workers_ready=workers_ready,

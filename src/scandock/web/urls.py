@@ -354,6 +354,31 @@ def dicomweb_instance(base: str, study: str, series: str, instance: str) -> str:
     return f"{dicomweb_series(base, study, series)}/instances/{quote_segment(instance)}"
 
 
+# -- the OHIF viewer ---------------------------------------------------------------------------------------------------
+
+OHIF: Final = "/ohif"
+
+
+def ohif(project: str | None = None) -> str:
+    """Where the viewer is for a project's archive, with None for all that somebody may read."""
+    return f"{OHIF}/all" if project is None else f"{OHIF}/projects/{quote_segment(project)}"
+
+
+def ohif_config(project: str | None = None) -> str:
+    """What the viewer is told of the server."""
+    return f"{ohif(project)}/app-config.js"
+
+
+def ohif_study(study: str, project: str | None = None) -> str:
+    """The viewer with a study, by the name that it has for that in its own addresses."""
+    return with_query(f"{ohif(project)}/viewer", {"StudyInstanceUIDs": study})
+
+
+def ohif_static(stamp: str) -> str:
+    """The folder of its files."""
+    return f"{OHIF}/static/{stamp}"
+
+
 # -- for those who watch the server ------------------------------------------------------------------------------------
 
 HEALTHZ: Final = "/healthz"

@@ -6,10 +6,11 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from scandock.web.dicomweb import bulk_data, frames, metadata, objects, rendered, search
+from scandock.web.dicomweb import bulk_data, frames, metadata, objects, rendered, search, store
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     search.routes.router,
+    store.routes.router,
     metadata.routes.router,
     frames.routes.router,
     rendered.routes.router,

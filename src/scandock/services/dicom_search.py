@@ -90,7 +90,7 @@ class SeriesPart(NamedTuple):
 def search_studies(connection: Connection, scope: DicomwebScope, query: DicomQuery) -> SearchPage:
     """Studies, the newest first."""
     if query.limit == 0:
-        return SearchPage([], _count_studies(connection, scope, query) - query.offset)
+        return SearchPage([], max(_count_studies(connection, scope, query) - query.offset, 0))
     statement = (
         select(*_SHOWN)
         .where(*_study_conditions(connection, scope, query))

@@ -182,6 +182,30 @@ def test_wildcards_are_those_of_a_regular_expression(pattern: str, text: str) ->
     assert matches_wildcards(pattern, text) is (re.fullmatch("".join(parts), text, re.DOTALL) is not None)
 
 
+KEYS = st.sampled_from(
+    [
+        "limit",
+        "offset",
+        "includefield",
+        "fuzzymatching",
+        *(one.keyword for one in ATTRIBUTES),
+        "00400275.00400009",
+        "Foo",
+    ]
+)
+
+
+@given(st.lists(st.tuples(KEYS | st.text(max_size=12), st.text(max_size=20)), max_size=6), st.text(max_size=20))
+def test_whatever_is_sent_is_a_search_or_refused(parameters: list[tuple[str, str]], text: str) -> None:
+    try:
+        query = parse(*parameters, level=Level.INSTANCE)
+    except RequestInvalid:
+        return
+    for match in query.matches.values():
+        assert match.accepts(text) in (True, False)
+    assert all(warning.isprintable() for warning in query.warnings)
+
+
 def test_patterns_of_databases() -> None:
     assert glob_pattern("a*[b]?") == "a*[[]b]?"
     assert like_wildcards("a*%_\\?") == "a%\\%\\_\\\\_"

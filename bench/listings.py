@@ -19,7 +19,8 @@ import httpx
 
 from bench import report
 from scandock.catalog.engine import open_catalog
-from tests.integration.many_rows import seed, seed_scans
+from scandock.web import urls
+from tests.integration.many_rows import seed, seed_scans, seed_studies
 from tests.integration.web import Web, serve_in_process
 
 FULL = 10_000
@@ -78,6 +79,29 @@ SEARCHES = {
     "projects with their counts": _BUNDLE.format("xnat:projectData", ""),
 }
 """The same of searches."""
+SEARCHES_OF_STUDIES = {
+    "all, the newest first": {},
+    "from the middle": {"offset": "5000"},
+    "StudyDate": {"StudyDate": "20050601-20051231"},
+    "StudyTime": {"StudyTime": "1000-1059"},
+    "AccessionNumber": {"AccessionNumber": "ACC5000"},
+    "AccessionNumber with *": {"AccessionNumber": "*C50*"},
+    "ModalitiesInStudy, one in ten": {"ModalitiesInStudy": "PT,US"},
+    "ModalitiesInStudy, none": {"ModalitiesInStudy": "XA"},
+    "ReferringPhysicianName": {"ReferringPhysicianName": "house7^*"},
+    "PatientName": {"PatientName": "doe500*"},
+    "PatientName, *x*": {"PatientName": "*e500^*"},
+    "PatientName, none": {"PatientName": "*nobody*"},
+    "PatientID": {"PatientID": "PAT500"},
+    "PatientID, *x*": {"PatientID": "*T50*"},
+    "StudyInstanceUID": {"StudyInstanceUID": "1.2.5000"},
+    "StudyID": {"StudyID": "5000"},
+    "StudyDescription": {"StudyDescription": "*y 7"},
+    "PatientBirthDate": {"PatientBirthDate": "19500101-19520101"},
+    "PatientSex": {"PatientSex": "O"},
+    "OHIF's first page": {"limit": "101", "fuzzymatching": "false", "includefield": "00081030,00080060"},
+}
+"""Keys by which DICOMweb searches for studies."""
 SCANS = 20
 BEGIN, END = "<!-- listings:begin -->", "<!-- listings:end -->"
 
@@ -101,6 +125,7 @@ def measured(folder: Path, sessions: int, rounds: int) -> str:
         seed(catalog, sessions, name=PROJECT)
         seed_scans(catalog, SCANS)
         seed(catalog, sessions // 10, name="Waiting", place="prearchive")
+        seed_studies(catalog)
         catalog.dispose()
         web.account("reader", Many="collaborator", Waiting="member")
         lines = ["| list | administrator (ms) | collaborator (ms) |", "|---|---|---|"]
@@ -114,6 +139,18 @@ def measured(folder: Path, sessions: int, rounds: int) -> str:
         lines += [f"| {title} | {whole(web, path, rounds)} |" for title, path in DIALECT.items()]
         found = "/data/search?format=csv"
         lines += [f"| search: {title} | {whole(web, found, rounds, body)} |" for title, body in SEARCHES.items()]
+        lines += ["", "| DICOMweb, 50 studies by | of a project (ms) | of all (ms) | collaborator, of all (ms) |"]
+        lines += ["|---|---|---|---|"]
+        for title, params in SEARCHES_OF_STUDIES.items():
+            cells = [
+                studies(web, who, base, params, rounds)
+                for who, base in (
+                    ("admin", urls.dicomweb(PROJECT)),
+                    ("admin", urls.dicomweb()),
+                    ("reader", urls.dicomweb()),
+                )
+            ]
+            lines.append(f"| {title} | {' | '.join(cells)} |")
     return (
         "\n".join(lines) + f"\n\n{report.machine(folder.parent)}; {sessions:,} sessions, {rounds} pages of each list."
     )
@@ -130,6 +167,18 @@ def whole(web: Web, path: str, rounds: int, body: str | None = None) -> str:
             answer.raise_for_status()
             size = len(answer.content)
     return f"{spread(taken[1:])} | {size / 1000:,.0f}"
+
+
+def studies(web: Web, who: str, base: str, params: dict[str, str], rounds: int) -> str:
+    """Milliseconds of a search for studies."""
+    taken = []
+    with web.client(who) as client:
+        for _ in range(rounds + 1):  # the first checks the password and warms up
+            began = time.perf_counter()
+            answer = client.get(f"{base}/studies", params={"limit": "50", **params})
+            taken.append((time.perf_counter() - began) * 1000)
+            answer.raise_for_status()
+    return spread(taken[1:])
 
 
 def pages(web: Web, who: str, kind: str, params: dict[str, str], rounds: int) -> list[float]:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
+from scandock.catalog.dicom_listings import point_listing, write_listing
 from scandock.catalog.engine import Catalog
 from scandock.catalog.project_sums import write_sums
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import accession
-from scandock.catalog.tables import file, project, resource, scan, session, subject, tree, upload
+from scandock.catalog.tables import (
+    ListingState,
+    dicom_study,
+    file,
+    project,
+    resource,
+    scan,
+    session,
+    subject,
+    tree,
+    upload,
+)
+from scandock.model.series import SeriesTally
+from scandock.model.tags import NUMBERS
 from scandock.queue.tokens import new_uuid
 
 
@@ -75,6 +89,34 @@ def seed_scans(catalog: Catalog, scans: int) -> None:
                 for n in range(scans)
             ],
         )  # fmt: skip
+
+
+def seed_studies(catalog: Catalog) -> None:
+    """A study with two series in each session that has none, the sessions' own UIDs; all values differ somewhere."""
+    with catalog.write() as connection:
+        listed = select(dicom_study.c.session_id).where(dicom_study.c.session_id.is_not(None))
+        rows = connection.execute(select(session).where(session.c.id.not_in(listed)).order_by(session.c.id)).all()
+        facts = [_study_facts(n, row.study_uid) for n, row in enumerate(rows)]
+        for row, (of_mr, of_ct) in zip(rows, facts, strict=True):
+            write_listing(connection, row.tree_id, [(0, of_mr.series_uid, of_mr), (1, of_ct.series_uid, of_ct)])
+            point_listing(connection, row.id, row.tree_id, row.project_id, row.place)
+        connection.execute(update(tree).values(listing=ListingState.COMPLETE))
+
+
+def _study_facts(n: int, study_uid: str) -> tuple[SeriesTally, SeriesTally]:
+    values = {
+        "StudyDate": f"20{n % 26:02}{n % 12 + 1:02}{n % 28 + 1:02}", "StudyTime": f"{n % 24:02}{n % 60:02}00",
+        "AccessionNumber": f"ACC{n}", "PatientID": f"PAT{n // 3}", "PatientName": f"Doe{n // 3}^Jane",
+        "PatientBirthDate": f"19{n % 100:02}0101", "PatientSex": "FMO"[n % 3], "StudyID": str(n),
+        "ReferringPhysicianName": f"House{n % 50}^Gregory", "StudyDescription": f"Study {n % 40}",
+        "BitsAllocated": "16",
+    }  # fmt: skip
+    series = []
+    for number, modality in enumerate(("MR", "CT" if n % 10 else "PT")):
+        own = {**values, "Modality": modality, "SeriesNumber": str(number), "SeriesDescription": f"Series {number}"}
+        counts = {NUMBERS[keyword]: {text: 10} for keyword, text in own.items()}
+        series.append(SeriesTally(study_uid, f"{study_uid}.{number + 1}", objects=10, frames=10, values=counts))
+    return series[0], series[1]
 
 
 def seed_content(catalog: Catalog, uuid: str, scans: int, files: int) -> None:

@@ -40,6 +40,9 @@ LISTS: Final = {
     ("GET", "/activity"),
     ("GET", "/prearchive"),
     ("POST", "/prearchive"),
+    ("GET", "/ohif/all"),
+    ("GET", "/ohif/all/{path:path}"),
+    ("GET", "/ohif/all/app-config.js"),
 }
 """Pages that show each what they may see, asked of their services alone (`probes` has them): at most a login first."""
 
@@ -58,6 +61,10 @@ def _own(action: Action = Action.ACCOUNT_EDIT, **more: Any) -> PageProbe:
 
 def _admin(**more: Any) -> PageProbe:
     return PageProbe(action=Action.SITE_ADMIN, of="site", **more)
+
+
+def _viewer(heading: str = '<div id="root">') -> PageProbe:
+    return PageProbe(action=Action.SESSION_READ, heading=heading)
 
 
 _SETTINGS: Final = {
@@ -82,6 +89,9 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
         action=Action.PREARCHIVE_READ, of="waiting", good=(303,)
     ),
     ("GET", "/projects/{project}/sessions/{label}/scans/{scan}"): PageProbe(action=Action.SESSION_READ, of="archived"),
+    ("GET", "/ohif/projects/{project}"): _viewer(),
+    ("GET", "/ohif/projects/{project}/{path:path}"): _viewer(),
+    ("GET", "/ohif/projects/{project}/app-config.js"): _viewer("window.config"),
     ("GET", "/projects/{project}/subjects/{subject}"): PageProbe(action=Action.SUBJECT_READ, of="subject"),
     ("GET", "/prearchive/{uuid}"): PageProbe(action=Action.PREARCHIVE_READ, of="waiting"),
     ("GET", "/prearchive/{uuid}/scans/{scan}"): PageProbe(action=Action.PREARCHIVE_READ, of="waiting"),

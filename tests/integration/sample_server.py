@@ -19,15 +19,18 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import project_access, reception, subscription
 from scandock.catalog.tables import project, session, subject, tree, upload
+from scandock.model.limits import Limits
 from scandock.queue.claim import LONGEST_RETRY_MS, SlotUsage, claim
 from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Accessibility, Role, Scope
 from scandock.services.context import ServiceContext
+from scandock.services.ohif import install_ohif
 from scandock.services.settings import Settings, load_settings
 from scandock.services.subscriptions import subscribe
 from scandock.services.trash import delete_session
 from scandock.workers.attempt import AttemptRequest, run_attempt
 from tests.builders import Image, uploader_layout, zip_entries
+from tests.integration.ohif_packages import make_package
 from tests.integration.upload_server import UploadServer
 from tests.integration.web import Web, serve_in_process, settings_with_mail
 from tests.shared_folders import make_once
@@ -155,6 +158,7 @@ def serve_samples(
     data, places = _sample_data()
     shutil.copytree(data, root / "data")
     with serve(root / "data", settings_with_mail()) as web:
+        install_ohif(web.site.data, str(make_package(root / "ohif.tgz")), Limits())
         server = SampleServer(web=web, places=list(places))
         try:
             for persona in PERSONAS:

@@ -88,6 +88,7 @@ def test_routes_that_take_uploads_are_these_and_no_others(served: Web) -> None:
         if is_upload(route.endpoint)
     }
     assert marked == {
+        "dicomweb.store.store_objects", "dicomweb.store.store_study_objects",
         "v1.imports.create", "tus.routes.create", "tus.routes.go_on", "tus.routes.overridden", "pages.upload.send",
         "xnat.import_service.import_archive", "xnat.file_uploads.put", "xnat.cache.put",
     }  # fmt: skip

@@ -79,17 +79,19 @@ def ask(
     values = {
         "project": place.project, "label": f"{word}_kept", "uuid": about, "session": about, "scan": "1",
         "subject": f"{word}_0", "account": "stranger", "alias": "none", "kind": "subject", "file": "0",
+        "path": "viewer",
     }  # fmt: skip
     if probe.of == "subject":
         values["subject"] = made.clients["admin"].get(f"/api/v1/subjects/{about}").json()["label"]
     if "{timestamp}" in path:
         uri = made.clients["admin"].get(f"/api/v1/sessions/{about}").json()["uri"]
         values["timestamp"], values["folder"] = uri.split("/")[-2:]
+    address = path.replace(":path}", "}").format_map(values)
     fields = {name: value.format_map(values) for name, value in probe.fields.items()}
     params = {name: value.format_map(values) for name, value in probe.params.items()}
     data = fields if method == "POST" else None
     files = {"file": ("a.dcm", b"")} if probe.has_file else None
-    return made.clients[who.name].request(method, path.format_map(values), params=params, data=data, files=files)
+    return made.clients[who.name].request(method, address, params=params, data=data, files=files)
 
 
 def wrong(method: str, probe: PageProbe, right: AccessDecision, told: httpx.Response) -> str:

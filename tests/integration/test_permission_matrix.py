@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Accessibility, Action, answer
+from scandock.web import urls
 from scandock.web.pages.routing import PageRoute
 from scandock.web.xnat.routing import XnatRoute
 from tests.integration.probes import EACH_OBJECT, MORE_PROBES, OBJECT_LIST, OPEN, PROBES, SITE_ROUTE, Probe
@@ -36,9 +37,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleServer]:
 
 
 def every_route(app: FastAPI) -> set[tuple[str, str]]:
-    """Method and path of all that the application answers, but for its pages and XNAT's dialect.
+    """Method and path of all that the application answers, but for its pages, XNAT's dialect and DICOMweb.
 
-    Those have `test_page_permissions` and `test_xnat_permissions`.
+    Those have `test_page_permissions`, `test_xnat_permissions` and `test_dicomweb_permissions`.
     """
     routes: list[Any] = []
     for route in app.routes:
@@ -47,7 +48,9 @@ def every_route(app: FastAPI) -> set[tuple[str, str]]:
     return {
         (method, route.path)
         for route in routes
-        if not isinstance(route, PageRoute | XnatRoute) and route.path != "/static/{version}/{name:path}"
+        if not isinstance(route, PageRoute | XnatRoute)
+        and route.path not in ("/static/{version}/{name:path}", "/ohif/static/{stamp}/{name:path}")
+        and not route.path.startswith(urls.DICOMWEB)
         for method in route.methods or ()
     }
 

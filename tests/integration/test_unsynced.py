@@ -26,6 +26,7 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import session
 from scandock.model.crash_points import POINTS
 from scandock.model.errors import Fault
+from scandock.model.limits import Limits
 from scandock.publishing.receipts import amend_receipt
 from scandock.services import backup
 from scandock.services.archiving import archive_session
@@ -35,6 +36,7 @@ from scandock.services.consistency_check import check_data
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.held_sessions import resolve_session
+from scandock.services.ohif import install_ohif
 from scandock.services.privacy_key import KEY_FILE, write_keys
 from scandock.services.session_creation import NewSession, create_session
 from scandock.services.settings import load_settings
@@ -54,6 +56,7 @@ from tests.crash.processes import PATIENCE, environment, import_words
 from tests.crash.rounds import ENDED, RoundArchives, whole
 from tests.crash.synced_disk import CUT, HINT, SyncedDisk, sync_calls
 from tests.integration import test_tree_changes_killed as by_hand
+from tests.integration.ohif_packages import make_package
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -320,6 +323,13 @@ def keep_keys(room: Promising) -> None:
         write_keys(str(room.root / "data" / KEY_FILE), [b"k" * 32])
 
 
+def install_viewer(room: Promising) -> None:
+    (room.root / "data").mkdir(exist_ok=True)
+    package = make_package(room.root / "ohif.tgz")
+    with room.watched("data"):
+        install_ohif(str(room.root / "data"), str(package), Limits())
+
+
 def take(room: Promising) -> None:
     store = room.store()
     staged(store)
@@ -456,6 +466,8 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/identity.py write_identity: sync_folder('.', folder)": identify,
     "services/privacy_key.py write_keys: replace_file(name, content, fd, mode=PRIVATE_FILE)": keep_keys,
     "services/privacy_key.py write_keys: sync_folder('.', fd)": keep_keys,
+    "services/ohif.py _write: replace_file(VIEWER_FILE, content, folder)": install_viewer,
+    "services/ohif.py _write: sync_folder('.', folder)": install_viewer,
     "store/staging.py take: sync_folder(folder, root.fd)": take,
     "store/stages.py seal: syscalls.syncfs(self._fd)": stage,
     "store/trees.py settle: sync_folder(folder, self._root.fd)": publish,

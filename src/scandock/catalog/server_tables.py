@@ -145,7 +145,7 @@ reception = Table(
     Column("outages", Integer, nullable=False, server_default=text("0")),
     Column("heard", BigInteger),
     UniqueConstraint("account_id", "idempotency_key"),
-    _one_of("door", "raw", "multipart", "tus", "dimse", "session"),
+    _one_of("door", "raw", "multipart", "tus", "dimse", "session", "dicomweb"),
     Index(None, "account_id"),
     Index(None, "project_id"),
 )

@@ -7,7 +7,7 @@ row.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 from uuid import uuid4
 
@@ -41,6 +41,16 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+class ListingState(IntEnum):
+    """What `dicom_study` and `dicom_series` have of a tree."""
+
+    MISSING = 0
+    """Nothing: it is from an earlier version, or made by hand."""
+    PARTIAL = 1
+    """All but what its imports, of an earlier version, did not read."""
+    COMPLETE = 2
 
 
 class IntentKind(StrEnum):
@@ -207,12 +217,14 @@ tree = Table(
     Column("bytes", BigInteger, nullable=False, server_default=text("0")),
     Column("created", BigInteger, nullable=False),
     Column("operation_id", Id, ForeignKey("operation.id", ondelete="SET NULL")),
+    Column("listing", Integer, nullable=False, server_default=text("0")),
     _one_of("state", "staged", "current", "retired"),
     Index(None, "upload_id"),
     Index(None, "operation_id"),
+    Index("ix_tree_unlisted", "id", sqlite_where=text("listing < 2")),
 )
 """`upload_id` is the import that its files came by, NULL where people made it by hand; `operation_id` the operation
-that makes it, until that has ended.
+that makes it, until that has ended; `listing` a `ListingState`.
 """
 
 session = Table(
@@ -381,6 +393,72 @@ ecat_file = Table(
     sqlite_with_rowid=False,
 )
 """The ECAT files of scans, which are known by their bytes alone: by these they are found in all sessions."""
+
+dicom_study = Table(
+    "dicom_study",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
+    Column("study_uid", Text, nullable=False),
+    Column("session_id", Id, ForeignKey("session.id", ondelete="SET NULL")),
+    Column("project_id", Id),
+    Column("place", String(10), nullable=False, server_default=EMPTY),
+    Column("date", String(8), nullable=False),
+    Column("time", String(13), nullable=False),
+    Column("accession", Text, nullable=False),
+    Column("patient_id", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("patient_name", Text, nullable=False),
+    Column("patient_alphabetic", Text, nullable=False),
+    Column("patient_ideographic", Text, nullable=False),
+    Column("patient_phonetic", Text, nullable=False),
+    Column("birth_date", String(8), nullable=False),
+    Column("sex", Text, nullable=False),
+    Column("physician", Text, nullable=False),
+    Column("physician_alphabetic", Text, nullable=False),
+    Column("physician_ideographic", Text, nullable=False),
+    Column("physician_phonetic", Text, nullable=False),
+    Column("study_id", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("modalities", Text, nullable=False),
+    Column("series", Integer, nullable=False),
+    Column("instances", BigInteger, nullable=False),
+    UniqueConstraint("tree_id", "study_uid"),
+    Index(None, "session_id"),
+    Index(None, "study_uid"),
+    Index(None, "project_id", "place", "date", "time", "id"),
+    Index(None, "project_id", "patient_id"),
+    Index(None, "project_id", "accession"),
+    Index(None, "project_id", "patient_alphabetic"),
+    Index(None, "date", "time", "id"),
+)
+"""The DICOM studies of trees, as headers have them (`rules.dicom_listing`), names also as they are compared. Only rows
+with a session are anybody's to see: `session_id`, `project_id` and `place` are those of the session that points at the
+tree, written where it does so (`catalog.dicom_listings`).
+"""
+
+dicom_series = Table(
+    "dicom_series",
+    metadata,
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("study_uid", Text, nullable=False),
+    Column("series_uid", Text, nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("date", String(8), nullable=False),
+    Column("time", String(13), nullable=False),
+    Column("step_date", String(8), nullable=False),
+    Column("step_time", String(13), nullable=False),
+    Column("requests", Text, nullable=False),
+    Column("instances", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tree_id", "n"),
+    Index(None, "series_uid"),
+    sqlite_with_rowid=False,
+)
+"""The DICOM series of trees, a row for each scan, by the scan's number."""
 
 intent = Table(
     "intent",

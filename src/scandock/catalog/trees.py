@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, literal, select, update
 
+from scandock.catalog.dicom_listings import write_listing
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import ecat_file, file, resource, scan, tree
@@ -240,7 +241,7 @@ def damaged_files(connection: Connection, tree_id: int) -> dict[int, str]:
 def write_structure(
     connection: Connection, tree_id: int, scans: Sequence[ScanRow], resources: Sequence[ResourceRow]
 ) -> None:
-    """Write a tree's scans and resources, and its own sums."""
+    """Write a tree's scans and resources, the studies and series that they are of, and its own sums."""
     if scans:
         connection.execute(insert(scan), [scan_values(tree_id, s) for s in scans])
     if resources:
@@ -255,11 +256,14 @@ def write_structure(
             ],
         )  # fmt: skip
     _write_ecat_files(connection, tree_id, resources)
+    listing = write_listing(connection, tree_id, [(s.n, s.series_uid, s.facts) for s in scans])
     connection.execute(
         update(tree)
         .where(tree.c.id == tree_id)
-        .values(files=sum(r.files for r in resources), bytes=sum(r.bytes for r in resources))
-    )
+        .values(
+            files=sum(r.files for r in resources), bytes=sum(r.bytes for r in resources), listing=listing
+        )
+    )  # fmt: skip
 
 
 def _write_ecat_files(connection: Connection, tree_id: int, resources: Sequence[ResourceRow]) -> None:

@@ -17,6 +17,7 @@ from scandock.cli.clock_cmd import clock
 from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
 from scandock.cli.filters_cmd import filters
 from scandock.cli.imports_cmd import imports
+from scandock.cli.ohif_cmd import ohif
 from scandock.cli.privacy_cmd import lookup, privacy, script
 from scandock.cli.rules_cmd import rules
 from scandock.cli.text_format import printable
@@ -39,6 +40,7 @@ admin.add_typer(privacy, name="privacy")
 admin.add_typer(script, name="script")
 admin.add_typer(lookup, name="lookup")
 admin.add_typer(imports, name="import")
+admin.add_typer(ohif, name="ohif")
 admin.add_typer(user, name="user")
 admin.add_typer(member, name="member")
 admin.add_typer(token, name="token")

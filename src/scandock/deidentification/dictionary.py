@@ -65,6 +65,19 @@ def dictionary_vr(tag: int) -> str:
     return entry[0] if entry is not None and entry[0] != "NONE" else UNKNOWN  # of delimiters
 
 
+@lru_cache(maxsize=65_536)
+def private_dictionary_vr(tag: int, creator: str) -> str:
+    """The VR that a private element has of a creator that is known; `UN` where it is not."""
+    table = _table("_private_dict").private_dictionaries.get(creator)
+    if table is None:
+        return UNKNOWN
+    group, element = f"{tag >> 16:04X}", f"{tag & 0xFFFF:04X}"
+    for key in (f"{group}{element}", f"{group}xx{element[2:]}", f"{group[:2]}xxxx{element[2:]}"):
+        if key in table:
+            return str(table[key][0])
+    return UNKNOWN
+
+
 def dictionary_vm(tag: int) -> str:
     """The multiplicity of an element, as `1-n`; "1" where the standard does not have it."""
     entry = _entry(tag)

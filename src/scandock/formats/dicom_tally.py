@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.formats.dicom_encoding import BIG, ITEM, LITTLE, ByteOrder
 from scandock.formats.dicom_items import elements, first_item, items
 from scandock.formats.dicom_text import decode_value
-from scandock.model.series import REFERENCES, SeriesTally
+from scandock.model.series import REFERENCES, REQUESTS, SeriesTally
 from scandock.model.tags import NUMBERS, PER_OBJECT, SEQUENCES, TAGS, Tag
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _PER_FRAME: Final = NUMBERS["PerFrameFunctionalGroupsSequence"]
 _REFERRED: Final = NUMBERS["ReferencedSeriesSequence"]
 _EVIDENCE: Final = NUMBERS["CurrentRequestedProcedureEvidenceSequence"]
 _SERIES_UID: Final = NUMBERS["SeriesInstanceUID"]
+_REQUESTS: Final = NUMBERS["RequestAttributesSequence"]
+_STEP_ID: Final = 0x00400009
+_PROCEDURE_ID: Final = 0x00401001
 _UNCOUNTED: Final = tuple(PER_OBJECT | SEQUENCES)
 FOLD_AT: Final = 4096
 """Distinct raw values that one bucket holds before they are decoded into the (bounded) tally of the series."""
@@ -35,6 +39,8 @@ _LONG_TEXT: Final = 10_240
 _LONG: Final = frozenset({"LT", "ST", "UC", "UN", "UT"})
 _MOST_REFERENCES: Final = 100
 """Series that one object is said to refer to."""
+_MOST_REQUESTS: Final = 20
+"""Items of a RequestAttributesSequence that are kept."""
 _MOST_FRAMES: Final = 1 << 31
 
 _OF_TRACERS: Final = {
@@ -68,7 +74,7 @@ _RENAMED: Final = {
 class _Bucket:
     """Objects of one series that are written alike: same character set, byte order and kind of VR."""
 
-    __slots__ = ("big_endian", "charsets", "counts", "nested", "objects", "referred", "traced")
+    __slots__ = ("big_endian", "charsets", "counts", "nested", "objects", "referred", "requested", "traced")
 
     def __init__(self, charsets: bytes | None, *, big_endian: bool) -> None:
         self.charsets = charsets
@@ -78,6 +84,7 @@ class _Bucket:
         self.nested: dict[str, str] = {}
         self.traced = False
         self.referred = False
+        self.requested = False
 
     def fold(self, into: SeriesTally, vrs: dict[int, str]) -> None:
         """Decode what was counted into the series' tally, and start anew."""
@@ -124,6 +131,9 @@ class Tally:
         if not bucket.referred and (_REFERRED in values or _EVIDENCE in values):
             bucket.referred = True
             _refer(header, bucket, values)
+        if not bucket.requested and _REQUESTS in values:
+            bucket.requested = True
+            _note_requests(header, bucket, values[_REQUESTS])
         for tag in _UNCOUNTED:
             values.pop(tag, None)
         counts = bucket.counts
@@ -168,6 +178,23 @@ def _refer(header: Header, bucket: _Bucket, values: dict[int, bytes]) -> None:
     )
     if uids:
         bucket.nested.setdefault(REFERENCES, "\\".join(uids))
+
+
+def _note_requests(header: Header, bucket: _Bucket, value: bytes) -> None:
+    """Note which requested procedures and scheduled steps an object is said to be of."""
+    order = BIG if header.big_endian else LITTLE
+    requests: list[tuple[str, str]] = []
+    for item in items(value, order, explicit=not header.implicit):
+        ids = {
+            element.number: decode_value(value[element.start : element.end], "SH", bucket.charsets, header.big_endian)
+            for element in elements(value, item, order)
+            if element.number in {_STEP_ID, _PROCEDURE_ID}
+        }
+        request = (ids.get(_STEP_ID, "")[:_TEXT], ids.get(_PROCEDURE_ID, "")[:_TEXT])
+        if any(request) and len(requests) < _MOST_REQUESTS:
+            requests.append(request)
+    if requests:
+        bucket.nested.setdefault(REQUESTS, json.dumps(requests))
 
 
 class _Representations(dict[int, str]):

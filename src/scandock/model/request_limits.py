@@ -26,6 +26,7 @@ FORM_FIELDS: Final = 1_000
 JSON_MEMBERS: Final = 1_000
 JSON_VALUES: Final = 10_000
 UPLOAD_PARTS: Final = 64
+STORED_OBJECTS: Final = 50_000
 MAPPING_ROWS: Final = 200_000
 MAPPING_COLUMNS: Final = 100
 
@@ -103,6 +104,7 @@ FIXED_LIMITS: Final = (
     FixedLimit("members of a JSON object", JSON_MEMBERS, "", "Names in one object of a body."),
     FixedLimit("values of a JSON body", JSON_VALUES, "", "Of all its objects and lists together."),
     FixedLimit("parts of an upload", UPLOAD_PARTS, "", "Parts of a multipart body with an archive or files."),
+    FixedLimit("objects of a request to store", STORED_OBJECTS, "", "Parts of one request of STOW-RS."),
     FixedLimit("rows of a mapping", MAPPING_ROWS, "", "Lines of a CSV, objects of a JSON list."),
     FixedLimit("columns of a mapping", MAPPING_COLUMNS, "", "Also those that say nothing."),
     FixedLimit("parameters of a query", QUERY_PARAMETERS, "", "Names behind the ? of an address."),

@@ -8,6 +8,9 @@ REFERENCES = "ReferencedSeriesInstanceUIDs"
 """What `SeriesTally.nested` calls the series that its first object refers to, joined by a backslash."""
 SERIES_KEYS = "SeriesKeys"
 """What it calls the keyed hashes of the series that its objects were of before they were de-identified; joined so."""
+REQUESTS = "RequestAttributes"
+"""What it calls the items of its first object's RequestAttributesSequence that has any: a JSON list of pairs of
+ScheduledProcedureStepID and RequestedProcedureID."""
 MANY = 512
 """Distinct values counted for one element of one series; later new ones are dropped (`overfull` says so)."""
 

@@ -29,6 +29,8 @@ _TAG_TABLE: Final = """
 00080060 CS Modality
 00080070 LO Manufacturer
 00080080 LO InstitutionName
+00080090 PN ReferringPhysicianName
+00080201 SH TimezoneOffsetFromUTC
 00081010 SH StationName
 00081030 LO StudyDescription
 0008103E LO SeriesDescription
@@ -37,6 +39,7 @@ _TAG_TABLE: Final = """
 00081115 SQ ReferencedSeriesSequence
 00100010 PN PatientName
 00100020 LO PatientID
+00100021 LO IssuerOfPatientID
 00100030 DA PatientBirthDate
 00100040 CS PatientSex
 00101010 AS PatientAge
@@ -103,11 +106,15 @@ _TAG_TABLE: Final = """
 00280010 US Rows
 00280011 US Columns
 00280030 DS PixelSpacing
+00280100 US BitsAllocated
 00280301 CS BurnedInAnnotation
 00281052 DS RescaleIntercept
 00281053 DS RescaleSlope
 00321060 LO RequestedProcedureDescription
 00324000 LT StudyComments
+00400244 DA PerformedProcedureStepStartDate
+00400245 TM PerformedProcedureStepStartTime
+00400275 SQ RequestAttributesSequence
 00540016 SQ RadiopharmaceuticalInformationSequence
 00540081 US NumberOfSlices
 00540101 US NumberOfTimeSlices

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Insert, delete, insert, select, update
 
+from scandock.catalog.dicom_listings import point_listing
 from scandock.catalog.engine import Catalog
 from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.records import DeletedSession, ScanEdit
@@ -103,6 +104,7 @@ def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placeme
     if placement.restores is not None:
         _restore_scan_edits(connection, facts.uuid)
     note_listing(connection, session_id)
+    point_listing(connection, session_id, placement.tree_id, facts.project_id, facts.place)
     for project_id in sorted(touched):
         mark_project_changed(connection, project_id)
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, update
 
+from scandock.catalog.dicom_listings import rewrite_listing
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import file, scan, session
@@ -163,6 +164,8 @@ def _write_headers(
             )
         for n, headers in session_headers.scans.items():
             _update_scan(connection, source.tree_id, scans, scans[n], headers)
+        rows = scans_of(connection, source.tree_id)
+        rewrite_listing(connection, source.tree_id, [(row.n, row.series_uid, row.facts) for row in rows])
         _clear_unknown_types(connection, source, [scans[n].scan_id for n in session_headers.scans])
         if current.by_hand and len(session_headers.studies) == 1:
             _update_session(connection, current, session_headers)

@@ -369,17 +369,17 @@ def _open_files(
     with contextlib.ExitStack() as exits:
         for stored in files:
             with contextlib.suppress(FileNotFoundError):
-                streams.append((stored, _descriptor(exits.enter_context(snapshot.open(stored.path)), exits)))
+                streams.append((stored, descriptor_of(exits.enter_context(snapshot.open(stored.path)), exits)))
         yield [fd for _, fd in streams]
 
 
 @contextlib.contextmanager
 def _open_file(snapshot: Snapshot, path: RelPath) -> Iterator[int]:
     with contextlib.ExitStack() as exits:
-        yield _descriptor(exits.enter_context(snapshot.open(path)), exits)
+        yield descriptor_of(exits.enter_context(snapshot.open(path)), exits)
 
 
-def _descriptor(stream: IO[bytes], exits: contextlib.ExitStack) -> int:
+def descriptor_of(stream: IO[bytes], exits: contextlib.ExitStack) -> int:
     """A descriptor of an open file; of one that has none (a store elsewhere), of a copy in memory."""
     try:
         return stream.fileno()

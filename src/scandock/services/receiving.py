@@ -40,7 +40,7 @@ from scandock.store.local import LocalStore
 if TYPE_CHECKING:
     from scandock.rules.privacy import SitePrivacy
 
-Door = Literal["raw", "multipart", "tus"]
+Door = Literal["raw", "multipart", "tus", "dicomweb"]
 
 RENEWAL_MS = 120_000
 """For how long, beside the silence that a client may keep, an upload's space is kept that can't be gone on with later.

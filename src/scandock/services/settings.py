@@ -27,6 +27,7 @@ from scandock.rules.petmr import MapWords, PetMr
 from scandock.services.byte_sizes import format_bytes, parse_bytes
 from scandock.services.masking import MASK, mask
 from scandock.services.notify_settings import NotifySettings
+from scandock.services.viewer_links import parse_viewers
 
 PREFIX: Final = "SCANDOCK_"
 OUTSIDE: Final = {
@@ -116,6 +117,15 @@ def _parse_folders(paths: tuple[str, ...]) -> tuple[str, ...]:
     return paths
 
 
+def _split_blanks(value: object) -> object:
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+def _check_viewers(entries: tuple[str, ...]) -> tuple[str, ...]:
+    parse_viewers(entries)
+    return entries
+
+
 Count = Annotated[int, Field(ge=1, le=2**53)]
 Bytes = Annotated[int, BeforeValidator(_parse_byte_count), Field(ge=0, le=2**60)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
@@ -126,6 +136,8 @@ Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas), 
 """IP addresses and networks, or `none`."""
 Folders = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas), AfterValidator(_parse_folders)]
 """Absolute paths of folders, with commas between."""
+Viewers = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_blanks), AfterValidator(_check_viewers)]
+"""Names and templates of addresses, with blanks between."""
 
 
 # -- the settings ------------------------------------------------------------------------------------------------------
@@ -283,6 +295,11 @@ class Settings(BaseSettings):
     upload_hours: Annotated[int, Field(ge=1, le=87_600)] = Field(
         default=72, description="Hours after which a resumable upload is removed that nobody goes on with."
     )
+    stow_seconds: Annotated[int, Field(ge=0, le=3_600)] = Field(
+        default=60,
+        description="How long a client that stores objects by DICOMweb waits for their import before it is told that"
+        " it goes on.",
+    )
     answer_bytes: Annotated[Bytes, Field(ge=16 * 1024**2)] = Field(
         default=512 * 1024**2,
         description="Answers that wait until their clients take them, all together; one asker has half of what others"
@@ -300,6 +317,11 @@ class Settings(BaseSettings):
         default=(),
         description="Folders of this machine whose content may be imported by XNAT's inbox, with commas between;"
         " not set: none.",
+    )
+    viewers: Viewers = Field(
+        default=(),
+        description="Other viewers that pages of sessions lead to, as Name=https://viewer.example.org/?study={study},"
+        " with blanks between; not set: none.",
     )
     cache_bytes: Bytes = Field(default=2 * GIB, description="Thumbnails that are kept in the data folder; 0: none are.")
     verify_days: Annotated[int, Field(ge=1, le=36_500)] = Field(

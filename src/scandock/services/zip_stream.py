@@ -30,6 +30,8 @@ _VERSION: Final = 45
 _UNIX: Final = 3 << 8
 _PLAIN_FILE: Final = 0o100644 << 16
 
+Buffer = bytes | bytearray | memoryview
+
 
 def _always_allow() -> None:
     """Nobody is asked whether an entry may go on."""
@@ -86,11 +88,7 @@ class ZipStream:
         big = entry.size >= _BIG - 1024 * 1024  # deflate may make what can't be packed a little longer
         method = _DEFLATED if self.deflate else _STORED
         start = self._at
-        size = _BIG if big else 0
-        extra = struct.pack("<HHQQ", 1, 16, 0, 0) if big else b""
-        yield struct.pack(
-            "<IHHHIIIIHH", 0x04034B50, _VERSION, _FLAGS, method, self._stamp, 0, size, size, len(name), len(extra)
-        ) + name + extra  # fmt: skip
+        yield _format_header(self._stamp, name, method, big=big)
         crc, read, written = 0, 0, 0
         packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15) if self.deflate else None
         with entry.open() as stream:
@@ -107,17 +105,12 @@ class ZipStream:
             yield rest
         if read != entry.size:
             raise FileChanged
-        yield struct.pack("<IIQQ" if big else "<IIII", 0x08074B50, crc, written, read)
+        yield _format_descriptor(crc, written, read, big=big)
         self._note(name, method, crc, written, read, start)
 
     def _note(self, name: bytes, method: int, crc: int, packed: int, size: int, start: int) -> None:
         """Keep the entry's record of the central directory."""
-        wide = [value for value in (size, packed, start) if value >= _BIG]
-        extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
-        record = struct.pack(
-            "<IHHHHIIIIHHHHHII", 0x02014B50, _UNIX | _VERSION, _VERSION, _FLAGS, method, self._stamp, crc,
-            min(packed, _BIG), min(size, _BIG), len(name), len(extra), 0, 0, 0, _PLAIN_FILE, min(start, _BIG),
-        ) + name + extra  # fmt: skip
+        record = _format_record(self._stamp, name, method, crc, packed, size, start)
         self._count += 1
         self._central_size += len(record)
         if packed_record := self._packer.compress(record):
@@ -127,9 +120,78 @@ class ZipStream:
         return _format_directory_end(self._count, self._central_size, start)
 
 
+class ZipWriter:
+    """Makes a zip of stored entries that come piece by piece, of whatever length: each call gives the bytes to write.
+
+    `begin` an entry, `add` what there is of it, `end` it; `finish` when all are there. The records of the central
+    directory, some 70 bytes an entry, wait in memory.
+    """
+
+    def __init__(self, moment: datetime | None = None) -> None:
+        self.entries = 0
+        self._stamp = _dos_time(moment or datetime.now(UTC))
+        self._at = 0
+        self._records = bytearray()
+        self._name = b""
+        self._start = self._crc = self._size = 0
+
+    def begin(self, name: str) -> bytes:
+        """Begin an entry, whose length nobody knows yet: so its header and descriptor have room for any."""
+        self._name, self._start = name.encode(), self._at
+        self._crc = self._size = 0
+        return self._count(_format_header(self._stamp, self._name, _STORED, big=True))
+
+    def add(self, data: Buffer) -> Buffer:
+        """Count what the entry has, and give it back."""
+        self._crc = isal_zlib.crc32(data, self._crc)
+        self._size += len(data)
+        self._at += len(data)
+        return data
+
+    def end(self) -> bytes:
+        """End the entry."""
+        self.entries += 1
+        self._records += _format_record(
+            self._stamp, self._name, _STORED, self._crc, self._size, self._size, self._start
+        )
+        return self._count(_format_descriptor(self._crc, self._size, self._size, big=True))
+
+    def finish(self) -> bytes:
+        """The central directory, and its end."""
+        return bytes(self._records) + _format_directory_end(self.entries, len(self._records), self._at)
+
+    def _count(self, data: bytes) -> bytes:
+        self._at += len(data)
+        return data
+
+
 def _read_next(entry: ZipEntry, stream: IO[bytes]) -> bytes:
     entry.ask()
     return stream.read(CHUNK)
+
+
+def _format_header(stamp: int, name: bytes, method: int, *, big: bool) -> bytes:
+    """The header before an entry; `big`: its sizes, which follow it, may need 64 bits."""
+    size = _BIG if big else 0
+    extra = struct.pack("<HHQQ", 1, 16, 0, 0) if big else b""
+    return struct.pack(
+        "<IHHHIIIIHH", 0x04034B50, _VERSION, _FLAGS, method, stamp, 0, size, size, len(name), len(extra)
+    ) + name + extra  # fmt: skip
+
+
+def _format_descriptor(crc: int, packed: int, size: int, *, big: bool) -> bytes:
+    """What follows an entry: its sum and its sizes."""
+    return struct.pack("<IIQQ" if big else "<IIII", 0x08074B50, crc, packed, size)
+
+
+def _format_record(stamp: int, name: bytes, method: int, crc: int, packed: int, size: int, start: int) -> bytes:
+    """An entry in the central directory."""
+    wide = [value for value in (size, packed, start) if value >= _BIG]
+    extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
+    return struct.pack(
+        "<IHHHHIIIIHHHHHII", 0x02014B50, _UNIX | _VERSION, _VERSION, _FLAGS, method, stamp, crc,
+        min(packed, _BIG), min(size, _BIG), len(name), len(extra), 0, 0, 0, _PLAIN_FILE, min(start, _BIG),
+    ) + name + extra  # fmt: skip
 
 
 def stored_length(names_and_sizes: Iterable[tuple[str, int]]) -> int:

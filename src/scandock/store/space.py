@@ -38,7 +38,7 @@ NETWORK: Final = frozenset(
 
 _NO_TMPFILE: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
 _PROBE_BYTES: Final = 4096
-_PLACES: Final = (*(folder for folder in FOLDERS if folder != TO_DELETE), "cache")
+_PLACES: Final = (*(folder for folder in FOLDERS if folder != TO_DELETE), "cache", "packs")
 
 
 def filesystem_of(path: str) -> str:

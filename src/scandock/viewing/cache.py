@@ -1,7 +1,7 @@
-"""Thumbnails and stacks on disk, by tree: made anew where they are lost, so nothing of it is ever synced or missed.
+"""Thumbnails, stacks and metadata on disk, by tree: made anew where they are lost, so nothing is ever synced or missed.
 
-`DATA/cache/{tree}-{session}/{name}`. A tree never changes, so what is kept of it is never stale; what its files may
-have rotted to meanwhile is the caller's to tell apart.
+`DATA/cache/{tree}-{session}/{name}`, for DICOMweb `DATA/packs/{tree}-{session}/{name}`. A tree never changes, so what
+is kept of it is never stale; what its files may have rotted to meanwhile is the caller's to tell apart.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import IO, Final
 from scandock.model.private_files import PRIVATE_FILE, PRIVATE_FOLDER
 
 FOLDER: Final = "cache"
+PACKS: Final = "packs"
+"""The folder of metadata for DICOMweb, which is small beside what it is of, and is not bounded."""
 _TOUCH_SECONDS: Final = 3600.0
 """How old a folder's time of use may be before a reader renews it."""
 
@@ -25,10 +27,10 @@ _LOW: Final = 0.8
 
 
 class ImageCache:
-    """At most about `most` bytes; what was used longest ago goes first, session by session."""
+    """At most about `most` bytes (None: any number); what was used longest ago goes first, session by session."""
 
-    def __init__(self, data: str, most: int, free: int) -> None:
-        self._root = os.path.join(data, FOLDER)
+    def __init__(self, data: str, most: int | None, free: int, folder: str = FOLDER) -> None:
+        self._root = os.path.join(data, folder)
         self._most = most
         self._free = free
 
@@ -44,13 +46,21 @@ class ImageCache:
             return None
         return content
 
+    def stamp(self, tree: str, name: str) -> tuple[int, int] | None:
+        """What tells whether what is kept under a name is another one by now; None where nothing is."""
+        try:
+            status = os.stat(os.path.join(self._root, tree, name))
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
     def keep(self, tree: str, name: str, content: bytes) -> None:
         """Keep it, whole or not at all; where the disk is full or fails, not at all."""
         folder = os.path.join(self._root, tree)
         with contextlib.suppress(OSError):
             os.makedirs(self._root, PRIVATE_FOLDER, exist_ok=True)
             room = os.statvfs(self._root)
-            if not self._most or room.f_bavail * room.f_frsize < self._free + len(content):
+            if self._most == 0 or room.f_bavail * room.f_frsize < self._free + len(content):
                 return
             os.makedirs(folder, PRIVATE_FOLDER, exist_ok=True)
             beside = os.path.join(folder, f".{os.urandom(6).hex()}")
@@ -85,9 +95,9 @@ class ImageCache:
         gone = [tree for tree in trees if tree not in current]
         for tree in gone:
             self._remove(tree)
-        return len(gone) + self._trim(current)
+        return len(gone) + (0 if self._most is None else self._trim(current, self._most))
 
-    def _trim(self, trees: set[str]) -> int:
+    def _trim(self, trees: set[str], most: int) -> int:
         folders = []
         for tree in trees:
             with contextlib.suppress(OSError):
@@ -97,9 +107,9 @@ class ImageCache:
                 folders.append((os.stat(folder).st_mtime, size, tree))
         total = sum(size for _, size, _ in folders)
         gone = 0
-        if total > self._most:
+        if total > most:
             for _, size, tree in sorted(folders):
-                if total <= self._most * _LOW:
+                if total <= most * _LOW:
                     break
                 self._remove(tree)
                 total -= size

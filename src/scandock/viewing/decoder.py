@@ -175,6 +175,57 @@ def _frames(message: Message) -> Answer:
     return fields, decoded.data
 
 
+def _objects(message: Message) -> Answer:
+    """The metadata of each file as JSON, one behind the other and compressed, and where its frames stand.
+
+    Of so many files as come to `ENOUGH_BYTES`; `objects` says of how many, at least of one.
+    """
+    from scandock.viewing.metadata import describe_objects
+
+    described, body = describe_objects([_open_stream(fd) for fd in message.files])
+    return {"objects": described}, body
+
+
+def _native(message: Message) -> Answer:
+    """A frame's bytes as they would be stored without compression, in little endian."""
+    from scandock.viewing.dicom_file import open_dicom
+    from scandock.viewing.dicom_pixels import decode_native
+
+    return {}, decode_native(open_dicom(_open_stream(message.files[0])), int(message.said["frame"]))
+
+
+def _explicit(message: Message) -> Answer:
+    """A copy of an object in Explicit VR Little Endian."""
+    from scandock.viewing.explicit_copy import copy_explicit
+
+    return {}, copy_explicit(_open_stream(message.files[0]))
+
+
+def _rendered(message: Message) -> Answer:
+    """A frame as a picture of the type that is asked for."""
+    from scandock.viewing.dicom_file import open_dicom
+    from scandock.viewing.dicom_frames import DicomFrames
+    from scandock.viewing.rendering import render_jpeg, render_png_within
+
+    said = message.said
+    window = None
+    if said.get("width") is not None:
+        window = Window(said["center"], said["width"], "", str(said.get("function") or "linear"))
+    size = said.get("viewport")
+    viewport = (int(size[0]), int(size[1])) if size else None
+    frame = DicomFrames(open_dicom(_open_stream(message.files[0])), whole=True).frame(int(said["frame"]))
+    if said["media_type"] == "image/png":
+        return {}, render_png_within(frame, window, viewport)
+    return {}, render_jpeg(frame, window, viewport, int(said.get("quality") or 90))
+
+
+def _bulk(message: Message) -> Answer:
+    """The value of an element, in little endian."""
+    from scandock.viewing.object_reading import read_bulk_data
+
+    return {}, read_bulk_data(_open_stream(message.files[0]), [int(number) for number in message.said["path"]])
+
+
 VERBS: Final[dict[str, Callable[[Message], Answer]]] = {
     "places": _places,
     "raw": _raw,
@@ -182,6 +233,11 @@ VERBS: Final[dict[str, Callable[[Message], Answer]]] = {
     "thumbnail": _thumbnail,
     "header": _header,
     "frames": _frames,
+    "objects": _objects,
+    "native": _native,
+    "explicit": _explicit,
+    "rendered": _rendered,
+    "bulk": _bulk,
 }
 
 if __name__ == "__main__":

@@ -34,14 +34,24 @@ class DecoderRequest(TypedDict, total=False):
 
     verb: Required[str]
     frame: int
-    """Of `raw`, `picture` and `thumbnail`: which one of the file, from 0."""
+    """Of `raw`, `picture`, `thumbnail`, `rendered` and `native`: which one of the file, from 0."""
     packed: bool
     """Of `raw`: gzipped."""
     size: int | None
     """Of `picture`: pixels of the longer side."""
     center: float
     width: float
-    """Of `picture`: the window; without it the header's."""
+    """Of `picture` and `rendered`: the window; without it the header's."""
+    function: str
+    """Of `rendered`: that of the window."""
+    media_type: str
+    """Of `rendered`: image/jpeg or image/png."""
+    viewport: list[int] | None
+    """Of `rendered`: pixels, wide and high, into which it has to fit."""
+    quality: int
+    """Of `rendered` as JPEG."""
+    path: list[int]
+    """Of `bulk`: tag, item, tag ... of the element."""
 
 
 OpenBody = Callable[[int], IO[bytes]]

@@ -27,7 +27,7 @@ _HEAD: Final = 65_536
 _PREAMBLE: Final = 132
 _SHORTEST: Final = 8
 _UNDEFINED: Final = 0xFFFFFFFF
-_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _IMPLICIT: Final = "1.2.840.10008.1.2"
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _BIG: Final = "1.2.840.10008.1.2.2"
@@ -73,7 +73,7 @@ def open_dicom(stream: BinaryIO, *, only: list[int] | None = None) -> DicomFile:
     meta = _read_file_meta_info(source)
     syntax = str(meta.get("TransferSyntaxUID", "") or "")
     at, explicit, big = written.at, written.explicit, written.big
-    if syntax == _DEFLATED:
+    if syntax == DEFLATED:
         stream, at = io.BytesIO(_inflate(stream, at)), 0
         head = stream.getvalue()
         if len(head) < _SHORTEST:
@@ -81,7 +81,7 @@ def open_dicom(stream: BinaryIO, *, only: list[int] | None = None) -> DicomFile:
         explicit, big = encoding_of(head, 0, syntax)
         source = _repair_for_pydicom(stream, head, _FileEncoding(0, 0, explicit, big))
     if not syntax or (big and syntax in (_EXPLICIT, _IMPLICIT)):
-        syntax = _BIG if big else _EXPLICIT if explicit else _IMPLICIT
+        syntax = implied_syntax(explicit=explicit, big=big)
     source.seek(at)
     pixel_elements: list[tuple[int, str | None, int]] = []
 
@@ -102,6 +102,11 @@ def open_dicom(stream: BinaryIO, *, only: list[int] | None = None) -> DicomFile:
         start = source.tell() + (8 if not explicit else 12)
         pixels = PixelElement(PIXELS[tag], vr or "OW", start, None if length == _UNDEFINED else length)
     return DicomFile(data, syntax, stream, pixels)
+
+
+def implied_syntax(*, explicit: bool, big: bool) -> str:
+    """The transfer syntax that the encoding of a data set says, where the file names none."""
+    return _BIG if big else _EXPLICIT if explicit else _IMPLICIT
 
 
 def _find_encoding(stream: BinaryIO) -> tuple[bytes, _FileEncoding]:

@@ -39,11 +39,12 @@ _OBJECTS: Final = {
 class DicomFrames:
     """An object's frames; those of a mosaic are its tiles."""
 
-    def __init__(self, file: DicomFile) -> None:
+    def __init__(self, file: DicomFile, *, whole: bool = False) -> None:
+        """`whole`: a mosaic is one frame, as it is stored."""
         self.file = file
         self.data = file.data
         self.groups = FunctionalGroups(file.data)
-        self.tiles = find_tiles(file)
+        self.tiles = None if whole else find_tiles(file)
         self.count = self.tiles.count if self.tiles else max(1, get_integer(file.data, "NumberOfFrames", 1))
 
     def frame(self, number: int) -> Frame:

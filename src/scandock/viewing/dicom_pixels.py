@@ -76,14 +76,34 @@ def decode_all(file: DicomFile) -> DecodedFrames:
     return DecodedFrames(b"".join(pieces), *shapes.pop())
 
 
+def decode_native(file: DicomFile, number: int) -> bytes:
+    """One frame, from 0, as it was before it was compressed: its bytes as they would be stored in little endian.
+
+    NotViewable with the reason where it can't be decoded.
+    """
+    if file.pixels is None:
+        raise NotViewable("It has no pixel data.")
+    if file.syntax.startswith(_VIDEO) or file.syntax in _ELSEWHERE or file.syntax == _DEFLATED_FRAMES:
+        raise NotViewable(f"Its transfer syntax {file.syntax[:64]} is not decoded.")
+    try:
+        pixels, _ = _decode_raw(file, number)
+    except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        raise NotViewable(_explain_error(error, file)) from error
+    if get_integer(file.data, "BitsAllocated", 8) == 1:
+        import numpy as np
+
+        return np.packbits(pixels.astype(bool).ravel(), bitorder="little").tobytes()
+    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
 def _decode_raw(file: DicomFile, number: int) -> tuple[NDArray[Any], str]:
     """One frame without a conversion of its colors, and what they are."""
     from pydicom.pixels.decoders.base import get_decoder
 
     assert file.pixels is not None
-    decoder = get_decoder(file.data.file_meta.TransferSyntaxUID)
     file.stream.seek(file.pixels.start)
     try:
+        decoder = get_decoder(file.data.file_meta.TransferSyntaxUID)
         pixels, properties = decoder.as_array(file.stream, index=number, raw=True, **_options(file))
     except (RuntimeError, NotImplementedError, ValueError):
         if file.syntax not in _JPEG | _JPEG_LS or get_integer(file.data, "SamplesPerPixel", 1) != 1:

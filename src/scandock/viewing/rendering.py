@@ -25,7 +25,27 @@ def render_picture(frame: Frame, window: Window | None, size: int | None) -> byt
     return _render(frame, window, size, "PNG")
 
 
-def _render(frame: Frame, window: Window | None, size: int | None, kind: str) -> bytes:
+def render_jpeg(frame: Frame, window: Window | None, viewport: tuple[int, int] | None, quality: int) -> bytes:
+    """A JPEG that fits into so many pixels, wide and high, where these are named."""
+    return _render(frame, window, _side_within(frame, viewport), "JPEG", quality)
+
+
+def render_png_within(frame: Frame, window: Window | None, viewport: tuple[int, int] | None) -> bytes:
+    """A PNG that fits into so many pixels, wide and high, where these are named."""
+    return _render(frame, window, _side_within(frame, viewport), "PNG")
+
+
+def _side_within(frame: Frame, viewport: tuple[int, int] | None) -> int | None:
+    """The longer side of the picture that fits into a viewport."""
+    if viewport is None:
+        return None
+    rows, columns = frame.spacing or (1.0, 1.0)
+    height, width = float(frame.pixels.shape[0] * rows), float(frame.pixels.shape[1] * columns)
+    scale = min(viewport[0] / width, viewport[1] / height)
+    return max(1, min(LARGEST, round(scale * max(width, height))))
+
+
+def _render(frame: Frame, window: Window | None, size: int | None, kind: str, quality: int = 90) -> bytes:
     from PIL import Image
 
     pixels = frame.pixels if frame.colour else to_grey(frame, window or default_window(frame))
@@ -45,6 +65,8 @@ def _render(frame: Frame, window: Window | None, size: int | None, kind: str) ->
     buffer = io.BytesIO()
     if kind == "WEBP":
         image.convert("RGB").save(buffer, "WEBP", quality=82, method=2)
+    elif kind == "JPEG":
+        image.save(buffer, "JPEG", quality=quality)
     else:
         image.save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()

@@ -28,6 +28,7 @@ from scandock.web.bodies import BodyLimits
 from scandock.web.connections import BodyCounter, Connections, connection_limits
 from scandock.web.deps import ServerState, open_server_state
 from scandock.web.dialect import Dialect, get_dialect
+from scandock.web.dicomweb.routers import ROUTERS as DICOMWEB_ROUTERS
 from scandock.web.json_bodies import check_json_body, json_unreadable
 from scandock.web.methods import HeadMethod, Methods
 from scandock.web.pages.page_routers import CLIENT_PAGES, PAGES
@@ -155,6 +156,8 @@ def _make_routing(app: FastAPI, dialect: Dialect | None) -> Routing:
         *ROUTERS,
     ):
         app.include_router(router, dependencies=[Depends(check_parameter_names)])
+    for dicomweb in DICOMWEB_ROUTERS:
+        app.include_router(dicomweb)
     for pages in PAGES:
         app.include_router(pages)
     if dialect is not None:

@@ -27,6 +27,9 @@ from scandock.services.batching import ChangeBatcher
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
 from scandock.services.decoding import Pictures
+from scandock.services.dicom_instances import InstanceHeaders
+from scandock.services.dicomweb_objects import DicomwebCache
+from scandock.services.ohif import OhifLookup
 from scandock.services.receiving import UploadReceiver
 from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
@@ -85,6 +88,7 @@ class ServerState:
     spool_threads: ThreadPoolExecutor
     zip_threads: ThreadPoolExecutor
     pictures: Pictures
+    dicomweb: DicomwebCache
     response_buffers: ResponseBuffers
     """Room for answers that wait until their clients take them."""
     scrub_trials: ScrubTrials
@@ -93,6 +97,8 @@ class ServerState:
     """Those that are being sent."""
     tree_changes: ChangeBatcher[TreeChange]
     """Changes by hand to archived sessions, those of one session together."""
+    ohif: OhifLookup
+    """The OHIF viewer, where it is installed."""
     provider: OidcProvider | None = None
     """Of logins by OpenID Connect; None where the site has none."""
     provider_threads: ThreadPoolExecutor
@@ -102,6 +108,8 @@ class ServerState:
     readiness: Readiness = field(init=False)
     shared_metrics: SharedCall[bytes] = field(default_factory=lambda: SharedCall("metrics", begin=forbid_writes))
     """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""
+    instance_headers: InstanceHeaders = field(default_factory=InstanceHeaders)
+    """What searches for DICOM instances have read."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
     bodies: WeakSet[Writer] = field(default_factory=WeakSet)
@@ -201,11 +209,13 @@ def open_server_state(
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
         zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
         pictures=pictures,
+        dicomweb=DicomwebCache(store.path, settings.min_free_bytes),
         response_buffers=response_buffers,
         scrub_trials=ScrubTrials(),
         answers=ResponseRegistry(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
         tree_changes=ChangeBatcher(change_threads, apply_changes, lambda change: change.holds.close()),
         change_threads=change_threads,
+        ohif=OhifLookup(store.path),
         provider=_open_provider(settings),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
         workers_ready=workers_ready,

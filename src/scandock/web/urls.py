@@ -330,6 +330,55 @@ def oidc_login(then: str) -> str:
     return with_query(f"{OIDC}/login", {"then": then})
 
 
+# -- DICOMweb ----------------------------------------------------------------------------------------------------------
+
+DICOMWEB: Final = "/dicomweb"
+"""The base of all that somebody may read; below it each project has its own."""
+
+
+def dicomweb(project: str | None = None) -> str:
+    """The base of a project, with None of all that somebody may read."""
+    return DICOMWEB if project is None else f"{DICOMWEB}/projects/{quote_segment(project)}"
+
+
+def dicomweb_study(base: str, study: str) -> str:
+    """A study, below a base that may be an absolute address."""
+    return f"{base}/studies/{quote_segment(study)}"
+
+
+def dicomweb_series(base: str, study: str, series: str) -> str:
+    return f"{dicomweb_study(base, study)}/series/{quote_segment(series)}"
+
+
+def dicomweb_instance(base: str, study: str, series: str, instance: str) -> str:
+    return f"{dicomweb_series(base, study, series)}/instances/{quote_segment(instance)}"
+
+
+# -- the OHIF viewer ---------------------------------------------------------------------------------------------------
+
+OHIF: Final = "/ohif"
+
+
+def ohif(project: str | None = None) -> str:
+    """Where the viewer is for a project's archive, with None for all that somebody may read."""
+    return f"{OHIF}/all" if project is None else f"{OHIF}/projects/{quote_segment(project)}"
+
+
+def ohif_config(project: str | None = None) -> str:
+    """What the viewer is told of the server."""
+    return f"{ohif(project)}/app-config.js"
+
+
+def ohif_study(study: str, project: str | None = None) -> str:
+    """The viewer with a study, by the name that it has for that in its own addresses."""
+    return with_query(f"{ohif(project)}/viewer", {"StudyInstanceUIDs": study})
+
+
+def ohif_static(stamp: str) -> str:
+    """The folder of its files."""
+    return f"{OHIF}/static/{stamp}"
+
+
 # -- for those who watch the server ------------------------------------------------------------------------------------
 
 HEALTHZ: Final = "/healthz"
@@ -377,8 +426,8 @@ def is_xnat(path: str) -> bool:
 
 
 def is_for_programs(path: str) -> bool:
-    """Whether an address is of the API or the dialect, or begins as theirs do."""
-    return path.startswith(("/api/", *XNAT_PREFIXES))
+    """Whether an address is of the API, the dialect or DICOMweb, or begins as theirs do."""
+    return path.startswith(("/api/", DICOMWEB, *XNAT_PREFIXES))
 
 
 def canonical(path: str) -> str:

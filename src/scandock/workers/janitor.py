@@ -11,6 +11,7 @@ from scandock.publishing.recover import recover
 from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.clock_check import check_deletion_allowed
+from scandock.services.dicom_listing_fill import fill_listings
 from scandock.services.project_deletions import finish_deletions
 from scandock.workers.machine_faults import to_machine_fault
 from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 30.0
 SWEEP_SECONDS = 5.0
+FILL_SECONDS = 10.0
 
 
 class Janitor:
@@ -101,6 +103,8 @@ class Janitor:
         waits = check_deletion_allowed(self._catalog)
         if not waits and not self._is_wanted():
             TRASH.run(CatalogAndStore(self._catalog, self._store, self._settings))
+        if fill_listings(self._catalog, self._store, FILL_SECONDS, self._is_wanted):
+            self._called.set()  # the rest after another turn: dead imports don't wait for it
         if waits != self._waits:
             self._waits = waits
             self._log.warning("nothing is deleted for its age" if waits else "deleting goes on", why=waits)

@@ -53,11 +53,12 @@ class Verification:
 
     def turn(self, seconds: float, stop: Callable[[], bool]) -> VerificationCounts:
         """Verify for about so long. Raises Fault where the catalog fails."""
-        self._pace.bytes_per_second = self._rate * (BUSY_SHARE if _is_busy(self._catalog) else 1)
+        self._pace.bytes_per_second = self._rate * (BUSY_SHARE if is_busy(self._catalog) else 1)
         return self._verifier.run(seconds, stop)
 
 
-def _is_busy(catalog: Catalog) -> bool:
+def is_busy(catalog: Catalog) -> bool:
+    """Whether imports run or wait, or people change sessions."""
     with catalog.read() as connection:
         imports = exists().where(upload.c.state.in_(QUEUED))
         return bool(connection.execute(select(or_(imports, exists(select(operation.c.id))))).scalar_one())

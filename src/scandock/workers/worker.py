@@ -28,6 +28,7 @@ from scandock.workers.fork_server import ForkedAttempts, fork_server
 from scandock.workers.janitor import Janitor
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.message_sender import MessageSender
+from scandock.workers.pack_builder import PackBuilderThread
 from scandock.workers.slots import SlotPool
 from scandock.workers.verifier import VerifierThread
 from scandock.workers.worker_figures import SlotCount
@@ -75,6 +76,7 @@ class Worker:
         self.janitor = Janitor(self.catalog, self.store, settings, log, liveness.figures) if upkeep else None
         self.messenger = MessageSender(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
+        self.packs = PackBuilderThread(self.catalog, self.store, settings, log) if upkeep else None
         owner = this_owner(server, place=self.catalog.place)
         self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots)
         self.log = log
@@ -106,6 +108,8 @@ class Worker:
             self.messenger.start()
         if self.verifier is not None:
             self.verifier.start()
+        if self.packs is not None:
+            self.packs.start()
         self._tell_slots(self.slots.busy)
         self.liveness.say(ready=True)
         self.log.info("worker ready", slots=self.slots.size)
@@ -129,6 +133,8 @@ class Worker:
             self.janitor.end()
         if self.verifier is not None:
             self.verifier.end()
+        if self.packs is not None:
+            self.packs.end()
         if self.messenger is not None:
             self.messenger.end()
         self.catalog.dispose()

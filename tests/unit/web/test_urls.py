@@ -121,6 +121,9 @@ def built(name):
             urls.xnat_zip(holder),
             urls.xnat_file(holder, name, "folder/file"),
             urls.sent_session(name, name, name),
+            urls.dicomweb_study(urls.dicomweb(name), name),
+            urls.dicomweb_series(urls.dicomweb(), name, name),
+            urls.dicomweb_instance(urls.dicomweb(), name, name, name),
         )
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from scandock.catalog.engine import Catalog
     from scandock.services.decoding import Pictures
+    from scandock.services.dicomweb_objects import DicomwebCache
     from scandock.services.receiving import UploadReceiver
     from scandock.services.settings import Settings
     from scandock.store.local import LocalStore
@@ -49,6 +50,8 @@ class HasServerState(HasStore, Protocol):
     def receiving(self) -> UploadReceiver: ...
     @property
     def pictures(self) -> Pictures: ...
+    @property
+    def dicomweb(self) -> DicomwebCache: ...
     @property
     def locks(self) -> Iterable[str]:
         """Uploads that are being written to."""

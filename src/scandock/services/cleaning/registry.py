@@ -15,6 +15,8 @@ from scandock.model.durations import DAY_MS
 from scandock.services.cleaning.cleaner import Cleaner, HasCatalog, HasServerState
 from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, FAILED_ORIGINALS, IDLE_UPLOADS
 from scandock.services.decoding import Pictures
+from scandock.services.dicomweb_objects import DicomwebCache
+from scandock.services.dicomweb_packs import pack_tree
 from scandock.services.pictures import ROUND, make_tree_key
 
 MANIFESTS_KEPT_MS: Final = request_limits.MANIFEST_DAYS * DAY_MS
@@ -67,9 +69,28 @@ def tidy_pictures(pictures: Pictures, catalog: Catalog) -> int:
     return pictures.cache.tidy(standing)
 
 
+def tidy_packs(dicomweb: DicomwebCache, catalog: Catalog) -> int:
+    """Forget the metadata of trees that stand no more, and of those with damage. Returns how many trees it was."""
+
+    def standing(keys: list[str]) -> list[str]:
+        keys_kept: list[str] = []
+        uuids = {key.partition("-")[2] for key in keys}
+        for part in split_values(sorted(uuids)):
+            with catalog.read() as connection:
+                rows = connection.execute(
+                    select(session.c.tree_id, session.c.uuid).where(
+                        session.c.uuid.in_(part), session.c.tree_id.not_in(select(damage.c.tree_id))
+                    )
+                ).all()
+            keys_kept += [pack_tree(row.tree_id, row.uuid) for row in rows]
+        return keys_kept
+
+    return dicomweb.packs.cache.tidy(standing)
+
+
 PICTURES: Cleaner[HasServerState] = Cleaner(
-    what="pictures of sessions that stand no more, and the longest unused of too many",
-    clean=lambda site, _age: tidy_pictures(site.pictures, site.catalog),
+    what="pictures and metadata of sessions that stand no more, and the longest unused of too many pictures",
+    clean=lambda site, _age: tidy_pictures(site.pictures, site.catalog) + tidy_packs(site.dicomweb, site.catalog),
     every_seconds=300.0,
 )
 

@@ -39,7 +39,7 @@ def delete_abandoned_uploads(receiving: UploadReceiver) -> int:
             .join(reception, reception.c.upload_id == upload.c.id)
             .where(
                 upload.c.state == ImportState.RECEIVING,
-                reception.c.door.in_(("raw", "multipart")),
+                reception.c.door.in_(("raw", "multipart", "dicomweb")),
                 upload.c.id.not_in(cached),
             )
         ).all()

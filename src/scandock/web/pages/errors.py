@@ -43,6 +43,14 @@ class SubjectUnknown(Hidden):
     MEANING = "The project has no subject of that label."
 
 
+class OhifMissing(CodedUsage):
+    CODE = "ohif_missing"
+    STATUS = 404
+    MEANING = "The OHIF viewer is not installed on this server."
+    SENTENCE = "The OHIF viewer is not installed on this server."
+    REMEDY = "Ask an administrator of this server to install it: scandock admin ohif install."
+
+
 class SessionHidden(Hidden):
     CODE = SessionUnknown.CODE
     MEANING = SessionUnknown.MEANING

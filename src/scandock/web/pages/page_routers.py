@@ -16,6 +16,8 @@ from scandock.web.pages import (
     import_page,
     login,
     manifests,
+    ohif,
+    ohif_files,
     prearchive,
     prearchive_actions,
     privacy,
@@ -50,6 +52,8 @@ PAGES: Final = (
     administration.router,
     routing_rules.router,
     upload.router,
+    ohif_files.router,
+    ohif.router,
 )
 
 CLIENT_PAGES: Final = (session_links.router, manifests.router)

@@ -24,6 +24,7 @@ from scandock.services.records import File, Resource, Scan, Session, Subject
 from scandock.services.rights import is_allowed
 from scandock.services.session_contents import find_file, find_scan, list_files, list_resources
 from scandock.services.session_origin import SessionOrigin, read_origin
+from scandock.services.viewer_links import ViewerLink, make_links
 from scandock.viewing.stack import Stack
 from scandock.web import urls
 from scandock.web.pages.action_preview import session_path
@@ -219,8 +220,29 @@ async def _session(request: Request, context: RequestContext, uuid: str) -> Resp
         shown=scan_filter(values["scans"]),
         orders=ORDERS,
         days=context.server.settings.trash_days,
+        viewers=_viewer_links(context, values["session"]),
         **values,
     )
+
+
+def _viewer_links(context: RequestContext, record: Session) -> list[ViewerLink]:
+    """The viewers beside our own that show a session: OHIF where it is installed, and those of the settings.
+
+    What waits is shown by the base of all that one may read, as that of a project has its archive alone.
+    """
+    if not record.study_uid or not record.scans:
+        return []
+    server = context.server
+    project = record.project if record.place == "archive" else None
+    root = urls.root_of(context.request.scope)
+    links = []
+    if server.ohif.find() is not None:
+        links.append(ViewerLink("OHIF", root + urls.ohif_study(record.study_uid, project)))
+    site = server.settings.public_url or str(context.request.base_url).rstrip("/")
+    return links + make_links(
+        server.settings.viewers, study=record.study_uid, project=record.project, session=record.label,
+        subject=record.subject, dicomweb=site + urls.dicomweb(project),
+    )  # fmt: skip
 
 
 async def _scan(

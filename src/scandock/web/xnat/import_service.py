@@ -22,6 +22,7 @@ from scandock.services.logs import bind_upload
 from scandock.services.quotas import check_size
 from scandock.services.receiving import UploadOffer
 from scandock.web.bodies import receives_upload
+from scandock.web.import_waiting import wait_for_import
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import content_length, receive_raw
 from scandock.web.receiving.upload_fields import make_offer
@@ -31,7 +32,6 @@ from scandock.web.xnat import inbox
 from scandock.web.xnat.bodies import MULTIPART, URLENCODED, has_body, read_form_or_file, read_media_type
 from scandock.web.xnat.cache import IN_BODY
 from scandock.web.xnat.import_parameters import ImportCall, is_true, read_handler, read_listener, read_values
-from scandock.web.xnat.import_waiting import wait_for_import
 from scandock.web.xnat.routing import SignedInContext, make_router, text_response
 from scandock.web.xnat.services import user_cache
 from scandock.web.xnat.services.destinations import Destination, resolve_labels

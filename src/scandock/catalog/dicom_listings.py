@@ -1,0 +1,109 @@
+"""Rows of `dicom_study` and `dicom_series`: written under a tree before anybody sees it, pointed at by its session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Final
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+
+from scandock.catalog.tables import ListingState, dicom_series, dicom_study, file, resource, session, tree
+from scandock.model.series import EcatFacts, SeriesTally
+from scandock.rules.dicom_listing import ListedScan, ListedStudy, is_whole, list_studies
+
+ScanFacts = tuple[int, str | None, SeriesTally | list[EcatFacts] | None]
+"""Number, series UID and facts of a scan."""
+
+_INSTANCES: Final = (
+    select(resource.c.scan_n, func.count(file.c.sop_uid.distinct()))
+    .join(file, and_(file.c.tree_id == resource.c.tree_id, file.c.resource_n == resource.c.n))
+    .where(
+        resource.c.tree_id == bindparam("tree"),
+        file.c.tree_id == bindparam("tree"),
+        resource.c.scan_n.is_not(None),
+        file.c.sop_uid.is_not(None),
+    )
+    .group_by(resource.c.scan_n)
+)
+_LEAVE: Final = (
+    update(dicom_study)
+    .where(dicom_study.c.session_id == bindparam("of_session"), dicom_study.c.tree_id != bindparam("of_tree"))
+    .values(session_id=None)
+)
+_POINT: Final = (
+    update(dicom_study)
+    .where(dicom_study.c.tree_id == bindparam("of_tree"))
+    .values(
+        session_id=bindparam("of_session"), project_id=bindparam("in_project"), place=bindparam("in_place")
+    )
+)  # fmt: skip
+
+
+def write_listing(connection: Connection, tree_id: int, scans: Iterable[ScanFacts]) -> ListingState:
+    """Write the studies and series of a tree whose files are written, and which has none; what they have of it then."""
+    dicom = [(n, uid, facts) for n, uid, facts in scans if uid and isinstance(facts, SeriesTally) and facts.study_uid]
+    if not dicom:
+        return ListingState.COMPLETE
+    instances: dict[int, int] = {row[0]: row[1] for row in connection.execute(_INSTANCES, {"tree": tree_id})}
+    studies, series = list_studies([ListedScan(n, uid, facts, instances.get(n, 0)) for n, uid, facts in dicom])
+    connection.execute(insert(dicom_study), [{"tree_id": tree_id, **_study_columns(study)} for study in studies])
+    connection.execute(insert(dicom_series), [{"tree_id": tree_id, **asdict(row)} for row in series])
+    return ListingState.COMPLETE if all(is_whole(facts) for _, _, facts in dicom) else ListingState.PARTIAL
+
+
+def _study_columns(study: ListedStudy) -> dict[str, object]:
+    patient, physician = study.patient_key, study.physician_key
+    return {
+        **asdict(study),
+        "patient_alphabetic": patient.alphabetic,
+        "patient_ideographic": patient.ideographic,
+        "patient_phonetic": patient.phonetic,
+        "physician_alphabetic": physician.alphabetic,
+        "physician_ideographic": physician.ideographic,
+        "physician_phonetic": physician.phonetic,
+    }
+
+
+def point_listing(connection: Connection, session_id: int, tree_id: int, project_id: int, place: str) -> None:
+    """Let the studies of a tree be those of a session, as it stands, and of no other tree."""
+    connection.execute(_LEAVE, {"of_session": session_id, "of_tree": tree_id})
+    connection.execute(
+        _POINT, {"of_session": session_id, "of_tree": tree_id, "in_project": project_id, "in_place": place}
+    )
+
+
+def rewrite_listing(
+    connection: Connection, tree_id: int, scans: Iterable[ScanFacts], *, complete: bool = False
+) -> ListingState | None:
+    """Write the studies and series of a session's tree anew; None where it has no session.
+
+    `complete`: nothing more can be learned of it.
+    """
+    row = connection.execute(
+        select(session.c.id, session.c.project_id, session.c.place)
+        .where(session.c.tree_id == tree_id)
+        .with_for_update()  # nobody publishes another tree meanwhile, or moves this one
+    ).first()
+    if row is None:
+        return None
+    for table in (dicom_study, dicom_series):
+        connection.execute(delete(table).where(table.c.tree_id == tree_id))
+    state = write_listing(connection, tree_id, scans)
+    if complete:
+        state = ListingState.COMPLETE
+    connection.execute(update(tree).where(tree.c.id == tree_id).values(listing=state))
+    point_listing(connection, row.id, tree_id, row.project_id, row.place)
+    return state
+
+
+def unlisted_trees(connection: Connection, state: ListingState, count: int, after: int = 0) -> Sequence[int]:
+    """Trees of sessions of which `state` is what is listed, by their numbers, some behind a number."""
+    query = (
+        select(tree.c.id)
+        .join(session, session.c.tree_id == tree.c.id)
+        .where(tree.c.listing < ListingState.COMPLETE, tree.c.listing == state, tree.c.id > after)
+        .order_by(tree.c.id)
+        .limit(count)
+    )
+    return connection.execute(query).scalars().all()

@@ -1,0 +1,141 @@
+"""Lists of DICOM studies filled for sessions from before there were any: by a worker, beside all else that it does.
+
+First by what their imports counted; then, of what those did not read yet, by one object of each series.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, select
+
+from scandock.catalog.dicom_listings import rewrite_listing, unlisted_trees
+from scandock.catalog.engine import Catalog
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import session_rows
+from scandock.catalog.tables import ListingState, file, resource, session
+from scandock.catalog.trees import ScanRow, scans_of
+from scandock.formats.dicom_header import Unparseable, read_header
+from scandock.formats.dicom_tally import Tally
+from scandock.model.series import REQUESTS, SeriesTally
+from scandock.model.tags import NUMBERS, TAGS
+from scandock.rules.dicom_listing import LATER_READ, is_whole
+from scandock.store.paths import RelPath, resource_file, tree_path
+from scandock.store.port import Snapshot, Store
+
+_BATCH: Final = 50
+_HEAD: Final = 65_536
+_WANTED: Final = frozenset(TAGS)
+_FIRST_OBJECT: Final = (
+    select(resource.c.label, file.c.name, file.c.bytes)
+    .join(file, (file.c.tree_id == resource.c.tree_id) & (file.c.resource_n == resource.c.n))
+    .where(
+        resource.c.tree_id == bindparam("tree"),
+        file.c.tree_id == bindparam("tree"),
+        resource.c.scan_n == bindparam("scan"),
+        file.c.sop_uid.is_not(None),
+    )
+    .order_by(file.c.n)
+    .limit(1)
+)
+
+
+def fill_listings(catalog: Catalog, store: Store, seconds: float, stop: Callable[[], bool]) -> bool:
+    """Fill for about so long; whether something is left. Raises Fault where the catalog or the disk fails."""
+    until = time.monotonic() + seconds
+    for state, fill in (
+        (ListingState.MISSING, partial(_fill_from_facts, catalog)),
+        (ListingState.PARTIAL, partial(_fill_from_objects, catalog, store)),
+    ):
+        after = 0
+        while True:
+            with catalog.read() as connection:
+                trees = unlisted_trees(connection, state, _BATCH, after)
+            if not trees:
+                break
+            for tree_id in trees:
+                fill(tree_id)
+                if stop() or time.monotonic() >= until:
+                    return True
+            after = trees[-1]
+    return False
+
+
+def _fill_from_facts(catalog: Catalog, tree_id: int) -> None:
+    with catalog.read() as connection:
+        scans = scans_of(connection, tree_id)
+    _write(catalog, tree_id, scans, {}, complete=False)
+
+
+def _fill_from_objects(catalog: Catalog, store: Store, tree_id: int) -> None:
+    with catalog.read() as connection:
+        row = connection.execute(session_rows().where(session.c.tree_id == tree_id)).mappings().first()
+        if row is None:
+            return
+        source = SessionRecord.from_row(row)
+        scans = scans_of(connection, tree_id)
+        objects = {
+            scan.n: (path, size)
+            for scan in scans
+            if isinstance(scan.facts, SeriesTally) and not is_whole(scan.facts)
+            for path, size in _first_object(connection, tree_id, scan)
+        }
+    learned: dict[int, SeriesTally] = {}
+    try:
+        snapshot = store.snapshot(tree_path(source.parts))
+    except FileNotFoundError:  # moved meanwhile, or gone: as it stands there is nothing to learn
+        snapshot = None
+    if snapshot is not None:
+        with closing(snapshot):
+            for n, (path, size) in objects.items():
+                tally = _read_object(snapshot, path, size)
+                if tally is not None:
+                    learned[n] = tally
+    _write(catalog, tree_id, scans, learned, complete=True)
+
+
+def _first_object(connection: Connection, tree_id: int, scan: ScanRow) -> list[tuple[RelPath, int]]:
+    rows = connection.execute(_FIRST_OBJECT, {"tree": tree_id, "scan": scan.n})
+    return [(resource_file(scan.scan_id, row.label, row.name), row.bytes) for row in rows]
+
+
+def _read_object(snapshot: Snapshot, path: RelPath, size: int) -> SeriesTally | None:
+    """What one object says; None where it can't be read: verification tells of that."""
+
+    def more(length: int) -> bytes:
+        with snapshot.open(path, 0, length) as stream:
+            return stream.read()
+
+    tally = Tally()
+    try:
+        tally.add(read_header(more(min(size, _HEAD)), size, _WANTED, more))
+    except (OSError, Unparseable):
+        return None
+    return tally.drain()[0]
+
+
+def _write(
+    catalog: Catalog, tree_id: int, scans: list[ScanRow], learned: dict[int, SeriesTally], *, complete: bool
+) -> None:
+    facts = [
+        (scan.n, scan.series_uid, _with_learned(scan.facts, learned[scan.n]) if scan.n in learned else scan.facts)
+        for scan in scans
+    ]
+    with catalog.write() as connection:
+        rewrite_listing(connection, tree_id, facts, complete=complete)
+
+
+def _with_learned(facts: object, one: SeriesTally) -> SeriesTally:
+    """What was counted over a series, with what one of its objects says of elements that were not read then."""
+    assert isinstance(facts, SeriesTally)
+    numbers = [NUMBERS[keyword] for keyword in LATER_READ]
+    values = {**facts.values, **{number: one.values[number] for number in numbers if number in one.values}}
+    nested = dict(facts.nested)
+    if REQUESTS in one.nested:
+        nested.setdefault(REQUESTS, one.nested[REQUESTS])
+    return replace(facts, values=values, nested=nested)

@@ -1,0 +1,373 @@
+"""Objects of a study by their UIDs: where each is stored, what is known of it, and its bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import IO, Final, NamedTuple
+
+from sqlalchemy import Connection, and_, bindparam, select
+
+from scandock.access.principal import raise_denied
+from scandock.access.throttle import network_of
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.server_tables import damage
+from scandock.catalog.tables import dicom_series, file, resource, scan
+from scandock.services.audit import AuditAction
+from scandock.services.context import ServiceContext
+from scandock.services.damaged_files import DAMAGE_SENTENCES
+from scandock.services.decoding import Pictures
+from scandock.services.dicomweb import DicomwebScope, find_study_sessions
+from scandock.services.dicomweb_packs import (
+    CHUNK,
+    Pack,
+    PackedObject,
+    PackStore,
+    build_pack,
+    pack_name,
+    pack_tree,
+    parse_pack,
+)
+from scandock.services.download_access import DownloadAccess
+from scandock.services.downloads import open_session_snapshot
+from scandock.services.file_errors import FileDamaged, FileMissing
+from scandock.services.pictures import descriptor_of
+from scandock.services.session_errors import ChangedMeanwhile
+from scandock.store.paths import RelPath, resource_file
+from scandock.store.port import Snapshot
+from scandock.viewing.question_queue import Requester
+
+PIECE: Final = 256 * 1024
+_MOST_OBJECTS: Final = 40_000
+"""Objects of trees that are remembered: some 20 MB."""
+
+
+class StoredObject(NamedTuple):
+    """An object of a session's tree."""
+
+    n: int
+    scan_n: int
+    chunk: int
+    """Of the packs of its scan, the one in which it is."""
+    study_uid: str
+    """That of its series: a session may have several studies. "" where its headers were not listed yet."""
+    series_uid: str
+    sop_uid: str
+    path: RelPath
+    bytes: int
+    frames: int
+
+
+class TreeObjects:
+    """The objects of a tree, by series and by UID."""
+
+    def __init__(self, objects: Sequence[StoredObject]) -> None:
+        self.objects = objects
+        self.by_uid = {stored.sop_uid: stored for stored in reversed(objects)}
+        self.by_series: dict[str, list[StoredObject]] = {}
+        for stored in objects:
+            self.by_series.setdefault(stored.series_uid, []).append(stored)
+        self.chunks: dict[tuple[int, int], list[StoredObject]] = {}
+        for stored in objects:
+            self.chunks.setdefault((stored.scan_n, stored.chunk), []).append(stored)
+
+
+class DicomwebCache:
+    """What a web process remembers for DICOMweb: the objects of trees, and packs. Trees never change."""
+
+    def __init__(self, data: str, free: int) -> None:
+        self.packs = PackStore(data, free)
+        self._lock = threading.Lock()
+        self._trees: OrderedDict[tuple[int, str], TreeObjects] = OrderedDict()
+
+    def objects(self, connection: Connection, record: SessionRecord) -> TreeObjects:
+        """The objects of a session's tree."""
+        key = record.tree_id, record.uuid
+        with self._lock:
+            known = self._trees.get(key)
+            if known is not None:
+                self._trees.move_to_end(key)
+                return known
+        found = read_tree(connection, record)
+        if not all(stored.study_uid for stored in found.objects):
+            return found
+        with self._lock:
+            self._trees[key] = found
+            while len(self._trees) > 1 and sum(len(tree.objects) for tree in self._trees.values()) > _MOST_OBJECTS:
+                self._trees.popitem(last=False)
+        return found
+
+
+def read_tree(connection: Connection, record: SessionRecord) -> TreeObjects:
+    """The objects of a session's tree, as the catalog has them."""
+    return TreeObjects(list(_read_objects(connection, record)))
+
+
+def _read_objects(connection: Connection, record: SessionRecord) -> Iterator[StoredObject]:
+    """In the order of scans, as people count them, and of numbers."""
+    query = (
+        select(
+            file.c.n, scan.c.n.label("scan_n"), scan.c.series_uid, file.c.sop_uid, scan.c.scan_id,
+            resource.c.label, file.c.name, file.c.bytes, file.c.frames, dicom_series.c.study_uid,
+        )
+        .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
+        .join(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+        .outerjoin(dicom_series, and_(dicom_series.c.tree_id == scan.c.tree_id, dicom_series.c.n == scan.c.n))
+        .where(file.c.tree_id == record.tree_id, file.c.sop_uid.is_not(None), scan.c.series_uid.is_not(None))
+        .order_by(scan.c.sort_key, scan.c.n, file.c.n)
+    )  # fmt: skip
+    scan_n, at = -1, 0
+    for row in connection.execute(query):
+        at = at + 1 if row.scan_n == scan_n else 0
+        scan_n = row.scan_n
+        yield StoredObject(
+            row.n, scan_n, at // CHUNK, row.study_uid or "", row.series_uid, row.sop_uid,
+            resource_file(row.scan_id, row.label, row.name), row.bytes, row.frames,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """An object with the session in which it is."""
+
+    session: SessionRecord
+    stored: StoredObject
+
+    @property
+    def version(self) -> str:
+        """What its bytes are known by."""
+        return f"{self.session.tree_id}-{self.stored.n}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Objects of a study that somebody may read and asked for, in the order of series and files; at least one."""
+
+    study: str
+    objects: list[FoundObject]
+    trees: Mapping[int, TreeObjects]
+    """By the numbers of their sessions' trees."""
+    damaged: Mapping[tuple[int, int | None], str] = field(default_factory=dict)
+    """By tree and number, None for all of a tree: the kind of what is known to be damaged."""
+
+    def damage_of(self, found: FoundObject) -> str:
+        """How an object is known to be damaged; empty where it is not."""
+        tree = found.session.tree_id
+        return self.damaged.get((tree, None)) or self.damaged.get((tree, found.stored.n)) or ""
+
+    def sessions(self) -> list[SessionRecord]:
+        """The sessions in which the objects are."""
+        return list({found.session.uuid: found.session for found in self.objects}.values())
+
+
+_DAMAGE: Final = select(damage.c.tree_id, damage.c.file_n, damage.c.kind).where(
+    damage.c.tree_id.in_(bindparam("trees", expanding=True))
+)
+"""Asked with each frame: made once, as it takes longer to make than to be answered."""
+
+
+def select_objects(
+    connection: Connection,
+    cache: DicomwebCache,
+    scope: DicomwebScope,
+    study: str,
+    series: str | None = None,
+    instance: str | None = None,
+) -> Selection:
+    """The objects of a study, a series or of one UID. AccessDenied where there is none that may be read."""
+    found: dict[str, FoundObject] = {}
+    trees: dict[int, TreeObjects] = {}
+    for record in find_study_sessions(connection, scope, study):
+        tree = trees[record.tree_id] = cache.objects(connection, record)
+        if instance is not None:
+            stored = tree.by_uid.get(instance)
+            chosen = [stored] if stored is not None and series in (None, stored.series_uid) else []
+        else:
+            chosen = tree.by_series.get(series, []) if series is not None else list(tree.objects)
+        for stored in chosen:
+            if study != (stored.study_uid or record.study_uid):
+                continue
+            found.setdefault(stored.sop_uid, FoundObject(record, stored))
+    if not found:
+        raise_denied(scope.unknown)
+    rows = connection.execute(_DAMAGE, {"trees": sorted(trees)})
+    damaged = {(row.tree_id, row.file_n): row.kind for row in rows}
+    return Selection(study, list(found.values()), trees, damaged)
+
+
+class ObjectReader:
+    """Reads the objects of a selection from snapshots of their sessions' trees; closed by whoever made it.
+
+    `objects` are those that can be read: the others are damaged, or gone from the store. While they are sent it is
+    asked again whether they may still be read.
+    """
+
+    def __init__(self, context: ServiceContext, pictures: Pictures, cache: DicomwebCache, selection: Selection) -> None:
+        """ChangedMeanwhile where a tree was replaced since the objects were found.
+
+        Fault `file_missing`, Usage `file_damaged` where none can be read.
+        """
+        self.context = context
+        self.pictures = pictures
+        self.cache = cache
+        self.selection = selection
+        self._access = DownloadAccess(context)
+        self._access.note_asked(selection.objects[0].session)
+        self._snapshots: dict[str, Snapshot] = {}
+        self._packs: tuple[tuple[int, int, int], Pack] | None = None
+        self._exits = contextlib.ExitStack()
+        try:
+            for record in selection.sessions():
+                current, snapshot = open_session_snapshot(context, record.uuid)
+                self._exits.enter_context(snapshot)
+                if current.tree_id != record.tree_id:
+                    raise ChangedMeanwhile("The session has just changed.", "Ask again.")
+                self._snapshots[record.uuid] = snapshot
+            self.objects = [found for found in selection.objects if self._is_there(found)]
+            if not self.objects:
+                _raise_unreadable(selection)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._exits.close()
+
+    @property
+    def left_out(self) -> int:
+        """How many objects can't be read."""
+        return len(self.selection.objects) - len(self.objects)
+
+    def _is_there(self, found: FoundObject) -> bool:
+        if self.selection.damage_of(found):
+            return False
+        return self._snapshots[found.session.uuid].size(found.stored.path) is not None
+
+    @property
+    def asker(self) -> Requester:
+        """Whose turn it takes at the decoders."""
+        address = self.context.request.address if self.context.request is not None else ""
+        session = self.selection.objects[0].session.uuid
+        return Requester(self.context.principal.account_id, network_of(address), session)
+
+    # -- bytes -----------------------------------------------------------------------------------------------------
+
+    def open(self, found: FoundObject) -> IO[bytes]:
+        """An object's file. FileNotFoundError."""
+        return self._snapshots[found.session.uuid].open(found.stored.path)
+
+    def read_range(self, found: FoundObject, offset: int, length: int) -> bytes:
+        """Bytes of an object's file, fewer where it ends."""
+        with self._snapshots[found.session.uuid].open(found.stored.path, offset, length) as stream:
+            return stream.read(length)
+
+    def chunks(self, found: FoundObject, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes of an object as it is stored, or of a range. AccessDenied where it may be read no more."""
+        with self._snapshots[found.session.uuid].open(found.stored.path, offset, length) as stream:
+            yield from self.each(found, iter(partial(stream.read, PIECE), b""))
+
+    def each(self, found: FoundObject, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Pieces made of an object, as long as it may be read. AccessDenied."""
+        return self._access.each(found.session, pieces)
+
+    def each_object(self, objects: Sequence[FoundObject]) -> Iterator[FoundObject]:
+        """Objects one by one, as long as they may be read. AccessDenied."""
+        for found in objects:
+            self._access.check(found.session)
+            yield found
+
+    @contextlib.contextmanager
+    def descriptor(self, found: FoundObject) -> Iterator[list[int]]:
+        """An open file of an object, for a decoder. FileNotFoundError."""
+        with contextlib.ExitStack() as exits:
+            yield [descriptor_of(exits.enter_context(self.open(found)), exits)]
+
+    # -- packs -----------------------------------------------------------------------------------------------------
+
+    def packed(self, found: FoundObject) -> PackedObject | None:
+        """What a pack has of an object. DecodersOccupied."""
+        stored = found.stored
+        if not self._is_tree_damaged(found):
+            tree, name = pack_tree(found.session.tree_id, found.session.uuid), pack_name(stored.scan_n, stored.chunk)
+            known = self.cache.packs.find_object(tree, name, stored.n)
+            if known is not None:
+                return known
+        return self.pack(found).objects.get(stored.n)
+
+    def pack(self, found: FoundObject) -> Pack:
+        """The pack in which an object is, made where it is missing. DecodersOccupied."""
+        stored = found.stored
+        key = found.session.tree_id, stored.scan_n, stored.chunk
+        if self._packs is not None and self._packs[0] == key:
+            return self._packs[1]
+        tree, name = pack_tree(found.session.tree_id, found.session.uuid), pack_name(stored.scan_n, stored.chunk)
+        keeps = not self._is_tree_damaged(found)
+        pack = self.cache.packs.read(tree, name) if keeps else None
+        if pack is None:
+            content, lasting = self._build(found, f"{tree}-{name}")
+            if keeps and lasting:
+                self.cache.packs.keep(tree, name, content)
+            pack = parse_pack(content)
+        self._packs = key, pack
+        return pack
+
+    def _is_tree_damaged(self, found: FoundObject) -> bool:
+        return any(tree == found.session.tree_id for tree, _ in self.selection.damaged)
+
+    def _build(self, found: FoundObject, key: str) -> tuple[bytes, bool]:
+        stored = found.stored
+        objects = {
+            each.n: each
+            for each in self.selection.trees[found.session.tree_id].chunks[stored.scan_n, stored.chunk]
+            if not self.selection.damage_of(FoundObject(found.session, each))
+        }
+        snapshot = self._snapshots[found.session.uuid]
+
+        @contextlib.contextmanager
+        def opened(numbers: Sequence[int]) -> Iterator[list[tuple[int, int]]]:
+            with contextlib.ExitStack() as exits:
+                pairs = []
+                for n in numbers:
+                    with contextlib.suppress(FileNotFoundError):
+                        pairs.append((n, descriptor_of(exits.enter_context(snapshot.open(objects[n].path)), exits)))
+                yield pairs
+
+        return build_pack(self.pictures, list(objects), opened, self.asker, key)
+
+
+def _raise_unreadable(selection: Selection) -> None:
+    """Say why no object of a selection can be read."""
+    kinds = [kind for found in selection.objects if (kind := selection.damage_of(found))]
+    if kinds:
+        raise FileDamaged(
+            f"What was asked for is damaged: {DAMAGE_SENTENCES[kinds[0]]}.", "Import the archive again, which heals it."
+        )
+    raise FileMissing
+
+
+def note_views(context: ServiceContext, pictures: Pictures, selection: Selection) -> None:
+    """Note in the audit trail that somebody looks at the sessions of a selection: once an hour for each."""
+    account_id = context.principal.account_id
+    where = context.request.address if context.request is not None and account_id is None else ""
+    for record in selection.sessions():
+        view = (account_id, where, record.uuid)
+        if pictures.is_new_view(view):
+            try:
+                with context.catalog.write() as connection:
+                    context.note(connection, AuditAction.VIEW, record.uuid, record.project)
+            except BaseException:
+                pictures.forget_view(view)
+                raise
+
+
+def note_downloads(context: ServiceContext, selection: Selection, objects: Sequence[FoundObject]) -> None:
+    """Note in the audit trail that somebody downloads objects, a line for each session."""
+    with context.catalog.write() as connection:
+        for record in selection.sessions():
+            chosen = [found.stored for found in objects if found.session.uuid == record.uuid]
+            details = {"files": len(chosen), "bytes": sum(stored.bytes for stored in chosen)}
+            context.note(connection, "download", record.uuid, record.project, details)

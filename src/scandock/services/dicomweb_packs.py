@@ -1,0 +1,254 @@
+"""Packs: the metadata of a scan's objects and the places of their frames, made once and kept beside the trees.
+
+A pack is of at most `CHUNK` objects of a scan, in the order of their numbers. Trees never change, so it is never stale;
+of a tree with damaged files none is kept, and what was kept of one is removed (`services.cleaning`). It is made anew
+where it is missing.
+
+A file is `_MAGIC`, the length of its head and the head (JSON, compressed), then segments of JSON, each compressed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+import threading
+import zlib
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from scandock.services.decoding import BUSY, NO_ROOM, DecoderResult, Pictures
+from scandock.services.dicomweb_errors import DecodersOccupied
+from scandock.viewing.cache import PACKS, ImageCache
+from scandock.viewing.question_queue import Requester
+
+VERSION: Final = 1
+"""Of what is in a pack: raised when that changes."""
+CHUNK: Final = 200
+_MAGIC: Final = b"SDPK\1"
+_HEAD: Final = struct.Struct("<5sI")
+_SECONDS: Final = 30.0
+MAX_RAW: Final = 512 * 1024**2
+"""Bytes that a segment is unpacked to, at most."""
+_HEADS: Final = 64
+"""Heads of packs that are remembered."""
+_HEAD_NUMBERS: Final = 500_000
+"""Places of fragments in all of them."""
+
+
+class FramePlaces(NamedTuple):
+    """Where the frames of an object stand in its file; see `viewing.frame_places.FramesJson`."""
+
+    total: int
+    """How many there are."""
+    start: int
+    bits: int
+    turn: int
+    compressed: bool
+    length: int
+    places: list[array[int]]
+
+
+class PackedObject(NamedTuple):
+    """What a pack has of an object."""
+
+    segment: int
+    offset: int
+    length: int
+    """Of its JSON in its segment; 0 where its header can't be read."""
+    syntax: str
+    document: str
+    """The media type of its encapsulated document; "" where it has none."""
+    frames: FramePlaces | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """The head of a pack, and its segments as they are compressed."""
+
+    objects: dict[int, PackedObject]
+    """By the object's number in its tree; those whose files are gone are missing."""
+    segments: list[bytes]
+
+    def texts(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """The JSON of objects by their numbers, in the order of the pack; each segment is unpacked once."""
+        unpacked, held = b"", -1
+        for n in numbers:
+            packed = self.objects.get(n)
+            if packed is None or not packed.length:
+                continue
+            if packed.segment != held:
+                unpacked, held = _unpack(self.segments[packed.segment]), packed.segment
+            yield n, unpacked[packed.offset : packed.offset + packed.length]
+
+
+class PackStore:
+    """The packs of a data folder, and the heads of those that were used lately."""
+
+    def __init__(self, data: str, free: int) -> None:
+        self.cache = ImageCache(data, None, free, PACKS)
+        self._lock = threading.Lock()
+        self._heads: OrderedDict[tuple[str, str], tuple[tuple[int, int], dict[int, PackedObject]]] = OrderedDict()
+
+    def find_object(self, tree: str, name: str, n: int) -> PackedObject | None:
+        """What is remembered of an object of a pack that is still the same; None where nothing is."""
+        with self._lock:
+            known = self._heads.get((tree, name))
+        if known is None or known[0] != self.cache.stamp(tree, name):
+            return None
+        return known[1].get(n)
+
+    def read(self, tree: str, name: str) -> Pack | None:
+        """A pack that is kept; None where there is none, or what is there can't be read."""
+        stamp = self.cache.stamp(tree, name)
+        content = self.cache.read(tree, name) if stamp is not None else None
+        if content is None or stamp is None:
+            return None
+        try:
+            pack = parse_pack(content)
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error, zlib.error):
+            return None
+        self._remember((tree, name), stamp, pack.objects)
+        return pack
+
+    def keep(self, tree: str, name: str, content: bytes) -> None:
+        """Keep a pack, where there is room."""
+        self.cache.keep(tree, name, content)
+
+    def _remember(self, key: tuple[str, str], stamp: tuple[int, int], objects: dict[int, PackedObject]) -> None:
+        with self._lock:
+            self._heads[key] = stamp, objects
+            self._heads.move_to_end(key)
+            while len(self._heads) > 1 and (len(self._heads) > _HEADS or self._numbers() > _HEAD_NUMBERS):
+                self._heads.popitem(last=False)
+
+    def _numbers(self) -> int:
+        return sum(
+            len(packed.frames.places) + 1 if packed.frames is not None else 1
+            for _, objects in self._heads.values()
+            for packed in objects.values()
+        )
+
+
+def pack_name(scan_n: int, chunk: int) -> str:
+    """What a pack is kept under."""
+    return f"{VERSION}-{scan_n}-{chunk}.pack"
+
+
+def pack_tree(tree_id: int, uuid: str) -> str:
+    """What the packs of a session's tree are kept under; numbers of trees may come again."""
+    return f"{tree_id}-{uuid}"
+
+
+def parse_pack(content: bytes) -> Pack:
+    """A pack from its bytes. ValueError and the like where it is none."""
+    magic, size = _HEAD.unpack_from(content)
+    if magic != _MAGIC:
+        raise ValueError("no pack")
+    head = json.loads(_unpack(content[_HEAD.size : _HEAD.size + size]))
+    at, segments = _HEAD.size + size, []
+    for length in head["segments"]:
+        segments.append(content[at : at + int(length)])
+        at += int(length)
+    if at != len(content):
+        raise ValueError("a pack that is cut")
+    return Pack({int(row[0]): _object_of_row(row) for row in head["objects"]}, segments)
+
+
+def _object_of_row(row: Sequence[Any]) -> PackedObject:
+    _, segment, offset, length, syntax, document, frames = row
+    places = None
+    if frames is not None:
+        *numbers, compressed, pieces = frames
+        count, start, bits, turn, size = map(int, numbers)
+        places = FramePlaces(count, start, bits, turn, bool(compressed), size, [array("Q", one) for one in pieces])
+    return PackedObject(int(segment), int(offset), int(length), str(syntax), str(document), places)
+
+
+def _unpack(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    raw = unpacker.decompress(packed, MAX_RAW)
+    if not unpacker.eof:
+        raise ValueError("a segment that is cut or too large")
+    return raw
+
+
+OpenNumbers = Callable[[Sequence[int]], AbstractContextManager[Sequence[tuple[int, int]]]]
+"""Opens objects by their numbers: number and descriptor of each that is there."""
+
+
+def build_pack(
+    pictures: Pictures, numbers: Sequence[int], opened: OpenNumbers, asker: Requester, key: str
+) -> tuple[bytes, bool]:
+    """Make a pack of objects by their numbers; its bytes, and whether the next one would be the same.
+
+    DecodersOccupied where it can't be made just now.
+    """
+    rows: list[list[Any]] = []
+    segments: list[bytes] = []
+    waiting, lasting, most = list(numbers), True, CHUNK
+    while waiting:
+        batch = waiting[:most]
+        streams: list[int] = []
+
+        @contextlib.contextmanager
+        def descriptors(batch: Sequence[int] = batch, streams: list[int] = streams) -> Iterator[list[int]]:
+            with opened(batch) as pairs:
+                streams[:] = [n for n, _ in pairs]
+                yield [fd for _, fd in pairs]
+
+        result = pictures.ask({"verb": "objects"}, descriptors, ("objects", key, batch[0], len(batch)), asker=asker,
+                              seconds=_SECONDS)  # fmt: skip
+        if result.reason in (BUSY, NO_ROOM):
+            raise DecodersOccupied
+        lasting = lasting and len(streams) == len(batch)
+        if not streams:
+            waiting = waiting[len(batch) :]
+            continue
+        told = [] if result.reason else _add_objects(rows, segments, streams, result)
+        if told:
+            done = {*told, *(n for n in batch if n not in streams)}
+            waiting = [n for n in waiting if n not in done]
+        elif len(batch) > 1:  # one of them ends a decoder: the others are told one after the other
+            most = max(1, len(batch) // 4)
+        else:
+            rows.append([batch[0], 0, 0, 0, "", "", None])
+            lasting = lasting and result.lasting
+            waiting = waiting[1:]
+    head = zlib.compress(json.dumps({"segments": [*map(len, segments)], "objects": rows}).encode(), 6)
+    return _HEAD.pack(_MAGIC, len(head)) + head + b"".join(segments), lasting
+
+
+def _add_objects(
+    rows: list[list[Any]], segments: list[bytes], streams: Sequence[int], result: DecoderResult
+) -> list[int]:
+    """Enter what a decoder told of the first of these objects; the numbers of these."""
+    if result.file is not None:
+        packed = b"".join(result.file.pieces())
+        result.file.close()
+    else:
+        packed = result.body
+    told: list[int] = []
+    offset = 0
+    try:  # a decoder may be anybody's by now
+        for n, described in zip(streams, result.said["objects"], strict=False):
+            length = int(described["length"])
+            row = [n, len(segments), offset, length, str(described["syntax"]), str(described["document"]), None]
+            frames = described["frames"]
+            if frames is not None:
+                row[6] = [
+                    frames["count"], frames["start"], frames["bits"], frames["turn"], frames["length"],
+                    frames["compressed"], frames["places"],
+                ]  # fmt: skip
+            _object_of_row(row)
+            rows.append(row)
+            told.append(n)
+            offset += length
+    except (KeyError, TypeError, ValueError, OverflowError):
+        pass
+    segments.append(packed)
+    return told

@@ -1,0 +1,179 @@
+"""WADO-RS: frames of an object, and all of its pixel data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from starlette.responses import Response
+
+from scandock.services.dicomweb_frames import (
+    EXPLICIT,
+    OCTETS,
+    ByteSource,
+    check_frames,
+    decoded_frames,
+    has_native_places,
+    is_video,
+    native_frames,
+    native_source,
+    read_source,
+    require_frames,
+    stored_frames,
+    stored_type,
+    video_source,
+)
+from scandock.services.dicomweb_objects import FoundObject, ObjectReader
+from scandock.services.dicomweb_packs import FramePlaces
+from scandock.web.dicomweb.accept import ANY, MediaRange, parse_accept
+from scandock.web.dicomweb.answers import (
+    bytes_response,
+    multipart_bytes_response,
+    multipart_response,
+    ranged_response,
+    single_response,
+)
+from scandock.web.dicomweb.errors import NotAcceptable
+from scandock.web.dicomweb.routing import Context, DicomwebRoutes
+from scandock.web.dicomweb.selecting import (
+    closing,
+    first_made,
+    make_tag,
+    only_object,
+    open_in_thread,
+    select_in_thread,
+    unchanged,
+)
+
+routes = DicomwebRoutes()
+
+WHOLE_BYTES: Final = 1024 * 1024
+"""Of frames that are read before they are sent: to send them piece by piece costs a small one more than to read it."""
+_INSTANCE: Final = "/studies/{study}/series/{series}/instances/{instance}"
+_ALIASES: Final = {
+    "image/dicom-rle": ("image/x-dicom-rle", "image/dicom+rle", "image/x-dicom+rle"),
+    "image/jls": ("image/x-jls", "image/dicom+jpeg-ls"),
+    "image/jp2": ("image/jpx", "image/j2k", "image/dicom+jp2"),
+    "image/jpeg": ("image/dicom+jpeg",),
+    "image/jphc": ("image/jhc", "image/jph"),
+    "video/mpeg": ("video/mpeg2", "video/mp4"),
+}
+"""Names that clients have besides for a media type."""
+
+
+@routes.get(f"{_INSTANCE}/frames/{{frames}}")
+async def frames(context: Context, study: str, series: str, instance: str, frames: str) -> Response:
+    """Frames by their numbers from 1, in the order of the address."""
+    return await _frames(context, study, series, instance, frames)
+
+
+@routes.get(f"{_INSTANCE}/pixeldata")
+async def pixel_data(context: Context, study: str, series: str, instance: str) -> Response:
+    """All frames; a film, and what is not compressed, also as one thing."""
+    return await _frames(context, study, series, instance, None)
+
+
+async def _frames(context: Context, study: str, series: str, instance: str, names: str | None) -> Response:
+    """All in one turn of a thread: viewers ask for a hundred frames at once."""
+    ranges = parse_accept(context.request)
+
+    def answered() -> Response:
+        selection = select_in_thread(context, study, series, instance)
+        tag = make_tag(selection, "frames", names, *ranges)
+        if (answer := unchanged(context.request, tag)) is not None:
+            return answer
+        reader = open_in_thread(context, selection)
+        try:
+            return pixel_response(context, reader, ranges, names, {"ETag": tag})
+        except BaseException:
+            reader.close()
+            raise
+
+    return await context.run_decoder(answered)
+
+
+def pixel_response(
+    context: Context, reader: ObjectReader, ranges: Sequence[MediaRange], names: str | None, headers: dict[str, str]
+) -> Response:
+    """Frames, or with no names all pixel data, in the first range that can be answered; closes the reader.
+
+    In a thread, within `Pictures.work`.
+    """
+    found = only_object(reader)
+    packed, places = require_frames(reader.packed(found))
+    numbers = check_frames(names, places) if names is not None else list(range(places.total))
+    chosen, content_type = _choose(ranges, packed.syntax, places)
+    headers = {**headers, "Content-Location": str(context.request.url.path)}
+    single = not chosen.multipart and chosen.media_type != ANY
+    if single and names is None and (source := _whole(places, packed.syntax, content_type)) is not None:
+        return ranged_response(
+            context.request, source.size, _source_reader(reader, found, source), content_type, headers
+        )
+    parts = _make_parts(reader, found, places, numbers, content_type)
+    if _stored_bytes(places, numbers, content_type) <= WHOLE_BYTES:
+        bodies = [b"".join(part) for part in closing(reader, parts)]
+        if single and len(numbers) == 1:
+            return bytes_response(bodies[0], content_type, headers=headers)
+        return multipart_bytes_response(bodies, content_type, headers=headers)
+    parts = first_made(parts)
+    if single and len(numbers) == 1:
+        return single_response(
+            closing(reader, (piece for part in parts for piece in part)), content_type, headers=headers
+        )
+    return multipart_response(closing(reader, parts), content_type, headers=headers)
+
+
+def _make_parts(
+    reader: ObjectReader, found: FoundObject, places: FramePlaces, numbers: Sequence[int], content_type: str
+) -> Iterator[Iterator[bytes]]:
+    if not content_type.endswith(f"={EXPLICIT}"):
+        return stored_frames(reader, found, places, numbers)
+    if has_native_places(places):
+        return native_frames(reader, found, places, numbers)
+    return decoded_frames(reader, found, numbers)
+
+
+def _stored_bytes(places: FramePlaces, numbers: Sequence[int], content_type: str) -> int:
+    """How many bytes frames have that are read from their file; very many where a decoder makes them."""
+    if not content_type.endswith(f"={EXPLICIT}"):
+        return sum(sum(places.places[number][1::2]) for number in numbers if number < len(places.places))
+    return len(numbers) * (places.bits // 8) if has_native_places(places) else WHOLE_BYTES + 1
+
+
+def _whole(places: FramePlaces, syntax: str, content_type: str) -> ByteSource | None:
+    """All pixel data as one thing, where it is one."""
+    if is_video(syntax) and not content_type.endswith(f"={EXPLICIT}"):
+        return video_source(places)
+    return native_source(places)
+
+
+def _source_reader(
+    reader: ObjectReader, found: FoundObject, source: ByteSource
+) -> Callable[[int, int], Iterator[bytes]]:
+    return lambda offset, length: closing(reader, read_source(reader, found, source.cut(offset, length)))
+
+
+def _choose(ranges: Sequence[MediaRange], syntax: str, places: FramePlaces) -> tuple[MediaRange, str]:
+    """The first range that can be answered, and the content type of the answer. NotAcceptable.
+
+    What is not compressed is told in little endian always: clients take big-endian pixels for noise.
+    """
+    if not places.compressed:
+        for one in ranges:
+            named = one.transfer_syntaxes
+            if one.takes(OCTETS) and (not named or "*" in named or EXPLICIT in named or syntax in named):
+                return one, f"{OCTETS}; transfer-syntax={EXPLICIT}"
+        raise NotAcceptable("The pixels are not compressed.", f"Accept {OCTETS}.")
+    stored = stored_type(syntax)
+    for one in ranges:
+        named = one.transfer_syntaxes
+        takes_stored = one.takes(stored) or one.media_type in _ALIASES.get(stored, ())
+        if ("*" in named or syntax in named) and (takes_stored or one.takes(OCTETS)):
+            return one, f"{stored}; transfer-syntax={syntax}"
+        if not named and takes_stored and one.media_type != ANY:
+            return one, f"{stored}; transfer-syntax={syntax}"
+        if (not named or EXPLICIT in named) and one.takes(OCTETS) and not is_video(syntax):
+            return one, f"{OCTETS}; transfer-syntax={EXPLICIT}"
+    raise NotAcceptable(
+        f"The pixels are stored as {stored} ({syntax}).", f"Accept {stored}, or {OCTETS} with transfer-syntax=*."
+    )

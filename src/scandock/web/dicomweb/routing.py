@@ -1,0 +1,102 @@
+"""Routes of DICOMweb, each at two bases: of one project and of all that may be read; the context of a request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy import Connection
+
+from scandock.services.dicomweb import DicomwebScope, find_scope
+from scandock.web import urls
+from scandock.web.request_context import RequestContext
+from scandock.web.security import identify, is_from_other_site, refuse_other_site
+
+E = TypeVar("E", bound=Callable[..., Any])
+
+_SAFE: Final = frozenset({"GET", "HEAD"})
+_HOST: Final = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?")
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class DicomwebRoutes:
+    """A router whose routes are below `/dicomweb` and below `/dicomweb/projects/{project}` alike."""
+
+    def __init__(self) -> None:
+        self.router = APIRouter(prefix=urls.DICOMWEB, include_in_schema=False)
+
+    def get(self, path: str) -> Callable[[E], E]:
+        """Register a handler of GET; the path begins below the base."""
+        return self._register("GET", path)
+
+    def post(self, path: str) -> Callable[[E], E]:
+        """Register a handler of POST."""
+        return self._register("POST", path)
+
+    def _register(self, method: str, path: str) -> Callable[[E], E]:
+        def register(endpoint: E) -> E:
+            for base in ("", "/projects/{project}"):
+                self.router.add_api_route(f"{base}{path}", endpoint, methods=[method], response_model=None)
+            return endpoint
+
+        return register
+
+
+class DicomwebContext(RequestContext):
+    """The context of one request: at which base it asks, and what that base answers for."""
+
+    @property
+    def project(self) -> str | None:
+        """The project of the base, as it was asked for; None: the base of all that may be read."""
+        return self.request.path_params.get("project")
+
+    @property
+    def base(self) -> str:
+        """The absolute address of the base, without a slash at its end: what answers name their objects by."""
+        return site_address(self.request) + urls.dicomweb(self.project)
+
+    def scope(self, connection: Connection) -> DicomwebScope:
+        """The sessions that the base answers for. AccessDenied where its project may not be read."""
+        return find_scope(connection, self.service_context.principal, self.project)
+
+
+async def _make_context(request: Request) -> DicomwebContext:
+    """AccessDenied where another site's page sends a change.
+
+    A viewer can't send a login's CSRF header, so that a change is taken from the site's own pages without one.
+    """
+    principal = await identify(request)
+    if request.method not in _SAFE and is_from_other_site(request):
+        await refuse_other_site(request)
+    return DicomwebContext(request, principal)
+
+
+Context = Annotated[DicomwebContext, Depends(_make_context)]
+
+
+def site_address(request: Request) -> str:
+    """Scheme, host and root of this site as whoever asks reaches it, without a slash at its end.
+
+    The public URL where the site has one. Else the host that was asked; some clients leave its port out (Python's
+    dicomweb-client), which then is that of the connection unless a proxy in front says where it was asked.
+    """
+    public = request.app.state.server.settings.public_url
+    if public:
+        return str(public).rstrip("/")
+    scheme = request.url.scheme
+    server = request.scope.get("server") or ("localhost", None)
+    match = _HOST.fullmatch(request.headers.get("host", ""))
+    name, port = (match[1], match[2]) if match is not None else (_bracketed(str(server[0])), None)
+    if port is None and server[1] not in (None, _PORTS.get(scheme)) and not _came_by_proxy(request):
+        port = str(server[1])
+    return f"{scheme}://{name}{f':{port}' if port else ''}{urls.root_of(request.scope)}"
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _came_by_proxy(request: Request) -> bool:
+    return any(name in request.headers for name in ("x-forwarded-proto", "x-forwarded-for", "forwarded"))

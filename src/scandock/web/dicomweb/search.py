@@ -1,0 +1,103 @@
+"""QIDO-RS: searches for studies, series and instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import parse_qsl
+
+from starlette.responses import Response
+
+from scandock.rules.dicom_attributes import SERIES_UID, SOP_UID, STUDY_UID, Level
+from scandock.rules.dicom_query import DicomQuery, parse_query
+from scandock.rules.dicom_results import Element, to_json
+from scandock.services.dicom_instances import find_instances, finish_search
+from scandock.services.dicom_search import SearchPage, Values, search_series, search_studies
+from scandock.web import urls
+from scandock.web.dicomweb.answers import json_list, json_response, require_json, warning_header
+from scandock.web.dicomweb.routing import Context, DicomwebContext, DicomwebRoutes
+
+routes = DicomwebRoutes()
+
+
+@routes.get("/studies")
+async def studies(context: Context) -> Response:
+    """Studies that the query asks for."""
+    query = _parse(context, Level.STUDY)
+    page = await context.read(lambda c: search_studies(c, context.scope(c), query))
+    return _response(context, query, page, ())
+
+
+@routes.get("/series")
+async def series(context: Context) -> Response:
+    """Series that the query names, with their studies."""
+    return await _series_response(context, None)
+
+
+@routes.get("/studies/{study}/series")
+async def study_series(context: Context, study: str) -> Response:
+    """Series of a study."""
+    return await _series_response(context, study)
+
+
+async def _series_response(context: DicomwebContext, study: str | None) -> Response:
+    query = _parse(context, Level.SERIES)
+    page = await context.read(lambda c: search_series(c, context.scope(c), query, study))
+    return _response(context, query, page, (Level.STUDY,) if study is None else ())
+
+
+@routes.get("/instances")
+async def instances(context: Context) -> Response:
+    """Instances that the query names, with their studies and series."""
+    return await _instances_response(context, (Level.STUDY, Level.SERIES))
+
+
+@routes.get("/studies/{study}/instances")
+async def study_instances(context: Context, study: str) -> Response:
+    """Instances of a study, with their series."""
+    return await _instances_response(context, (Level.SERIES,), study)
+
+
+@routes.get("/studies/{study}/series/{series}/instances")
+async def series_instances(context: Context, study: str, series: str) -> Response:
+    """Instances of a series."""
+    return await _instances_response(context, (), study, series)
+
+
+async def _instances_response(
+    context: DicomwebContext, parents: Sequence[Level], study: str | None = None, series: str | None = None
+) -> Response:
+    query = _parse(context, Level.INSTANCE)
+    search = await context.read(lambda c: find_instances(c, context.scope(c), query, study, series))
+    headers = context.server.instance_headers
+    page = await context.run(lambda: finish_search(context.service_context, headers, search))
+    return _response(context, query, page, parents)
+
+
+def _parse(context: DicomwebContext, level: Level) -> DicomQuery:
+    """RequestInvalid, NotAcceptable."""
+    require_json(context.request)
+    text = context.request.scope["query_string"].decode("latin-1")
+    return parse_query(level, parse_qsl(text, keep_blank_values=True, errors="replace"))
+
+
+def _response(context: DicomwebContext, query: DicomQuery, page: SearchPage, parents: Sequence[Level]) -> Response:
+    texts = list(query.warnings)
+    if page.remaining:
+        texts.append(f"There are {page.remaining} additional results that can be requested.")
+    base = context.base
+    attributes = query.attributes(parents)
+
+    def items() -> Iterator[dict[str, Element]]:
+        for values in page.results:
+            yield to_json(attributes, values, _retrieve_url(base, query.level, values))
+
+    return json_response(context.request, json_list(items()), headers=warning_header(base, texts))
+
+
+def _retrieve_url(base: str, level: Level, values: Values) -> str:
+    study = values[STUDY_UID.tag]
+    if level is Level.STUDY:
+        return urls.dicomweb_study(base, study)
+    if level is Level.SERIES:
+        return urls.dicomweb_series(base, study, values[SERIES_UID.tag])
+    return urls.dicomweb_instance(base, study, values[SERIES_UID.tag], values[SOP_UID.tag])

@@ -1,0 +1,101 @@
+"""What the routes of WADO-RS share: finding the objects that are asked for, and reading them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import TypeVar
+
+from fastapi import Request
+from starlette.responses import Response
+
+from scandock.services.dicomweb_objects import (
+    FoundObject,
+    ObjectReader,
+    Selection,
+    note_downloads,
+    note_views,
+    select_objects,
+)
+from scandock.web.conditions import is_etag_known
+from scandock.web.dicomweb.answers import KEPT, warning_header
+from scandock.web.dicomweb.routing import DicomwebContext
+
+T = TypeVar("T")
+
+
+async def select(
+    context: DicomwebContext, study: str, series: str | None = None, instance: str | None = None
+) -> Selection:
+    """The objects that an address names. AccessDenied where there are none that may be read."""
+    return await context.run_read(lambda: select_in_thread(context, study, series, instance))
+
+
+def select_in_thread(
+    context: DicomwebContext, study: str, series: str | None = None, instance: str | None = None
+) -> Selection:
+    """As `select`, for who is in a thread already."""
+    with context.server.catalog.read() as connection:
+        return select_objects(connection, context.server.dicomweb, context.scope(connection), study, series, instance)
+
+
+async def open_reader(context: DicomwebContext, selection: Selection, *, downloads: bool = False) -> ObjectReader:
+    """A reader of a selection, noted in the audit trail: as a look an hour, or each time that it is downloaded."""
+    return await context.run(lambda: open_in_thread(context, selection, downloads=downloads))
+
+
+def open_in_thread(context: DicomwebContext, selection: Selection, *, downloads: bool = False) -> ObjectReader:
+    """As `open_reader`, for who is in a thread already."""
+    service, server = context.service_context, context.server
+    reader = ObjectReader(service, server.pictures, server.dicomweb, selection)
+    try:
+        if downloads:
+            note_downloads(service, selection, reader.objects)
+        else:
+            note_views(service, server.pictures, selection)
+    except BaseException:
+        reader.close()
+        raise
+    return reader
+
+
+def make_tag(selection: Selection, *about: object) -> str:
+    """The entity tag of what is made of a selection; weak, as it may be compressed."""
+    words = [*map(str, about), *(f"{found.version}{selection.damage_of(found)}" for found in selection.objects)]
+    digest = hashlib.sha256("\n".join(words).encode()).hexdigest()
+    return f'W/"{digest[:32]}"'
+
+
+def unchanged(request: Request, tag: str) -> Response | None:
+    """304 where the client has it already."""
+    if is_etag_known(request.headers.get("if-none-match", ""), tag):
+        return Response(status_code=304, headers={**KEPT, "ETag": tag})
+    return None
+
+
+def partial_headers(reader: ObjectReader, base: str) -> tuple[int, dict[str, str]]:
+    """Status and headers of an answer: 206 with a warning where objects are left out."""
+    if not reader.left_out:
+        return 200, {}
+    every = len(reader.selection.objects)
+    text = f"{reader.left_out} of {every} objects are left out: damaged, missing or not convertible"
+    return 206, warning_header(base, [text])
+
+
+def closing(reader: ObjectReader, parts: Iterable[T]) -> Iterator[T]:
+    """The parts; at the end, or where they are left, the reader is closed."""
+    try:
+        yield from parts
+    finally:
+        reader.close()
+
+
+def first_made(parts: Iterator[T]) -> Iterator[T]:
+    """The same parts, the first of which is made at once: what is wrong is told before the answer begins."""
+    return chain(list(islice(parts, 1)), parts)
+
+
+def only_object(reader: ObjectReader) -> FoundObject:
+    """The object of a selection of one."""
+    return reader.objects[0]

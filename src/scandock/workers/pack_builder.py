@@ -1,0 +1,93 @@
+"""Metadata for DICOMweb made by a worker beside its imports, where it has nothing better to do."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from scandock.access.principal import SYSTEM
+from scandock.model.errors import ScandockError
+from scandock.services.context import ServiceContext
+from scandock.services.decoding import Pictures
+from scandock.services.dicomweb_objects import DicomwebCache
+from scandock.services.dicomweb_pack_building import build_packs, needs_packs, sessions_after
+from scandock.services.response_buffers import ResponseBuffers
+from scandock.workers.verifier import is_busy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from scandock.catalog.engine import Catalog
+    from scandock.services.settings import Settings
+    from scandock.store.local import LocalStore
+
+EVERY_SECONDS: Final = 60.0
+"""Between its looks for new trees, and before the first: who has just come does not wait for it."""
+END_SECONDS: Final = 5.0
+
+
+class PackBuilder:
+    """Makes the packs of all sessions, in the order of their trees, and then those of new ones."""
+
+    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings) -> None:
+        self._context = ServiceContext(catalog, store, settings, SYSTEM)
+        self._cache = DicomwebCache(store.path, settings.min_free_bytes)
+        self._pictures: Pictures | None = None
+        self._after = 0
+
+    def turn(self, stop: Callable[[], bool]) -> int:
+        """Make what is missing until all is there, imports run or `stop`; how many sessions it was."""
+        made = 0
+        while not stop() and not is_busy(self._context.catalog):
+            with self._context.catalog.read() as connection:
+                records = sessions_after(connection, self._after)
+            for record in records:
+                if needs_packs(self._cache, record):
+                    build_packs(self._context, self._decoders(), self._cache, record, stop)
+                    made += 1
+                    if is_busy(self._context.catalog):
+                        break
+                if stop():
+                    break
+                self._after = record.tree_id
+            if not records:
+                break
+        return made
+
+    def close(self) -> None:
+        """End its decoders."""
+        if self._pictures is not None:
+            self._pictures.close()
+
+    def _decoders(self) -> Pictures:
+        if self._pictures is None:
+            settings = self._context.settings
+            self._pictures = Pictures(self._context.store.path, settings, ResponseBuffers(settings.answer_bytes))
+        return self._pictures
+
+
+class PackBuilderThread:
+    """A thread that makes packs, looks again now and then, and ends within one pack."""
+
+    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, log: FilteringBoundLogger) -> None:
+        self._ended = threading.Event()
+        self._builder = PackBuilder(catalog, store, settings)
+        self._log = log
+        self._thread = threading.Thread(target=self._run, name="packs", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join(END_SECONDS)
+
+    def _run(self) -> None:
+        while not self._ended.wait(EVERY_SECONDS):
+            try:
+                self._builder.turn(self._ended.is_set)
+            except ScandockError as error:
+                self._log.warning("metadata not made", code=error.code)
+        self._builder.close()

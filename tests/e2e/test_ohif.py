@@ -1,0 +1,100 @@
+"""OHIF itself, as its package is: installed, opened from sessions, and painting their pictures in Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pydicom
+import pytest
+from playwright.sync_api import Page
+
+from scandock.model.limits import Limits
+from scandock.services.ohif import install_ohif
+from scandock.testing.worker import InProcessWorker
+from scandock.web import urls
+from tests.builders import DataFolder
+from tests.e2e.browsing import chromium
+from tests.integration.ohif_packages import real_package
+from tests.integration.web import PASSWORD, Web, serve_by_socket
+
+pytestmark = [pytest.mark.processes, pytest.mark.long]
+
+FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+PICTURES = {
+    "MR": "examples_overlay.dcm",
+    "CT": "J2K_pixelrep_mismatch.dcm",
+    "FRAMES": "examples_ybr_color.dcm",
+}
+"""By the labels of their sessions: an MR, a CT compressed by JPEG 2000, and 30 frames of ultrasound as JPEG."""
+SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+DEVIATION = 12
+PAINTED = """(least) => {
+  for (const canvas of document.querySelectorAll("canvas")) {
+    const context = canvas.width > 200 && canvas.height > 200 ? canvas.getContext("2d") : null;
+    if (!context) continue;
+    const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+    let sum = 0, squares = 0, count = 0;
+    for (let at = 0; at < data.length; at += 16) {
+      const grey = (data[at] + data[at + 1] + data[at + 2]) / 3;
+      sum += grey; squares += grey * grey; count += 1;
+    }
+    const mean = sum / count;
+    if (Math.sqrt(squares / count - mean * mean) > least) return true;
+  }
+  return false;
+}"""
+"""Whether a picture is painted: by the standard deviation of its grey values."""
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Iterator[Web]:
+    package = real_package(project_root)
+    root = tmp_path_factory.mktemp("viewer")
+    with serve_by_socket(root / "data") as running, InProcessWorker(root / "data", upkeep=False):
+        install_ohif(running.site.data, str(package), Limits())
+        site = DataFolder(root=root)
+        for label, name in PICTURES.items():
+            site.bring({name: (FILES / name).read_bytes()}, session=label)
+        yield running
+
+
+def listen(told: list[str], page: Page) -> None:
+    """Keep what a page says that it should not: refusals by the policy, errors, requests that fail."""
+
+    def hear(kind: str, text: str) -> None:
+        if kind == "error" or "Content Security Policy" in text or "Refused to" in text:
+            told.append(f"{kind}: {text}")
+
+    page.on("console", lambda message: hear(message.type, message.text))
+    page.on("pageerror", lambda error: told.append(f"not caught: {error}"))
+    page.on("requestfailed", lambda request: told.append(f"failed: {request.url} {request.failure}"))
+    page.on("response", lambda answer: told.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
+
+
+def test_a_session_opens_in_ohif_and_is_painted(web: Web, subtests: pytest.Subtests) -> None:
+    with chromium(*SOFTWARE_GL) as browser:
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        context.request.post(f"{web.base}/api/v1/auth/login", data={"name": "admin", "password": PASSWORD})
+        for label in PICTURES:
+            with subtests.test(label):
+                page = context.new_page()
+                page.goto(web.base + urls.session_page("P", label))
+                told: list[str] = []
+                context.once("page", partial(listen, told))
+                with page.expect_popup() as popup:
+                    page.get_by_role("link", name="Open in OHIF").click()
+                viewer = popup.value
+                assert f"/ohif/projects/P/viewer?StudyInstanceUIDs={study_of(label)}" in viewer.url
+                try:
+                    viewer.wait_for_function(PAINTED, arg=DEVIATION, timeout=60_000)
+                finally:
+                    assert told == []
+                assert all(frame.url.startswith(web.base) for frame in viewer.frames)
+                viewer.close()
+                page.close()
+
+
+def study_of(label: str) -> str:
+    return str(pydicom.dcmread(FILES / PICTURES[label], stop_before_pixels=True).StudyInstanceUID)

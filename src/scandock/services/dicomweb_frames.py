@@ -98,14 +98,20 @@ def body_of(result: DecoderResult) -> Iterator[bytes]:
 
 
 def decoded_frames(reader: ObjectReader, found: FoundObject, numbers: Sequence[int]) -> Iterator[Iterator[bytes]]:
-    """Frames as they would be stored in Explicit VR Little Endian; each is decoded when its turn comes."""
+    """Frames as they would be stored in Explicit VR Little Endian.
+
+    The first is decoded at once, within `Pictures.work`; each other one when its turn comes, outside of it.
+    """
+    return chain([body_of(_decode(reader, found, numbers[0]))], _decode_later(reader, found, numbers[1:]))
+
+
+def _decode_later(reader: ObjectReader, found: FoundObject, numbers: Sequence[int]) -> Iterator[Iterator[bytes]]:
     for number in numbers:
-        yield body_of(_decode(reader, found, number))
+        yield body_of(reader.pictures.work(lambda number=number: _decode(reader, found, number)))  # type: ignore[misc]
 
 
 def _decode(reader: ObjectReader, found: FoundObject, number: int) -> DecoderResult:
-    request: DecoderRequest = {"verb": "native", "frame": number}
-    return reader.pictures.work(lambda: ask_decoder(reader, found, request, number))
+    return ask_decoder(reader, found, {"verb": "native", "frame": number}, number)
 
 
 # -- from the file -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Final, NamedTuple
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from scandock.access.principal import raise_denied
 from scandock.access.throttle import network_of
@@ -164,6 +164,12 @@ class Selection:
         return list({found.session.uuid: found.session for found in self.objects}.values())
 
 
+_DAMAGE: Final = select(damage.c.tree_id, damage.c.file_n, damage.c.kind).where(
+    damage.c.tree_id.in_(bindparam("trees", expanding=True))
+)
+"""Asked with each frame: made once, as it takes longer to make than to be answered."""
+
+
 def select_objects(
     connection: Connection,
     cache: DicomwebCache,
@@ -188,9 +194,7 @@ def select_objects(
             found.setdefault(stored.sop_uid, FoundObject(record, stored))
     if not found:
         raise_denied(scope.unknown)
-    rows = connection.execute(
-        select(damage.c.tree_id, damage.c.file_n, damage.c.kind).where(damage.c.tree_id.in_(sorted(trees)))
-    )
+    rows = connection.execute(_DAMAGE, {"trees": sorted(trees)})
     damaged = {(row.tree_id, row.file_n): row.kind for row in rows}
     return Selection(study, list(found.values()), trees, damaged)
 
@@ -212,6 +216,7 @@ class ObjectReader:
         self.cache = cache
         self.selection = selection
         self._access = DownloadAccess(context)
+        self._access.note_asked(selection.objects[0].session)
         self._snapshots: dict[str, Snapshot] = {}
         self._packs: tuple[tuple[int, int, int], Pack] | None = None
         self._exits = contextlib.ExitStack()

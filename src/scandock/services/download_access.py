@@ -29,6 +29,10 @@ class DownloadAccess:
         self._uuid = ""
         self._asked = 0.0
 
+    def note_asked(self, holder: Holder) -> None:
+        """It was asked just now whether a session may be read: the first piece of it needs no other question."""
+        self._uuid, self._asked = holder.uuid, self._clock()
+
     def each(self, holder: Holder, pieces: Iterable[T]) -> Iterator[T]:
         """The pieces of a session, or own resources, as long as it may be read.
 

@@ -18,7 +18,7 @@ from itertools import chain
 from typing import IO, Final, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from scandock.access.principal import AccessDenied
 from scandock.catalog.own_resources import Holder, find_holder
@@ -388,6 +388,11 @@ def _open_snapshot(
     raise _file_missing(context, uuid)
 
 
+_PENDING: Final = (
+    select(intent.c.id).where(intent.c.name == bindparam("of_tree"), intent.c.state == "intent").limit(1)
+)  # fmt: skip
+
+
 def _find_with_pending(
     context: ServiceContext, uuid: str, find: Callable[[Connection, str], H | None]
 ) -> tuple[H | None, bool]:
@@ -396,9 +401,7 @@ def _find_with_pending(
         holder = find(connection, uuid)
         if holder is None:
             return None, False
-        pending_intent = connection.execute(
-            select(intent.c.id).where(intent.c.name == tree_path(holder.parts), intent.c.state == "intent").limit(1)
-        ).first()
+        pending_intent = connection.execute(_PENDING, {"of_tree": tree_path(holder.parts)}).first()
     return holder, pending_intent is not None
 
 

@@ -45,6 +45,22 @@ def multipart_response(
     )
 
 
+def multipart_bytes_response(
+    bodies: Sequence[bytes], content_type: str, *, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Parts of one content type that are at hand."""
+    boundary = str(uuid4())
+    media_type = content_type.partition(";")[0].strip()
+    body = b"".join(_multipart([[body] for body in bodies], content_type, boundary))
+    content_type = f'multipart/related; type="{media_type}"; boundary={boundary}'
+    return bytes_response(body, content_type, headers=headers)
+
+
+def bytes_response(body: bytes, content_type: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    """One thing that is at hand."""
+    return Response(body, headers={**KEPT, **(headers or {}), "Content-Type": content_type})
+
+
 def single_response(
     chunks: Iterable[bytes], content_type: str, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:

@@ -36,7 +36,7 @@ async def bulk_data(context: Context, study: str, series: str, instance: str, el
     found = only_object(reader)
     try:
         if is_pixel_path(numbers):
-            return await pixel_response(context, reader, ranges, None, {"ETag": tag})
+            return await context.run_decoder(lambda: pixel_response(context, reader, ranges, None, {"ETag": tag}))
         packed = await context.run_decoder(lambda: reader.packed(found))
         chosen, media_type = _choose(ranges, document_type(packed, numbers))
         result = await context.run_decoder(lambda: read_bulk(reader, found, numbers))

@@ -26,13 +26,29 @@ from scandock.services.dicomweb_frames import (
 from scandock.services.dicomweb_objects import FoundObject, ObjectReader
 from scandock.services.dicomweb_packs import FramePlaces
 from scandock.web.dicomweb.accept import ANY, MediaRange, parse_accept
-from scandock.web.dicomweb.answers import multipart_response, ranged_response, single_response
+from scandock.web.dicomweb.answers import (
+    bytes_response,
+    multipart_bytes_response,
+    multipart_response,
+    ranged_response,
+    single_response,
+)
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.routing import Context, DicomwebRoutes
-from scandock.web.dicomweb.selecting import closing, first_made, make_tag, only_object, open_reader, select, unchanged
+from scandock.web.dicomweb.selecting import (
+    closing,
+    first_made,
+    make_tag,
+    only_object,
+    open_in_thread,
+    select_in_thread,
+    unchanged,
+)
 
 routes = DicomwebRoutes()
 
+WHOLE_BYTES: Final = 1024 * 1024
+"""Of frames that are read before they are sent: to send them piece by piece costs a small one more than to read it."""
 _INSTANCE: Final = "/studies/{study}/series/{series}/instances/{instance}"
 _ALIASES: Final = {
     "image/dicom-rle": ("image/x-dicom-rle", "image/dicom+rle", "image/x-dicom+rle"),
@@ -58,26 +74,33 @@ async def pixel_data(context: Context, study: str, series: str, instance: str) -
 
 
 async def _frames(context: Context, study: str, series: str, instance: str, names: str | None) -> Response:
+    """All in one turn of a thread: viewers ask for a hundred frames at once."""
     ranges = parse_accept(context.request)
-    selection = await select(context, study, series, instance)
-    tag = make_tag(selection, "frames", names, *ranges)
-    if (answer := unchanged(context.request, tag)) is not None:
-        return answer
-    reader = await open_reader(context, selection)
-    try:
-        answer = await pixel_response(context, reader, ranges, names, {"ETag": tag})
-    except BaseException:
-        reader.close()
-        raise
-    return answer
+
+    def answered() -> Response:
+        selection = select_in_thread(context, study, series, instance)
+        tag = make_tag(selection, "frames", names, *ranges)
+        if (answer := unchanged(context.request, tag)) is not None:
+            return answer
+        reader = open_in_thread(context, selection)
+        try:
+            return pixel_response(context, reader, ranges, names, {"ETag": tag})
+        except BaseException:
+            reader.close()
+            raise
+
+    return await context.run_decoder(answered)
 
 
-async def pixel_response(
+def pixel_response(
     context: Context, reader: ObjectReader, ranges: Sequence[MediaRange], names: str | None, headers: dict[str, str]
 ) -> Response:
-    """Frames, or with no names all pixel data, in the first range that can be answered; closes the reader."""
+    """Frames, or with no names all pixel data, in the first range that can be answered; closes the reader.
+
+    In a thread, within `Pictures.work`.
+    """
     found = only_object(reader)
-    packed, places = require_frames(await context.run_decoder(lambda: reader.packed(found)))
+    packed, places = require_frames(reader.packed(found))
     numbers = check_frames(names, places) if names is not None else list(range(places.total))
     chosen, content_type = _choose(ranges, packed.syntax, places)
     headers = {**headers, "Content-Location": str(context.request.url.path)}
@@ -87,7 +110,12 @@ async def pixel_response(
             context.request, source.size, _source_reader(reader, found, source), content_type, headers
         )
     parts = _make_parts(reader, found, places, numbers, content_type)
-    parts = await context.run(lambda: first_made(parts))
+    if _stored_bytes(places, numbers, content_type) <= WHOLE_BYTES:
+        bodies = [b"".join(part) for part in closing(reader, parts)]
+        if single and len(numbers) == 1:
+            return bytes_response(bodies[0], content_type, headers=headers)
+        return multipart_bytes_response(bodies, content_type, headers=headers)
+    parts = first_made(parts)
     if single and len(numbers) == 1:
         return single_response(
             closing(reader, (piece for part in parts for piece in part)), content_type, headers=headers
@@ -103,6 +131,13 @@ def _make_parts(
     if has_native_places(places):
         return native_frames(reader, found, places, numbers)
     return decoded_frames(reader, found, numbers)
+
+
+def _stored_bytes(places: FramePlaces, numbers: Sequence[int], content_type: str) -> int:
+    """How many bytes frames have that are read from their file; very many where a decoder makes them."""
+    if not content_type.endswith(f"={EXPLICIT}"):
+        return sum(sum(places.places[number][1::2]) for number in numbers if number < len(places.places))
+    return len(numbers) * (places.bits // 8) if has_native_places(places) else WHOLE_BYTES + 1
 
 
 def _whole(places: FramePlaces, syntax: str, content_type: str) -> ByteSource | None:

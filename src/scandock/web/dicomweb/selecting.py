@@ -29,27 +29,35 @@ async def select(
     context: DicomwebContext, study: str, series: str | None = None, instance: str | None = None
 ) -> Selection:
     """The objects that an address names. AccessDenied where there are none that may be read."""
-    cache = context.server.dicomweb
-    return await context.read(lambda c: select_objects(c, cache, context.scope(c), study, series, instance))
+    return await context.run_read(lambda: select_in_thread(context, study, series, instance))
+
+
+def select_in_thread(
+    context: DicomwebContext, study: str, series: str | None = None, instance: str | None = None
+) -> Selection:
+    """As `select`, for who is in a thread already."""
+    with context.server.catalog.read() as connection:
+        return select_objects(connection, context.server.dicomweb, context.scope(connection), study, series, instance)
 
 
 async def open_reader(context: DicomwebContext, selection: Selection, *, downloads: bool = False) -> ObjectReader:
     """A reader of a selection, noted in the audit trail: as a look an hour, or each time that it is downloaded."""
+    return await context.run(lambda: open_in_thread(context, selection, downloads=downloads))
+
+
+def open_in_thread(context: DicomwebContext, selection: Selection, *, downloads: bool = False) -> ObjectReader:
+    """As `open_reader`, for who is in a thread already."""
     service, server = context.service_context, context.server
-
-    def opened() -> ObjectReader:
-        reader = ObjectReader(service, server.pictures, server.dicomweb, selection)
-        try:
-            if downloads:
-                note_downloads(service, selection, reader.objects)
-            else:
-                note_views(service, server.pictures, selection)
-        except BaseException:
-            reader.close()
-            raise
-        return reader
-
-    return await context.run(opened)
+    reader = ObjectReader(service, server.pictures, server.dicomweb, selection)
+    try:
+        if downloads:
+            note_downloads(service, selection, reader.objects)
+        else:
+            note_views(service, server.pictures, selection)
+    except BaseException:
+        reader.close()
+        raise
+    return reader
 
 
 def make_tag(selection: Selection, *about: object) -> str:

@@ -226,6 +226,14 @@ def test_what_is_no_request_to_store_leaves_nothing(client, web, content_type, c
     assert web.spools() == []
 
 
+def test_the_address_says_what_it_takes(client: httpx.Client) -> None:
+    for path in (STUDIES, "/dicomweb/studies"):
+        assert client.head(path).status_code == 200
+        refused = client.put(path, content=b"x")
+        assert refused.status_code == 405
+        assert refused.headers["allow"] == "GET, HEAD, POST"
+
+
 def test_a_request_has_so_many_objects_at_most(client, web, monkeypatch):
     monkeypatch.setattr(receiving_objects, "MAX_OBJECTS", 3)
     answer = store(client, *images(4))

@@ -42,7 +42,8 @@ def _pack_key(found: FoundObject) -> tuple[int, int, int]:
 
 def _address(study: str, found: FoundObject, base: str) -> bytes:
     """How the addresses of an object's bulk data begin."""
-    return (_ADDRESS + urls.dicomweb_instance(base, study, found.stored.series_uid, found.stored.sop_uid)).encode()
+    instance = urls.dicomweb_instance(base, study, found.stored.series_uid, found.stored.sop_uid)
+    return (_ADDRESS + urls.dicomweb_bulk_data(instance, "")).encode()
 
 
 def _bare(study: str, found: FoundObject) -> bytes:

@@ -1,8 +1,9 @@
 """Objects in the DICOM JSON model (PS3.18 Annex F): all elements but bulk data, which is named by an address.
 
-The addresses begin with `BULK`, in which whoever answers puts the address of the object: nothing else of a text looks
-like it, as a quotation mark within a value is escaped. Texts are decoded by the character sets of their object or item,
-by the decoder that imports use; what can't be decoded becomes replacement marks, never an error.
+An element's address is its path, as `00081115/1/00281203`, behind `BULK`, in which whoever answers puts the object's
+own: nothing else of a text looks like it, as a quotation mark within a value is escaped. Texts are decoded by the
+character sets of their object or item, by the decoder that imports use; what can't be decoded becomes replacement
+marks, never an error.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class JsonEncoder:
         if syntax:
             parts[_SYNTAX] = f'"00083002":{{"vr":"UI","Value":[{encode_basestring(syntax)}]}}'
         for tag, vr in (pixels or {}).items():
-            parts[tag] = f'"{tag:08X}":{{"vr":"{vr}",{BULK}/bulkdata/{tag:08X}"}}'
+            parts[tag] = f'"{tag:08X}":{{"vr":"{vr}",{BULK}{tag:08X}"}}'
         self._add_elements(parts, node, b"", 0, "")
         return "{" + ",".join(parts[tag] for tag in sorted(parts)) + "}"
 
@@ -109,7 +110,7 @@ class JsonEncoder:
                     parts[tag] = self._sequence(tag, items, charset, depth, path)
                     continue
                 raw = node.value(tag)
-                if len(raw) > _KEPT_BYTES:
+                if len(raw) > _KEPT_BYTES or tag in PIXELS:
                     parts[tag] = _element(tag, vr, raw, charset, path, big=big)
                     continue
                 key = (tag, vr, raw, charset if vr in _CODED else big)
@@ -125,8 +126,8 @@ class JsonEncoder:
     def _sequence(self, tag: int, items: Sequence[Node], charset: bytes, depth: int, path: str) -> str:
         if not items or depth >= MAX_DEPTH:
             return f'"{tag:08X}":{{"vr":"SQ"}}'
-        here = f"{path}/{tag:08X}"
-        texts = [self._item(item, charset, depth + 1, f"{here}/{n}") for n, item in enumerate(items, 1)]
+        here = f"{path}{tag:08X}"
+        texts = [self._item(item, charset, depth + 1, f"{here}/{n}/") for n, item in enumerate(items, 1)]
         return f'"{tag:08X}":{{"vr":"SQ","Value":[{",".join(texts)}]}}'
 
 
@@ -161,7 +162,7 @@ def _element(tag: int, vr: str, raw: bytes, charset: bytes, path: str, *, big: b
     if not raw:
         return head + "}"
     if tag in PIXELS or (vr in BINARY and len(raw) > INLINE_BYTES):
-        return f'{head},{BULK}/bulkdata{path}/{tag:08X}"}}'
+        return f'{head},{BULK}{path}{tag:08X}"}}'
     if vr in BINARY:
         return f'{head},"InlineBinary":"{b64encode(to_little_endian(raw, vr, big=big)).decode()}"}}'
     values = _values(vr, raw, charset, big=big)

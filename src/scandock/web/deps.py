@@ -103,6 +103,8 @@ class ServerState:
     """Of logins by OpenID Connect; None where the site has none."""
     provider_threads: ThreadPoolExecutor
     change_threads: ThreadPoolExecutor
+    header_threads: ThreadPoolExecutor
+    """One: a header that is made to take long holds up others that are looked at, and nothing else."""
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
     readiness: Readiness = field(init=False)
@@ -143,6 +145,11 @@ class ServerState:
         bound_call = partial(copy_context().run, call, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self.read_threads, bound_call)
 
+    async def look(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call what reads the header of an object that comes in."""
+        bound_call = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.header_threads, bound_call)
+
     async def spool(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call what waits for the disk, where nobody waits for the catalog's threads."""
         bound_call = partial(copy_context().run, call, *args, **kwargs)
@@ -158,6 +165,7 @@ class ServerState:
         self.read_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
         self.zip_threads.shutdown(wait=True)
+        self.header_threads.shutdown(wait=True)
         self.refusals.close()
         self.pictures.close()
         self.scrub_trials.close()
@@ -215,6 +223,7 @@ def open_server_state(
         answers=ResponseRegistry(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
         tree_changes=ChangeBatcher(change_threads, apply_changes, lambda change: change.holds.close()),
         change_threads=change_threads,
+        header_threads=ThreadPoolExecutor(1, "headers"),
         ohif=OhifLookup(store.path),
         provider=_open_provider(settings),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),

@@ -379,6 +379,11 @@ def ohif_static(stamp: str) -> str:
     return f"{OHIF}/static/{stamp}"
 
 
+def dicomweb_bulk_data(instance: str, path: str) -> str:
+    """The value of an element, by the object's address and the element's path."""
+    return f"{instance}/bulkdata/{path}"
+
+
 # -- for those who watch the server ------------------------------------------------------------------------------------
 
 HEALTHZ: Final = "/healthz"

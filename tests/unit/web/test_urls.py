@@ -124,6 +124,9 @@ def built(name):
             urls.dicomweb_study(urls.dicomweb(name), name),
             urls.dicomweb_series(urls.dicomweb(), name, name),
             urls.dicomweb_instance(urls.dicomweb(), name, name, name),
+            urls.dicomweb_bulk_data(
+                urls.dicomweb_instance(urls.dicomweb(name), name, name, name), "00081115/1/00281203"
+            ),
         )
     )
 

@@ -115,7 +115,7 @@ class _Objects:
     async def _look(self, *, whole: bool) -> None:
         """Find out which object it is, if the bytes at hand tell."""
         head = self._head if self._is_binary else bytearray()
-        sent = await self._server.spool(
+        sent = await self._server.look(
             read_sent_object, head, whole=whole or not self._is_binary, study_uid=self._study_uid
         )
         if sent == "more":

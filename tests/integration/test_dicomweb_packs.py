@@ -79,3 +79,17 @@ def test_packs_of_a_data_folder_from_its_first_look_to_damage(served: tuple[Web,
         builder.turn(lambda: False)
         builder.close()
         assert len(packs(web)) == 1
+
+
+def test_of_two_copies_that_of_the_archive_is_read(served: tuple[Web, DataFolder]) -> None:
+    web, site = served
+    archived = Image(case="twice").file()
+    waiting = Image(case="twice", patient_name=b"OTHER^NAME").file()
+    site.bring({"a.dcm": waiting}, project="Q", destination="prearchive")
+    accept = {"Accept": "application/dicom; transfer-syntax=*"}
+    address = f"{series('twice')}/instances/{Image(case='twice').sop_uid.decode()}".replace("/projects/P", "")
+    with web.client() as client:
+        assert client.get(address, headers=accept).content == waiting
+        assert client.get(address.replace("/dicomweb", "/dicomweb/projects/Q"), headers=accept).status_code == 404
+        site.bring({"a.dcm": archived})
+        assert client.get(address, headers=accept).content == archived

@@ -121,6 +121,18 @@ def test_it_is_told_why_there_is_no_picture(decoders, tmp_path, name):
     assert "reason" not in ask(decoders, tmp_path, GOOD)
 
 
+@pytest.mark.parametrize("verb", ["native", "explicit", "objects"])
+def test_what_dicomweb_asks_of_it_is_answered_too(decoders, tmp_path, verb, subtests):
+    """Whatever a file claims, there is an answer or a reason, and the next file is read."""
+    for name in CASES:
+        with subtests.test(name):
+            said = ask(decoders, tmp_path, raw_of(name), verb)
+            assert verb != "objects" or len(said["objects"]) == 1
+            good = ask(decoders, tmp_path, GOOD, verb)
+            assert "reason" not in good
+            assert verb != "objects" or good["objects"][0]["length"]
+
+
 @pytest.mark.parametrize("verb", ["places", "header"])
 def test_its_place_and_its_header_are_asked_for_too(decoders, tmp_path, verb, subtests):
     for name in CASES:

@@ -1,0 +1,73 @@
+"""Measures reading by DICOMweb over HTTP: metadata of a series of 200 objects from a pack, and single frames.
+
+    python -m bench.dicomweb [--rounds 20]
+
+The server runs in this process, on SQLite in a temporary folder, and is asked over the loopback. What a request costs
+that asks for nothing (`/healthz`) is measured in the same rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from scandock.web import urls
+from tests.builders import DataFolder, Image
+from tests.integration.web import serve_by_socket
+
+OBJECTS = 200
+FRAME = {"Accept": "multipart/related; type=application/octet-stream; transfer-syntax=*"}
+CASE = "bench"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    rounds: int = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder, serve_by_socket(Path(folder) / "data") as web:
+        site = DataFolder(root=Path(folder), checked=False)
+        site.bring({f"{n}.dcm": make_object(n) for n in range(OBJECTS)})
+        first = Image(case=CASE)
+        study, series = first.study_uid.decode(), first.series_uid.decode()
+        address = urls.dicomweb_series(urls.dicomweb("P"), study, series)
+        frames = [
+            f"{urls.dicomweb_instance(urls.dicomweb('P'), study, series, Image(case=CASE, number=n).sop_uid.decode())}"
+            "/frames/1"
+            for n in range(OBJECTS)
+        ]
+        with web.client() as client:
+            print(f"metadata, the pack made   {measure(client, [f'{address}/metadata']):7.1f} ms")
+            taken = {"metadata from the pack": 0.0, "a frame": 0.0, "nothing": 0.0}
+            taken["metadata from the pack"] = measure(client, [f"{address}/metadata"] * rounds)
+            taken["a frame"] = measure(client, frames[: rounds * 10], FRAME)
+            taken["nothing"] = measure(client, [urls.HEALTHZ] * rounds)
+        for what, milliseconds in taken.items():
+            print(f"{what:25} {milliseconds:7.1f} ms")
+
+
+def make_object(number: int) -> bytes:
+    """An MR object of 138 kB with a header of some 100 elements."""
+    also = {0x00080000 + (0x1030 + n): (b"LO", b"%-40d" % n) for n in range(60)}
+    pixels = bytes(range(256)) * 512
+    size = {0x00280010: (b"US", b"\0\1"), 0x00280011: (b"US", b"\0\1"), 0x7FE00010: (b"OW", pixels)}
+    return Image(case=CASE, number=number, also={**also, **size}).file()
+
+
+def measure(client: httpx.Client, addresses: list[str], headers: dict[str, str] | None = None) -> float:
+    """The median of what these requests take, in milliseconds."""
+    taken = []
+    for address in addresses:
+        began = time.perf_counter()
+        answer = client.get(address, headers=headers)
+        taken.append((time.perf_counter() - began) * 1000)
+        answer.raise_for_status()
+    return statistics.median(taken)
+
+
+if __name__ == "__main__":
+    main()

@@ -494,3 +494,60 @@ data_folder = Table(
     Column("path", Text, nullable=False),
 )
 """One row, of a database beside the data folder: that folder's own id, and where it was opened last."""
+
+receiver = Table(
+    "receiver",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("title", String(16), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("bind", String(64), nullable=False, server_default=EMPTY),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("label", Text, nullable=False, server_default=EMPTY),
+    Column("tls", Boolean, nullable=False, server_default=text("false")),
+    Column("client_certificates", String(8), nullable=False, server_default=text("'off'")),
+    Column("allow_list", Text, nullable=False, server_default=EMPTY),
+    Column("allow_list_enabled", Boolean, nullable=False, server_default=text("false")),
+    Column("project_uuid", String(36)),
+    Column("destination", String(10)),
+    Column("account_id", Id, ForeignKey("account.id"), nullable=False),
+    Column("closing", String(8), nullable=False, server_default=text("'idle'")),
+    Column("idle_seconds", Integer),
+    Column("max_associations", Integer),
+    Column("max_object_bytes", BigInteger),
+    Column("anonymize", Boolean, nullable=False, server_default=text("true")),
+    Column("rules_enabled", Boolean, nullable=False, server_default=text("false")),
+    Column("project_rules", Text, nullable=False, server_default=EMPTY),
+    Column("subject_rules", Text, nullable=False, server_default=EMPTY),
+    Column("session_rules", Text, nullable=False, server_default=EMPTY),
+    Column("created", BigInteger, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+    UniqueConstraint("title", "port"),
+    _one_of("client_certificates", "off", "optional", "required"),
+    _one_of("destination", "prearchive", "archive"),
+    _one_of("closing", "idle", "release"),
+    Index(None, "project_uuid"),
+    Index(None, "account_id"),
+)
+"""DICOM receivers (`model.receivers`); `allow_list` has one entry a line.
+
+`project_uuid` refers to no row: where its project is deleted, a receiver takes nothing rather than that objects go
+elsewhere.
+"""
+
+dicom_peer = Table(
+    "dicom_peer",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("title", String(16), nullable=False, unique=True),
+    Column("host", String(255), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("tls", Boolean, nullable=False, server_default=text("false")),
+    Column("label", Text, nullable=False, server_default=EMPTY),
+    Column("created", BigInteger, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+)
+"""Application entities that we call, by their AE titles."""

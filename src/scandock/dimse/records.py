@@ -160,7 +160,7 @@ class LargeFile(Protocol):
         """Append the whole of `data`. Raises OSError where it can't: the object gets A700."""
 
     def close(self) -> None:
-        """Give it up. Called once: where no `append` came of it, and after an `append` that had it."""
+        """Called once: after the `append` that had it, or where none comes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class ReceivedObject:
 
     request: StoreRequest
     data: memoryview | LargeFile
-    """Memory is that of the loop: valid until `append` returns. Empty where no data set came."""
+    """Valid until `append` returns: memory is used again, a file is closed."""
     size: int
 
 
@@ -270,8 +270,8 @@ class WireLimits:
     object: int = 50 * GIB
     memory: int = 8 * MIB
     """An object that is larger goes to a file while it comes."""
-    action: int = 64 * MIB
-    """Data set of an N-ACTION: some 400,000 references."""
+    action: int = 16 * MIB
+    """Data set of an N-ACTION: some 100,000 references."""
     window: int = 32
 
 
@@ -281,12 +281,12 @@ _numbers = itertools.count(1)
 class Association:
     """A live association, as other threads may look at it."""
 
-    def __init__(self, request: AssociationRequest, admitted: Admitted) -> None:
+    def __init__(self, request: AssociationRequest, admitted: Admitted, contexts: dict[int, AcceptedContext]) -> None:
         self.number = next(_numbers)
         """Of this process: for logs and pages."""
         self.request = request
         self.admitted = admitted
-        self.contexts: dict[int, AcceptedContext] = {}
+        self.contexts = contexts
         self.since = time.time()
         self.objects = 0
         """Answered so far."""

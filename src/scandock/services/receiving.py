@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection, Row, Select, Update, delete, func, insert, select, update
@@ -40,7 +41,7 @@ from scandock.store.local import LocalStore
 if TYPE_CHECKING:
     from scandock.rules.privacy import SitePrivacy
 
-Door = Literal["raw", "multipart", "tus"]
+Door = Literal["raw", "multipart", "tus", "dimse"]
 
 RENEWAL_MS = 120_000
 """For how long, beside the silence that a client may keep, an upload's space is kept that can't be gone on with later.
@@ -151,9 +152,11 @@ class UploadReceiver:
             existing = self._known(connection, offer)
             if existing is not None:
                 return existing
-            check_uploads(connection, offer.account_id, self.limits.uploads)
+            received_by_site = offer.door == "dimse"  # senders are no accounts, and can't be told to wait for one
+            if not received_by_site:
+                check_uploads(connection, offer.account_id, self.limits.uploads)
             self.space.alone(connection)
-            self.space.check(connection, offer.account_id, offer.size or 0)
+            self.space.check(connection, offer.account_id, offer.size or 0, share=not received_by_site)
             uuid = new_uuid()
             self._insert(connection, offer, uuid)
             new_upload = self._read(connection, uuid)
@@ -261,11 +264,12 @@ class UploadReceiver:
         request: RequestInfo,
         offer: UploadOffer | None = None,
         digest: bytes | None = None,
+        details: Mapping[str, DetailValue] = MappingProxyType({}),
     ) -> bool:
         """Keep it for good, and let its import begin: all its bytes are on disk, synced.
 
         `offer`: what was asked, where more of that came behind the bytes. `digest`: the sha256 of the bytes, by which
-        `check_same` knows them again. False where it is not receiving any more.
+        `check_same` knows them again. `details` for the audit. False where it is not receiving any more.
         """
         with self.catalog.write() as connection:
             if not accept(self.catalog, connection, incoming_upload.upload_id):
@@ -285,7 +289,7 @@ class UploadReceiver:
             )
             audited = incoming_upload if offer is None else replace(incoming_upload, project_id=offer.project_id)
             make_audit_writer(
-                AuditAction.UPLOAD, principal, request, {"bytes": received, "door": incoming_upload.door}
+                AuditAction.UPLOAD, principal, request, {"bytes": received, "door": incoming_upload.door, **details}
             )(connection, audited)
         reach("accepted")
         notify(self.store.path)

@@ -94,6 +94,8 @@ class AuditAction(StrEnum):
     RECEIVER_ADD = "receiver_add"
     RECEIVER_SET = "receiver_set"
     RECEIVER_REMOVE = "receiver_remove"
+    STUDY_CLOSE = "study_close"
+    STUDY_DISCARD = "study_discard"
     PEER_ADD = "peer_add"
     PEER_SET = "peer_set"
     PEER_REMOVE = "peer_remove"

@@ -57,3 +57,11 @@ class PeerExists(CodedUsage):
 
     def __init__(self, title: str) -> None:
         self._fill({"title": title})
+
+
+class StudyNotReceiving(CodedUsage):
+    CODE = "study_not_receiving"
+    STATUS = 409
+    MEANING = "The study is not being received any more: it is imported, or was discarded."
+    SENTENCE = "The study is not being received any more."
+    REMEDY = "Look at its import under Activity."

@@ -302,8 +302,6 @@ class OpenStudies:
         accepted = self._rows.accept(study.incoming, size, objects, study.sender, reason)
         study.spool.close()
         if accepted:
-            self._log.info(
-                "study closed", upload=study.incoming.uuid, reason=reason.value, objects=objects, bytes=size
-            )
+            self._log.info("study closed", upload=study.incoming.uuid, reason=reason.value, objects=objects, bytes=size)
         else:
             self._rows.discard_spool(study.incoming)

@@ -80,6 +80,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receiver_id", "host", name=op.f("pk_receiver_state")),
         sqlite_with_rowid=False,
     )
-    op.add_column(
-        "receiver", sa.Column("by_option", sa.Boolean(), server_default=sa.text("false"), nullable=False)
-    )
+    op.add_column("receiver", sa.Column("by_option", sa.Boolean(), server_default=sa.text("false"), nullable=False))

@@ -184,11 +184,14 @@ class TimeUnreadable(CodedUsage):
         self._fill({"option": option, "text": text})
 
 
-class DicomReceiverMissing(CodedUsage):
-    CODE = "dicom_receiver"
-    MEANING = "This version has no DICOM receiver: leave --dicom-port out, or set it to off."
-    SENTENCE = "This version has no DICOM receiver yet."
-    REMEDY = "Leave --dicom-port out, or set it to off."
+class DicomPortInvalid(CodedUsage):
+    CODE = "dicom_port"
+    MEANING = "--dicom-port is neither a port nor off."
+    SENTENCE = "{port!r} is no port for DICOM."
+    REMEDY = "Name a number from 1 to 65535, or off."
+
+    def __init__(self, port: str) -> None:
+        self._fill({"port": port})
 
 
 class ProjectOptionInvalid(ProjectIdInvalid):

@@ -23,6 +23,7 @@ from scandock.model.errors import Coded, Fault
 from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import is_gone, is_mine, this_owner
+from scandock.services.audit import DetailValue
 from scandock.services.receivers import make_import_request
 from scandock.services.receiving import IncomingUpload, UploadOffer
 from scandock.services.spool_removal import discard_spool
@@ -199,7 +200,7 @@ class ReceivedStudies:
             )
             account = accounts.by_id(connection, incoming.account_id)
             principal = SYSTEM if account is None else make_principal(connection, account, Door.SYSTEM)
-        details = {
+        details: dict[str, DetailValue] = {
             "calling": sender.calling,
             "called": sender.called,
             "objects": objects,

@@ -20,6 +20,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.crash_points import reach
+from scandock.model.durations import HOUR_MS
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.queue.enqueue import accept
@@ -40,6 +41,7 @@ from scandock.store.local import LocalStore
 
 if TYPE_CHECKING:
     from scandock.rules.privacy import SitePrivacy
+    from scandock.services.settings import Settings
 
 Door = Literal["raw", "multipart", "tus", "dimse"]
 
@@ -81,6 +83,18 @@ class ReceivingLimits:
         (`cleaning.uploads.delete_abandoned_uploads`).
         """
         return self.reserved_ms if door == "tus" else self.lease_ms
+
+
+def receiving_limits(settings: Settings) -> ReceivingLimits:
+    """What the settings allow."""
+    return ReceivingLimits(
+        upload_bytes=settings.max_upload_bytes,
+        uploads=settings.max_uploads_per_user,
+        min_free=settings.min_free_bytes,
+        space_percent=settings.max_space_percent_per_user,
+        idle_seconds=float(settings.upload_idle_seconds),
+        lasts_ms=settings.upload_hours * HOUR_MS,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,12 +62,13 @@ class OpenStudy:
     def __init__(
         self,
         key: StudyKey,
-        receiver: Receiver,
+        receiver: Receiver | None,
         sender: StudySender,
         incoming: IncomingUpload,
         spool: ObjectSpool,
         now: float,
     ) -> None:
+        """`receiver`: None where an earlier process took it for one that was removed."""
         self.key = key
         self.receiver = receiver
         self.sender = sender
@@ -82,6 +83,8 @@ class OpenStudy:
         """Live associations that have sent some of it."""
         self.noted = (-1, 0, now)
         """Objects, bytes and time when its progress was noted last."""
+        self.is_quiet = False
+        """Whether nothing had come then."""
 
     def active(self) -> float:
         """When bytes last came of an association that sends some of it."""
@@ -254,9 +257,11 @@ class OpenStudies:
     def _due(self, study: OpenStudy, now: float) -> CloseReason | None:
         if now - study.begun >= self._settings.open_seconds:
             return CloseReason.LONG
-        idle = study.receiver.idle_seconds or self._settings.idle_seconds
+        receiver = study.receiver
+        idle = (receiver.idle_seconds if receiver is not None else None) or self._settings.idle_seconds
         quiet = now - study.active()
-        if study.receiver.closing is Closing.RELEASE and not study.feeders and study.ended > study.begun:
+        at_release = receiver is not None and receiver.closing is Closing.RELEASE
+        if at_release and not study.feeders and study.ended > study.begun:
             if study.was_aborted:
                 return CloseReason.IDLE if quiet >= max(idle, self._settings.abort_seconds) else None
             if now - study.ended >= self._settings.release_seconds:

@@ -257,3 +257,43 @@ class ScriptNotText(CodedUsage):
 
     def __init__(self, name: str, most: int) -> None:
         self._fill({"name": name, "most": most})
+
+
+class ReceiverMissing(CodedUsage):
+    CODE = "receiver_missing"
+    MEANING = "There is no DICOM receiver of that AE title."
+    SENTENCE = "There is no receiver {name!r}."
+    REMEDY = "`scandock admin receiver list` lists them."
+
+    def __init__(self, name: str) -> None:
+        self._fill({"name": name})
+
+
+class ReceiverAmbiguous(CodedUsage):
+    CODE = "receiver_ambiguous"
+    MEANING = "Several DICOM receivers have that AE title: name the port too, as AE:PORT."
+    SENTENCE = "Several receivers are called {name!r}."
+    REMEDY = "Name the port too: {name}:PORT."
+
+    def __init__(self, name: str) -> None:
+        self._fill({"name": name})
+
+
+class PeerMissing(CodedUsage):
+    CODE = "peer_missing"
+    MEANING = "There is no DICOM peer of that AE title."
+    SENTENCE = "There is no peer {name!r}."
+    REMEDY = "`scandock admin peer list` lists them."
+
+    def __init__(self, name: str) -> None:
+        self._fill({"name": name})
+
+
+class SizeUnreadable(CodedUsage):
+    CODE = "size_unreadable"
+    MEANING = "That is no size in bytes."
+    SENTENCE = "{text!r} is no size."
+    REMEDY = "Write a number, or one with a unit, as 2GB or 512MiB."
+
+    def __init__(self, text: str) -> None:
+        self._fill({"text": text})

@@ -100,7 +100,7 @@ def names(made: SampleServer, probe: Probe, place: SampleProject, who: Persona) 
     if probe.fresh is not None:
         asker = who.name if who.signed_in else "stranger"
         values |= dict.fromkeys(
-            ("upload", "alias", "subscription", "account", "login"), probe.fresh(made, place, asker)
+            ("upload", "alias", "subscription", "account", "login", "receiver", "peer"), probe.fresh(made, place, asker)
         )
     return values
 

@@ -72,6 +72,14 @@ def study_of(store: StoreRequest, meta: bytes, head: Buffer, size: int, more: Ca
     return header.study_uid
 
 
+def read_study_uid(head: bytes) -> str:
+    """The Study Instance UID of an object as it was kept, of which `head` is the beginning; "" where it is none."""
+    try:
+        return read_header(head, len(head), _NOTHING).study_uid
+    except Unparseable:
+        return ""
+
+
 def _uid(element: int, value: str) -> bytes:
     data = value.encode("ascii", "replace")
     return _short(element, b"UI", data + b"\0" * (len(data) % 2))

@@ -68,8 +68,12 @@ PREARCHIVE: Final = "/prearchive"
 PROJECTS: Final = "/projects"
 ACCOUNT: Final = "/account"
 
-ProjectPart = Literal["", "settings", "members", "trash", "damage", "audit", "manifest", "filter", "privacy", "rules"]
-AdminPart = Literal["", "accounts", "settings", "rules", "filter", "privacy", "trash", "damage", "audit", "clock"]
+ProjectPart = Literal[
+    "", "settings", "members", "trash", "damage", "audit", "manifest", "filter", "privacy", "rules", "receivers"
+]
+AdminPart = Literal[
+    "", "accounts", "settings", "rules", "filter", "privacy", "receivers", "peers", "trash", "damage", "audit", "clock"
+]
 
 
 def login_page(then: str) -> str:
@@ -170,6 +174,16 @@ def admin_accounts_after(name: str) -> str:
     return with_query(admin_page("accounts"), {"after": name})
 
 
+def receiver_page(uuid: str) -> str:
+    """Where a DICOM receiver is changed; `new` where one is made."""
+    return f"{admin_page('receivers')}/{quote_segment(uuid)}"
+
+
+def peer_page(uuid: str) -> str:
+    """Where a DICOM peer is changed and called; `new` where one is made."""
+    return f"{admin_page('peers')}/{quote_segment(uuid)}"
+
+
 def of_project_or_site(project: str | None, part: Literal["trash", "damage", "audit", "filter", "privacy"]) -> str:
     """A page that a project has for its owners and the site for its administrators."""
     return project_page(project, part) if project else admin_page(part)
@@ -238,6 +252,8 @@ API_IMPORTS: Final = f"{API}/imports"
 API_ACCOUNTS: Final = f"{API}/accounts"
 API_SUBSCRIPTIONS: Final = f"{API}/subscriptions"
 API_DAMAGE: Final = f"{API}/damage"
+API_RECEIVERS: Final = f"{API}/receivers"
+API_PEERS: Final = f"{API}/peers"
 API_ME: Final = f"{API}/auth/me"
 OIDC: Final = f"{API}/auth/oidc"
 OIDC_CALLBACK: Final = f"{OIDC}/callback"
@@ -287,6 +303,14 @@ def api_account(uuid: str) -> str:
 
 def api_subscription(uuid: str) -> str:
     return f"{API_SUBSCRIPTIONS}/{quote_segment(uuid)}"
+
+
+def api_receiver(uuid: str) -> str:
+    return f"{API_RECEIVERS}/{quote_segment(uuid)}"
+
+
+def api_peer(uuid: str) -> str:
+    return f"{API_PEERS}/{quote_segment(uuid)}"
 
 
 def api_session(uuid: str) -> str:

@@ -5,6 +5,7 @@ Started by the supervisor as `python -m scandock.workers.worker PARENT DATA SLOT
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.process import confine, keep_one_heap, unblock_signals
+from scandock.model.ticker import Ticker
 from scandock.queue.claim import Claim, SlotUsage, claim
 from scandock.queue.engines import engine_of
 from scandock.queue.owner import this_owner
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
 from scandock.services.logs import configure_logging, error_cause
+from scandock.services.receiver_states import has_receivers
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 8.0
 """How long imports that run may still take to end when the server stops; then they wait for its next start."""
+
+WATCH_SECONDS = 1.0
+"""How often it is looked whether there are DICOM receivers."""
 
 UNSURE_CLAIMS = 16
 """Of claims that failed, the last: the database may have committed one, and been lost before it could say so."""
@@ -78,6 +84,7 @@ class Worker:
         owner = this_owner(server, place=self.catalog.place)
         self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots)
         self.log = log
+        self._watch = Ticker("receivers", WATCH_SECONDS, self._look_for_receivers)
         self._unsure: deque[str] = deque(maxlen=UNSURE_CLAIMS)
         self._stop = threading.Event()
 
@@ -89,6 +96,11 @@ class Worker:
 
     def _tell_slots(self, used: int) -> None:
         self.liveness.figures.set_slots(SlotCount(self.slots.size, used))
+
+    def _look_for_receivers(self) -> None:
+        """Say whether a receiver process is wanted. A catalog that can't be asked changes nothing."""
+        with contextlib.suppress(Fault):
+            self.liveness.figures.set_receivers(are_wanted=has_receivers(self.catalog))
 
     def _run(self, next_claim: Claim) -> None:
         self.running.run(next_claim)
@@ -107,6 +119,8 @@ class Worker:
         if self.verifier is not None:
             self.verifier.start()
         self._tell_slots(self.slots.busy)
+        self._look_for_receivers()
+        self._watch.start()
         self.liveness.say(ready=True)
         self.log.info("worker ready", slots=self.slots.size)
         try:
@@ -120,6 +134,7 @@ class Worker:
 
     def _drain(self) -> None:
         self.liveness.say(ready=False)
+        self._watch.end()
         self.slots.end()
         if not self.slots.idle(DRAIN_SECONDS):
             self.running.stop()

@@ -78,8 +78,9 @@ load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds
 attack: setup  ## Attack a server in every way of tests/attack: answers, memory, others' waits (ARGS="--only head,bodies --seconds 4")
 	$(BIN)/python -m tests.attack.run $(ARGS)
 
-fuzz: setup  ## Run the property tests with many more and ever new examples
+fuzz: setup  ## Run the property tests with many more and ever new examples, and send a million damaged PDUs of DICOM
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
+	$(if $(ARGS),,FUZZED_PDUS=1000000 $(BIN)/python -m pytest -s tests/unit/dimse/test_fuzz.py)
 
 bench: setup  ## Measure imports against unzip, tar and a plain script; writes docs/performance.md
 	$(BIN)/python -m bench.run $(ARGS)

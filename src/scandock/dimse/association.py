@@ -192,12 +192,12 @@ class _Memory:
     """What a data set is kept in while it comes. The buffer is reused, and given back where it grew large."""
 
     def __init__(self) -> None:
-        self._data = memoryview(b"")
+        self._data = memoryview(bytearray())
         self.size = 0
 
     def clear(self) -> None:
         if len(self._data) > _REUSED:
-            self._data = memoryview(b"")
+            self._data = memoryview(bytearray())
         self.size = 0
 
     def add(self, piece: memoryview) -> None:
@@ -371,9 +371,11 @@ class _Loop(Generic[Pending]):
                 message.answer = Answer(Status.SOP_CLASS_NOT_SUPPORTED, "The context is not one of storage")
             elif not command.has_data:
                 message.answer = Answer(Status.CANNOT_UNDERSTAND, "C-STORE without a data set")
+        elif not field & RESPONSE and field != C_CANCEL:
+            command.number(MESSAGE_ID)  # there to be answered to
         elif field & RESPONSE and field != N_EVENT_REPORT | RESPONSE:
             raise ProtocolError(AbortReason.UNEXPECTED_PARAMETER, f"a response {field:04X} to nothing")
-        elif field == N_ACTION and message.context.abstract_syntax != uids.COMMITMENT:
+        if field == N_ACTION and message.context.abstract_syntax != uids.COMMITMENT:
             message.answer = Answer(Status.SOP_CLASS_NOT_SUPPORTED, "The context is not one of storage commitment")
         if not command.has_data:
             self._complete(message, command)

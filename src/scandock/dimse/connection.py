@@ -41,6 +41,7 @@ class Connection:
         self._began = 0.0
         """When the first byte of the message came that is being read."""
         self._since_began = 0
+        self._is_secure = False
         self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
         self.bytes_received = 0
         self.active_at = time.monotonic()
@@ -59,6 +60,7 @@ class Connection:
             self._sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
             self._sock.settimeout(self._deadlines.handshake)
             self._sock.do_handshake()
+            self._is_secure = True
         except TimeoutError:
             raise EndedError(EndCause.SILENT, "within the TLS handshake") from None
         except ssl.SSLError as error:
@@ -73,7 +75,7 @@ class Connection:
             if self._is_tcp:
                 address, port = self._sock.getpeername()[:2]
         certificate = tls = ""
-        if isinstance(self._sock, ssl.SSLSocket):
+        if self._is_secure and isinstance(self._sock, ssl.SSLSocket):
             certificate = _subject(self._sock)
             cipher = self._sock.cipher()
             tls = f"{self._sock.version()} {cipher[0]}" if cipher else ""

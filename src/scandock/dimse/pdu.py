@@ -20,8 +20,6 @@ RELEASE_RQ: Final = 5
 RELEASE_RP: Final = 6
 ABORT: Final = 7
 
-MAX_CONTEXTS: Final = 128
-
 _U32: Final = struct.Struct(">I")
 _U16: Final = struct.Struct(">H")
 _PDV: Final = struct.Struct(">IBB")

@@ -118,8 +118,8 @@ class ServerState:
                 "catalog": lambda: check_catalog(self.catalog),
                 "store": lambda: check_store(self.catalog, self.store, self.settings),
                 "workers": lambda: self.workers_ready(),  # noqa: PLW0108  as it is then
-                "receivers": ReceiverCheck(self.catalog, self.receivers),
-            },
+            }
+            | ({} if self.receivers is None else {"receivers": ReceiverCheck(self.catalog, self.receivers)}),
             notes={"clock": lambda: check_clock(self.catalog)},
         )
 

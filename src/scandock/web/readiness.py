@@ -138,10 +138,8 @@ class ReceiverCheck:
     A receiver that can't listen keeps nobody from uploading: after that time it counts for nothing here.
     """
 
-    def __init__(
-        self, catalog: Catalog, figures: ReceiverFigures | None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """`figures` tell whether there is a receiver process that has looked at them; None: the server has none."""
+    def __init__(self, catalog: Catalog, figures: ReceiverFigures, clock: Callable[[], float] = time.monotonic) -> None:
+        """`figures` tell whether there is a receiver process that has looked at them."""
         self._catalog = catalog
         self._figures = figures
         self._clock = clock
@@ -149,8 +147,6 @@ class ReceiverCheck:
 
     def __call__(self) -> str:
         """What is the matter. That a catalog can't be asked is told by its own check."""
-        if self._figures is None:
-            return ""
         try:
             count = count_unsettled(self._catalog, all_of_them=not self._figures.settled)
         except ScandockError:

@@ -38,7 +38,7 @@ def test_a_receiver_is_made_takes_a_study_and_is_removed(browser, project, admin
         study.get_by_role("button", name="Close now").click()
         page.get_by_text("The study is imported within a few seconds.").wait_for()
         study.wait_for(state="detached")
-        associations = page.get_by_role("region", name="Last associations")
+        associations = page.get_by_role("region", name="List of associations")
         associations.get_by_role("row").filter(has_text=name).get_by_text("ended").wait_for()
         one.go(f"/projects/{project.id}")
         page.get_by_role("link", name="DICOM receivers").click()

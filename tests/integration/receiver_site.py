@@ -144,7 +144,7 @@ def make_receiver_site(folder: Path, **settings: Any) -> Iterator[ReceiverSite]:
     all_settings = load_settings().model_copy(update=QUICK | settings)
     with contextlib.closing(_Disposing(open_data_catalog(str(data), all_settings))) as opened:
         catalog = opened.catalog
-        assert add_project(catalog, ProjectRow(name="P"))
+        add_project(catalog, ProjectRow(name="P"))
         with catalog.write() as connection:
             account = accounts.create(connection, "sender", password=None, admin=True)
         site = ReceiverSite(data=data, settings=all_settings, catalog=catalog, port=free_port(), account_id=account.id)

@@ -16,6 +16,7 @@ from sqlalchemy import delete, insert, update
 from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import dicom_association, dicom_peer, receiver, receiver_state
+from scandock.dimse.records import calling_not_allowed
 from scandock.model.reception import StudyWish
 from scandock.model.verdicts import ImportState
 from scandock.services.context import ServiceContext
@@ -30,6 +31,7 @@ from scandock.services.received_status import (
 from scandock.services.receiver_errors import StudyNotReceiving
 from scandock.services.receivers import set_receiver
 from scandock.store.local import LocalStore
+from tests.acceptors import Keeper, listening
 from tests.builders import images
 from tests.dicom_sender import DicomSender, RejectedError
 from tests.integration.receiver_site import ReceiverSite, free_port, make_receiver_site, quicken
@@ -75,7 +77,7 @@ def test_a_study_is_shown_closed_and_discarded(received: ReceiverSite) -> None:
             return [(one.objects, one.calling, one.address, one.project) for one in studies]
 
         site.until(lambda: sorted(count for count, *_ in shown()) == [2, 3])
-        assert {rest for _, *rest in shown() for rest in [tuple(rest)]} == {("CT1", "127.0.0.1", "P")}
+        assert {row[1:] for row in shown()} == {("CT1", "127.0.0.1", "P")}
         site.until(lambda: [one.outcome for one in site.associations()] == ["released", "rejected"])
         with site.catalog.read() as connection:
             studies = {one.objects: one.id for one in list_open_studies(connection, SYSTEM)}
@@ -279,5 +281,22 @@ def test_peers_are_made_changed_and_removed_by_forms(web: Web, admin: Browser) -
     assert admin.post(address, do="save", **{**fields, "port": "far"}).status_code == 400
     assert admin.post(address, do="save", **{**fields, "port": "104", "tls": "1"}).status_code == 303
     assert "104" in admin.get(peers)
+    keeper = Keeper()
+    with listening(keeper) as port:
+        here = {"ae_title": "PACS", "host": "127.0.0.1", "port": str(port)}
+        assert admin.post(address, do="save", **here).status_code == 303
+        assert admin.post(address, do="echo").headers["location"] == "/admin/peers?said=peer-answered"
+        with web.client() as client:
+            assert 0 < client.post(f"/api/v1/peers/{one['id']}/echo").json()["seconds"] < 5
+    with listening(Keeper(admits=lambda _: calling_not_allowed("x"))) as port:
+        assert admin.post(address, do="save", **{**here, "port": str(port)}).status_code == 303
+        silent = admin.post(address, do="echo")
+        assert silent.status_code == 502
+        assert "it does not allow our AE title SCANDOCK" in html.unescape(silent.text)
+        with web.client() as client:
+            refused = client.post(f"/api/v1/peers/{one['id']}/echo")
+            assert (refused.status_code, refused.json()["code"]) == (502, "dicom_peer_failed")
+            lines = client.get("/api/v1/audit", params={"action": "peer_echo"}).json()["items"]
+        assert [line["details"]["answered"] for line in lines] == [False, False, True, True]
     assert admin.post(address, do="remove").status_code == 303
     assert "There is no peer." in admin.get(peers)

@@ -580,25 +580,24 @@ def test_storescu_is_here():
 
 def test_a_study_that_comes_is_shown_closed_and_discarded_and_never_cancelled(tmp_path, monkeypatch):
     quicken(monkeypatch)
-    with serve_in_process(tmp_path / "data") as web:
-        with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
-            site.account_id = web.account("sender2", P="owner")
-            site.add()
-            with site.running(), web.client() as client, site.sender(calling="CT1") as sender:
-                assert sender.send(*objects(3), *objects(1, study=2)) == [0] * 4
-                site.until(lambda: sorted(row.objects for row in site.uploads()) == [1, 3])
-                one, two = site.uploads()
-                shown = client.get("/activity?whose=all").text
-                assert "From CT1 at 127.0.0.1: 3 objects" in shown
-                assert f'action="/imports/{one.uuid}/close"' in shown
-                assert "Cancel the import" not in shown
-                refused = client.post(f"/api/v1/imports/{one.uuid}/cancel")
-                assert (refused.status_code, refused.json()["code"]) == (409, "import_running")
-                assert client.delete(f"/api/v1/imports/{one.uuid}").status_code == 409
-                for row, wish in ((one, "close"), (two, "discard")):
-                    asked = client.post(f"/api/v1/receivers/studies/{row.uuid}/{wish}")
-                    assert asked.status_code in (200, 202, 204), asked.text
-                site.until(lambda: site.states() == [ImportState.RECEIVED])
-                names = client.get("/metrics").text
-                assert 'scandock_dicom_answers_total{status="0000"}' in names
-            assert {row.action for row in site.rows(audit)} >= {"study_close", "study_discard"}
+    with serve_in_process(tmp_path / "data") as web, make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        site.account_id = web.account("sender2", P="owner")
+        site.add()
+        with site.running(), web.client() as client, site.sender(calling="CT1") as sender:
+            assert sender.send(*objects(3), *objects(1, study=2)) == [0] * 4
+            site.until(lambda: sorted(row.objects for row in site.uploads()) == [1, 3])
+            one, two = site.uploads()
+            shown = client.get("/activity?whose=all").text
+            assert "From CT1 at 127.0.0.1: 3 objects" in shown
+            assert f'action="/imports/{one.uuid}/close"' in shown
+            assert "Cancel the import" not in shown
+            refused = client.post(f"/api/v1/imports/{one.uuid}/cancel")
+            assert (refused.status_code, refused.json()["code"]) == (409, "import_running")
+            assert client.delete(f"/api/v1/imports/{one.uuid}").status_code == 409
+            for row, wish in ((one, "close"), (two, "discard")):
+                asked = client.post(f"/api/v1/receivers/studies/{row.uuid}/{wish}")
+                assert asked.status_code in (200, 202, 204), asked.text
+            site.until(lambda: site.states() == [ImportState.RECEIVED])
+            names = client.get("/metrics").text
+            assert 'scandock_dicom_answers_total{status="0000"}' in names
+        assert {row.action for row in site.rows(audit)} >= {"study_close", "study_discard"}

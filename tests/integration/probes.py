@@ -140,6 +140,16 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("DELETE", f"{_V1}/receivers/{{receiver}}"): _account(
         Action.SITE_ADMIN, good=(204,), fresh=lambda made, place, _: made.receiver(place)
     ),
+    ("GET", f"{_V1}/receivers/states"): Probe(
+        action=Action.RECEIVERS_READ, of="owned", params={"project": "{project}"}
+    ),
+    ("GET", f"{_V1}/receivers/studies"): Probe(
+        action=Action.RECEIVERS_READ, of="owned", params={"project": "{project}"}
+    ),
+    ("GET", f"{_V1}/receivers/associations"): Probe(
+        action=Action.RECEIVERS_READ, of="owned", params={"project": "{project}"}
+    ),
+    ("POST", f"{_V1}/receivers/studies/{{id}}/{{wish}}"): _import(Action.IMPORT_CANCEL, good=(409,)),
     ("GET", f"{_V1}/peers"): _account(Action.SITE_ADMIN),
     ("POST", f"{_V1}/peers"): _account(
         Action.SITE_ADMIN, json={"ae_title": "PACS", "host": "not a host", "port": 104}, good=(400,)

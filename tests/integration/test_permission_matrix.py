@@ -95,6 +95,7 @@ def names(made: SampleServer, probe: Probe, place: SampleProject, who: Persona) 
         "scan": "1",
         "file": "0",
         "image": "0",
+        "wish": "close",
         "project64": base64.b64encode(place.project.encode()).decode(),
     }
     if probe.fresh is not None:

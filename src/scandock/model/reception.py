@@ -32,7 +32,6 @@ class CloseReason(StrEnum):
 class StudyWish(StrEnum):
     """What a person wants done with a study that is being received."""
 
-    NOTHING = ""
     CLOSE = "close"
     DISCARD = "discard"
 

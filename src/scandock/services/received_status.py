@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, or_, select, update
 
+from scandock.access.clock import now_ms
 from scandock.access.principal import Principal
 from scandock.catalog.server_tables import dicom_association, received_study, receiver, receiver_state, reception
 from scandock.catalog.tables import project, upload
@@ -125,14 +126,13 @@ class Association(JsonRecord):
         )
 
 
-def list_states(
-    connection: Connection, principal: Principal, now: int, project_name: str | None = None
-) -> list[ReceiverState]:
+def list_states(connection: Connection, principal: Principal, project_name: str | None = None) -> list[ReceiverState]:
     """How each receiver is that somebody may read, in the order of `list_receivers`. AccessDenied."""
     receivers = list_receivers(connection, principal, project_name)
     rows: dict[int, list[RowMapping]] = {}
     for row in connection.execute(select(receiver_state).order_by(receiver_state.c.host)).mappings():
         rows.setdefault(row["receiver_id"], []).append(row)
+    now = now_ms(connection)
     return [_state_of(one, rows.get(one.number, []), now) for one in receivers]
 
 

@@ -433,7 +433,7 @@ class PortAcceptor:
     # -- storage commitment --------------------------------------------------------------------------------------------
 
     def commit(self, association: Association, request: CommitmentRequest) -> CommitmentAnswer:  # noqa: ARG002
-        return CommitmentAnswer(Answer(Status.NO_SUCH_SOP_CLASS, "Storage commitment is not served"))
+        return CommitmentAnswer(Answer(Status.PROCESSING_FAILURE, "Storage commitment is not served"))
 
     def reported(self, association: Association, transaction: str, status: int | None) -> None: ...
 

@@ -65,11 +65,25 @@ def built(name):
             urls.api_receipt(ID, "stored", "csv"),
             urls.inbox_import(7),
             urls.waiting_form(ID),
+            urls.discard_study(ID, name),
+            urls.receiver_associations(None, refused=False),
             urls.static("abc123") + "/all.css",
-            *(urls.import_page(ID, verb) for verb in ("", "receipt", "forget", "cancel", "retry")),
+            *(urls.import_page(ID, verb) for verb in ("", "receipt", "forget", "cancel", "retry", "close", "discard")),
             *(
                 urls.admin_page(part)
-                for part in ("", "accounts", "settings", "rules", "filter", "trash", "damage", "audit", "clock")
+                for part in (
+                    "",
+                    "accounts",
+                    "settings",
+                    "rules",
+                    "filter",
+                    "receivers",
+                    "peers",
+                    "trash",
+                    "damage",
+                    "audit",
+                    "clock",
+                )
             ),
             *(urls.account_form(part) for part in ("profile", "password", "tokens", "logins/end")),
             *(urls.session_form(ID, verb) for verb in ("change", "delete", "quarantine")),
@@ -95,6 +109,10 @@ def built(name):
                 )
             ),
             urls.rules_page(name),
+            urls.of_project_or_site(name, "receivers"),
+            urls.receiver_associations(name, refused=True),
+            urls.receiver_page(name),
+            urls.peer_page(name),
             urls.script_page(name),
             urls.subject_page(name, name),
             session,

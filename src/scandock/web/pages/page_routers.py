@@ -16,12 +16,14 @@ from scandock.web.pages import (
     import_page,
     login,
     manifests,
+    peers,
     prearchive,
     prearchive_actions,
     privacy,
     privacy_script,
     project_settings,
     receipt,
+    receivers,
     routing_rules,
     session_actions,
     session_links,
@@ -49,6 +51,8 @@ PAGES: Final = (
     account.router,
     administration.router,
     routing_rules.router,
+    receivers.router,
+    peers.router,
     upload.router,
 )
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, Literal, cast
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.model.import_types import Destination
-from scandock.model.json_records import ListOf
+from scandock.model.json_records import ListOf, PageOf
 from scandock.model.receivers import MAX_PORT
+from scandock.model.reception import StudyWish
+from scandock.services.pagination import LIMIT, MAX_LIMIT, Sorting
+from scandock.services.received_status import (
+    Association,
+    OpenStudy,
+    ReceiverState,
+    ask_for_study,
+    list_associations,
+    list_open_studies,
+    list_states,
+)
 from scandock.services.receiver_records import Certificates, ClosingRule, Receiver, ReceiverChanges
 from scandock.services.receivers import (
     MAX_ALLOW_ENTRIES,
@@ -98,6 +109,46 @@ async def create(context: SignedContext, body: NewReceiver) -> Response:
     receiver = await context.run(lambda: add_receiver(context.service_context, body.changes()))
     location = urls.root_of(context.request.scope) + urls.api_receiver(receiver.uuid)
     return record_response(Receiver.of(receiver), 201, {"Location": location})
+
+
+@router.get("/states", summary="Whether receivers listen", response_model=ListOf[ReceiverState])
+async def states(context: SignedContext, project: Maybe = None) -> Response:
+    """Of the receivers that you may read, in the same order."""
+    principal = context.service_context.principal
+    return list_response(await context.read(lambda c: list_states(c, principal, project)))
+
+
+@router.get("/studies", summary="Studies that are being received", response_model=ListOf[OpenStudy])
+async def studies(context: SignedContext, project: Maybe = None) -> Response:
+    """The newest first, 500 at most. Each has the id of the import that it will be."""
+    principal = context.service_context.principal
+    return list_response(await context.read(lambda c: list_open_studies(c, principal, project)))
+
+
+@router.post(
+    "/studies/{id}/{wish}", status_code=202, summary="Import a study now, or discard it", response_class=Response
+)
+async def ask(context: SignedContext, id: str, wish: Literal["close", "discard"]) -> Response:  # noqa: A002
+    """Its receiver does it within a few seconds; by who may cancel the import. 409 `study_not_receiving`."""
+    await context.run(lambda: ask_for_study(context.service_context, id, StudyWish(wish)))
+    return Response(status_code=202)
+
+
+@router.get("/associations", summary="The last associations and refusals", response_model=PageOf[Association])
+async def associations(
+    context: SignedContext,
+    project: Maybe = None,
+    *,
+    refused: Annotated[bool, Query(description="Those alone of which something was refused")] = False,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = LIMIT,
+    cursor: Annotated[str | None, Query(max_length=2000)] = None,
+) -> Response:
+    """The newest first; the last 2,000 are kept. Whom nobody knows, administrators alone see."""
+    principal = context.service_context.principal
+    sorting = Sorting(sort="-begun", limit=limit, cursor=cursor)
+    return await context.page_response(
+        lambda c: list_associations(c, principal, sorting, project_name=project, refused=refused)
+    )
 
 
 @router.get("/{receiver}", summary="One receiver", response_model=Receiver, **etag_keywords())

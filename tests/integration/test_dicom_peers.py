@@ -15,7 +15,8 @@ from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr
 from scandock.dimse.records import CommitmentResult, calling_not_allowed, unknown_called_title
 from scandock.dimse.tls import TlsContexts
 from scandock.model.receivers import DicomPeer
-from scandock.services.dicom_peers import PeerCallFailed, PeerCalls
+from scandock.services.dicom_peers import PeerCalls
+from scandock.services.receiver_errors import PeerCallFailed
 from tests.acceptors import Keeper, listening
 from tests.certificates import certify
 from tests.orthanc import free_port, running

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from scandock.dimse import uids
 from scandock.dimse.commitment import ALL_KEPT, SOME_FAILED
 from scandock.dimse.negotiation import IMPLEMENTATION_VERSION
-from scandock.model.errors import Coded, Fault
 from scandock.model.receivers import DEFAULT_TITLE
+from scandock.services.receiver_errors import PeerCallFailed
 
 if TYPE_CHECKING:
     from pydicom import Dataset
     from pynetdicom.association import Association
+    from pynetdicom.events import Event
 
     from scandock.dimse.records import CommitmentResult
     from scandock.model.receivers import DicomPeer
@@ -39,19 +40,6 @@ _REJECTIONS: Final = {
 """By source and reason of an A-ASSOCIATE-RJ."""
 
 
-class PeerCallFailed(Coded, Fault):
-    """A DICOM peer was called, and did not do what it was called for."""
-
-    CODE = "dicom_peer_failed"
-    STATUS = 502
-    MEANING = "A DICOM peer that was called can't be reached, rejects us, or does not answer."
-    SENTENCE = "{title} at {host}, port {port} was called: {why}."
-    REMEDY = "Check the peer's AE title, host and port, that it runs, and that it knows ours."
-
-    def __init__(self, peer: DicomPeer, why: str) -> None:
-        self._fill({"title": peer.title, "host": peer.host, "port": peer.port, "why": why})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerCalls:
     """How peers are called: our AE title, and files of TLS, empty where there are none."""
@@ -69,9 +57,9 @@ class PeerCalls:
         with self._associate(peer, uids.VERIFICATION) as association:
             status = _status_of(association.send_c_echo())
         if status is None:
-            raise PeerCallFailed(peer, "it did not answer the C-ECHO")
+            raise _failure(peer, "it did not answer the C-ECHO")
         if status:
-            raise PeerCallFailed(peer, f"it answered the C-ECHO with status {status:04X}")
+            raise _failure(peer, f"it answered the C-ECHO with status {status:04X}")
         return time.monotonic() - began
 
     def report(self, peer: DicomPeer, result: CommitmentResult) -> None:
@@ -83,13 +71,13 @@ class PeerCalls:
             )
             status = _status_of(answer)
         if status is None:
-            raise PeerCallFailed(peer, "it did not answer the report of storage commitment")
+            raise _failure(peer, "it did not answer the report of storage commitment")
         if status:
-            raise PeerCallFailed(peer, f"it answered the report of storage commitment with status {status:04X}")
+            raise _failure(peer, f"it answered the report of storage commitment with status {status:04X}")
 
     @contextmanager
     def _associate(self, peer: DicomPeer, abstract_syntax: str, *, as_provider: bool = False) -> Iterator[Association]:
-        from pynetdicom import AE, _config, build_role
+        from pynetdicom import AE, _config, build_role, evt
 
         _config.LOG_HANDLER_LEVEL = "none"
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # what fails is told by our own errors
@@ -100,36 +88,46 @@ class PeerCalls:
         ae.add_requested_context(abstract_syntax, [uids.ROOT + "1.2.1", uids.IMPLICIT])
         roles: list[Any] = [build_role(abstract_syntax, scu_role=False, scp_role=True)] if as_provider else []
         tls = (self._tls_context(peer), peer.host) if peer.tls else None
+        sockets: list[socket.socket] = []
+
+        def keep_socket(event: Event) -> None:
+            transport = event.assoc.dul.socket
+            if transport is not None and transport.socket is not None:
+                sockets.append(transport.socket)
+
         try:
             association = ae.associate(
-                peer.host, peer.port, ae_title=peer.title, ext_neg=roles, max_pdu=131_072, tls_args=tls
-            )
+                peer.host, peer.port, ae_title=peer.title, ext_neg=roles, max_pdu=131_072, tls_args=tls,
+                evt_handlers=[(evt.EVT_CONN_OPEN, keep_socket)],
+            )  # fmt: skip
         except socket.gaierror:
-            raise PeerCallFailed(peer, "there is no host of that name") from None
+            raise _failure(peer, "there is no host of that name") from None
         try:
             if not association.is_established:
-                raise PeerCallFailed(peer, self._refusal(association, peer))
+                raise _failure(peer, self._refusal(association, peer))
             if not association.accepted_contexts:
                 what = "storage commitment" if as_provider else "C-ECHO"
-                raise PeerCallFailed(peer, f"it does not take part in {what}")
+                raise _failure(peer, f"it does not take part in {what}")
             try:
                 yield association
             except (ValueError, RuntimeError) as error:  # roles it does not take; an association that is over
-                raise PeerCallFailed(peer, f"it ended the association or refused our role ({error})") from None
+                raise _failure(peer, f"it ended the association or refused our role ({error})") from None
         finally:
             if association.is_established:
                 association.release()
             if association.is_alive():
                 association.join(self.seconds)
+            for sock in sockets:
+                sock.close()  # pynetdicom leaves some open
 
     def _check_reachable(self, peer: DicomPeer) -> None:
         """Raise what is wrong with host or port, which pynetdicom only logs."""
         try:
             socket.create_connection((peer.host, peer.port), self.seconds).close()
         except TimeoutError:
-            raise PeerCallFailed(peer, "there was no answer") from None
+            raise _failure(peer, "there was no answer") from None
         except OSError as error:
-            raise PeerCallFailed(peer, (error.strerror or str(error)).lower()) from None
+            raise _failure(peer, (error.strerror or str(error)).lower()) from None
 
     def _refusal(self, association: Association, peer: DicomPeer) -> str:
         if association.is_rejected:
@@ -154,8 +152,12 @@ class PeerCalls:
             if self.certificate:
                 context.load_cert_chain(self.certificate, self.key or None)
         except OSError as error:
-            raise PeerCallFailed(peer, f"the certificates of this server can't be read ({error})") from None
+            raise _failure(peer, f"the certificates of this server can't be read ({error})") from None
         return context
+
+
+def _failure(peer: DicomPeer, why: str) -> PeerCallFailed:
+    return PeerCallFailed(peer.title, peer.host, peer.port, why)
 
 
 def _status_of(answer: Dataset) -> int | None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from scandock.dimse.objects import ObjectError, encode_meta, study_of
@@ -320,7 +320,8 @@ class PortAcceptor:
                 "association rejected", calling=request.calling, called=request.called, address=request.peer.address,
                 why=decision.why,
             )  # fmt: skip
-        return decision
+            return decision
+        return replace(decision, changes_objects=self._studies.changes_objects(decision.receiver))
 
     def begin(self, association: Association) -> None:
         request = association.request

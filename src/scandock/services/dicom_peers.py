@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from scandock.dimse import uids
-from scandock.dimse.commitment import ALL_KEPT, SOME_FAILED
+from scandock.dimse.commitment import ALL_KEPT, SOME_FAILED, encode_result
 from scandock.dimse.negotiation import IMPLEMENTATION_VERSION
 from scandock.model.receivers import DEFAULT_TITLE
 from scandock.services.receiver_errors import PeerCallFailed
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from scandock.dimse.records import CommitmentResult
     from scandock.model.receivers import DicomPeer
+    from scandock.model.reception import ReceptionSettings
 
 CALL_SECONDS: Final = 10.0
 """For the connection, for each answer, and in silence."""
@@ -77,14 +79,14 @@ class PeerCalls:
 
     @contextmanager
     def _associate(self, peer: DicomPeer, abstract_syntax: str, *, as_provider: bool = False) -> Iterator[Association]:
-        from pynetdicom import AE, _config, build_role, evt
+        from pynetdicom import AE, build_role, evt
 
-        _config.LOG_HANDLER_LEVEL = "none"
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # what fails is told by our own errors
         ae = AE(self.title)
         ae.implementation_class_uid = uids.IMPLEMENTATION_CLASS
         ae.implementation_version_name = IMPLEMENTATION_VERSION
-        ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = self.seconds
+        for waiting in ("connection", "acse", "dimse", "network"):
+            setattr(ae, f"{waiting}_timeout", self.seconds)
         ae.add_requested_context(abstract_syntax, [uids.ROOT + "1.2.1", uids.IMPLICIT])
         roles: list[Any] = [build_role(abstract_syntax, scu_role=False, scp_role=True)] if as_provider else []
         tls = (self._tls_context(peer), peer.host) if peer.tls else None
@@ -167,19 +169,11 @@ def _status_of(answer: Dataset) -> int | None:
 
 
 def _data_set(result: CommitmentResult) -> Dataset:
-    from pydicom import Dataset
+    from pynetdicom.dsutils import decode
 
-    def reference(sop_class: str, instance: str, reason: int | None = None) -> Dataset:
-        item = Dataset()
-        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, instance
-        if reason is not None:
-            item.FailureReason = reason
-        return item
+    return decode(BytesIO(encode_result(result, uids.IMPLICIT)), True, True)
 
-    data_set = Dataset()
-    data_set.TransactionUID = result.transaction
-    if result.failed:
-        data_set.FailedSOPSequence = [reference(*one) for one in result.failed]
-    if result.kept:
-        data_set.ReferencedSOPSequence = [reference(*one) for one in result.kept]
-    return data_set
+
+def peer_calls(settings: ReceptionSettings) -> PeerCalls:
+    """How peers are called by a server with these settings."""
+    return PeerCalls(certificate=settings.tls_certificate, key=settings.tls_key, authorities=settings.tls_client_ca)

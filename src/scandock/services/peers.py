@@ -18,9 +18,9 @@ from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import receiver_records, rights
 from scandock.services.audit import AuditAction, DetailValue
 from scandock.services.context import ServiceContext
-from scandock.services.dicom_peers import PeerCallFailed, PeerCalls
+from scandock.services.dicom_peers import peer_calls
 from scandock.services.editing import check_if_match
-from scandock.services.receiver_errors import PeerExists, PeerInvalid, ReceiversTooMany
+from scandock.services.receiver_errors import PeerCallFailed, PeerExists, PeerInvalid, ReceiversTooMany
 from scandock.services.receiver_records import PeerChanges, PeerEcho
 
 MAX_PEERS: Final = 500
@@ -103,7 +103,7 @@ def echo_peer(context: ServiceContext, uuid: str) -> PeerEcho:
     with context.catalog.read() as connection:
         peer = find_peer(connection, context.principal, uuid)
     reception = context.settings.reception
-    calls = PeerCalls(certificate=reception.tls_certificate, key=reception.tls_key, authorities=reception.tls_client_ca)
+    calls = peer_calls(reception)
     try:
         seconds = calls.echo(peer)
     except PeerCallFailed:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from scandock.access.principal import Principal, raise_denied
 from scandock.catalog import receivers as rows
 from scandock.catalog.server_tables import dicom_peer
-from scandock.model.receivers import MAX_PORT, DicomPeer, parse_title
+from scandock.model.receivers import MAX_PORT, TITLE_RULE, DicomPeer, parse_title
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import receiver_records, rights
@@ -122,8 +122,8 @@ def _note_echo(context: ServiceContext, peer: DicomPeer, *, answered: bool) -> N
 def _with_values(before: DicomPeer, changes: PeerChanges) -> DicomPeer:
     try:
         title = parse_title(changes.get("ae_title", before.title))
-    except ValueError as error:
-        raise PeerInvalid(str(error), "Check how it is written.") from None
+    except ValueError:
+        raise PeerInvalid("That is no AE title.", TITLE_RULE) from None
     planned = replace(
         before,
         title=title,

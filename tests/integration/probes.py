@@ -156,6 +156,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ),
     ("GET", f"{_V1}/peers/{{peer}}"): _account(Action.SITE_ADMIN, good=(404,), fresh=lambda *_: "none"),
     ("PATCH", f"{_V1}/peers/{{peer}}"): _account(Action.SITE_ADMIN, json={}, good=(404,), fresh=lambda *_: "none"),
+    ("POST", f"{_V1}/peers/{{peer}}/echo"): _account(Action.SITE_ADMIN, good=(404,), fresh=lambda *_: "none"),
     ("DELETE", f"{_V1}/peers/{{peer}}"): _account(Action.SITE_ADMIN, good=(404,), fresh=lambda *_: "none"),
     ("GET", f"{_V1}/rules"): _account(Action.SITE_ADMIN),
     ("GET", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN),

@@ -18,10 +18,12 @@ from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.receivers import list_receivers
 from scandock.catalog.server_tables import account, audit, dicom_peer, receiver
 from scandock.catalog.tables import project
+from scandock.dimse.records import unknown_called_title
 from scandock.model.receivers import Receiver
 from scandock.services.data_catalog import open_data
 from scandock.services.receivers import make_import_request
 from scandock.services.settings import load_settings
+from tests.acceptors import Keeper, listening
 from tests.builders import DataFolder, Image
 from tests.integration.in_process import call_in_process
 from tests.integration.web import Web, serve_in_process
@@ -362,6 +364,12 @@ def test_receivers_and_peers_by_the_command_line(tmp_path: Path) -> None:
     assert admin("peer", "set", "PACS", "--host", "10.0.0.2", "--no-tls") == "Peer PACS, 10.0.0.2:104 is set.\n"
     assert admin("peer", "list") == "PACS, 10.0.0.2:104\n"
     assert json.loads(admin("peer", "list", "--json"))[0]["host"] == "10.0.0.2"
+    with listening(Keeper()) as port:
+        admin("peer", "set", "PACS", "--host", "127.0.0.1", "--port", str(port))
+        assert admin("peer", "echo", "PACS").startswith("PACS has answered within ")
+    with listening(Keeper(admits=lambda _: unknown_called_title("x"))) as port:
+        admin("peer", "set", "PACS", "--port", str(port))
+        assert "it has no AE title PACS" in admin("peer", "echo", "PACS", code=1)
     assert admin("peer", "remove", "PACS") == "Peer PACS is removed.\n"
     assert "There is no peer" in admin("peer", "remove", "PACS", code=2)
     with open_data(str(data), load_settings()) as (catalog, _), catalog.read() as connection:

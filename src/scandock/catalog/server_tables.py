@@ -553,6 +553,32 @@ dicom_peer = Table(
 )
 """Application entities that we call, by their AE titles."""
 
+commitment = Table(
+    "commitment",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("peer", String(16), nullable=False),
+    Column("transaction_uid", String(64), nullable=False),
+    Column("receiver_id", Id, ForeignKey("receiver.id", ondelete="SET NULL")),
+    Column("called", String(16), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("newest_upload", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("message", Text, nullable=False, server_default=EMPTY),
+    Column("wanted", LargeBinary, nullable=False),
+    Column("result", LargeBinary),
+    _one_of("state", "waiting", "decided", "told", "failed"),
+    Index(None, "state", "due"),
+    Index(None, "receiver_id"),
+)
+"""Requests of DICOM peers for storage commitment. `peer` is the AE title that asked, `wanted` and `result` are packed
+(`services.commitment`). It is `waiting` for studies that were on their way when it came (`newest_upload` and before),
+`decided` and to be told at `due`, `told`, or `failed`: told too often in vain, which `message` says.
+"""
+
 received_study = Table(
     "received_study",
     metadata,

@@ -286,6 +286,16 @@ def peer_remove(name: PeerName, *, data: options.ExistingData) -> None:
     print_line(f"Peer {found.title} is removed.", sys.stdout)
 
 
+@peer.command("echo")
+def peer_echo(name: PeerName, *, data: options.ExistingData) -> None:
+    """Call a peer by C-ECHO, and say whether it answers."""
+    with _open(data, must_exist=True) as context:
+        from scandock.services.peers import echo_peer
+
+        echo = echo_peer(context, _find_peer(context, name).uuid)
+    print_line(f"{name} has answered within {echo.seconds * 1000:.0f} ms.", sys.stdout)
+
+
 @contextmanager
 def _open(data: str, *, must_exist: bool = False) -> Iterator[ServiceContext]:
     """DATA's catalog and store, worked with as the server's own machine."""

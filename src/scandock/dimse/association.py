@@ -23,7 +23,6 @@ from scandock.dimse.commands import (
     DATA_SET_TYPE,
     EVENT_TYPE,
     MESSAGE_ID,
-    MOVE_ORIGINATOR,
     N_ACTION,
     N_EVENT_REPORT,
     REQUESTED_CLASS,
@@ -365,7 +364,6 @@ class _Loop(Generic[Pending]):
                 sop_instance=command.text(AFFECTED_INSTANCE),
                 transfer_syntax=message.context.transfer_syntax,
                 context=message.context.id,
-                move_originator=command.text(MOVE_ORIGINATOR),
             )
             if message.context.abstract_syntax in (uids.VERIFICATION, uids.COMMITMENT):
                 message.answer = Answer(Status.SOP_CLASS_NOT_SUPPORTED, "The context is not one of storage")

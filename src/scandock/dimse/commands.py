@@ -29,7 +29,6 @@ AFFECTED_INSTANCE: Final = 0x1000
 REQUESTED_INSTANCE: Final = 0x1001
 EVENT_TYPE: Final = 0x1002
 ACTION_TYPE: Final = 0x1008
-MOVE_ORIGINATOR: Final = 0x1030
 
 _ELEMENT: Final = struct.Struct("<HHI")
 _U16: Final = struct.Struct("<H")

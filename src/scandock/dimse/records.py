@@ -26,7 +26,6 @@ class Status:
     CLASS_INSTANCE_CONFLICT: Final = 0x0119
     SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
     NO_SUCH_ACTION: Final = 0x0123
-    NOT_AUTHORIZED: Final = 0x0124
     DUPLICATE_TRANSACTION: Final = 0x0210
     UNRECOGNIZED_OPERATION: Final = 0x0211
     OUT_OF_RESOURCES: Final = 0xA700
@@ -170,8 +169,6 @@ class StoreRequest:
     sop_instance: str
     transfer_syntax: str
     context: int
-    move_originator: str = ""
-    """AE title that asked for this by C-MOVE, if any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ class AuditAction(StrEnum):
     PEER_ADD = "peer_add"
     PEER_SET = "peer_set"
     PEER_REMOVE = "peer_remove"
+    PEER_ECHO = "peer_echo"
     VERIFY = "verify"
     CLOCK_CONFIRM = "clock_confirm"
     AUDIT_EXPORT = "audit_export"

@@ -16,11 +16,12 @@ from scandock.model.receivers import MAX_PORT, DicomPeer, parse_title
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import receiver_records, rights
-from scandock.services.audit import AuditAction
+from scandock.services.audit import AuditAction, DetailValue
 from scandock.services.context import ServiceContext
+from scandock.services.dicom_peers import PeerCallFailed, PeerCalls
 from scandock.services.editing import check_if_match
 from scandock.services.receiver_errors import PeerExists, PeerInvalid, ReceiversTooMany
-from scandock.services.receiver_records import PeerChanges
+from scandock.services.receiver_records import PeerChanges, PeerEcho
 
 MAX_PEERS: Final = 500
 MAX_LABEL: Final = 200
@@ -95,6 +96,27 @@ def remove_peer(context: ServiceContext, uuid: str) -> None:
         before = find_peer(connection, context.principal, uuid)
         connection.execute(delete(dicom_peer).where(dicom_peer.c.uuid == uuid))
         _note(context, connection, AuditAction.PEER_REMOVE, before, [])
+
+
+def echo_peer(context: ServiceContext, uuid: str) -> PeerEcho:
+    """Call a peer by C-ECHO, which takes 10 seconds or more where nothing answers. AccessDenied, PeerCallFailed."""
+    with context.catalog.read() as connection:
+        peer = find_peer(connection, context.principal, uuid)
+    reception = context.settings.reception
+    calls = PeerCalls(certificate=reception.tls_certificate, key=reception.tls_key, authorities=reception.tls_client_ca)
+    try:
+        seconds = calls.echo(peer)
+    except PeerCallFailed:
+        _note_echo(context, peer, answered=False)
+        raise
+    _note_echo(context, peer, answered=True)
+    return PeerEcho(seconds=round(seconds, 4))
+
+
+def _note_echo(context: ServiceContext, peer: DicomPeer, *, answered: bool) -> None:
+    details: dict[str, DetailValue] = {"ae_title": peer.title, "answered": answered}
+    with context.catalog.write() as connection:
+        context.note(connection, AuditAction.PEER_ECHO, peer.uuid, "", details, kind="peer")
 
 
 def _with_values(before: DicomPeer, changes: PeerChanges) -> DicomPeer:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, or_, select, update
 
 from scandock.access.clock import now_ms
 from scandock.access.principal import Principal
@@ -20,6 +20,7 @@ from scandock.model.receivers import Receiver
 from scandock.model.reception import AssociationOutcome, StudyWish
 from scandock.model.verdicts import ImportState
 from scandock.rules.permissions import Action
+from scandock.services import rights
 from scandock.services.audit import AuditAction
 from scandock.services.imports import find_import
 from scandock.services.pagination import Page, Sorting, read_page
@@ -151,7 +152,10 @@ def list_open_studies(connection: Connection, principal: Principal, project_name
         .order_by(received_study.c.begun.desc(), received_study.c.upload_id.desc())
         .limit(MAX_STUDIES)
     )  # fmt: skip
-    query = query.where(*_readable(connection, principal, project_name, received_study.c.receiver_id))
+    rights.check_scope(principal, Action.RECEIVERS_READ)
+    if not principal.admin or project_name is not None:
+        receivers = list_receivers(connection, principal, project_name)
+        query = query.where(received_study.c.receiver_id.in_([one.number for one in receivers]))
     return [OpenStudy.from_row(row) for row in connection.execute(query).mappings()]
 
 
@@ -167,10 +171,21 @@ def list_associations(
 
     Who is no administrator sees those with receivers of projects that they own. AccessDenied, CursorInvalid.
     """
+    rights.check_scope(principal, Action.RECEIVERS_READ)
     query: Select[tuple[object, ...]] = select(dicom_association, receiver.c.uuid.label("receiver")).outerjoin(
         receiver, receiver.c.id == dicom_association.c.receiver_id
     )
-    query = query.where(*_readable(connection, principal, project_name, dicom_association.c.receiver_id))
+    if not principal.admin or project_name is not None:
+        receivers = list_receivers(connection, principal, project_name)
+        called = [  # a refusal names no receiver, but what was called
+            and_(
+                dicom_association.c.receiver_id.is_(None),
+                dicom_association.c.called == one.title,
+                dicom_association.c.port == one.port,
+            )
+            for one in receivers
+        ]
+        query = query.where(or_(dicom_association.c.receiver_id.in_([one.number for one in receivers]), *called))
     if refused:
         troubled = (AssociationOutcome.REJECTED, AssociationOutcome.FAILED, AssociationOutcome.ENDED)
         query = query.where(or_(dicom_association.c.outcome.in_(troubled), dicom_association.c.failures > 0))
@@ -198,16 +213,6 @@ def ask_for_study(context: ServiceContext, uuid: str, wish: StudyWish) -> None:
             raise StudyNotReceiving
         action = AuditAction.STUDY_CLOSE if wish is StudyWish.CLOSE else AuditAction.STUDY_DISCARD
         context.note(connection, action, uuid, visible.project or "", kind="import")
-
-
-def _readable(
-    connection: Connection, principal: Principal, project_name: str | None, column: ColumnElement[int]
-) -> list[ColumnElement[bool]]:
-    """The condition for what receivers do that somebody may read; none for administrators of the whole site."""
-    receivers = list_receivers(connection, principal, project_name)  # which asks for the rights
-    if principal.admin and project_name is None:
-        return []
-    return [column.in_([one.number for one in receivers])]
 
 
 def _state_of(one: Receiver, rows: list[RowMapping], now: int) -> ReceiverState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scandock.model.errors import CodedUsage, Usage, Worded
+from scandock.model.errors import Coded, CodedUsage, Fault, Usage, Worded
 
 
 class ReceiverInvalid(Worded, Usage):
@@ -65,3 +65,16 @@ class StudyNotReceiving(CodedUsage):
     MEANING = "The study is not being received any more: it is imported, or was discarded."
     SENTENCE = "The study is not being received any more."
     REMEDY = "Look at its import under Activity."
+
+
+class PeerCallFailed(Coded, Fault):
+    """A DICOM peer was called, and did not do what it was called for."""
+
+    CODE = "dicom_peer_failed"
+    STATUS = 502
+    MEANING = "A DICOM peer that was called can't be reached, rejects us, or does not answer."
+    SENTENCE = "{title} at {host}, port {port} was called: {why}."
+    REMEDY = "Check the peer's AE title, host and port, that it runs, and that it knows ours."
+
+    def __init__(self, title: str, host: str, port: int, why: str) -> None:
+        self._fill({"title": title, "host": host, "port": port, "why": why})

@@ -119,6 +119,13 @@ class Receiver(JsonRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PeerEcho(JsonRecord):
+    """What came of a C-ECHO."""
+
+    seconds: Annotated[float, Field(description="From the connection to the answer")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Peer(JsonRecord):
     """A DICOM application entity that Scandock calls."""
 

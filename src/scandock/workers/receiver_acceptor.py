@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         StoreRequest,
     )
     from scandock.model.reception import ReceptionSettings
+    from scandock.services.commitment import Commitments
     from scandock.store.port import ObjectSpool, Store
     from scandock.workers.receiver_figures import ReceiverFigures
 
@@ -214,7 +216,7 @@ class Admissions:
             self._by_address[request.peer.address] += 1
             self._by_receiver[receiver.number] += 1
         sender = StudySender(calling=request.calling, called=request.called, address=request.peer.address)
-        return AdmittedPeer(receiver=receiver, sender=sender)
+        return AdmittedPeer(receiver=receiver, sender=sender, commitment=True)
 
     def leave(self, admitted: AdmittedPeer) -> None:
         """An association that was taken has ended."""
@@ -290,10 +292,12 @@ class PortAcceptor:
         admissions: Admissions,
         studies: OpenStudies,
         associations: AssociationLog,
+        commitments: Commitments,
         settings: ReceptionSettings,
         figures: ReceiverFigures,
         log: FilteringBoundLogger,
     ) -> None:
+        self._commitments = commitments
         self._port = port
         self._store = store
         self._admissions = admissions
@@ -432,10 +436,17 @@ class PortAcceptor:
 
     # -- storage commitment --------------------------------------------------------------------------------------------
 
-    def commit(self, association: Association, request: CommitmentRequest) -> CommitmentAnswer:  # noqa: ARG002
-        return CommitmentAnswer(Answer(Status.PROCESSING_FAILURE, "Storage commitment is not served"))
+    def commit(self, association: Association, request: CommitmentRequest) -> CommitmentAnswer:
+        admitted = _admitted(association)
+        receiver = self._admissions.current(admitted.receiver)
+        try:
+            return self._commitments.take(receiver, admitted.sender.calling, admitted.sender.address, request)
+        except Fault as fault:
+            return CommitmentAnswer(_answer_fault(fault))
 
-    def reported(self, association: Association, transaction: str, status: int | None) -> None: ...
+    def reported(self, association: Association, transaction: str, status: int | None) -> None:
+        with contextlib.suppress(Fault):  # else it is told again
+            self._commitments.note_report(_admitted(association).sender.calling, transaction, status)
 
 
 def _admitted(association: Association) -> AdmittedPeer:

@@ -18,6 +18,7 @@ from scandock.dimse.objects import read_study_uid
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.process import confine, keep_one_heap, pause_garbage_collection, unblock_signals
 from scandock.model.reception import CloseReason, StudyWish
+from scandock.services.commitment import Commitments
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
 from scandock.services.logs import configure_logging, error_cause, error_location
@@ -66,6 +67,7 @@ class ReceiverProcess:
         self.admissions = Admissions(self.store, self._settings)
         self.associations = AssociationLog(figures)
         self.studies = OpenStudies(self.store, self.rows, self._settings, figures, log)
+        self.commitments = Commitments(self.catalog, self.store)
         self.ports = ReceiverPorts(self._settings, self._make_acceptor, log, time.monotonic)
         self._stop = threading.Event()
         self._told: tuple[list[Receiver], list[ReceiverListening]] | None = None
@@ -79,6 +81,7 @@ class ReceiverProcess:
             self.admissions,
             self.studies,
             self.associations,
+            self.commitments,
             self._settings,
             self._figures,
             self._log,

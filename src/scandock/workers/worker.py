@@ -27,6 +27,7 @@ from scandock.services.receiver_states import has_receivers
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
+from scandock.workers.commitment_keeper import CommitmentKeeper
 from scandock.workers.fork_server import ForkedAttempts, fork_server
 from scandock.workers.janitor import Janitor
 from scandock.workers.liveness import WorkerLiveness
@@ -81,6 +82,7 @@ class Worker:
         self.janitor = Janitor(self.catalog, self.store, settings, log, liveness.figures) if upkeep else None
         self.messenger = MessageSender(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
+        self.commitment = CommitmentKeeper(self.catalog, self.store, settings, log) if upkeep else None
         owner = this_owner(server, place=self.catalog.place)
         self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots)
         self.log = log
@@ -118,6 +120,8 @@ class Worker:
             self.messenger.start()
         if self.verifier is not None:
             self.verifier.start()
+        if self.commitment is not None:
+            self.commitment.start()
         self._tell_slots(self.slots.busy)
         self._look_for_receivers()
         self._watch.start()
@@ -144,6 +148,8 @@ class Worker:
             self.janitor.end()
         if self.verifier is not None:
             self.verifier.end()
+        if self.commitment is not None:
+            self.commitment.end()
         if self.messenger is not None:
             self.messenger.end()
         self.catalog.dispose()

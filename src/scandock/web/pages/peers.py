@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scandock.model.errors import ScandockError
 from scandock.model.receivers import MAX_PORT, MAX_TITLE
-from scandock.services.peers import add_peer, find_peer, list_peers, remove_peer, set_peer
+from scandock.services.peers import add_peer, echo_peer, find_peer, list_peers, remove_peer, set_peer
 from scandock.services.receiver_errors import PeerInvalid
 from scandock.services.receiver_records import Peer, PeerChanges
 from scandock.web import urls
@@ -51,7 +51,7 @@ async def one(request: Request, context: PageContext, peer: str) -> Response:
 
 @router.post("/admin/peers/{peer}")
 async def change(request: Request, form: SentForm, peer: str) -> Response:
-    """Change one by the form, or remove it."""
+    """Change one by the form, call it, or remove it."""
     verb, service, here = form.text("do"), form.service_context, urls.admin_page("peers")
     if verb == "save":
         show_form = partial(_form_page, request, form, peer)
@@ -61,6 +61,10 @@ async def change(request: Request, form: SentForm, peer: str) -> Response:
     if verb == "remove":
         return await apply_change(
             form, lambda: remove_peer(service, peer), partial(_show, request, form), here, "peer-removed"
+        )
+    if verb == "echo":
+        return await apply_change(
+            form, lambda: echo_peer(service, peer), partial(_show, request, form), here, "peer-answered"
         )
     await form.read(lambda c: find_peer(c, service.principal, peer))
     raise VerbUnknown

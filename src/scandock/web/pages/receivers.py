@@ -185,11 +185,12 @@ async def discard_study(request: Request, form: SentForm, uuid: str) -> Response
 
 async def _ask(request: Request, form: Form, uuid: str, wish: StudyWish, notice: str) -> Response:
     back = form.text("back")
+    is_gone_then = wish is StudyWish.DISCARD and not back
     return await apply_change(
         form,
         lambda: ask_for_study(form.service_context, uuid, wish),
         lambda problem: _confirm(request, form, uuid, back, problem),
-        _page_back(back, uuid),
+        urls.ACTIVITY if is_gone_then else _page_back(back, uuid),
         notice,
     )
 

@@ -96,6 +96,7 @@ NOTICES: Final = {
     "receiver-removed": "The receiver is removed. What it has received is imported.",
     "peer-made": "The peer is made.",
     "peer-changed": "The peer is changed.",
+    "peer-answered": "The peer has answered the C-ECHO.",
     "peer-removed": "The peer is removed.",
     "study-closed": "The study is imported within a few seconds.",
     "study-discarded": "The study is discarded within a few seconds.",

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
-from scandock.services.peers import MAX_LABEL, add_peer, find_peer, list_peers, remove_peer, set_peer
-from scandock.services.receiver_records import Peer, PeerChanges
+from scandock.services.peers import MAX_LABEL, add_peer, echo_peer, find_peer, list_peers, remove_peer, set_peer
+from scandock.services.receiver_records import Peer, PeerChanges, PeerEcho
 from scandock.web import urls
 from scandock.web.request_context import SignedContext, list_response, record_response
 from scandock.web.v1.openapi_keywords import etag_keywords, location_keywords
@@ -74,6 +74,12 @@ async def change(context: SignedContext, peer: str, body: ChangedPeer) -> Respon
     changes = cast("PeerChanges", body.model_dump(exclude_none=True))
     changed = await context.run(lambda: set_peer(context.service_context, peer, changes, if_match=context.if_match))
     return context.tagged_response(Peer.of(changed))
+
+
+@router.post("/{peer}/echo", summary="Call a peer by C-ECHO", response_model=PeerEcho)
+async def echo(context: SignedContext, peer: str) -> Response:
+    """502 `dicom_peer_failed` where it can't be reached, rejects us or does not answer; the sentence says why."""
+    return record_response(await context.run(lambda: echo_peer(context.service_context, peer)))
 
 
 @router.delete("/{peer}", status_code=204, summary="Remove a peer")

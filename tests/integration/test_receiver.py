@@ -23,6 +23,7 @@ from scandock.model.errors import Fault
 from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import Closing
 from scandock.model.verdicts import ImportState
+from scandock.queue.owner import start_time
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
 from scandock.store.local import LocalStore
 from tests.builders import Image, images
@@ -220,6 +221,25 @@ def test_what_a_kill_left_is_recovered_and_gone_on_with(site):
     (row,) = site.uploads()
     assert entries(row) == {"stored": 6}
     assert site.sessions()[0].files == 6
+
+
+def test_what_a_process_that_lingers_has_left_is_taken_up_once_it_has_ended(site, monkeypatch):
+    """As one that waits for its disk when its supervisor is killed: it holds what it has until it is gone."""
+    monkeypatch.setattr("scandock.workers.receiver_process.RECOVERY_SECONDS", 0.05)
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(2)) == [0, 0]
+    with subprocess.Popen(["sleep", "600"]) as lingering:
+        with site.catalog.write() as connection:
+            facts = json.loads(connection.execute(select(upload.c.owner)).scalar_one())
+            facts |= {"pid": lingering.pid, "started": start_time(lingering.pid)}
+            connection.execute(update(upload).values(owner=json.dumps(facts)))
+        with site.importing() as process:
+            site.until(lambda: site.figures.settled)
+            assert process.studies.all == []
+            lingering.kill()  # and nobody reaps it yet
+            site.until(lambda: placed(site))
+    assert site.sessions()[0].files == 2
 
 
 def test_a_study_whose_receiver_was_removed_is_imported_all_the_same(site):

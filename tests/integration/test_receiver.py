@@ -356,7 +356,7 @@ def test_objects_that_are_not_what_their_command_says(site):
                 b"".join(sender.store("1.2.840.10008.5.1.4.1.1.4", without.sop_uid.decode(), without.file()[-400:]))
             )
             assert sender.answer() == 0xC000
-        site.until(lambda: site.associations()[0].outcome == "released")
+        site.until(lambda: [line.outcome for line in site.associations()] == ["released"])
     assert site.associations()[0].failures == 4
     assert site.figures.answers["A900"] == site.figures.answers["C000"] == 2
 

@@ -23,6 +23,7 @@ from scandock.model.errors import Fault
 from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import Closing
 from scandock.model.verdicts import ImportState
+from scandock.queue.owner import start_time
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
 from scandock.store.local import LocalStore
 from tests.builders import Image, images
@@ -222,6 +223,25 @@ def test_what_a_kill_left_is_recovered_and_gone_on_with(site):
     assert site.sessions()[0].files == 6
 
 
+def test_what_a_process_that_lingers_has_left_is_taken_up_once_it_has_ended(site, monkeypatch):
+    """As one that waits for its disk when its supervisor is killed: it holds what it has until it is gone."""
+    monkeypatch.setattr("scandock.workers.receiver_process.RECOVERY_SECONDS", 0.05)
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(2)) == [0, 0]
+    with subprocess.Popen(["sleep", "600"]) as lingering:
+        with site.catalog.write() as connection:
+            facts = json.loads(connection.execute(select(upload.c.owner)).scalar_one())
+            facts |= {"pid": lingering.pid, "started": start_time(lingering.pid)}
+            connection.execute(update(upload).values(owner=json.dumps(facts)))
+        with site.importing() as process:
+            site.until(lambda: site.figures.settled)
+            assert process.studies.all == []
+            lingering.kill()  # and nobody reaps it yet
+            site.until(lambda: placed(site))
+    assert site.sessions()[0].files == 2
+
+
 def test_a_study_whose_receiver_was_removed_is_imported_all_the_same(site):
     site.add()
     with site.running(), site.sender() as sender:
@@ -336,7 +356,7 @@ def test_objects_that_are_not_what_their_command_says(site):
                 b"".join(sender.store("1.2.840.10008.5.1.4.1.1.4", without.sop_uid.decode(), without.file()[-400:]))
             )
             assert sender.answer() == 0xC000
-        site.until(lambda: site.associations()[0].outcome == "released")
+        site.until(lambda: [line.outcome for line in site.associations()] == ["released"])
     assert site.associations()[0].failures == 4
     assert site.figures.answers["A900"] == site.figures.answers["C000"] == 2
 

@@ -22,7 +22,7 @@ from scandock.catalog.tables import project, upload
 from scandock.model.errors import Coded, Fault
 from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
 from scandock.model.verdicts import ImportState
-from scandock.queue.owner import is_gone, is_mine, this_owner
+from scandock.queue.owner import has_ended, is_mine, this_owner
 from scandock.services.audit import DetailValue
 from scandock.services.privacy_source import usable_privacy
 from scandock.services.receivers import make_import_request
@@ -82,7 +82,6 @@ class LeftStudy:
     receiver: Receiver | None
     """None where it was removed."""
     sender: StudySender
-    owner: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -227,10 +226,11 @@ class ReceivedStudies:
         """Remove the bytes of a study that somebody has ended."""
         discard_spool(self.catalog, self.receiving.store, incoming.uuid)
 
-    def take_left(self) -> list[LeftStudy]:
+    def take_left(self) -> tuple[list[LeftStudy], bool]:
         """Studies that stand in this store and whose receiver process is gone, taken over by this one.
 
-        Those of this host whose first byte never reached the store are forgotten.
+        Those of this host whose first byte never reached the store are forgotten. Also whether there are any of a
+        process that has not quite ended, as one that waits for its disk: they are to be asked for again.
         """
         with self.catalog.read() as connection:
             rows = connection.execute(
@@ -244,9 +244,13 @@ class ReceivedStudies:
         spools = set(self.receiving.store.spools())
         mine = this_owner(place=self.catalog.place)
         left = []
+        lingers = False
         for row in rows:
-            gone = is_gone(row.owner)
-            if is_mine(row.owner) or gone is False or (row.uuid not in spools and not gone):
+            ended = has_ended(row.owner)
+            if is_mine(row.owner) or (row.uuid not in spools and ended is None):
+                continue
+            if ended is False:
+                lingers = True
                 continue
             incoming = self.receiving.find(row.uuid)
             if incoming is None:
@@ -263,8 +267,8 @@ class ReceivedStudies:
             if taken:
                 sender = StudySender(calling=row.calling, called=row.called, address=row.address)
                 receiver = known.get(row.receiver_id)
-                left.append(LeftStudy(incoming=incoming, receiver=receiver, sender=sender, owner=row.owner))
-        return left
+                left.append(LeftStudy(incoming=incoming, receiver=receiver, sender=sender))
+        return left, lingers
 
     def read_wishes(self) -> dict[int, StudyWish]:
         """What people want done with studies that are being received, by their uploads."""
@@ -333,7 +337,7 @@ class ReceivedStudies:
                     dicom_association.c.outcome == AssociationOutcome.OPEN, dicom_association.c.host == HOST
                 )
             ).all()
-        ended = [row.id for row in rows if not is_mine(row.owner) and is_gone(row.owner) is not False]
+        ended = [row.id for row in rows if not is_mine(row.owner) and has_ended(row.owner) is not False]
         if not ended:
             return
         with self.catalog.write() as connection:

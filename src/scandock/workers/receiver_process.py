@@ -21,7 +21,7 @@ from scandock.model.reception import CloseReason, StudyWish
 from scandock.services.commitment import Commitments
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
-from scandock.services.logs import configure_logging, error_cause
+from scandock.services.logs import configure_logging, error_cause, error_location
 from scandock.services.received_studies import HOST, LeftStudy, ReceivedStudies, ReceiverListening, StudyProgress
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.settings import load_settings
@@ -44,6 +44,8 @@ NOTE_SECONDS: Final = 2.0
 """How often the catalog is told what has come."""
 BUSY_SECONDS: Final = 0.1
 """How often it is looked whether studies are to be closed, while there are any."""
+RECOVERY_SECONDS: Final = 1.0
+"""After which it is looked again whether the process before has ended, where it lingers."""
 STOP_SECONDS: Final = 15.0
 """How long the objects that are coming may take to end, and studies that are being closed."""
 CACHES_BYTES: Final = 1024 * 1024
@@ -150,23 +152,30 @@ class ReceiverProcess:
 
     def _recover(self) -> None:
         """Go on with studies of a process that is gone: from their last whole object on, until they are idle."""
-        left: list[LeftStudy] = []
-        while not self._stop.is_set():
+        lingers = True
+        while lingers and not self._stop.is_set():
             try:
                 self.rows.end_left_associations()
-                left = self.rows.take_left()
-                break
+                left, lingers = self.rows.take_left()
             except Fault as fault:
                 self._log.error("left studies not found", code=fault.code)
-                self._stop.wait(RETRY_SECONDS)
-        for study in left:
-            while not self._stop.is_set():
-                try:
-                    self._take_up(study)
-                    break
-                except Fault as fault:
-                    self._log.error("study not recovered", upload=study.incoming.uuid, code=fault.code)
-                    self._stop.wait(RETRY_SECONDS)
+                left = []
+            for study in left:
+                self._recover_study(study)
+            if lingers:
+                self._stop.wait(RECOVERY_SECONDS)
+
+    def _recover_study(self, left: LeftStudy) -> None:
+        while not self._stop.is_set():
+            try:
+                self._take_up(left)
+                break
+            except Exception as error:  # noqa: BLE001  whatever it is, the others are recovered
+                code = error.code if isinstance(error, Fault) else type(error).__name__
+                self._log.error(
+                    "study not recovered", upload=left.incoming.uuid, code=code, where=error_location(error)
+                )
+            self._stop.wait(RETRY_SECONDS)
 
     def _take_up(self, left: LeftStudy) -> None:
         spool = self.store.object_spool(left.incoming.uuid)

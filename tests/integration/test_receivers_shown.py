@@ -56,6 +56,12 @@ def states(site: ReceiverSite) -> dict[str, tuple[str, str]]:
         return {one.receiver: (one.state, one.message) for one in list_states(connection, SYSTEM)}
 
 
+def associations(site: ReceiverSite) -> list[tuple[str, str, str]]:
+    with site.catalog.read() as connection:
+        items = list_associations(connection, SYSTEM, NEWEST).items
+    return [(one.outcome, one.calling, one.called) for one in items]
+
+
 def test_a_study_is_shown_closed_and_discarded(received: ReceiverSite) -> None:
     site, context = received, context_of(received)
     site.add()
@@ -65,9 +71,7 @@ def test_a_study_is_shown_closed_and_discarded(received: ReceiverSite) -> None:
         assert state == ("listening", "")
         with site.sender(calling="CT1") as sender:
             assert sender.send(*first, *second) == [0] * 5
-            with site.catalog.read() as connection:
-                (association,) = list_associations(connection, SYSTEM, NEWEST).items
-            assert (association.outcome, association.calling, association.called) == ("open", "CT1", "SCANDOCK")
+            site.until(lambda: associations(site) == [("open", "CT1", "SCANDOCK")])
         with pytest.raises(RejectedError):
             DicomSender(site.port, called="NOBODY", calling="CT2")
 

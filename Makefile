@@ -15,6 +15,7 @@ IN_PROCESSES := --numprocesses $(TEST_PROCESSES) --dist worksteal -o tmp_path_re
 CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
 POWER_CUTS ?= 40
+RECEIVER_ROUNDS ?= 200
 # Of which make test runs a share (tests/crash/case_share.py)
 WHOLE := $(addprefix tests/integration/test_,backup_beside_imports.py cancelled_imports.py crash_short.py full_disk.py full_disk_served.py outages.py postgresql_dies.py readers_die.py schemathesis.py session_imports_killed.py unsynced.py)
 # Checkouts of other suites: NrgXnat/xnat-rest-tests for make test, pyxnat/pyxnat for make clients (docs/xnat-suites.md)
@@ -62,10 +63,11 @@ format: setup  ## Lay out the code as the checks want it
 clients: setup  ## Run all of XNAT's clients live, pyxnat's own tests too (PYXNAT_TESTS), and record their requests anew
 	$(BIN)/python -m pytest tests/clients/test_tours.py tests/clients/test_smokes.py tests/clients/test_pyxnat_own.py --record-clients $(ARGS)
 
-crash: setup  ## Kill imports, deletions, and a server under load, at named and random points, and cut its power (CRASH_ROUNDS, SERVER_ROUNDS, POWER_CUTS)
+crash: setup  ## Kill imports, deletions, and a server under load, at named and random points, and cut its power (CRASH_ROUNDS, SERVER_ROUNDS, POWER_CUTS, RECEIVER_ROUNDS)
 	@scripts/system-packages.sh --try xfsprogs=mkfs.xfs
 	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))
+	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --receiver-rounds $(RECEIVER_ROUNDS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --power-cuts $(POWER_CUTS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest $(WHOLE))
 
@@ -78,8 +80,9 @@ load: setup  ## Load a server with 50 uploaders for two minutes (ARGS="--seconds
 attack: setup  ## Attack a server in every way of tests/attack: answers, memory, others' waits (ARGS="--only head,bodies --seconds 4")
 	$(BIN)/python -m tests.attack.run $(ARGS)
 
-fuzz: setup  ## Run the property tests with many more and ever new examples
+fuzz: setup  ## Run the property tests with many more and ever new examples, and send a million damaged PDUs of DICOM
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
+	$(if $(ARGS),,FUZZED_PDUS=1000000 $(BIN)/python -m pytest -s tests/unit/dimse/test_fuzz.py)
 
 bench: setup  ## Measure imports against unzip, tar and a plain script; writes docs/performance.md
 	$(BIN)/python -m bench.run $(ARGS)

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 readonly -A program_of=([unzip]=unzip [zip]=zip [zstd]=zstd [xz-utils]=xz [bzip2]=bzip2 [procps]=ps \
-  [nodejs]=node [npm]=npm [chromium]=chromium [curl]=curl [dcmtk]=dcmdump [dicom3tools]=dciodvfy)
+  [nodejs]=node [npm]=npm [chromium]=chromium [curl]=curl [dcmtk]=dcmdump [orthanc]=Orthanc [dicom3tools]=dciodvfy)
 
 # Chromium's headless build draws the same pages with a sixth less work: taken where Debian has it,
 # beside chromium, which alone has a cache of pages that are gone back to.
@@ -32,7 +32,7 @@ fi
 
 missing=("$@")
 for package in "${!program_of[@]}"; do
-  command -v "${program_of[$package]}" >/dev/null || missing+=("$package")
+  PATH=$PATH:/usr/sbin command -v "${program_of[$package]}" >/dev/null || missing+=("$package")
 done
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 [ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing+=(orthanc-dicomweb)

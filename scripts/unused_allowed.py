@@ -13,6 +13,8 @@ auto_open  # http.client would connect by itself
 default_port  # http.client leaves it out of Host
 disconnected  # uvicorn tells the application by it
 auth_flow  # httpx.Auth
+implementation_class_uid  # pynetdicom says it in associations
+implementation_version_name  # pynetdicom says it in associations
 handle_request  # httpx.BaseTransport
 inherit_cache  # SQLAlchemy
 supports_statement_cache  # SQLAlchemy

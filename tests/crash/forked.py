@@ -34,7 +34,8 @@ from scandock.workers import fork_server
 
 PREPARED = (
     *fork_server.NEEDED, "scandock.workers.attempt", "scandock.workers.worker", "scandock.services.moving",
-    "scandock.workers.supervisor", "scandock.web.process", "uvicorn.lifespan.on", "uvicorn.loops.uvloop",
+    "scandock.workers.supervisor", "scandock.workers.receiver_process", "scandock.web.process",
+    "uvicorn.lifespan.on", "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",
 )  # fmt: skip
 """What is imported beyond what an import and a check need; what a fork lacks, it imports itself."""

@@ -4,8 +4,9 @@ The named points come first, for every kind of import, then so many rounds at ra
 then deletions of a project.
 `--server-rounds 100` kills the server and its parts under load instead, `--power-cuts 40` cuts the power of its disk,
 and plays the controls in which dropped syncs must be noticed (root alone may; what can't be played is said).
+`--receiver-rounds 200` kills a server's DICOM receiver, its worker and the whole beneath senders, ten times a server.
 Each round is told by what plays it again: `--only append/switched/group/check`, `--only crowd/17`,
-`--only deletion/left_one/again`, `--only server/web/halfway/17`, `--only power/xfs/random/17`.
+`--only deletion/left_one/again`, `--only server/web/halfway/17`, `--only power/xfs/random/17`, `--only receiver/17`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,17 @@ from tests.crash.concurrent_imports import run_concurrent
 from tests.crash.deletions import Deletion, all_deletions, run_deletions
 from tests.crash.power_cuts import PowerCut, controls, power_cuts, run_cuts
 from tests.crash.processes import Command
+from tests.crash.receiver_rounds import receiver_kills, run_receiver_rounds
 from tests.crash.rounds import Round, RoundArchives, assert_ended, run_rounds
 from tests.crash.served import ServerProcess
-from tests.crash.server_rounds import ServerRound, run_server_rounds, server_rounds
+from tests.crash.server_rounds import ServerRound, last_lines, run_server_rounds, server_rounds
 
 NEXT = ("check", "bystander", "again")
 REFUSED = ("began", "recorded", "read", "swept")
 """The points that an import passes which is refused."""
+OTHER_ROUNDS = ("crowd/", "server/", "deletion/", "power/", "receiver/")
+KILLS = 10
+"""Of receivers, in the life of one DATA."""
 EARLIEST = 0.1
 """Seconds after the start at which the first random kill may fall."""
 
@@ -78,6 +83,7 @@ def main() -> int:
     parser.add_argument("--crowds", type=int, default=10, help="crowds of imports, some of them killed")
     parser.add_argument("--server-rounds", type=int, default=0, help="rounds of a server under load, and no others")
     parser.add_argument("--power-cuts", type=int, default=0, help="power cuts under a server, and no other rounds")
+    parser.add_argument("--receiver-rounds", type=int, default=0, help="kills beneath DICOM senders, and no others")
     parser.add_argument("--count", type=int, default=60, help="objects in a series")
     parser.add_argument("--jobs", type=int, default=2, help="rounds at a time")
     parser.add_argument("--no-points", action="store_true", help="leave the named points out")
@@ -93,7 +99,10 @@ def main() -> int:
         cuts = _cuts(arguments, seed)
         for left_out in run_cuts(Path(folder), cuts, report.of):
             print(left_out, flush=True)
-        if (served or cuts) and len(served) + len(cuts) >= len(arguments.only):
+        receivers = _receivers(arguments, seed)
+        for number in receivers:
+            report.of(f"receiver/{number}", _receive(Path(folder, f"receiver{number}"), number))
+        if (served or cuts or receivers) and len(served) + len(cuts) + len(receivers) >= len(arguments.only):
             return report.end(seed)
         ground = RoundArchives(Path(folder), seed, count=arguments.count)
         run_rounds(ground, list(_rounds(ground, arguments, seed)), jobs=arguments.jobs, on_round=report.of)
@@ -137,6 +146,24 @@ def _cuts(arguments: argparse.Namespace, seed: int) -> list[PowerCut]:
     return [*controls(seed), *power_cuts(arguments.power_cuts, seed)] if arguments.power_cuts else []
 
 
+def _receivers(arguments: argparse.Namespace, seed: int) -> list[int]:
+    """Seeds of servers beneath each of which ten kills are played."""
+    if arguments.only:
+        return [int(word.removeprefix("receiver/")) for word in arguments.only if word.startswith("receiver/")]
+    return [seed + number for number in range(-(-arguments.receiver_rounds // KILLS))]
+
+
+def _receive(folder: Path, seed: int) -> str:
+    try:
+        wrong = "\n".join(run_receiver_rounds(folder, list(receiver_kills(KILLS, seed)), seed))
+    except Exception:  # noqa: BLE001  the others are played all the same
+        wrong = traceback.format_exc()
+    if wrong:
+        wrong += last_lines(folder / "err")
+    shutil.rmtree(folder, ignore_errors=True)
+    return wrong
+
+
 def _crowd(folder: Path, seed: int) -> str:
     try:
         run_concurrent(folder, seed)
@@ -163,7 +190,7 @@ def _rounds(ground: RoundArchives, arguments: argparse.Namespace, seed: int) -> 
     if arguments.only:
         yield from map(
             parse,
-            (word for word in arguments.only if not word.startswith(("crowd/", "server/", "deletion/", "power/"))),
+            (word for word in arguments.only if not word.startswith(OTHER_ROUNDS)),
         )
         return
     if not arguments.no_points:

@@ -113,6 +113,7 @@ class SyncedDisk:
         self._note_all()
         patch = self._closing.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(os, "fsync", self._fsync)
+        patch.setattr(os, "fdatasync", self._fsync)
         patch.setattr(syscalls, "syncfs", self._syncfs)
         return self
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +11,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from scandock.testing.data import make_data
-from tests.builders import Image, uploader_layout, zip_entries
+from tests.builders import Image, images, uploader_layout, zip_entries
+from tests.crash.processes import until
 from tests.crash.served import ServerProcess, free_port
+from tests.dicom_sender import DicomSender, RejectedError
 
 LONG = "Participant_0001_of_the_longitudinal_study_of_ageing_session_12"
 HOSTILE = b'<script>alert(1)</script>"><img src=x onerror=alert(2)>'
@@ -71,6 +75,24 @@ def own_files(served: ServerProcess) -> None:
         assert served.ask("PUT", address, packed)[0] == 200
 
 
+def receive(served: ServerProcess) -> None:
+    """A receiver with a study under way and a refusal, one that is off, and a peer; names as long as they can be."""
+    long = "<script>alert(6)</script> " + "x" * 170
+    on = {"ae_title": "W" * 16, "port": free_port(), "project": "P", "idle_seconds": 3600, "label": long}
+    off = {"ae_title": "OFF", "port": 11112, "enabled": False, "allow_list": ["CT1"], "allow_list_enabled": True}
+    for values in (on, off):
+        assert served.ask("POST", "/api/v1/receivers", json.dumps(values).encode())[0] == 201
+    peer = {"ae_title": "PACS", "host": "pacs." + "x" * 60 + ".example.org", "port": 104, "label": long}
+    assert served.ask("POST", "/api/v1/peers", json.dumps(peer).encode())[0] == 201
+    listens = "/api/v1/receivers/states"
+    until(lambda: "listening" in str(served.ask("GET", listens)[1]), "the receiver never listened")
+    with DicomSender(int(str(on["port"])), called="W" * 16, calling="<b>CT</b>") as sender:
+        assert sender.send(*images(1, modality=b"MR")) == [0]
+    with contextlib.suppress(RejectedError):
+        DicomSender(int(str(on["port"])), called="NOBODY")
+    until(lambda: served.ask("GET", "/api/v1/receivers/associations")[1]["items"], "no association was told of")
+
+
 def delete(served: ServerProcess, label: str) -> None:
     """Move a session to the trash."""
     [session] = served.ask("GET", f"/api/v1/sessions?project=P&search={label}")[1]["items"]
@@ -92,6 +114,7 @@ def crowded(folder: Path) -> Iterator[tuple[ServerProcess, dict[str, str]]]:
             "refused": send(served, "<script>alert(4)</script>" + "x" * 120 + ".zip", b"no archive at all"),
         }
         own_files(served)
+        receive(served)
         delete(served, f"Many_{MANY_SESSIONS - 1:04}")
         yield served, ids
         served.end()

@@ -30,6 +30,7 @@ def pages(ids: dict[str, str], waiting: str, subject: str) -> list[str]:
         f"/prearchive/{waiting}/scans/1", "/projects/P/settings", "/projects/P/filter",
         "/projects/P/trash", "/projects/P/audit", "/account",
         "/admin", "/admin/accounts", "/admin/settings", "/admin/rules", "/admin/filter", "/admin/trash", "/admin/audit",
+        "/admin/receivers", "/admin/receivers/new", "/admin/peers", "/projects/P/receivers",
         "/no/such/page",  # the last
     ]  # fmt: skip
 
@@ -80,7 +81,7 @@ def test_on_a_phone_rows_are_cards_and_charts_are_readable(browser, crowd, subte
     with person(browser, base_of(served), width="narrow", storage_state=login) as one:
         for path in (
             f"/imports/{ids['scans']}/receipt", "/admin/accounts", "/admin/settings", "/admin/trash", "/admin/audit",
-            "/projects", "/admin",
+            "/admin/receivers", "/admin/peers", "/projects", "/admin",
         ):  # fmt: skip
             with subtests.test(path=path):
                 page = one.go(path)

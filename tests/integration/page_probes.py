@@ -120,6 +120,7 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("GET", "/projects/{project}/audit"): PageProbe(action=Action.AUDIT_READ),
     ("GET", "/projects/{project}/trash"): PageProbe(action=Action.TRASH_READ),
     ("GET", "/projects/{project}/damage"): PageProbe(action=Action.DAMAGE_READ),
+    ("GET", "/projects/{project}/receivers"): PageProbe(action=Action.RECEIVERS_READ),
     ("POST", "/damage/verify"): PageProbe(action=Action.DAMAGE_VERIFY, fields={"project": "{project}"}, good=(303,)),
     ("POST", "/damage/{session}/verify"): PageProbe(
         action=Action.DAMAGE_VERIFY, of="archived", fields={"project": "{project}"}, good=(303,)
@@ -152,6 +153,14 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/admin/privacy"): _admin(fields={"do": "x"}, good=(400,)),
     ("GET", "/admin/privacy/script"): _admin(),
     ("POST", "/admin/privacy/script"): _admin(fields={"do": "set", "text": "no script"}, good=(400,), has_file=True),
+    ("GET", "/admin/receivers"): _admin(),
+    ("POST", "/admin/receivers"): _admin(fields={"ae_title": "A\\B", "port": "104"}, good=(400,)),
+    ("GET", "/admin/receivers/{receiver}"): _admin(),
+    ("POST", "/admin/receivers/{receiver}"): _admin(fields={"do": "nothing"}, good=(400,)),
+    ("GET", "/admin/peers"): _admin(),
+    ("POST", "/admin/peers"): _admin(fields={"ae_title": "A\\B", "host": "h", "port": "104"}, good=(400,)),
+    ("GET", "/admin/peers/{peer}"): _admin(good=(404,)),
+    ("POST", "/admin/peers/{peer}"): _admin(fields={"do": "nothing"}, good=(404,)),
     ("GET", "/admin/trash"): _admin(),
     ("GET", "/admin/damage"): _admin(),
     ("GET", "/admin/audit"): _admin(),
@@ -168,6 +177,11 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("GET", "/imports/{uuid}/forget"): PageProbe(action=Action.IMPORT_DELETE, of="ended", of_import=True),
     ("POST", "/imports/{uuid}/forget"): PageProbe(
         action=Action.IMPORT_DELETE, of="received", of_import=True, good=(409,)
+    ),
+    ("POST", "/imports/{uuid}/close"): PageProbe(action=Action.IMPORT_CANCEL, of="ended", of_import=True, good=(409,)),
+    ("GET", "/imports/{uuid}/discard"): PageProbe(action=Action.IMPORT_CANCEL, of="ended", of_import=True, good=(409,)),
+    ("POST", "/imports/{uuid}/discard"): PageProbe(
+        action=Action.IMPORT_CANCEL, of="ended", of_import=True, good=(409,)
     ),
     ("GET", "/imports/{uuid}/receipt"): PageProbe(action=Action.IMPORT_READ, of="ended", of_import=True),
     ("POST", "/imports/{uuid}/cancel"): PageProbe(action=Action.IMPORT_CANCEL, of="ended", of_import=True, good=(409,)),

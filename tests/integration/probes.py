@@ -129,6 +129,35 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ),
     ("GET", f"{_V1}/clock"): _account(Action.SITE_ADMIN),
     ("POST", f"{_V1}/clock/confirm"): _account(Action.SITE_ADMIN, good=(204,)),
+    ("GET", f"{_V1}/receivers"): Probe(action=Action.RECEIVERS_READ, of="owned", params={"project": "{project}"}),
+    ("POST", f"{_V1}/receivers"): _account(Action.SITE_ADMIN, json={"ae_title": "BACK\\SLASH", "port": 1}, good=(400,)),
+    ("GET", f"{_V1}/receivers/{{receiver}}"): Probe(
+        action=Action.RECEIVERS_READ, of="owned", fresh=lambda made, place, _: made.receiver(place)
+    ),
+    ("PATCH", f"{_V1}/receivers/{{receiver}}"): _account(
+        Action.SITE_ADMIN, json={}, fresh=lambda made, place, _: made.receiver(place)
+    ),
+    ("DELETE", f"{_V1}/receivers/{{receiver}}"): _account(
+        Action.SITE_ADMIN, good=(204,), fresh=lambda made, place, _: made.receiver(place)
+    ),
+    ("GET", f"{_V1}/receivers/states"): Probe(
+        action=Action.RECEIVERS_READ, of="owned", params={"project": "{project}"}
+    ),
+    ("GET", f"{_V1}/receivers/studies"): Probe(
+        action=Action.RECEIVERS_READ, of="owned", params={"project": "{project}"}
+    ),
+    ("GET", f"{_V1}/receivers/associations"): Probe(
+        action=Action.RECEIVERS_READ, of="owned", params={"project": "{project}"}
+    ),
+    ("POST", f"{_V1}/receivers/studies/{{id}}/{{wish}}"): _import(Action.IMPORT_CANCEL, good=(409,)),
+    ("GET", f"{_V1}/peers"): _account(Action.SITE_ADMIN),
+    ("POST", f"{_V1}/peers"): _account(
+        Action.SITE_ADMIN, json={"ae_title": "PACS", "host": "not a host", "port": 104}, good=(400,)
+    ),
+    ("GET", f"{_V1}/peers/{{peer}}"): _account(Action.SITE_ADMIN, good=(404,), fresh=lambda *_: "none"),
+    ("PATCH", f"{_V1}/peers/{{peer}}"): _account(Action.SITE_ADMIN, json={}, good=(404,), fresh=lambda *_: "none"),
+    ("POST", f"{_V1}/peers/{{peer}}/echo"): _account(Action.SITE_ADMIN, good=(404,), fresh=lambda *_: "none"),
+    ("DELETE", f"{_V1}/peers/{{peer}}"): _account(Action.SITE_ADMIN, good=(404,), fresh=lambda *_: "none"),
     ("GET", f"{_V1}/rules"): _account(Action.SITE_ADMIN),
     ("GET", f"{_V1}/rules/{{kind}}"): _account(Action.SITE_ADMIN),
     ("POST", f"{_V1}/rules/test"): _account(Action.SITE_ADMIN, form={"values": "PatientID: 1"}),

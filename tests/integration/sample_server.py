@@ -17,7 +17,7 @@ from sqlalchemy import insert, select, update
 from scandock.access import accounts, members, tokens
 from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
-from scandock.catalog.server_tables import project_access, reception, subscription
+from scandock.catalog.server_tables import project_access, receiver, reception, subscription
 from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.model.limits import Limits
 from scandock.queue.claim import LONGEST_RETRY_MS, SlotUsage, claim
@@ -25,6 +25,8 @@ from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Accessibility, Role, Scope
 from scandock.services.context import ServiceContext
 from scandock.services.ohif import install_ohif
+from scandock.services.receiver_records import ReceiverChanges
+from scandock.services.receivers import add_receiver
 from scandock.services.settings import Settings, load_settings
 from scandock.services.subscriptions import subscribe
 from scandock.services.trash import delete_session
@@ -121,6 +123,17 @@ class SampleServer:
                 project_name=place.project,
             ).id
         )
+
+    def receiver(self, place: SampleProject) -> str:
+        """A DICOM receiver of a project, the only one that there is; it is off, so that no port is needed."""
+        site = self.web.site
+        context = ServiceContext(site.catalog, site.store, site.settings, SYSTEM)
+        with site.catalog.write() as connection:
+            connection.execute(receiver.delete())
+        changes = ReceiverChanges(
+            ae_title="SAMPLE", port=11112, enabled=False, project=place.project, account="uploader"
+        )
+        return add_receiver(context, changes).uuid
 
     def receiving(self, place: SampleProject, *, to_end: bool = False) -> str:
         """A resumable upload of `uploader` that has no byte yet; `to_end` says that who is given it may end it."""

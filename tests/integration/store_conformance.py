@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
+import os
 import pickle
+import threading
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,7 +16,7 @@ import pytest
 
 from scandock.model.errors import Fault, TokenLost
 from scandock.store.paths import parse_tree, unchecked_path
-from scandock.store.port import Stage, Store
+from scandock.store.port import ObjectSpool, Stage, Store
 
 NAME = "archive/P/L"
 FILES = "scans/1/resources/DICOM/files"
@@ -51,6 +55,22 @@ def tree_inode(stage: Stage, rel: str) -> int:
     inode = stage.inode(unchecked_path(rel))
     assert inode is not None
     return inode
+
+
+def read_zip(store: Store, upload: str) -> list[tuple[str, bytes]]:
+    """The entries of an upload that was finished, in their order, each proven by its CRC-32."""
+    spool = store.spool(upload)
+    with zipfile.ZipFile(io.BytesIO(spool.read_at(0, spool.size()))) as archive:
+        assert archive.testzip() is None
+        assert {info.compress_type for info in archive.infolist()} <= {zipfile.ZIP_STORED}
+        return [(info.filename, archive.read(info)) for info in archive.infolist()]
+
+
+def add_object(spool: ObjectSpool, name: str, data: bytes) -> int:
+    """An object that may be acknowledged; where it ends."""
+    end = spool.append(name, [data[:2], memoryview(data)[2:]])
+    spool.sync(end)
+    return end
 
 
 class StoreConformance:
@@ -116,6 +136,124 @@ class StoreConformance:
         assert store.spool("u").size() == 0
         with pytest.raises(FileNotFoundError):
             store.spool("u").read_at(0, 1)
+
+    # spools of objects
+
+    def test_objects_become_a_zip_that_any_spool_reads(self, store, reopen):
+        spool = store.object_spool("u")
+        ends = [add_object(spool, "1.dcm", b"first"), add_object(spool, "2.dcm", b""), add_object(spool, "1.dcm", b"x")]
+        assert (spool.entries, spool.size, spool.synced) == (3, ends[-1], ends[-1])
+        assert ends == sorted(ends)
+        assert spool.read_first(100) == b"first"
+        assert spool.read_first(3) == b"fir"
+        size = spool.finish()
+        assert size == reopen().spool("u").size() > ends[-1]
+        assert read_zip(reopen(), "u") == [("1.dcm", b"first"), ("2.dcm", b""), ("1.dcm", b"x")]
+
+    def test_a_finished_spool_of_objects_takes_no_more(self, store):
+        spool = store.object_spool("u")
+        add_object(spool, "1.dcm", b"first")
+        size = spool.finish()
+        with pytest.raises(Fault) as refused:
+            spool.append("2.dcm", [b"late"])
+        assert refused.value.code == "spool_closed"
+        assert spool.finish() == size
+        assert read_zip(store, "u") == [("1.dcm", b"first")]
+
+    def test_objects_that_wait_in_files_are_appended(self, store):
+        spool = store.object_spool("u")
+        data = os.urandom(3_000_000)
+        fd = store.open_unnamed()
+        try:
+            assert os.pwrite(fd, data + b"more", 0) == len(data) + 4
+            spool.sync(spool.append_file("1.dcm", b"meta", fd, len(data)))
+            with pytest.raises(ValueError, match="fewer"):
+                spool.append_file("2.dcm", b"meta", fd, len(data) + 5)
+        finally:
+            os.close(fd)
+        assert store.spools() == ["u"]
+        spool.finish()
+        assert read_zip(store, "u") == [("1.dcm", b"meta" + data)]
+
+    def test_what_no_sync_has_covered_is_cut(self, store, reopen):
+        spool = store.object_spool("u")
+        end = add_object(spool, "1.dcm", b"first")
+        spool.append("2.dcm", [b"second"])
+        assert spool.cut() == end
+        assert (spool.entries, spool.size) == (1, end)
+        other = reopen().object_spool("u")
+        assert other.recover() == 1
+        add_object(other, "3.dcm", b"third")
+        other.finish()
+        assert read_zip(store, "u") == [("1.dcm", b"first"), ("3.dcm", b"third")]
+
+    def test_objects_are_recovered_up_to_the_last_whole_one(self, store, reopen):
+        spool = store.object_spool("u")
+        ends = [add_object(spool, f"{number}.dcm", os.urandom(50)) for number in range(3)]
+        whole = store.spool("u").read_at(0, ends[-1])
+        for end in range(ends[-1] + 1):
+            store.spool("u").append(0, whole[:end])
+            recovered = reopen().object_spool("u")
+            count = sum(each <= end for each in ends)
+            assert recovered.recover() == recovered.entries == count
+            assert recovered.size == recovered.synced == store.spool("u").size() == ([0, *ends][count])
+            recovered.close()
+
+    @pytest.mark.parametrize("at", [0, 6, 8, 14, 18, 26, 45])
+    def test_an_object_whose_bytes_changed_is_not_recovered(self, store, at):
+        spool = store.object_spool("u")
+        end = add_object(spool, "1.dcm", b"first")
+        add_object(spool, "2.dcm", b"second, which is changed")
+        data = bytearray(store.spool("u").read_at(0, spool.size))
+        data[end + at] ^= 0xFF
+        store.spool("u").append(0, bytes(data))
+        recovered = store.object_spool("u")
+        assert (recovered.recover(), recovered.size) == (1, end)
+
+    def test_a_finished_spool_that_nobody_accepted_is_recovered(self, store, reopen):
+        spool = store.object_spool("u")
+        end = add_object(spool, "1.dcm", b"first")
+        spool.finish()
+        recovered = reopen().object_spool("u")
+        assert (recovered.recover(), recovered.size) == (1, end)
+        add_object(recovered, "2.dcm", b"second")
+        recovered.finish()
+        assert read_zip(store, "u") == [("1.dcm", b"first"), ("2.dcm", b"second")]
+
+    def test_threads_append_to_one_spool(self, store):
+        spool = store.object_spool("u")
+        objects = {f"{thread}.{number}.dcm": os.urandom(2_000) for thread in range(6) for number in range(20)}
+
+        def send(thread: int) -> None:
+            for number in range(20):
+                name = f"{thread}.{number}.dcm"
+                add_object(spool, name, objects[name])
+
+        threads = [threading.Thread(target=send, args=[thread]) for thread in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        spool.finish()
+        assert dict(read_zip(store, "u")) == objects
+
+    def test_more_objects_than_a_plain_directory_counts(self, store, reopen):
+        spool = store.object_spool("u")
+        for number in range(65_536):
+            spool.append(str(number), [])
+        spool.finish()
+        assert [name for name, _ in read_zip(store, "u")] == [str(number) for number in range(65_536)]
+        assert reopen().object_spool("u").recover() == 65_536
+
+    def test_a_discarded_spool_of_objects_is_gone(self, store):
+        spool = store.object_spool("u")
+        add_object(spool, "1.dcm", b"first")
+        spool.discard()
+        spool.discard()
+        assert store.spools() == []
+        with pytest.raises(Fault) as refused:
+            spool.append("2.dcm", [b"late"])
+        assert refused.value.code == "spool_closed"
 
     @pytest.mark.parametrize("upload", ["", ".", "..", "a/b", "a\0b", "é", "x" * 129])
     def test_ids_are_labels(self, store, upload):

@@ -40,10 +40,9 @@ from scandock.services.clock_check import (
     update_deletion_age,
 )
 from scandock.services.notifications import send_due_deliveries
-from scandock.services.receiving import UploadReceiver
+from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.settings import load_settings
 from scandock.web import readiness
-from scandock.web.receiving.limits import receiving_limits
 from scandock.web.xnat.services.cleaning import KEY_CLEANER
 from scandock.workers.janitor import Janitor
 from tests.integration.upload_server import UploadServer

@@ -11,15 +11,18 @@ import subprocess
 import sys
 import textwrap
 import threading
+import zipfile
+import zlib
+from types import SimpleNamespace
 
 import pytest
 
 from scandock.model.errors import Fault, Usage
-from scandock.store import space, syscalls
+from scandock.store import object_spools, space, syscalls
 from scandock.store.local import LocalStore
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.root import Root
-from tests.integration.store_conformance import NAME, publish_tree, read_tree, stage_files
+from tests.integration.store_conformance import NAME, publish_tree, read_tree, read_zip, stage_files
 
 pytestmark = pytest.mark.disk
 
@@ -287,6 +290,10 @@ def test_where_syncfs_keeps_silent_each_file_is_synced(store, monkeypatch):
     assert sorted(synced) == sorted(one.inode for one in stage.walk())
 
 
+def raise_io_error(_fd: int) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 def test_a_failed_sync_drops_the_spool(store, monkeypatch):
     spool = store.spool("u")
     spool.append(0, b"abc")
@@ -302,6 +309,116 @@ def test_a_failed_sync_drops_the_spool(store, monkeypatch):
     assert store.spool("u").size() == 0
     with pytest.raises(Fault):
         spool.append(0, b"abc")
+
+
+def test_a_failed_sync_keeps_the_objects_that_earlier_ones_covered(store, monkeypatch):
+    spool = store.object_spool("u")
+    end = spool.append("1.dcm", [b"first"])
+    spool.sync(end)
+    late = spool.append("2.dcm", [b"second"])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", raise_io_error)
+        with pytest.raises(Fault) as caught:
+            spool.sync(late)
+    assert caught.value.code == "sync_failed"
+    for refused in (lambda: spool.sync(late), lambda: spool.append("3.dcm", [b"third"])):
+        with pytest.raises(Fault) as caught:
+            refused()
+        assert caught.value.code == "spool_closed"
+    assert (spool.size, spool.entries) == (end, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", raise_io_error)
+        with pytest.raises(Fault) as caught:
+            spool.finish()
+    assert caught.value.code == "sync_failed"
+    assert store.spool("u").size() == end
+    spool.finish()
+    assert read_zip(store, "u") == [("1.dcm", b"first")]
+
+
+def test_a_sync_serves_all_that_was_appended_before_it_began(store, monkeypatch):
+    spool = store.object_spool("u")
+    first, second = spool.append("1.dcm", [b"first"]), spool.append("2.dcm", [b"second"])
+    synced: list[int] = []
+    began, go_on = threading.Event(), threading.Event()
+
+    def wait(fd: int) -> None:
+        synced.append(fd)
+        began.set()
+        assert go_on.wait(20)
+
+    monkeypatch.setattr(os, "fdatasync", wait)
+    thread = threading.Thread(target=spool.sync, args=[first])
+    thread.start()
+    assert began.wait(20)
+    third = spool.append("3.dcm", [b"third"])
+    go_on.set()
+    thread.join()
+    spool.sync(second)
+    assert len(synced) == 1
+    spool.sync(third)
+    assert len(synced) == 2
+
+
+def test_an_object_that_does_not_fit_leaves_nothing_of_itself(store, monkeypatch):
+    spool = store.object_spool("u")
+    end = spool.append("1.dcm", [b"first"])
+    write = os.pwritev
+
+    def half(fd: int, parts: list[memoryview], at: int) -> int:
+        if at > end:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, [parts[0][:20]], at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwritev", half)
+        with pytest.raises(Fault) as caught:
+            spool.append("2.dcm", [b"second"])
+    assert caught.value.code == "disk_full"
+    assert store.spool("u").size() == end
+    spool.append("3.dcm", [b"third"])
+    spool.finish()
+    assert read_zip(store, "u") == [("1.dcm", b"first"), ("3.dcm", b"third")]
+
+
+def test_files_that_the_system_cannot_copy_are_read_and_written(store, monkeypatch):
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    spool = store.object_spool("u")
+    fd = store.open_unnamed()
+    os.pwrite(fd, b"x" * 2_500_000, 0)
+    spool.append_file("1.dcm", b"meta", fd, 2_500_000)
+    os.close(fd)
+    spool.finish()
+    assert read_zip(store, "u") == [("1.dcm", b"meta" + b"x" * 2_500_000)]
+
+
+def test_objects_and_offsets_beyond_four_gigabytes(store, monkeypatch):
+    """Of holes, so that nothing is written; their checksum is not what the test is about."""
+
+    def checksum(data: bytes | memoryview, before: int = 0) -> int:
+        return zlib.crc32(data, before) if len(data) < 1024 * 1024 else before
+
+    def lengthen(_source: int, target: int, at: int, size: int) -> None:
+        os.ftruncate(target, at + size)
+
+    monkeypatch.setattr(object_spools, "isal_zlib", SimpleNamespace(crc32=checksum))
+    monkeypatch.setattr(object_spools, "_copy_file", lengthen)
+    monkeypatch.setattr(os, "preadv", lambda _fd, views, _at: len(views[0]))
+    spool = store.object_spool("u")
+    size = 2**32 + 5
+    fd = store.open_unnamed()
+    os.ftruncate(fd, size)
+    ends = [spool.append_file(f"{number}.dcm", b"", fd, size) for number in (1, 2)]
+    os.close(fd)
+    spool.append("3.dcm", [b"third"])
+    spool.finish()
+    with zipfile.ZipFile(store.spool("u").local_path()) as archive:
+        assert [info.file_size for info in archive.infolist()] == [size, size, 5]
+        assert archive.getinfo("2.dcm").header_offset == ends[0]
+        assert archive.read("3.dcm") == b"third"
 
 
 def test_big_spools_are_synced_on_the_way(store, monkeypatch):

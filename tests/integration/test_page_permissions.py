@@ -80,9 +80,12 @@ def ask(
         "project": place.project, "label": f"{word}_kept", "uuid": about, "session": about, "scan": "1",
         "subject": f"{word}_0", "account": "stranger", "alias": "none", "kind": "subject", "file": "0",
         "path": "viewer",
+        "peer": "none",
     }  # fmt: skip
     if probe.of == "subject":
         values["subject"] = made.clients["admin"].get(f"/api/v1/subjects/{about}").json()["label"]
+    if "{receiver}" in path:
+        values["receiver"] = made.receiver(place)
     if "{timestamp}" in path:
         uri = made.clients["admin"].get(f"/api/v1/sessions/{about}").json()["uri"]
         values["timestamp"], values["folder"] = uri.split("/")[-2:]

@@ -98,12 +98,13 @@ def names(made: SampleServer, probe: Probe, place: SampleProject, who: Persona) 
         "scan": "1",
         "file": "0",
         "image": "0",
+        "wish": "close",
         "project64": base64.b64encode(place.project.encode()).decode(),
     }
     if probe.fresh is not None:
         asker = who.name if who.signed_in else "stranger"
         values |= dict.fromkeys(
-            ("upload", "alias", "subscription", "account", "login"), probe.fresh(made, place, asker)
+            ("upload", "alias", "subscription", "account", "login", "receiver", "peer"), probe.fresh(made, place, asker)
         )
     return values
 

@@ -218,7 +218,8 @@ def test_settings_that_do_not_fit_each_other_end_it_before_it_begins(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def test_a_receiver_that_is_not_there_yet_is_said_so(tmp_path):
-    code, _, err = begun_with(tmp_path / "data", "--dicom-port", "11112")
+@pytest.mark.parametrize("port", ["0", "65536", "eleven", ""])
+def test_a_port_of_dicom_that_is_none_is_said_so(tmp_path, port):
+    code, _, err = begun_with(tmp_path / "data", "--dicom-port", port)
     assert code == 2
-    assert "no DICOM receiver" in err
+    assert f"{port!r} is no port for DICOM" in err

@@ -453,10 +453,42 @@ def put_back(room: Promising) -> None:
         room.missing += [] if disk.has_name(room.root / "new" / "scandock.db") else ["new/scandock.db"]
 
 
+def acknowledge(room: Promising) -> None:
+    """Objects that are acknowledged one by one."""
+    store = room.store()
+    with room.watched("data/incoming"):
+        spool = store.object_spool("u")
+        spool.sync(spool.append("1.dcm", [b"first"]))
+
+
+def finish_objects(room: Promising) -> None:
+    store = room.store()
+    with room.watched("data/incoming"):
+        spool = store.object_spool("u")
+        spool.append("1.dcm", [b"first"])
+        spool.finish()
+
+
+def recover_objects(room: Promising) -> None:
+    store = room.store()
+    with room.watched("data/incoming"):
+        spool = store.object_spool("u")
+        spool.sync(spool.append("1.dcm", [b"first"]))
+        spool.append("2.dcm", [b"second"])
+        assert store.object_spool("u").recover() == 2
+
+
 PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/spools.py _sync_bytes: os.fsync(fd)": spool,
     "store/spools.py sync: sync_folder(self._folder, self._root.fd)": spool,
     "store/spools.py sync: sync_folder(INCOMING, self._root.fd)": spool,
+    "store/object_spools.py sync: os.fdatasync(fd)": acknowledge,
+    "store/object_spools.py sync: sync_folder(self._folder, self._root.fd)": acknowledge,
+    "store/object_spools.py sync: sync_folder(INCOMING, self._root.fd)": acknowledge,
+    "store/object_spools.py recover: os.fsync(fd)": recover_objects,
+    "store/object_spools.py finish: os.fsync(fd)": finish_objects,
+    "store/object_spools.py finish: sync_folder(self._folder, self._root.fd)": finish_objects,
+    "store/object_spools.py finish: sync_folder(INCOMING, self._root.fd)": finish_objects,
     "store/root.py prepare: sync_folder(TRASH, self.fd)": prepare,
     "store/root.py prepare: sync_folder('.', self.fd)": prepare,
     "store/root.py prepare: sync_folder('..', self.fd)": prepare,

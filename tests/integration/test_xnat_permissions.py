@@ -156,6 +156,23 @@ SITE = {
     ("GET", "/data/services/tokens/invalidate/{alias}"): Action.ACCOUNT_EDIT,
     ("GET", "/data/services/tokens/issue/user/{login}"): Action.SITE_ADMIN,
     ("POST", "/data/services/tokens/issue/user/{login}"): Action.SITE_ADMIN,
+    **{
+        (method, f"/xapi/dicomscp{path}"): Action.SITE_ADMIN
+        for method, path in (
+            ("GET", "/{number}"),
+            ("PUT", "/{number}"),
+            ("DELETE", "/{number}"),
+            ("GET", "/title/{title}/{port}"),
+            ("GET", "/{number}/enabled"),
+            ("PUT", "/{number}/enabled/{flag}"),
+            ("PUT", "/start"),
+            ("PUT", "/stop"),
+            ("PUT", "/identifiers"),
+            ("PUT", "/identifiers/{name}"),
+        )
+    },
+    ("GET", "/xapi/dicomscp/identifiers"): Action.ACCOUNT_READ,
+    ("GET", "/xapi/dicomscp/identifiers/{name}"): Action.ACCOUNT_READ,
 }
 """What is in no project; of `login` an account that is not the one that asks."""
 MANIFESTS = {
@@ -191,6 +208,8 @@ ELSEWHERE = {
     "/xapi/anonymize/default", "/xapi/anonymize/site", "/xapi/anonymize/site/enabled", "/data/config/anon/script",
     "/data/config/edit/image/dicom/script", "/data/config/edit/image/dicom/status", "/xapi/siteConfig",
     "/xapi/siteConfig/{name}",
+    # those that one may read, and making one: test_receivers_by_xnat
+    "/xapi/dicomscp",
     # by what they name: test_xnat_import_service, test_xnat_creation, test_xnat_reading
     "/data/services/import", "/data/services/import/{name}", "/data/services/refresh/catalog",
     "/xapi/archive/upload/xml",
@@ -311,10 +330,11 @@ def test_who_may_not_changes_nothing_by_src(made: SampleServer, subtests: pytest
 @pytest.mark.parametrize(("method", "path"), sorted(SITE))
 def test_what_is_in_no_project_is_for_whom_the_matrix_says(made: SampleServer, method: str, path: str) -> None:
     off, answers = {}, set()
+    values = {"alias": "none", "number": "1", "title": "NONE", "port": "104", "flag": "true", "name": "none"}
     for who in PERSONAS:
         login = "stranger" if who.name == "collaborator" else "collaborator"
         right = matrix(SITE[method, path], who, None)
-        told = made.clients[who.name].request(method, path.format(login=login, alias="none"))
+        told = made.clients[who.name].request(method, path.format_map(values | {"login": login}))
         answers.add(right)
         if why := wrong(told, right, read=True):
             off[who.name] = why

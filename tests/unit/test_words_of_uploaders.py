@@ -50,6 +50,7 @@ OPERATORS = (
 """Modules whose words reach those alone who run the server: commands, and what begins one."""
 SETTINGS_OF_OPERATORS = {
     "catalog/engine.py",  # before a server has begun
+    "dimse/negotiation.py",  # what peers are told of our version: no setting
     "model/children.py",  # the environment of processes
     "services/catalog_copies.py",  # backups
     "services/data_errors.py",

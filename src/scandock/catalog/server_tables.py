@@ -494,3 +494,151 @@ data_folder = Table(
     Column("path", Text, nullable=False),
 )
 """One row, of a database beside the data folder: that folder's own id, and where it was opened last."""
+
+receiver = Table(
+    "receiver",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("title", String(16), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("bind", String(64), nullable=False, server_default=EMPTY),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("label", Text, nullable=False, server_default=EMPTY),
+    Column("tls", Boolean, nullable=False, server_default=text("false")),
+    Column("client_certificates", String(8), nullable=False, server_default=text("'off'")),
+    Column("allow_list", Text, nullable=False, server_default=EMPTY),
+    Column("allow_list_enabled", Boolean, nullable=False, server_default=text("false")),
+    Column("project_uuid", String(36)),
+    Column("destination", String(10)),
+    Column("account_id", Id, ForeignKey("account.id"), nullable=False),
+    Column("closing", String(8), nullable=False, server_default=text("'idle'")),
+    Column("idle_seconds", Integer),
+    Column("max_associations", Integer),
+    Column("max_object_bytes", BigInteger),
+    Column("anonymize", Boolean, nullable=False, server_default=text("true")),
+    Column("rules_enabled", Boolean, nullable=False, server_default=text("false")),
+    Column("project_rules", Text, nullable=False, server_default=EMPTY),
+    Column("subject_rules", Text, nullable=False, server_default=EMPTY),
+    Column("session_rules", Text, nullable=False, server_default=EMPTY),
+    Column("created", BigInteger, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+    Column("by_option", Boolean, nullable=False, server_default=text("false")),
+    UniqueConstraint("title", "port"),
+    _one_of("client_certificates", "off", "optional", "required"),
+    _one_of("destination", "prearchive", "archive"),
+    _one_of("closing", "idle", "release"),
+    Index(None, "project_uuid"),
+    Index(None, "account_id"),
+)
+"""DICOM receivers (`model.receivers`); `allow_list` has one entry a line.
+
+`project_uuid` refers to no row: where its project is deleted, a receiver takes nothing rather than that objects go
+elsewhere. `by_option`: `serve --dicom-port` made it, and without that option it does not listen.
+"""
+
+dicom_peer = Table(
+    "dicom_peer",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("title", String(16), nullable=False, unique=True),
+    Column("host", String(255), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("tls", Boolean, nullable=False, server_default=text("false")),
+    Column("label", Text, nullable=False, server_default=EMPTY),
+    Column("created", BigInteger, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+)
+"""Application entities that we call, by their AE titles."""
+
+commitment = Table(
+    "commitment",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("peer", String(16), nullable=False),
+    Column("transaction_uid", String(64), nullable=False),
+    Column("receiver_id", Id, ForeignKey("receiver.id", ondelete="SET NULL")),
+    Column("called", String(16), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("newest_upload", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("message", Text, nullable=False, server_default=EMPTY),
+    Column("wanted", LargeBinary, nullable=False),
+    Column("result", LargeBinary),
+    _one_of("state", "waiting", "decided", "told", "failed"),
+    Index(None, "state", "due"),
+    Index(None, "receiver_id"),
+)
+"""Requests of DICOM peers for storage commitment. `peer` is the AE title that asked, `wanted` and `result` are packed
+(`services.commitment`). It is `waiting` for studies that were on their way when it came (`newest_upload` and before),
+`decided` and to be told at `due`, `told`, or `failed`: told too often in vain, which `message` says.
+"""
+
+received_study = Table(
+    "received_study",
+    metadata,
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True),
+    Column("receiver_id", Id, ForeignKey("receiver.id", ondelete="SET NULL")),
+    Column("calling", String(16), nullable=False),
+    Column("called", String(16), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("objects", BigInteger, nullable=False, server_default=text("0")),
+    Column("begun", BigInteger, nullable=False),
+    Column("heard", BigInteger, nullable=False),
+    Column("rate", BigInteger, nullable=False, server_default=text("0")),
+    Column("wish", String(8), nullable=False, server_default=EMPTY),
+    Column("closed_by", String(8), nullable=False, server_default=EMPTY),
+    _one_of("wish", "", "close", "discard"),
+    Index(None, "receiver_id"),
+)
+"""Uploads of the door `dimse`: one study that a DICOM receiver takes, from its first object on.
+
+`calling`, `called` and `address` are of the association that sent the first; `objects` and `rate` (bytes a second) are
+as they were when `heard`. `wish` is what a person wants done with it, which its receiver process sees to. `closed_by`
+says why it was handed to its import.
+"""
+
+dicom_association = Table(
+    "dicom_association",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("receiver_id", Id, ForeignKey("receiver.id", ondelete="SET NULL")),
+    Column("host", String(255), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("called", String(16), nullable=False),
+    Column("calling", String(16), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("security", Text, nullable=False, server_default=EMPTY),
+    Column("begun", BigInteger, nullable=False),
+    Column("ended", BigInteger),
+    Column("outcome", String(8), nullable=False),
+    Column("message", Text, nullable=False, server_default=EMPTY),
+    Column("objects", BigInteger, nullable=False, server_default=text("0")),
+    Column("bytes", BigInteger, nullable=False, server_default=text("0")),
+    Column("failures", BigInteger, nullable=False, server_default=text("0")),
+    _one_of("outcome", "open", "released", "ended", "rejected", "failed"),
+    Index(None, "receiver_id", "id"),
+)
+"""The last associations with DICOM receivers, those that run and those that were rejected; `message` says why, or which
+object was refused last. `failed`: the connection ended before there was an association.
+"""
+
+receiver_state = Table(
+    "receiver_state",
+    metadata,
+    Column("receiver_id", Id, ForeignKey("receiver.id", ondelete="CASCADE"), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("listening", Boolean, nullable=False),
+    Column("message", Text, nullable=False, server_default=EMPTY),
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("receiver_id", "host"),
+    sqlite_with_rowid=False,
+)
+"""Whether an enabled receiver listens on a host, or why it does not."""

@@ -8,7 +8,7 @@ row.
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -356,6 +356,10 @@ resource = Table(
     sqlite_with_rowid=False,
 )
 
+_HASHED: Final = text("sop_hash IS NOT NULL")
+_KEYED: Final = text("sop_key IS NOT NULL")
+_UNHASHED: Final = text("sop_uid IS NOT NULL AND sop_hash IS NULL")
+
 file = Table(
     "file",
     metadata,
@@ -375,11 +379,18 @@ file = Table(
     Column("tags", Text),
     Column("origin", LargeBinary(16)),
     Column("rules", LargeBinary(8)),
+    Column("sop_hash", BigInteger),
+    Column("sop_key", BigInteger),
     PrimaryKeyConstraint("tree_id", "n"),
+    Index("ix_file_sop_hash", "sop_hash", sqlite_where=_HASHED, postgresql_where=_HASHED),
+    Index("ix_file_sop_key", "sop_key", sqlite_where=_KEYED, postgresql_where=_KEYED),
+    Index("ix_file_unhashed", "tree_id", sqlite_where=_UNHASHED, postgresql_where=_UNHASHED),
     sqlite_with_rowid=False,
 )
 """`content`, `format` and `tags` are what a person said of this one file; without, it has its resource's. `origin` is
 a keyed hash of the object that it was before it was de-identified, `rules` the fingerprint of what that was done by.
+`sop_hash` is that of `sop_uid` (`rules.sop_hashes`), `sop_key` a keyed hash of the SOP Instance UID that it had before
+it was de-identified (`rules.privacy`), where it has another one now and UIDs are not dropped.
 """
 
 ecat_file = Table(

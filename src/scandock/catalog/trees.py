@@ -18,6 +18,7 @@ from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import ecat_file, file, resource, scan, tree
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.rules.scan_ids import sort_key
+from scandock.rules.sop_hashes import sop_hash
 
 BATCH = 5_000
 """Rows of one transaction, so that no writer waits long."""
@@ -106,6 +107,8 @@ class FileRow(NamedTuple):
     """Keyed hash of the object that it was before it was de-identified."""
     rules: builtins.bytes | None = None
     """Fingerprint of the rules that de-identified it."""
+    sop_key: int | None = None
+    """Keyed hash of the SOP Instance UID that it had before it was de-identified."""
 
     @property
     def words(self) -> FileAnnotations:
@@ -119,7 +122,7 @@ _FILES: Final = (
     select(
         file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
         file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.md5, file.c.origin,
-        file.c.rules,
+        file.c.rules, file.c.sop_key,
     )
     .where(file.c.tree_id == bindparam("tree"))
     .order_by(file.c.n)
@@ -159,10 +162,10 @@ def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None
 def insert_files(connection: Connection, tree_id: int, rows: Iterable[FileRow]) -> None:
     """Add files, as many as fit into one transaction."""
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    columns = ("tree_id", *FileRow._fields)
+    columns = ("tree_id", *FileRow._fields, "sop_hash")
     # said by hand: with so many rows SQLAlchemy's own work on each takes longer than the database's
     statement = f"INSERT INTO {file.name} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608  names of our own
-    values = [(tree_id, *row) for row in rows]
+    values = [(tree_id, *row, None if row.sop_uid is None else sop_hash(row.sop_uid)) for row in rows]
     if values:
         connection.exec_driver_sql(statement, values)
 

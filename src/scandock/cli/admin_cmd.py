@@ -19,6 +19,7 @@ from scandock.cli.filters_cmd import filters
 from scandock.cli.imports_cmd import imports
 from scandock.cli.ohif_cmd import ohif
 from scandock.cli.privacy_cmd import lookup, privacy, script
+from scandock.cli.receivers_cmd import peer, receiver
 from scandock.cli.rules_cmd import rules
 from scandock.cli.text_format import printable
 from scandock.cli.verify_cmd import verify
@@ -41,6 +42,8 @@ admin.add_typer(script, name="script")
 admin.add_typer(lookup, name="lookup")
 admin.add_typer(imports, name="import")
 admin.add_typer(ohif, name="ohif")
+admin.add_typer(receiver, name="receiver")
+admin.add_typer(peer, name="peer")
 admin.add_typer(user, name="user")
 admin.add_typer(member, name="member")
 admin.add_typer(token, name="token")

@@ -184,11 +184,14 @@ class TimeUnreadable(CodedUsage):
         self._fill({"option": option, "text": text})
 
 
-class DicomReceiverMissing(CodedUsage):
-    CODE = "dicom_receiver"
-    MEANING = "This version has no DICOM receiver: leave --dicom-port out, or set it to off."
-    SENTENCE = "This version has no DICOM receiver yet."
-    REMEDY = "Leave --dicom-port out, or set it to off."
+class DicomPortInvalid(CodedUsage):
+    CODE = "dicom_port"
+    MEANING = "--dicom-port is neither a port nor off."
+    SENTENCE = "{port!r} is no port for DICOM."
+    REMEDY = "Name a number from 1 to 65535, or off."
+
+    def __init__(self, port: str) -> None:
+        self._fill({"port": port})
 
 
 class ProjectOptionInvalid(ProjectIdInvalid):
@@ -254,3 +257,43 @@ class ScriptNotText(CodedUsage):
 
     def __init__(self, name: str, most: int) -> None:
         self._fill({"name": name, "most": most})
+
+
+class ReceiverMissing(CodedUsage):
+    CODE = "receiver_missing"
+    MEANING = "There is no DICOM receiver of that AE title."
+    SENTENCE = "There is no receiver {name!r}."
+    REMEDY = "`scandock admin receiver list` lists them."
+
+    def __init__(self, name: str) -> None:
+        self._fill({"name": name})
+
+
+class ReceiverAmbiguous(CodedUsage):
+    CODE = "receiver_ambiguous"
+    MEANING = "Several DICOM receivers have that AE title: name the port too, as AE:PORT."
+    SENTENCE = "Several receivers are called {name!r}."
+    REMEDY = "Name the port too: {name}:PORT."
+
+    def __init__(self, name: str) -> None:
+        self._fill({"name": name})
+
+
+class PeerMissing(CodedUsage):
+    CODE = "peer_missing"
+    MEANING = "There is no DICOM peer of that AE title."
+    SENTENCE = "There is no peer {name!r}."
+    REMEDY = "`scandock admin peer list` lists them."
+
+    def __init__(self, name: str) -> None:
+        self._fill({"name": name})
+
+
+class SizeUnreadable(CodedUsage):
+    CODE = "size_unreadable"
+    MEANING = "That is no size in bytes."
+    SENTENCE = "{text!r} is no size."
+    REMEDY = "Write a number, or one with a unit, as 2GB or 512MiB."
+
+    def __init__(self, text: str) -> None:
+        self._fill({"text": text})

@@ -152,25 +152,32 @@ class ImportOptions:
 _ASKED: Final = "asked"
 
 
-def with_import_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the fields of `ImportOptions` as options of its own, in the place of its parameter `asked`."""
+def with_options(record: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator: a command with the fields of a dataclass as options of its own, in the place of `asked`."""
 
-    @functools.wraps(command)
-    def run(**values: Any) -> None:  # noqa: ANN401  options, as typer reads them
-        asked = ImportOptions(**{field.name: values.pop(field.name) for field in fields(ImportOptions)})
-        command(asked=asked, **values)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**values: Any) -> None:  # noqa: ANN401  options, as typer reads them
+            asked = record(**{field.name: values.pop(field.name) for field in fields(record)})
+            command(asked=asked, **values)
 
-    own = inspect.signature(command, eval_str=True)
-    hints = get_type_hints(ImportOptions, include_extras=True)
-    shared = [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
-        for field in fields(ImportOptions)
-    ]
-    parameters: list[inspect.Parameter] = []
-    for parameter in own.parameters.values():
-        parameters += shared if parameter.name == _ASKED else [parameter]
-    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return run
+        own = inspect.signature(command, eval_str=True)
+        hints = get_type_hints(record, include_extras=True)
+        shared = [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+            )
+            for field in fields(record)
+        ]
+        parameters: list[inspect.Parameter] = []
+        for parameter in own.parameters.values():
+            parameters += shared if parameter.name == _ASKED else [parameter]
+        run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorate
+
+
+with_import_options: Final = with_options(ImportOptions)
+"""The command with the fields of `ImportOptions`."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.command_errors import DicomReceiverMissing
+from scandock.cli.command_errors import DicomPortInvalid
 from scandock.cli.consoles import print_line
 
 
@@ -27,7 +27,8 @@ def serve(
         ),
     ] = None,
     dicom_port: Annotated[
-        str, typer.Option("--dicom-port", metavar="N|off", help="Port of the DICOM receiver, or off.")
+        str,
+        typer.Option("--dicom-port", metavar="N|off", help="Port of the DICOM receiver SCANDOCK; off: it is none."),
     ] = "off",
 ) -> None:
     """Serve a data folder: uploads and the API, until SIGTERM or Ctrl-C.
@@ -36,8 +37,7 @@ def serve(
     printed once.
     """
     checks.check_data(data)
-    if dicom_port != "off":
-        raise DicomReceiverMissing
+    receiver_port = None if dicom_port == "off" else _parse_port(dicom_port)
     from scandock.services.logs import configure_logging
     from scandock.services.server_checks import check_server
     from scandock.services.setting_rows import describe_unknown_variables
@@ -49,5 +49,14 @@ def serve(
     check_server(settings)
     for sentence in describe_unknown_variables():
         configure_logging("supervisor", settings.log_level).warning("setting_unknown", message=sentence)
-    serve_options = ServeOptions(data=os.path.abspath(data), host=host, port=port, slots=workers)
+    serve_options = ServeOptions(
+        data=os.path.abspath(data), host=host, port=port, slots=workers, dicom_port=receiver_port
+    )
     raise typer.Exit(run(serve_options, settings, lambda text: print_line(text, sys.stdout)))
+
+
+def _parse_port(text: str) -> int:
+    port = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= port <= 65_535:
+        raise DicomPortInvalid(text)
+    return port

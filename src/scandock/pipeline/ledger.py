@@ -30,7 +30,8 @@ CREATE TABLE entry (
   study TEXT, series TEXT, sop TEXT, sop_class TEXT, frames INTEGER, dataset_at INTEGER, syntax TEXT, facts TEXT,
   left_out_by TEXT,
   verdict TEXT NOT NULL DEFAULT '', job INTEGER, resource_n INTEGER, name TEXT, target TEXT, original BLOB,
-  origin BLOB, rules BLOB, known INTEGER, own_size INTEGER, own_sha256 BLOB, own_series TEXT, own_sop TEXT
+  origin BLOB, rules BLOB, known INTEGER, own_size INTEGER, own_sha256 BLOB, own_series TEXT, own_sop TEXT,
+  sop_key INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE base (
   job INTEGER, n INTEGER, resource_n INTEGER, path TEXT, bytes INTEGER, sha256 BLOB, sop TEXT, frames INTEGER,
@@ -56,7 +57,7 @@ CREATE INDEX entry_loose ON entry (sha256) WHERE content = 'loose';
 """
 
 _COLUMNS = len(Entry._fields)
-_LATER = 12
+_LATER = 13
 """Columns that steps after the reading fill."""
 _INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * _COLUMNS)}, ''{', NULL' * _LATER})"
 

@@ -121,10 +121,10 @@ def load_moved_files(context: JobContext) -> Notice | None:
         resources = {resource.n: resource for resource in resources_of(connection, moved.tree_id)}
         ledger.run(
             "CREATE TEMP TABLE moved_file (path TEXT PRIMARY KEY, scan TEXT, sha256 BLOB, origin BLOB, rules BLOB,"
-            " content TEXT, format TEXT, tags TEXT, ordinal BLOB)"
+            " sop_key INTEGER, content TEXT, format TEXT, tags TEXT, ordinal BLOB)"
         )
         ledger.many(
-            "INSERT INTO moved_file VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO moved_file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (
                 (
                     _path(scans, resources[row.resource_n], row),
@@ -132,6 +132,7 @@ def load_moved_files(context: JobContext) -> Notice | None:
                     row.sha256,
                     row.origin,
                     row.rules,
+                    row.sop_key,
                     *_words(resources[row.resource_n], row),
                 )
                 for row in files_of(connection, moved.tree_id)
@@ -215,6 +216,7 @@ def carry_origins(context: JobContext, job: Job, rules: PrivacyRules | None) -> 
         job.naming = replace(naming, patients=patients)
     context.ledger.run(
         "UPDATE entry SET origin = (SELECT m.origin FROM moved_file m WHERE m.ordinal = entry.ordinal),"
+        " sop_key = (SELECT m.sop_key FROM moved_file m WHERE m.ordinal = entry.ordinal),"
         " rules = (SELECT m.rules FROM moved_file m WHERE m.ordinal = entry.ordinal AND (? IS NULL OR m.rules = ?))"
         " WHERE job = ? AND content IN ('dicom', 'ecat')"
         " AND EXISTS (SELECT 1 FROM moved_file m WHERE m.ordinal = entry.ordinal AND m.origin IS NOT NULL)",

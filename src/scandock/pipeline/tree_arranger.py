@@ -329,8 +329,10 @@ class TreeArranger:
         """The new files of the tree, numbered behind those of the joined session."""
         n = self.job.last_file
         words = self.job.words
-        for number, resource_n, name, size, sha256, sop, frames, dataset_at, origin, rules in self.ledger.stream(
-            "SELECT ordinal, resource_n, name, size, sha256, sop, frames, dataset_at, origin, rules FROM entry"
+        privacy = self.job.privacy
+        for number, resource_n, name, size, sha256, sop, frames, dataset_at, origin, rules, *own in self.ledger.stream(
+            "SELECT ordinal, resource_n, name, size, sha256, sop, frames, dataset_at, origin, rules, own_sop, sop_key"
+            " FROM entry"
             f" WHERE job = ? AND resource_n IS NOT NULL AND {_IN_NEW_TREE} ORDER BY ordinal",
             (self.job.n,),
         ):
@@ -348,6 +350,7 @@ class TreeArranger:
                 *file_words,
                 origin=origin,
                 rules=rules,
+                sop_key=own[1] if privacy is None else privacy.stored_sop_key(sop, *own),
             )
 
 

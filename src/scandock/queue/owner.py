@@ -111,6 +111,17 @@ def is_gone(owner: str) -> bool | None:
     return bool(start_time(pid) != started)
 
 
+def has_ended(owner: str) -> bool | None:
+    """As `is_gone`, and True of a process of this host that has ended and is only still to be reaped."""
+    gone = is_gone(owner)
+    if gone is not False:
+        return gone
+    try:
+        return _stat(int(json.loads(owner)["pid"]))[0] in (b"Z", b"X")
+    except (OSError, IndexError):
+        return True
+
+
 def is_running(owner: str) -> bool:
     """Whether it is a process of this host that lives and isn't stopped: slow, perhaps, but not lost."""
     if is_gone(owner) is not False:

@@ -78,6 +78,8 @@ class ImportRequest(BaseModel):
     """What its folder there is called by whoever sent it, where that is not its label."""
     said: Mapping[str, str] = Field(default_factory=dict)
     """Attributes that are said of every session of the upload (xnat-behaviour.md 1.4: VISIT, SUBTYPE, paths)."""
+    receiver_rules: Mapping[str, str] = Field(default_factory=dict)
+    """Routing rules, by kind, of the receiver that it came by: they are asked before the site's."""
     receipt: Annotated[bool, RequestSource.COMMAND] = False
     """The caller will ask for the receipt's lines; an inspection, which stores nothing, keeps them only then."""
 

@@ -84,6 +84,7 @@ class Action(StrEnum):
     AUDIT_READ = "audit_read"  # of the project
     DAMAGE_READ = "damage_read"  # which stored files are damaged
     DAMAGE_VERIFY = "damage_verify"  # have them read again
+    RECEIVERS_READ = "receivers_read"  # DICOM receivers whose objects go there, and what they do
     # of one's own account, and of the site
     ACCOUNT_READ = "account_read"
     ACCOUNT_EDIT = "account_edit"  # password, e-mail, who is told, tokens
@@ -153,6 +154,7 @@ REQUIREMENTS: Final = MappingProxyType(
         Action.AUDIT_READ: Requirement(Role.OWNER, scopes=_READ),
         Action.DAMAGE_READ: Requirement(Role.OWNER, scopes=_READ),
         Action.DAMAGE_VERIFY: Requirement(Role.OWNER),
+        Action.RECEIVERS_READ: Requirement(Role.OWNER, scopes=_READ),
         Action.ACCOUNT_READ: Requirement(anywhere=True, scopes=_ANY),
         Action.ACCOUNT_EDIT: Requirement(anywhere=True),
         Action.PROJECT_CREATE: Requirement(anywhere=True),

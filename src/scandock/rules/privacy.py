@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from scandock.rules.keyed_values import keyed_uid
 from scandock.rules.labels import label_key
 from scandock.rules.privacy_policy import KEEP_ALL, Policy, strictest
+from scandock.rules.sop_hashes import hash_number
 
 if TYPE_CHECKING:
     from scandock.rules.naming import StudyNaming
@@ -108,6 +109,25 @@ class PrivacyRules:
     def stored_series_key(self, series_uid: str) -> str:
         """The same of a series."""
         return "" if self.policy.study_uid == "drop" else self.series_key(series_uid)
+
+    def stored_sop_key(self, uid: str, own_uid: str | None, known: int | None) -> int | None:
+        """What is kept to find an object by the SOP Instance UID that it had, `own_uid`, where it has another one now.
+
+        `known` is what was kept of it in another project: its UID from before that is gone.
+        """
+        if self.policy.study_uid == "drop":
+            return None
+        if known is not None:
+            return known
+        return self.sop_key(own_uid) if own_uid and own_uid != uid else None
+
+    def sop_key(self, uid: str) -> int:
+        """What stands for the SOP Instance UID of an object."""
+        return hash_number(self._hash("sop", uid.encode("utf-8", "surrogatepass")))
+
+    def sop_keys(self, uid: str) -> list[int]:
+        """All that may stand for one in the catalog, the newest first."""
+        return [rules.sop_key(uid) for rules in (self, *self._older)]
 
     def study_key(self, study_uid: str) -> str:
         """What stands for a study."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, case, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
 from scandock.access.principal import Principal
 from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import account, cached_file, reception
+from scandock.catalog.server_tables import account, cached_file, received_study, reception
 from scandock.catalog.tables import project, session, tree, upload
 from scandock.model.verdicts import UNFINISHED, ImportState, Verdict
 from scandock.rules.labels import UNASSIGNED
@@ -62,6 +62,17 @@ class ActivityFilter:
     search: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivingStudy:
+    """A study that a DICOM receiver takes: who sent its first object, and how many have come."""
+
+    calling: str
+    address: str
+    objects: int
+    wish: str
+    """What somebody wants done with it; empty for nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Activity(Import):
     """An import, whose it is, and what has become of its sessions."""
@@ -81,7 +92,10 @@ class Activity(Import):
     hidden: frozenset[int]
     """Positions of its sessions out of sight whose first project is so as well: nothing says that they were moved."""
     silent_ms: int | None
-    """Of one that is being received: for how long no byte of it has come. None of a file that waits in a cache."""
+    """Of one that is being received: for how long no byte of it has come. None of a file that waits in a cache, and of
+    what a DICOM receiver takes, which goes on by itself."""
+    study: ArrivingStudy | None
+    """Of one that a DICOM receiver takes now."""
 
     def interrupted(self, bringing: bool) -> bool:
         """Whether its upload goes on no more by itself; `bringing`: whether a request brings bytes of it now."""
@@ -110,7 +124,7 @@ class Activity(Import):
     @property
     def can_cancel(self) -> bool:
         """Whether it goes on, and nobody has cancelled it."""
-        return self.state in UNFINISHED and not self.cancelling
+        return self.state in UNFINISHED and not self.cancelling and self.study is None
 
     def is_hidden(self, outcome: SessionOutcome) -> bool:
         """Whether a session of it is out of sight as its whole project is: that it was moved is not said."""
@@ -223,6 +237,7 @@ def _add_details(
                 exceptions=[],
                 hidden=_find_hidden(outcomes, visible_in),
                 silent_ms=received.silent if received is not None else None,
+                study=received.study if received is not None and item.state is ImportState.RECEIVING else None,
                 waits=waits,
                 decided=item.state is ImportState.HELD and not waits,
             )
@@ -279,7 +294,11 @@ def silent_time(catalog: Catalog) -> ColumnElement[int | None]:
 
     Of one that was begun before the catalog noted it, bytes came last at its beginning.
     """
-    comes = (upload.c.state == ImportState.RECEIVING) & ~func.coalesce(cached_file.c.whole, False)
+    comes = (
+        (upload.c.state == ImportState.RECEIVING)
+        & ~func.coalesce(cached_file.c.whole, False)
+        & (reception.c.door != "dimse")
+    )
     return case((comes, catalog.now() - func.coalesce(reception.c.heard, upload.c.created)))
 
 
@@ -289,15 +308,27 @@ class _Reception(NamedTuple):
     name: str
     account_id: int
     silent: int | None
+    study: ArrivingStudy | None
 
 
 def _read_receptions(catalog: Catalog, connection: Connection, uuids: list[str]) -> dict[str, _Reception]:
     """By upload."""
     rows = connection.execute(
-        select(upload.c.uuid, account.c.name, account.c.id, silent_time(catalog).label("silent"))
+        select(
+            upload.c.uuid, account.c.name, account.c.id, silent_time(catalog).label("silent"),
+            received_study.c.upload_id.label("study"), received_study.c.calling, received_study.c.address,
+            received_study.c.objects, received_study.c.wish,
+        )
         .join(reception, reception.c.upload_id == upload.c.id)
         .join(account, account.c.id == reception.c.account_id)
         .outerjoin(cached_file, cached_file.c.upload_id == upload.c.id)
+        .outerjoin(received_study, received_study.c.upload_id == upload.c.id)
         .where(upload.c.uuid.in_(uuids))
-    )
-    return {row.uuid: _Reception(row.name, row.id, row.silent) for row in rows}
+    )  # fmt: skip
+    return {row.uuid: _Reception(row.name, row.id, row.silent, _arriving_study(row)) for row in rows}
+
+
+def _arriving_study(row: Row[Any]) -> ArrivingStudy | None:
+    if row.study is None:
+        return None
+    return ArrivingStudy(calling=row.calling, address=row.address, objects=row.objects, wish=row.wish)

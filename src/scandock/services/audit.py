@@ -91,6 +91,15 @@ class AuditAction(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     SEARCH_SAVE = "search_save"
     SEARCH_DELETE = "search_delete"
+    RECEIVER_ADD = "receiver_add"
+    RECEIVER_SET = "receiver_set"
+    RECEIVER_REMOVE = "receiver_remove"
+    STUDY_CLOSE = "study_close"
+    STUDY_DISCARD = "study_discard"
+    PEER_ADD = "peer_add"
+    PEER_SET = "peer_set"
+    PEER_REMOVE = "peer_remove"
+    PEER_ECHO = "peer_echo"
     VERIFY = "verify"
     CLOCK_CONFIRM = "clock_confirm"
     AUDIT_EXPORT = "audit_export"
@@ -99,8 +108,8 @@ class AuditAction(StrEnum):
 
 
 KINDS: Final = (
-    "account", "audit", "clock", "file", "filter", "import", "login", "privacy", "project", "request", "rules", "scan",
-    "search", "session", "subject", "subscription", "token",
+    "account", "audit", "clock", "file", "filter", "import", "login", "peer", "privacy", "project", "receiver",
+    "request", "rules", "scan", "search", "session", "subject", "subscription", "token",
 )  # fmt: skip
 """What lines are about."""
 

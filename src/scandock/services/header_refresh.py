@@ -24,6 +24,7 @@ from scandock.model.tags import NUMBERS, TAGS
 from scandock.publishing.errors import SessionBusy
 from scandock.rules.frame_counts import count_object_frames
 from scandock.rules.permissions import Action
+from scandock.rules.sop_hashes import sop_hash
 from scandock.services import rights
 from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import Damaged, find_damaged_paths
@@ -132,7 +133,7 @@ def _read_headers(
         headers.scans.setdefault(resource.scan_n, ScanHeaders()).add(header)
         if row.sop_uid is None:
             count = count_object_frames(header.sop_class, header.values)
-            facts = {"sop": header.sop_uid, "count": count, "at": header.dataset_at}
+            facts = {"sop": header.sop_uid, "hash": sop_hash(header.sop_uid), "count": count, "at": header.dataset_at}
             headers.rows.append({"number": row.n, **facts})
     for scan_headers in headers.scans.values():
         scan_headers.settle()
@@ -159,7 +160,12 @@ def _write_headers(
             connection.execute(
                 update(file)
                 .where(file.c.tree_id == source.tree_id, file.c.n == bindparam("number"))
-                .values(sop_uid=bindparam("sop"), frames=bindparam("count"), dataset_at=bindparam("at")),
+                .values(
+                    sop_uid=bindparam("sop"),
+                    sop_hash=bindparam("hash"),
+                    frames=bindparam("count"),
+                    dataset_at=bindparam("at"),
+                ),
                 session_headers.rows,
             )
         for n, headers in session_headers.scans.items():

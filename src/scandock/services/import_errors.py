@@ -19,6 +19,11 @@ class DeletedTooEarly(ImportRunning):
     REMEDY = "Cancel it first."
 
 
+class StudyComing(ImportRunning):
+    SENTENCE = "A DICOM receiver takes this study now."
+    REMEDY = "Close it, and its import begins; or discard it."
+
+
 class DiscardedTooLate(ImportRunning):
     SENTENCE = "The upload has all its bytes: its import waits or runs."
     REMEDY = "Cancel that."

@@ -141,9 +141,14 @@ def list_imports(
 def cancel_import(
     catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo
 ) -> ImportState:
-    """Cancel; what it is now. Raises ImportPlacing or ImportEnded where it is too late."""
+    """Cancel; what it is now. Raises ImportPlacing or ImportEnded where it is too late.
+
+    Raises StudyComing of a study that a DICOM receiver takes: its senders would go on, and be told that all is well.
+    """
     with catalog.write() as connection:
         visible = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
+        if visible.door == "dimse" and visible.state is ImportState.RECEIVING:
+            raise import_errors.StudyComing
         became = cancel(catalog, connection, visible.upload_id)
         if became in (CancelResult.DONE, CancelResult.COMING):
             _record(connection, principal, AuditAction.IMPORT_CANCEL, visible, request)

@@ -23,7 +23,11 @@ def check_uploads(connection: Connection, account_id: int, max_uploads: int) -> 
         select(func.count())
         .select_from(reception)
         .join(upload, upload.c.id == reception.c.upload_id)
-        .where(reception.c.account_id == account_id, upload.c.state == ImportState.RECEIVING)
+        .where(
+            reception.c.account_id == account_id,
+            reception.c.door != "dimse",  # what receivers take for it is nobody's upload
+            upload.c.state == ImportState.RECEIVING,
+        )
     ).scalar_one()
     if count >= max_uploads:
         raise upload_errors.UploadsTooMany(count)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection, Row, Select, Update, delete, func, insert, select, update
@@ -19,6 +20,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.crash_points import reach
+from scandock.model.durations import HOUR_MS
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.queue.enqueue import accept
@@ -39,8 +41,9 @@ from scandock.store.local import LocalStore
 
 if TYPE_CHECKING:
     from scandock.rules.privacy import SitePrivacy
+    from scandock.services.settings import Settings
 
-Door = Literal["raw", "multipart", "tus", "dicomweb"]
+Door = Literal["raw", "multipart", "tus", "dicomweb", "dimse"]
 
 RENEWAL_MS = 120_000
 """For how long, beside the silence that a client may keep, an upload's space is kept that can't be gone on with later.
@@ -80,6 +83,18 @@ class ReceivingLimits:
         (`cleaning.uploads.delete_abandoned_uploads`).
         """
         return self.reserved_ms if door == "tus" else self.lease_ms
+
+
+def receiving_limits(settings: Settings) -> ReceivingLimits:
+    """What the settings allow."""
+    return ReceivingLimits(
+        upload_bytes=settings.max_upload_bytes,
+        uploads=settings.max_uploads_per_user,
+        min_free=settings.min_free_bytes,
+        space_percent=settings.max_space_percent_per_user,
+        idle_seconds=float(settings.upload_idle_seconds),
+        lasts_ms=settings.upload_hours * HOUR_MS,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +166,11 @@ class UploadReceiver:
             existing = self._known(connection, offer)
             if existing is not None:
                 return existing
-            check_uploads(connection, offer.account_id, self.limits.uploads)
+            received_by_site = offer.door == "dimse"  # senders are no accounts, and can't be told to wait for one
+            if not received_by_site:
+                check_uploads(connection, offer.account_id, self.limits.uploads)
             self.space.alone(connection)
-            self.space.check(connection, offer.account_id, offer.size or 0)
+            self.space.check(connection, offer.account_id, offer.size or 0, share=not received_by_site)
             uuid = new_uuid()
             self._insert(connection, offer, uuid)
             new_upload = self._read(connection, uuid)
@@ -261,11 +278,12 @@ class UploadReceiver:
         request: RequestInfo,
         offer: UploadOffer | None = None,
         digest: bytes | None = None,
+        details: Mapping[str, DetailValue] = MappingProxyType({}),
     ) -> bool:
         """Keep it for good, and let its import begin: all its bytes are on disk, synced.
 
         `offer`: what was asked, where more of that came behind the bytes. `digest`: the sha256 of the bytes, by which
-        `check_same` knows them again. False where it is not receiving any more.
+        `check_same` knows them again. `details` for the audit. False where it is not receiving any more.
         """
         with self.catalog.write() as connection:
             if not accept(self.catalog, connection, incoming_upload.upload_id):
@@ -285,7 +303,7 @@ class UploadReceiver:
             )
             audited = incoming_upload if offer is None else replace(incoming_upload, project_id=offer.project_id)
             make_audit_writer(
-                AuditAction.UPLOAD, principal, request, {"bytes": received, "door": incoming_upload.door}
+                AuditAction.UPLOAD, principal, request, {"bytes": received, "door": incoming_upload.door, **details}
             )(connection, audited)
         reach("accepted")
         notify(self.store.path)

@@ -198,7 +198,7 @@ class SpaceReservations:
         query = (
             select(mine.label("mine"), func.sum(outstanding_bytes(self.catalog)), func.sum(reception.c.received))
             .join(upload, upload.c.id == reception.c.upload_id)
-            .where(upload.c.state == ImportState.RECEIVING)
+            .where(upload.c.state == ImportState.RECEIVING, reception.c.door != "dimse")
             .group_by(mine)
         )
         if upload_id is not None:

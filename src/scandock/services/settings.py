@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from scandock.access.errors import SettingInvalid
 from scandock.access.oidc_settings import OidcSettings
 from scandock.model.limits import Limits
+from scandock.model.reception import MAX_STUDY_BYTES, MAX_STUDY_OBJECTS, ReceptionSettings
 from scandock.rules.labels import PLACEHOLDERS
 from scandock.rules.petmr import MapWords, PetMr
 from scandock.services.byte_sizes import format_bytes, parse_bytes
@@ -128,6 +129,7 @@ def _check_viewers(entries: tuple[str, ...]) -> tuple[str, ...]:
 
 Count = Annotated[int, Field(ge=1, le=2**53)]
 Bytes = Annotated[int, BeforeValidator(_parse_byte_count), Field(ge=0, le=2**60)]
+Seconds = Annotated[float, Field(gt=0, le=604_800)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 """Names with commas between."""
 SiteUrl = Annotated[str, AfterValidator(_clean_site_url)]
@@ -331,6 +333,54 @@ class Settings(BaseSettings):
         default=32 * MIB,
         description="Bytes a second that this reads at most; a quarter of them while imports run or wait.",
     )
+    dicom_idle_seconds: Seconds = Field(
+        default=60,
+        description="How long nothing of a study has to come before a DICOM receiver hands it to its import, where the"
+        " receiver itself names no time.",
+    )
+    dicom_release_seconds: Seconds = Field(
+        default=5,
+        description="The same after the release of the last association that sent some of it, for receivers that close"
+        " at release.",
+    )
+    dicom_abort_seconds: Seconds = Field(
+        default=300, description="The same where that association was aborted: senders come back."
+    )
+    dicom_open_seconds: Seconds = Field(
+        default=1800, description="How long a study is received at most; what comes later joins its session."
+    )
+    dicom_associations: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=100, description="DICOM associations at once."
+    )
+    dicom_associations_per_address: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=20, description="DICOM associations of one address at once."
+    )
+    dicom_object_bytes: Annotated[Bytes, Field(ge=1)] = Field(
+        default=50 * GIB, description="Bytes of one DICOM object that a receiver takes."
+    )
+    dicom_max_pdu: Annotated[int, Field(ge=16_384, le=1_048_576)] = Field(
+        default=131_072, description="Length of a PDU that DICOM receivers announce, in bytes."
+    )
+    dicom_handshake_seconds: Seconds = Field(default=10, description="How long the TLS handshake of a peer may take.")
+    dicom_request_seconds: Seconds = Field(
+        default=30, description="How long a DICOM peer may take to ask for its association."
+    )
+    dicom_silence_seconds: Seconds = Field(
+        default=60, description="How long a DICOM peer may send nothing in the middle of a message."
+    )
+    dicom_between_seconds: Seconds = Field(
+        default=600, description="How long a DICOM peer may send nothing between two messages."
+    )
+    dicom_tls_certificate: str | None = Field(
+        default=None, description="File with the certificate, and those above it, of DICOM receivers with TLS (PEM)."
+    )
+    dicom_tls_key: str | None = Field(
+        default=None, description="File with its key (PEM); not set: it is in the certificate's file."
+    )
+    dicom_tls_client_ca: str | None = Field(
+        default=None,
+        description="File with the authorities whose certificates DICOM peers may show (PEM); not set: the system's.",
+    )
     notify_labels: bool = Field(
         default=False,
         description="Messages may name projects, labels and archives, which may identify a person.",
@@ -417,6 +467,31 @@ class Settings(BaseSettings):
         )
 
     @property
+    def reception(self) -> ReceptionSettings:
+        """How DICOM receivers take studies. A study closes before its upload would be over a limit of any upload."""
+        return ReceptionSettings(
+            idle_seconds=self.dicom_idle_seconds,
+            release_seconds=self.dicom_release_seconds,
+            abort_seconds=self.dicom_abort_seconds,
+            open_seconds=self.dicom_open_seconds,
+            associations=self.dicom_associations,
+            associations_per_address=self.dicom_associations_per_address,
+            object_bytes=min(self.dicom_object_bytes, self.max_entry_bytes),
+            study_objects=min(MAX_STUDY_OBJECTS, self.max_entries),
+            study_bytes=min(MAX_STUDY_BYTES, self.max_upload_bytes, self.max_unpacked_bytes),
+            directory_bytes=self.max_directory_bytes,
+            max_pdu=self.dicom_max_pdu,
+            handshake_seconds=self.dicom_handshake_seconds,
+            request_seconds=self.dicom_request_seconds,
+            silence_seconds=self.dicom_silence_seconds,
+            between_seconds=self.dicom_between_seconds,
+            min_free=self.min_free_bytes,
+            tls_certificate=self.dicom_tls_certificate or "",
+            tls_key=self.dicom_tls_key or "",
+            tls_client_ca=self.dicom_tls_client_ca or "",
+        )
+
+    @property
     def notify(self) -> NotifySettings:
         """How people are told of outcomes, as the sending takes it."""
         return NotifySettings(
@@ -480,6 +555,8 @@ def shown_value(name: str, value: object) -> str:
         return "not set"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
     if isinstance(value, list):
         return ", ".join(value) or "none"
     sized = name.endswith(("_bytes", "_bytes_per_second"))

@@ -46,6 +46,17 @@ class SyncFailed(Worded, Fault):
     quotes = True
 
 
+class SpoolClosed(Coded, Fault):
+    CODE = "spool_closed"
+    quotes = True
+    MEANING = "An upload takes no more objects: its bytes could not be written to disk, or its import has begun."
+    SENTENCE = "Upload {upload} takes no more objects."
+    REMEDY = "Send them again."
+
+    def __init__(self, upload: str) -> None:
+        self._fill({"upload": upload})
+
+
 class ScratchMissing(Coded, Fault):
     CODE = "no_scratch"
     MEANING = "The store has no folder to work in."

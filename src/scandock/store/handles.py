@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from scandock.store.paths import TREE_ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from scandock.store.paths import RelPath, TreePath
@@ -39,6 +39,56 @@ class Spool(Protocol):
 
     def local_path(self) -> str | None:
         """Path of the bytes, for a fast path of readers; None where the store has no files."""
+
+    def discard(self) -> None:
+        """Remove it; done already is fine. The deleting itself is left to `Store.sweep`."""
+
+    def close(self) -> None: ...
+
+
+class ObjectSpool(Protocol):
+    """An upload that grows by whole objects, each an entry of a zip that is not compressed; for many threads.
+
+    Opened by one process at a time. After a failed sync, after `finish` and after `discard` it takes nothing more:
+    Fault `spool_closed`.
+    """
+
+    upload: str
+    size: int
+    """Bytes of whole entries."""
+    synced: int
+    """Bytes of whole entries that are on disk for certain."""
+    entries: int
+
+    def append(self, name: str, parts: Sequence[bytes | memoryview]) -> int:
+        """Add an entry that holds `parts` one after the other; where it ends, for `sync`. A name may come twice.
+
+        After a Fault (as `disk_full`) nothing of it is there, and the next entry may fit.
+        """
+
+    def append_file(self, name: str, head: bytes, source: int, size: int) -> int:
+        """Add an entry of `head` and the first `size` bytes of an open file; as `append`."""
+
+    def sync(self, end: int) -> None:
+        """Return once all up to `end` is on disk, names included. One sync serves all that wait for it.
+
+        Fault sync_failed: what no earlier sync has covered is cut off, what one has covered stays for `finish`.
+        """
+
+    def cut(self) -> int:
+        """Drop what no sync has covered; the bytes that are left."""
+
+    def recover(self) -> int:
+        """After a kill: keep the entries up to the first that is not whole, on disk; how many. Fault sync_failed."""
+
+    def finish(self) -> int:
+        """Write the zip's directory and put all on disk: from then on it is an archive as any; its bytes.
+
+        After a Fault it may be called again.
+        """
+
+    def read_first(self, length: int) -> bytes:
+        """At most `length` bytes of the first entry; none where there is none."""
 
     def discard(self) -> None:
         """Remove it; done already is fine. The deleting itself is left to `Store.sweep`."""

@@ -19,6 +19,7 @@ from scandock.store.stages import LocalStage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from scandock.store.object_spools import LocalObjectSpool
     from scandock.store.paths import DataPath, RelPath, TreePath
     from scandock.store.port import Stage, StoreEntry, SweepResult, TrashEntry
     from scandock.store.records import FreeSpace
@@ -94,6 +95,16 @@ class LocalStore:
 
     def spool(self, upload: str) -> LocalSpool:
         return LocalSpool(self._root, upload)
+
+    def object_spool(self, upload: str) -> LocalObjectSpool:
+        from scandock.store.object_spools import LocalObjectSpool
+
+        return LocalObjectSpool(self._root, upload)
+
+    def open_unnamed(self) -> int:
+        from scandock.store.object_spools import open_unnamed
+
+        return open_unnamed(self._root)
 
     def try_writing(self) -> list[str]:
         from scandock.store.space import try_writing

@@ -30,14 +30,13 @@ from scandock.services.decoding import Pictures
 from scandock.services.dicom_instances import InstanceHeaders
 from scandock.services.dicomweb_objects import DicomwebCache
 from scandock.services.ohif import OhifLookup
-from scandock.services.receiving import UploadReceiver
+from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
 from scandock.services.tree_changes import TreeChange, apply_changes
 from scandock.store.local import LocalStore
 from scandock.web.metrics import Metrics
-from scandock.web.readiness import Readiness, check_catalog, check_clock, check_store
-from scandock.web.receiving.limits import receiving_limits
+from scandock.web.readiness import Readiness, ReceiverCheck, check_catalog, check_clock, check_store
 from scandock.web.response_sending import ResponseRegistry
 from scandock.web.shared_call import SharedCall
 from scandock.web.tus.locks import UploadLocks, Writer
@@ -46,6 +45,7 @@ from scandock.workers.scrub_trial import ScrubTrials
 if TYPE_CHECKING:
     from scandock.access.oidc import OidcProvider
     from scandock.services.settings import Settings
+    from scandock.workers.receiver_figures import ReceiverFigures
     from scandock.workers.worker_figures import WorkerFigures
 
 P = ParamSpec("P")
@@ -107,6 +107,8 @@ class ServerState:
     """One: a header that is made to take long holds up others that are looked at, and nothing else."""
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
+    receivers: ReceiverFigures | None = None
+    """What the receiver process of this server counts; None where the server has none."""
     readiness: Readiness = field(init=False)
     shared_metrics: SharedCall[bytes] = field(default_factory=lambda: SharedCall("metrics", begin=forbid_writes))
     """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""
@@ -126,7 +128,8 @@ class ServerState:
                 "catalog": lambda: check_catalog(self.catalog),
                 "store": lambda: check_store(self.catalog, self.store, self.settings),
                 "workers": lambda: self.workers_ready(),  # noqa: PLW0108  as it is then
-            },
+            }
+            | ({} if self.receivers is None else {"receivers": ReceiverCheck(self.catalog, self.receivers)}),
             notes={"clock": lambda: check_clock(self.catalog)},
         )
 
@@ -181,6 +184,7 @@ def open_server_state(
     settings: Settings,
     workers_ready: Callable[[], str] = lambda: "",
     worker_figures: WorkerFigures | None = None,
+    receiver_figures: ReceiverFigures | None = None,
 ) -> ServerState:
     """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
     store = LocalStore(os.path.abspath(data))
@@ -190,7 +194,7 @@ def open_server_state(
         make_areas(catalog, store)
     catalog.limit_caches(CACHES_BYTES)
     change_threads = ThreadPoolExecutor(CHANGE_THREADS, "hands")
-    metrics = Metrics(catalog, store, worker_figures)
+    metrics = Metrics(catalog, store, worker_figures, receiver_figures)
     receiving = UploadReceiver(catalog, store, receiving_limits(settings))
     receiving.space.on_refusal = lambda reason: metrics.space_refused.labels(reason).inc()
     response_buffers = ResponseBuffers(settings.answer_bytes, metrics.full.inc)
@@ -228,6 +232,7 @@ def open_server_state(
         provider=_open_provider(settings),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
         workers_ready=workers_ready,
+        receivers=receiver_figures,
     )
 
 

@@ -43,7 +43,7 @@ async def healthz() -> Response:
     "/readyz", summary="Ready, or what is not", response_model=Ready, responses={503: {"description": "Not ready"}}
 )
 async def readyz(request: Request) -> Response:
-    """`{"ready", "checks": {"catalog", "store", "workers"}}`: each `ok`, or what is the matter with it.
+    """`{"ready", "checks": {"catalog", "store", "workers", "receivers"}}`: each `ok`, or what is the matter with it.
 
     `notes` where there is something to know all the same: `clock`, why nothing is deleted for its age.
     """

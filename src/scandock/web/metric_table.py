@@ -34,11 +34,14 @@ class CounterMetric(Metric):
         """One that this process counts."""
         return Counter(self.name, self.help, self.labels, registry=registry)
 
-    def family(self, values: Mapping[str, float]) -> CounterMetricFamily:
-        """What was counted elsewhere, by the value of its one label."""
+    def family(self, value: float | Mapping[str, float]) -> CounterMetricFamily:
+        """What was counted elsewhere; by the value of its one label, where it has one."""
         family = CounterMetricFamily(self.name, self.help, labels=self.labels)
-        for label, value in values.items():
-            family.add_metric([label], value)
+        if isinstance(value, (int, float)):
+            family.add_metric([], value)
+        else:
+            for label, label_value in value.items():
+                family.add_metric([label], label_value)
         return family
 
 
@@ -150,6 +153,23 @@ UPLOADS_UNRESERVED: Final = GaugeMetric(
 )
 UPLOADS_BROKEN: Final = CounterMetric(
     "scandock_uploads_broken", "Uploads by one request that nobody brought any more, and were cleared away."
+)
+
+# -- DICOM receivers -----------------------------------------------------------------------------------------------
+
+DICOM_ASSOCIATIONS: Final = GaugeMetric("scandock_dicom_associations", "DICOM associations that are open.")
+DICOM_ASSOCIATIONS_ENDED: Final = CounterMetric(
+    "scandock_dicom_associations_ended", "DICOM associations that ended or were refused, by how.", ("outcome",)
+)
+DICOM_ANSWERS: Final = CounterMetric(
+    "scandock_dicom_answers", "Answers to C-STORE, by their status; of others than these, other.", ("status",)
+)
+DICOM_BYTES: Final = CounterMetric("scandock_dicom_bytes", "Bytes of DICOM objects that were put on the disk.")
+DICOM_SYNCS: Final = CounterMetric("scandock_dicom_syncs", "Times that a study's bytes were synced.")
+DICOM_SYNC_SECONDS: Final = CounterMetric("scandock_dicom_sync_seconds", "Seconds that these took.")
+DICOM_STUDIES: Final = GaugeMetric("scandock_dicom_studies", "Studies that are being received.")
+DICOM_STUDY_OLDEST: Final = GaugeMetric(
+    "scandock_dicom_study_oldest_seconds", "How long the oldest of these has been received."
 )
 
 # -- imports -------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from scandock.services.clock_check import read_clock_state
 from scandock.services.damage import KINDS, count_damage, read_verification_ages
 from scandock.services.reservations import is_reserved, outstanding_bytes
 from scandock.web import metric_table as table
+from scandock.workers.receiver_figures import ReceiverFigures
 from scandock.workers.worker_figures import WorkerFigures
 
 if TYPE_CHECKING:
@@ -42,7 +43,13 @@ _DELIVERED: Final = ("waiting", "sent", "failed")
 class Metrics:
     """The registry of one web process."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, worker: WorkerFigures | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: LocalStore,
+        worker: WorkerFigures | None = None,
+        receiver: ReceiverFigures | None = None,
+    ) -> None:
         self._lock = threading.Lock()
         self._checks: Mapping[str, str] = {}
         self.registry = CollectorRegistry()
@@ -73,6 +80,7 @@ class Metrics:
             lambda: self._read_catalog(catalog),
             lambda: free_space_metrics(store),
             lambda: worker_metrics(figures),
+            lambda: receiver_metrics(receiver or ReceiverFigures()),
             limit_metrics,
         )
         self.registry.register(self._found)
@@ -139,6 +147,18 @@ def worker_metrics(worker: WorkerFigures) -> Iterable[Family]:
     yield table.SLOTS.family({"all": worker.slots.all, "used": worker.slots.used})
     yield table.ATTEMPTS.family({attempt_end.value: count for attempt_end, count in worker.attempts.items()})
     yield table.LEASES_LOST.family({loss.value: count for loss, count in worker.lost_leases.items()})
+
+
+def receiver_metrics(receiver: ReceiverFigures) -> Iterable[Family]:
+    """What the receiver process counts."""
+    yield table.DICOM_ASSOCIATIONS.family(receiver.associations)
+    yield table.DICOM_ASSOCIATIONS_ENDED.family(receiver.ended)
+    yield table.DICOM_ANSWERS.family(receiver.answers)
+    yield table.DICOM_BYTES.family(receiver.bytes)
+    yield table.DICOM_SYNCS.family(receiver.syncs)
+    yield table.DICOM_SYNC_SECONDS.family(receiver.sync_seconds)
+    yield table.DICOM_STUDIES.family(receiver.studies)
+    yield table.DICOM_STUDY_OLDEST.family(receiver.oldest_seconds)
 
 
 def catalog_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:

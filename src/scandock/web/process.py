@@ -46,7 +46,7 @@ def main(words: list[str]) -> None:
         raise_descriptor_limit(settings.max_connections)
         worker = WorkerLiveness(int(liveness))
         try:
-            server = open_server_state(data, settings, worker.trouble, worker.figures)
+            server = open_server_state(data, settings, worker.trouble, worker.figures, worker.receiver)
         except Fault as fault:  # of disk or catalog: its supervisor tries again
             log.error("web can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=error_cause(fault))
             sys.exit(1)

@@ -17,16 +17,20 @@ from scandock.model.errors import OUTAGES, ScandockError
 from scandock.publishing.areas import make_areas
 from scandock.services.clock_check import read_clock_state
 from scandock.services.logs import error_cause, error_location, log
+from scandock.services.receiver_states import count_unsettled
 from scandock.web.shared_call import SharedCall, StillRunning
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
     from scandock.services.settings import Settings
     from scandock.store.port import Store
+    from scandock.workers.receiver_figures import ReceiverFigures
 
 FRESH_SECONDS: Final = 3.0
 """For which an answer is given again."""
 LOCK_SECONDS: Final = 2
+SETTLE_SECONDS: Final = 35.0
+"""For which receivers are waited for: with what an answer is given again for, no later than 40 s."""
 HANGS: Final = "hangs"
 """Code in the log of a part that does not answer."""
 _WHY: Final = {**OUTAGES, HANGS: "it does not answer"}
@@ -126,6 +130,35 @@ def check_catalog(catalog: Catalog) -> str:
     """Whether rows get where they belong."""
     catalog.try_writing(LOCK_SECONDS)
     return f"{catalog.damaged} {DAMAGED_REMEDY}" if catalog.damaged else ""
+
+
+class ReceiverCheck:
+    """Whether each enabled DICOM receiver listens, or is shown as failed; waited for no longer than `SETTLE_SECONDS`.
+
+    A receiver that can't listen keeps nobody from uploading: after that time it counts for nothing here.
+    """
+
+    def __init__(self, catalog: Catalog, figures: ReceiverFigures, clock: Callable[[], float] = time.monotonic) -> None:
+        """`figures` tell whether there is a receiver process that has looked at them."""
+        self._catalog = catalog
+        self._figures = figures
+        self._clock = clock
+        self._since: float | None = None
+
+    def __call__(self) -> str:
+        """What is the matter. That a catalog can't be asked is told by its own check."""
+        try:
+            count = count_unsettled(self._catalog, all_of_them=not self._figures.settled)
+        except ScandockError:
+            return ""
+        if not count:
+            self._since = None
+            return ""
+        now = self._clock()
+        self._since = now if self._since is None else self._since
+        if now - self._since > SETTLE_SECONDS:
+            return ""
+        return f"{count} DICOM receivers do not listen yet" if count > 1 else "a DICOM receiver does not listen yet"
 
 
 def check_clock(catalog: Catalog) -> str:

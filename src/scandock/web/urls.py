@@ -68,8 +68,12 @@ PREARCHIVE: Final = "/prearchive"
 PROJECTS: Final = "/projects"
 ACCOUNT: Final = "/account"
 
-ProjectPart = Literal["", "settings", "members", "trash", "damage", "audit", "manifest", "filter", "privacy", "rules"]
-AdminPart = Literal["", "accounts", "settings", "rules", "filter", "privacy", "trash", "damage", "audit", "clock"]
+ProjectPart = Literal[
+    "", "settings", "members", "trash", "damage", "audit", "manifest", "filter", "privacy", "rules", "receivers"
+]
+AdminPart = Literal[
+    "", "accounts", "settings", "rules", "filter", "privacy", "receivers", "peers", "trash", "damage", "audit", "clock"
+]
 
 
 def login_page(then: str) -> str:
@@ -82,9 +86,14 @@ def upload_page(project: str = "", upload: str = "") -> str:
     return with_query(UPLOAD, {"project": project, "upload": upload})
 
 
-def import_page(uuid: str, verb: Literal["", "receipt", "forget", "cancel", "retry"] = "") -> str:
+def import_page(uuid: str, verb: Literal["", "receipt", "forget", "cancel", "retry", "close", "discard"] = "") -> str:
     """An import, its receipt, or what is done to it."""
     return f"/imports/{quote_segment(uuid)}{f'/{verb}' if verb else ''}"
+
+
+def discard_study(uuid: str, project: str | None) -> str:
+    """Where a study that is being received is discarded; it leads back to the receivers of a project or the site."""
+    return with_query(import_page(uuid, "discard"), {"back": project or "."})
 
 
 def receipt_page(uuid: str, verdict: str = "", q: str = "", start: int = 0) -> str:
@@ -170,7 +179,24 @@ def admin_accounts_after(name: str) -> str:
     return with_query(admin_page("accounts"), {"after": name})
 
 
-def of_project_or_site(project: str | None, part: Literal["trash", "damage", "audit", "filter", "privacy"]) -> str:
+def receiver_page(uuid: str) -> str:
+    """Where a DICOM receiver is changed; `new` where one is made."""
+    return f"{admin_page('receivers')}/{quote_segment(uuid)}"
+
+
+def receiver_associations(project: str | None, *, refused: bool) -> str:
+    """The receivers of a project or (None) of the site, with all of the last associations or those with refusals."""
+    return with_query(of_project_or_site(project, "receivers"), {"refused": "1" if refused else None})
+
+
+def peer_page(uuid: str) -> str:
+    """Where a DICOM peer is changed and called; `new` where one is made."""
+    return f"{admin_page('peers')}/{quote_segment(uuid)}"
+
+
+def of_project_or_site(
+    project: str | None, part: Literal["trash", "damage", "audit", "filter", "privacy", "receivers"]
+) -> str:
     """A page that a project has for its owners and the site for its administrators."""
     return project_page(project, part) if project else admin_page(part)
 
@@ -214,7 +240,7 @@ _FORMS: Final = (
     (re.compile(r"/admin/accounts/[^/]+"), "/admin/accounts"),
     (re.compile(r"/admin/clock"), "/admin"),
     (re.compile(r"/sessions/([^/]+)/quarantine"), r"/sessions/\1/change"),
-    (re.compile(r"/imports/([^/]+)/(cancel|retry)"), r"/imports/\1"),
+    (re.compile(r"/imports/([^/]+)/(cancel|retry|close)"), r"/imports/\1"),
     (re.compile(r"/damage/.+"), HOME),
     (re.compile(r"/logout"), HOME),
 )
@@ -238,6 +264,8 @@ API_IMPORTS: Final = f"{API}/imports"
 API_ACCOUNTS: Final = f"{API}/accounts"
 API_SUBSCRIPTIONS: Final = f"{API}/subscriptions"
 API_DAMAGE: Final = f"{API}/damage"
+API_RECEIVERS: Final = f"{API}/receivers"
+API_PEERS: Final = f"{API}/peers"
 API_ME: Final = f"{API}/auth/me"
 OIDC: Final = f"{API}/auth/oidc"
 OIDC_CALLBACK: Final = f"{OIDC}/callback"
@@ -287,6 +315,14 @@ def api_account(uuid: str) -> str:
 
 def api_subscription(uuid: str) -> str:
     return f"{API_SUBSCRIPTIONS}/{quote_segment(uuid)}"
+
+
+def api_receiver(uuid: str) -> str:
+    return f"{API_RECEIVERS}/{quote_segment(uuid)}"
+
+
+def api_peer(uuid: str) -> str:
+    return f"{API_PEERS}/{quote_segment(uuid)}"
 
 
 def api_session(uuid: str) -> str:

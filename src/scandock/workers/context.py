@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from scandock.rules.naming import check_labels, list_named_projects
 from scandock.rules.notices import printable
 from scandock.rules.policy import ProjectRules, SiteRules
 from scandock.rules.privacy import UNLIMITED, EarlyScrub, SitePrivacy, UploadPrivacy, early_scrub
-from scandock.rules.routing_rules import parse_rules
+from scandock.rules.routing_rules import RoutingRule, parse_rules
 from scandock.rules.shown_names import ShownNames
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
 from scandock.services.data_errors import PrivacyKeyUnfit
@@ -282,9 +283,9 @@ def _build_context(
         catalog=catalog,
         rules=SiteRules(
             projects=projects,
-            project=parse_rules(texts.get("project", "")),
-            subject=parse_rules(texts.get("subject", "")),
-            session=parse_rules(texts.get("session", "")),
+            project=_parse_kind("project", texts, request),
+            subject=_parse_kind("subject", texts, request),
+            session=_parse_kind("session", texts, request),
             placeholders=settings.placeholder_names,
             petmr=settings.petmr,
             map_words=settings.petmr_maps,
@@ -296,3 +297,8 @@ def _build_context(
         privacy_error=privacy[1],
         archive_number=archive_number,
     )
+
+
+def _parse_kind(kind: str, texts: Mapping[str, str], request: ImportRequest) -> tuple[RoutingRule, ...]:
+    """The rules of a kind: first those of the receiver that the import came by, then the site's."""
+    return parse_rules(request.receiver_rules.get(kind, "")) + parse_rules(texts.get(kind, ""))

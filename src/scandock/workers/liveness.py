@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.model.ticker import Ticker
+from scandock.workers import receiver_figures
+from scandock.workers.receiver_figures import ReceiverFigures
 from scandock.workers.worker_figures import SIZE, SlotCount, WorkerFigures
 
 BEAT_SECONDS = 1.0
@@ -23,6 +25,7 @@ HUNG_SECONDS = 30.0
 """After which the supervisor kills it: its imports go on in the next one."""
 
 _RECORD = struct.Struct("2d")
+_ALL_BYTES = _RECORD.size + SIZE + receiver_figures.SIZE
 
 
 class WorkerLiveness:
@@ -30,9 +33,11 @@ class WorkerLiveness:
 
     def __init__(self, fd: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.fd = fd
-        self._memory = mmap.mmap(fd, _RECORD.size + SIZE)
+        self._memory = mmap.mmap(fd, _ALL_BYTES)
         self.figures = WorkerFigures(self._memory, _RECORD.size)
         """What the worker counts."""
+        self.receiver = ReceiverFigures(self._memory, _RECORD.size + SIZE)
+        """What the receiver process counts."""
         self._clock = clock
         self._ticker = Ticker("beats", BEAT_SECONDS, self.beat)
 
@@ -40,7 +45,7 @@ class WorkerLiveness:
     def make(cls, clock: Callable[[], float] = time.monotonic) -> WorkerLiveness:
         """Fresh memory; `fd` is to be passed to the processes that share it."""
         fd = os.memfd_create("scandock-beats", os.MFD_CLOEXEC)
-        os.ftruncate(fd, _RECORD.size + SIZE)
+        os.ftruncate(fd, _ALL_BYTES)
         return cls(fd, clock)
 
     # -- in the worker -------------------------------------------------------------------------------------------

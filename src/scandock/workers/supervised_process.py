@@ -59,8 +59,12 @@ class SupervisedProcess:
         liveness: WorkerLiveness | None = None,
         clock: Callable[[], float] = time.monotonic,
         start: StartChild = start_child_process,
+        on_death: Callable[[], None] | None = None,
     ) -> None:
-        """`beats`: its sign of life, where it gives one; without one for `HUNG_SECONDS` it is killed."""
+        """`liveness`: its sign of life, where it gives one; without one for `HUNG_SECONDS` it is killed.
+
+        `on_death` is called whenever it has ended.
+        """
         self.name = name
         self._words = list(words)
         self._log = log
@@ -68,6 +72,7 @@ class SupervisedProcess:
         self._beats = liveness
         self._clock = clock
         self._start = start
+        self._on_death = on_death
         self._beat = 0.0
         self._heard = self._looked = clock()
         self._early = 0
@@ -94,6 +99,8 @@ class SupervisedProcess:
             self.process = None
             if self._beats is not None:
                 self._beats.clear()
+            if self._on_death is not None:
+                self._on_death()
             if self._stopping:
                 return
             now = self._clock()

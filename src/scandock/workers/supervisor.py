@@ -1,4 +1,5 @@
-"""`serve`: one web process and one worker process over a DATA, kept running until SIGTERM.
+"""`serve`: a web process and a worker process over a DATA, kept running until SIGTERM; a receiver process where
+there are DICOM receivers.
 
 The supervisor holds DATA's lock and the listening socket, so that a restarted web process loses no client, and works on
 nothing itself. Its children stay in its process group and die with it.
@@ -27,6 +28,7 @@ from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_errors import DataServed
 from scandock.services.data_preparation import prepare_data
 from scandock.services.logs import configure_logging
+from scandock.services.receiver_states import clear_states, has_receivers, set_option_receiver
 from scandock.services.settings import Settings
 from scandock.store import server_lock
 from scandock.store.local import LocalStore
@@ -53,6 +55,8 @@ class ServeOptions:
     host: str
     port: int
     slots: int | None = None
+    dicom_port: int | None = None
+    """Where the receiver `SCANDOCK` listens; None: that one does not."""
 
 
 def default_slots() -> int:
@@ -75,10 +79,14 @@ def serve(
         liveness = WorkerLiveness.make()
         web = python_command("scandock.web.process", store.path, str(listener.fileno()), str(liveness.fd))
         worker = python_command("scandock.workers.worker", store.path, slots, str(liveness.fd))
+        receiver = python_command("scandock.workers.receiver_process", store.path, str(liveness.fd))
         children = [
             SupervisedProcess("worker", worker, log, pass_fds=[liveness.fd], liveness=liveness, start=start),
             SupervisedProcess("web", web, log, pass_fds=[listener.fileno(), liveness.fd], start=start),
         ]
+        receiving = SupervisedProcess(
+            "receiver", receiver, log, pass_fds=[liveness.fd], start=start, on_death=liveness.receiver.clear
+        )
         # First, as nobody else upgrades it while we serve; closed before there is a child, as one that is a fork would
         # take SQLite's locks on it for its own.
         catalog = open_data_catalog(store.path, settings, serves=True)
@@ -87,20 +95,25 @@ def serve(
         finally:
             catalog.dispose()
         children[0].start()  # at once: what is unfinished goes on while the rest is made ready
-        _prepare_first_start(store.path, settings, say)
+        wanted = _prepare_first_start(store.path, settings, options, say)
         children[1].start()
+        if wanted:
+            receiving.start()
         host, port = listener.getsockname()[:2]
         say(f"Scandock serves {store.path} at http://{f'[{host}]' if ':' in host else host}:{port}/")
-        _run_children(children)
+        _run_children(children, receiving, liveness)
         log.info("stopping")
-        _end(children)
+        _end([*children, receiving])
         liveness.close()
     log.info("stopped")
     return 0
 
 
-def _prepare_first_start(data: str, settings: Settings, say: Callable[[str], None]) -> None:
-    """Tables and the first account, before anybody is let in."""
+def _prepare_first_start(data: str, settings: Settings, options: ServeOptions, say: Callable[[str], None]) -> bool:
+    """Tables, the first account and the receiver of the options, before anybody is let in.
+
+    Whether a receiver process has something to do.
+    """
     catalog = open_data_catalog(data, settings, serves=True)
     try:
         catalog.try_writing(int(WAIT_SECONDS))
@@ -108,14 +121,23 @@ def _prepare_first_start(data: str, settings: Settings, say: Callable[[str], Non
         engine_of(catalog)
         password = settings.admin_password
         admin = ensure_admin(catalog, password.get_secret_value() if password is not None else None)
+        receiver = set_option_receiver(catalog, options.dicom_port, options.host)
+        clear_states(catalog)
+        are_wanted = has_receivers(catalog)
     finally:
         catalog.dispose()
     if admin is not None and admin.password is not None:
         say(f"The first account is {admin.name}, its password {admin.password} (it is not shown again).")
+    if receiver is not None:
+        say(f"The DICOM receiver {receiver.title} listens at port {receiver.port}.")
+        if not receiver.allow_list_enabled:
+            say(f"Warning: {receiver.title} has no allow list: whoever reaches that port may send to it.")
+    return are_wanted
 
 
-def _run_children(children: list[SupervisedProcess]) -> None:
-    """Restart what dies, until a signal says stop."""
+def _run_children(children: list[SupervisedProcess], receiving: SupervisedProcess, liveness: WorkerLiveness) -> None:
+    """Restart what dies, until a signal says stop; `receiving` is started once there is something to receive."""
+    children = [*children, receiving]
     waited = [*STOPS, signal.SIGCHLD]
     while True:
         due = [child.due for child in children if child.due is not None]
@@ -125,6 +147,8 @@ def _run_children(children: list[SupervisedProcess]) -> None:
             return
         for child in children:
             child.look()
+        if liveness.figures.receivers and not receiving.running and receiving.due is None:
+            receiving.start()
 
 
 def _end(children: list[SupervisedProcess]) -> None:

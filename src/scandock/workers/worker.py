@@ -5,6 +5,7 @@ Started by the supervisor as `python -m scandock.workers.worker PARENT DATA SLOT
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -15,15 +16,18 @@ from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.process import confine, keep_one_heap, unblock_signals
+from scandock.model.ticker import Ticker
 from scandock.queue.claim import Claim, SlotUsage, claim
 from scandock.queue.engines import engine_of
 from scandock.queue.owner import this_owner
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
 from scandock.services.logs import configure_logging, error_cause
+from scandock.services.receiver_states import has_receivers
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
+from scandock.workers.commitment_keeper import CommitmentKeeper
 from scandock.workers.fork_server import ForkedAttempts, fork_server
 from scandock.workers.janitor import Janitor
 from scandock.workers.liveness import WorkerLiveness
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 8.0
 """How long imports that run may still take to end when the server stops; then they wait for its next start."""
+
+WATCH_SECONDS = 1.0
+"""How often it is looked whether there are DICOM receivers."""
 
 UNSURE_CLAIMS = 16
 """Of claims that failed, the last: the database may have committed one, and been lost before it could say so."""
@@ -77,9 +84,11 @@ class Worker:
         self.messenger = MessageSender(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
         self.packs = PackBuilderThread(self.catalog, self.store, settings, log) if upkeep else None
+        self.commitment = CommitmentKeeper(self.catalog, self.store, settings, log) if upkeep else None
         owner = this_owner(server, place=self.catalog.place)
         self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots)
         self.log = log
+        self._watch = Ticker("receivers", WATCH_SECONDS, self._look_for_receivers)
         self._unsure: deque[str] = deque(maxlen=UNSURE_CLAIMS)
         self._stop = threading.Event()
 
@@ -91,6 +100,11 @@ class Worker:
 
     def _tell_slots(self, used: int) -> None:
         self.liveness.figures.set_slots(SlotCount(self.slots.size, used))
+
+    def _look_for_receivers(self) -> None:
+        """Say whether a receiver process is wanted. A catalog that can't be asked changes nothing."""
+        with contextlib.suppress(Fault):
+            self.liveness.figures.set_receivers(are_wanted=has_receivers(self.catalog))
 
     def _run(self, next_claim: Claim) -> None:
         self.running.run(next_claim)
@@ -110,7 +124,11 @@ class Worker:
             self.verifier.start()
         if self.packs is not None:
             self.packs.start()
+        if self.commitment is not None:
+            self.commitment.start()
         self._tell_slots(self.slots.busy)
+        self._look_for_receivers()
+        self._watch.start()
         self.liveness.say(ready=True)
         self.log.info("worker ready", slots=self.slots.size)
         try:
@@ -124,6 +142,7 @@ class Worker:
 
     def _drain(self) -> None:
         self.liveness.say(ready=False)
+        self._watch.end()
         self.slots.end()
         if not self.slots.idle(DRAIN_SECONDS):
             self.running.stop()
@@ -135,6 +154,8 @@ class Worker:
             self.verifier.end()
         if self.packs is not None:
             self.packs.end()
+        if self.commitment is not None:
+            self.commitment.end()
         if self.messenger is not None:
             self.messenger.end()
         self.catalog.dispose()

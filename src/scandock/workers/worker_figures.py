@@ -44,7 +44,7 @@ class LeaseLoss(StrEnum):
 
 
 _FIGURE: Final = struct.Struct("d")
-_NAMES: Final = ("slots", "used", "damage", *AttemptEnd, *(f"lease {loss}" for loss in LeaseLoss))
+_NAMES: Final = ("slots", "used", "damage", "receivers", *AttemptEnd, *(f"lease {loss}" for loss in LeaseLoss))
 _AT: Final = {name: number * _FIGURE.size for number, name in enumerate(_NAMES)}
 SIZE: Final = len(_NAMES) * _FIGURE.size
 
@@ -84,11 +84,20 @@ class WorkerFigures:
         """That the catalog was found damaged, by the worker or by an import that it runs."""
         self._write("damage", is_damaged)
 
+    def set_receivers(self, *, are_wanted: bool) -> None:
+        """Whether a receiver process has something to do: it is started only then."""
+        self._write("receivers", are_wanted)
+
     # -- in the others -------------------------------------------------------------------------------------------
 
     @property
     def slots(self) -> SlotCount:
         return SlotCount(self._read("slots"), self._read("used"))
+
+    @property
+    def receivers(self) -> bool:
+        """Whether there are receivers to listen for, or studies that they have left."""
+        return bool(self._read("receivers"))
 
     @property
     def damage(self) -> bool:

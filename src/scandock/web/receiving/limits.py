@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from scandock.model import request_limits
-from scandock.model.durations import HOUR_MS
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.model.request_errors import RequestInvalid
-from scandock.services.receiving import ReceivingLimits
 from scandock.web.errors import BodyTooLarge
-
-if TYPE_CHECKING:
-    from scandock.services.settings import Settings
 
 FIELD_BYTES: Final = request_limits.MAPPING_BYTES
 """Of one field beside the archive in a multipart body: a mapping of a big upload has some MB."""
@@ -34,15 +29,3 @@ def too_many_fields() -> Usage:
     """The error of a form of more than `MAX_FIELDS`."""
     error = RequestInvalid(f"The form has more than {MAX_FIELDS:,} fields.", "Say less at once.")
     return count_exceeded(RequestLimit.FIELDS, error)
-
-
-def receiving_limits(settings: Settings) -> ReceivingLimits:
-    """What the settings allow."""
-    return ReceivingLimits(
-        upload_bytes=settings.max_upload_bytes,
-        uploads=settings.max_uploads_per_user,
-        min_free=settings.min_free_bytes,
-        space_percent=settings.max_space_percent_per_user,
-        idle_seconds=float(settings.upload_idle_seconds),
-        lasts_ms=settings.upload_hours * HOUR_MS,
-    )

@@ -11,6 +11,7 @@ const SCRIPTS = {
   activity: () => import("./live/activity.js"),
   overview: () => import("./live/overview.js"),
   prearchive: () => import("./live/prearchive.js"),
+  receivers: () => import("./live/receivers.js"),
   script_editor: () => import("./script_editor.js"),
   upload: () => import("./upload/early_files.js"),
 };

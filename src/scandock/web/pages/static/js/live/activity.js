@@ -62,7 +62,9 @@ class Live {
     if (kind === "begin") return this.#begin(data);
     const item = this.#item(data.id);
     if (kind === "progress") this.#heard.set(data.id, performance.now());
-    if (item && kind === "progress" && !("silent" in item.dataset) && item.dataset.state === data.state) return this.#figures(item, data);
+    const isSame = item && kind === "progress" && !("silent" in item.dataset) && item.dataset.state === data.state;
+    if (isSame) this.#figures(item, data);
+    if (isSame && !("study" in item.dataset)) return; // of a study its page says more than the event does
     if (item) this.#stale.add(data.id);
     else if (this.#belongs(data)) this.#all = true;
     this.work();

@@ -1,0 +1,279 @@
+"""An accepted connection: bytes in and out under deadlines, and whole PDUs of what comes (PS3.8 section 9.1)."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Final
+
+from scandock.dimse import pdu
+from scandock.dimse.pdu import AbortReason, ProtocolError
+from scandock.dimse.records import Deadlines, End, EndCause, Peer, WireLimits
+
+_HEADER: Final = 6
+_QUICK_ACK: Final = getattr(socket, "TCP_QUICKACK", None)
+_KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+_FIXED_LENGTH: Final = frozenset({pdu.ASSOCIATE_RJ, pdu.RELEASE_RQ, pdu.RELEASE_RP, pdu.ABORT})
+
+
+class EndedError(Exception):
+    """The connection is over, or is to be, otherwise than by release."""
+
+    def __init__(self, cause: EndCause, detail: str = "") -> None:
+        super().__init__(detail)
+        self.end = End(cause, detail)
+
+
+class Connection:
+    """One buffer that is reused for all that comes, and one thread that reads."""
+
+    def __init__(self, sock: socket.socket, deadlines: Deadlines, limits: WireLimits) -> None:
+        self._sock = sock
+        self._deadlines = deadlines
+        self._limits = limits
+        self._buffer = memoryview(bytearray(limits.pdu + _HEADER))
+        self._at = self._fill = 0
+        self._timeout = -1.0
+        self._began = 0.0
+        """When the first byte of the message came that is being read."""
+        self._since_began = 0
+        self._is_secure = False
+        self._waker: int | None = None
+        """Within TLS: an eventfd by which a read that waits is woken."""
+        self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
+        self.bytes_received = 0
+        self.active_at = time.monotonic()
+        if self._is_tcp:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in _KEEP_ALIVE:
+                if hasattr(socket, name):
+                    sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Shake hands, as the server. Raises EndedError."""
+        self._wait(self._deadlines.handshake)
+        self._timeout = -1.0
+        try:
+            self._sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+            self._sock.settimeout(self._deadlines.handshake)
+            self._sock.do_handshake()
+            self._is_secure = True
+            self._waker = os.eventfd(0, os.EFD_CLOEXEC)
+        except TimeoutError:
+            raise EndedError(EndCause.SILENT, "within the TLS handshake") from None
+        except ssl.SSLError as error:
+            raise EndedError(EndCause.TLS, (error.reason or str(error)).replace("_", " ").lower()) from None
+        except OSError as error:
+            raise EndedError(EndCause.TLS, str(error)) from None
+
+    def peer(self) -> Peer:
+        """Who is there. No name is looked up."""
+        address, port = "", 0
+        with contextlib.suppress(OSError):
+            if self._is_tcp:
+                address, port = self._sock.getpeername()[:2]
+        certificate = tls = ""
+        if self._is_secure and isinstance(self._sock, ssl.SSLSocket):
+            certificate = _subject(self._sock)
+            cipher = self._sock.cipher()
+            tls = f"{self._sock.version()} {cipher[0]}" if cipher else ""
+        return Peer(_plain_address(address), port, certificate, tls)
+
+    def read_request(self) -> bytes:
+        """The body of the A-ASSOCIATE-RQ that has to come first. Raises EndedError and ProtocolError."""
+        deadline = time.monotonic() + self._deadlines.request
+        kind, body = self._read_pdu(lambda _: deadline - time.monotonic(), frozenset({pdu.ASSOCIATE_RQ, pdu.ABORT}))
+        if kind == pdu.ABORT:
+            raise EndedError(EndCause.PEER_ABORTED)
+        return bytes(body)
+
+    def read_pdu(self, *, within: bool, patience: float | None = None) -> tuple[int, memoryview]:
+        """The next PDU: its type and its body, which is valid until the next call.
+
+        `within` a message it has to go on; else, `patience` (or the deadline between messages) is for its first byte.
+        Raises EndedError and ProtocolError.
+        """
+        if not within:
+            self._since_began = self._fill - self._at
+            self._began = time.monotonic()
+
+        def seconds(have: int) -> float:
+            if not (within or have):
+                return self._deadlines.between if patience is None else patience
+            now = time.monotonic()
+            allowed = self._deadlines.silence + self._since_began / self._deadlines.slowest
+            return min(self._deadlines.silence, self._began + allowed - now)
+
+        return self._read_pdu(seconds, _ANY)
+
+    def _read_pdu(self, seconds: Callable[[int], float], kinds: frozenset[int]) -> tuple[int, memoryview]:
+        need = _HEADER
+        while True:
+            have = self._fill - self._at
+            if have >= _HEADER:
+                need = _HEADER + self._check_header(kinds)
+                if have >= need:
+                    break
+            if self._at + need > len(self._buffer):
+                self._buffer[:have] = bytes(self._buffer[self._at : self._fill])
+                self._at, self._fill = 0, have
+            self._receive(seconds(have))
+        start, self._at = self._at, self._at + need
+        body = self._buffer[start + _HEADER : self._at]
+        if self._at == self._fill:
+            self._at = self._fill = 0
+        return self._kind(start), body
+
+    def _kind(self, at: int) -> int:
+        return self._buffer[at]
+
+    def _check_header(self, kinds: frozenset[int]) -> int:
+        kind = self._kind(self._at)
+        length = int.from_bytes(self._buffer[self._at + 2 : self._at + 6], "big")
+        if not pdu.ASSOCIATE_RQ <= kind <= pdu.ABORT:
+            raise ProtocolError(AbortReason.UNRECOGNIZED_PDU, f"a PDU of type {kind}")
+        if kind not in kinds:
+            raise ProtocolError(AbortReason.UNEXPECTED_PDU, f"a PDU of type {kind} out of its turn")
+        if length > self._limits.pdu or (kind in _FIXED_LENGTH and length != 4):
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, f"a PDU of type {kind} with {length:,} bytes")
+        return length
+
+    def has_more(self) -> bool:
+        """Whether a PDU, or a part of one, is there or comes without waiting. Raises EndedError."""
+        if self._fill > self._at:
+            return self._has_whole() or self._receive_at_once()
+        return self._receive_at_once()
+
+    def _has_whole(self) -> bool:
+        have = self._fill - self._at
+        if have < _HEADER:
+            return False
+        length = int.from_bytes(self._buffer[self._at + 2 : self._at + 6], "big")
+        return have >= _HEADER + length or length > self._limits.pdu
+
+    def _receive_at_once(self) -> bool:
+        if self._fill == len(self._buffer):
+            have = self._fill - self._at
+            self._buffer[:have] = bytes(self._buffer[self._at : self._fill])
+            self._at, self._fill = 0, have
+        try:
+            self._receive(0.0)
+        except EndedError as ended:
+            if ended.end.cause is EndCause.SILENT:
+                return False
+            raise
+        return True
+
+    def _receive(self, seconds: float) -> None:
+        if seconds < 0:
+            raise EndedError(EndCause.SILENT, "too slow")
+        if self._waker is not None and not self._since_began and seconds:
+            self._wait_for_record(self._waker, seconds)
+        self._wait(seconds)
+        try:
+            if self._is_tcp and _QUICK_ACK is not None:
+                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+            count = self._sock.recv_into(self._buffer[self._fill :])
+        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise EndedError(EndCause.SILENT) from None
+        except OSError as error:
+            raise EndedError(EndCause.PEER_CLOSED, error.strerror or str(error)) from None
+        if not count:
+            raise EndedError(EndCause.PEER_CLOSED)
+        self.active_at = time.monotonic()
+        if not self._since_began:
+            self._began = self.active_at  # it waited for the first byte until now
+        self._since_began += count
+        self.bytes_received += count
+        self._fill += count
+
+    def _wait_for_record(self, waker: int, seconds: float) -> None:
+        """Wait for something of TLS, or to be woken: TLS itself ends for good where its socket does."""
+        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            return
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        poll.register(waker, select.POLLIN)
+        ready = poll.poll(seconds * 1000)
+        if not ready:
+            raise EndedError(EndCause.SILENT)
+        if any(fd == waker for fd, _ in ready):
+            raise EndedError(EndCause.STOPPED)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing came that was not read."""
+        return self._at == self._fill
+
+    def send(self, data: bytes) -> None:
+        """Write all of it. Raises EndedError."""
+        self._wait(self._deadlines.silence)
+        try:
+            self._sock.sendall(data)
+        except TimeoutError:
+            raise EndedError(EndCause.NOT_READING) from None
+        except OSError as error:
+            raise EndedError(EndCause.PEER_CLOSED, error.strerror or str(error)) from None
+
+    def wake(self) -> None:
+        """Let a read that waits end, as if the peer had closed. What is written still goes. From any thread."""
+        with contextlib.suppress(OSError):
+            if self._waker is None:
+                self._sock.shutdown(socket.SHUT_RD)
+            else:
+                os.eventfd_write(self._waker, 1)
+
+    def close(self, last: bytes = b"") -> None:
+        """Send `last`, wait for the peer to close, and close; nothing is waited for where `last` is empty."""
+        with contextlib.suppress(OSError, ValueError):
+            if last:
+                deadline = time.monotonic() + self._deadlines.close
+                self._sock.settimeout(self._deadlines.close)
+                self._sock.sendall(last)
+                if not isinstance(self._sock, ssl.SSLSocket):
+                    self._sock.shutdown(socket.SHUT_WR)
+                while (left := deadline - time.monotonic()) > 0:
+                    self._sock.settimeout(left)
+                    if not self._sock.recv_into(self._buffer):
+                        break
+                if isinstance(self._sock, ssl.SSLSocket):
+                    self._sock.settimeout(0)
+                    self._sock.unwrap()
+        with contextlib.suppress(OSError):
+            self._sock.close()
+        if self._waker is not None:
+            os.close(self._waker)
+            self._waker = None
+
+    def _wait(self, seconds: float) -> None:
+        if seconds != self._timeout:
+            self._sock.settimeout(seconds)
+            self._timeout = seconds
+
+
+_ANY: Final = frozenset(range(1, 8))
+
+
+def _plain_address(text: str) -> str:
+    """An address without its zone, and IPv4 as such where it came mapped into IPv6."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return text
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def _subject(sock: ssl.SSLSocket) -> str:
+    certificate = sock.getpeercert()
+    if not certificate:
+        return ""
+    parts = [f"{name}={value}" for part in certificate.get("subject", ()) for name, value in part]  # type: ignore[str-unpack]
+    return ", ".join(parts)

@@ -1,0 +1,376 @@
+"""Storage commitment: what DICOM peers ask to be kept, what is decided of it, and how they are told (PS3.4 annex J).
+
+The receiver process takes requests, and answers at once where all that is asked for is found. Else a worker decides,
+once the studies that were on their way have been imported, and reports on an association of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, or_, select, update
+
+from scandock.catalog.engine import split_values
+from scandock.catalog.receivers import find_peer_title
+from scandock.catalog.server_tables import commitment, damage, received_study, reception, trashed
+from scandock.catalog.tables import file, resource, session, upload
+from scandock.catalog.trees import scans_of
+from scandock.dimse.records import Answer, CommitmentAnswer, CommitmentResult, Status
+from scandock.model.durations import DAY_MS
+from scandock.model.series import SeriesTally
+from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT, Verdict
+from scandock.rules.sop_hashes import sop_hash
+from scandock.rules.tally_values import count_values
+from scandock.services.privacy_source import usable_privacy
+from scandock.services.receiver_errors import PeerCallFailed
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from scandock.catalog.engine import Catalog
+    from scandock.dimse.records import CommitmentRequest
+    from scandock.model.receivers import DicomPeer, Receiver
+    from scandock.rules.privacy import SitePrivacy
+    from scandock.store.local import LocalStore
+
+    Reference = tuple[str, str]
+    Decision = dict[Reference, int]
+    """Failure reason of each; 0 where it is kept."""
+
+MAX_OPEN: Final = 1_000
+"""Requests of one peer that are not told yet."""
+KEPT_MS: Final = 30 * DAY_MS
+RECEIPTS_READ: Final = 50
+"""Imports of what a peer sent last, whose receipts are asked about objects that are not there."""
+FILLED_AT_ONCE: Final = 2_000
+_LEFT_OUT: Final = frozenset(
+    verdict.value
+    for verdict in (Verdict.FILTERED, Verdict.UNPARSEABLE, Verdict.REFUSED, Verdict.CONFLICT, Verdict.IGNORED)
+)
+
+
+class ReportSender(Protocol):
+    """Who sends reports: `dicom_peers.PeerCalls`."""
+
+    def report(self, peer: DicomPeer, result: CommitmentResult) -> None:
+        """Raises PeerCallFailed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentTimes:
+    """Seconds."""
+
+    wait: float = 600
+    """For imports that had not ended when the request came."""
+    look: float = 2
+    """Until it is looked again whether they have."""
+    same_association: float = 10
+    """Until a result that was told on the request's own association is told on another one."""
+    retries: tuple[float, ...] = (10, 60, 600, 3_600, 21_600)
+    """After each report that failed; then it is given up."""
+    claim: float = 120
+    """In which a worker that died has reported, or another one does."""
+
+
+class Commitments:
+    """Requests for storage commitment in a catalog; may be used by several threads."""
+
+    def __init__(self, catalog: Catalog, store: LocalStore, times: CommitmentTimes = CommitmentTimes()) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._times = times
+
+    # -- the receiver's part -----------------------------------------------------------------------------------------
+
+    def take(self, receiver: Receiver, peer: str, address: str, request: CommitmentRequest) -> CommitmentAnswer:
+        """Keep a request, and answer it. Raises Fault of the catalog."""
+        with self._catalog.read() as connection:
+            refusal = self._refuse(connection, receiver, peer, request.transaction)
+            if refusal is not None:
+                return CommitmentAnswer(refusal)
+            newest = connection.execute(select(func.max(upload.c.id))).scalar() or 0
+            decision = self._decide(connection, peer, request.references, newest, last=False)
+        now = self._catalog.now()
+        result = None if decision is None else _result_of(request.transaction, decision)
+        with self._catalog.write() as connection:
+            connection.execute(
+                insert(commitment).values(
+                    peer=peer,
+                    transaction_uid=request.transaction,
+                    receiver_id=receiver.number,
+                    called=receiver.title,
+                    address=address,
+                    received=now,
+                    newest_upload=newest,
+                    state="waiting" if result is None else "decided",
+                    due=now + (0 if result is None else int(self._times.same_association * 1000)),
+                    wanted=_pack(request.references),
+                    result=None if decision is None else _pack([(*pair, reason) for pair, reason in decision.items()]),
+                )
+            )
+        return CommitmentAnswer(Answer(), result)
+
+    def _refuse(self, connection: Connection, receiver: Receiver, peer: str, transaction: str) -> Answer | None:
+        privacy = usable_privacy(connection)
+        if privacy is not None:
+            rules = privacy.site if receiver.project is None else privacy.of(receiver.project)
+            if rules.policy.study_uid == "drop":
+                return Answer(Status.PROCESSING_FAILURE, "UIDs are replaced here, nothing is found by them")
+        if find_peer_title(connection, peer) is None:
+            return Answer(Status.PROCESSING_FAILURE, f"No address is known here of {peer}")
+        of_peer = (commitment.c.peer == peer, commitment.c.state.in_(("waiting", "decided")))
+        running = select(exists().where(*of_peer, commitment.c.transaction_uid == transaction))
+        if connection.execute(running).scalar():
+            return Answer(Status.DUPLICATE_TRANSACTION, "This transaction is under way")
+        count = connection.execute(select(func.count()).select_from(commitment).where(*of_peer)).scalar() or 0
+        if count >= MAX_OPEN:
+            return Answer(Status.OUT_OF_RESOURCES, f"{count} requests are under way")
+        return None
+
+    def note_report(self, peer: str, transaction: str, status: int | None) -> None:
+        """What became of a report on the request's own association: told, or to be told on another one at once."""
+        values: dict[str, object] = {"state": "told"} if status == 0 else {"due": self._catalog.now()}
+        with self._catalog.write() as connection:
+            connection.execute(
+                update(commitment)
+                .where(
+                    commitment.c.peer == peer,
+                    commitment.c.transaction_uid == transaction,
+                    commitment.c.state == "decided",
+                )
+                .values(**values)
+            )
+
+    # -- the worker's part -------------------------------------------------------------------------------------------
+
+    def turn(self, calls: ReportSender, log: FilteringBoundLogger) -> int:
+        """Decide and report what is due; how many requests that was. Raises Fault of the catalog."""
+        now = self._catalog.now()
+        with self._catalog.read() as connection:
+            due = connection.execute(
+                select(commitment, (commitment.c.received <= now - int(self._times.wait * 1000)).label("last"))
+                .where(commitment.c.state.in_(("waiting", "decided")), commitment.c.due <= now)
+                .order_by(commitment.c.due)
+                .limit(100)
+            ).all()
+        for row in due:
+            if not self._claim(row):
+                continue
+            if row.state == "decided":
+                self._report(row, calls, log)
+            elif self._decide_late(row):
+                with self._catalog.read() as connection:
+                    decided = connection.execute(select(commitment).where(commitment.c.id == row.id)).one()
+                self._report(decided, calls, log)
+        return len(due)
+
+    def forget_old(self) -> int:
+        """Take away requests that were told, or given up, so long ago."""
+        with self._catalog.write() as connection:
+            old = commitment.c.received < self._catalog.now() - KEPT_MS
+            ended = commitment.c.state.in_(("told", "failed"))
+            return connection.execute(delete(commitment).where(old, ended)).rowcount
+
+    def fill_hashes(self) -> int:
+        """Give some files that have none yet the hashes of their UIDs; how many files that was."""
+        with self._catalog.read() as connection:
+            rows = connection.execute(
+                select(file.c.tree_id, file.c.n, file.c.sop_uid)
+                .where(file.c.sop_uid.is_not(None), file.c.sop_hash.is_(None))
+                .limit(FILLED_AT_ONCE)
+            ).all()
+        if rows:
+            values = [{"tree": row.tree_id, "number": row.n, "hash": sop_hash(row.sop_uid)} for row in rows]
+            where = (file.c.tree_id == bindparam("tree"), file.c.n == bindparam("number"))
+            with self._catalog.write() as connection:
+                connection.execute(update(file).where(*where).values(sop_hash=bindparam("hash")), values)
+        return len(rows)
+
+    def _claim(self, row: Row[Any]) -> bool:
+        """Whether nobody else sees to a request: others look at it later."""
+        with self._catalog.write() as connection:
+            return bool(
+                connection.execute(
+                    update(commitment)
+                    .where(commitment.c.id == row.id, commitment.c.due == row.due, commitment.c.state == row.state)
+                    .values(due=self._catalog.now() + int(self._times.claim * 1000))
+                ).rowcount
+            )
+
+    def _decide_late(self, row: Row[Any]) -> bool:
+        """Decide a request that waits; False where it goes on waiting."""
+        references = [(one[0], one[1]) for one in _unpack(row.wanted)]
+        with self._catalog.read() as connection:
+            decision = self._decide(connection, row.peer, references, row.newest_upload, last=row.last)
+        values: dict[str, object]
+        if decision is None:
+            values = {"due": self._catalog.now() + int(self._times.look * 1000)}
+        else:
+            values = {"state": "decided", "result": _pack([(*pair, reason) for pair, reason in decision.items()])}
+        with self._catalog.write() as connection:
+            connection.execute(update(commitment).where(commitment.c.id == row.id).values(**values))
+        return decision is not None
+
+    def _report(self, row: Row[Any], calls: ReportSender, log: FilteringBoundLogger) -> None:
+        decision = {(one[0], one[1]): one[2] for one in _unpack(row.result)}
+        with self._catalog.read() as connection:
+            peer = find_peer_title(connection, row.peer)
+        values: dict[str, object]
+        try:
+            if peer is None:
+                values = {"state": "failed", "message": "No address is known of the peer any more."}
+            else:
+                calls.report(peer, _result_of(row.transaction_uid, decision))
+                values = {"state": "told", "message": ""}
+        except PeerCallFailed as failure:
+            tries = row.tries + 1
+            values = {"tries": tries, "message": failure.message}
+            if tries > len(self._times.retries):
+                values["state"] = "failed"
+            else:
+                values["due"] = self._catalog.now() + int(self._times.retries[tries - 1] * 1000)
+            log.warning(
+                "storage commitment not reported",
+                peer=row.peer,
+                tries=tries,
+                given_up="state" in values,
+                why=failure.message,
+            )
+        with self._catalog.write() as connection:
+            connection.execute(update(commitment).where(commitment.c.id == row.id).values(**values))
+
+    # -- deciding ------------------------------------------------------------------------------------------------------
+
+    def _decide(
+        self, connection: Connection, peer: str, references: Sequence[Reference], newest: int, *, last: bool
+    ) -> Decision | None:
+        """What becomes of each reference; None where imports are to be waited for, unless it is decided at `last`."""
+        decision = find_stored(connection, references, usable_privacy(connection))
+        missing = {pair for pair, reason in decision.items() if reason == Status.NO_SUCH_SOP_INSTANCE}
+        if missing:
+            if not last and _has_coming(connection, newest):
+                return None
+            for pair in self._left_out(connection, peer, newest, missing):
+                decision[pair] = Status.PROCESSING_FAILURE
+        return decision
+
+    def _left_out(
+        self, connection: Connection, peer: str, newest: int, references: Iterable[Reference]
+    ) -> Iterator[Reference]:
+        """Those that imports of what the peer sent have left out: filtered, unparseable, refused."""
+        names = {f"{instance}.dcm": (sop_class, instance) for sop_class, instance in references}
+        imports = connection.execute(
+            select(upload.c.uuid)
+            .join(received_study, received_study.c.upload_id == upload.c.id)
+            .where(received_study.c.calling == peer, upload.c.id <= newest, upload.c.state.in_(WITH_RECEIPT))
+            .order_by(upload.c.id.desc())
+            .limit(RECEIPTS_READ)
+        ).scalars()
+        for uuid in imports:
+            if not names:
+                return
+            with contextlib.suppress(FileNotFoundError), self._store.open_receipt(uuid) as packed:
+                for line in gzip.GzipFile(fileobj=packed):
+                    entry = json.loads(line)
+                    if entry["verdict"] in _LEFT_OUT and entry["path"] in names:
+                        yield names.pop(entry["path"])
+
+
+def find_stored(connection: Connection, references: Sequence[Reference], privacy: SitePrivacy | None) -> Decision:
+    """Whether objects are stored, in a session or in the trash, by their class and instance.
+
+    By the UID that they came with, also where de-identification gave them another one.
+    """
+    decision: Decision = dict.fromkeys(references, Status.NO_SUCH_SOP_INSTANCE)
+    by_uid: dict[int, list[tuple[str, Reference]]] = {}
+    by_key: dict[int, list[Reference]] = {}
+    for pair in decision:
+        uids = [pair[1]]
+        if privacy is not None:
+            uids += privacy.site.new_uids(pair[1])
+            for key in privacy.site.sop_keys(pair[1]):
+                by_key.setdefault(key, []).append(pair)
+        for uid in uids:
+            by_uid.setdefault(sop_hash(uid), []).append((uid, pair))
+    found: dict[Reference, list[tuple[int, int]]] = {}
+    for part in split_values(by_uid):
+        for row in connection.execute(_FILES.where(file.c.sop_hash.in_(part))):
+            for uid, pair in by_uid[row.sop_hash]:
+                if uid == row.sop_uid:
+                    found.setdefault(pair, []).append((row.tree_id, row.scan_n))
+    for part in split_values(by_key):
+        for row in connection.execute(_FILES.where(file.c.sop_key.in_(part))):
+            for pair in by_key[row.sop_key]:
+                found.setdefault(pair, []).append((row.tree_id, row.scan_n))
+    classes = _ClassesOfScans(connection)
+    for pair, scans in found.items():
+        fits = any(classes.may_have(tree_id, scan_n, pair[0]) for tree_id, scan_n in scans)
+        decision[pair] = 0 if fits else Status.CLASS_INSTANCE_CONFLICT
+    return decision
+
+
+_FILES: Final = (
+    select(file.c.tree_id, file.c.sop_hash, file.c.sop_key, file.c.sop_uid, resource.c.scan_n)
+    .join(resource, (resource.c.tree_id == file.c.tree_id) & (resource.c.n == file.c.resource_n))
+    .where(
+        or_(exists().where(session.c.tree_id == file.c.tree_id), exists().where(trashed.c.tree_id == file.c.tree_id)),
+        ~exists().where(
+            damage.c.tree_id == file.c.tree_id, or_(damage.c.file_n.is_(None), damage.c.file_n == file.c.n)
+        ),
+    )
+)
+"""Files that are there, and whole as far as is known."""
+
+
+class _ClassesOfScans:
+    """SOP classes of the objects of scans, as their headers said when they were imported."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._trees: dict[int, dict[int, frozenset[str]]] = {}
+
+    def may_have(self, tree_id: int, scan_n: int | None, sop_class: str) -> bool:
+        """Whether a scan has an object of that class, as far as is known."""
+        scans = self._trees.get(tree_id)
+        if scans is None:
+            scans = self._trees[tree_id] = {
+                row.n: frozenset(count_values(row.facts, "SOPClassUID"))
+                for row in scans_of(self._connection, tree_id)
+                if isinstance(row.facts, SeriesTally)
+            }
+        known = scans.get(scan_n) if scan_n is not None else None
+        return not known or sop_class in known
+
+
+def _has_coming(connection: Connection, newest: int) -> bool:
+    """Whether studies that peers had sent by then have not been imported yet."""
+    coming = exists().where(
+        reception.c.upload_id == upload.c.id,
+        reception.c.door == "dimse",
+        upload.c.id <= newest,
+        upload.c.state.in_(UNFINISHED),
+    )
+    return bool(connection.execute(select(coming)).scalar())
+
+
+def _result_of(transaction: str, decision: Decision) -> CommitmentResult:
+    return CommitmentResult(
+        transaction,
+        tuple(pair for pair, reason in decision.items() if not reason),
+        tuple((*pair, reason) for pair, reason in decision.items() if reason),
+    )
+
+
+def _pack(values: Sequence[object]) -> bytes:
+    return zlib.compress(json.dumps(values).encode(), 1)
+
+
+def _unpack(packed: bytes) -> list[Any]:
+    values: list[Any] = json.loads(zlib.decompress(packed))
+    return values

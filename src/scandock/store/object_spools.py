@@ -1,0 +1,390 @@
+"""Object spools: a zip that grows by one stored entry for each object received, in `incoming/{upload}/archive`.
+
+Entries stand one after the other from the first byte on, so that what was appended can be found again without the
+central directory, which is written last. Source: PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.14 to 4.3.16.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import threading
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from isal import isal_zlib
+
+from scandock.store import paths
+from scandock.store.durability import disk_fault, sync_fault, sync_folder
+from scandock.store.errors import SpoolClosed
+from scandock.store.folder_cache import FOLDER_MODE
+from scandock.store.paths import INCOMING
+from scandock.store.spools import FILE_MODE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Literal
+
+    from scandock.store.paths import DataPath
+    from scandock.store.root import Root
+
+_LOCAL: Final = Struct("<4sHHHHHLLLHH")
+_CENTRAL: Final = Struct("<4sHHHHHHLLLHHHHHLL")
+_END: Final = Struct("<4s4H2LH")
+_LOCATOR: Final = Struct("<4sLQL")
+_END64: Final = Struct("<4sQ2H2L4Q")
+_EXTRA64: Final = Struct("<HH2Q")
+_EXTRA64_OFFSET: Final = Struct("<HHQ")
+_EXTRA64_ALL: Final = Struct("<HH3Q")
+_LOCAL_MARK: Final = b"PK\x03\x04"
+_LONG: Final = 0xFFFFFFFF
+_SHORT: Final = 0xFFFF
+_VERSION: Final = 20
+_VERSION64: Final = 45
+_DATE: Final = 0x21
+"""1980-01-01: an entry says nothing of when it came."""
+_MAX_NAME: Final = 1024
+_BLOCK: Final = 1024 * 1024
+_NOT_COPIED: Final = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
+"""How `copy_file_range` says that these two files can't be copied so."""
+
+
+class _Entry(NamedTuple):
+    """One entry as its local header has it."""
+
+    name: bytes
+    crc: int
+    size: int
+    header_at: int
+    data_at: int
+
+    @property
+    def end(self) -> int:
+        return self.data_at + self.size
+
+
+class LocalObjectSpool:
+    """One upload's growing zip, opened by one process at a time; any of its threads may append and sync."""
+
+    def __init__(self, root: Root, upload: str) -> None:
+        self._fd: int | None = None
+        self.upload = paths.label(upload)
+        self._root = root
+        self._appending = threading.Lock()
+        self._syncing = threading.Lock()
+        self._named = False
+        self._closed: Literal["", "failed", "finished", "discarded"] = ""
+        self.size = 0
+        self.synced = 0
+        self.entries = 0
+
+    @property
+    def _folder(self) -> DataPath:
+        return paths.spool_folder(self.upload)
+
+    def append(self, name: str, parts: Sequence[bytes | memoryview]) -> int:
+        size = crc = 0
+        for part in parts:
+            size += part.nbytes if isinstance(part, memoryview) else len(part)
+            crc = isal_zlib.crc32(part, crc)
+        header = _local_header(name, crc, size)
+        return self._append(len(header) + size, lambda fd, at: _write_at(fd, [header, *parts], at))
+
+    def append_file(self, name: str, head: bytes, source: int, size: int) -> int:
+        crc = isal_zlib.crc32(head)
+        buffer = memoryview(bytearray(_BLOCK))
+        for at in range(0, size, _BLOCK):
+            block = buffer[: min(_BLOCK, size - at)]
+            if os.preadv(source, [block], at) != len(block):
+                raise ValueError(f"the file to be appended has fewer than {size} bytes")
+            crc = isal_zlib.crc32(block, crc)
+        header = _local_header(name, crc, len(head) + size)
+
+        def write(fd: int, at: int) -> None:
+            _write_at(fd, [header, head], at)
+            _copy_file(source, fd, at + len(header) + len(head), size)
+
+        return self._append(len(header) + len(head) + size, write)
+
+    def _append(self, length: int, write: Callable[[int, int], object]) -> int:
+        """Have an entry of `length` bytes written at the end; where it ends."""
+        with self._appending:
+            fd = self._open()
+            at = self.size
+            try:
+                write(fd, at)
+            except OSError as error:
+                self._cut_to(fd, at)
+                raise disk_fault(error, f"receiving upload {self.upload}") from error
+            self.size = at + length
+            self.entries += 1
+            return self.size
+
+    def sync(self, end: int) -> None:
+        if self.synced >= end:
+            return
+        with self._syncing:
+            if self.synced >= end:
+                return
+            with self._appending:
+                fd = self._open()
+                covered = self.size
+            try:
+                os.fdatasync(fd)
+                if not self._named:
+                    sync_folder(self._folder, self._root.fd)
+                    sync_folder(INCOMING, self._root.fd)
+                    self._named = True
+            except OSError as error:
+                self._fail()
+                raise sync_fault(error, f"Upload {self.upload}") from error
+            except BaseException:
+                self._fail()
+                raise
+            self.synced = covered
+
+    def _fail(self) -> None:
+        """Take nothing more, and keep what earlier syncs have covered."""
+        with self._appending:
+            self._closed = "failed"
+            if self._fd is not None:
+                self._cut_to(self._fd, self.synced)
+
+    def cut(self) -> int:
+        with self._syncing, self._appending:
+            if self._fd is not None:
+                self._cut_to(self._fd, self.synced)
+            return self.size
+
+    def recover(self) -> int:
+        with self._syncing, self._appending:
+            fd = self._open()
+            size = os.fstat(fd).st_size
+            entries = end = 0
+            for entry in _walk(fd, size, check=True):
+                entries, end = entries + 1, entry.end
+            try:
+                os.ftruncate(fd, end)
+                os.fsync(fd)
+            except OSError as error:
+                raise sync_fault(error, f"Upload {self.upload}") from error
+            self.size = self.synced = end
+            self.entries = entries
+            return entries
+
+    def finish(self) -> int:
+        with self._syncing, self._appending:
+            if self._closed == "discarded":
+                raise SpoolClosed(self.upload)
+            self._closed = self._closed or "finished"
+            fd = self._open(closed=True)
+            self._cut_to(fd, self.size)
+            at = self.size
+            try:
+                for block in _directory(fd, at):
+                    at += _write_at(fd, [block], at)
+                os.fsync(fd)
+                sync_folder(self._folder, self._root.fd)
+                sync_folder(INCOMING, self._root.fd)
+            except OSError as error:
+                self._cut_to(fd, self.size)
+                if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                    raise disk_fault(error, f"closing upload {self.upload}") from error
+                raise sync_fault(error, f"Upload {self.upload}") from error
+            self.synced = self.size
+            return at
+
+    def read_first(self, length: int) -> bytes:
+        with self._appending:
+            fd = self._open(closed=True)
+            size = os.fstat(fd).st_size
+        for entry in _walk(fd, size, check=False):
+            return os.pread(fd, min(length, entry.size), entry.data_at)
+        return b""
+
+    def discard(self) -> None:
+        with self._syncing, self._appending:
+            self._closed = "discarded"
+            self._close()
+            self._root.give_up(self._folder)
+
+    def close(self) -> None:
+        with self._syncing, self._appending:
+            self._close()
+
+    def _close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():
+            self._close()
+
+    def _open(self, *, closed: bool = False) -> int:
+        if self._closed and not closed:
+            raise SpoolClosed(self.upload)
+        if self._fd is None:
+            try:
+                os.mkdir(self._folder, FOLDER_MODE, dir_fd=self._root.fd)
+            except FileExistsError:
+                pass
+            except OSError as error:
+                raise disk_fault(error, f"receiving upload {self.upload}") from error
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            try:
+                self._fd = os.open(paths.spool_file(self.upload), flags, FILE_MODE, dir_fd=self._root.fd)
+            except OSError as error:
+                raise disk_fault(error, f"opening upload {self.upload}") from error
+        return self._fd
+
+    def _cut_to(self, fd: int, end: int) -> None:
+        """Drop what stands behind `end`; where the system refuses, the next entry is written over it."""
+        try:
+            if os.fstat(fd).st_size > end:
+                os.ftruncate(fd, end)
+        except OSError:
+            pass
+        if end < self.size:
+            self.entries = sum(1 for _ in _walk(fd, end, check=False))
+            self.size = end
+
+
+def open_unnamed(root: Root) -> int:
+    """Descriptor of a new file in `incoming` that has no name, and is gone once it is closed."""
+    try:
+        return os.open(INCOMING, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=root.fd)
+    except OSError as error:
+        if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}:
+            raise disk_fault(error, "receiving an object") from error
+    name = f"{INCOMING}/.object-{os.urandom(16).hex()}"
+    try:
+        fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=root.fd)
+        os.unlink(name, dir_fd=root.fd)
+    except OSError as error:
+        raise disk_fault(error, "receiving an object") from error
+    return fd
+
+
+def _local_header(name: str, crc: int, size: int) -> bytes:
+    encoded = name.encode("ascii")
+    if not 0 < len(encoded) <= _MAX_NAME:
+        raise ValueError(f"an entry's name has 1 to {_MAX_NAME} characters")
+    if size < _LONG:
+        return _LOCAL.pack(_LOCAL_MARK, _VERSION, 0, 0, 0, _DATE, crc, size, size, len(encoded), 0) + encoded
+    head = _LOCAL.pack(_LOCAL_MARK, _VERSION64, 0, 0, 0, _DATE, crc, _LONG, _LONG, len(encoded), _EXTRA64.size)
+    return head + encoded + _EXTRA64.pack(1, 16, size, size)
+
+
+def _walk(fd: int, size: int, *, check: bool) -> Iterator[_Entry]:
+    """The entries that stand from the first byte on, up to the first that is not whole; `check`: nor has its CRC-32."""
+    at = 0
+    while (entry := _read_entry(fd, at, size)) is not None:
+        if check and _crc_at(fd, entry) != entry.crc:
+            return
+        yield entry
+        at = entry.end
+
+
+def _read_entry(fd: int, at: int, size: int) -> _Entry | None:
+    head = os.pread(fd, _LOCAL.size + _MAX_NAME + _EXTRA64.size, at)
+    if len(head) < _LOCAL.size:
+        return None
+    mark, _, flags, method, _, _, crc, packed, length, name_length, extra_length = _LOCAL.unpack_from(head)
+    if mark != _LOCAL_MARK or flags or method or packed != length or not 0 < name_length <= _MAX_NAME:
+        return None
+    name_end = _LOCAL.size + name_length
+    if extra_length:
+        if extra_length != _EXTRA64.size or len(head) < name_end + _EXTRA64.size or length != _LONG:
+            return None
+        kind, content, packed, length = _EXTRA64.unpack_from(head, name_end)
+        if (kind, content) != (1, 16) or packed != length:
+            return None
+    entry = _Entry(head[_LOCAL.size : name_end], crc, length, at, at + name_end + extra_length)
+    return entry if len(head) >= name_end and entry.end <= size else None
+
+
+def _crc_at(fd: int, entry: _Entry) -> int:
+    crc = 0
+    buffer = memoryview(bytearray(min(_BLOCK, entry.size)))
+    for at in range(0, entry.size, _BLOCK):
+        block = buffer[: min(_BLOCK, entry.size - at)]
+        if os.preadv(fd, [block], entry.data_at + at) != len(block):
+            return -1
+        crc = isal_zlib.crc32(block, crc)
+    return crc
+
+
+def _directory(fd: int, size: int) -> Iterator[bytes]:
+    """The central directory of all entries, and the records behind it, block by block."""
+    block = bytearray()
+    entries = length = 0
+    for entry in _walk(fd, size, check=False):
+        entries += 1
+        record = _central_record(entry)
+        length += len(record)
+        block += record
+        if len(block) >= _BLOCK:
+            yield bytes(block)
+            block.clear()
+    if entries >= _SHORT or size >= _LONG or length >= _LONG:
+        block += _END64.pack(
+            b"PK\x06\x06", _END64.size - 12, _VERSION64, _VERSION64, 0, 0, entries, entries, length, size
+        )
+        block += _LOCATOR.pack(b"PK\x06\x07", 0, size + length, 1)
+    count = min(entries, _SHORT)
+    block += _END.pack(b"PK\x05\x06", 0, 0, count, count, min(length, _LONG), min(size, _LONG), 0)
+    yield bytes(block)
+
+
+def _central_record(entry: _Entry) -> bytes:
+    large, far = entry.size >= _LONG, entry.header_at >= _LONG
+    extra = b""
+    if large and far:
+        extra = _EXTRA64_ALL.pack(1, 24, entry.size, entry.size, entry.header_at)
+    elif large:
+        extra = _EXTRA64.pack(1, 16, entry.size, entry.size)
+    elif far:
+        extra = _EXTRA64_OFFSET.pack(1, 8, entry.header_at)
+    size = min(entry.size, _LONG)
+    version = _VERSION64 if extra else _VERSION
+    record = _CENTRAL.pack(
+        b"PK\x01\x02", version, version, 0, 0, 0, _DATE, entry.crc, size, size, len(entry.name), len(extra), 0, 0, 0, 0,
+        min(entry.header_at, _LONG),
+    )  # fmt: skip
+    return record + entry.name + extra
+
+
+def _write_at(fd: int, parts: Sequence[bytes | memoryview], at: int) -> int:
+    """Write all of them one after the other from `at`, however the system cuts it; their bytes. Raises OSError."""
+    views = [memoryview(part).cast("B") for part in parts if len(part)]
+    total = 0
+    while views:
+        done = os.pwritev(fd, views, at + total)
+        total += done
+        while views and done >= views[0].nbytes:
+            done -= views.pop(0).nbytes
+        if done:
+            views[0] = views[0][done:]
+    return total
+
+
+def _copy_file(source: int, target: int, at: int, size: int) -> None:
+    """Write the first `size` bytes of a file into another one at `at`. Raises OSError."""
+    done = 0
+    while done < size:
+        try:
+            count = os.copy_file_range(source, target, size - done, done, at + done)
+        except OSError as error:
+            if error.errno not in _NOT_COPIED:
+                raise
+            break
+        if not count:
+            break
+        done += count
+    while done < size:
+        block = os.pread(source, min(_BLOCK, size - done), done)
+        if not block:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        done += _write_at(target, [block], at + done)

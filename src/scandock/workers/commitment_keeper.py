@@ -1,0 +1,66 @@
+"""A worker's thread for storage commitment: it decides, reports, and hashes the UIDs of old files."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from scandock.model.errors import ScandockError
+from scandock.services.commitment import Commitments, CommitmentTimes
+from scandock.services.dicom_peers import peer_calls
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from scandock.catalog.engine import Catalog
+    from scandock.services.settings import Settings
+    from scandock.store.local import LocalStore
+
+EVERY_SECONDS: Final = 2.0
+TIDY_TURNS: Final = 1_000
+"""After how many turns old requests are taken away."""
+FILL_PAUSE: Final = 0.2
+"""Between two batches of old files: whoever else writes has the catalog most of the time."""
+END_SECONDS: Final = 5.0
+"""How long a report that is under way may still take when the worker ends; it is told again by the next one."""
+
+
+class CommitmentKeeper:
+    """Runs from `start` to `end`; an error of one turn is logged, and does not end it."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: LocalStore,
+        settings: Settings,
+        log: FilteringBoundLogger,
+        times: CommitmentTimes = CommitmentTimes(),  # noqa: B008 - frozen
+        every: float = EVERY_SECONDS,
+    ) -> None:
+        self._commitments = Commitments(catalog, store, times)
+        self._calls = peer_calls(settings.reception)
+        self._log = log
+        self._every = every
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="commitment", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join(END_SECONDS)
+
+    def _run(self) -> None:
+        turns = 0
+        while not self._ended.is_set():
+            filled = 0
+            try:
+                self._commitments.turn(self._calls, self._log)
+                filled = self._commitments.fill_hashes()
+                if not turns % TIDY_TURNS:
+                    self._commitments.forget_old()
+            except ScandockError as error:
+                self._log.warning("storage commitment not seen to", code=error.code)
+            turns += 1
+            self._ended.wait(FILL_PAUSE if filled else self._every)

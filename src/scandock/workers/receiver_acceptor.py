@@ -1,0 +1,464 @@
+"""Who may send to a receiver's port, and what becomes of each object: the association loop's `Acceptor`."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from scandock.dimse.objects import ObjectError, encode_meta, study_of
+from scandock.dimse.records import (
+    STORED,
+    Admitted,
+    Answer,
+    CommitmentAnswer,
+    LargeFile,
+    Rejected,
+    Status,
+    calling_not_allowed,
+    no_space,
+    not_serving,
+    too_many_associations,
+    unknown_called_title,
+)
+from scandock.model.errors import Fault
+from scandock.model.machine_errors import DiskFull
+from scandock.model.receivers import AllowEntry, ClientCertificates, Receiver, parse_address, parse_allow_list
+from scandock.model.reception import AssociationOutcome
+from scandock.services.byte_sizes import format_bytes
+from scandock.services.logs import error_location
+from scandock.services.received_studies import AssociationLine, StudySender, unfit_reason
+from scandock.workers.receiver_studies import AppendedObject, OpenStudies, StudyKey
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from scandock.dimse.records import (
+        Association,
+        AssociationRequest,
+        CommitmentRequest,
+        End,
+        Peer,
+        ReceivedObject,
+        StoreRequest,
+    )
+    from scandock.model.reception import ReceptionSettings
+    from scandock.services.commitment import Commitments
+    from scandock.store.port import ObjectSpool, Store
+    from scandock.workers.receiver_figures import ReceiverFigures
+
+_HEAD_BYTES: Final = 64 * 1024
+"""Of a data set, that are looked at for its UIDs; more is read where they stand behind these."""
+_MAX_LINES: Final = 500
+"""Ended associations and refusals that wait to be written down; of more, the oldest are only counted."""
+_NAME_CHARACTERS: Final = frozenset("0123456789.")
+
+
+def entry_name(sop_instance: str) -> str:
+    """What an object is called in the archive: its SOP Instance UID, of which only what a UID may have is taken."""
+    uid = "".join(character for character in sop_instance if character in _NAME_CHARACTERS)[:64].strip(".")
+    return f"{uid or 'object'}.dcm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdmittedPeer(Admitted):
+    """A peer that a receiver takes objects from."""
+
+    receiver: Receiver
+    sender: StudySender
+
+
+class AssociationLog:
+    """Associations of this process: those that are open, and what is to be told of those that ended."""
+
+    def __init__(self, figures: ReceiverFigures) -> None:
+        self._figures = figures
+        self._lock = threading.Lock()
+        self._keys = itertools.count(1)
+        self._open: dict[int, tuple[Association, AssociationLine]] = {}
+        self._changed: deque[AssociationLine] = deque(maxlen=_MAX_LINES)
+        self._noted: dict[int, int] = {}
+        self.shows_uids = True
+        """Whether objects that were refused may be named: not where less than everything may be known of them."""
+
+    @property
+    def open_count(self) -> int:
+        with self._lock:
+            return len(self._open)
+
+    def associations(self) -> list[Association]:
+        """Those that are open."""
+        with self._lock:
+            return [association for association, _ in self._open.values()]
+
+    def begin(self, association: Association, line: AssociationLine) -> None:
+        """An association stands."""
+        with self._lock:
+            self._open[association.number] = association, line
+            self._changed.append(line)
+
+    def new_line(
+        self, port: int, request: AssociationRequest | None, peer: Peer, outcome: AssociationOutcome, message: str = ""
+    ) -> AssociationLine:
+        """What is told of an association, or of a connection that came to none."""
+        now = time.time_ns() // 1_000_000
+        return AssociationLine(
+            key=next(self._keys),
+            receiver_id=None,
+            port=port,
+            called="" if request is None else request.called,
+            calling="" if request is None else request.calling,
+            address=peer.address,
+            security=" ".join(part for part in (peer.tls, peer.certificate) if part),
+            outcome=outcome,
+            message=message,
+            begun=now,
+            ended=None if outcome is AssociationOutcome.OPEN else now,
+        )
+
+    def add(self, line: AssociationLine) -> None:
+        """Something that has ended already: a refusal."""
+        self._figures.count_end(line.outcome)
+        with self._lock:
+            self._changed.append(line)
+
+    def note_failure(self, association: Association, message: str) -> None:
+        """An object was refused; the last one is named."""
+        with self._lock:
+            found = self._open.get(association.number)
+            if found is not None:
+                found[1].failures += 1
+                found[1].message = message
+
+    def end(self, association: Association, outcome: AssociationOutcome, message: str = "") -> None:
+        """An association has ended."""
+        self._figures.count_end(outcome)
+        with self._lock:
+            found = self._open.pop(association.number, None)
+            if found is None:
+                return
+            line = found[1]
+            _count(association, line)
+            line.outcome, line.ended = outcome, time.time_ns() // 1_000_000
+            if message:
+                line.message = f"{line.message} {message}" if line.message else message
+            self._changed.append(line)
+            self._noted.pop(line.key, None)
+
+    def take_changes(self) -> list[AssociationLine]:
+        """What has changed since the last time, each once."""
+        with self._lock:
+            changed = {line.key: line for line in self._changed}
+            self._changed.clear()
+            for association, line in self._open.values():
+                _count(association, line)
+                if self._noted.get(line.key) != line.bytes:
+                    self._noted[line.key] = line.bytes
+                    changed[line.key] = line
+            return [replace(line) for line in changed.values()]  # as they are now: associations go on meanwhile
+
+    def give_back(self, lines: Sequence[AssociationLine]) -> None:
+        """They could not be written down: again next time."""
+        with self._lock:
+            newer = {line.key for line in self._changed}
+            self._changed.extendleft(line for line in reversed(lines[-_MAX_LINES:]) if line.key not in newer)
+
+
+def _count(association: Association, line: AssociationLine) -> None:
+    line.objects = association.objects
+    line.bytes = association.bytes_received
+
+
+class Admissions:
+    """Who may associate with which receiver: as they are set, and with how many associations there are."""
+
+    def __init__(self, store: Store, settings: ReceptionSettings) -> None:
+        self._store = store
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._receivers: dict[tuple[int, str], Receiver] = {}
+        self._allowed: dict[int, tuple[AllowEntry, ...]] = {}
+        self._by_address: Counter[str] = Counter()
+        self._by_receiver: Counter[int] = Counter()
+        self.is_stopping = False
+
+    def set_receivers(self, receivers: Sequence[Receiver]) -> None:
+        """Those that listen on this host."""
+        allowed = {one.number: parse_allow_list(one.allow_list) for one in receivers if one.allow_list_enabled}
+        with self._lock:
+            self._receivers = {(one.port, one.title): one for one in receivers}
+            self._allowed = allowed
+
+    def current(self, receiver: Receiver) -> Receiver:
+        """A receiver as it is set now; as it was where it is gone."""
+        with self._lock:
+            return self._receivers.get((receiver.port, receiver.title), receiver)
+
+    def decide(self, port: int, request: AssociationRequest) -> AdmittedPeer | Rejected:
+        """Whether an association is taken; one that is counts until `leave`."""
+        if self.is_stopping:
+            return not_serving("The server is stopping.")
+        with self._lock:
+            receiver = self._receivers.get((port, request.called))
+            allowed = self._allowed.get(receiver.number) if receiver is not None else None
+        if receiver is None:
+            return unknown_called_title(f"No enabled receiver is called {request.called} at this port.")
+        refusal = self._check_peer(receiver, allowed, request) or self._check_state(receiver)
+        if refusal is not None:
+            return refusal
+        with self._lock:
+            refusal = self._check_counts(receiver, request.peer.address)
+            if refusal is not None:
+                return refusal
+            self._by_address[request.peer.address] += 1
+            self._by_receiver[receiver.number] += 1
+        sender = StudySender(calling=request.calling, called=request.called, address=request.peer.address)
+        return AdmittedPeer(receiver=receiver, sender=sender, commitment=True)
+
+    def leave(self, admitted: AdmittedPeer) -> None:
+        """An association that was taken has ended."""
+        with self._lock:
+            self._by_address[admitted.sender.address] -= 1
+            self._by_address += Counter()  # drops what is 0
+            self._by_receiver[admitted.receiver.number] -= 1
+
+    def _check_peer(
+        self, receiver: Receiver, allowed: tuple[AllowEntry, ...] | None, request: AssociationRequest
+    ) -> Rejected | None:
+        if receiver.client_certificates is ClientCertificates.REQUIRED and not request.peer.certificate:
+            return calling_not_allowed("The peer has shown no certificate, and the receiver asks for one.")
+        if allowed is not None:
+            try:
+                address = parse_address(request.peer.address)
+            except ValueError:
+                return calling_not_allowed("The allow list names addresses, and the peer has none.")
+            if not any(entry.fits(request.calling, address) for entry in allowed):
+                return calling_not_allowed(f"{request.calling} at {request.peer.address} is not on the allow list.")
+        return None
+
+    def _check_state(self, receiver: Receiver) -> Rejected | None:
+        if reason := unfit_reason(receiver):
+            return not_serving(f"The receiver takes nothing: {reason}.")
+        try:
+            self._store.reserve(0, files=2, min_free=self._settings.min_free)
+        except DiskFull as error:
+            return no_space(error.message)
+        except Fault as fault:
+            return not_serving(f"The data folder does not answer ({fault.code}).")
+        return None
+
+    def _check_counts(self, receiver: Receiver, address: str) -> Rejected | None:
+        total = self._by_address.total()
+        if total >= self._settings.associations:
+            return too_many_associations(f"There are {total} associations.")
+        if self._by_address[address] >= self._settings.associations_per_address:
+            return too_many_associations(f"There are {self._by_address[address]} associations of this address.")
+        most = receiver.max_associations
+        if most is not None and self._by_receiver[receiver.number] >= most:
+            return too_many_associations(f"There are {most} associations with this receiver.")
+        return None
+
+
+class _ObjectFile:
+    """A file without a name that an object is streamed into."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.size = 0
+
+    def write(self, data: memoryview) -> None:
+        while data.nbytes:
+            count = os.pwrite(self.fd, data, self.size)
+            self.size += count
+            data = data[count:]
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+Pending = AppendedObject | Answer
+
+
+class PortAcceptor:
+    """What associations at one port do; one object for all of them."""
+
+    def __init__(
+        self,
+        port: int,
+        store: Store,
+        admissions: Admissions,
+        studies: OpenStudies,
+        associations: AssociationLog,
+        commitments: Commitments,
+        settings: ReceptionSettings,
+        figures: ReceiverFigures,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._commitments = commitments
+        self._port = port
+        self._store = store
+        self._admissions = admissions
+        self._studies = studies
+        self._associations = associations
+        self._settings = settings
+        self._figures = figures
+        self._log = log
+
+    # -- associations ------------------------------------------------------------------------------------------------
+
+    def admit(self, request: AssociationRequest) -> Admitted | Rejected:
+        decision = self._admissions.decide(self._port, request)
+        if isinstance(decision, Rejected):
+            line = self._associations.new_line(
+                self._port, request, request.peer, AssociationOutcome.REJECTED, decision.why
+            )
+            self._associations.add(line)
+            self._log.warning(
+                "association rejected", calling=request.calling, called=request.called, address=request.peer.address,
+                why=decision.why,
+            )  # fmt: skip
+            return decision
+        return replace(decision, changes_objects=self._studies.changes_objects(decision.receiver))
+
+    def begin(self, association: Association) -> None:
+        request = association.request
+        line = self._associations.new_line(self._port, request, request.peer, AssociationOutcome.OPEN)
+        line.receiver_id = _admitted(association).receiver.number
+        self._associations.begin(association, line)
+
+    def released(self, association: Association) -> None:
+        self._end(association, AssociationOutcome.RELEASED, aborted=False)
+
+    def aborted(self, association: Association, why: End) -> None:
+        self._log.warning("association ended", number=association.number, why=str(why))
+        self._end(association, AssociationOutcome.ENDED, f"The association ended: {why}.", aborted=True)
+
+    def _end(self, association: Association, outcome: AssociationOutcome, message: str = "", *, aborted: bool) -> None:
+        self._admissions.leave(_admitted(association))
+        self._studies.leave(association, aborted=aborted)
+        self._associations.end(association, outcome, message)
+
+    def failed(self, peer: Peer, why: End) -> None:
+        line = self._associations.new_line(self._port, None, peer, AssociationOutcome.FAILED, f"No association: {why}.")
+        self._associations.add(line)
+
+    def fault(self, association: Association, error: Exception) -> None:
+        self._log.error(
+            "unexpected", association=association.number, error=type(error).__name__, where=error_location(error)
+        )
+
+    # -- objects -----------------------------------------------------------------------------------------------------
+
+    def open_large(self, association: Association, request: StoreRequest) -> LargeFile:  # noqa: ARG002
+        try:
+            return _ObjectFile(self._store.open_unnamed())
+        except Fault as fault:
+            raise OSError(fault.message) from fault
+
+    def append(self, association: Association, obj: ReceivedObject) -> Pending:
+        try:
+            return self._append(association, obj)
+        except ObjectError as error:
+            self._refuse(association, obj.request, error.answer)
+            return error.answer
+        except Fault as fault:
+            answer = _answer_fault(fault)
+            self._refuse(association, obj.request, answer)
+            return answer
+
+    def _append(self, association: Association, obj: ReceivedObject) -> Pending:
+        admitted = _admitted(association)
+        receiver = self._admissions.current(admitted.receiver)
+        request, data = obj.request, obj.data
+        most = self.max_object_bytes(receiver)
+        if obj.size > most:
+            why = f"The object has more than the {format_bytes(most)} that one may have"
+            raise ObjectError(Answer(Status.OUT_OF_RESOURCES, why))
+        meta = encode_meta(request, association.request)
+        name = entry_name(request.sop_instance)
+        write: Callable[[ObjectSpool], int]
+        if isinstance(data, memoryview):
+            head, more = data[:_HEAD_BYTES], lambda count: data[:count]
+
+            def write(spool: ObjectSpool) -> int:
+                return spool.append(name, [meta, data])
+        else:
+            assert isinstance(data, _ObjectFile)
+            fd = data.fd
+            head, more = memoryview(os.pread(fd, _HEAD_BYTES, 0)), lambda count: memoryview(os.pread(fd, count, 0))
+
+            def write(spool: ObjectSpool) -> int:
+                return spool.append_file(name, meta, fd, obj.size)
+
+        study_uid = study_of(request, meta, head, obj.size, more)
+        key = StudyKey(receiver.number, study_uid)
+        return self._studies.append(key, receiver, admitted.sender, association, len(meta) + obj.size, write)
+
+    def max_object_bytes(self, receiver: Receiver) -> int:
+        """Bytes of one object that a receiver takes: with its header it has to fit into an upload of its own."""
+        most = min(self._settings.object_bytes, self._settings.study_bytes) - 2_048
+        return most if receiver.max_object_bytes is None else min(most, receiver.max_object_bytes)
+
+    def settle(self, association: Association, pending: Sequence[Pending]) -> Sequence[Answer]:
+        ends = {one.study: one.end for one in pending if isinstance(one, AppendedObject)}  # the last one of each
+        faults = {}
+        for study, end in ends.items():
+            try:
+                self._studies.sync(study, end)
+            except Fault as fault:
+                faults[study] = fault
+        answers = []
+        for one in pending:
+            if isinstance(one, Answer):
+                answer = one
+            elif one.study in faults and one.end > one.study.spool.synced:
+                answer = _answer_fault(faults[one.study])
+                self._associations.note_failure(association, answer.comment)
+            else:
+                answer = STORED
+                self._figures.count_bytes(one.bytes)
+            self._figures.count_answer(answer.status)
+            answers.append(answer)
+        return answers
+
+    def refused(self, association: Association, request: StoreRequest, answer: Answer) -> None:
+        self._refuse(association, request, answer)
+        self._figures.count_answer(answer.status)
+
+    def _refuse(self, association: Association, request: StoreRequest, answer: Answer) -> None:
+        name = f"Object {request.sop_instance}" if self._associations.shows_uids else "An object"
+        message = f"{name} was refused with {answer.status:04X}: {answer.comment}."
+        self._associations.note_failure(association, message)
+        self._log.warning(
+            "object refused", association=association.number, status=f"{answer.status:04X}", why=answer.comment
+        )
+
+    # -- storage commitment --------------------------------------------------------------------------------------------
+
+    def commit(self, association: Association, request: CommitmentRequest) -> CommitmentAnswer:
+        admitted = _admitted(association)
+        receiver = self._admissions.current(admitted.receiver)
+        try:
+            return self._commitments.take(receiver, admitted.sender.calling, admitted.sender.address, request)
+        except Fault as fault:
+            return CommitmentAnswer(_answer_fault(fault))
+
+    def reported(self, association: Association, transaction: str, status: int | None) -> None:
+        with contextlib.suppress(Fault):  # else it is told again
+            self._commitments.note_report(_admitted(association).sender.calling, transaction, status)
+
+
+def _admitted(association: Association) -> AdmittedPeer:
+    assert isinstance(association.admitted, AdmittedPeer)
+    return association.admitted
+
+
+def _answer_fault(fault: Fault) -> Answer:
+    """A700 for whatever the machine refuses: the sender may try again once that is well."""
+    return Answer(Status.OUT_OF_RESOURCES, fault.message)

@@ -1,0 +1,254 @@
+"""The receiver process: listens for DICOM peers, keeps what they send, and hands studies to their imports.
+
+Started by the supervisor as `python -m scandock.workers.receiver_process PARENT DATA BEATS`. The catalog is asked where
+an association, a study or a receiver's settings begin or end, never for an object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from scandock.dimse.objects import read_study_uid
+from scandock.model.errors import OUTAGES, Fault
+from scandock.model.process import confine, keep_one_heap, pause_garbage_collection, unblock_signals
+from scandock.model.reception import CloseReason, StudyWish
+from scandock.services.commitment import Commitments
+from scandock.services.data_catalog import open_data_catalog
+from scandock.services.data_preparation import prepare_data
+from scandock.services.logs import configure_logging, error_cause, error_location
+from scandock.services.received_studies import HOST, LeftStudy, ReceivedStudies, ReceiverListening, StudyProgress
+from scandock.services.receiving import UploadReceiver, receiving_limits
+from scandock.services.settings import load_settings
+from scandock.services.spool_removal import is_anything_private
+from scandock.store.local import LocalStore
+from scandock.workers.liveness import WorkerLiveness
+from scandock.workers.receiver_acceptor import Admissions, AssociationLog, PortAcceptor
+from scandock.workers.receiver_ports import ReceiverPorts
+from scandock.workers.receiver_studies import RETRY_SECONDS, OpenStudies, OpenStudy, StudyKey
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from scandock.model.receivers import Receiver
+    from scandock.services.settings import Settings
+    from scandock.workers.receiver_figures import ReceiverFigures
+
+LOOK_SECONDS: Final = 1.0
+"""How often settings are looked at, and what people want done with studies."""
+NOTE_SECONDS: Final = 2.0
+"""How often the catalog is told what has come."""
+BUSY_SECONDS: Final = 0.1
+"""How often it is looked whether studies are to be closed, while there are any."""
+RECOVERY_SECONDS: Final = 1.0
+"""After which it is looked again whether the process before has ended, where it lingers."""
+STOP_SECONDS: Final = 15.0
+"""How long the objects that are coming may take to end, and studies that are being closed."""
+CACHES_BYTES: Final = 1024 * 1024
+_HEAD_BYTES: Final = 64 * 1024
+
+
+class ReceiverProcess:
+    """`run` blocks until `stop`, which any thread or a signal's handler may call."""
+
+    def __init__(self, data: str, settings: Settings, figures: ReceiverFigures, log: FilteringBoundLogger) -> None:
+        self._settings = settings.reception
+        self._figures = figures
+        self._log = log
+        self.store = LocalStore(data)
+        prepare_data(self.store, settings)
+        self.catalog = open_data_catalog(self.store.path, settings)
+        self.catalog.limit_caches(CACHES_BYTES)
+        self.rows = ReceivedStudies(self.catalog, UploadReceiver(self.catalog, self.store, receiving_limits(settings)))
+        self.admissions = Admissions(self.store, self._settings)
+        self.associations = AssociationLog(figures)
+        self.studies = OpenStudies(self.store, self.rows, self._settings, figures, log)
+        self.commitments = Commitments(self.catalog, self.store)
+        self.ports = ReceiverPorts(self._settings, self._make_acceptor, log, time.monotonic)
+        self._stop = threading.Event()
+        self._told: tuple[list[Receiver], list[ReceiverListening]] | None = None
+        self._last_look = self._last_note = float("-inf")
+        self._trouble = ""
+
+    def _make_acceptor(self, port: int) -> PortAcceptor:
+        return PortAcceptor(
+            port,
+            self.store,
+            self.admissions,
+            self.studies,
+            self.associations,
+            self.commitments,
+            self._settings,
+            self._figures,
+            self._log,
+        )
+
+    def run(self) -> None:
+        """Serve until `stop`; then leave open studies to the next process."""
+        recovery = threading.Thread(target=self._recover, name="recovery", daemon=True)
+        recovery.start()
+        try:
+            while not self._stop.is_set():
+                self._turn()
+                self._stop.wait(BUSY_SECONDS if self.studies.busy else LOOK_SECONDS)
+        finally:
+            self._end()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _turn(self) -> None:
+        """What is due now; a catalog that fails keeps nobody from sending what goes into open studies."""
+        now = time.monotonic()
+        try:
+            self.studies.look()
+            if now - self._last_look >= LOOK_SECONDS:
+                self._look()
+                self._last_look = now
+            if now - self._last_note >= NOTE_SECONDS:
+                self._note()
+                self._last_note = now
+            self._trouble = ""
+        except Fault as fault:
+            if fault.code != self._trouble:
+                self._log.error("catalog not reached", code=fault.code, cause=error_cause(fault))
+            self._trouble = fault.code
+            self._last_look = self._last_note = now
+
+    def _look(self) -> None:
+        """Listen for the receivers as they are set now, and do what people want done with studies."""
+        receivers = [one for one in self.rows.list_receivers() if one.listens_on(HOST)]
+        self.admissions.set_receivers(receivers)
+        self.associations.shows_uids = not is_anything_private(self.catalog)
+        states = self.ports.set_receivers(receivers)
+        if self._told != (receivers, states):
+            self.rows.write_states(states)
+            self._told = receivers, states
+            self._figures.set_settled(is_settled=True)
+        for upload_id, wish in self.rows.read_wishes().items():
+            study = self.studies.find_upload(upload_id)
+            if study is not None and wish is StudyWish.CLOSE:
+                self.studies.close(study, CloseReason.PERSON)
+            elif study is not None:
+                self.studies.discard(study)
+
+    def _note(self) -> None:
+        """Tell the catalog what has come, for pages."""
+        now = time.monotonic()
+        studies = self.studies.all
+        oldest = max((now - study.begun for study in studies), default=0.0)
+        self._figures.set_open(self.associations.open_count, len(studies), oldest)
+        progress = [one for one in (_progress(study, now) for study in studies) if one is not None]
+        self.rows.write_progress(progress)
+        lines = self.associations.take_changes()
+        try:
+            self.rows.write_associations(lines)
+        except Fault:
+            self.associations.give_back(lines)
+            raise
+
+    def _recover(self) -> None:
+        """Go on with studies of a process that is gone: from their last whole object on, until they are idle."""
+        lingers = True
+        while lingers and not self._stop.is_set():
+            try:
+                self.rows.end_left_associations()
+                left, lingers = self.rows.take_left()
+            except Fault as fault:
+                self._log.error("left studies not found", code=fault.code)
+                left = []
+            for study in left:
+                self._recover_study(study)
+            if lingers:
+                self._stop.wait(RECOVERY_SECONDS)
+
+    def _recover_study(self, left: LeftStudy) -> None:
+        while not self._stop.is_set():
+            try:
+                self._take_up(left)
+                break
+            except Exception as error:  # noqa: BLE001  whatever it is, the others are recovered
+                code = error.code if isinstance(error, Fault) else type(error).__name__
+                self._log.error(
+                    "study not recovered", upload=left.incoming.uuid, code=code, where=error_location(error)
+                )
+            self._stop.wait(RETRY_SECONDS)
+
+    def _take_up(self, left: LeftStudy) -> None:
+        spool = self.store.object_spool(left.incoming.uuid)
+        objects = spool.recover()
+        self._log.info("study recovered", upload=left.incoming.uuid, objects=objects)
+        head = spool.read_first(_HEAD_BYTES)
+        uid = read_study_uid(head) if head else ""
+        receiver = left.receiver
+        if not objects or receiver is None or not uid:
+            key = StudyKey(0, left.incoming.uuid)  # nothing goes on with it
+        else:
+            key = StudyKey(receiver.number, uid)
+        study = OpenStudy(key, receiver, left.sender, left.incoming, spool, time.monotonic())
+        self.studies.take_up(study)
+
+    def _end(self) -> None:
+        self.admissions.is_stopping = True
+        self.ports.close()
+        deadline = time.monotonic() + STOP_SECONDS
+        for association in self.associations.associations():
+            association.stop()
+        for thread in self.ports.connections.threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self.studies.stop(max(1.0, deadline - time.monotonic()))
+        with contextlib.suppress(Fault):
+            self._note()
+        with contextlib.suppress(Fault):
+            self.rows.write_states([])
+        self._figures.clear()
+        self.catalog.dispose()
+        self.store.close()
+        self._log.info("receiver ended")
+
+
+def _progress(study: OpenStudy, now: float) -> StudyProgress | None:
+    """What came of a study since it was noted last; None where nothing did and its rate is 0 already."""
+    objects, size, at = study.noted
+    entries, synced = study.spool.entries, study.spool.synced
+    seconds = now - at
+    rate = int((synced - size) / seconds) if seconds > 0 and objects >= 0 else 0
+    study.noted = entries, synced, now
+    if (entries, synced) == (objects, size) and study.is_quiet:
+        return None
+    study.is_quiet = (entries, synced) == (objects, size)
+    return StudyProgress(upload_id=study.incoming.upload_id, objects=entries, bytes=synced, rate=max(0, rate))
+
+
+def main(words: list[str]) -> int:
+    """Run until SIGTERM."""
+    parent, data, shared = words
+    confine(int(parent), "receiver")
+    keep_one_heap()
+    figures = WorkerLiveness(int(shared)).receiver
+    with pause_garbage_collection():
+        settings = load_settings()
+        log = configure_logging("receiver", settings.log_level)
+        try:
+            process = ReceiverProcess(data, settings, figures, log)
+        except Fault as fault:  # of disk or catalog: its supervisor tries again
+            log.error("receiver can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=error_cause(fault))
+            return 1
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        process.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    unblock_signals()
+    process.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,320 @@
+"""Studies while DICOM receivers take them: one growing upload for each receiver and study, whoever sends it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from scandock.model.crash_points import reach
+from scandock.model.errors import Fault
+from scandock.model.receivers import Closing
+from scandock.model.reception import CloseReason
+from scandock.store.errors import SpoolClosed
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from scandock.dimse.records import Association
+    from scandock.model.receivers import Receiver
+    from scandock.model.reception import ReceptionSettings
+    from scandock.services.received_studies import StudySender
+    from scandock.services.receiving import IncomingUpload
+    from scandock.store.port import ObjectSpool, Store
+    from scandock.workers.receiver_figures import ReceiverFigures
+
+RETRY_SECONDS: Final = 5.0
+"""After which a study that could not be handed to its import is tried again."""
+_ENTRY_DIRECTORY_BYTES: Final = 160
+"""Most that an entry takes of a zip's directory."""
+
+
+class StudyRows(Protocol):
+    """What the catalog keeps of studies (`services.received_studies.ReceivedStudies`)."""
+
+    def changes_objects(self, receiver: Receiver) -> bool: ...
+    def begin(self, receiver: Receiver, sender: StudySender) -> IncomingUpload: ...
+    def accept(
+        self, incoming: IncomingUpload, size: int, objects: int, sender: StudySender, reason: CloseReason
+    ) -> bool: ...
+    def discard(self, incoming: IncomingUpload) -> None: ...
+    def discard_spool(self, incoming: IncomingUpload) -> None: ...
+
+
+class StudyKey(NamedTuple):
+    """What makes objects one upload."""
+
+    receiver_id: int
+    study_uid: str
+
+
+class AppendedObject(NamedTuple):
+    """Where an object stands, until it is synced."""
+
+    study: OpenStudy
+    end: int
+    bytes: int
+
+
+class OpenStudy:
+    """One study that is being received. Its counts are for pages and rules; the spool knows what is there."""
+
+    def __init__(
+        self,
+        key: StudyKey,
+        receiver: Receiver | None,
+        sender: StudySender,
+        incoming: IncomingUpload,
+        spool: ObjectSpool,
+        now: float,
+    ) -> None:
+        """`receiver`: None where an earlier process took it for one that was removed."""
+        self.key = key
+        self.receiver = receiver
+        self.sender = sender
+        self.incoming = incoming
+        self.spool = spool
+        self.begun = self.heard = now
+        self.ended = now
+        """When the last association that fed it ended."""
+        self.was_aborted = False
+        """How that was."""
+        self.feeders: dict[int, Association] = {}
+        """Live associations that have sent some of it."""
+        self.noted = (-1, 0, now)
+        """Objects, bytes and time when its progress was noted last."""
+        self.is_quiet = False
+        """Whether nothing had come then."""
+
+    def active(self) -> float:
+        """When bytes last came of an association that sends some of it."""
+        return max([self.heard, *(one.active_at for one in list(self.feeders.values()))])
+
+
+class OpenStudies:
+    """All studies of this process. May be used by the threads of associations and the one that looks after them."""
+
+    def __init__(
+        self,
+        store: Store,
+        rows: StudyRows,
+        settings: ReceptionSettings,
+        figures: ReceiverFigures,
+        log: FilteringBoundLogger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._rows = rows
+        self._settings = settings
+        self._figures = figures
+        self._log = log
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[StudyKey, OpenStudy] = {}
+        self._beginning: dict[StudyKey, threading.Lock] = {}
+        self._closing: dict[int, threading.Thread] = {}
+        self._waiting: dict[int, tuple[float, OpenStudy, CloseReason]] = {}
+        """Those that could not be handed over: when to try again."""
+        self._stopping = False
+
+    @property
+    def all(self) -> list[OpenStudy]:
+        """Those that take objects."""
+        with self._lock:
+            return list(self._open.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether any is open or on its way to its import."""
+        with self._lock:
+            return bool(self._open or self._closing or self._waiting)
+
+    def changes_objects(self, receiver: Receiver) -> bool:
+        """Whether what a receiver takes is de-identified; no where the catalog can't be asked."""
+        try:
+            return self._rows.changes_objects(receiver)
+        except Fault:
+            return False
+
+    def append(
+        self,
+        key: StudyKey,
+        receiver: Receiver,
+        sender: StudySender,
+        association: Association,
+        size: int,
+        write: Callable[[ObjectSpool], int],
+    ) -> AppendedObject:
+        """Add an object of `size` bytes to its study, which is begun where there is none. Fault."""
+        while True:
+            study = self._find(key, receiver, sender)
+            if self._is_full(study, size):
+                self.close(study, CloseReason.FULL)
+                continue
+            try:
+                end = write(study.spool)
+            except SpoolClosed:  # closed in this moment: the object goes into the next one
+                self._forget(study)
+                continue
+            study.heard = self._clock()
+            study.feeders[association.number] = association
+            reach("object_appended")
+            return AppendedObject(study, end, size)
+
+    def sync(self, study: OpenStudy, end: int) -> None:
+        """Have all of a study up to `end` on disk. Fault: what no sync has covered is lost, and the study closes."""
+        begun = time.perf_counter()
+        try:
+            study.spool.sync(end)
+        except SpoolClosed:
+            raise
+        except Fault as fault:
+            self._log.error("sync failed", upload=study.incoming.uuid, code=fault.code)
+            self.close(study, CloseReason.FAILED)
+            raise
+        self._figures.count_sync(time.perf_counter() - begun)
+        reach("object_synced")
+
+    def leave(self, association: Association, *, aborted: bool) -> None:
+        """An association has ended."""
+        now = self._clock()
+        for study in self.all:
+            if study.feeders.pop(association.number, None) is not None:
+                study.heard = max(study.heard, association.active_at)
+                study.ended = now
+                study.was_aborted = aborted
+
+    def look(self) -> None:
+        """Close what is due, and try again what could not be handed over."""
+        now = self._clock()
+        for study in self.all:
+            reason = self._due(study, now)
+            if reason is not None:
+                self.close(study, reason)
+        with self._lock:
+            due = [waiting for waiting in self._waiting.values() if waiting[0] <= now]
+            for _, study, _ in due:
+                del self._waiting[study.incoming.upload_id]
+        for _, study, reason in due:
+            self._start_closing(study, reason)
+
+    def close(self, study: OpenStudy, reason: CloseReason) -> None:
+        """Take nothing more of it, and hand it to its import, in a thread. Done already is fine."""
+        if self._forget(study):
+            self._start_closing(study, reason)
+
+    def discard(self, study: OpenStudy) -> None:
+        """Take nothing more of it, and remove what came."""
+        if self._forget(study):
+            study.spool.discard()
+            self._rows.discard(study.incoming)
+
+    def find_upload(self, upload_id: int) -> OpenStudy | None:
+        """The open study of an upload."""
+        return next((study for study in self.all if study.incoming.upload_id == upload_id), None)
+
+    def take_up(self, study: OpenStudy) -> None:
+        """Go on with one that an earlier process has left; where another of its key is open, it is closed."""
+        with self._lock:
+            taken = self._open.setdefault(study.key, study) is study
+        if not taken:
+            self._start_closing(study, CloseReason.IDLE)
+
+    def stop(self, seconds: float) -> None:
+        """Leave them as they are for the next process, and wait for those that are on their way."""
+        self._stopping = True
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            threads = list(self._closing.values())
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        for study in self.all:
+            study.spool.close()
+
+    def _find(self, key: StudyKey, receiver: Receiver, sender: StudySender) -> OpenStudy:
+        with self._lock:
+            study = self._open.get(key)
+            if study is not None:
+                return study
+            beginning = self._beginning.setdefault(key, threading.Lock())
+        with beginning:
+            with self._lock:
+                study = self._open.get(key)
+                if study is not None:
+                    return study
+            incoming = self._rows.begin(receiver, sender)
+            spool = self._store.object_spool(incoming.uuid)
+            study = OpenStudy(key, receiver, sender, incoming, spool, self._clock())
+            with self._lock:
+                self._open[key] = study
+                self._beginning.pop(key, None)
+            self._log.info("study begun", upload=incoming.uuid, receiver=receiver.title)
+            return study
+
+    def _is_full(self, study: OpenStudy, size: int) -> bool:
+        spool, bounds = study.spool, self._settings
+        if not spool.entries:
+            return False
+        return (
+            spool.entries >= bounds.study_objects
+            or spool.size + size + _ENTRY_DIRECTORY_BYTES * (spool.entries + 2) > bounds.study_bytes
+            or _ENTRY_DIRECTORY_BYTES * (spool.entries + 1) > bounds.directory_bytes
+        )
+
+    def _due(self, study: OpenStudy, now: float) -> CloseReason | None:
+        if now - study.begun >= self._settings.open_seconds:
+            return CloseReason.LONG
+        receiver = study.receiver
+        idle = (receiver.idle_seconds if receiver is not None else None) or self._settings.idle_seconds
+        quiet = now - study.active()
+        at_release = receiver is not None and receiver.closing is Closing.RELEASE
+        if at_release and not study.feeders and study.ended > study.begun:
+            if study.was_aborted:
+                return CloseReason.IDLE if quiet >= max(idle, self._settings.abort_seconds) else None
+            if now - study.ended >= self._settings.release_seconds:
+                return CloseReason.RELEASE
+        return CloseReason.IDLE if quiet >= idle else None
+
+    def _forget(self, study: OpenStudy) -> bool:
+        """Have it take no more objects; False where that was done."""
+        with self._lock:
+            if self._open.get(study.key) is not study:
+                return False
+            del self._open[study.key]
+            return True
+
+    def _start_closing(self, study: OpenStudy, reason: CloseReason) -> None:
+        thread = threading.Thread(target=self._close, args=(study, reason), name="closing", daemon=True)
+        with self._lock:
+            self._closing[study.incoming.upload_id] = thread
+        thread.start()
+
+    def _close(self, study: OpenStudy, reason: CloseReason) -> None:
+        """Hand a study to its import. What fails is tried again: nothing of it is lost meanwhile."""
+        upload_id = study.incoming.upload_id
+        try:
+            self._hand_over(study, reason)
+        except Exception as error:  # noqa: BLE001  whatever it is, the study is kept
+            code = error.code if isinstance(error, Fault) else type(error).__name__
+            self._log.error("study not handed over", upload=study.incoming.uuid, code=code)
+            with self._lock:
+                self._waiting[upload_id] = (self._clock() + RETRY_SECONDS, study, reason)
+        finally:
+            with self._lock:
+                self._closing.pop(upload_id, None)
+
+    def _hand_over(self, study: OpenStudy, reason: CloseReason) -> None:
+        size = study.spool.finish()
+        objects = study.spool.entries
+        if not objects:
+            study.spool.discard()
+            self._rows.discard(study.incoming)
+            return
+        reach("study_finished")
+        accepted = self._rows.accept(study.incoming, size, objects, study.sender, reason)
+        study.spool.close()
+        if accepted:
+            self._log.info("study closed", upload=study.incoming.uuid, reason=reason.value, objects=objects, bytes=size)
+        else:
+            self._rows.discard_spool(study.incoming)

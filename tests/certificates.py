@@ -1,0 +1,40 @@
+"""Certificates for tests, in files."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from scandock.dimse.tls import TlsFiles
+
+
+def certify(
+    folder: Path, name: str, issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None, *, key: object | None = None
+) -> tuple[TlsFiles, x509.Name, ec.EllipticCurvePrivateKey]:
+    """A certificate in files, signed by itself or by `issuer`."""
+    private = key if isinstance(key, ec.EllipticCurvePrivateKey) else ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0] if issuer else subject)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .sign(issuer[1] if issuer else private, hashes.SHA256())
+    )
+    files = TlsFiles(str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
+    Path(files.certificate).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    Path(files.key).write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return files, subject, private

@@ -1,0 +1,691 @@
+"""DICOM receivers end to end: what senders are told, what is on the disk then, and what becomes of studies."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state
+from scandock.catalog.tables import project, upload
+from scandock.model.errors import Fault
+from scandock.model.machine_errors import DiskFull
+from scandock.model.receivers import Closing
+from scandock.model.verdicts import ImportState
+from scandock.queue.owner import start_time
+from scandock.services.received_studies import HOST
+from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
+from scandock.store.local import LocalStore
+from scandock.web.readiness import ReceiverCheck
+from scandock.workers.receiver_figures import ReceiverFigures
+from tests.builders import Image, images
+from tests.dicom_sender import DicomSender, RejectedError
+from tests.integration.receiver_site import ReceiverSite, free_port, make_receiver_site, quicken
+from tests.integration.web import serve_in_process
+
+pytestmark = pytest.mark.disk
+
+MAKE_CERTIFICATE = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=receiver", "-days", "2"]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReceiverSite]:
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path) as made:
+        yield made
+
+
+def objects(count: int, **values: object) -> list[bytes]:
+    return images(count, **({"modality": b"MR"} | values))
+
+
+def placed(site: ReceiverSite, count: int = 1) -> bool:
+    return site.states() == [ImportState.PLACED] * count
+
+
+def entries(row: SimpleNamespace) -> dict[str, int]:
+    return {name: count for name, count in json.loads(row.report)["entries"].items() if count}
+
+
+def test_storescu_sends_a_study_that_becomes_a_session(site, tmp_path):
+    site.add()
+    paths = []
+    for number, raw in enumerate(objects(5)):
+        paths.append(tmp_path / f"{number}.dcm")
+        paths[-1].write_bytes(raw)
+    with site.importing():
+        words = ["storescu", "-aet", "CT1", "-aec", "SCANDOCK", "127.0.0.1", str(site.port), *map(str, paths)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        site.until(lambda: placed(site))
+    (row,) = site.uploads()
+    assert entries(row) == {"stored": 5}
+    assert (row.calling, row.called, row.address, row.objects, row.closed_by) == (
+        "CT1",
+        "SCANDOCK",
+        "127.0.0.1",
+        5,
+        "idle",
+    )
+    (session,) = site.sessions()
+    assert session.files == 5
+    (line,) = site.associations()
+    assert (line.outcome, line.objects, line.failures, line.calling) == ("released", 5, 0, "CT1")
+    (noted,) = [row for row in site.rows(audit) if row.action == "upload"]
+    assert (noted.actor, noted.address) == ("sender", "127.0.0.1")
+    assert json.loads(noted.details) == {
+        "bytes": row.size, "door": "dimse", "calling": "CT1", "called": "SCANDOCK", "objects": 5, "closed": "idle",
+    }  # fmt: skip
+
+
+def test_a_study_by_many_associations_and_a_late_object_are_one_session(site):
+    site.add()
+    sent = objects(7)
+    with site.importing():
+        for number in range(0, 6, 2):
+            with site.sender(calling=f"M{number}") as sender:
+                assert sender.send(*sent[number : number + 2]) == [0, 0]
+        site.until(lambda: placed(site))
+        with site.sender() as sender:
+            assert sender.send(sent[6], sent[0]) == [0, 0]
+        site.until(lambda: placed(site, 2))
+    assert [entries(row) for row in site.uploads()] == [{"stored": 6}, {"stored": 1, "duplicate": 1}]
+    (session,) = site.sessions()
+    assert session.files == 7
+
+
+def test_associations_at_once_feed_one_upload(site):
+    site.add()
+    sent = objects(24)
+    statuses: list[int] = []
+
+    def send(part: int) -> None:
+        with site.sender() as sender:
+            statuses.extend(sender.send(*sent[part::4]))
+
+    with site.importing():
+        threads = [threading.Thread(target=send, args=[part]) for part in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        site.until(lambda: placed(site))
+    assert statuses == [0] * 24
+    assert [entries(row) for row in site.uploads()] == [{"stored": 24}]
+
+
+def test_a_window_of_objects_is_synced_at_once(site, monkeypatch):
+    site.add()
+    syncs: list[int] = []
+    sync = os.fdatasync
+
+    def count(fd: int) -> None:
+        syncs.append(fd)
+        sync(fd)
+
+    monkeypatch.setattr(os, "fdatasync", count)
+    with site.running(), site.sender(window=0) as sender:
+        assert sender.send_at_once(objects(30)) == [0] * 30
+    assert len(syncs) < 25
+    assert site.figures.syncs == len(syncs)
+
+
+def test_nothing_is_acknowledged_before_its_sync(site, monkeypatch):
+    """A failing disk: what earlier syncs covered is imported, the rest is refused and goes into another upload."""
+    site.add()
+    sent = objects(9)
+    sync = os.fdatasync
+    fails = threading.Event()
+
+    def maybe(fd: int) -> None:
+        if fails.is_set():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fdatasync", maybe)
+    with site.importing():
+        with site.sender() as sender, site.sender(window=0) as second:
+            assert sender.send(*sent[:3]) == [0, 0, 0]
+            fails.set()
+            assert second.send_at_once(sent[3:6]) == [0xA700] * 3
+            fails.clear()
+            assert sender.send(*sent[6:]) == [0, 0, 0]
+        site.until(lambda: placed(site, 2))
+    first, second_upload = site.uploads()
+    assert (entries(first), first.closed_by) == ({"stored": 3}, "failed")
+    assert entries(second_upload) == {"stored": 3}
+    assert [line.failures for line in site.associations()] in ([0, 3], [3, 0])
+    assert site.figures.answers["A700"] == 3
+
+
+def test_a_full_disk_refuses_objects_then_associations(site, monkeypatch):
+    site.add()
+    write = os.pwritev
+    full = threading.Event()
+
+    def maybe(fd: int, parts: list[memoryview], at: int) -> int:
+        if full.is_set():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, parts, at)
+
+    monkeypatch.setattr(os, "pwritev", maybe)
+    sent = objects(3)
+    with site.importing():
+        with site.sender() as sender:
+            assert sender.send(sent[0]) == [0]
+            full.set()
+            assert sender.send(sent[1]) == [0xA700]
+            full.clear()
+            assert sender.send(sent[2]) == [0]
+        site.until(lambda: placed(site))
+
+        def refuse(*_: object, **__: object) -> int:
+            raise DiskFull("No space is left.", "")
+
+        monkeypatch.setattr(LocalStore, "reserve", refuse)
+        with pytest.raises(RejectedError) as rejected:
+            site.sender()
+        assert rejected.value.args == (2, 3, 1)
+    assert entries(site.uploads()[0]) == {"stored": 2}
+    site.until(lambda: len(site.associations()) == 2)
+    assert [line.message for line in site.associations()][1] == "No space is left."
+
+
+def test_what_a_kill_left_is_recovered_and_gone_on_with(site):
+    site.add()
+    sent = objects(6)
+    with site.running() as process:
+        sender = site.sender()
+        assert sender.send(*sent[:3]) == [0, 0, 0]
+        # what a kill leaves: the spool as it is, with half an object behind, and an owner that is dead
+        (study,) = process.studies.all
+        path = site.data / "incoming" / study.incoming.uuid / "archive"
+        sender.abort()
+    with path.open("ab") as spool:
+        spool.write(b"PK\x03\x04 half of an object")
+    with site.catalog.write() as connection:
+        dead = connection.execute(select(upload.c.owner)).scalar_one()
+        owner = json.dumps(json.loads(dead) | {"pid": 2**22 + 1})
+        connection.execute(update(upload).values(owner=owner))
+    with site.importing() as process:
+        site.until(lambda: process.studies.all)
+        with site.sender() as sender:
+            assert sender.send(*sent[3:]) == [0, 0, 0]
+        site.until(lambda: placed(site))
+    (row,) = site.uploads()
+    assert entries(row) == {"stored": 6}
+    assert site.sessions()[0].files == 6
+
+
+def test_what_a_process_that_lingers_has_left_is_taken_up_once_it_has_ended(site, monkeypatch):
+    """As one that waits for its disk when its supervisor is killed: it holds what it has until it is gone."""
+    monkeypatch.setattr("scandock.workers.receiver_process.RECOVERY_SECONDS", 0.05)
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(2)) == [0, 0]
+    with subprocess.Popen(["sleep", "600"]) as lingering:
+        with site.catalog.write() as connection:
+            facts = json.loads(connection.execute(select(upload.c.owner)).scalar_one())
+            facts |= {"pid": lingering.pid, "started": start_time(lingering.pid)}
+            connection.execute(update(upload).values(owner=json.dumps(facts)))
+        with site.importing() as process:
+            site.until(lambda: site.figures.settled)
+            assert process.studies.all == []
+            lingering.kill()  # and nobody reaps it yet
+            site.until(lambda: placed(site))
+    assert site.sessions()[0].files == 2
+
+
+def test_a_study_whose_receiver_was_removed_is_imported_all_the_same(site):
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(2)) == [0, 0]
+    with site.catalog.write() as connection:
+        owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
+        connection.execute(update(upload).values(owner=json.dumps(owner)))
+        connection.execute(delete(receiver))
+    assert has_receivers(site.catalog)
+    with site.importing():
+        site.until(lambda: placed(site))
+    assert not has_receivers(site.catalog)
+    assert site.sessions()[0].files == 2
+
+
+def test_a_stop_leaves_studies_open_and_ends_associations_after_their_object(site):
+    site.add()
+    first, second = objects(2)
+    with site.running() as process:
+        sender = site.sender()
+        assert sender.send(first) == [0]
+        pdus = list(sender.pdus_of(second))
+        (association,) = process.associations.associations()
+        before = association.bytes_received
+        sender.send_raw(pdus[0])  # the command; its data come while the server stops
+        site.until(lambda: association.bytes_received > before)
+        process.stop()
+        site.until(lambda: association.stopping)
+        sender.send_raw(b"".join(pdus[1:]))
+        assert sender.answer() == 0
+        assert sender.read_pdu()[0] == 7
+        sender.close()
+    assert site.states() == [ImportState.RECEIVING]
+    (line,) = site.associations()
+    assert (line.outcome, "stopped by the server" in line.message) == ("ended", True)
+
+
+@pytest.mark.parametrize("closing", [Closing.RELEASE, Closing.IDLE])
+def test_a_study_closes_soon_after_the_release_or_when_it_is_idle(site, closing):
+    site.add(closing=closing, idle_seconds=None if closing is Closing.IDLE else 60)
+    with site.running():
+        with site.sender() as sender:
+            assert sender.send(*objects(2)) == [0, 0]
+        site.until(lambda: site.states() == [ImportState.RECEIVED], 5)
+    assert site.uploads()[0].closed_by == closing
+
+
+def test_after_an_abort_a_study_waits_for_its_sender(site):
+    site.add(closing=Closing.RELEASE)
+    first, second = objects(2)
+    with site.running() as process:
+        sender = site.sender()
+        assert sender.send(first) == [0]
+        sender.abort()
+        (study,) = process.studies.all
+        site.until(lambda: study.was_aborted)
+        with site.sender() as sender:
+            assert sender.send(second) == [0]
+        site.until(lambda: site.states() == [ImportState.RECEIVED])
+    (row,) = site.uploads()
+    assert (row.objects, row.closed_by) == (2, "release")
+
+
+def test_a_study_closes_before_it_is_over_a_limit(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    sent = objects(7)
+    with make_receiver_site(tmp_path, max_entries=3, dicom_open_seconds=600) as site:
+        site.add()
+        with site.importing():
+            with site.sender() as sender:
+                assert sender.send(*sent) == [0] * 7
+            site.until(lambda: placed(site, 3))
+        assert [row.closed_by for row in site.uploads()] == ["full", "full", "idle"]
+        (session,) = site.sessions()
+        assert session.files == 7
+
+
+def test_an_object_over_a_limit_is_refused_and_named(site):
+    site.add(max_object_bytes=3_000)
+    small = objects(1)[0]
+    image = Image(case="large", modality=b"MR", also={0x00100020: (b"LO", b"P"), 0x7FE00010: (b"OW", bytes(4_000))})
+    with site.importing():
+        with site.sender() as sender:
+            assert sender.send(small, image.file()) == [0, 0xA700]
+        site.until(lambda: placed(site))
+        site.until(lambda: [line.outcome for line in site.associations()] == ["released"])
+    (line,) = site.associations()
+    assert line.failures == 1
+    assert image.sop_uid.decode() in line.message
+    assert "2.9 KB" in line.message or "3" in line.message
+
+
+def test_where_uids_are_hidden_an_object_that_is_refused_is_not_named(site, monkeypatch):
+    monkeypatch.setattr("scandock.workers.receiver_process.is_anything_private", lambda _catalog: True)
+    site.add(max_object_bytes=200)
+    with site.running() as process:
+        site.until(lambda: not process.associations.shows_uids)
+        with site.sender() as sender:
+            assert sender.send(*objects(1)) == [0xA700]
+        site.until(lambda: [line.outcome for line in site.associations()] == ["released"])
+    (line,) = site.associations()
+    assert line.message.startswith("An object was refused with A700: ")
+
+
+def test_objects_that_are_not_what_their_command_says(site):
+    site.add()
+    image = Image(case="odd", modality=b"MR")
+    raw = image.file()
+    data = raw[len(raw) - (len(raw) - raw.index(b"\x08\x00\x16\x00")) :]
+    with site.running():
+        with site.sender() as sender:
+            answers = []
+            for sop_class, instance, content in (
+                ("1.2.840.10008.5.1.4.1.1.4", "1.2.3.4", data),
+                ("1.2.840.10008.5.1.4.1.1.2", image.sop_uid.decode(), data),
+                ("1.2.840.10008.5.1.4.1.1.4", image.sop_uid.decode(), b"no object at all" * 20),
+            ):
+                sender.send_raw(b"".join(sender.store(sop_class, instance, content)))
+                answers.append(sender.answer())
+            assert answers == [0xA900, 0xA900, 0xC000]
+            without = Image(case="odd", modality=b"MR", without=frozenset({0x0020000D}))
+            assert sender.send(raw) == [0]
+            sender.send_raw(
+                b"".join(sender.store("1.2.840.10008.5.1.4.1.1.4", without.sop_uid.decode(), without.file()[-400:]))
+            )
+            assert sender.answer() == 0xC000
+        site.until(lambda: [line.outcome for line in site.associations()] == ["released"])
+    assert site.associations()[0].failures == 4
+    assert site.figures.answers["A900"] == site.figures.answers["C000"] == 2
+
+
+def test_large_objects_go_through_a_file(site, monkeypatch):
+    site.add()
+    image = Image(case="large", modality=b"MR", also={0x7FE00010: (b"OW", os.urandom(20_000_000))})
+    with site.importing():
+        with site.sender() as sender:
+            assert sender.send(image.file()) == [0]
+        site.until(lambda: placed(site))
+    (row,) = site.uploads()
+    assert entries(row) == {"stored": 1}
+    assert row.size > 20_000_000
+    assert os.listdir(site.data / "incoming") in ([], [row.uuid])
+
+
+def test_who_may_associate(site):
+    site.add(allow_list=("GOOD@127.0.0.0/8", "127.0.0.9"), allow_list_enabled=True, max_associations=2)
+    site.add("OTHER", enabled=False)
+    with site.running():
+        for options, reason in (
+            ({"called": "NOBODY"}, (1, 1, 7)),
+            ({"called": "scandock"}, (1, 1, 7)),
+            ({"called": "OTHER"}, (1, 1, 7)),
+            ({"calling": "BAD"}, (1, 1, 3)),
+        ):
+            with pytest.raises(RejectedError) as rejected:
+                site.sender(**options)
+            assert rejected.value.args == reason
+        with site.sender(calling="GOOD"), site.sender(calling="ANY", address="127.0.0.9"):
+            with pytest.raises(RejectedError) as rejected:
+                site.sender(calling="GOOD")
+            assert rejected.value.args == (2, 3, 2)
+        with site.catalog.write() as connection:
+            connection.execute(update(account).values(disabled=True))
+        site.until(lambda: _is_rejected(site, (2, 1, 1)))
+    refusals = {line.message for line in site.associations() if line.outcome == "rejected"}
+    assert "No enabled receiver is called NOBODY at this port." in refusals
+    assert "BAD at 127.0.0.1 is not on the allow list." in refusals
+    assert "The receiver takes nothing: the account sender is disabled." in refusals
+
+
+def _is_rejected(site: ReceiverSite, reason: tuple[int, int, int]) -> bool:
+    try:
+        site.sender(calling="GOOD").release()
+    except RejectedError as rejected:
+        return rejected.args == reason
+    return False
+
+
+def test_one_address_takes_no_more_than_its_share(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path, dicom_associations_per_address=2, dicom_associations=3) as site:
+        site.add()
+        with site.running(), site.sender(), site.sender():
+            with pytest.raises(RejectedError) as rejected:
+                site.sender()
+            assert rejected.value.args == (2, 3, 2)
+            with site.sender(address="127.0.0.2"), pytest.raises(RejectedError) as rejected:
+                site.sender(address="127.0.0.3")
+            assert rejected.value.args == (2, 3, 2)
+
+
+def test_receivers_come_and_go_while_it_runs(site):
+    number = site.add()
+    with site.running():
+        with site.sender() as sender:
+            other = free_port()
+            site.set(port=other)
+            site.until(lambda: _listens(other))
+            assert not _listens(site.port)
+            assert sender.send(*objects(1)) == [0]  # who was there before goes on
+            site.set(enabled=False)
+            site.until(lambda: not _listens(other))
+            site.set(enabled=True, title="RENAMED")
+            site.until(lambda: _listens(other))
+        DicomSender(other, called="RENAMED").release()
+        site.until(lambda: count_unsettled(site.catalog) == 0)
+        with site.catalog.write() as connection:
+            connection.execute(delete(receiver).where(receiver.c.id == number))
+        site.until(lambda: not _listens(other))
+
+
+def _listens(port: int) -> bool:
+    try:
+        DicomSender(port, called="NOBODY")
+    except RejectedError:
+        return True
+    except OSError:
+        return False
+    raise AssertionError("Nobody is called so.")
+
+
+def test_a_port_that_is_taken_is_said_of_its_receiver(site):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        site.add(port=taken.getsockname()[1])
+        site.add("OTHER")
+        with site.running():
+            site.until(lambda: len(site.rows(receiver_state)) == 2)
+            failed, good = sorted(site.rows(receiver_state), key=lambda row: row.listening)
+            assert (failed.listening, good.listening) == (False, True)
+            assert f"Another program listens at 127.0.0.1:{taken.getsockname()[1]}." == failed.message
+            assert count_unsettled(site.catalog) == 0
+    assert count_unsettled(site.catalog, all_of_them=True) == 2
+    assert site.rows(receiver_state) == []
+
+
+def test_studies_are_closed_or_discarded_when_people_want_it(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        site.add()
+        with site.importing(), site.sender() as sender:
+            assert sender.send(*objects(2), *objects(1, study=2)) == [0, 0, 0]
+            site.until(lambda: sorted(row.objects for row in site.uploads()) == [1, 2])
+            one, two = site.uploads()
+            assert (one.received > 0, one.objects) == (True, 2)
+            with site.catalog.write() as connection:
+                for row, wish in ((one, "close"), (two, "discard")):
+                    connection.execute(
+                        update(received_study).where(received_study.c.upload_id == row.upload_id).values(wish=wish)
+                    )
+            site.until(lambda: placed(site))
+            assert site.uploads()[0].closed_by == "person"
+            assert sender.send(*objects(1, study=2)) == [0]
+            site.until(lambda: len(site.uploads()) == 2)
+    assert not (site.data / "incoming" / two.uuid).exists()
+
+
+def test_the_catalog_is_asked_for_a_study_and_never_for_an_object(site, monkeypatch):
+    site.add()
+    monkeypatch.setattr("scandock.workers.receiver_process.NOTE_SECONDS", 600.0)
+    monkeypatch.setattr("scandock.workers.receiver_process.LOOK_SECONDS", 600.0)
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(1)) == [0]
+
+        def refuse(*_: object) -> None:
+            raise AssertionError("The catalog was asked.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Catalog, "read", refuse)
+            patch.setattr(Catalog, "write", refuse)
+            assert sender.send(*objects(3)[1:]) == [0, 0]
+
+
+def test_a_catalog_that_fails_refuses_new_studies_alone(site, monkeypatch):
+    site.add()
+    with site.importing():
+        with site.sender() as sender:
+            assert sender.send(*objects(1)) == [0]
+            write = Catalog.write
+
+            def fail(catalog: Catalog) -> object:
+                if threading.current_thread().name == "association":
+                    raise Fault("catalog", "The catalog can't be written to.", "")
+                return write(catalog)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Catalog, "write", fail)
+                assert sender.send(objects(2)[1], *objects(1, study=2)) == [0, 0xA700]
+            assert sender.send(*objects(1, study=2)) == [0]
+        site.until(lambda: placed(site, 2))
+
+
+def test_a_study_that_can_not_be_handed_over_is_tried_again(site, monkeypatch):
+    site.add()
+    monkeypatch.setattr("scandock.workers.receiver_studies.RETRY_SECONDS", 0.05)
+    fsync = os.fsync
+    failures = [OSError(errno.EIO, os.strerror(errno.EIO))] * 2
+
+    def maybe(fd: int) -> None:
+        if failures and threading.current_thread().name == "closing":
+            raise failures.pop()
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", maybe)
+    with site.importing():
+        with site.sender() as sender:
+            assert sender.send(*objects(2)) == [0, 0]
+        site.until(lambda: placed(site))
+    assert failures == []
+    assert site.sessions()[0].files == 2
+
+
+def test_the_receiver_of_the_option_is_made_changed_and_put_off(site):
+    first, second = free_port(), free_port()
+    made = set_option_receiver(site.catalog, first, "127.0.0.1")
+    assert made is not None
+    assert (made.title, made.port, made.bind, made.enabled) == ("SCANDOCK", first, "127.0.0.1", True)
+    assert (made.project, made.allow_list_enabled, made.account) == (None, False, "sender")
+    changed = set_option_receiver(site.catalog, second, "0.0.0.0")
+    assert changed is not None
+    assert (changed.uuid, changed.port, changed.bind) == (made.uuid, second, "")
+    site.add("OTHER")
+    assert set_option_receiver(site.catalog, None, "127.0.0.1") is None
+    assert [(row.title, row.enabled) for row in site.rows(receiver)] == [("SCANDOCK", False), ("OTHER", True)]
+
+
+def test_a_receiver_whose_project_is_deleted_takes_nothing(site):
+    site.add()
+    with site.running():
+        with site.catalog.write() as connection:
+            connection.execute(delete(project))
+        site.until(lambda: _is_rejected(site, (2, 1, 1)))
+    site.until(lambda: any(line.outcome == "rejected" for line in site.associations()))
+    assert "its project was deleted" in next(line.message for line in site.associations() if line.outcome == "rejected")
+
+
+def test_silent_peers_leave_room_for_others(tmp_path, monkeypatch):
+    """Peers that say nothing, or half of something, hold up nobody and are let go of in time."""
+    import socket
+
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path, dicom_request_seconds=1.0, dicom_silence_seconds=1.0) as site:
+        site.add()
+        with site.running() as process:
+            silent = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(10)]
+            for connection in silent[5:]:
+                connection.sendall(b"\1\0\0\0\1\0half")
+            stuck = [site.sender(address="127.0.0.2") for _ in range(5)]
+            for sender in stuck:
+                sender.send_raw(next(sender.pdus_of(objects(1)[0])))
+            begun = time.monotonic()
+            with site.sender(address="127.0.0.3") as sender:
+                assert sender.send(*objects(1)) == [0]
+            assert time.monotonic() - begun < 1
+            site.until(lambda: not process.ports.connections.threads, 10)
+            for connection in silent:
+                connection.close()
+            for sender in stuck:
+                sender.close()
+    outcomes = [line.outcome for line in site.associations()]
+    assert (outcomes.count("failed"), outcomes.count("ended")) == (10, 5)
+
+
+def test_storescu_is_here():
+    assert shutil.which("storescu"), "apt-get install dcmtk"
+
+
+def test_a_study_that_comes_is_shown_closed_and_discarded_and_never_cancelled(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    with serve_in_process(tmp_path / "data") as web, make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        site.account_id = web.account("sender2", P="owner")
+        site.add()
+        with site.running(), web.client() as client, site.sender(calling="CT1") as sender:
+            assert sender.send(*objects(3), *objects(1, study=2)) == [0] * 4
+            site.until(lambda: sorted(row.objects for row in site.uploads()) == [1, 3])
+            one, two = site.uploads()
+            shown = client.get("/activity?whose=all").text
+            assert "From CT1 at 127.0.0.1: 3 objects" in shown
+            assert f'action="/imports/{one.uuid}/close"' in shown
+            assert "Cancel the import" not in shown
+            refused = client.post(f"/api/v1/imports/{one.uuid}/cancel")
+            assert (refused.status_code, refused.json()["code"]) == (409, "import_running")
+            assert client.delete(f"/api/v1/imports/{one.uuid}").status_code == 409
+            for row, wish in ((one, "close"), (two, "discard")):
+                asked = client.post(f"/api/v1/receivers/studies/{row.uuid}/{wish}")
+                assert asked.status_code in (200, 202, 204), asked.text
+            site.until(lambda: site.states() == [ImportState.RECEIVED])
+            names = client.get("/metrics").text
+            assert 'scandock_dicom_answers_total{status="0000"}' in names
+        assert {row.action for row in site.rows(audit)} >= {"study_close", "study_discard"}
+
+
+def test_readiness_waits_for_receivers_and_no_longer_than_it_should(site):
+    figures, now = ReceiverFigures(), [0.0]
+    check = ReceiverCheck(site.catalog, figures, lambda: now[0])
+    assert check() == ""  # there is none
+    number = site.add()
+    site.add("OTHER")
+    assert check() == "2 DICOM receivers do not listen yet"
+    figures.set_settled(is_settled=True)
+    with site.catalog.write() as connection:
+        connection.execute(
+            insert(receiver_state).values(
+                receiver_id=number, host=HOST, listening=False, message="taken", at=site.catalog.now()
+            )
+        )
+    assert check() == "a DICOM receiver does not listen yet"
+    now[0] = 36.0
+    assert check() == ""
+    site.set(enabled=False)
+    assert check() == ""
+    site.set(enabled=True)
+    assert check() == "2 DICOM receivers do not listen yet"
+
+
+def test_a_receiver_with_tls_says_what_is_wrong_with_its_certificate_and_serves_once_it_is_there(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    pem = tmp_path / "receiver.pem"
+    with make_receiver_site(tmp_path, dicom_tls_certificate=str(pem)) as site:
+        site.add(tls=True)
+        raw = tmp_path / "one.dcm"
+        raw.write_bytes(objects(1)[0])
+        words = ["storescu", "+tla", "-ic", "-aec", "SCANDOCK", "127.0.0.1", str(site.port), str(raw)]
+        with site.running():
+            site.until(lambda: site.rows(receiver_state))
+            (state,) = site.rows(receiver_state)
+            assert (state.listening, "certificate of TLS can't be used" in state.message) == (False, True)
+            made = tmp_path / "key.pem"
+            subprocess.run(
+                [*MAKE_CERTIFICATE, "-keyout", str(made), "-out", str(tmp_path / "cert.pem")],
+                check=True,
+                capture_output=True,
+            )
+            pem.write_bytes(made.read_bytes() + (tmp_path / "cert.pem").read_bytes())
+            site.until(lambda: [row.listening for row in site.rows(receiver_state)] == [True])
+            assert subprocess.run(words, check=False, capture_output=True).returncode == 0
+            plain = [word for word in words if word not in ("+tla", "-ic")]
+            assert subprocess.run(plain, check=False, capture_output=True).returncode != 0
+    outcomes = sorted(line.outcome for line in site.associations())
+    assert outcomes == ["failed", "released"]
+    assert "TLS" in next(line.security for line in site.associations() if line.outcome == "released")

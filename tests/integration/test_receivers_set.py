@@ -1,0 +1,408 @@
+"""DICOM receivers and peers as they are made, changed and read: by the API, XNAT's addresses and the command line."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import delete, update
+
+from scandock.access import accounts
+from scandock.catalog.projects import ProjectRow, add_project
+from scandock.catalog.receivers import list_receivers
+from scandock.catalog.server_tables import account, audit, dicom_peer, receiver
+from scandock.catalog.tables import project
+from scandock.dimse.records import unknown_called_title
+from scandock.model.receivers import Receiver
+from scandock.services.data_catalog import open_data
+from scandock.services.receivers import make_import_request
+from scandock.services.settings import load_settings
+from tests.acceptors import Keeper, listening
+from tests.builders import DataFolder, Image
+from tests.integration.in_process import call_in_process
+from tests.integration.web import Web, serve_in_process
+
+URL = "/api/v1/receivers"
+XNAT = "/xapi/dicomscp"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with serve_in_process(tmp_path_factory.mktemp("receivers") / "data") as web:
+        assert add_project(web.site.catalog, ProjectRow(name="LUNG"))
+        web.account("olga", LUNG="owner")
+        web.account("mia", LUNG="member")
+        web.account("vera")
+        yield web
+
+
+@pytest.fixture
+def web(running: Web) -> Web:
+    with running.site.catalog.write() as connection:
+        connection.execute(delete(receiver))
+        connection.execute(delete(dicom_peer))
+    return running
+
+
+@pytest.fixture
+def admin(web: Web) -> Iterator[httpx.Client]:
+    with web.client() as client:
+        yield client
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, str(response.json()["code"])
+
+
+def make(client: httpx.Client, **values: Any) -> dict[str, Any]:
+    response = client.post(URL, json={"ae_title": "SCAN", "port": 11112, "enabled": False, **values})
+    assert response.status_code == 201, response.text
+    assert response.headers["Location"].endswith(response.json()["id"])
+    return dict(response.json())
+
+
+def test_a_receiver_is_made_read_changed_and_removed(web: Web, admin: httpx.Client) -> None:
+    port = free_port()
+    made = make(
+        admin, ae_title=" SCAN ", port=port, enabled=True, bind="127.0.0.1", project="lung", account="mia",
+        allow_list=["CT1", "10.0.0.0/8", "CT1", "MR@10.0.0.1"], allow_list_enabled=True, closing="release",
+    )  # fmt: skip
+    assert (made["ae_title"], made["project"], made["account"]) == ("SCAN", "LUNG", "mia")
+    assert made["allow_list"] == ["CT1", "10.0.0.0/8", "MR@10.0.0.1"]
+    assert (made["host"], made["idle_seconds"], made["destination"]) == ("any", None, None)
+    path = f"{URL}/{made['id']}"
+    read = admin.get(path)
+    assert read.json() == made
+    assert admin.get(path, headers={"If-None-Match": read.headers["ETag"]}).status_code == 304
+    known = {"If-Match": read.headers["ETag"]}
+    changed = admin.patch(path, json={"idle_seconds": 5, "label": "  CT  room "}, headers=known)
+    assert changed.status_code == 200, changed.text
+    assert {**made, "idle_seconds": 5, "label": "CT room", "modified": changed.json()["modified"]} == changed.json()
+    late = admin.patch(path, json={"idle_seconds": 6}, headers=known)
+    assert problem(late) == (412, "changed_meanwhile")
+    assert admin.patch(path, json={"idle_seconds": None, "project": None}).json()["project"] is None
+    assert admin.patch(path, json={}).json()["idle_seconds"] is None
+    assert admin.delete(path).status_code == 204
+    assert problem(admin.get(path)) == (404, "not_found")
+    lines = admin.get("/api/v1/audit", params={"kind": "receiver", "target": made["id"]}).json()["items"]
+    assert [line["action"] for line in lines] == ["receiver_remove", "receiver_set", "receiver_set", "receiver_add"]
+    assert lines[1]["details"] == {"ae_title": "SCAN", "port": port, "fields": ["idle_seconds", "project_uuid"]}
+
+
+def test_owners_read_those_of_their_project_and_change_none(web: Web, admin: httpx.Client) -> None:
+    theirs = make(admin, ae_title="THEIRS", project="LUNG", account="olga")
+    other = make(admin, ae_title="OTHER")
+    assert [one["id"] for one in admin.get(URL).json()["items"]] == [other["id"], theirs["id"]]
+    with web.client("olga") as olga, web.client("mia") as mia, web.client("vera") as vera:
+        assert [one["id"] for one in olga.get(URL).json()["items"]] == [theirs["id"]]
+        assert [one["id"] for one in olga.get(URL, params={"project": "LUNG"}).json()["items"]] == [theirs["id"]]
+        assert olga.get(f"{URL}/{theirs['id']}").json() == theirs
+        assert problem(olga.get(f"{URL}/{other['id']}")) == (404, "not_found")
+        assert problem(olga.patch(f"{URL}/{theirs['id']}", json={"enabled": True})) == (403, "forbidden")
+        assert problem(olga.delete(f"{URL}/{theirs['id']}")) == (403, "forbidden")
+        assert mia.get(URL).json()["items"] == []
+        assert problem(mia.get(f"{URL}/{theirs['id']}")) == (403, "forbidden")
+        assert problem(vera.get(f"{URL}/{theirs['id']}")) == (404, "not_found")
+        assert problem(vera.get(URL, params={"project": "LUNG"})) == (404, "not_found")
+        assert [one["aeTitle"] for one in olga.get(XNAT).json()] == ["THEIRS"]
+        assert olga.post(XNAT, json={"aeTitle": "X", "port": 1}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"ae_title": "A\\B"}, "receiver_invalid"),
+        ({"ae_title": "SEVENTEEN LETTERS"}, "receiver_invalid"),
+        ({"bind": "localhost"}, "receiver_invalid"),
+        ({"host": "a b"}, "receiver_invalid"),
+        ({"allow_list": ["10.0.0.0/99"]}, "receiver_invalid"),
+        ({"client_certificates": "required"}, "receiver_invalid"),
+        ({"idle_seconds": 0}, "receiver_invalid"),
+        ({"max_associations": 0}, "receiver_invalid"),
+        ({"project": "NONE"}, "project_unknown"),
+        ({"project": "Unassigned"}, "project_unknown"),
+        ({"account": "nobody"}, "account_unknown"),
+        ({"project": "LUNG", "account": "vera"}, "receiver_invalid"),
+        ({"subject_rules": "no rule"}, "rules_unreadable"),
+        ({"port": 0}, "request_invalid"),
+        ({"closing": "never"}, "request_invalid"),
+        ({"unknown": 1}, "request_invalid"),
+    ],
+)
+def test_what_can_not_be_is_refused(admin: httpx.Client, changes: dict[str, Any], code: str) -> None:
+    values = {"ae_title": "SCAN", "port": 11112, "enabled": False}
+    refused = admin.post(URL, json=values | changes)
+    assert refused.json()["code"] == code, refused.text
+    made = make(admin)
+    assert admin.patch(f"{URL}/{made['id']}", json=changes).json()["code"] == code
+    assert admin.get(f"{URL}/{made['id']}").json() == made
+
+
+def test_title_and_port_are_one_receivers_and_a_port_is_of_one_kind(admin: httpx.Client) -> None:
+    first = make(admin, ae_title="ONE", port=11112)
+    taken = {"ae_title": "ONE", "port": 11112, "enabled": False}
+    assert problem(admin.post(URL, json=taken)) == (409, "receiver_exists")
+    assert make(admin, ae_title="ONE", port=11113)["port"] == 11113
+    assert make(admin, ae_title="TWO", port=11112)["ae_title"] == "TWO"
+    mixed = {"ae_title": "SAFE", "port": 11112, "enabled": False, "tls": True}
+    assert problem(admin.post(URL, json=mixed)) == (409, "receiver_port_shared")
+    assert make(admin, ae_title="SAFE", port=11114, tls=True, client_certificates="optional")["tls"] is True
+    assert problem(admin.patch(f"{URL}/{first['id']}", json={"port": 11114})) == (409, "receiver_port_shared")
+    here = make(admin, ae_title="HERE", port=11115, host="host-a")
+    assert make(admin, ae_title="THERE", port=11115, host="host-b", tls=True)["port"] == here["port"]
+
+
+def test_a_port_that_is_taken_by_another_program_is_refused_at_once(admin: httpx.Client) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("scandock.services.receivers._PORT_SECONDS", 0.01)
+            values = {"ae_title": "SCAN", "port": port, "bind": "127.0.0.1"}
+            refused = admin.post(URL, json=values)
+            assert problem(refused) == (400, "receiver_invalid")
+            assert "in use" in refused.json()["detail"]
+            assert admin.post(XNAT, json={"aeTitle": "SCAN", "port": port}).status_code == 400
+            off = make(admin, **values, enabled=False)
+            assert problem(admin.patch(f"{URL}/{off['id']}", json={"enabled": True})) == (400, "receiver_invalid")
+    assert admin.patch(f"{URL}/{off['id']}", json={"enabled": True}).json()["enabled"] is True
+    away = admin.patch(f"{URL}/{off['id']}", json={"bind": "203.0.113.9"})
+    assert problem(away) == (400, "receiver_invalid")
+
+
+def test_a_project_that_was_deleted_stays_named_until_another_is(web: Web, admin: httpx.Client) -> None:
+    assert add_project(web.site.catalog, ProjectRow(name="SHORT"))
+    made = make(admin, project="SHORT")
+    with web.site.catalog.write() as connection:
+        connection.execute(delete(project).where(project.c.name == "SHORT"))
+    gone = admin.get(f"{URL}/{made['id']}").json()
+    assert (gone["project"], gone["project_missing"]) == (None, True)
+    assert admin.patch(f"{URL}/{made['id']}", json={"label": "x"}).json()["project_missing"] is True
+    assert add_project(web.site.catalog, ProjectRow(name="SHORT"))  # another one of that id gets nothing of it
+    assert admin.get(f"{URL}/{made['id']}").json()["project_missing"] is True
+    back = admin.patch(f"{URL}/{made['id']}", json={"project": "SHORT"}).json()
+    assert (back["project"], back["project_missing"]) == ("SHORT", False)
+
+
+def test_an_account_that_is_disabled_later_is_shown(web: Web, admin: httpx.Client) -> None:
+    web.account("temp", LUNG="member")
+    made = make(admin, account="temp")
+    with web.site.catalog.write() as connection:
+        connection.execute(update(account).where(account.c.name == "temp").values(disabled=True))
+    assert admin.get(f"{URL}/{made['id']}").json()["account_disabled"] is True
+    assert problem(admin.patch(f"{URL}/{made['id']}", json={"label": "x"})) == (400, "receiver_invalid")
+    assert admin.patch(f"{URL}/{made['id']}", json={"account": "admin"}).json()["account_disabled"] is False
+
+
+def test_peers_are_administrators_own(web: Web, admin: httpx.Client) -> None:
+    peers = "/api/v1/peers"
+    values = {"ae_title": "PACS", "host": "pacs.example.org", "port": 11112}
+    created = admin.post(peers, json=values)
+    assert created.status_code == 201
+    peer = created.json()
+    path = f"{peers}/{peer['id']}"
+    assert admin.get(peers).json()["items"] == [peer]
+    assert problem(admin.post(peers, json=values)) == (409, "peer_exists")
+    assert problem(admin.post(peers, json={**values, "ae_title": "B", "host": "a b"})) == (400, "peer_invalid")
+    tag = admin.get(path).headers["ETag"]
+    assert admin.patch(path, json={"tls": True}, headers={"If-Match": tag}).json()["tls"] is True
+    assert problem(admin.patch(path, json={"port": 1}, headers={"If-Match": tag})) == (412, "changed_meanwhile")
+    second = admin.post(peers, json={**values, "ae_title": "PACS2"}).json()
+    assert problem(admin.patch(f"{peers}/{second['id']}", json={"ae_title": "PACS"})) == (409, "peer_exists")
+    with web.client("olga") as olga:
+        assert problem(olga.get(peers)) == (403, "forbidden")
+        assert problem(olga.get(path)) == (403, "forbidden")
+    assert admin.delete(path).status_code == 204
+    assert problem(admin.get(path)) == (404, "not_found")
+
+
+def test_xnats_clients_make_and_change_receivers(web: Web, admin: httpx.Client) -> None:
+    port = free_port()
+    made = admin.post(XNAT, json={"aeTitle": "XNAT", "port": port, "identifier": "dicomObjectIdentifier"})
+    assert made.status_code == 200
+    one = made.json()
+    number = one["id"]
+    assert one == {
+        "id": number, "aeTitle": "XNAT", "port": port, "identifier": "dicomObjectIdentifier", "fileNamer": None,
+        "label": None, "enabled": True, "disabled": 0, "customProcessing": False, "directArchive": False,
+        "anonymizationEnabled": True, "whitelistEnabled": False, "whitelist": [], "routingExpressionsEnabled": False,
+        "projectRoutingExpression": None, "subjectRoutingExpression": None, "sessionRoutingExpression": None,
+        "created": one["created"], "timestamp": one["timestamp"],
+    }  # fmt: skip
+    assert isinstance(number, int)
+    assert admin.get(XNAT).json() == [one]
+    assert admin.get(f"{XNAT}/").json() == [one]
+    assert admin.get(f"{XNAT}/{number}/").json() == one
+    assert admin.get(f"{XNAT}/title/XNAT/{port}").json() == one
+    again = admin.post(XNAT, json={"aeTitle": "XNAT", "port": port, "identifier": "dicomObjectIdentifier"})
+    assert again.status_code == 409
+    # what XNAT lacks survives its PUT
+    (known,) = admin.get(URL).json()["items"]
+    assert admin.patch(f"{URL}/{known['id']}", json={"project": "LUNG", "idle_seconds": 7}).status_code == 200
+    off = admin.put(f"{XNAT}/{number}", json={"enabled": False, "id": 77})
+    assert (off.status_code, off.json()["id"], off.json()["enabled"]) == (200, number, False)
+    assert off.json()["disabled"] > 0
+    full = admin.put(f"{XNAT}/{number}", json={**one, "whitelistEnabled": True, "whitelist": ["CT", "10.0.0.0/8"]})
+    assert (full.json()["whitelist"], full.json()["enabled"]) == (["CT", "10.0.0.0/8"], True)
+    (known,) = admin.get(URL).json()["items"]
+    assert (known["project"], known["idle_seconds"], known["allow_list_enabled"]) == ("LUNG", 7, True)
+    rule = r"(0008,0018):(.*):1 t:.+ r:MyProject"
+    routed = admin.put(f"{XNAT}/{number}", json={"routingExpressionsEnabled": True, "projectRoutingExpression": rule})
+    assert (routed.json()["projectRoutingExpression"], routed.json()["routingExpressionsEnabled"]) == (rule, True)
+    assert admin.put(f"{XNAT}/{number}", json={"directArchive": True}).json()["directArchive"] is True
+    assert admin.get(URL).json()["items"][0]["destination"] == "archive"
+    assert admin.put(f"{XNAT}/{number}", json={"directArchive": False}).json()["directArchive"] is False
+    assert admin.get(URL).json()["items"][0]["destination"] is None
+    assert admin.put(f"{XNAT}/{number}", json={"anonymizationEnabled": False}).json()["anonymizationEnabled"] is False
+    flag = f"{XNAT}/{number}/enabled"
+    assert admin.get(flag).json() is True
+    assert admin.put(f"{flag}/false").json()["enabled"] is False
+    assert admin.get(flag).json() is False
+    assert admin.put(f"{XNAT}/start").json() == [{"left": "XNAT", "middle": port, "right": True}]
+    assert admin.put(f"{XNAT}/start").json() == []
+    assert admin.put(f"{XNAT}/stop").json() == [{"left": "XNAT", "middle": port, "right": True}]
+    gone = admin.delete(f"{XNAT}/{number}")
+    assert (gone.status_code, gone.text) == (200, "")
+    missing = admin.get(f"{XNAT}/{number}")
+    assert missing.status_code == 404
+    assert f"DicomSCPInstance(id: {number})" in missing.text
+    assert f"Could not find DICOM SCP instance with ID {number}" in admin.delete(f"{XNAT}/{number}").text
+    assert admin.put(f"{XNAT}/{number}", json={}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"identifier": "someOther"},
+        {"aeTitle": "A\\B"},
+        {"aeTitle": 7},
+        {"port": "x"},
+        {"port": True},
+        {"port": 70_000},
+        {"whitelist": ["10.0.0.0/99"]},
+        {"whitelist": "CT"},
+        {"enabled": "yes"},
+        {"projectRoutingExpression": "no rule", "routingExpressionsEnabled": True},
+        {"customProcessing": True},
+        {"fileNamer": "other"},
+    ],
+)
+def test_what_xnats_clients_can_not_set_is_refused(admin: httpx.Client, values: dict[str, Any]) -> None:
+    right = {"aeTitle": "SCAN", "port": 11112, "identifier": "dicomObjectIdentifier", "enabled": False}
+    refused = admin.post(XNAT, json={**right, **values})
+    assert (refused.status_code, refused.headers["content-type"].partition(";")[0]) == (400, "text/plain")
+    assert admin.get(XNAT).json() == []
+
+
+def test_xnats_identifiers_are_the_one_that_there_is(web: Web, admin: httpx.Client) -> None:
+    (name,) = admin.get(f"{XNAT}/identifiers").json()
+    assert name == "dicomObjectIdentifier"
+    assert admin.get(f"{XNAT}/identifiers/default").text.endswith("ClassicDicomObjectIdentifier")
+    assert admin.get(f"{XNAT}/identifiers/other").status_code == 404
+    assert admin.put(f"{XNAT}/identifiers").status_code == 200
+    assert admin.put(f"{XNAT}/identifiers/default").status_code == 200
+    with web.client("vera") as vera:
+        assert vera.get(f"{XNAT}/identifiers").status_code == 200
+        assert vera.put(f"{XNAT}/identifiers").status_code == 403
+    assert admin.post(XNAT, content=b"[1").status_code == 400
+
+
+def test_receivers_and_peers_by_the_command_line(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    rules = tmp_path / "rules.txt"
+    rules.write_text("(0010,0020):(.+)\n")
+
+    def admin(*words: str, code: int = 0) -> str:
+        done = call_in_process("admin", *words, "--data", str(data))
+        assert done.returncode == code, done.stderr
+        return done.stdout if code == 0 else done.stderr
+
+    refused = admin("receiver", "add", "SCAN", "11112", "--disable", code=2)
+    assert "acts for an account" in refused
+    call_in_process("admin", "project", "add", "LUNG", "--data", str(data))
+    with open_data(str(data), load_settings()) as (catalog, _), catalog.write() as connection:
+        accounts.create(connection, "root", admin=True)
+    made = admin(
+        "receiver", "add", "SCAN", "11112", "--disable", "--project", "LUNG", "--allow", "CT1", "--allow", "10.0.0.0/8",
+        "--allow-list", "--idle", "5", "--max-object", "2GB", "--rules", "--subject-rules", str(rules),
+    )  # fmt: skip
+    assert made == "Receiver SCAN:11112, to LUNG, 2 allowed, disabled is made.\n"
+    (one,) = json.loads(admin("receiver", "list", "--json"))
+    assert (one["account"], one["idle_seconds"], one["max_object_bytes"]) == ("root", 5, 2_000_000_000)
+    assert (one["subject_rules"], one["allow_list"]) == ("(0010,0020):(.+)", ["CT1", "10.0.0.0/8"])
+    admin("receiver", "add", "SCAN", "11113", "--disable")
+    assert "Several receivers" in admin("receiver", "set", "SCAN", "--idle", "0", code=2)
+    changed = admin("receiver", "set", "SCAN:11112", "--idle", "0", "--project", "", "--allow", "", "--any-peer")
+    assert changed == "Receiver SCAN:11112, to projects by rules, any peer, disabled is set.\n"
+    renamed = admin("receiver", "set", "SCAN:11113", "--ae-title", "OTHER", "--port", "11114", "--tls")
+    assert renamed.startswith("Receiver OTHER:11114,")
+    assert "TLS" in renamed
+    assert admin("receiver", "list").splitlines() == [
+        "SCAN:11112, to projects by rules, any peer, disabled",
+        "OTHER:11114, to projects by rules, any peer, TLS, disabled",
+    ]
+    assert "is no size" in admin("receiver", "set", "SCAN", "--max-object", "big", code=2)
+    assert admin("receiver", "remove", "OTHER") == "Receiver OTHER at port 11114 is removed.\n"
+    assert "There is no receiver 'OTHER'" in admin("receiver", "remove", "OTHER", code=2)
+    assert (
+        admin("peer", "add", "PACS", "pacs.example.org", "104", "--tls")
+        == "Peer PACS, pacs.example.org:104, TLS is made.\n"
+    )
+    assert admin("peer", "set", "PACS", "--host", "10.0.0.2", "--no-tls") == "Peer PACS, 10.0.0.2:104 is set.\n"
+    assert admin("peer", "list") == "PACS, 10.0.0.2:104\n"
+    assert json.loads(admin("peer", "list", "--json"))[0]["host"] == "10.0.0.2"
+    with listening(Keeper()) as port:
+        admin("peer", "set", "PACS", "--host", "127.0.0.1", "--port", str(port))
+        assert admin("peer", "echo", "PACS").startswith("PACS has answered within ")
+    with listening(Keeper(admits=lambda _: unknown_called_title("x"))) as port:
+        admin("peer", "set", "PACS", "--port", str(port))
+        assert "it has no AE title PACS" in admin("peer", "echo", "PACS", code=1)
+    assert admin("peer", "remove", "PACS") == "Peer PACS is removed.\n"
+    assert "There is no peer" in admin("peer", "remove", "PACS", code=2)
+    with open_data(str(data), load_settings()) as (catalog, _), catalog.read() as connection:
+        addresses = {row.address.partition(" uid")[0] for row in connection.execute(audit.select())}
+    assert addresses == {"local"}
+
+
+def test_a_receivers_own_rules_are_asked_before_the_sites(site: DataFolder) -> None:
+    rules = {"project_rules": "(0010,0020):(.+) t:.+ r:LUNG", "subject_rules": "(0010,0020):(.+) t:.+ r:BY_RECEIVER"}
+    files = {f"{kind}.txt": text for kind, text in rules.items()}
+    for name, text in files.items():
+        (site.root / name).write_text(text)
+    assert call_in_process("admin", "project", "add", "LUNG", "--data", site.data).returncode == 0
+    with site.catalog() as catalog, catalog.write() as connection:
+        accounts.create(connection, "root", admin=True)
+    words = [f"--{kind.replace('_', '-')}={site.root / kind}.txt" for kind in rules]
+    words += ["--data", str(site.data)]
+    done = call_in_process("admin", "receiver", "add", "SCAN", "11112", "--disable", "--rules", *words)
+    assert done.returncode == 0, done.stderr
+    with site.catalog() as catalog, catalog.read() as connection:
+        (made,) = list_receivers(connection)
+    request = make_import_request(made)
+    assert dict(request.receiver_rules) == {"project": rules["project_rules"], "subject": rules["subject_rules"]}
+    assert type(request).from_json(request.to_json()) == request
+    outcome = site.bring({"a.dcm": Image(case="rules").file()}, project=None, receiver_rules=request.receiver_rules)
+    (session,) = outcome.report["sessions"]
+    assert (session["project"], session["subject"]) == ("LUNG", "BY_RECEIVER")
+    assert make_import_request(replace(made, rules_enabled=False)).receiver_rules == {}
+
+
+def test_what_is_asked_of_an_import_is_the_receivers(site: DataFolder) -> None:
+    plain = Receiver(number=1, uuid="u", title="SCAN", port=104, account_id=1, account="root")
+    assert make_import_request(plain).named == {"overwrite": "append", "ignore_unparsable": True}
+    fixed = replace(plain, project="LUNG", project_uuid="x", destination="prearchive", anonymize=False)
+    named = make_import_request(fixed).named
+    assert (named["project"], named["destination"], named["prevent_anon"]) == ("LUNG", "prearchive", True)

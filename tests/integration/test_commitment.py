@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import structlog
 from pydicom import Dataset, dcmread
+from pydicom.uid import UID
 from pynetdicom import AE, build_role, evt
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
 from sqlalchemy import insert, select, update
 
@@ -363,3 +365,20 @@ def test_a_result_comes_on_the_same_association(receiving: ReceiverSite) -> None
     [(event, information)] = told
     assert event == 1
     assert len(information.ReferencedSOPSequence) == 2
+
+
+def test_peers_that_ask_are_told_whether_objects_are_changed(receiving: ReceiverSite) -> None:
+    receiving.add()
+    item = SOPClassExtendedNegotiation()
+    item.sop_class_uid, item.service_class_application_information = MR, b"\2\0\0\0\0\0"
+    answers = []
+    with receiving.running():
+        for rules in (PrivacyRules(key=KEY), PrivacyRules(key=KEY, profile="basic")):
+            ae = AE("ASKER")
+            ae.add_requested_context(MR)
+            with given_privacy(rules):
+                association = ae.associate("127.0.0.1", receiving.port, ae_title="SCANDOCK", ext_neg=[item])
+            assert association.is_established
+            answers.append(association.acceptor.sop_class_extended[UID(MR)])
+            association.release()
+    assert answers == [b"\2\0\1\0\0\0", b"\2\0\1\0\1\0"]

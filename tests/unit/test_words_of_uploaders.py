@@ -50,12 +50,14 @@ OPERATORS = (
 """Modules whose words reach those alone who run the server: commands, and what begins one."""
 SETTINGS_OF_OPERATORS = {
     "catalog/engine.py",  # before a server has begun
+    "dimse/negotiation.py",  # what peers are told of our version: no setting
     "model/children.py",  # the environment of processes
     "services/catalog_copies.py",  # backups
     "services/data_errors.py",
     "web/metric_table.py",
     "workers/fork_server.py",  # reads one
     "web/xnat/site_preferences.py",  # administrators alone set these
+    "workers/receiver_ports.py",  # why a receiver does not listen: administrators set them
     "workers/scrub_task.py",  # reads one
 }
 QUOTED_TO_OPERATORS = {"workers/context.py", "workers/supervisor.py", "access/oidc.py"}

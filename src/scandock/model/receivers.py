@@ -15,6 +15,7 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 ANY_HOST: Final = "any"
 """Of a receiver that listens on each host that serves the catalog."""
+TITLE_RULE: Final = "An AE title has 1 to 16 ASCII characters, no backslash and no control characters."
 DEFAULT_TITLE: Final = "SCANDOCK"
 """AE title of the receiver that `serve --dicom-port` makes, and by which we call peers."""
 MAX_TITLE: Final = 16
@@ -145,9 +146,9 @@ def parse_title(text: str) -> str:
     """An AE title without spaces around it; ValueError for what can't be one (PS3.5: 1 to 16, no backslash)."""
     title = text.strip(" ")
     if not 1 <= len(title) <= MAX_TITLE:
-        raise ValueError("An AE title has 1 to 16 characters.")
+        raise ValueError(TITLE_RULE)
     if "\\" in title or not all(" " <= character <= "~" for character in title):
-        raise ValueError("An AE title has no backslash, no control characters and ASCII characters alone.")
+        raise ValueError(TITLE_RULE)
     return title
 
 

@@ -12,15 +12,15 @@ from sqlalchemy.exc import IntegrityError
 from scandock.access.principal import Principal, raise_denied
 from scandock.catalog import receivers as rows
 from scandock.catalog.server_tables import dicom_peer
-from scandock.model.receivers import MAX_PORT, DicomPeer, parse_title
+from scandock.model.receivers import MAX_PORT, TITLE_RULE, DicomPeer, parse_title
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import receiver_records, rights
 from scandock.services.audit import AuditAction, DetailValue
 from scandock.services.context import ServiceContext
-from scandock.services.dicom_peers import PeerCallFailed, PeerCalls
+from scandock.services.dicom_peers import peer_calls
 from scandock.services.editing import check_if_match
-from scandock.services.receiver_errors import PeerExists, PeerInvalid, ReceiversTooMany
+from scandock.services.receiver_errors import PeerCallFailed, PeerExists, PeerInvalid, ReceiversTooMany
 from scandock.services.receiver_records import PeerChanges, PeerEcho
 
 MAX_PEERS: Final = 500
@@ -103,7 +103,7 @@ def echo_peer(context: ServiceContext, uuid: str) -> PeerEcho:
     with context.catalog.read() as connection:
         peer = find_peer(connection, context.principal, uuid)
     reception = context.settings.reception
-    calls = PeerCalls(certificate=reception.tls_certificate, key=reception.tls_key, authorities=reception.tls_client_ca)
+    calls = peer_calls(reception)
     try:
         seconds = calls.echo(peer)
     except PeerCallFailed:
@@ -122,8 +122,8 @@ def _note_echo(context: ServiceContext, peer: DicomPeer, *, answered: bool) -> N
 def _with_values(before: DicomPeer, changes: PeerChanges) -> DicomPeer:
     try:
         title = parse_title(changes.get("ae_title", before.title))
-    except ValueError as error:
-        raise PeerInvalid(str(error), "Check how it is written.") from None
+    except ValueError:
+        raise PeerInvalid("That is no AE title.", TITLE_RULE) from None
     planned = replace(
         before,
         title=title,

@@ -24,6 +24,7 @@ from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import has_ended, is_mine, this_owner
 from scandock.services.audit import DetailValue
+from scandock.services.privacy_source import usable_privacy
 from scandock.services.receivers import make_import_request
 from scandock.services.receiving import IncomingUpload, UploadOffer
 from scandock.services.spool_removal import discard_spool
@@ -154,6 +155,15 @@ class ReceivedStudies:
         """All receivers, as they are set now."""
         with self.catalog.read() as connection:
             return receivers.list_receivers(connection)
+
+    def changes_objects(self, receiver: Receiver) -> bool:
+        """Whether what a receiver takes is de-identified, as far as is known before it has come."""
+        with self.catalog.read() as connection:
+            privacy = usable_privacy(connection)
+        if privacy is None:
+            return False
+        rules = privacy.site if receiver.project is None else privacy.of(receiver.project)
+        return rules.changes_objects
 
     def begin(self, receiver: Receiver, sender: StudySender) -> IncomingUpload:
         """Record that a study comes. Fault `disk_full`, `receiver_unfit`, or of the catalog."""

@@ -28,6 +28,7 @@ from scandock.model.patience import tries
 from scandock.model.receivers import (
     ANY_HOST,
     MAX_PORT,
+    TITLE_RULE,
     ClientCertificates,
     Closing,
     Receiver,
@@ -224,10 +225,7 @@ def _new_receiver(connection: Connection, principal: Principal) -> Receiver:
 def _apply(connection: Connection, context: ServiceContext, before: Receiver, changes: ReceiverChanges) -> Receiver:
     """The receiver as it would be, checked by itself. AccessDenied, Usage."""
     rights.check(connection, context.principal, Action.SITE_ADMIN, None)
-    try:
-        planned = _with_values(before, changes)
-    except ValueError as error:
-        raise ReceiverInvalid(str(error), "Check how it is written.") from None
+    planned = _with_values(before, changes)
     if "project" in changes:
         planned = _with_project(connection, planned, changes["project"])
     if "account" in changes:
@@ -245,10 +243,10 @@ def _apply(connection: Connection, context: ServiceContext, before: Receiver, ch
 
 
 def _with_values(before: Receiver, changes: ReceiverChanges) -> Receiver:
-    """With what needs no catalog; ValueError, ReceiverInvalid, Usage `rules_unreadable`."""
+    """With what needs no catalog; ReceiverInvalid, Usage `rules_unreadable`."""
     planned = replace(
         before,
-        title=parse_title(changes.get("ae_title", before.title)),
+        title=_parse_title(changes.get("ae_title", before.title)),
         port=changes.get("port", before.port),
         host=changes.get("host", before.host).strip() or ANY_HOST,
         bind=_parse_bind(changes.get("bind", before.bind)),
@@ -373,9 +371,22 @@ def _try_binding(planned: Receiver) -> OSError | None:
     return None
 
 
+def _parse_title(text: str) -> str:
+    """ReceiverInvalid."""
+    try:
+        return parse_title(text)
+    except ValueError:
+        raise ReceiverInvalid(f"{text[:40]!r} is no AE title.", TITLE_RULE) from None
+
+
 def _parse_bind(text: str) -> str:
-    """An address of the host, as it is written the shortest; empty for all. ValueError."""
-    return str(parse_address(text.strip())) if text.strip() else ""
+    """An address of the host, as it is written the shortest; empty for all. ReceiverInvalid."""
+    try:
+        return str(parse_address(text.strip())) if text.strip() else ""
+    except ValueError:
+        raise ReceiverInvalid(
+            f"{text[:60]!r} is no address.", "Write an IPv4 or IPv6 address, or nothing for all of the host."
+        ) from None
 
 
 def _parse_entries(entries: Sequence[str]) -> tuple[str, ...]:

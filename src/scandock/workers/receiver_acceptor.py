@@ -323,7 +323,8 @@ class PortAcceptor:
                 "association rejected", calling=request.calling, called=request.called, address=request.peer.address,
                 why=decision.why,
             )  # fmt: skip
-        return decision
+            return decision
+        return replace(decision, changes_objects=self._studies.changes_objects(decision.receiver))
 
     def begin(self, association: Association) -> None:
         request = association.request

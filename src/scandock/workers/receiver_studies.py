@@ -33,6 +33,7 @@ _ENTRY_DIRECTORY_BYTES: Final = 160
 class StudyRows(Protocol):
     """What the catalog keeps of studies (`services.received_studies.ReceivedStudies`)."""
 
+    def changes_objects(self, receiver: Receiver) -> bool: ...
     def begin(self, receiver: Receiver, sender: StudySender) -> IncomingUpload: ...
     def accept(
         self, incoming: IncomingUpload, size: int, objects: int, sender: StudySender, reason: CloseReason
@@ -128,6 +129,13 @@ class OpenStudies:
         """Whether any is open or on its way to its import."""
         with self._lock:
             return bool(self._open or self._closing or self._waiting)
+
+    def changes_objects(self, receiver: Receiver) -> bool:
+        """Whether what a receiver takes is de-identified; no where the catalog can't be asked."""
+        try:
+            return self._rows.changes_objects(receiver)
+        except Fault:
+            return False
 
     def append(
         self,

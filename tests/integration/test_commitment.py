@@ -102,8 +102,8 @@ def add_peer(catalog: Catalog, title: str, port: int) -> None:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    folder = make_data_folder(tmp_path, monkeypatch)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Site]:
+    folder = make_data_folder(tmp_path, monkeypatch, database_url)
     folder.project()
     with folder.catalog() as catalog:
         add_peer(catalog, "PEER", 104)
@@ -122,6 +122,7 @@ def references(objects: Sequence[bytes]) -> list[tuple[str, str]]:
     return [(str(ds.SOPClassUID), str(ds.SOPInstanceUID)) for ds in found]
 
 
+@pytest.mark.postgresql
 def test_what_is_stored_is_kept_and_nothing_else(site: Site) -> None:
     objects = images(3, modality=b"MR")
     first, second, third = references(objects)
@@ -201,6 +202,7 @@ def test_what_got_other_uids_is_found_by_its_own(site: Site, rules: PrivacyRules
         assert site.decide(*asked) == [0x112] * 2
 
 
+@pytest.mark.postgresql
 def test_what_is_found_is_told_at_once_and_again_if_that_failed(site: Site) -> None:
     objects = images(1, modality=b"MR")
     kept = references(objects)

@@ -30,7 +30,7 @@ from scandock.dimse.records import (
 from scandock.dimse.tls import TlsContexts, TlsFiles
 from tests.acceptors import QUICK, Keeper, listening
 from tests.certificates import certify
-from tests.dimse_peer import EXPLICIT, IMPLICIT, MR, dataset
+from tests.dimse_peer import EXPLICIT, IMPLICIT, MR, RawPeer, dataset, echo_rq
 from tests.orthanc import Orthanc, running
 
 pytestmark = pytest.mark.processes
@@ -207,6 +207,24 @@ def test_tls_with_and_without_client_certificates(tmp_path: Path, files: list[Pa
     certificates = [request.peer.certificate for request in keeper.requests]
     assert certificates == ["", "", "", "commonName=client", "commonName=client"]
     assert all(request.peer.tls.startswith("TLSv1.3 ") for request in keeper.requests)
+
+
+def test_a_stop_wakes_who_waits_within_tls(tmp_path: Path) -> None:
+    files, _, _ = certify(tmp_path, "server", None)
+    trusting = ssl.create_default_context(cafile=files.certificate)
+    trusting.check_hostname = False
+    keeper = Keeper()
+    with (
+        listening(keeper, tls=TlsContexts().get(files)) as port,
+        trusting.wrap_socket(socket.create_connection(("127.0.0.1", port))) as secure,
+    ):
+        peer = RawPeer(secure)
+        peer.associate()
+        peer.send(echo_rq())
+        assert peer.response().command.Status == 0
+        keeper.associations[0].stop()
+        assert peer.abort() == (0, 0)
+    assert keeper.ends == ["stopped by the server"]
 
 
 def test_old_tls_is_refused_and_a_new_certificate_is_read(tmp_path: Path) -> None:

@@ -124,6 +124,14 @@ def headers(site: DataFolder) -> list[Any]:
     ]
 
 
+def are_found_by_their_own_uids(context: ServiceContext, count: int) -> bool:
+    """Whether the stored objects are known by the SOP Instance UIDs that they came with."""
+    with context.catalog.read() as connection:
+        keys = connection.execute(select(file.c.sop_key).where(file.c.sop_uid.is_not(None))).scalars().all()
+    images = [Image(case="moves", number=number) for number in range(1, count + 1)]
+    return sorted(keys) == sorted(BY_SCRIPT.sop_key(image.sop_uid.decode()) for image in images)
+
+
 @pytest.mark.postgresql
 def test_a_session_of_nobody_moves_into_a_project_with_a_script(site: DataFolder) -> None:
     archive = {**mr(2), "a/notes.txt": b"seen"}
@@ -148,6 +156,7 @@ def test_a_session_of_nobody_moves_into_a_project_with_a_script(site: DataFolder
             files = connection.execute(select(file.c.rules).where(file.c.sop_uid.is_not(None))).scalars().all()
         assert trees == [(after.tree_id, "current")]
         assert files == [BY_SCRIPT.fingerprint] * 2
+        assert are_found_by_their_own_uids(context, 2)
     assert {(str(one.PatientName), one.PatientID, one.StudyDescription) for one in headers(site)} == {("S1", "E1", "P")}
     assert sessions_on_disk(site) == [f"prearchive/P/{after.timestamp}/E1"]
     assert [path.read_bytes() for path in (site.data / "prearchive").rglob("notes.txt")] == [b"seen"]
@@ -303,6 +312,7 @@ def test_only_what_other_rules_have_made_is_made_again(site: DataFolder) -> None
         assert work(site, context.catalog, archive_session(context, uuid)).state == "placed"
         with context.catalog.read() as connection:
             rows = connection.execute(select(file.c.rules, file.c.origin)).all()
+        assert are_found_by_their_own_uids(context, 3)
     assert {row.rules for row in rows} == {BY_SCRIPT.fingerprint}
     assert len({row.origin for row in rows}) == 3
     assert len({one.StudyInstanceUID for one in headers(site)}) == 1
@@ -321,6 +331,7 @@ def test_a_session_that_was_de_identified_elsewhere_is_known_by_what_it_was(site
         assert work(site, context.catalog, move_session(context, uuid, project_name="P")).state == "placed"
         after = row_of(context, uuid)
         assert (after.study_key, after.patient_key) == (before.study_key, before.patient_key)
+        assert are_found_by_their_own_uids(context, 2)
         again = site.bring(archive, project="P", subject="S1", session="E1", destination="prearchive")
         assert (again.counts, again.session["id"]) == ({"duplicate": 2}, uuid)
     assert {one.InstitutionalDepartmentName for one in headers(site)} == {"B"}

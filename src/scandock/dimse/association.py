@@ -190,7 +190,9 @@ def _title(value: bytes) -> str:
 class _Memory:
     """What a data set is kept in while it comes. The buffer is reused, and given back where it grew large."""
 
-    def __init__(self) -> None:
+    def __init__(self, usual: int) -> None:
+        """`usual`: it grows no further than it has to beyond so many bytes."""
+        self._usual = usual
         self._data = memoryview(bytearray())
         self.size = 0
 
@@ -202,7 +204,8 @@ class _Memory:
     def add(self, piece: memoryview) -> None:
         end = self.size + len(piece)
         if end > len(self._data):
-            grown = memoryview(bytearray(max(2 * end, 64 * 1024)))
+            room = min(max(2 * end, 64 * 1024), self._usual)
+            grown = memoryview(bytearray(max(room, end)))
             grown[: self.size] = self._data[: self.size]
             self._data = grown
         self._data[self.size : end] = piece
@@ -252,7 +255,7 @@ class _Loop(Generic[Pending]):
         self._deadlines = deadlines
         self._limits = limits
         self._message: _Message | None = None
-        self._memory = _Memory()
+        self._memory = _Memory(limits.memory)
         self._pending: list[Pending] = []
         self._stores: list[tuple[StoreRequest, Answer | None]] = []
         """All objects that are to be answered, in their order; those without an answer are `_pending`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
+import select
 import socket
 import ssl
 import time
@@ -42,6 +44,8 @@ class Connection:
         """When the first byte of the message came that is being read."""
         self._since_began = 0
         self._is_secure = False
+        self._waker: int | None = None
+        """Within TLS: an eventfd by which a read that waits is woken."""
         self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
         self.bytes_received = 0
         self.active_at = time.monotonic()
@@ -61,6 +65,7 @@ class Connection:
             self._sock.settimeout(self._deadlines.handshake)
             self._sock.do_handshake()
             self._is_secure = True
+            self._waker = os.eventfd(0, os.EFD_CLOEXEC)
         except TimeoutError:
             raise EndedError(EndCause.SILENT, "within the TLS handshake") from None
         except ssl.SSLError as error:
@@ -169,6 +174,8 @@ class Connection:
     def _receive(self, seconds: float) -> None:
         if seconds < 0:
             raise EndedError(EndCause.SILENT, "too slow")
+        if self._waker is not None and not self._since_began and seconds:
+            self._wait_for_record(self._waker, seconds)
         self._wait(seconds)
         try:
             if self._is_tcp and _QUICK_ACK is not None:
@@ -186,6 +193,19 @@ class Connection:
         self._since_began += count
         self.bytes_received += count
         self._fill += count
+
+    def _wait_for_record(self, waker: int, seconds: float) -> None:
+        """Wait for something of TLS, or to be woken: TLS itself ends for good where its socket does."""
+        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            return
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        poll.register(waker, select.POLLIN)
+        ready = poll.poll(seconds * 1000)
+        if not ready:
+            raise EndedError(EndCause.SILENT)
+        if any(fd == waker for fd, _ in ready):
+            raise EndedError(EndCause.STOPPED)
 
     @property
     def is_empty(self) -> bool:
@@ -205,7 +225,10 @@ class Connection:
     def wake(self) -> None:
         """Let a read that waits end, as if the peer had closed. What is written still goes. From any thread."""
         with contextlib.suppress(OSError):
-            socket.socket.shutdown(self._sock, socket.SHUT_RD)
+            if self._waker is None:
+                self._sock.shutdown(socket.SHUT_RD)
+            else:
+                os.eventfd_write(self._waker, 1)
 
     def close(self, last: bytes = b"") -> None:
         """Send `last`, wait for the peer to close, and close; nothing is waited for where `last` is empty."""
@@ -225,6 +248,9 @@ class Connection:
                     self._sock.unwrap()
         with contextlib.suppress(OSError):
             self._sock.close()
+        if self._waker is not None:
+            os.close(self._waker)
+            self._waker = None
 
     def _wait(self, seconds: float) -> None:
         if seconds != self._timeout:

@@ -263,7 +263,7 @@ class WireLimits:
     """Longest PDU that is taken, whatever was announced."""
     command: int = 64 * 1024
     object: int = 50 * GIB
-    memory: int = 8 * MIB
+    memory: int = 4 * MIB
     """An object that is larger goes to a file while it comes."""
     action: int = 16 * MIB
     """Data set of an N-ACTION: some 100,000 references."""

@@ -235,7 +235,13 @@ class Commitments:
                 values["state"] = "failed"
             else:
                 values["due"] = self._catalog.now() + int(self._times.retries[tries - 1] * 1000)
-            log.warning("storage commitment not reported", peer=row.peer, tries=tries, why=failure.message)
+            log.warning(
+                "storage commitment not reported",
+                peer=row.peer,
+                tries=tries,
+                given_up="state" in values,
+                why=failure.message,
+            )
         with self._catalog.write() as connection:
             connection.execute(update(commitment).where(commitment.c.id == row.id).values(**values))
 

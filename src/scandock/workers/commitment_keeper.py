@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EVERY_SECONDS: Final = 2.0
 TIDY_TURNS: Final = 1_000
 """After how many turns old requests are taken away."""
+FILL_PAUSE: Final = 0.2
+"""Between two batches of old files: whoever else writes has the catalog most of the time."""
 END_SECONDS: Final = 5.0
 """How long a report that is under way may still take when the worker ends; it is told again by the next one."""
 
@@ -61,4 +63,4 @@ class CommitmentKeeper:
             except ScandockError as error:
                 self._log.warning("storage commitment not seen to", code=error.code)
             turns += 1
-            self._ended.wait(0.05 if filled else self._every)
+            self._ended.wait(FILL_PAUSE if filled else self._every)

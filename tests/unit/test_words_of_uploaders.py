@@ -57,7 +57,6 @@ SETTINGS_OF_OPERATORS = {
     "web/metric_table.py",
     "workers/fork_server.py",  # reads one
     "web/xnat/site_preferences.py",  # administrators alone set these
-    "workers/receiver_ports.py",  # why a receiver does not listen: administrators set them
     "workers/scrub_task.py",  # reads one
 }
 QUOTED_TO_OPERATORS = {"workers/context.py", "workers/supervisor.py", "access/oidc.py"}

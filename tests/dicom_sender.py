@@ -43,12 +43,15 @@ class DicomSender:
         self._socket = socket.create_connection(("127.0.0.1", port), 30, source_address=(address, 0))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = self._socket.makefile("rb")
-        self._socket.sendall(_associate(called, calling, self._contexts, syntax, window))
-        kind, body = self.read_pdu()
-        if kind == 3:
+        try:
+            self._socket.sendall(_associate(called, calling, self._contexts, syntax, window))
+            kind, body = self.read_pdu()
+            if kind == 3:
+                raise RejectedError(body[1], body[2], body[3])
+            assert kind == 2
+        except BaseException:
             self.close()
-            raise RejectedError(body[1], body[2], body[3])
-        assert kind == 2
+            raise
 
     def send(self, *objects: bytes) -> list[int]:
         """Send files of objects one after the other; the status of each."""

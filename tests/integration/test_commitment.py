@@ -217,7 +217,7 @@ def test_what_is_found_is_told_at_once_and_again_if_that_failed(site: Site) -> N
     site.commitments().note_report("PEER", "1.2.77", None)
     assert site.turn() == 1
     assert site.reports.results == [("PEER", answer.result)]
-    assert [row.state for row in site.rows()] == ["told"]
+    assert [(row.state, row.wanted, row.result) for row in site.rows()] == [("told", b"", None)]
     assert site.turn() == 0
     again = site.ask(*kept, transaction="1.2.77")
     assert again.answer.status == 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state
@@ -24,14 +24,19 @@ from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import Closing
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time
+from scandock.services.received_studies import HOST
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
 from scandock.store.local import LocalStore
+from scandock.web.readiness import ReceiverCheck
+from scandock.workers.receiver_figures import ReceiverFigures
 from tests.builders import Image, images
 from tests.dicom_sender import DicomSender, RejectedError
 from tests.integration.receiver_site import ReceiverSite, free_port, make_receiver_site, quicken
 from tests.integration.web import serve_in_process
 
 pytestmark = pytest.mark.disk
+
+MAKE_CERTIFICATE = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=receiver", "-days", "2"]
 
 
 @pytest.fixture
@@ -327,11 +332,23 @@ def test_an_object_over_a_limit_is_refused_and_named(site):
         with site.sender() as sender:
             assert sender.send(small, image.file()) == [0, 0xA700]
         site.until(lambda: placed(site))
-        site.until(lambda: site.associations()[0].outcome == "released")
+        site.until(lambda: [line.outcome for line in site.associations()] == ["released"])
     (line,) = site.associations()
     assert line.failures == 1
     assert image.sop_uid.decode() in line.message
     assert "2.9 KB" in line.message or "3" in line.message
+
+
+def test_where_uids_are_hidden_an_object_that_is_refused_is_not_named(site, monkeypatch):
+    monkeypatch.setattr("scandock.workers.receiver_process.is_anything_private", lambda _catalog: True)
+    site.add(max_object_bytes=200)
+    with site.running() as process:
+        site.until(lambda: not process.associations.shows_uids)
+        with site.sender() as sender:
+            assert sender.send(*objects(1)) == [0xA700]
+        site.until(lambda: [line.outcome for line in site.associations()] == ["released"])
+    (line,) = site.associations()
+    assert line.message.startswith("An object was refused with A700: ")
 
 
 def test_objects_that_are_not_what_their_command_says(site):
@@ -621,3 +638,54 @@ def test_a_study_that_comes_is_shown_closed_and_discarded_and_never_cancelled(tm
             names = client.get("/metrics").text
             assert 'scandock_dicom_answers_total{status="0000"}' in names
         assert {row.action for row in site.rows(audit)} >= {"study_close", "study_discard"}
+
+
+def test_readiness_waits_for_receivers_and_no_longer_than_it_should(site):
+    figures, now = ReceiverFigures(), [0.0]
+    check = ReceiverCheck(site.catalog, figures, lambda: now[0])
+    assert check() == ""  # there is none
+    number = site.add()
+    site.add("OTHER")
+    assert check() == "2 DICOM receivers do not listen yet"
+    figures.set_settled(is_settled=True)
+    with site.catalog.write() as connection:
+        connection.execute(
+            insert(receiver_state).values(
+                receiver_id=number, host=HOST, listening=False, message="taken", at=site.catalog.now()
+            )
+        )
+    assert check() == "a DICOM receiver does not listen yet"
+    now[0] = 36.0
+    assert check() == ""
+    site.set(enabled=False)
+    assert check() == ""
+    site.set(enabled=True)
+    assert check() == "2 DICOM receivers do not listen yet"
+
+
+def test_a_receiver_with_tls_says_what_is_wrong_with_its_certificate_and_serves_once_it_is_there(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    pem = tmp_path / "receiver.pem"
+    with make_receiver_site(tmp_path, dicom_tls_certificate=str(pem)) as site:
+        site.add(tls=True)
+        raw = tmp_path / "one.dcm"
+        raw.write_bytes(objects(1)[0])
+        words = ["storescu", "+tla", "-ic", "-aec", "SCANDOCK", "127.0.0.1", str(site.port), str(raw)]
+        with site.running():
+            site.until(lambda: site.rows(receiver_state))
+            (state,) = site.rows(receiver_state)
+            assert (state.listening, "certificate of TLS can't be used" in state.message) == (False, True)
+            made = tmp_path / "key.pem"
+            subprocess.run(
+                [*MAKE_CERTIFICATE, "-keyout", str(made), "-out", str(tmp_path / "cert.pem")],
+                check=True,
+                capture_output=True,
+            )
+            pem.write_bytes(made.read_bytes() + (tmp_path / "cert.pem").read_bytes())
+            site.until(lambda: [row.listening for row in site.rows(receiver_state)] == [True])
+            assert subprocess.run(words, check=False, capture_output=True).returncode == 0
+            plain = [word for word in words if word not in ("+tla", "-ic")]
+            assert subprocess.run(plain, check=False, capture_output=True).returncode != 0
+    outcomes = sorted(line.outcome for line in site.associations())
+    assert outcomes == ["failed", "released"]
+    assert "TLS" in next(line.security for line in site.associations() if line.outcome == "released")

@@ -303,6 +303,7 @@ class ReceivedStudies:
         if not associations:
             return
         owner = this_owner(place=self.catalog.place)
+        written: dict[int, int] = {}
         with self.catalog.write() as connection:
             for line in associations:
                 row = self._rows.get(line.key)
@@ -316,10 +317,7 @@ class ReceivedStudies:
                     connection.execute(
                         update(dicom_association).where(dicom_association.c.id == row).values(**line.columns)
                     )
-                if line.outcome is AssociationOutcome.OPEN:
-                    self._rows[line.key] = row
-                else:
-                    self._rows.pop(line.key, None)
+                written[line.key] = row
             newest = select(dicom_association.c.id).order_by(dicom_association.c.id.desc())
             oldest = connection.execute(newest.offset(KEPT_ASSOCIATIONS).limit(1)).scalar()
             if oldest is not None:
@@ -328,6 +326,10 @@ class ReceivedStudies:
                         dicom_association.c.id <= oldest, dicom_association.c.outcome != AssociationOutcome.OPEN
                     )
                 )
+        self._rows |= written
+        for line in associations:
+            if line.outcome is not AssociationOutcome.OPEN:
+                del self._rows[line.key]
 
     def end_left_associations(self) -> None:
         """Say of associations of processes that are gone that they ended."""

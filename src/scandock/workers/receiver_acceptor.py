@@ -84,6 +84,8 @@ class AssociationLog:
         self._open: dict[int, tuple[Association, AssociationLine]] = {}
         self._changed: deque[AssociationLine] = deque(maxlen=_MAX_LINES)
         self._noted: dict[int, int] = {}
+        self.shows_uids = True
+        """Whether objects that were refused may be named: not where less than everything may be known of them."""
 
     @property
     def open_count(self) -> int:
@@ -159,12 +161,13 @@ class AssociationLog:
                 if self._noted.get(line.key) != line.bytes:
                     self._noted[line.key] = line.bytes
                     changed[line.key] = line
-            return list(changed.values())
+            return [replace(line) for line in changed.values()]  # as they are now: associations go on meanwhile
 
     def give_back(self, lines: Sequence[AssociationLine]) -> None:
         """They could not be written down: again next time."""
         with self._lock:
-            self._changed.extendleft(reversed(lines[-_MAX_LINES:]))
+            newer = {line.key for line in self._changed}
+            self._changed.extendleft(line for line in reversed(lines[-_MAX_LINES:]) if line.key not in newer)
 
 
 def _count(association: Association, line: AssociationLine) -> None:
@@ -429,7 +432,8 @@ class PortAcceptor:
         self._figures.count_answer(answer.status)
 
     def _refuse(self, association: Association, request: StoreRequest, answer: Answer) -> None:
-        message = f"Object {request.sop_instance} was refused with {answer.status:04X}: {answer.comment}."
+        name = f"Object {request.sop_instance}" if self._associations.shows_uids else "An object"
+        message = f"{name} was refused with {answer.status:04X}: {answer.comment}."
         self._associations.note_failure(association, message)
         self._log.warning(
             "object refused", association=association.number, status=f"{answer.status:04X}", why=answer.comment

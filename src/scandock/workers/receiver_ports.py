@@ -216,7 +216,7 @@ class ReceiverPorts:
         if not at_port or not at_port[0].tls:
             return None
         if not self._settings.tls_certificate:
-            raise FileNotFoundError(errno.ENOENT, "SCANDOCK_DICOM_TLS_CERTIFICATE is not set")
+            raise FileNotFoundError(errno.ENOENT, "no certificate is set")
         choices = {one.client_certificates for one in at_port}
         authorities = ""
         if choices != {ClientCertificates.OFF}:
@@ -282,4 +282,4 @@ def _system_authorities() -> str:
     for path in _SYSTEM_AUTHORITIES:
         with contextlib.suppress(OSError), open(path, "rb"):
             return path
-    raise FileNotFoundError(errno.ENOENT, "SCANDOCK_DICOM_TLS_CLIENT_CA is not set")
+    raise FileNotFoundError(errno.ENOENT, "no authorities of client certificates are set")

@@ -25,6 +25,7 @@ from scandock.services.logs import configure_logging, error_cause, error_locatio
 from scandock.services.received_studies import HOST, LeftStudy, ReceivedStudies, ReceiverListening, StudyProgress
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.settings import load_settings
+from scandock.services.spool_removal import is_anything_private
 from scandock.store.local import LocalStore
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.receiver_acceptor import Admissions, AssociationLog, PortAcceptor
@@ -123,6 +124,7 @@ class ReceiverProcess:
         """Listen for the receivers as they are set now, and do what people want done with studies."""
         receivers = [one for one in self.rows.list_receivers() if one.listens_on(HOST)]
         self.admissions.set_receivers(receivers)
+        self.associations.shows_uids = not is_anything_private(self.catalog)
         states = self.ports.set_receivers(receivers)
         if self._told != (receivers, states):
             self.rows.write_states(states)

@@ -43,7 +43,7 @@ MR = "1.2.840.10008.5.1.4.1.1.4"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 KEY = b"k" * 32
 GONE = (MR, "1.2.3.999")
-TIMES = CommitmentTimes(look=0.05, same_association=0.05, retries=(0.05, 0.05))
+TIMES = CommitmentTimes(look=0.05, same_association=60, retries=(0.05, 0.05))
 
 
 @dataclass

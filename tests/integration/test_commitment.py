@@ -43,7 +43,7 @@ MR = "1.2.840.10008.5.1.4.1.1.4"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 KEY = b"k" * 32
 GONE = (MR, "1.2.3.999")
-TIMES = CommitmentTimes(look=0.05, same_association=0.05, retries=(0.05, 0.05))
+TIMES = CommitmentTimes(look=0.05, same_association=60, retries=(0.05, 0.05))
 
 
 @dataclass
@@ -217,7 +217,7 @@ def test_what_is_found_is_told_at_once_and_again_if_that_failed(site: Site) -> N
     site.commitments().note_report("PEER", "1.2.77", None)
     assert site.turn() == 1
     assert site.reports.results == [("PEER", answer.result)]
-    assert [row.state for row in site.rows()] == ["told"]
+    assert [(row.state, row.wanted, row.result) for row in site.rows()] == [("told", b"", None)]
     assert site.turn() == 0
     again = site.ask(*kept, transaction="1.2.77")
     assert again.answer.status == 0

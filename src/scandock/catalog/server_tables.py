@@ -576,7 +576,8 @@ commitment = Table(
 )
 """Requests of DICOM peers for storage commitment. `peer` is the AE title that asked, `wanted` and `result` are packed
 (`services.commitment`). It is `waiting` for studies that were on their way when it came (`newest_upload` and before),
-`decided` and to be told at `due`, `told`, or `failed`: told too often in vain, which `message` says.
+`decided` and to be told at `due`, `told`, or `failed`: told too often in vain, which `message` says. What is told or
+failed names no UIDs any more.
 """
 
 received_study = Table(

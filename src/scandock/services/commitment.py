@@ -135,7 +135,7 @@ class Commitments:
 
     def note_report(self, peer: str, transaction: str, status: int | None) -> None:
         """What became of a report on the request's own association: told, or to be told on another one at once."""
-        values: dict[str, object] = {"state": "told"} if status == 0 else {"due": self._catalog.now()}
+        values: dict[str, object] = _ended("told") if status == 0 else {"due": self._catalog.now()}
         with self._catalog.write() as connection:
             connection.execute(
                 update(commitment)
@@ -224,15 +224,15 @@ class Commitments:
         values: dict[str, object]
         try:
             if peer is None:
-                values = {"state": "failed", "message": "No address is known of the peer any more."}
+                values = _ended("failed", "No address is known of the peer any more.")
             else:
                 calls.report(peer, _result_of(row.transaction_uid, decision))
-                values = {"state": "told", "message": ""}
+                values = _ended("told")
         except PeerCallFailed as failure:
             tries = row.tries + 1
             values = {"tries": tries, "message": failure.message}
             if tries > len(self._times.retries):
-                values["state"] = "failed"
+                values |= _ended("failed", failure.message)
             else:
                 values["due"] = self._catalog.now() + int(self._times.retries[tries - 1] * 1000)
             log.warning(
@@ -365,6 +365,11 @@ def _result_of(transaction: str, decision: Decision) -> CommitmentResult:
         tuple(pair for pair, reason in decision.items() if not reason),
         tuple((*pair, reason) for pair, reason in decision.items() if reason),
     )
+
+
+def _ended(state: str, message: str = "") -> dict[str, object]:
+    """A request that is done with: the UIDs that it named, which nobody may be to know any more, go."""
+    return {"state": state, "message": message, "wanted": b"", "result": None}
 
 
 def _pack(values: Sequence[object]) -> bytes:

@@ -480,7 +480,7 @@ def an_activity(**values: Any) -> Activity:
              "decided": False}  # fmt: skip
     more = {name: value for name, value in values.items() if name in {*given, "silent_ms"}}
     item = an_import(**{name: value for name, value in values.items() if name not in more})
-    return Activity(**{**vars(item), "silent_ms": None, "hidden": frozenset(), **given, **more})
+    return Activity(**{**vars(item), "silent_ms": None, "study": None, "hidden": frozenset(), **given, **more})
 
 
 @pytest.mark.parametrize("state", list(ImportState))

@@ -38,7 +38,7 @@ def test_each_study_is_told_for_itself():
 
 
 def test_elements_that_an_import_does_not_read_otherwise_are_read_for_a_rule():
-    assert "(0028,0100) is '16', gives '16'" in told("subject", "(0028,0100):(.*)", CT)[1]
+    assert "(0028,0101) is '16', gives '16'" in told("subject", "(0028,0101):(.*)", CT)[1]
 
 
 def test_no_rule_and_no_label():

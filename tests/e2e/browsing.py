@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Dialog, Page, sync_playwright
 
 from tests.crash.served import PASSWORD, ServerProcess
 
@@ -50,14 +50,20 @@ QUIET = (
 @contextmanager
 def chromium(*flags: str) -> Iterator[Browser]:
     """The browser, headless; `flags` as `--host-resolver-rules=...`."""
+    with sync_playwright() as playwright, launched(playwright.chromium, *flags) as browser:
+        yield browser
+
+
+@contextmanager
+def launched(kind: BrowserType, *flags: str) -> Iterator[Browser]:
+    """The browser, where playwright runs already: it runs once in a process."""
     found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     assert found, "no Chromium: scripts/system-packages.sh installs it"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=[*QUIET, *flags])
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = kind.launch(executable_path=found, args=[*QUIET, *flags])
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 @dataclass(kw_only=True)

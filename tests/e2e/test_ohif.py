@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from scandock.model.limits import Limits
 from scandock.services.ohif import install_ohif
 from scandock.testing.worker import InProcessWorker
 from scandock.web import urls
 from tests.builders import DataFolder
-from tests.e2e.browsing import chromium
+from tests.e2e.browsing import launched
 from tests.integration.ohif_packages import real_package
 from tests.integration.web import PASSWORD, Web, serve_by_socket
 
@@ -73,9 +73,9 @@ def listen(told: list[str], page: Page) -> None:
     page.on("response", lambda answer: told.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
 
 
-def test_a_session_opens_in_ohif_and_is_painted(web: Web, subtests: pytest.Subtests) -> None:
-    with chromium(*SOFTWARE_GL) as browser:
-        context = browser.new_context(viewport={"width": 1280, "height": 800})
+def test_a_session_opens_in_ohif_and_is_painted(web: Web, browser: Browser, subtests: pytest.Subtests) -> None:
+    with launched(browser.browser_type, *SOFTWARE_GL) as painting:
+        context = painting.new_context(viewport={"width": 1280, "height": 800})
         context.request.post(f"{web.base}/api/v1/auth/login", data={"name": "admin", "password": PASSWORD})
         for label in PICTURES:
             with subtests.test(label):

@@ -39,6 +39,7 @@ FILES: Final[Mapping[str, str]] = {
     "package/dist/f.woff2": "font",
     "package/dist/a.wasm": "\0asm",
     "package/dist/assets/images/logo.svg": "<svg/>",
+    "package/dist/assets/favicon-32x32.png": "png",
     "package/dist/app-config.js": "theirs",
     "package/dist/sw.js": "importScripts('https://cdn.example')",
     "package/dist/silent-refresh.html": "<script>1</script>",

@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import structlog
 from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
@@ -48,6 +49,8 @@ from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer
 from scandock.web.xnat.services import inbox
+from scandock.workers.receiver_figures import ReceiverFigures
+from scandock.workers.receiver_studies import OpenStudies, OpenStudy, StudyKey
 from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout
 from tests.crash.archives import Scenario
 from tests.crash.case_share import choose_cases
@@ -461,6 +464,16 @@ def acknowledge(room: Promising) -> None:
         spool.sync(spool.append("1.dcm", [b"first"]))
 
 
+def acknowledge_study(room: Promising) -> None:
+    """Objects of a study that a receiver takes."""
+    store = room.store()
+    with room.watched("data/incoming"):
+        spool = store.object_spool("u")
+        studies = OpenStudies(store, cast(Any, None), cast(Any, None), ReceiverFigures(), structlog.get_logger())
+        study = OpenStudy(StudyKey(1, "1.2"), None, cast(Any, None), cast(Any, None), spool, 0.0)
+        studies.sync(study, spool.append("1.dcm", [b"first"]))
+
+
 def finish_objects(room: Promising) -> None:
     store = room.store()
     with room.watched("data/incoming"):
@@ -486,6 +499,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/object_spools.py sync: sync_folder(self._folder, self._root.fd)": acknowledge,
     "store/object_spools.py sync: sync_folder(INCOMING, self._root.fd)": acknowledge,
     "store/object_spools.py recover: os.fsync(fd)": recover_objects,
+    "workers/receiver_studies.py sync: study.spool.sync(end)": acknowledge_study,
     "store/object_spools.py finish: os.fsync(fd)": finish_objects,
     "store/object_spools.py finish: sync_folder(self._folder, self._root.fd)": finish_objects,
     "store/object_spools.py finish: sync_folder(INCOMING, self._root.fd)": finish_objects,

@@ -18,6 +18,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from typing import Any, Final
 
 from scandock.formats.display_names import quote
@@ -71,8 +72,6 @@ _OWN_PATH: Final = (
     b'__webpack_require__.p = new URL(".", typeof document !== "undefined" && document.currentScript'
     b" ? document.currentScript.src : self.location.href).href"
 )
-_SCRIPT: Final = re.compile(r'<script\b[^>]*\bsrc="/?([^"]+)"')
-_STYLE: Final = re.compile(r'<link\b[^>]*\bhref="/?([^"]+\.css)"')
 _PACKAGE_BYTES: Final = 512 * MIB
 _JSON_BYTES: Final = MIB
 
@@ -309,8 +308,26 @@ def _check_version(description: Mapping[str, object]) -> None:
 
 def _linked_files(page: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The scripts and style sheets that the viewer's own page loads, but for what is left out here."""
-    scripts = [name for name in _SCRIPT.findall(page) if name not in _LEFT_OUT]
-    return tuple(scripts), tuple(_STYLE.findall(page))
+    links = _Links()
+    links.feed(page)
+    links.close()
+    return tuple(name for name in links.scripts if name not in _LEFT_OUT), tuple(links.styles)
+
+
+class _Links(HTMLParser):
+    """What a page loads, by the names of its files below the viewer's folder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.styles: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "script" and (source := values.get("src")):
+            self.scripts.append(source.removeprefix("/"))
+        elif tag == "link" and (target := values.get("href") or "").endswith(".css"):
+            self.styles.append(target.removeprefix("/"))
 
 
 def _parse_manifest(values: dict[str, Any]) -> OhifManifest:

@@ -41,7 +41,7 @@ _CODED: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """VRs whose bytes are in the object's character sets."""
 _TEXTS: Final = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}) | _CODED
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,40})?")
-_NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _EXACT: Final = 1 << 53
 """Whole numbers beyond it are no longer exact in JSON's readers."""
 _UTF8: Final = '{"vr":"CS","Value":["ISO_IR 192"]}'

@@ -206,7 +206,7 @@ class Alike:
 def _gaps_of(model: _Model, differing: frozenset[int]) -> list[int]:
     """The gaps of a mold: what has differed before, and the instance in meta information, which a profile repeats."""
     gaps = differing & model.renewals.keys()
-    if model.has_profile and SOP in gaps and SOP_IN_META in model.entries:
+    if model.has_profile and SOP in gaps and (SOP_IN_META in model.entries or SOP_IN_META in model.new_entries):
         gaps = gaps | {SOP_IN_META} if SOP_IN_META in model.renewals else gaps - {SOP}
     return [tag for tag in model.entries if tag in gaps]
 

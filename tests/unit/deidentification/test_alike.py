@@ -289,12 +289,17 @@ def with_element(data: bytes, tag: int, element: bytes) -> bytes:
     return data[:start] + element + data[end:]
 
 
+def without_instance(data: bytes) -> bytes:
+    """The same object without an instance in its meta information."""
+    start, _, _, end = entries_of(data)[0x00020003]
+    length = struct.unpack_from("<I", data, 140)[0] - (end - start)
+    return data[:140] + struct.pack("<I", length) + data[144:start] + data[end:]
+
+
 @pytest.mark.parametrize("profile", ["", "basic", "basic,retain-uids"])
 def test_an_instance_that_is_no_uid_or_too_long_fails_as_ever(profile: str) -> None:
     """Also where the meta information has none that would have to be the same."""
-    objects = [with_element(data, 0x00020003, b"") for data in series(8)]
-    length = struct.pack("<I", struct.unpack_from("<I", objects[0], 140)[0] - 18)
-    objects = [data[:140] + length + data[144:] for data in objects]
+    objects = [without_instance(data) for data in series(8)]
     run = Run(rules("" if profile else MORE_SCRIPTS[1], profile))
     for data in objects:
         run.scrub(data, as_view=True)
@@ -302,6 +307,14 @@ def test_an_instance_that_is_no_uid_or_too_long_fails_as_ever(profile: str) -> N
     for uid in (b"1.2\\3.4", b"1..2", b"1.2 .3", b"1.2.3.4.5" + b"\0" * 601, b"1.2.3.4.5" + b" " * 60, b"", b"\0\0"):
         run.scrub(with_element(objects[3], 0x00080018, WRITE.element(0x00080018, "UI", uid)), as_view=True)
     assert run.outcomes["Failed"] == {"": 1, "basic": 1, "basic,retain-uids": 4}[profile]
+
+
+def test_an_instance_that_a_script_enters_in_meta_information_follows_the_data_set() -> None:
+    run = Run(rules('(0002,0003) := "1.2.3"\n', "basic,retain-uids"))
+    (data,) = series(1)
+    for uid in (b"1.2.3.46", b"1.2.3.46\0\0", b"1.2.3.46", b"1.2.3.46\0\0", b"1.2.3.47", b"1.2.3.48"):
+        run.scrub(with_element(without_instance(data), 0x00080018, WRITE.element(0x00080018, "UI", uid)))
+    assert run.outcomes == {"Scrubbed": 6}
 
 
 def test_meta_information_whose_length_is_wrong_tells_not_where_the_data_set_begins() -> None:

@@ -206,7 +206,7 @@ class Alike:
 def _gaps_of(model: _Model, differing: frozenset[int]) -> list[int]:
     """The gaps of a mold: what has differed before, and the instance in meta information, which a profile repeats."""
     gaps = differing & model.renewals.keys()
-    if model.has_profile and SOP in gaps and SOP_IN_META in model.entries:
+    if model.has_profile and SOP in gaps and (SOP_IN_META in model.entries or SOP_IN_META in model.new_entries):
         gaps = gaps | {SOP_IN_META} if SOP_IN_META in model.renewals else gaps - {SOP}
     return [tag for tag in model.entries if tag in gaps]
 
@@ -265,6 +265,9 @@ def _model_of(result: Scrubbed, header: Header) -> _Model | None:
     entries = meta.elements | {tag: entry for tag, entry in obj.data.elements.items() if tag not in PIXEL_DATA}
     noted = entries.keys() | trace.scripted.keys()
     if _CHARACTER_SET in trace.scripted or any(tag in _CODES or (tag & 0xFFFF and is_by_others(tag)) for tag in noted):
+        return None
+    charset = entries.get(_CHARACTER_SET)
+    if charset is not None and charset[2] - charset[0] != _SHORT:
         return None
     if trace.reads & PIXEL_DATA or any(notice.code == RESIDUE for notice in result.warnings):
         return None
@@ -342,7 +345,7 @@ class _Plan:
 
     def read(self, data: Buffer, head: bytes) -> _Gaps | None:
         """What stands in the gaps of an object that begins with `head`; None where it does not fit."""
-        gaps = self._mold.read(head)
+        gaps = self._gaps(head)
         try:
             return gaps if gaps is not None and self._ends(data, gaps[1]) else None
         except (DeclinedError, ShortError):
@@ -367,12 +370,18 @@ class _Plan:
 
     def agrees(self, model: _Model) -> bool | None:
         """Whether it makes of an object what was made of it; None where that does not fit."""
-        gaps = self._mold.read(model.head)
+        gaps = self._gaps(model.head)
         found = self._fill(gaps[0]) if gaps is not None else None
         if gaps is None or found is None:
             return None
         original = self.original(gaps)
         return found == (model.new_head, model.header) and (original is None or original == model.original)
+
+    def _gaps(self, head: bytes) -> _Gaps | None:
+        gaps = self._mold.read(head)
+        if gaps is None or self._sop_in_meta is None or len(gaps[0][0]) == self._sop_in_meta[0]:
+            return gaps
+        return None  # the data set begins elsewhere, whether the length of the meta information says so or not
 
     def _ends(self, data: Buffer, at: int) -> bool:
         """Whether an object ends with its pixel data, whose value begins at `at`."""
@@ -385,11 +394,13 @@ class _Plan:
         """The new header, and what is known of it."""
         filled = [renew(elements[index]) for index, renew in self._renewals]
         sop = filled[self._sop][_SHORT:] if self._sop >= 0 else None
+        if sop is not None and self._identity is not None:
+            uid_element(SOP_IN_META, sop)  # no UID is a reason to fail, also where the meta information has none
         if self._sop_in_meta is not None:
-            length, new_length, repeated = self._sop_in_meta
+            _, new_length, repeated = self._sop_in_meta
             if repeated is not None:
                 filled[0] = uid_element(SOP_IN_META, sop if sop is not None else repeated)[4] or b""
-            if len(elements[0]) != length or len(filled[0]) != new_length:
+            if len(filled[0]) != new_length:
                 return None
         parts = self._filled.copy()
         parts[1::2] = filled
@@ -409,8 +420,9 @@ def _renewed(known: Header, places: list[tuple[int, int]], elements: list[bytes]
     values = known.values.copy()
     for tag, index in places:
         values[tag] = elements[index][_SHORT:]
-    sop_uid = uid_text(values.get(SOP))
-    if not 0 < len(sop_uid) <= MAX_UID:
+    raw = values.get(SOP) or b""
+    sop_uid = uid_text(raw)
+    if not sop_uid or len(raw) > MAX_UID:  # with its padding, as the verification has it
         return None
     return Header(
         *(values, known.transfer_syntax, known.implicit, known.big_endian, known.dataset_at, known.preamble),

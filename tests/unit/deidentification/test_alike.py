@@ -283,6 +283,66 @@ def test_the_instance_in_meta_information_follows_the_data_set(subtests: pytest.
             assert run.by_another == (0 if name == "odd" else 18)
 
 
+def with_element(data: bytes, tag: int, element: bytes) -> bytes:
+    """The same object with other bytes in the place of an element, b"" for none."""
+    start, _, _, end = entries_of(data)[tag]
+    return data[:start] + element + data[end:]
+
+
+def without_instance(data: bytes) -> bytes:
+    """The same object without an instance in its meta information."""
+    start, _, _, end = entries_of(data)[0x00020003]
+    length = struct.unpack_from("<I", data, 140)[0] - (end - start)
+    return data[:140] + struct.pack("<I", length) + data[144:start] + data[end:]
+
+
+@pytest.mark.parametrize("profile", ["", "basic", "basic,retain-uids"])
+def test_an_instance_that_is_no_uid_or_too_long_fails_as_ever(profile: str) -> None:
+    """Also where the meta information has none that would have to be the same."""
+    objects = [without_instance(data) for data in series(8)]
+    run = Run(rules("" if profile else MORE_SCRIPTS[1], profile))
+    for data in objects:
+        run.scrub(data, as_view=True)
+    assert run.by_another >= 6
+    for uid in (b"1.2\\3.4", b"1..2", b"1.2 .3", b"1.2.3.4.5" + b"\0" * 601, b"1.2.3.4.5" + b" " * 60, b"", b"\0\0"):
+        run.scrub(with_element(objects[3], 0x00080018, WRITE.element(0x00080018, "UI", uid)), as_view=True)
+    assert run.outcomes["Failed"] == {"": 1, "basic": 1, "basic,retain-uids": 4}[profile]
+
+
+def test_an_instance_that_a_script_enters_in_meta_information_follows_the_data_set() -> None:
+    run = Run(rules('(0002,0003) := "1.2.3"\n', "basic,retain-uids"))
+    (data,) = series(1)
+    for uid in (b"1.2.3.46", b"1.2.3.46\0\0", b"1.2.3.46", b"1.2.3.46\0\0", b"1.2.3.47", b"1.2.3.48"):
+        run.scrub(with_element(without_instance(data), 0x00080018, WRITE.element(0x00080018, "UI", uid)))
+    assert run.outcomes == {"Scrubbed": 6}
+
+
+def test_meta_information_whose_length_is_wrong_tells_not_where_the_data_set_begins() -> None:
+    for profile in PROFILES:
+        run = Run(rules("" if profile else MORE_SCRIPTS[1], profile))
+        for number, data in enumerate(series(12)):
+            uid = f"1.2.3.4.{1000 + number}" if number < 8 else "1.2.3.4." + "5" * number
+            run.scrub(with_element(data, 0x00020003, WRITE.element(0x00020003, "UI", uid)), as_view=True)
+        assert run.read >= run.by_another >= 5
+
+
+def test_a_character_set_in_another_representation_holds_for_what_is_in_gaps() -> None:
+    run = Run(rules())
+    for text in (*(b"head %d" % number for number in range(8)), "Kn\u00e9".encode(), b"Kn\xe9", b"Kn\xc3\xa9 head"):
+        (data,) = series(1, changes={0x00180024: ("SH", text)})
+        run.scrub(with_element(data, 0x00080005, WRITE.element(0x00080005, "UN", b"ISO_IR 192")))
+    assert run.outcomes == {"Scrubbed": 11}
+
+
+@pytest.mark.parametrize("tag", [0x00400513, 0x0040A088])
+@pytest.mark.parametrize("profile", PROFILES[1:])
+def test_a_text_that_becomes_an_empty_sequence(tag: int, profile: str) -> None:
+    run = Run(rules(profile=profile))
+    for number in range(8):
+        run.scrub(series(1, changes={tag: ("LO", f"x{number:03}")})[0], as_view=True)
+    assert run.outcomes == {"Scrubbed": 8}
+
+
 def test_what_does_not_read_as_it_was_filled_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(rules())
     objects = series(12)

@@ -508,12 +508,12 @@ def alone(charset: bytes, element: bytes, tag: int, vr: int) -> DataSet:
 
 
 def _written(data_set: DataSet, tag: int, change: Change) -> bytes:
-    """The bytes of an element that has no items."""
-    vr, value, _, _, written = change
-    if written is None:
-        assert value is not None
-        written = encode_element(tag, vr, value, undefined=False, explicit=data_set.explicit, big=data_set.big)
-    return written
+    """The bytes of an element, which has no items but may have become an empty sequence."""
+    if change[4] is not None:
+        return change[4]
+    vr, value, items, _, _ = change
+    assert not items
+    return encode_element(tag, vr, value or b"", undefined=False, explicit=data_set.explicit, big=data_set.big)
 
 
 def is_by_others(tag: int) -> bool:

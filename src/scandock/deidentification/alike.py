@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.data_set import EditedPixels, Range
-from scandock.deidentification.errors import ScrubError
+from scandock.deidentification.errors import OutcomeUnexpected, ScrubError
 from scandock.deidentification.mold import Mold
 from scandock.deidentification.profile.actions import actions_of, days_of, gone, is_by_others, same
 from scandock.deidentification.profile.always import SOP, SOP_IN_META, uid_element
 from scandock.deidentification.profile.method import OF_METHOD
 from scandock.deidentification.profile.pixel_length import OF_LENGTH
 from scandock.deidentification.profile.residue import RESIDUE, is_clean
-from scandock.deidentification.scrub import Context, Rules, Scrubbed, ScrubResult, is_dicomdir, scrub
+from scandock.deidentification.scrub import Context, Failed, Rules, Scrubbed, ScrubResult, is_dicomdir, scrub
 from scandock.deidentification.trace import Trace
 from scandock.deidentification.walking import Budget, fragments_end, walk_data_set
 from scandock.formats.dicom_encoding import LITTLE, UNDEFINED, DeclinedError, ShortError
@@ -61,6 +61,8 @@ _SHORT: Final = 8
 _CHARACTER_SET: Final = 0x00080005
 _CODES: Final = frozenset({0x00080100, 0x00080119, 0x00080120})
 """Codes themselves: elements beside them are judged otherwise."""
+_PROVED: Final = 16
+"""One of so many objects that are known by another is de-identified alone as well, and compared."""
 _NO_GAPS: Final = frozenset(
     (
         *(_CHARACTER_SET, 0x00280103, *OF_LENGTH, *OF_METHOD, *PIXEL_DATA),
@@ -88,6 +90,8 @@ class Alike:
         self._unfit = 0
         """Objects in a row that fitted no mold."""
         self._credit = _MOST_CREDIT
+        self._known = -1
+        """Objects that were known by another, less one: the first is proved, too."""
         is_new = any(_NEW_EACH_TIME in script.text for script in rules.scripts)
         self._learns = not (is_new or rules.policy.changes_objects or context.watch is not None)
         self._found: tuple[Buffer, _Plan | None, _Gaps | None] | None = None
@@ -105,12 +109,29 @@ class Alike:
         if known is not None:
             self._unfit = 0
             self._credit = min(self._credit + 1, _MOST_CREDIT)
-            return known
+            self._known += 1
+            return known if self._known % _PROVED else self._proved(data, known)
         self._unfit += 1
         is_noted = self._learns and (self._credit >= _COST or self._unfit % _SELDOM < _PAIR)
         trace = Trace() if is_noted else None
         result = scrub(data, rules=self.rules, context=self.context, trace=trace)
         return replace(result, trace=trace) if isinstance(result, Scrubbed) else result
+
+    def _proved(self, data: Buffer, known: Scrubbed) -> ScrubResult:
+        """What was known by another, which has to be what the object becomes alone: else nothing is known any more.
+
+        Then it fails, and with it its session: those before it may be wrong, too.
+        """
+        alone = scrub(data, rules=self.rules, context=self.context)
+        if (
+            isinstance(alone, Scrubbed)
+            and alone.warnings == known.warnings
+            and _join(data, alone) == _join(data, known)
+        ):
+            return known
+        self._learns, self._plans = False, []
+        error = OutcomeUnexpected("What was known by objects before it is not what becomes of it.")
+        return Failed(error.code, error.message)
 
     def _by_another(self, data: Buffer) -> Scrubbed | None:
         found, self._found = self._found, None
@@ -201,6 +222,16 @@ class Alike:
                 renewal = same if vr not in LITTLE.sequences else None
             if renewal is not None and (is_short or renewal is gone or tag not in model.header.values):
                 yield tag, renewal
+
+
+def _join(data: Buffer, result: Scrubbed) -> bytes:
+    """The new object as a whole; no part of one that is known by another, or becomes the same, is edited."""
+    view = memoryview(data)
+    return b"".join(
+        view[part.start : part.end] if isinstance(part, Range) else part
+        for part in result.parts
+        if not isinstance(part, EditedPixels)
+    )
 
 
 def _gaps_of(model: _Model, differing: frozenset[int]) -> list[int]:

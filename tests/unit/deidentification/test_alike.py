@@ -430,3 +430,31 @@ def test_a_mold_reads_what_fits_and_nothing_else() -> None:
         changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
         is_value = 22 <= at < 24 or at >= 44
         assert (mold.read(changed) is not None) == is_value
+
+
+def test_one_of_some_is_proved_and_a_contradiction_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a mistake of ours would be: objects before it may be wrong, too, and their session is refused."""
+    memory = Alike(rules(), CONTEXT)
+    fill = alike_module._Plan._fill  # noqa: SLF001
+    results: list[ScrubResult] = []
+
+    def send(many: int) -> None:
+        for data in series(40)[len(results) : len(results) + many]:
+            result = memory.scrub(data)
+            header = header_of(joined(result.parts, data)) if isinstance(result, Scrubbed) else None
+            if isinstance(result, Scrubbed) and result.header is None and header is not None:
+                memory.learn(result, header, header_of(data))
+            results.append(result)
+
+    def wrong(plan: Any, elements: list[bytes]) -> Any:
+        found = fill(plan, elements)
+        return found and (found[0] + b"\0", found[1])
+
+    send(10)
+    assert isinstance(results[-1], Scrubbed)
+    assert results[-1].header is not None
+    monkeypatch.setattr(alike_module._Plan, "_fill", wrong)  # noqa: SLF001
+    send(30)
+    (failed,) = [number for number, result in enumerate(results) if not isinstance(result, Scrubbed)]
+    assert failed < 10 + alike_module._PROVED  # noqa: SLF001
+    assert all(isinstance(result, Scrubbed) and result.header is None for result in results[failed + 1 :])

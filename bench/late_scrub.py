@@ -1,8 +1,10 @@
-"""What an import costs that de-identifies: python -m bench.late_scrub [--rounds 5] [--objects 4000].
+"""What an import costs that de-identifies: python -m bench.late_scrub [--rounds 5] [--objects 4000] [--again].
 
 The same archive without rules, and with them in both forms: late, as where scripts need labels, and early, as objects
-are read. In turn, each import a process of its own into an empty DATA: seconds by the clock, and of the processors with
-all readers counted. `again` is the archive once more into what the form before it has stored.
+are read. In turn, each import a process of its own into a DATA
+that is made and empty: seconds by the clock, and of the processors with
+all readers counted. With --again the archive once more into what the form before it has stored, which leaves the disk
+behind with writing, so that what comes after it is slower by the clock.
 
 Each form has a file system of its own where the system lets us make one (as root): for minutes ext4 passes over each
 inode that was given up, so that what a late import removes would slow down whoever comes after it.
@@ -28,6 +30,7 @@ from bench.deidentify import make_objects
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
 from scandock.services.settings import load_settings
+from scandock.testing.data import make_data
 from scandock.testing.privacy import given_privacy
 from scandock.workers import context as worker_context
 from scandock.workers.local_import import run_import
@@ -51,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--objects", type=int, default=4_000)
+    parser.add_argument("--again", action="store_true")
     chosen = parser.parse_args()
     folder = archives.HOME / "late_scrub" / f"{time.time_ns()}"
     owns_disk = os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None
@@ -60,12 +64,14 @@ def main() -> None:
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped:
             for number, data in enumerate(make_objects(chosen.objects, 0)):
                 zipped.writestr(f"S1/scans/1/resources/DICOM/files/{number}.dcm", data)
-        costs: dict[str, list[Cost]] = {name: [] for form in FORMS for name in (form, f"{form}, again")}
+        steps = {form: (form, f"{form}, again") if chosen.again else (form,) for form in FORMS}
+        costs: dict[str, list[Cost]] = {name: [] for form in FORMS for name in steps[form]}
         for number in range(chosen.rounds + 1):
-            for form in FORMS:
+            for form in FORMS[number % len(FORMS) :] + FORMS[: number % len(FORMS)]:
                 with _disk(folder) if owns_disk else nullcontext(folder / f"{number}-{form}") as disk:
                     disk.mkdir(exist_ok=True)
-                    for name in (form, f"{form}, again"):
+                    make_data(disk / "data")  # as wherever rules are in force
+                    for name in steps[form]:
                         cost = _measure(archive, disk / "data", form)
                         if number:  # the first round warms the page cache
                             costs[name].append(cost)
@@ -99,6 +105,7 @@ def _disk(folder: Path) -> Iterator[Path]:
     finally:
         subprocess.run(["umount", mounted], check=True)
         image.unlink()
+        os.sync()
 
 
 def _measure(archive: Path, data: Path, form: str) -> Cost:

@@ -30,6 +30,8 @@ shared_images  # services/records.py: a field that is answered
 deidentified  # services/records.py: a field that is answered
 server_labels  # services/records.py: a field that is answered
 
+handle_starttag  # html.parser calls it
+
 # read by mypy
 made_in_publishing_locks  # makes LockName a class that nobody else can make
 made_in_store_paths  # makes DataPath and RelPath classes that nobody else can make

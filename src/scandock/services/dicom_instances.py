@@ -78,23 +78,24 @@ class InstanceHeaders:
     def __init__(self, most: int = MAX_KEPT) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[int, int], Values] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int, int], Values] = OrderedDict()
+        """By session, tree and number: numbers of trees may come again, in another session."""
 
     def known(self, instances: Iterable[Instance]) -> dict[tuple[int, int], Values]:
         """What is kept of some instances, by tree and number."""
         with self._lock:
             known = {}
             for one in instances:
-                key = (one.tree_id, one.n)
+                key = (one.session, one.tree_id, one.n)
                 if key in self._kept:
                     self._kept.move_to_end(key)
-                    known[key] = self._kept[key]
+                    known[one.tree_id, one.n] = self._kept[key]
             return known
 
-    def keep(self, values: Mapping[tuple[int, int], Values]) -> None:
-        """Keep what was read, and forget what was asked for the longest time ago."""
+    def keep(self, session: str, values: Mapping[tuple[int, int], Values]) -> None:
+        """Keep what was read of a session, and forget what was asked for the longest time ago."""
         with self._lock:
-            self._kept.update(values)
+            self._kept.update({(session, *key): found for key, found in values.items()})
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
 
@@ -185,7 +186,7 @@ def read_instances(
                 if own is not None:
                     read[one.tree_id, one.n] = own
                 values[one.tree_id, one.n] = own or dict.fromkeys(_TAGS, "")
-        headers.keep(read)
+        headers.keep(uuid, read)
     return values
 
 

@@ -32,7 +32,7 @@ _TYPES: Final = {
 _VIDEO: Final = re.compile(r"1\.2\.840\.10008\.1\.2\.4\.10\d(\.1)?")
 _UNDECODED: Final = frozenset({f"{_FAMILY}94", f"{_FAMILY}95", f"{_FAMILY}204", f"{_FAMILY}205"})
 _UNITS: Final = {2: "OW", 4: "OL", 8: "OV"}
-_NUMBER: Final = re.compile(r"\d{1,9}")
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 MAX_FRAMES: Final = 5_000
 """Frames of one request."""
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}")

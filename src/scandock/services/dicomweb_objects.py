@@ -139,8 +139,8 @@ class FoundObject:
 
     @property
     def version(self) -> str:
-        """What its bytes are known by."""
-        return f"{self.session.tree_id}-{self.stored.n}"
+        """What its bytes are known by; numbers of trees may come again, in another session."""
+        return f"{self.session.uuid}-{self.session.tree_id}-{self.stored.n}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ MAX_RAW: Final = 512 * 1024**2
 _HEADS: Final = 64
 """Heads of packs that are remembered."""
 _HEAD_NUMBERS: Final = 500_000
+MOST_NUMBERS: Final = 1_000_000
+"""Of places of frames in one pack; a decoder tells of the frames of which it has none."""
 """Places of fragments in all of them."""
 
 
@@ -128,7 +130,7 @@ class PackStore:
 
     def _numbers(self) -> int:
         return sum(
-            len(packed.frames.places) + 1 if packed.frames is not None else 1
+            sum(map(len, packed.frames.places)) + 1 if packed.frames is not None else 1
             for _, objects in self._heads.values()
             for packed in objects.values()
         )
@@ -234,15 +236,18 @@ def _add_objects(
         packed = result.body
     told: list[int] = []
     offset = 0
+    spent = sum(len(place) for row in rows if row[6] is not None for place in row[6][-1])
     try:  # a decoder may be anybody's by now
         for n, described in zip(streams, result.said["objects"], strict=False):
             length = int(described["length"])
             row = [n, len(segments), offset, length, str(described["syntax"]), str(described["document"]), None]
             frames = described["frames"]
             if frames is not None:
+                places = frames["places"]
+                spent += sum(map(len, places))
                 row[6] = [
                     frames["count"], frames["start"], frames["bits"], frames["turn"], frames["length"],
-                    frames["compressed"], frames["places"],
+                    frames["compressed"], places if spent <= MOST_NUMBERS else [],
                 ]  # fmt: skip
             _object_of_row(row)
             rows.append(row)

@@ -16,8 +16,11 @@ from scandock.formats.dicom_encoding import LITTLE, UNDEFINED
 from scandock.viewing.dicom_json import Node, meant_vr
 from scandock.viewing.object_reading import PixelPlace, ReadObject
 
-MAX_FRAGMENTS: Final = 1_000_000
+MAX_FRAGMENTS: Final = 250_000
+"""Of an object, that are looked at; where there are more its frames are told by a decoder."""
 _CHUNK: Final = 65_536
+_ITEM_BYTES: Final = 8
+"""Of tag and length: a frame has at least one item."""
 _OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002
 _ROWS, _COLUMNS, _SAMPLES, _BITS, _FRAMES = 0x00280010, 0x00280011, 0x00280002, 0x00280100, 0x00280008
 _PHOTOMETRIC: Final = 0x00280004
@@ -67,11 +70,14 @@ def find_frames(stream: BinaryIO, read: ReadObject) -> FramesJson | None:
         frames["start"] = -1
         return frames
     if pixels.encapsulated:
+        frames["count"] = count = max(1, min(count, frames["length"] // _ITEM_BYTES, MAX_FRAGMENTS))
         frames["places"] = _encapsulated(stream.fileno(), pixels, node, read.syntax, count)
         if read.syntax.startswith(_VIDEO):
             frames["count"] = 1
         return frames
     frames["bits"], frames["turn"] = _native(node, pixels)
+    if frames["bits"]:  # a header may name any number: none is told of that has no bits
+        frames["count"] = max(1, min(count, frames["length"] * 8 // frames["bits"]))
     return frames
 
 
@@ -89,7 +95,7 @@ def _native(node: Node, pixels: PixelPlace) -> tuple[int, int]:
 
 def _encapsulated(fd: int, pixels: PixelPlace, node: Node, syntax: str, count: int) -> list[list[int]]:
     fragments = list_fragments(fd, pixels.start, pixels.end)
-    if not fragments:
+    if not fragments or len(fragments) > MAX_FRAGMENTS:
         return []
     table, fragments = fragments[0], fragments[1:]
     if not fragments:
@@ -166,7 +172,7 @@ def _by_marks(fd: int, fragments: Sequence[Fragment]) -> list[list[Fragment]]:
 
 def _pieces(fd: int, fragments: Sequence[Fragment]) -> list[int]:
     """Offsets and lengths of a frame's fragments, without the byte that pads the last one."""
-    pieces = [number for fragment in fragments for number in (fragment.start, fragment.length)]
+    pieces = [number for fragment in fragments if fragment.length for number in (fragment.start, fragment.length)]
     last = fragments[-1]
     if last.length > 2 and os.pread(fd, 3, last.start + last.length - 3) == _CODE_END + b"\0":
         pieces[-1] -= 1

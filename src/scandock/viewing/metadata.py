@@ -12,6 +12,8 @@ from scandock.viewing.object_reading import ReadObject, read_object
 
 ENOUGH_BYTES: Final = 8 * 1024**2
 """Of JSON that is made at once."""
+ENOUGH_NUMBERS: Final = 250_000
+"""Of places of frames that are told at once."""
 _LEVEL: Final = 6
 _MEDIA_TYPE: Final = 0x00420012
 _DOCUMENT: Final = 0x00420011
@@ -34,13 +36,15 @@ def describe_objects(streams: Sequence[BinaryIO]) -> tuple[list[ObjectJson], byt
     encoder, packer = JsonEncoder(), zlib.compressobj(_LEVEL)
     described: list[ObjectJson] = []
     packed: list[bytes] = []
-    total = 0
+    total = numbers = 0
     for stream in streams:
         text, told = _describe(encoder, stream)
         packed.append(packer.compress(text))
         described.append(told)
         total += len(text)
-        if total >= ENOUGH_BYTES:
+        frames = told["frames"]
+        numbers += sum(map(len, frames["places"])) if frames is not None else 0
+        if total >= ENOUGH_BYTES or numbers >= ENOUGH_NUMBERS:
             break
     packed.append(packer.flush())
     return described, b"".join(packed)

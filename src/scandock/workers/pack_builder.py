@@ -11,6 +11,7 @@ from scandock.services.context import ServiceContext
 from scandock.services.decoding import Pictures
 from scandock.services.dicomweb_objects import DicomwebCache
 from scandock.services.dicomweb_pack_building import build_packs, needs_packs, sessions_after
+from scandock.services.logs import error_location
 from scandock.services.response_buffers import ResponseBuffers
 from scandock.workers.verifier import is_busy
 
@@ -44,6 +45,9 @@ class PackBuilder:
             with self._context.catalog.read() as connection:
                 records = sessions_after(connection, self._after)
             for record in records:
+                self._after = (
+                    record.tree_id
+                )  # one that can't be read holds up no other
                 if needs_packs(self._cache, record):
                     build_packs(self._context, self._decoders(), self._cache, record, stop)
                     made += 1
@@ -51,7 +55,6 @@ class PackBuilder:
                         break
                 if stop():
                     break
-                self._after = record.tree_id
             if not records:
                 break
         return made
@@ -90,4 +93,6 @@ class PackBuilderThread:
                 self._builder.turn(self._ended.is_set)
             except ScandockError as error:
                 self._log.warning("metadata not made", code=error.code)
+            except Exception as error:  # noqa: BLE001  whatever it is, the next turn is made
+                self._log.error("metadata not made", error=type(error).__name__, where=error_location(error))
         self._builder.close()

@@ -14,6 +14,7 @@ import pytest
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
+from scandock.viewing import frame_places
 from scandock.viewing.dicom_file import open_dicom
 from scandock.viewing.dicom_pixels import decode_native
 from scandock.viewing.explicit_copy import EXPLICIT, copy_explicit
@@ -95,6 +96,29 @@ def test_one_video_is_one_frame(tmp_path: Path) -> None:
     with compressed(tmp_path / "a.dcm", fragments(b"abcd", b"ef"), 250, UID("1.2.840.10008.1.2.4.102")) as stream:
         frames = frames_of(stream)
         assert (frames["count"], bytes_of(stream, frames)) == (1, [b"abcdef"])
+
+
+@pytest.mark.parametrize("count", [4, 2_000_000_000])
+def test_no_more_frames_are_told_than_there_is_room_for(tmp_path: Path, count: int) -> None:
+    """NumberOfFrames is the sender's word: lists as long as it says would end the server."""
+    with compressed(tmp_path / "lying.dcm", fragments(*FRAMES), count) as stream:
+        frames = frames_of(stream)
+        assert frames["count"] <= frames["length"] // 8
+    dataset = pydicom.dcmread(io.BytesIO(Image(case="frames").file()))
+    dataset.NumberOfFrames = count
+    dataset.save_as(tmp_path / "native.dcm")
+    with open(tmp_path / "native.dcm", "rb") as stream:
+        assert frames_of(stream)["count"] == 1
+
+
+def test_very_many_fragments_are_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_places, "MAX_FRAGMENTS", 5)
+    for many, places in ((3, 1), (9, 0)):
+        value = fragments(*(b"" for _ in range(many - 1)), b"\xff\xd8one\xff\xd9")
+        with compressed(tmp_path / f"{many}.dcm", value, 1) as stream:
+            found = frames_of(stream)["places"]
+            assert len(found) == places
+            assert all(len(place) == 2 for place in found)  # empty ones are none
 
 
 def test_native_frames_are_counted_in_bits(tmp_path: Path) -> None:

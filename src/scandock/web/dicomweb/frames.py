@@ -101,7 +101,7 @@ def pixel_response(
     """
     found = only_object(reader)
     packed, places = require_frames(reader.packed(found))
-    numbers = check_frames(names, places) if names is not None else list(range(places.total))
+    numbers: Sequence[int] = check_frames(names, places) if names is not None else range(places.total)
     chosen, content_type = _choose(ranges, packed.syntax, places)
     headers = {**headers, "Content-Location": str(context.request.url.path)}
     single = not chosen.multipart and chosen.media_type != ANY

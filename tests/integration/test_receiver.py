@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +28,7 @@ from scandock.queue.owner import start_time
 from scandock.services.received_studies import HOST
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
 from scandock.store.local import LocalStore
+from scandock.store.object_spools import LocalObjectSpool
 from scandock.web.readiness import ReceiverCheck
 from scandock.workers.receiver_figures import ReceiverFigures
 from tests.builders import Image, images
@@ -167,6 +169,73 @@ def test_nothing_is_acknowledged_before_its_sync(site, monkeypatch):
     assert entries(second_upload) == {"stored": 3}
     assert [line.failures for line in site.associations()] in ([0, 3], [3, 0])
     assert site.figures.answers["A700"] == 3
+
+
+def test_a_study_whose_sync_fails_is_imported_by_whoever_sees_it_first(site, monkeypatch):
+    """Another association meets the spool that failed, before the one whose sync failed has closed its study."""
+    site.add()
+    sent = objects(4)
+    sync, sync_study = os.fdatasync, LocalObjectSpool.sync
+    failing, failed, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def maybe(fd: int) -> None:
+        if failing.is_set():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    def wait(spool: LocalObjectSpool, end: int) -> None:
+        try:
+            sync_study(spool, end)
+        except Fault:
+            failing.clear()
+            failed.set()
+            assert go_on.wait(30)
+            raise
+
+    monkeypatch.setattr(os, "fdatasync", maybe)
+    monkeypatch.setattr(LocalObjectSpool, "sync", wait)
+    with site.importing():
+        with site.sender() as first, site.sender() as second, ThreadPoolExecutor(1) as pool:
+            assert first.send(*sent[:2]) == [0, 0]
+            failing.set()
+            refused = pool.submit(first.send, sent[2])
+            assert failed.wait(30)
+            assert second.send(sent[3]) == [0]
+            go_on.set()
+            assert refused.result(30) == [0xA700]
+        site.until(lambda: placed(site, 2))
+    one, two = site.uploads()
+    assert (entries(one), one.closed_by, entries(two)) == ({"stored": 2}, "failed", {"stored": 1})
+
+
+def test_a_study_is_closed_by_whatever_its_sync_fails_with(site, monkeypatch):
+    """As a disk that can't be read either, when what no sync has covered is cut off."""
+    site.add()
+    sent = objects(2)
+    sync, read = os.fdatasync, os.pread
+    failing = threading.Event()
+
+    def maybe(fd: int) -> None:
+        if failing.is_set():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    def maybe_read(fd: int, length: int, at: int) -> bytes:
+        if failing.is_set():
+            failing.clear()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(fd, length, at)
+
+    monkeypatch.setattr(os, "fdatasync", maybe)
+    monkeypatch.setattr(os, "pread", maybe_read)
+    with site.importing():
+        with site.sender() as sender:
+            assert sender.send(sent[0]) == [0]
+            failing.set()
+            assert sender.send(sent[1]) == [0x0110]
+        site.until(lambda: placed(site))
+    (row,) = site.uploads()
+    assert (entries(row), row.closed_by) == ({"stored": 1}, "failed")
 
 
 def test_a_full_disk_refuses_objects_then_associations(site, monkeypatch):

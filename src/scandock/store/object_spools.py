@@ -247,8 +247,8 @@ class LocalObjectSpool:
         except OSError:
             pass
         if end < self.size:
+            self.size = end  # whether or not they can be counted
             self.entries = sum(1 for _ in _walk(fd, end, check=False))
-            self.size = end
 
 
 def open_unnamed(root: Root) -> int:

@@ -21,7 +21,7 @@ from scandock.model.reception import CloseReason, StudyWish
 from scandock.services.commitment import Commitments
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
-from scandock.services.logs import configure_logging, error_cause, error_location
+from scandock.services.logs import configure_logging, error_cause, error_code, error_location
 from scandock.services.received_studies import HOST, LeftStudy, ReceivedStudies, ReceiverListening, StudyProgress
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.settings import load_settings
@@ -173,9 +173,11 @@ class ReceiverProcess:
                 self._take_up(left)
                 break
             except Exception as error:  # noqa: BLE001  whatever it is, the others are recovered
-                code = error.code if isinstance(error, Fault) else type(error).__name__
                 self._log.error(
-                    "study not recovered", upload=left.incoming.uuid, code=code, where=error_location(error)
+                    "study not recovered",
+                    upload=left.incoming.uuid,
+                    code=error_code(error),
+                    where=error_location(error),
                 )
             self._stop.wait(RETRY_SECONDS)
 

@@ -11,6 +11,7 @@ from scandock.model.crash_points import reach
 from scandock.model.errors import Fault
 from scandock.model.receivers import Closing
 from scandock.model.reception import CloseReason
+from scandock.services.logs import error_code
 from scandock.store.errors import SpoolClosed
 
 if TYPE_CHECKING:
@@ -154,8 +155,8 @@ class OpenStudies:
                 continue
             try:
                 end = write(study.spool)
-            except SpoolClosed:  # closed in this moment: the object goes into the next one
-                self._forget(study)
+            except SpoolClosed:  # in this moment: the object goes into the next one
+                self.close(study, CloseReason.FAILED)  # does nothing where it was closed or discarded, not failed
                 continue
             study.heard = self._clock()
             study.feeders[association.number] = association
@@ -169,8 +170,8 @@ class OpenStudies:
             study.spool.sync(end)
         except SpoolClosed:
             raise
-        except Fault as fault:
-            self._log.error("sync failed", upload=study.incoming.uuid, code=fault.code)
+        except Exception as error:
+            self._log.error("sync failed", upload=study.incoming.uuid, code=error_code(error))
             self.close(study, CloseReason.FAILED)
             raise
         self._figures.count_sync(time.perf_counter() - begun)
@@ -296,8 +297,7 @@ class OpenStudies:
         try:
             self._hand_over(study, reason)
         except Exception as error:  # noqa: BLE001  whatever it is, the study is kept
-            code = error.code if isinstance(error, Fault) else type(error).__name__
-            self._log.error("study not handed over", upload=study.incoming.uuid, code=code)
+            self._log.error("study not handed over", upload=study.incoming.uuid, code=error_code(error))
             with self._lock:
                 self._waiting[upload_id] = (self._clock() + RETRY_SECONDS, study, reason)
         finally:

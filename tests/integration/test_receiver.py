@@ -11,8 +11,10 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, select, update
@@ -23,14 +25,17 @@ from scandock.catalog.tables import project, upload
 from scandock.model.errors import Fault
 from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import Closing
+from scandock.model.reception import CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time
-from scandock.services.received_studies import HOST
+from scandock.services.received_studies import HOST, StudySender
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
+from scandock.services.receiving import IncomingUpload, UploadReceiver
 from scandock.store.local import LocalStore
 from scandock.store.object_spools import LocalObjectSpool
 from scandock.web.readiness import ReceiverCheck
 from scandock.workers.receiver_figures import ReceiverFigures
+from scandock.workers.receiver_studies import OpenStudy, StudyKey
 from tests.builders import Image, images
 from tests.dicom_sender import DicomSender, RejectedError
 from tests.integration.receiver_site import ReceiverSite, free_port, make_receiver_site, quicken
@@ -627,6 +632,71 @@ def test_a_study_that_can_not_be_handed_over_is_tried_again(site, monkeypatch):
         site.until(lambda: placed(site))
     assert failures == []
     assert site.sessions()[0].files == 2
+
+
+def test_an_import_keeps_its_bytes_where_the_answer_of_its_acceptance_was_lost(site, monkeypatch):
+    """What is tried again then touches nothing of them: neither before the catalog answers, nor where it says no."""
+    site.add()
+    monkeypatch.setattr("scandock.workers.receiver_studies.RETRY_SECONDS", 0.05)
+    accept, finish = UploadReceiver.accept, LocalObjectSpool.finish
+    answers, finished = [], []
+
+    def lose(receiving: UploadReceiver, *words: Any, **details: Any) -> bool:
+        answers.append(accept(receiving, *words, **details))
+        if len(answers) == 1:
+            raise Fault("catalog", "The catalog went away.", "")
+        return answers[-1]
+
+    def count(spool: LocalObjectSpool) -> int:
+        finished.append(spool.upload)
+        return finish(spool)
+
+    monkeypatch.setattr(UploadReceiver, "accept", lose)
+    monkeypatch.setattr(LocalObjectSpool, "finish", count)
+    with site.running() as process, site.sender() as sender:
+        assert sender.send(*objects(2)) == [0, 0]
+        site.until(lambda: answers and not process.studies.busy)
+        (row,) = site.uploads()
+        assert (answers, finished) == ([True], [row.uuid])
+        incoming = process.rows.receiving.find(row.uuid)
+        assert incoming is not None
+        study = OpenStudy(
+            StudyKey(0, row.uuid), None, StudySender(calling="", called="", address=""), incoming,
+            process.store.object_spool(row.uuid), 0.0
+        )  # fmt: skip
+        study.spool.recover()
+        states = [ImportState.RECEIVING]  # as the catalog is behind
+        find = UploadReceiver.find
+
+        def find_behind(receiving: UploadReceiver, uuid: str) -> IncomingUpload | None:
+            found = find(receiving, uuid)
+            return replace(found, state=states.pop()) if found is not None and states else found
+
+        monkeypatch.setattr(UploadReceiver, "find", find_behind)
+        process.studies.take_up(study)
+        process.studies.close(study, CloseReason.IDLE)
+        site.until(lambda: len(answers) == 2 and not process.studies.busy)
+    assert answers == [True, False]
+    with site.importing():
+        site.until(lambda: placed(site))
+    assert site.sessions()[0].files == 2
+
+
+def test_the_bytes_of_a_study_whose_upload_was_cancelled_or_is_gone_are_removed(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        site.add()
+        with site.running() as process:
+            with site.sender() as sender:
+                assert sender.send(*objects(1), *objects(1, study=2)) == [0, 0]
+            one, two = site.uploads()
+            with site.catalog.write() as connection:
+                connection.execute(update(upload).where(upload.c.uuid == one.uuid).values(state=ImportState.CANCELLED))
+                connection.execute(delete(upload).where(upload.c.uuid == two.uuid))
+            for study in process.studies.all:
+                process.studies.close(study, CloseReason.PERSON)
+            site.until(lambda: not process.studies.busy)
+        assert [(site.data / "incoming" / row.uuid).exists() for row in (one, two)] == [False, False]
 
 
 def test_the_receiver_of_the_option_is_made_changed_and_put_off(site):

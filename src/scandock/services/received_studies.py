@@ -218,6 +218,11 @@ class ReceivedStudies:
         request = RequestInfo(address=sender.address)
         return self.receiving.accept(incoming, size, principal, request, details=details)
 
+    def read_state(self, incoming: IncomingUpload) -> ImportState | None:
+        """How far a study's upload is; None where it is gone."""
+        current = self.receiving.find(incoming.uuid)
+        return None if current is None else current.state
+
     def discard(self, incoming: IncomingUpload) -> None:
         """Forget a study, its bytes first."""
         self.receiving.discard(incoming)

@@ -22,13 +22,14 @@ from sqlalchemy import delete, insert, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state
 from scandock.catalog.tables import project, upload
-from scandock.model.errors import Fault
+from scandock.dimse.records import Peer
+from scandock.model.errors import Fault, Usage
 from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import Closing
-from scandock.model.reception import CloseReason
+from scandock.model.reception import AssociationOutcome, CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time
-from scandock.services.received_studies import HOST, StudySender
+from scandock.services.received_studies import HOST, ReceivedStudies, StudySender
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
 from scandock.services.receiving import IncomingUpload, UploadReceiver
 from scandock.store.local import LocalStore
@@ -612,6 +613,36 @@ def test_a_catalog_that_fails_refuses_new_studies_alone(site, monkeypatch):
                 assert sender.send(objects(2)[1], *objects(1, study=2)) == [0, 0xA700]
             assert sender.send(*objects(1, study=2)) == [0]
         site.until(lambda: placed(site, 2))
+
+
+def test_whatever_a_turn_fails_with_the_process_goes_on_and_ends_well(site, monkeypatch):
+    """As with a line that the catalog refuses, as PostgreSQL does one with a NUL."""
+    site.add()
+    refused: list[str] = []
+
+    def refuse(*_: object) -> None:
+        refused.append("")
+        raise Usage("text", "A text can't be kept.", "")
+
+    with site.importing() as process:
+        with monkeypatch.context() as patch:
+            patch.setattr(ReceivedStudies, "write_associations", refuse)
+            patch.setattr(ReceivedStudies, "write_progress", refuse)
+            site.until(lambda: len(refused) > 2)
+            with site.sender() as sender:
+                assert sender.send(*objects(1)) == [0]
+            site.until(lambda: placed(site))
+        site.until(lambda: [line.objects for line in site.associations()] == [1])
+        process.associations.add(
+            process.associations.new_line(
+                site.port, None, Peer("127.0.0.1", 1), AssociationOutcome.FAILED, "application context 1\0.2"
+            )
+        )
+        site.until(lambda: len(site.associations()) == 2)
+        assert site.associations()[1].message == "application context 1?.2"
+        monkeypatch.setattr(ReceivedStudies, "write_progress", refuse)
+        monkeypatch.setattr(ReceivedStudies, "write_states", refuse)
+    assert not site.figures.settled
 
 
 def test_a_study_that_can_not_be_handed_over_is_tried_again(site, monkeypatch):

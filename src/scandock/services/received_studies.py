@@ -115,7 +115,7 @@ class AssociationLine:
             "address": self.address[:64],
             "security": self.security,
             "outcome": self.outcome,
-            "message": self.message,
+            "message": self.message.replace("\0", "?"),  # it may quote what a peer sent; PostgreSQL takes none
             "begun": self.begun,
             "ended": self.ended,
             "objects": self.objects,

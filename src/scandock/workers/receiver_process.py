@@ -6,7 +6,6 @@ an association, a study or a receiver's settings begin or end, never for an obje
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 import threading
@@ -114,10 +113,11 @@ class ReceiverProcess:
                 self._note()
                 self._last_note = now
             self._trouble = ""
-        except Fault as fault:
-            if fault.code != self._trouble:
-                self._log.error("catalog not reached", code=fault.code, cause=error_cause(fault))
-            self._trouble = fault.code
+        except Exception as error:  # noqa: BLE001  whatever it is, what peers send is taken
+            code = error_code(error)
+            if code != self._trouble:
+                self._log.error("turn failed", code=code, cause=error_cause(error), where=error_location(error))
+            self._trouble = code
             self._last_look = self._last_note = now
 
     def _look(self) -> None:
@@ -148,7 +148,7 @@ class ReceiverProcess:
         lines = self.associations.take_changes()
         try:
             self.rows.write_associations(lines)
-        except Fault:
+        except Exception:
             self.associations.give_back(lines)
             raise
 
@@ -204,10 +204,11 @@ class ReceiverProcess:
         for thread in self.ports.connections.threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self.studies.stop(max(1.0, deadline - time.monotonic()))
-        with contextlib.suppress(Fault):
-            self._note()
-        with contextlib.suppress(Fault):
-            self.rows.write_states([])
+        for tell in (self._note, lambda: self.rows.write_states([])):
+            try:
+                tell()
+            except Exception as error:  # noqa: BLE001  it ends all the same
+                self._log.error("end not told", code=error_code(error), where=error_location(error))
         self._figures.clear()
         self.catalog.dispose()
         self.store.close()

@@ -303,6 +303,32 @@ def test_what_a_kill_left_is_recovered_and_gone_on_with(site):
     assert site.sessions()[0].files == 6
 
 
+def test_a_study_that_can_not_be_recovered_holds_up_no_other(site, monkeypatch, capsys):
+    monkeypatch.setattr("scandock.workers.receiver_process.RETRY_SECONDS", 0.05)
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(1), *objects(2, study=2)) == [0, 0, 0]
+    with site.catalog.write() as connection:
+        for row in connection.execute(select(upload.c.id, upload.c.owner)).all():
+            owner = json.dumps(json.loads(row.owner) | {"pid": 2**22 + 1})
+            connection.execute(update(upload).where(upload.c.id == row.id).values(owner=owner))
+    unreadable = (site.data / "incoming" / site.uploads()[0].uuid / "archive").stat().st_ino
+    read = os.pread
+    mended = threading.Event()
+
+    def maybe(fd: int, length: int, at: int) -> bytes:
+        if os.fstat(fd).st_ino == unreadable and not mended.is_set():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(fd, length, at)
+
+    monkeypatch.setattr(os, "pread", maybe)
+    with site.importing():
+        site.until(lambda: site.states() == [ImportState.RECEIVING, ImportState.PLACED])
+        mended.set()
+        site.until(lambda: placed(site, 2))
+    assert "code=store_failed" in next(line for line in capsys.readouterr().out.splitlines() if "not recovered" in line)
+
+
 def test_what_a_process_that_lingers_has_left_is_taken_up_once_it_has_ended(site, monkeypatch):
     """As one that waits for its disk when its supervisor is killed: it holds what it has until it is gone."""
     monkeypatch.setattr("scandock.workers.receiver_process.RECOVERY_SECONDS", 0.05)

@@ -155,31 +155,31 @@ class ReceiverProcess:
     def _recover(self) -> None:
         """Go on with studies of a process that is gone: from their last whole object on, until they are idle."""
         lingers = True
-        while lingers and not self._stop.is_set():
-            try:
-                self.rows.end_left_associations()
-                left, lingers = self.rows.take_left()
-            except Fault as fault:
-                self._log.error("left studies not found", code=fault.code)
-                left = []
-            for study in left:
-                self._recover_study(study)
+        waiting: list[LeftStudy] = []
+        while (lingers or waiting) and not self._stop.is_set():
             if lingers:
-                self._stop.wait(RECOVERY_SECONDS)
+                try:
+                    self.rows.end_left_associations()
+                    left, lingers = self.rows.take_left()
+                    waiting += left
+                except Exception as error:  # noqa: BLE001  whatever it is, it is asked again
+                    self._log.error("left studies not found", code=error_code(error), where=error_location(error))
+            waiting = [left for left in waiting if not self._recover_study(left)]
+            if lingers or waiting:
+                self._stop.wait(RETRY_SECONDS if waiting else RECOVERY_SECONDS)
 
-    def _recover_study(self, left: LeftStudy) -> None:
-        while not self._stop.is_set():
-            try:
-                self._take_up(left)
-                break
-            except Exception as error:  # noqa: BLE001  whatever it is, the others are recovered
-                self._log.error(
-                    "study not recovered",
-                    upload=left.incoming.uuid,
-                    code=error_code(error),
-                    where=error_location(error),
-                )
-            self._stop.wait(RETRY_SECONDS)
+    def _recover_study(self, left: LeftStudy) -> bool:
+        """Whether it was done; else, whatever the reason, the others are recovered before it is tried again."""
+        if self._stop.is_set():
+            return False
+        try:
+            self._take_up(left)
+        except Exception as error:  # noqa: BLE001
+            self._log.error(
+                "study not recovered", upload=left.incoming.uuid, code=error_code(error), where=error_location(error)
+            )
+            return False
+        return True
 
     def _take_up(self, left: LeftStudy) -> None:
         spool = self.store.object_spool(left.incoming.uuid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -32,6 +33,7 @@ from scandock.services.commitment import Commitments, CommitmentTimes, find_stor
 from scandock.services.import_filters import set_local_filter
 from scandock.services.privacy_source import usable_privacy
 from scandock.services.receiver_errors import PeerCallFailed
+from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.testing.privacy import given_privacy
 from scandock.workers.commitment_keeper import CommitmentKeeper
@@ -250,6 +252,24 @@ def test_a_peer_that_cannot_be_told_is_tried_again_and_given_up(site: Site) -> N
         connection.execute(dicom_peer.delete())
     site.ask(GONE)
     assert site.commitments().forget_old() == 2
+
+
+def test_whatever_a_turn_fails_with_the_next_is_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[int] = []
+    again = threading.Event()
+
+    def fail(*_: object) -> int:
+        turns.append(len(turns))
+        if len(turns) == 1:
+            raise ValueError("a result that can't be read")
+        again.set()
+        return 0
+
+    monkeypatch.setattr(Commitments, "turn", fail)
+    keeper = CommitmentKeeper(site.catalog, site.store, load_settings(), structlog.get_logger(), every=0.01)
+    keeper.start()
+    assert again.wait(10)
+    keeper.end()
 
 
 @pytest.fixture

@@ -10,8 +10,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, select, update
@@ -19,16 +22,21 @@ from sqlalchemy import delete, insert, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state
 from scandock.catalog.tables import project, upload
-from scandock.model.errors import Fault
+from scandock.dimse.records import Peer
+from scandock.model.errors import Fault, Usage
 from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import Closing
+from scandock.model.reception import AssociationOutcome, CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time
-from scandock.services.received_studies import HOST
+from scandock.services.received_studies import HOST, ReceivedStudies, StudySender
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
+from scandock.services.receiving import IncomingUpload, UploadReceiver
 from scandock.store.local import LocalStore
+from scandock.store.object_spools import LocalObjectSpool
 from scandock.web.readiness import ReceiverCheck
 from scandock.workers.receiver_figures import ReceiverFigures
+from scandock.workers.receiver_studies import OpenStudy, StudyKey
 from tests.builders import Image, images
 from tests.dicom_sender import DicomSender, RejectedError
 from tests.integration.receiver_site import ReceiverSite, free_port, make_receiver_site, quicken
@@ -169,6 +177,73 @@ def test_nothing_is_acknowledged_before_its_sync(site, monkeypatch):
     assert site.figures.answers["A700"] == 3
 
 
+def test_a_study_whose_sync_fails_is_imported_by_whoever_sees_it_first(site, monkeypatch):
+    """Another association meets the spool that failed, before the one whose sync failed has closed its study."""
+    site.add()
+    sent = objects(4)
+    sync, sync_study = os.fdatasync, LocalObjectSpool.sync
+    failing, failed, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def maybe(fd: int) -> None:
+        if failing.is_set():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    def wait(spool: LocalObjectSpool, end: int) -> None:
+        try:
+            sync_study(spool, end)
+        except Fault:
+            failing.clear()
+            failed.set()
+            assert go_on.wait(30)
+            raise
+
+    monkeypatch.setattr(os, "fdatasync", maybe)
+    monkeypatch.setattr(LocalObjectSpool, "sync", wait)
+    with site.importing():
+        with site.sender() as first, site.sender() as second, ThreadPoolExecutor(1) as pool:
+            assert first.send(*sent[:2]) == [0, 0]
+            failing.set()
+            refused = pool.submit(first.send, sent[2])
+            assert failed.wait(30)
+            assert second.send(sent[3]) == [0]
+            go_on.set()
+            assert refused.result(30) == [0xA700]
+        site.until(lambda: placed(site, 2))
+    one, two = site.uploads()
+    assert (entries(one), one.closed_by, entries(two)) == ({"stored": 2}, "failed", {"stored": 1})
+
+
+def test_a_study_is_closed_by_whatever_its_sync_fails_with(site, monkeypatch):
+    """As a disk that can't be read either, when what no sync has covered is cut off."""
+    site.add()
+    sent = objects(2)
+    sync, read = os.fdatasync, os.pread
+    failing = threading.Event()
+
+    def maybe(fd: int) -> None:
+        if failing.is_set():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    def maybe_read(fd: int, length: int, at: int) -> bytes:
+        if failing.is_set():
+            failing.clear()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(fd, length, at)
+
+    monkeypatch.setattr(os, "fdatasync", maybe)
+    monkeypatch.setattr(os, "pread", maybe_read)
+    with site.importing():
+        with site.sender() as sender:
+            assert sender.send(sent[0]) == [0]
+            failing.set()
+            assert sender.send(sent[1]) == [0x0110]
+        site.until(lambda: placed(site))
+    (row,) = site.uploads()
+    assert (entries(row), row.closed_by) == ({"stored": 1}, "failed")
+
+
 def test_a_full_disk_refuses_objects_then_associations(site, monkeypatch):
     site.add()
     write = os.pwritev
@@ -226,6 +301,32 @@ def test_what_a_kill_left_is_recovered_and_gone_on_with(site):
     (row,) = site.uploads()
     assert entries(row) == {"stored": 6}
     assert site.sessions()[0].files == 6
+
+
+def test_a_study_that_can_not_be_recovered_holds_up_no_other(site, monkeypatch, capsys):
+    monkeypatch.setattr("scandock.workers.receiver_process.RETRY_SECONDS", 0.05)
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(1), *objects(2, study=2)) == [0, 0, 0]
+    with site.catalog.write() as connection:
+        for row in connection.execute(select(upload.c.id, upload.c.owner)).all():
+            owner = json.dumps(json.loads(row.owner) | {"pid": 2**22 + 1})
+            connection.execute(update(upload).where(upload.c.id == row.id).values(owner=owner))
+    unreadable = (site.data / "incoming" / site.uploads()[0].uuid / "archive").stat().st_ino
+    read = os.pread
+    mended = threading.Event()
+
+    def maybe(fd: int, length: int, at: int) -> bytes:
+        if os.fstat(fd).st_ino == unreadable and not mended.is_set():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(fd, length, at)
+
+    monkeypatch.setattr(os, "pread", maybe)
+    with site.importing():
+        site.until(lambda: site.states() == [ImportState.RECEIVING, ImportState.PLACED])
+        mended.set()
+        site.until(lambda: placed(site, 2))
+    assert "code=store_failed" in next(line for line in capsys.readouterr().out.splitlines() if "not recovered" in line)
 
 
 def test_what_a_process_that_lingers_has_left_is_taken_up_once_it_has_ended(site, monkeypatch):
@@ -540,6 +641,36 @@ def test_a_catalog_that_fails_refuses_new_studies_alone(site, monkeypatch):
         site.until(lambda: placed(site, 2))
 
 
+def test_whatever_a_turn_fails_with_the_process_goes_on_and_ends_well(site, monkeypatch):
+    """As with a line that the catalog refuses, as PostgreSQL does one with a NUL."""
+    site.add()
+    refused: list[str] = []
+
+    def refuse(*_: object) -> None:
+        refused.append("")
+        raise Usage("text", "A text can't be kept.", "")
+
+    with site.importing() as process:
+        with monkeypatch.context() as patch:
+            patch.setattr(ReceivedStudies, "write_associations", refuse)
+            patch.setattr(ReceivedStudies, "write_progress", refuse)
+            site.until(lambda: len(refused) > 2)
+            with site.sender() as sender:
+                assert sender.send(*objects(1)) == [0]
+            site.until(lambda: placed(site))
+        site.until(lambda: [line.objects for line in site.associations()] == [1])
+        process.associations.add(
+            process.associations.new_line(
+                site.port, None, Peer("127.0.0.1", 1), AssociationOutcome.FAILED, "application context 1\0.2"
+            )
+        )
+        site.until(lambda: len(site.associations()) == 2)
+        assert site.associations()[1].message == "application context 1?.2"
+        monkeypatch.setattr(ReceivedStudies, "write_progress", refuse)
+        monkeypatch.setattr(ReceivedStudies, "write_states", refuse)
+    assert not site.figures.settled
+
+
 def test_a_study_that_can_not_be_handed_over_is_tried_again(site, monkeypatch):
     site.add()
     monkeypatch.setattr("scandock.workers.receiver_studies.RETRY_SECONDS", 0.05)
@@ -558,6 +689,71 @@ def test_a_study_that_can_not_be_handed_over_is_tried_again(site, monkeypatch):
         site.until(lambda: placed(site))
     assert failures == []
     assert site.sessions()[0].files == 2
+
+
+def test_an_import_keeps_its_bytes_where_the_answer_of_its_acceptance_was_lost(site, monkeypatch):
+    """What is tried again then touches nothing of them: neither before the catalog answers, nor where it says no."""
+    site.add()
+    monkeypatch.setattr("scandock.workers.receiver_studies.RETRY_SECONDS", 0.05)
+    accept, finish = UploadReceiver.accept, LocalObjectSpool.finish
+    answers, finished = [], []
+
+    def lose(receiving: UploadReceiver, *words: Any, **details: Any) -> bool:
+        answers.append(accept(receiving, *words, **details))
+        if len(answers) == 1:
+            raise Fault("catalog", "The catalog went away.", "")
+        return answers[-1]
+
+    def count(spool: LocalObjectSpool) -> int:
+        finished.append(spool.upload)
+        return finish(spool)
+
+    monkeypatch.setattr(UploadReceiver, "accept", lose)
+    monkeypatch.setattr(LocalObjectSpool, "finish", count)
+    with site.running() as process, site.sender() as sender:
+        assert sender.send(*objects(2)) == [0, 0]
+        site.until(lambda: answers and not process.studies.busy)
+        (row,) = site.uploads()
+        assert (answers, finished) == ([True], [row.uuid])
+        incoming = process.rows.receiving.find(row.uuid)
+        assert incoming is not None
+        study = OpenStudy(
+            StudyKey(0, row.uuid), None, StudySender(calling="", called="", address=""), incoming,
+            process.store.object_spool(row.uuid), 0.0
+        )  # fmt: skip
+        study.spool.recover()
+        states = [ImportState.RECEIVING]  # as the catalog is behind
+        find = UploadReceiver.find
+
+        def find_behind(receiving: UploadReceiver, uuid: str) -> IncomingUpload | None:
+            found = find(receiving, uuid)
+            return replace(found, state=states.pop()) if found is not None and states else found
+
+        monkeypatch.setattr(UploadReceiver, "find", find_behind)
+        process.studies.take_up(study)
+        process.studies.close(study, CloseReason.IDLE)
+        site.until(lambda: len(answers) == 2 and not process.studies.busy)
+    assert answers == [True, False]
+    with site.importing():
+        site.until(lambda: placed(site))
+    assert site.sessions()[0].files == 2
+
+
+def test_the_bytes_of_a_study_whose_upload_was_cancelled_or_is_gone_are_removed(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        site.add()
+        with site.running() as process:
+            with site.sender() as sender:
+                assert sender.send(*objects(1), *objects(1, study=2)) == [0, 0]
+            one, two = site.uploads()
+            with site.catalog.write() as connection:
+                connection.execute(update(upload).where(upload.c.uuid == one.uuid).values(state=ImportState.CANCELLED))
+                connection.execute(delete(upload).where(upload.c.uuid == two.uuid))
+            for study in process.studies.all:
+                process.studies.close(study, CloseReason.PERSON)
+            site.until(lambda: not process.studies.busy)
+        assert [(site.data / "incoming" / row.uuid).exists() for row in (one, two)] == [False, False]
 
 
 def test_the_receiver_of_the_option_is_made_changed_and_put_off(site):

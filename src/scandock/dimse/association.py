@@ -183,8 +183,12 @@ def _reject(wire: Connection, acceptor: Acceptor[Pending], rejected: Rejected, w
     return pdu.encode_reject(rejected.result, rejected.source, rejected.reason)
 
 
+_SHOWN: Final = bytes(byte if 0x20 <= byte <= 0x7E and byte != 0x5C else 0x3F for byte in range(256))
+
+
 def _title(value: bytes) -> str:
-    return value.decode("ascii", "backslashreplace").strip("\0 ")
+    """An AE title, of at most 16 characters (PS3.8 section 9.3.2); a byte that none may have is a question mark."""
+    return value.strip(b"\0 ")[:16].translate(_SHOWN).decode("ascii")
 
 
 class _Memory:

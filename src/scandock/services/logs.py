@@ -19,6 +19,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
+from scandock.model.errors import ScandockError
 from scandock.model.upload_log import set_step_sink
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -93,6 +94,11 @@ def bind_upload(upload: str, **facts: Any) -> None:  # noqa: ANN401  figures, id
 def error_location(error: BaseException) -> list[str]:
     """Where an error came from, the innermost last: `module.py:line function`, and no value."""
     return _format_frames(error.__traceback__)
+
+
+def error_code(error: BaseException) -> str:
+    """What an error is called: its code, or its kind where it has none."""
+    return error.code if isinstance(error, ScandockError) else type(error).__name__
 
 
 def error_cause(error: BaseException) -> str | None:

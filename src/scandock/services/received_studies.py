@@ -115,7 +115,7 @@ class AssociationLine:
             "address": self.address[:64],
             "security": self.security,
             "outcome": self.outcome,
-            "message": self.message,
+            "message": self.message.replace("\0", "?"),  # it may quote what a peer sent; PostgreSQL takes none
             "begun": self.begun,
             "ended": self.ended,
             "objects": self.objects,
@@ -217,6 +217,11 @@ class ReceivedStudies:
         }
         request = RequestInfo(address=sender.address)
         return self.receiving.accept(incoming, size, principal, request, details=details)
+
+    def read_state(self, incoming: IncomingUpload) -> ImportState | None:
+        """How far a study's upload is; None where it is gone."""
+        current = self.receiving.find(incoming.uuid)
+        return None if current is None else current.state
 
     def discard(self, incoming: IncomingUpload) -> None:
         """Forget a study, its bytes first."""

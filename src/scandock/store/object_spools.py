@@ -160,10 +160,12 @@ class LocalObjectSpool:
     def recover(self) -> int:
         with self._syncing, self._appending:
             fd = self._open()
-            size = os.fstat(fd).st_size
             entries = end = 0
-            for entry in _walk(fd, size, check=True):
-                entries, end = entries + 1, entry.end
+            try:
+                for entry in _walk(fd, os.fstat(fd).st_size, check=True):
+                    entries, end = entries + 1, entry.end
+            except OSError as error:
+                raise disk_fault(error, f"recovering upload {self.upload}") from error
             try:
                 os.ftruncate(fd, end)
                 os.fsync(fd)
@@ -247,8 +249,8 @@ class LocalObjectSpool:
         except OSError:
             pass
         if end < self.size:
+            self.size = end  # whether or not they can be counted
             self.entries = sum(1 for _ in _walk(fd, end, check=False))
-            self.size = end
 
 
 def open_unnamed(root: Root) -> int:

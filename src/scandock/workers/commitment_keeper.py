@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from scandock.model.errors import ScandockError
 from scandock.services.commitment import Commitments, CommitmentTimes
 from scandock.services.dicom_peers import peer_calls
+from scandock.services.logs import error_code, error_location
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -60,7 +60,7 @@ class CommitmentKeeper:
                 filled = self._commitments.fill_hashes()
                 if not turns % TIDY_TURNS:
                     self._commitments.forget_old()
-            except ScandockError as error:
-                self._log.warning("storage commitment not seen to", code=error.code)
+            except Exception as error:  # noqa: BLE001  whatever it is, the next turn is made
+                self._log.warning("storage commitment not seen to", code=error_code(error), where=error_location(error))
             turns += 1
             self._ended.wait(FILL_PAUSE if filled else self._every)

@@ -6,7 +6,6 @@ an association, a study or a receiver's settings begin or end, never for an obje
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 import threading
@@ -21,7 +20,7 @@ from scandock.model.reception import CloseReason, StudyWish
 from scandock.services.commitment import Commitments
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
-from scandock.services.logs import configure_logging, error_cause, error_location
+from scandock.services.logs import configure_logging, error_cause, error_code, error_location
 from scandock.services.received_studies import HOST, LeftStudy, ReceivedStudies, ReceiverListening, StudyProgress
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.settings import load_settings
@@ -114,10 +113,11 @@ class ReceiverProcess:
                 self._note()
                 self._last_note = now
             self._trouble = ""
-        except Fault as fault:
-            if fault.code != self._trouble:
-                self._log.error("catalog not reached", code=fault.code, cause=error_cause(fault))
-            self._trouble = fault.code
+        except Exception as error:  # noqa: BLE001  whatever it is, what peers send is taken
+            code = error_code(error)
+            if code != self._trouble:
+                self._log.error("turn failed", code=code, cause=error_cause(error), where=error_location(error))
+            self._trouble = code
             self._last_look = self._last_note = now
 
     def _look(self) -> None:
@@ -148,36 +148,38 @@ class ReceiverProcess:
         lines = self.associations.take_changes()
         try:
             self.rows.write_associations(lines)
-        except Fault:
+        except Exception:
             self.associations.give_back(lines)
             raise
 
     def _recover(self) -> None:
         """Go on with studies of a process that is gone: from their last whole object on, until they are idle."""
         lingers = True
-        while lingers and not self._stop.is_set():
-            try:
-                self.rows.end_left_associations()
-                left, lingers = self.rows.take_left()
-            except Fault as fault:
-                self._log.error("left studies not found", code=fault.code)
-                left = []
-            for study in left:
-                self._recover_study(study)
+        waiting: list[LeftStudy] = []
+        while (lingers or waiting) and not self._stop.is_set():
             if lingers:
-                self._stop.wait(RECOVERY_SECONDS)
+                try:
+                    self.rows.end_left_associations()
+                    left, lingers = self.rows.take_left()
+                    waiting += left
+                except Exception as error:  # noqa: BLE001  whatever it is, it is asked again
+                    self._log.error("left studies not found", code=error_code(error), where=error_location(error))
+            waiting = [left for left in waiting if not self._recover_study(left)]
+            if lingers or waiting:
+                self._stop.wait(RETRY_SECONDS if waiting else RECOVERY_SECONDS)
 
-    def _recover_study(self, left: LeftStudy) -> None:
-        while not self._stop.is_set():
-            try:
-                self._take_up(left)
-                break
-            except Exception as error:  # noqa: BLE001  whatever it is, the others are recovered
-                code = error.code if isinstance(error, Fault) else type(error).__name__
-                self._log.error(
-                    "study not recovered", upload=left.incoming.uuid, code=code, where=error_location(error)
-                )
-            self._stop.wait(RETRY_SECONDS)
+    def _recover_study(self, left: LeftStudy) -> bool:
+        """Whether it was done; else, whatever the reason, the others are recovered before it is tried again."""
+        if self._stop.is_set():
+            return False
+        try:
+            self._take_up(left)
+        except Exception as error:  # noqa: BLE001
+            self._log.error(
+                "study not recovered", upload=left.incoming.uuid, code=error_code(error), where=error_location(error)
+            )
+            return False
+        return True
 
     def _take_up(self, left: LeftStudy) -> None:
         spool = self.store.object_spool(left.incoming.uuid)
@@ -202,10 +204,11 @@ class ReceiverProcess:
         for thread in self.ports.connections.threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self.studies.stop(max(1.0, deadline - time.monotonic()))
-        with contextlib.suppress(Fault):
-            self._note()
-        with contextlib.suppress(Fault):
-            self.rows.write_states([])
+        for tell in (self._note, lambda: self.rows.write_states([])):
+            try:
+                tell()
+            except Exception as error:  # noqa: BLE001  it ends all the same
+                self._log.error("end not told", code=error_code(error), where=error_location(error))
         self._figures.clear()
         self.catalog.dispose()
         self.store.close()

@@ -11,6 +11,8 @@ from scandock.model.crash_points import reach
 from scandock.model.errors import Fault
 from scandock.model.receivers import Closing
 from scandock.model.reception import CloseReason
+from scandock.model.verdicts import ImportState
+from scandock.services.logs import error_code
 from scandock.store.errors import SpoolClosed
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class StudyRows(Protocol):
     def accept(
         self, incoming: IncomingUpload, size: int, objects: int, sender: StudySender, reason: CloseReason
     ) -> bool: ...
+    def read_state(self, incoming: IncomingUpload) -> ImportState | None: ...
     def discard(self, incoming: IncomingUpload) -> None: ...
     def discard_spool(self, incoming: IncomingUpload) -> None: ...
 
@@ -154,8 +157,8 @@ class OpenStudies:
                 continue
             try:
                 end = write(study.spool)
-            except SpoolClosed:  # closed in this moment: the object goes into the next one
-                self._forget(study)
+            except SpoolClosed:  # in this moment: the object goes into the next one
+                self.close(study, CloseReason.FAILED)  # does nothing where it was closed or discarded, not failed
                 continue
             study.heard = self._clock()
             study.feeders[association.number] = association
@@ -169,8 +172,8 @@ class OpenStudies:
             study.spool.sync(end)
         except SpoolClosed:
             raise
-        except Fault as fault:
-            self._log.error("sync failed", upload=study.incoming.uuid, code=fault.code)
+        except Exception as error:
+            self._log.error("sync failed", upload=study.incoming.uuid, code=error_code(error))
             self.close(study, CloseReason.FAILED)
             raise
         self._figures.count_sync(time.perf_counter() - begun)
@@ -296,8 +299,7 @@ class OpenStudies:
         try:
             self._hand_over(study, reason)
         except Exception as error:  # noqa: BLE001  whatever it is, the study is kept
-            code = error.code if isinstance(error, Fault) else type(error).__name__
-            self._log.error("study not handed over", upload=study.incoming.uuid, code=code)
+            self._log.error("study not handed over", upload=study.incoming.uuid, code=error_code(error))
             with self._lock:
                 self._waiting[upload_id] = (self._clock() + RETRY_SECONDS, study, reason)
         finally:
@@ -305,6 +307,8 @@ class OpenStudies:
                 self._closing.pop(upload_id, None)
 
     def _hand_over(self, study: OpenStudy, reason: CloseReason) -> None:
+        if self._is_over(study):
+            return
         size = study.spool.finish()
         objects = study.spool.entries
         if not objects:
@@ -313,8 +317,22 @@ class OpenStudies:
             return
         reach("study_finished")
         accepted = self._rows.accept(study.incoming, size, objects, study.sender, reason)
-        study.spool.close()
         if accepted:
+            study.spool.close()
             self._log.info("study closed", upload=study.incoming.uuid, reason=reason.value, objects=objects, bytes=size)
         else:
+            self._is_over(study)
+
+    def _is_over(self, study: OpenStudy) -> bool:
+        """Whether its upload is not being received any more. Its bytes are left then, or removed where it was ended.
+
+        They are an import's where it was accepted and the answer was lost: nothing may be written to them.
+        """
+        state = self._rows.read_state(study.incoming)
+        if state is ImportState.RECEIVING:
+            return False
+        study.spool.close()
+        if state in {None, ImportState.CANCELLED}:
             self._rows.discard_spool(study.incoming)
+        self._log.info("study over", upload=study.incoming.uuid, state=state)
+        return True

@@ -84,6 +84,24 @@ def test_echo_store_and_release() -> None:
     assert keeper.associations[0].bytes_received > len(data)
 
 
+@pytest.mark.parametrize(
+    ("sent", "title"),
+    [
+        (b"  MODALITY 1", "MODALITY 1"),
+        (b"CT".ljust(16, b"\0"), "CT"),
+        (b"A\0B\nC\\D\x7f", "A?B?C?D?"),
+        (b"\xff" * 16, "?" * 16),
+    ],
+)
+def test_a_title_is_of_characters_that_any_catalog_and_file_takes(sent: bytes, title: str) -> None:
+    keeper = Keeper(admits=lambda _: unknown_called_title(""))
+    request = associate_rq()
+    with served(keeper) as peer:
+        peer.send(request[:10] + 2 * sent.ljust(16) + request[42:])
+        assert isinstance(peer.read(), A_ASSOCIATE_RJ)
+    assert [(one.calling, one.called) for one in keeper.requests] == [(title, title)]
+
+
 @pytest.mark.parametrize("split", [1, 7, 1000])
 def test_bytes_come_in_pieces_of_any_size(split: int) -> None:
     keeper = Keeper()

@@ -45,9 +45,7 @@ class PackBuilder:
             with self._context.catalog.read() as connection:
                 records = sessions_after(connection, self._after)
             for record in records:
-                self._after = (
-                    record.tree_id
-                )  # one that can't be read holds up no other
+                self._after = record.tree_id  # one that can't be read holds up no other
                 if needs_packs(self._cache, record):
                     build_packs(self._context, self._decoders(), self._cache, record, stop)
                     made += 1

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.ports import free_port
 
 PROGRAM = shutil.which("Orthanc", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -40,12 +41,6 @@ class Orthanc:
     def modality(self, name: str, port: int, title: str = "SCANDOCK", **more: Any) -> None:
         """Tell it of a peer on the loopback."""
         self.call("PUT", f"/modalities/{name}", {"AET": title, "Host": "127.0.0.1", "Port": port, **more})
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

@@ -20,7 +20,8 @@ from tests.attack.connections import Connection
 from tests.badinput.objects import Element, Image
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import members
-from tests.crash.served import FreshServerProcess, ServerProcess, basic_header, free_port
+from tests.crash.served import FreshServerProcess, ServerProcess, basic_header
+from tests.ports import free_port
 
 ATTACKER = "127.0.0.3"
 OTHER = "127.0.0.2"

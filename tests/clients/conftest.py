@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 from scandock.testing.server import InProcessServer
 from scandock.testing.worker import InProcessWorker
 from tests.clients.material import make_sessions, prepare, write_files
-from tests.crash.served import PASSWORD, FreshServerProcess, free_port
+from tests.crash.served import PASSWORD, FreshServerProcess
 from tests.integration.web import Web, serve_by_socket, serve_in_process
+from tests.ports import free_port
 from tests.shared_folders import make_once
 
 HERE = Path(__file__).parent

@@ -25,8 +25,9 @@ from pathlib import Path
 from tests.crash.archives import Study
 from tests.crash.processes import check, process_name, until
 from tests.crash.rounds import assert_clean
-from tests.crash.served import ServerProcess, free_port
+from tests.crash.served import ServerProcess
 from tests.dicom_sender import DicomSender, RejectedError
+from tests.ports import free_port
 
 NAMED = ("receiving", "object_appended", "object_synced", "study_finished", "accepted")
 """The points that the receiver process passes."""

@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -28,13 +27,6 @@ def basic_header(name: str, password: str) -> dict[str, str]:
 
 LOGIN = basic_header("admin", PASSWORD)
 FINAL_STATES = ("placed", "held", "partly", "refused", "failed", "cancelled")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 class ServerProcess:

@@ -23,8 +23,9 @@ from tests.crash.archives import Study
 from tests.crash.checker import check_acknowledged, examine_data
 from tests.crash.processes import check, process_name, until
 from tests.crash.rounds import assert_clean
-from tests.crash.served import ServerProcess, free_port
+from tests.crash.served import ServerProcess
 from tests.crash.uploaders import DOORS, Archive, Log, Uploader
+from tests.ports import free_port
 
 WITHIN = POINTS[POINTS.index("began") : POINTS.index("finished")]
 """The points that an attempt of the server passes."""

@@ -9,10 +9,11 @@ import pytest
 from playwright.sync_api import Browser, StorageState
 
 from hatch_build import make_bundle
-from tests.crash.served import ServerProcess, free_port
+from tests.crash.served import ServerProcess
 from tests.e2e.browsing import HOST_NAME, base_of, chromium
 from tests.e2e.projects import Project, log_in, project_of, shared_site
 from tests.e2e.uploading import RAW, archive, image, sums
+from tests.ports import free_port
 from tests.shared_folders import make_once
 
 

@@ -13,8 +13,9 @@ from urllib.parse import quote
 from scandock.testing.data import make_data
 from tests.builders import Image, images, uploader_layout, zip_entries
 from tests.crash.processes import until
-from tests.crash.served import ServerProcess, free_port
+from tests.crash.served import ServerProcess
 from tests.dicom_sender import DicomSender, RejectedError
+from tests.ports import free_port
 
 LONG = "Participant_0001_of_the_longitudinal_study_of_ageing_session_12"
 HOSTILE = b'<script>alert(1)</script>"><img src=x onerror=alert(2)>'

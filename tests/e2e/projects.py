@@ -24,8 +24,9 @@ from scandock.workers.local_import import run_import
 from tests.builders import zip_entries
 from tests.crash.forked import BUNDLE
 from tests.crash.processes import is_stopped, until
-from tests.crash.served import PASSWORD, ServerProcess, basic_header, free_port
+from tests.crash.served import PASSWORD, ServerProcess, basic_header
 from tests.e2e.browsing import Person, base_of, person
+from tests.ports import free_port
 
 OWNERS_PASSWORD = "battery staple"
 COOKIE = "scandock_session"

@@ -17,10 +17,11 @@ from scandock.queue.owner import this_owner
 from scandock.services.progress import ProgressRecorder
 from tests.builders import Image, uploader_layout, zip_entries
 from tests.crash.processes import until
-from tests.crash.served import ServerProcess, free_port
+from tests.crash.served import ServerProcess
 from tests.e2e.browsing import Person, base_of, person
 from tests.e2e.projects import log_in, owner, stopping
 from tests.integration.web import PASSWORD, Web, serve_by_socket
+from tests.ports import free_port
 
 BROKEN = ("ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET")
 """What the browser says of a server that was killed."""

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.crash.processes import until
-from tests.crash.served import ServerProcess, free_port
+from tests.crash.served import ServerProcess
 from tests.e2e.projects import owner, project_of
 from tests.e2e.uploading import (
     BROKEN,
@@ -34,6 +34,7 @@ from tests.e2e.uploading import (
     under_way,
     unfolded,
 )
+from tests.ports import free_port
 
 
 def left(project):

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Route
 
-from tests.crash.served import FreshServerProcess, ServerProcess, free_port
+from tests.crash.served import FreshServerProcess, ServerProcess
 from tests.e2e.browsing import base_of, person
 from tests.e2e.projects import log_in
 from tests.e2e.uploading import archive, drop, image
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 

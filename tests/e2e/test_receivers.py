@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.builders import images
 from tests.crash.processes import until
-from tests.crash.served import free_port
 from tests.dicom_sender import DicomSender
 from tests.e2e.browsing import person
+from tests.ports import free_port
 
 
 def test_a_receiver_is_made_takes_a_study_and_is_removed(browser, project, admin):

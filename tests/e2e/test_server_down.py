@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.crash.served import ServerProcess, free_port
+from tests.crash.served import ServerProcess
 from tests.e2e.browsing import base_of, person
 from tests.e2e.projects import log_in
+from tests.ports import free_port
 
 DOWN = "The server does not answer. Try again in a moment."
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from scandock.workers import receiver_process
 from scandock.workers.receiver_figures import ReceiverFigures
 from scandock.workers.receiver_process import ReceiverProcess
 from tests.dicom_sender import DicomSender
+from tests.ports import free_port
 
 QUICK = {
     "dicom_idle_seconds": 0.4,
@@ -39,12 +39,6 @@ QUICK = {
     "dicom_request_seconds": 5.0,
 }
 """Times in which studies close, for tests."""
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @dataclass

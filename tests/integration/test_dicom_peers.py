@@ -19,7 +19,8 @@ from scandock.services.dicom_peers import PeerCalls
 from scandock.services.receiver_errors import PeerCallFailed
 from tests.acceptors import Keeper, listening
 from tests.certificates import certify
-from tests.orthanc import free_port, running
+from tests.orthanc import running
+from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
 

@@ -21,10 +21,11 @@ from tests.crash.case_share import choose_cases
 from tests.crash.checker import check_acknowledged, examine_data
 from tests.crash.processes import check, until
 from tests.crash.rounds import assert_clean
-from tests.crash.served import ServerProcess, free_port
+from tests.crash.served import ServerProcess
 from tests.crash.server_rounds import wait_until_clear
 from tests.crash.uploaders import Archive, Log, Uploader
 from tests.integration.small_disks import Mount, fill
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

@@ -25,9 +25,10 @@ from tests.crash.archives import Study
 from tests.crash.case_share import RUN_ALL, choose_cases
 from tests.crash.checker import check_acknowledged
 from tests.crash.processes import is_stopped, members, until
-from tests.crash.served import ServerProcess, free_port
+from tests.crash.served import ServerProcess
 from tests.crash.server_rounds import RECEIVING, WITHIN, wait_until_clear
 from tests.crash.uploaders import Archive, Log, Uploader
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

@@ -39,8 +39,9 @@ from scandock.workers.receiver_figures import ReceiverFigures
 from scandock.workers.receiver_studies import OpenStudy, StudyKey
 from tests.builders import Image, images
 from tests.dicom_sender import DicomSender, RejectedError
-from tests.integration.receiver_site import ReceiverSite, free_port, make_receiver_site, quicken
+from tests.integration.receiver_site import ReceiverSite, make_receiver_site, quicken
 from tests.integration.web import serve_in_process
+from tests.ports import free_port
 
 pytestmark = pytest.mark.disk
 

@@ -27,6 +27,7 @@ from tests.acceptors import Keeper, listening
 from tests.builders import DataFolder, Image
 from tests.integration.in_process import call_in_process
 from tests.integration.web import Web, serve_in_process
+from tests.ports import free_port
 
 URL = "/api/v1/receivers"
 XNAT = "/xapi/dicomscp"
@@ -54,12 +55,6 @@ def web(running: Web) -> Web:
 def admin(web: Web) -> Iterator[httpx.Client]:
     with web.client() as client:
         yield client
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def problem(response: httpx.Response) -> tuple[int, str]:

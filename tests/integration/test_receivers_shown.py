@@ -34,8 +34,9 @@ from scandock.store.local import LocalStore
 from tests.acceptors import Keeper, listening
 from tests.builders import images
 from tests.dicom_sender import DicomSender, RejectedError
-from tests.integration.receiver_site import ReceiverSite, free_port, make_receiver_site, quicken
+from tests.integration.receiver_site import ReceiverSite, make_receiver_site, quicken
 from tests.integration.web import PASSWORD, Web, serve_in_process
+from tests.ports import free_port
 
 NEWEST = Sorting(sort="-begun")
 

@@ -19,7 +19,8 @@ import pytest
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.forked import ForkedCommand
 from tests.crash.processes import environment, is_stopped, members, until
-from tests.crash.served import LOGIN, FreshServerProcess, free_port
+from tests.crash.served import LOGIN, FreshServerProcess
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

@@ -8,7 +8,8 @@ from scandock.services import consistency_check
 from scandock.services.settings import load_settings
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
-from tests.crash.served import ServerProcess, free_port
+from tests.crash.served import ServerProcess
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

@@ -22,8 +22,9 @@ import pytest
 
 from tests.crash.archives import Study, write_zip
 from tests.crash.processes import SCANDOCK, Command, environment, find_unsound, run, until
-from tests.crash.served import PASSWORD, ServerProcess, free_port
+from tests.crash.served import PASSWORD, ServerProcess
 from tests.integration.wire import HeldWire
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

@@ -21,8 +21,9 @@ from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.user_cache import begin_file
 from tests.builders import images, make_data_folder, uploader_layout, zip_entries
-from tests.crash.served import LOGIN, ServerProcess, free_port
+from tests.crash.served import LOGIN, ServerProcess
 from tests.integration.web import Web, serve_in_process
+from tests.ports import free_port
 
 CACHE = "/data/user/cache/resources"
 FILE = f"{CACHE}/20260101_101010/files/a%20b.zip"

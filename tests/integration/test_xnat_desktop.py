@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import MetaData, create_engine, select
 
 from tests.builders import images, zip_entries
-from tests.crash.served import PASSWORD, ServerProcess, free_port
+from tests.crash.served import PASSWORD, ServerProcess
 from tests.integration.web import PASSWORD as WEB_PASSWORD
 from tests.integration.web import Web, serve_in_process
+from tests.ports import free_port
 
 SITE_SETTINGS = ("tracers/tracers", "applet/allow-create-subject", "applet/require-date", "seriesImportFilter")
 PROJECT_SETTINGS = (

@@ -16,9 +16,10 @@ from pathlib import Path
 from bench.memory import anonymous, pss
 from tests.crash.archives import Study
 from tests.crash.processes import members, process_name
-from tests.crash.served import FreshServerProcess, ServerProcess, basic_header, free_port
+from tests.crash.served import FreshServerProcess, ServerProcess, basic_header
 from tests.crash.server_rounds import wait_until_clear
 from tests.crash.uploaders import DOORS, Archive, Log, Uploader
+from tests.ports import free_port
 
 SIZES = {"small": (64, 4), "medium": (256, 12), "large": (512, 40)}
 """By class: side of an object's pixels, and objects: 35 KB, 1.6 MB, 21 MB."""

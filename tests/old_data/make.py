@@ -28,8 +28,8 @@ from tests import postgres
 from tests.builders import zip_entries
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import environment, is_stopped, members, until
-from tests.crash.served import free_port
 from tests.integration.test_inspect_as_import import SCRIPTS, named_studies
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 COMMITS = {

@@ -22,8 +22,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import is_stopped, members, until
-from tests.crash.served import free_port
 from tests.old_data.make import PASSWORD, Old, _good, _is_ready, _placed, _send
+from tests.ports import free_port
 
 ELSEWHERE = '{"host": "another"}'
 NEVER = 10**15

@@ -29,6 +29,7 @@ from scandock.dimse.records import (
     unknown_called_title,
 )
 from tests.acceptors import QUICK, InMemory, Keeper
+from tests.crash.processes import until
 from tests.dimse_peer import (
     COMMITMENT,
     IMPLICIT,
@@ -445,10 +446,15 @@ def test_a_stop_lets_the_running_object_end_and_answers_it() -> None:
     sent = store_rq(dataset())
     with served(keeper) as peer:
         peer.associate()
-        peer.send(echo_rq(), sent[:100])
+        peer.send(echo_rq())
         peer.response()
-        keeper.associations[0].stop()
-        peer.send(sent[100:])
+        (association,) = keeper.associations
+        answered = association.bytes_received
+        command = 6 + int.from_bytes(sent[2:6])
+        peer.send(sent[:command])
+        until(lambda: association.bytes_received > answered, "the command was not read")
+        association.stop()
+        peer.send(sent[command:])
         assert peer.response().command.Status == 0
         assert peer.abort() == (0, 0)
     assert keeper.ends == ["stopped by the server"]

@@ -391,7 +391,7 @@ def test_an_import_that_fails_leaves_nothing(site: DataFolder, level: Level, mon
 
     with by(rules(level)):
         site.bring(marked_series(1))
-        monkeypatch.setattr("scandock.workers.scrub_task.stage_bytes", fill)
+        monkeypatch.setattr("scandock.workers.scrub_task.stage_parts", fill)
         outcome = site.bring(marked_series(3))
     assert (outcome.state, outcome.report["code"]) == ("failed", "disk_full")
     assert list((site.data / "trash" / "now").iterdir()) == []

@@ -23,7 +23,7 @@ from scandock.catalog.tables import file, session, subject_patient
 from scandock.model.limits import Limits
 from scandock.model.verdicts import FINAL
 from scandock.pipeline.job import ScrubOrder, ScrubOutcome
-from scandock.pipeline.staging import stage_bytes
+from scandock.pipeline.staging import stage_parts
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
 from scandock.services.archiving import archive_session
@@ -562,7 +562,7 @@ from scandock.workers.local_import import run_import
 from scandock.model.limits import Limits
 from scandock.model.verdicts import FINAL
 from scandock.pipeline.job import ScrubOrder, ScrubOutcome
-from scandock.pipeline.staging import stage_bytes
+from scandock.pipeline.staging import stage_parts
 from scandock.rules.import_request import ImportRequest
 from scandock.services.settings import load_settings
 import scandock.workers.attempt, scandock.workers.inspection
@@ -588,9 +588,9 @@ def test_a_cancel_while_objects_are_scrubbed_stores_nothing(site: DataFolder, mo
 
     def cancel(*args: Any) -> Any:
         cancelled.set()
-        return stage_bytes(*args)
+        return stage_parts(*args)
 
-    monkeypatch.setattr("scandock.workers.scrub_task.stage_bytes", cancel)
+    monkeypatch.setattr("scandock.workers.scrub_task.stage_parts", cancel)
     with by(BY_SCRIPT):
         result = run_import(
             data=str(site.data),

@@ -14,7 +14,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from scandock.model.crash_points import POINTS
-from scandock.pipeline.staging import stage_bytes
+from scandock.pipeline.staging import stage_parts
 from scandock.testing.privacy import given_privacy
 from tests.builders import DataFolder, Image, zip_entries
 from tests.crash.case_share import choose_cases
@@ -174,12 +174,12 @@ def test_a_disk_that_fills_is_a_fault(tmp_path: Path, monkeypatch: pytest.Monkey
         count += 1
         if count == 300:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return stage_bytes(*args)
+        return stage_parts(*args)
 
     archive = objects(600, 1)
     with given_privacy(RULES):
         with monkeypatch.context() as patch:
-            patch.setattr("scandock.workers.scrub_task.stage_bytes", fill)
+            patch.setattr("scandock.workers.scrub_task.stage_parts", fill)
             outcome = site.bring(archive)
         assert (outcome.state, outcome.report["code"]) == ("failed", "disk_full")
         assert site.files() == {}

@@ -62,7 +62,9 @@ _CHARACTER_SET: Final = 0x00080005
 _CODES: Final = frozenset({0x00080100, 0x00080119, 0x00080120})
 """Codes themselves: elements beside them are judged otherwise."""
 _PROVED: Final = 16
-"""One of so many objects that are known by another is de-identified alone as well, and compared."""
+"""One of so many objects that are known by a mold, the first included, is de-identified alone as well, and compared."""
+_SELDOM_PROVED: Final = 64
+"""The same once a mold has proved itself `_PROVED` times."""
 _NO_GAPS: Final = frozenset(
     (
         *(_CHARACTER_SET, 0x00280103, *OF_LENGTH, *OF_METHOD, *PIXEL_DATA),
@@ -90,8 +92,6 @@ class Alike:
         self._unfit = 0
         """Objects in a row that fitted no mold."""
         self._credit = _MOST_CREDIT
-        self._known = -1
-        """Objects that were known by another, less one: the first is proved, too."""
         is_new = any(_NEW_EACH_TIME in script.text for script in rules.scripts)
         self._learns = not (is_new or rules.policy.changes_objects or context.watch is not None)
         self._found: tuple[Buffer, _Plan | None, _Gaps | None] | None = None
@@ -105,12 +105,11 @@ class Alike:
 
     def scrub(self, data: Buffer) -> ScrubResult:
         """De-identify a whole object. Where that tells no header, `learn` is to be given the one that is read of it."""
-        known = self._by_another(data) if self._plans else None
-        if known is not None:
+        plan, known = self._by_another(data) if self._plans else (None, None)
+        if plan is not None and known is not None:
             self._unfit = 0
             self._credit = min(self._credit + 1, _MOST_CREDIT)
-            self._known += 1
-            return known if self._known % _PROVED else self._proved(data, known)
+            return self._proved(data, known) if plan.is_to_prove() else known
         self._unfit += 1
         is_noted = self._learns and (self._credit >= _COST or self._unfit % _SELDOM < _PAIR)
         trace = Trace() if is_noted else None
@@ -133,18 +132,18 @@ class Alike:
         error = OutcomeUnexpected("What was known by objects before it is not what becomes of it.")
         return Failed(error.code, error.message)
 
-    def _by_another(self, data: Buffer) -> Scrubbed | None:
+    def _by_another(self, data: Buffer) -> tuple[_Plan | None, Scrubbed | None]:
         found, self._found = self._found, None
         if found is None or found[0] is not data:
             found = data, *self._find(data)
         _, plan, gaps = found
         if plan is None or gaps is None:
-            return None
+            return None, None
         known = plan.scrub(data, gaps)
         if known is None:
             plan, gaps = self._find(data, plan)
             known = plan.scrub(data, gaps) if plan is not None and gaps is not None else None
-        return known
+        return plan, known
 
     def _find(self, data: Buffer, but: _Plan | None = None) -> tuple[_Plan | None, _Gaps | None]:
         """The mold that an object fits, from now on the first to be tried, and what stands in its gaps."""
@@ -338,12 +337,13 @@ class _Plan:
 
     __slots__ = (
         *("_filled", "_header", "_identity", "_keeps_pixels", "_mold", "_new_mold", "_original", "_original_values"),
-        *("_pixel_length", "_renewals", "_sop", "_sop_in_meta", "_values", "_warnings", "size"),
+        *("_pixel_length", "_renewals", "_sop", "_sop_in_meta", "_used", "_values", "_warnings", "size"),
     )
 
     def __init__(self, model: _Model, gaps: Sequence[int]) -> None:
         self._mold = Mold(model.head, [model.entries[tag] for tag in gaps])
         self.size = self._mold.size
+        self._used = -1
         self._pixel_length, self._keeps_pixels = model.pixel_length, model.keeps_pixels
         self._identity, self._header, self._warnings = model.identity, model.header, model.warnings
         filled = [tag for tag in gaps if model.renewals[tag] is not gone]
@@ -398,6 +398,11 @@ class _Plan:
         new_head, header = found
         parts: tuple[Part, ...] = (new_head, memoryview(data)[gaps[1] :]) if self._keeps_pixels else (new_head,)
         return Scrubbed(parts, self._warnings, header)
+
+    def is_to_prove(self) -> bool:
+        """Whether the object that this was used for is to be de-identified alone as well; counts it."""
+        self._used += 1
+        return not self._used % (_PROVED if self._used <= _PROVED * _PROVED else _SELDOM_PROVED)
 
     def agrees(self, model: _Model) -> bool | None:
         """Whether it makes of an object what was made of it; None where that does not fit."""

@@ -96,19 +96,22 @@ class _Scrubbing:
         while waiting:
             for job in waiting:
                 self._mark_known(job)
-                if self._early.is_any:
+            if self._early.is_any:
+                self._write_back("content = 'dicom' AND known IS NULL AND verdict = ''")
+                for job in waiting:
                     self._take_early(job)
             if self._scrubber.scrub(self._rules, self._orders(waiting), self, self._context.check):
                 for job in waiting:
                     drop_unreported(self._context.stage, self._ledger, job.images)
-            self._write_back()
+            if not self._early.is_any:
+                self._write_back("own_sha256 IS NOT NULL")
             waiting = [job for job in waiting if self._settle(job)]
         self._leave()
 
-    def _write_back(self) -> None:
+    def _write_back(self, new: str) -> None:
         """Begin to write new objects to the disk, unless most of what is staged goes again: what is there already."""
-        ((new, known),) = self._ledger.rows("SELECT COUNT(own_sha256), COUNT(known) FROM entry")
-        if new > known:
+        ((count, known),) = self._ledger.rows(f"SELECT COUNT(*) FILTER (WHERE {new}), COUNT(known) FROM entry")
+        if count > known:
             self._context.stage.write_back()
 
     def _mark_known(self, job: Job) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from scandock.model.errors import BadInput
-from scandock.pipeline.entry_body import EntryBody
+from scandock.pipeline.entry_body import Buffer, EntryBody
 from scandock.store.errors import ScratchMissing
 from scandock.store.paths import RelPath
 
@@ -55,6 +55,23 @@ def stage_bytes(stage: StageFiles, data: bytes | memoryview, path: RelPath, spar
             stage.remove(spare)
             stage.put_whole(spare, data)
         return spare
+    return path
+
+
+def stage_parts(stage: StageFiles, parts: Iterable[Buffer], path: RelPath, spare: RelPath) -> RelPath:
+    """As `stage_bytes`, of a file that is not in one piece: no whole one is made of it."""
+    try:
+        writer = stage.put(path)
+    except FileExistsError:
+        path = spare
+        try:
+            writer = stage.put(spare)
+        except FileExistsError:
+            stage.remove(spare)
+            writer = stage.put(spare)
+    for part in parts:
+        writer.write(part)
+    writer.close()
     return path
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -33,7 +33,7 @@ from scandock.model.crash_points import SCRUBBED_ENTRY, reach_scrubbed
 from scandock.model.entry import Content
 from scandock.model.errors import Fault, ScandockError
 from scandock.model.tags import DICOMDIR_CLASS, TAGS
-from scandock.pipeline.staging import StagedFile, StageFiles, move_staged, stage_bytes
+from scandock.pipeline.staging import StagedFile, StageFiles, move_staged, stage_parts
 from scandock.rules.filenames import object_name
 from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
 from scandock.rules.privacy import PrivacyRules
@@ -203,14 +203,15 @@ class ScrubTasks:
         self, source: _Original, result: Scrubbed, folder: RelPath, number: bytes, tally: Tally, alike: Alike
     ) -> tuple[Any, ...]:
         if source.read is None:
-            data = source.join(result)
+            parts = source.parts(result)
             header = result.header
             if header is None:
-                header = _read_new_header(data, len(data), None)
+                whole = b"".join(parts)
+                parts, header = [whole], _read_new_header(whole, len(whole), None)
                 alike.learn(result, header, source.header)
-            sha256 = hashlib.sha256(data).digest()
+            sha256 = _hash(parts)
             path, spare = self._names(header, sha256, folder, number)
-            staged = StagedFile(len(data), sha256, stage_bytes(self._stage, data, path, spare))
+            staged = StagedFile(sum(map(len, parts)), sha256, stage_parts(self._stage, parts, path, spare))
         else:
             staged = source.stream(self._stage, result, path_below(path_below(folder, BIG), number.hex()))
 
@@ -248,9 +249,9 @@ class ScrubTasks:
     def _write_ecat(self, source: _Original, result: Scrubbed, folder: RelPath, number: bytes) -> tuple[Any, ...]:
         name = path_below(path_below(folder, ECAT), number.hex())
         if source.read is None:
-            data = source.join(result)
-            sha256 = hashlib.sha256(data).digest()
-            staged = StagedFile(len(data), sha256, stage_bytes(self._stage, data, name, alternate_path(name)))
+            parts = source.parts(result)
+            path = stage_parts(self._stage, parts, name, alternate_path(name))
+            staged = StagedFile(sum(map(len, parts)), _hash(parts), path)
         else:
             staged = source.stream(self._stage, result, name)
         try:
@@ -342,14 +343,14 @@ class _Original:
             return cls(read(0, size))
         return cls(read(0, min(size, _HEAD)), size, read)
 
-    def join(self, result: Scrubbed) -> bytes:
-        """The new object as a whole."""
+    def parts(self, result: Scrubbed) -> list[Buffer]:
+        """What the new object consists of, one behind the other."""
         view = memoryview(self.head)
-        return b"".join(
+        return [
             piece
             for part in result.parts
             for piece in ((view[part.start : part.end],) if isinstance(part, Range) else _pieces(part))
-        )
+        ]
 
     def stream(self, stage: StageFiles, result: Scrubbed, path: RelPath) -> StagedFile:
         """Write the new object to `path`, part by part; what a reader has left there that died goes."""
@@ -374,6 +375,13 @@ class _Original:
         assert self.read is not None
         for start in range(part.start, part.end, _CHUNK):
             yield self.read(start, min(part.end, start + _CHUNK))
+
+
+def _hash(parts: Iterable[Buffer]) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
 def _pieces(part: bytes | memoryview | EditedPixels) -> Iterator[Buffer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -458,3 +459,26 @@ def test_one_of_some_is_proved_and_a_contradiction_fails(monkeypatch: pytest.Mon
     (failed,) = [number for number, result in enumerate(results) if not isinstance(result, Scrubbed)]
     assert failed < 10 + alike_module._PROVED  # noqa: SLF001
     assert all(isinstance(result, Scrubbed) and result.header is None for result in results[failed + 1 :])
+
+
+def test_each_mold_is_proved_when_it_is_new_and_less_often_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    proved: list[int] = []
+    prove = Alike._proved  # noqa: SLF001
+    memory = Alike(rules(), CONTEXT)
+
+    def noted(alike: Alike, data: Any, known: Scrubbed) -> ScrubResult:
+        proved.append(number)
+        return prove(alike, data, known)
+
+    monkeypatch.setattr(Alike, "_proved", noted)
+    objects = series(20)
+    for number in range(400):
+        data = objects[number % 20]
+        result = memory.scrub(data)
+        assert isinstance(result, Scrubbed)
+        header = header_of(joined(result.parts, data))
+        if result.header is None and header is not None:
+            memory.learn(result, header, header_of(data))
+    apart = [after - before for before, after in pairwise(proved)]
+    assert proved[0] < 10
+    assert apart[-18:] == [alike_module._PROVED] * 16 + [alike_module._SELDOM_PROVED] * 2  # noqa: SLF001

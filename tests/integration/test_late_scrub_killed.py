@@ -24,11 +24,13 @@ from tests.integration.scrub_commands import RULES
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 KILLED = -signal.SIGKILL
+MANY = choose_cases((600,), (4_000,))[0]
+MIDDLE = MANY // 2
 
 
 def objects(count: int, study: int, first: int = 1) -> dict[str, bytes]:
     return {
-        f"s{study}/{n:03}.dcm": Image(
+        f"s{study}/{n:04}.dcm": Image(
             case="killed", study=study, number=n, patient_id=b"P%d" % study, patient_name=b"SALT^ANNA"
         ).file()
         for n in range(first, first + count)
@@ -107,7 +109,7 @@ def test_a_kill_leaves_nothing_or_all(tmp_path: Path, scenario: Scenario, point:
 def test_a_reader_that_dies_once_is_replaced(tmp_path: Path, scenario: Scenario, by: str) -> None:
     data, once = tmp_path / "data", tmp_path / "once"
     shutil.copytree(scenario.base, data)
-    variables = {"SCANDOCK_CRASH_SCRUBBED": "s2/002.dcm", "SCANDOCK_CRASH_BY": by, "SCANDOCK_CRASH_ONCE": str(once)}
+    variables = {"SCANDOCK_CRASH_SCRUBBED": "s2/0002.dcm", "SCANDOCK_CRASH_BY": by, "SCANDOCK_CRASH_ONCE": str(once)}
     code, report = run(data, scenario.archive, **variables)
     assert once.exists()
     assert (code, report["state"]) == (0, "placed")
@@ -121,7 +123,7 @@ def test_what_a_dead_reader_has_written_and_not_told_goes(tmp_path: Path, functi
     archive, once = tmp_path / "many.zip", tmp_path / "once"
     archive.write_bytes(zip_entries(objects(120, 1)))
     assert run(tmp_path / "undisturbed", archive, function)[0] == 0
-    variables = {"SCANDOCK_CRASH_SCRUBBED": "s1/110.dcm", "SCANDOCK_CRASH_BY": by, "SCANDOCK_CRASH_ONCE": str(once)}
+    variables = {"SCANDOCK_CRASH_SCRUBBED": "s1/0110.dcm", "SCANDOCK_CRASH_BY": by, "SCANDOCK_CRASH_ONCE": str(once)}
     code, report = run(tmp_path / "data", archive, function, **variables)
     assert once.exists()
     assert (code, report.get("state"), report.get("entries", {}).get("stored")) == (0, "placed", 120)
@@ -133,7 +135,7 @@ def test_an_object_that_kills_two_readers_costs_its_session(tmp_path: Path, scen
     data = tmp_path / "data"
     shutil.copytree(scenario.base, data)
     code, report = run(
-        data, scenario.archive, SCANDOCK_CRASH_SCRUBBED="s2/002.dcm", SCANDOCK_CRASH_BY="SIGSEGV"
+        data, scenario.archive, SCANDOCK_CRASH_SCRUBBED="s2/0002.dcm", SCANDOCK_CRASH_BY="SIGSEGV"
     )  # fmt: skip
     assert (code, report["state"], report["code"]) == (3, "partly", "deid_failed")
     assert report["entries"]["refused"] == 3
@@ -145,7 +147,7 @@ def test_an_object_that_kills_two_readers_costs_its_session(tmp_path: Path, scen
 def test_readers_that_are_killed_again_and_again_are_a_fault(tmp_path: Path, scenario: Scenario) -> None:
     data = tmp_path / "data"
     shutil.copytree(scenario.base, data)
-    code, report = run(data, scenario.archive, SCANDOCK_CRASH_SCRUBBED="s2/002.dcm")
+    code, report = run(data, scenario.archive, SCANDOCK_CRASH_SCRUBBED="s2/0002.dcm")
     assert (code, report["state"], report["code"]) == (1, "failed", "out_of_memory")
     assert files(data) == scenario.before
     assert check(data).code == 0
@@ -172,11 +174,11 @@ def test_a_disk_that_fills_is_a_fault(tmp_path: Path, monkeypatch: pytest.Monkey
     def fill(*args: Any) -> Any:
         nonlocal count
         count += 1
-        if count == 300:
+        if count == MIDDLE:
             raise OSError(errno.ENOSPC, "No space left on device")
         return stage_parts(*args)
 
-    archive = objects(600, 1)
+    archive = objects(MANY, 1)
     with given_privacy(RULES):
         with monkeypatch.context() as patch:
             patch.setattr("scandock.workers.scrub_task.stage_parts", fill)
@@ -184,18 +186,18 @@ def test_a_disk_that_fills_is_a_fault(tmp_path: Path, monkeypatch: pytest.Monkey
         assert (outcome.state, outcome.report["code"]) == ("failed", "disk_full")
         assert site.files() == {}
         assert_unidentified(site.data)
-        assert site.bring(archive).counts == {"stored": 600}
+        assert site.bring(archive).counts == {"stored": MANY}
 
 
 def test_a_script_that_fails_in_the_middle_of_many_stores_nothing_of_them(tmp_path: Path) -> None:
     site = DataFolder(root=tmp_path, scrubs=True)
-    archive = {**objects(600, 1), **objects(20, 2)}
-    target = Image(case="killed", study=1, number=300).sop_uid.decode()
+    archive = {**objects(MANY, 1), **objects(20, 2)}
+    target = Image(case="killed", study=1, number=MIDDLE).sop_uid.decode()
     fails = f'(0008,0018) = "{target}" ? (0008,0020) := shiftDateByIncrement[(0010,0010), 1]\n'
     rules = type(RULES)(key=RULES.key, scripts=(RULES.scripts[0].replace("(0010,0010)", fails + "(0010,0010)", 1),))
     with given_privacy(rules):
         outcome = site.bring(archive)
-    assert (outcome.state, outcome.counts) == ("partly", {"stored": 20, "refused": 600})
-    assert outcome.codes()["s1/300.dcm"] == "refused deid_failed"
+    assert (outcome.state, outcome.counts) == ("partly", {"stored": 20, "refused": MANY})
+    assert outcome.codes()[f"s1/{MIDDLE:04}.dcm"] == "refused deid_failed"
     assert len(site.files()) == 20
     assert_unidentified(site.data)

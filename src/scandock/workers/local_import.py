@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -73,19 +74,21 @@ def run_import(
 
 
 class _CatalogOpening:
-    """The catalog being opened in a thread, by a function that records an import and `tells` of its run."""
+    """The catalog being opened in a thread, by a function that tells of the rules, then of the run that it records."""
 
-    def __init__(self, open_: Callable[[Callable[[ImportRun], None]], None]) -> None:
+    def __init__(self, open_: Callable[[Callable[[SiteTexts], None], Callable[[ImportRun], None]], None]) -> None:
         self._open = open_
+        self._texts: queue.SimpleQueue[SiteTexts | None] = queue.SimpleQueue()
         self._runs: list[ImportRun] = []
         self._troubles: list[BaseException] = []
         self._thread = threading.Thread(target=self._work, name="catalog")
 
     def _work(self) -> None:
         try:
-            self._open(self._runs.append)
+            self._open(self._texts.put, self._runs.append)
         except BaseException as error:  # noqa: BLE001  raised again where the readers are stopped
             self._troubles.append(error)
+        self._texts.put(None)
 
     def start(self) -> None:
         self._thread.start()
@@ -101,6 +104,10 @@ class _CatalogOpening:
     def recorded(self) -> ImportRun | None:
         """The run, where its row stands."""
         return self._runs[0] if self._runs else None
+
+    def texts(self) -> SiteTexts:
+        """What archives are read by, once it is known, to be asked for once; raises what kept it from that."""
+        return self._texts.get() or self.run().context.texts
 
     def run(self) -> ImportRun:
         """The run, once it may go on; raises what kept it from that."""
@@ -162,7 +169,7 @@ class _LocalImport:
 
     # -- the catalog, beside the readers -------------------------------------------------------------------------
 
-    def _open(self, tell: Callable[[ImportRun], None]) -> None:
+    def _open(self, tell_texts: Callable[[SiteTexts], None], tell: Callable[[ImportRun], None]) -> None:
         """Open the catalog, deal with dead imports, check the request, and record this import as running."""
         from scandock.publishing.recover import recover
         from scandock.queue.heartbeat import Heartbeat
@@ -171,6 +178,8 @@ class _LocalImport:
 
         context = open_context(self.store.path, self.settings, self.request, self.archive_number)
         self.beside.callback(context.close)
+        if context.privacy_error is None:
+            tell_texts(context.texts)
         recover(context.catalog, self.store)
         context.check_request()
         self.hides_anything = context.names.hides_anything
@@ -216,7 +225,7 @@ class _LocalImport:
         if texts is not None and texts.hash_datasets:
             reading.expect_scrub()
             texts = None
-        return texts or self.opening.run().context.texts
+        return texts or self.opening.texts()
 
     def _stop(self) -> bool:
         return self.lost.is_set() or self.opening.failed

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING
 
-from scandock.model.errors import OUTAGES
 from scandock.publishing.recover import recover
 from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.clock_check import check_deletion_allowed
 from scandock.services.dicom_listing_fill import fill_listings
 from scandock.services.project_deletions import finish_deletions
-from scandock.workers.machine_faults import to_machine_fault
+from scandock.workers.turns import TurnThread
 from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ SWEEP_SECONDS = 5.0
 FILL_SECONDS = 10.0
 
 
-class Janitor:
+class Janitor(TurnThread):
     """A thread that clears up now and then, and soon after `call`."""
 
     def __init__(
@@ -42,43 +40,19 @@ class Janitor:
         figures: WorkerFigures | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__("janitor", log, "not cleared")
         self._figures = figures or WorkerFigures()
         self._catalog = catalog
         self._store = store
         self._settings = settings
-        self._log = log
-        self._called = threading.Event()
-        self._ended = False
         self._waits = ""
         self._clock = clock
         self._stuck: dict[str, float] = {}
         """Since when imports could not be finished."""
-        self._thread = threading.Thread(target=self._run, name="janitor", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def call(self) -> None:
-        """There is something to sweep."""
-        self._called.set()
-
-    def end(self) -> None:
-        self._ended = True
-        self._called.set()
-        self._thread.join(SWEEP_SECONDS)
-
-    def _run(self) -> None:
-        while not self._ended:
-            try:
-                self._clear()
-            except Exception as error:  # noqa: BLE001  whatever it is, the next turn may do better
-                fault = to_machine_fault(error)
-                if fault is not None:
-                    self._log.warning("not cleared", code=fault.code, why=OUTAGES.get(fault.code))
-                else:
-                    self._log.error("not cleared", exc_info=error)
-            self._called.wait(EVERY_SECONDS)
-            self._called.clear()
+    def _turn(self) -> float:
+        self._clear()
+        return EVERY_SECONDS
 
     def _clear(self) -> None:
         self._store.sweep(SWEEP_SECONDS)  # first: a full disk takes no rows before it has room
@@ -98,7 +72,7 @@ class Janitor:
             self._log.info("interrupted deletion finished", project=project)
         for why in deleted.stuck.values():
             self._log.warning("deletion of a project stuck", code=why.code)
-        while not self._ended and self._store.sweep(SWEEP_SECONDS).left:
+        while not self._ended.is_set() and self._store.sweep(SWEEP_SECONDS).left:
             continue
         waits = check_deletion_allowed(self._catalog)
         if not waits and not self._is_wanted():
@@ -111,4 +85,4 @@ class Janitor:
 
     def _is_wanted(self) -> bool:
         """Whether something else is to be done than what takes long."""
-        return self._ended or self._called.is_set()
+        return self._ended.is_set() or self._called.is_set()

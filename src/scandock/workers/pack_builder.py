@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Final
 
 from scandock.access.principal import SYSTEM
-from scandock.model.errors import ScandockError
 from scandock.services.context import ServiceContext
 from scandock.services.decoding import Pictures
 from scandock.services.dicomweb_objects import DicomwebCache
 from scandock.services.dicomweb_pack_building import build_packs, needs_packs, sessions_after
-from scandock.services.logs import error_location
 from scandock.services.response_buffers import ResponseBuffers
+from scandock.workers.turns import TurnThread
 from scandock.workers.verifier import is_busy
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS: Final = 60.0
 """Between its looks for new trees, and before the first: who has just come does not wait for it."""
-END_SECONDS: Final = 5.0
 
 
 class PackBuilder:
@@ -69,28 +66,16 @@ class PackBuilder:
         return self._pictures
 
 
-class PackBuilderThread:
+class PackBuilderThread(TurnThread):
     """A thread that makes packs, looks again now and then, and ends within one pack."""
 
     def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, log: FilteringBoundLogger) -> None:
-        self._ended = threading.Event()
+        super().__init__("packs", log, "metadata not made", first=EVERY_SECONDS)
         self._builder = PackBuilder(catalog, store, settings)
-        self._log = log
-        self._thread = threading.Thread(target=self._run, name="packs", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
+    def _turn(self) -> float:
+        self._builder.turn(self._ended.is_set)
+        return EVERY_SECONDS
 
-    def end(self) -> None:
-        self._ended.set()
-        self._thread.join(END_SECONDS)
-
-    def _run(self) -> None:
-        while not self._ended.wait(EVERY_SECONDS):
-            try:
-                self._builder.turn(self._ended.is_set)
-            except ScandockError as error:
-                self._log.warning("metadata not made", code=error.code)
-            except Exception as error:  # noqa: BLE001  whatever it is, the next turn is made
-                self._log.error("metadata not made", error=type(error).__name__, where=error_location(error))
+    def _close(self) -> None:
         self._builder.close()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import exists, or_, select
 
 from scandock.catalog.tables import operation, upload
-from scandock.model.errors import ScandockError
 from scandock.model.verdicts import QUEUED
 from scandock.services.file_verification import VerificationCounts, VerificationPlan, Verifier
 from scandock.services.privacy_source import usable_privacy
 from scandock.services.rate_limit import RateLimiter
+from scandock.workers.turns import TurnThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 30.0
 TURN_SECONDS = 20.0
 """How long it reads before it looks again whether imports run."""
-END_SECONDS = 5.0
 BUSY_SHARE: Final = 0.25
 """Part of the allowed bandwidth that verification takes while imports run or wait: they have the disk first."""
 
@@ -64,31 +62,15 @@ def is_busy(catalog: Catalog) -> bool:
         return bool(connection.execute(select(or_(imports, exists(select(operation.c.id))))).scalar_one())
 
 
-class VerifierThread:
+class VerifierThread(TurnThread):
     """A thread that verifies what is to be verified, looks again now and then, and ends within a piece of a file."""
 
     def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, log: FilteringBoundLogger) -> None:
-        self._ended = threading.Event()
+        super().__init__("verifier", log, "not verified")
         self._verification = Verification(catalog, store, settings, RateLimiter(wait=self._ended.wait))
-        self._log = log
-        self._thread = threading.Thread(target=self._run, name="verifier", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def end(self) -> None:
-        self._ended.set()
-        self._thread.join(END_SECONDS)
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            try:
-                done = self._verification.turn(TURN_SECONDS, self._ended.is_set)
-            except ScandockError as error:
-                self._log.warning("not verified", code=error.code)
-                self._ended.wait(EVERY_SECONDS)
-                continue
-            if done.problems:
-                self._log.error("stored files are damaged", count=done.problems)
-            if not done.files and not done.trees:
-                self._ended.wait(EVERY_SECONDS)
+    def _turn(self) -> float:
+        done = self._verification.turn(TURN_SECONDS, self._ended.is_set)
+        if done.problems:
+            self._log.error("stored files are damaged", count=done.problems)
+        return 0.0 if done.files or done.trees else EVERY_SECONDS

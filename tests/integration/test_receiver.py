@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state
+from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state, reception
 from scandock.catalog.tables import project, upload
 from scandock.dimse.records import Peer
 from scandock.model.errors import Fault, Usage
@@ -517,6 +517,59 @@ def test_who_may_associate(site):
     assert "No enabled receiver is called NOBODY at this port." in refusals
     assert "BAD at 127.0.0.1 is not on the allow list." in refusals
     assert "The receiver takes nothing: the account sender is disabled." in refusals
+
+
+@pytest.mark.parametrize(
+    ("loss", "place", "says"),
+    [
+        ("account", ("P", "prearchive"), "Its receiver's account sender may not upload to P any more."),
+        ("role", ("P", "prearchive"), "Its receiver's account sender may not upload to P any more."),
+        ("project", ("Unassigned", "prearchive"), "Project P, to which its receiver sends, is gone."),
+    ],
+)
+def test_what_was_acknowledged_is_kept_whatever_rights_go(site, loss, place, says):
+    site.add(destination="archive")
+    with site.importing():
+        with site.sender() as sender:
+            first, *rest = objects(4)
+            assert sender.send(first) == [0]
+            with site.catalog.write() as connection:
+                if loss == "project":
+                    connection.execute(delete(project).where(project.c.name == "P"))
+                else:
+                    gone = {"disabled": True} if loss == "account" else {"admin": False}
+                    connection.execute(update(account).values(**gone))
+            assert sender.send(*rest) == [0] * 3
+            site.until(lambda: _is_rejected(site, (2, 1, 1)))
+        site.until(lambda: placed(site))
+    (row,) = site.uploads()
+    assert entries(row) == {"stored": 4}
+    (warning,) = json.loads(row.report)["warnings"]
+    assert (warning["code"], warning["message"].startswith(says)) == ("right_lost", True)
+    (held,) = site.sessions()
+    (name,) = [one.name for one in site.rows(project) if one.id == held.project_id]
+    assert ((name, held.place), held.files) == (place, 4)
+
+
+def test_what_can_not_be_placed_stays_and_is_tried_again(site, monkeypatch):
+    """Whatever is wrong with what a receiver asks for: nobody can be asked for the bytes again."""
+    site.add()
+
+    def refuse(*_: Any) -> None:
+        raise Usage("label_unusable", "Nothing of it leaves a label.", "")
+
+    with site.importing():
+        with monkeypatch.context() as patch:
+            patch.setattr("scandock.workers.context.WorkerContext.check_request", refuse)
+            with site.sender() as sender:
+                assert sender.send(*objects(2)) == [0, 0]
+            site.until(lambda: [(one.attempt, one.state) for one in site.rows(upload)] == [(1, ImportState.RECEIVED)])
+        (row,) = site.uploads()
+        assert row.message.startswith("What a receiver took can't be placed: Nothing of it leaves a label.")
+        with site.catalog.write() as connection:
+            connection.execute(update(reception).values(retry_at=0))
+        site.until(lambda: placed(site))
+    assert entries(site.uploads()[0]) == {"stored": 2}
 
 
 def _is_rejected(site: ReceiverSite, reason: tuple[int, int, int]) -> bool:

@@ -108,6 +108,14 @@ def has_unfinished_deletions(catalog: Catalog) -> bool:
         return connection.execute(unfinished_deletions().limit(1)).first() is not None
 
 
+def is_usable(connection: Connection, name: str) -> bool:
+    """Whether a project is there, and is not being deleted."""
+    row = connection.execute(
+        select(project.c.id).where(project.c.key == name.casefold(), project.c.id.not_in(unfinished_deletions()))
+    ).first()
+    return row is not None
+
+
 def check_not_deleting(connection: Connection, names: Iterable[str]) -> None:
     """Raise Usage `project_deleting` where one of these projects, named in any case, is being deleted."""
     keys = sorted({name.casefold() for name in names})

@@ -73,6 +73,8 @@ class Receiver:
     account: str
     """Name of the account that it acts for."""
     account_disabled: bool = False
+    may_upload: bool = True
+    """Whether the account may upload to the project, as far as that was looked at."""
     closing: Closing = Closing.IDLE
     idle_seconds: int | None = None
     max_associations: int | None = None

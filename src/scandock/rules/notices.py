@@ -329,6 +329,8 @@ UPLOAD_WARNINGS: Final[dict[str, str]] = {
     " from the catalog and has only the files that were stored.",
     "archive_note": "Something about the archive was odd, and harmless: the message says what.",
     "inner_empty": "An inner archive is empty.",
+    "right_lost": "What a receiver took waits in the prearchive: its account may not upload to its project any more, or"
+    " that is gone.",
     "inner_no_images": "An inner archive holds no image and does not lie beside images: nothing of it is kept.",
     "dicomdir_missing": "A DICOMDIR lists files that the archive lacks: the export, or its copy, is perhaps not whole.",
     "patients_dropped": "PatientIDs are dropped, so patients were compared within this upload alone.",

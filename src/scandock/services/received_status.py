@@ -237,4 +237,6 @@ def _state_of(one: Receiver, rows: list[RowMapping], now: int) -> ReceiverState:
         word, message = "rejecting", "Its project was deleted."
     elif word == "listening" and one.account_disabled:
         word, message = "rejecting", f"The account {one.account} is disabled."
+    elif word == "listening" and not one.may_upload:
+        word, message = "rejecting", f"The account {one.account} may not upload to {one.project} any more."
     return ReceiverState(receiver=one.uuid, state=word, hosts=hosts, message=message)

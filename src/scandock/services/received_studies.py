@@ -25,7 +25,7 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.owner import has_ended, is_mine, this_owner
 from scandock.services.audit import DetailValue
 from scandock.services.privacy_source import usable_privacy
-from scandock.services.receivers import make_import_request
+from scandock.services.receivers import list_all_receivers, make_import_request
 from scandock.services.receiving import IncomingUpload, UploadOffer
 from scandock.services.spool_removal import discard_spool
 
@@ -45,7 +45,10 @@ class ReceiverUnfit(Coded, Fault):
     """What a receiver takes can't go anywhere now."""
 
     CODE = "receiver_unfit"
-    MEANING = "A DICOM receiver takes nothing, as its project was deleted or the account that it acts for is disabled."
+    MEANING = (
+        "A DICOM receiver takes nothing, as its project was deleted, or the account that it acts for is disabled or may"
+        " not upload there."
+    )
     SENTENCE = "The receiver {title} takes nothing: {why}."
     REMEDY = "Name another project or account for it."
 
@@ -139,6 +142,8 @@ def unfit_reason(receiver: Receiver) -> str:
         return "its project was deleted"
     if receiver.account_disabled:
         return f"the account {receiver.account} is disabled"
+    if not receiver.may_upload:
+        return f"the account {receiver.account} may not upload to {receiver.project} any more"
     return ""
 
 
@@ -154,7 +159,7 @@ class ReceivedStudies:
     def list_receivers(self) -> list[Receiver]:
         """All receivers, as they are set now."""
         with self.catalog.read() as connection:
-            return receivers.list_receivers(connection)
+            return list_all_receivers(connection)
 
     def changes_objects(self, receiver: Receiver) -> bool:
         """Whether what a receiver takes is de-identified, as far as is known before it has come."""

@@ -18,9 +18,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from scandock.access import accounts
-from scandock.access.authentication import make_principal
 from scandock.access.errors import AccountUnknown
-from scandock.access.principal import Door, Principal, ProjectRights, decide_access_of, raise_denied
+from scandock.access.principal import Principal, raise_denied
 from scandock.catalog import receivers as rows
 from scandock.catalog.server_tables import account, receiver
 from scandock.catalog.tables import project
@@ -48,6 +47,7 @@ from scandock.services.context import ServiceContext
 from scandock.services.editing import check_if_match
 from scandock.services.receiver_errors import ReceiverExists, ReceiverInvalid, ReceiverPortShared, ReceiversTooMany
 from scandock.services.receiver_records import ReceiverChanges
+from scandock.services.upload_rights import is_account_allowed
 
 MAX_RECEIVERS: Final = 200
 MAX_ALLOW_ENTRIES: Final = 1_000
@@ -60,6 +60,16 @@ _PORT_SECONDS: Final = 2.5
 _NEEDED: Final = ("ae_title", "port")
 
 
+def list_all_receivers(connection: Connection) -> list[Receiver]:
+    """Every receiver, with whether its account may upload to its project now."""
+    return [
+        one
+        if one.project is None or is_account_allowed(connection, one.account_id, Action.UPLOAD, one.project)
+        else replace(one, may_upload=False)
+        for one in rows.list_receivers(connection)
+    ]
+
+
 def list_receivers(connection: Connection, principal: Principal, project_name: str | None = None) -> list[Receiver]:
     """Every receiver to administrators, to others those of the projects that they own. AccessDenied.
 
@@ -68,11 +78,11 @@ def list_receivers(connection: Connection, principal: Principal, project_name: s
     if project_name is not None:
         rights.check(connection, principal, Action.RECEIVERS_READ, project_name)
         key = project_name.casefold()
-        return [one for one in rows.list_receivers(connection) if (one.project or "").casefold() == key]
+        return [one for one in list_all_receivers(connection) if (one.project or "").casefold() == key]
     if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
     rights.check_scope(principal, Action.RECEIVERS_READ)
-    return [one for one in rows.list_receivers(connection) if _can_read(connection, principal, one)]
+    return [one for one in list_all_receivers(connection) if _can_read(connection, principal, one)]
 
 
 def find_receiver(connection: Connection, principal: Principal, uuid: str) -> Receiver:
@@ -234,7 +244,9 @@ def _apply(connection: Connection, context: ServiceContext, before: Receiver, ch
         raise ReceiverInvalid("A receiver acts for an account, and none is named.", "Name one.")
     if planned.account_disabled:
         raise ReceiverInvalid(f"The account {planned.account} is disabled.", "Enable it, or name another.")
-    if planned.project is not None and not _may_upload(connection, planned.account_id, planned.project):
+    if planned.project is not None and not is_account_allowed(
+        connection, planned.account_id, Action.UPLOAD, planned.project
+    ):
         raise ReceiverInvalid(
             f"The account {planned.account} can't upload to {planned.project}.",
             "Make it a member of the project, or name another account.",
@@ -302,15 +314,6 @@ def _with_account(connection: Connection, planned: Receiver, name: str) -> Recei
     if found is None:
         raise AccountUnknown(f"There is no account {name!r}.", "Check how it is written.")
     return replace(planned, account_id=found.id, account=found.name, account_disabled=found.disabled)
-
-
-def _may_upload(connection: Connection, account_id: int, project_name: str) -> bool:
-    found = accounts.by_id(connection, account_id)
-    if found is None:
-        return False
-    principal = make_principal(connection, found, Door.SYSTEM)
-    decision = decide_access_of(principal, Action.UPLOAD, project_name, ProjectRights(connection))
-    return decision is AccessDecision.ALLOWED
 
 
 def _check_among(connection: Connection, planned: Receiver) -> None:

@@ -88,11 +88,22 @@ def find_unscripted(catalog: Catalog, account_id: int, granted: str) -> tuple[bo
 
 def _is_allowed(catalog: Catalog, account_id: int, action: Action, project: str) -> bool:
     with catalog.read() as connection:
-        account = accounts.by_id(connection, account_id)
-        if account is None or account.disabled:
-            return False
-        principal = make_principal(connection, account, Door.SYSTEM)
-        return decide_access_of(principal, action, project, ProjectRights(connection)) is AccessDecision.ALLOWED
+        return is_account_allowed(connection, account_id, action, project)
+
+
+def is_account_allowed(connection: Connection, account_id: int, action: Action, project: str) -> bool:
+    """Whether an account that is not disabled may do something in a project, as the roles are now."""
+    account = accounts.by_id(connection, account_id)
+    if account is None or account.disabled:
+        return False
+    principal = make_principal(connection, account, Door.SYSTEM)
+    return decide_access_of(principal, action, project, ProjectRights(connection)) is AccessDecision.ALLOWED
+
+
+def find_account_name(connection: Connection, account_id: int) -> str:
+    """The name of an account, "" of one that is gone."""
+    account = accounts.by_id(connection, account_id)
+    return account.name if account is not None else ""
 
 
 def is_disabled(catalog: Catalog, account_id: int) -> bool:

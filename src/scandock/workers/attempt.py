@@ -24,9 +24,9 @@ from scandock.model.verdicts import ImportState
 from scandock.rules.shown_names import is_hidden
 from scandock.store.errors import StoreFailed
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries
-from scandock.workers.errors import AccountDisabled, BytesMissing
+from scandock.workers.errors import AccountDisabled, BytesMissing, PromisedUnplaced
 from scandock.workers.fault_pipe import NO_PIPE, send_fault
-from scandock.workers.import_progress import ImportProgress
+from scandock.workers.import_progress import ImportProgress, make_note
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
 
@@ -84,6 +84,8 @@ class ReceivedUpload:
     received: int
     session_uuid: str | None
     """The session that is its archive; None where bytes have come."""
+    is_promised: bool = False
+    """Whether its sender, who is no account, was told that it is stored: then it is kept, whatever rights have gone."""
 
     @property
     def is_shown(self) -> bool:
@@ -112,8 +114,12 @@ def run_attempt(order: AttemptRequest, settings: Settings) -> None:
             try:
                 readable = _unsealed(catalog, store, stage, upload)
                 if readable is not None and not _finish_earlier(catalog, store, stage, readable, order):
+                    kept, why = _find_place(catalog, readable)
                     with ProgressRecorder(catalog, upload.lease, attempt=order.attempt) as recorder:
-                        UploadRun(catalog, store, stage, readable, order, settings, recorder).run()
+                        run = UploadRun(catalog, store, stage, kept, order, settings, recorder)
+                        if why:
+                            run.listening.notes.append(make_note("right_lost", why))
+                        run.run()
             finally:
                 stage.close()
     finally:
@@ -137,6 +143,7 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
             reception.c.account_id,
             reception.c.mapping,
             reception.c.received,
+            reception.c.door,
             session_import.c.session_uuid,
         )
         .join(reception, reception.c.upload_id == upload.c.id)
@@ -153,6 +160,7 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
         name=row.archive,
         received=row.received,
         session_uuid=row.session_uuid,
+        is_promised=row.door == "dimse",
     )
 
 
@@ -211,6 +219,32 @@ def _finish_earlier(
         with catalog.write() as connection:
             release_names(connection, lease)
     return False
+
+
+def _find_place(catalog: Catalog, upload: ReceivedUpload) -> tuple[ReceivedUpload, str]:
+    """Where what was promised goes if its account may not upload there any more, and why; as it is for all others.
+
+    It waits for somebody to look at it: in the prearchive of its project, by the rules of that, or in `Unassigned`
+    where the project is gone.
+    """
+    from scandock.catalog.projects import is_usable
+    from scandock.rules.labels import UNASSIGNED
+    from scandock.services.upload_rights import find_account_name, may_upload
+
+    project = upload.request.project
+    if not upload.is_promised or project is None:
+        return upload, ""
+    with catalog.read() as connection:
+        stands, account = is_usable(connection, project), find_account_name(connection, upload.account_id)
+    if not stands:
+        request = upload.request.with_fields(project=UNASSIGNED)
+        return replace(upload, request=request), f"Project {project}, to which its receiver sends, is gone."
+    if not may_upload(catalog, upload.account_id, project):
+        request = upload.request.with_fields(destination="prearchive")
+        return replace(
+            upload, request=request
+        ), f"Its receiver's account {account} may not upload to {project} any more."
+    return upload, ""
 
 
 class UploadRun(ImportRun):
@@ -277,7 +311,10 @@ class UploadRun(ImportRun):
             try:
                 self.finish(entries)
             except Usage as error:
-                self._refuse_request(entries, error)
+                if self.upload.is_promised:  # it is tried again, and its bytes stay: nobody can be asked for them
+                    self.fault(PromisedUnplaced(error.message))
+                else:
+                    self._refuse_request(entries, error)
 
     def _hide_archive(self) -> None:
         """Have the row say of the archive's name what may be known now: the policy may be stricter than it was."""
@@ -353,7 +390,7 @@ class UploadRun(ImportRun):
         """What names no project asks for no right in one, and would stand in `Unassigned`, whoever sent it."""
         from scandock.services.upload_rights import is_disabled
 
-        if is_disabled(self.context.catalog, self.upload.account_id):
+        if not self.upload.is_promised and is_disabled(self.context.catalog, self.upload.account_id):
             raise AccountDisabled
 
     def _refuse_request(self, entries: ReadEntries | Exception, error: Usage) -> None:
@@ -398,8 +435,12 @@ class UploadRun(ImportRun):
 
     def allowed(self, project: str) -> bool:
         """The right may have gone since the bytes came, and headers may name a project that nobody asked about."""
+        from scandock.rules.labels import label_key
         from scandock.services.upload_rights import may_upload
 
+        named = self.upload.request.project
+        if self.upload.is_promised and named is not None and label_key(named) == label_key(project):
+            return True  # `_find_place`
         return may_upload(self.context.catalog, self.upload.account_id, project)
 
     def may_archive(self, project: str) -> bool:

@@ -130,7 +130,7 @@ class WorkerContext:
             missing = {
                 label_key(name)
                 for name in list_named_projects(request)
-                if (new_project is None or label_key(name) != label_key(new_project))
+                if label_key(name) not in {label_key(new_project or ""), label_key(UNASSIGNED)}
                 and find_project(connection, name) is None
             }
             check_not_deleting(connection, list_named_projects(request))

@@ -49,6 +49,17 @@ class AccountDisabled(CodedUsage):
     REMEDY = "Have the account enabled again, or send it by another one."
 
 
+class PromisedUnplaced(Coded, Fault):
+    CODE = "promised_unplaced"
+    ANSWERED = False
+    MEANING = "What a DICOM receiver took can't be placed as it is set; it is kept and tried again."
+    SENTENCE = "What a receiver took can't be placed: {why}"
+    REMEDY = "Set right what it names, and have it tried again."
+
+    def __init__(self, why: str) -> None:
+        self._fill({"why": why})
+
+
 class MappingProjectUnknown(CodedUsage):
     CODE = "mapping_project_unknown"
     MEANING = "The mapping names projects that do not exist; `--create-project` makes that of `--project` alone."

@@ -31,10 +31,11 @@ SHOWN_SESSIONS = 1_000
 _REMEDIES: Final = {
     "archive_note": "Nothing is to be done, unless files are missing: then make the archive again.",
     "inner_empty": "Check what was packed there.",
+    "right_lost": "Look at it and archive it, and set the receiver right, which takes nothing more until then.",
 }
 
 
-def _note(code: str, message: str) -> Notice:
+def make_note(code: str, message: str) -> Notice:
     return Notice(code=code, message=message, remedy=_REMEDIES.get(code, ""))
 
 
@@ -118,7 +119,7 @@ class EntryListener:
         self.check_space = check_space
         self._checked = time.monotonic()
         listening.entries_total, listening.bytes_total = opened.entries_total, opened.bytes_total
-        listening.notes.extend(_note("archive_note", note) for note in opened.notes)
+        listening.notes.extend(make_note("archive_note", note) for note in opened.notes)
         nothing = hashlib.sha256().digest()
         self.entries(
             [
@@ -145,7 +146,7 @@ class EntryListener:
             opened = zip_tasks(container, source, self.limits, self.readers)
         listening = self.listening
         name = self.ledger.names.path(container.ordinal, container.name)
-        listening.notes.extend(_note("archive_note", f"{name}: {note}") for note in opened.notes)
+        listening.notes.extend(make_note("archive_note", f"{name}: {note}") for note in opened.notes)
         if listening.entries_total is not None and opened.entries_total is not None:
             listening.entries_total += opened.entries_total
         if listening.bytes_total is not None and opened.bytes_total is not None:
@@ -156,7 +157,7 @@ class EntryListener:
         self.listening.damages.append((container, code, message))
 
     def note(self, code: str, message: str) -> None:
-        self.listening.notes.append(_note(code, message))
+        self.listening.notes.append(make_note(code, message))
 
     def tally(self, container: bytes, values: tuple[Any, ...]) -> None:
         self.listening.tallies.add(container, values)

@@ -1,4 +1,4 @@
-"""OHIF itself, as its package is: installed, opened from sessions, and painting their pictures in Chromium."""
+"""OHIF itself, as its package is: opened from sessions, it paints their pictures in Chromium and stores reports."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ PICTURES = {
 """By the labels of their sessions: an MR, a CT compressed by JPEG 2000, and 30 frames of ultrasound as JPEG."""
 SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 DEVIATION = 12
+ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
 PAINTED = """(least) => {
   for (const canvas of document.querySelectorAll("canvas")) {
     const context = canvas.width > 200 && canvas.height > 200 ? canvas.getContext("2d") : null;
@@ -73,7 +74,9 @@ def listen(told: list[str], page: Page) -> None:
     page.on("response", lambda answer: told.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
 
 
-def test_a_session_opens_in_ohif_and_is_painted(web: Web, browser: Browser, subtests: pytest.Subtests) -> None:
+def test_sessions_open_in_ohif_are_painted_and_get_its_reports(
+    web: Web, browser: Browser, subtests: pytest.Subtests
+) -> None:
     with launched(browser.browser_type, *SOFTWARE_GL) as painting:
         context = painting.new_context(viewport={"width": 1280, "height": 800})
         context.request.post(f"{web.base}/api/v1/auth/login", data={"name": "admin", "password": PASSWORD})
@@ -89,11 +92,41 @@ def test_a_session_opens_in_ohif_and_is_painted(web: Web, browser: Browser, subt
                 assert f"/ohif/projects/P/viewer?StudyInstanceUIDs={study_of(label)}" in viewer.url
                 try:
                     viewer.wait_for_function(PAINTED, arg=DEVIATION, timeout=60_000)
+                    if label == "MR":
+                        store_a_measurement(viewer)
                 finally:
                     assert told == []
                 assert all(frame.url.startswith(web.base) for frame in viewer.frames)
                 viewer.close()
                 page.close()
+    with web.client() as client:
+        series = client.get(f"{urls.dicomweb('P')}/studies/{study_of('MR')}/series").json()
+        assert [one["00080060"]["Value"] for one in series] == [["MR"], ["SR"]]
+        scans = client.get("/data/projects/P/experiments/MR/scans").json()["ResultSet"]["Result"]
+        assert {scan["type"] for scan in scans} >= {"Lesion"}, scans
+
+
+def store_a_measurement(viewer: Page) -> None:
+    """Draw a length, store it as a structured report, and see it come back: OHIF reads what it has stored."""
+    viewer.locator('[data-cy="MeasurementTools-split-button-primary"]').click()
+    pane = viewer.locator('[data-cy="viewport-pane"]').bounding_box()
+    assert pane is not None
+    x, y = pane["x"] + pane["width"] / 2, pane["y"] + pane["height"] / 2
+    viewer.mouse.click(x - 60, y - 40)
+    viewer.mouse.move(x, y)
+    viewer.mouse.click(x + 60, y + 40)
+    viewer.get_by_role("button", name="Yes", exact=True).click()  # to track measurements of this series
+    viewer.locator('[data-cy="trackedMeasurements-btn"]').click()
+    viewer.get_by_role("button", name="Create SR").click()
+    viewer.locator("#dialog-input").fill("Lesion")
+    with viewer.expect_response(lambda answer: answer.request.method == "POST", timeout=60_000) as stored:
+        viewer.get_by_role("button", name="Save", exact=True).click()
+    assert stored.value.status == 200
+    answer = stored.value.json()
+    assert [item["00081150"]["Value"] for item in answer["00081199"]["Value"]] == [[ENHANCED_SR]]
+    viewer.locator('[data-cy="study-browser-thumbnail-no-image"]', has_text="Lesion").wait_for()
+    viewer.get_by_text("Do you want to continue tracking measurements for this study?").wait_for()
+    viewer.wait_for_function(PAINTED, arg=DEVIATION, timeout=60_000)
 
 
 def study_of(label: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from dicomweb_client.api import DICOMwebClient
+from playwright.sync_api import Page
 from requests import HTTPError, Session
 
 from scandock.testing.worker import InProcessWorker
@@ -20,7 +21,13 @@ from tests.integration.web import PASSWORD, Web, serve_by_socket
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-JS_CLIENT = Path("tests/node/node_modules/dicomweb-client/build/dicomweb-client.js")
+JS_PACKAGE = Path("tests/node/node_modules/dicomweb-client")
+JS_CLIENT = JS_PACKAGE / "build/dicomweb-client.js"
+JASMINE = Path("tests/integration/jasmine.js")
+SUITE_SERVER, SUITE_FILES = "http://localhost:8008/dcm4chee-arc/aets/DCM4CHEE/rs", "http://localhost:9876/base"
+"""Where the tests of JavaScript's dicomweb-client expect a server, and their files."""
+SMALL_BULK_DATA = "should retrieve bulk data"
+"""The one of them that can't pass: it expects palettes of 512 bytes at an address, and they are inline."""
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +85,9 @@ def test_orthanc_stores_searches_and_retrieves(web: Web, tmp_path: Path) -> None
         assert back == {one.sop_uid.decode() for one in sent}
 
 
-def test_the_clients_of_browsers_store_by_cookie(web: Web, project_root: Path) -> None:
-    """JavaScript's dicomweb-client, which OHIF stores by: from a page of this server, with a login by cookie."""
-    sent = made("browser")
+@pytest.fixture(scope="module")
+def page(web: Web, project_root: Path) -> Iterator[Page]:
+    """A page of this server with JavaScript's dicomweb-client, which OHIF has, and a login by cookie."""
     with chromium() as browser:
         page = browser.new_context().new_page()
         page.route(
@@ -93,20 +100,57 @@ def test_the_clients_of_browsers_store_by_cookie(web: Web, project_root: Path) -
             ["admin", PASSWORD],
         )
         page.add_script_tag(path=project_root / JS_CLIENT)
-        answers = page.evaluate(
-            """async ([base, objects]) => {
-                const client = new DICOMwebClient.api.DICOMwebClient({url: base});
-                const datasets = objects.map((bytes) => new Uint8Array(bytes).buffer);
-                const stored = JSON.parse(await client.storeInstances({datasets}));
-                const study = stored["00081190"].Value[0].split("/").pop();
-                const again = JSON.parse(await client.storeInstances({datasets, studyInstanceUID: study}));
-                const series = await client.searchForSeries({studyInstanceUID: study});
-                return [stored, again, series.length];
-            }""",
-            [f"{web.base}/dicomweb/projects/P", [list(one.file()) for one in sent]],
-        )
+        yield page
+
+
+def test_the_clients_of_browsers_store_by_cookie(web: Web, page: Page) -> None:
+    """JavaScript's dicomweb-client stores several objects, and the same again."""
+    sent = made("browser")
+    answers = page.evaluate(
+        """async ([base, objects]) => {
+            const client = new DICOMwebClient.api.DICOMwebClient({url: base});
+            const datasets = objects.map((bytes) => new Uint8Array(bytes).buffer);
+            const stored = JSON.parse(await client.storeInstances({datasets}));
+            const study = stored["00081190"].Value[0].split("/").pop();
+            const again = JSON.parse(await client.storeInstances({datasets, studyInstanceUID: study}));
+            const series = await client.searchForSeries({studyInstanceUID: study});
+            return [stored, again, series.length];
+        }""",
+        [f"{web.base}/dicomweb/projects/P", [list(one.file()) for one in sent]],
+    )
     for answer in answers[:2]:
         stored = [item["00081155"]["Value"][0] for item in answer["00081199"]["Value"]]
         assert stored == [one.sop_uid.decode() for one in sent]
         assert "00081198" not in answer
     assert answers[2] == 1
+
+
+def test_the_own_tests_of_javascripts_client_pass(web: Web, page: Page, project_root: Path) -> None:
+    """They are in its package, unmodified but for the addresses of the server and of their files."""
+    package = project_root / JS_PACKAGE
+    base = f"{web.base}/dicomweb/projects/JS"
+    suite = (package / "test/test.js").read_text().replace(SUITE_SERVER, base).replace(SUITE_FILES, f"{web.base}/files")
+    with web.client() as client:
+        assert client.put("/data/projects/JS").status_code in (200, 201)
+        assert client.put("/data/projects/JS/prearchive_code/4").status_code == 200
+    page.route(
+        f"{web.base}/files/testData/*",
+        lambda route: route.fulfill(path=package / "testData" / route.request.url.rpartition("/")[2]),
+    )
+    page.add_script_tag(path=project_root / JASMINE)
+    page.add_script_tag(content=suite)
+    outcomes = page.evaluate("outcomes()")
+    sizes = page.evaluate(
+        """async (url) => {
+            const client = new DICOMwebClient.api.DICOMwebClient({url});
+            const [metadata] = await client.retrieveSeriesMetadata({
+                studyInstanceUID: "999.999.3859744", seriesInstanceUID: "999.999.94827453",
+            });
+            const {BulkDataURI} = metadata["7FE00010"];
+            return (await client.retrieveBulkData({BulkDataURI})).map((frame) => frame.byteLength);
+        }""",
+        base,
+    )
+    assert len(outcomes) == 11
+    assert {name for name, text in outcomes.items() if text} == {SMALL_BULK_DATA}
+    assert sizes == [430 * 600] * 10

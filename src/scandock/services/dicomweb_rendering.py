@@ -17,8 +17,8 @@ THUMBNAIL: Final = (256, 256)
 MAX_SIDE: Final = 4096
 TRIES: Final = 4
 """Objects of a series that are tried for its picture."""
-_QUALITY: Final = 90
-_FUNCTIONS: Final = {"linear": "linear", "linear-exact": "linear_exact", "sigmoid": "sigmoid"}
+QUALITY: Final = 90
+FUNCTIONS: Final = {"linear": "linear", "linear-exact": "linear_exact", "sigmoid": "sigmoid"}
 _FIGURE: Final = re.compile(r"-?\d{1,12}(\.\d{1,12})?")
 
 
@@ -29,7 +29,7 @@ class RenderingRequest:
     viewport: tuple[int, int] | None = None
     window: tuple[float, float, str] | None = None
     """Center, width and function."""
-    quality: int = _QUALITY
+    quality: int = QUALITY
 
 
 def parse_rendering(viewport: str, window: str, quality: str) -> RenderingRequest:
@@ -37,7 +37,7 @@ def parse_rendering(viewport: str, window: str, quality: str) -> RenderingReques
     return RenderingRequest(
         viewport=_viewport(viewport) if viewport else None,
         window=_window(window) if window else None,
-        quality=_number(quality, "quality", 100) if quality else _QUALITY,
+        quality=_number(quality, "quality", 100) if quality else QUALITY,
     )
 
 
@@ -57,13 +57,13 @@ def _number(text: str, name: str, most: int) -> int:
 def _window(text: str) -> tuple[float, float, str]:
     center, width, function = [*(piece.strip() for piece in text.split(",")), "", "", ""][:3]
     function = function.lower() or "linear"
-    known = _FIGURE.fullmatch(center) and _FIGURE.fullmatch(width) and function in _FUNCTIONS
+    known = _FIGURE.fullmatch(center) and _FIGURE.fullmatch(width) and function in FUNCTIONS
     if not known or float(width) <= 0:
         raise RequestInvalid(
             "The window is not a center, a width above 0 and a function.",
-            f"Name them, as window=40,400,linear; functions are {', '.join(_FUNCTIONS)}.",
+            f"Name them, as window=40,400,linear; functions are {', '.join(FUNCTIONS)}.",
         )
-    return float(center), float(width), _FUNCTIONS[function]
+    return float(center), float(width), FUNCTIONS[function]
 
 
 def render_frame(

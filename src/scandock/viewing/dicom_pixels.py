@@ -16,6 +16,7 @@ _ELSEWHERE: Final = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95
 _DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 71))
+_GRAY: Final = "MONOCHROME"
 _JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
 
 
@@ -131,6 +132,8 @@ def _options(file: DicomFile) -> dict[str, Any]:
 
     assert file.pixels is not None
     options = as_pixel_options(file.data, pixel_keyword=file.pixels.keyword, pixel_vr=file.pixels.vr)
+    if str(options.get("photometric_interpretation", "")).startswith(_GRAY):
+        options = {"samples_per_pixel": 1, "pixel_representation": 0, **options}  # some state neither
     return {**options, "transfer_syntax_uid": file.data.file_meta.TransferSyntaxUID}
 
 

@@ -110,3 +110,11 @@ def test_a_value_that_is_none_is_told_without_the_name_of_an_exception(tmp_path:
         rows, _ = read_header_rows(stream)
     (row,) = [row for row in rows if row[1] == "(0020,0013)"]
     assert row[2:] == ("Instance Number", "", "2 bytes: not a value of its representation.")
+
+
+def test_a_gray_image_that_states_neither_samples_nor_sign_is_shown(tmp_path: Path):
+    """Both are type 1 (PS3.3 C.7.6.3), and gray images without them are about: what else could they have?"""
+    made = dataset(ramp(), **NAMES)
+    del made.SamplesPerPixel, made.PixelRepresentation
+    with open(kept(tmp_path, file_of(made)), "rb") as stream:
+        assert np.array_equal(open_frames(stream).frame(0).pixels, ramp())

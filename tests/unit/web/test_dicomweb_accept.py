@@ -31,8 +31,10 @@ OCTETS = "application/octet-stream"
         ),
         (
             'multipart/related; type="image/jpeg, image/x"; q=0.5, image/png;q=0.9, ;;, nonsense, a b/c',
-            [MediaRange("image/png", weight=0.9), MediaRange("*/*", True, weight=0.5)],
+            [MediaRange("image/png", weight=0.9), MediaRange("image/jpeg", True, weight=0.5)],
         ),
+        ('multipart/related; type="nonsense", multipart/related; type=nonsense; transfer-syntax=*', []),
+        ("multipart/related; type=*, multipart/related; type=", [MediaRange("*/*", True), MediaRange("*/*", True)]),
         ("application/dicom;q=0, image/*; q=zero", [MediaRange("image/*")]),
         ('a/b; type="unended', [MediaRange("a/b")]),
     ],

@@ -83,23 +83,25 @@ def _split(text: str) -> Iterator[list[str]]:
 
 
 def _parse_range(pieces: list[str]) -> MediaRange | None:
-    """A range from its type and parameters; None where it is no media type."""
+    """A range from its type and parameters; None where it, or the type of its parts, is no media type."""
     media_type = pieces[0].strip(" \t+").lower()
     if media_type == "*":
         media_type = ANY
     if not _TYPE.fullmatch(media_type):
         return None
+    multipart = media_type in (MULTIPART, "multipart/*")
     part, syntaxes, weight = "", [], 1.0
     for parameter in pieces[1:]:
         name, _, value = parameter.partition("=")
         name, value = name.strip(" \t+").lower(), value.strip().strip("\"'").strip()
-        if name == "type" and _TYPE.fullmatch(value.lower()):
-            part = value.lower()
+        if name == "type" and multipart and value not in ("", "*"):
+            part = next((one for one in re.split(r"\s*,\s*", value.lower()) if _TYPE.fullmatch(one)), "")
+            if not part:
+                return None
         elif name == "transfer-syntax" and value:
             syntaxes.append(value)
         elif name == "q":
             weight = _parse_weight(value)
-    multipart = media_type in (MULTIPART, "multipart/*")
     if multipart:
         media_type = part or ANY
     return MediaRange(media_type, multipart, tuple(dict.fromkeys(syntaxes)), weight)

@@ -36,7 +36,7 @@ routes = DicomwebRoutes()
 _SERIES: Final = "/studies/{study}/series/{series}"
 _INSTANCE: Final = f"{_SERIES}/instances/{{instance}}"
 _JPEG: Final = "image/jpeg"
-_PICTURES: Final = (_JPEG, "image/png")
+PICTURES: Final = (_JPEG, "image/png")
 _PDF: Final = "application/pdf"
 _DOCUMENT: Final = (0x00420011,)
 
@@ -123,7 +123,7 @@ async def _render(
 
 def _choose_picture(ranges: list[MediaRange]) -> str:
     for one in ranges:
-        for media_type in _PICTURES:
+        for media_type in PICTURES:
             if one.takes(media_type):
                 return media_type
     raise NotAcceptable("Pictures are answered as JPEG or PNG.", "Accept image/jpeg or image/png.")

@@ -27,7 +27,7 @@ from scandock.web.security import CSRF_HEADER, require_login
 
 routes = DicomwebRoutes()
 
-_COERCED: Final = 0xB000
+COERCED: Final = 0xB000
 _CLASS, _INSTANCE, _RETRIEVE_URL = "00081150", "00081155", "00081190"
 _WARNING, _FAILURE = "00081196", "00081197"
 _FAILED, _STORED = "00081198", "00081199"
@@ -103,7 +103,7 @@ def _stored_item(context: DicomwebContext, outcome: ObjectOutcome) -> tuple[str,
         url = urls.dicomweb_instance(context.base, study, address.series_uid, address.sop_uid)
         item[_RETRIEVE_URL] = _element("UR", url)
     if outcome.held or (address is not None and address.sop_uid != sent.sop_uid):
-        item[_WARNING] = _element("US", _COERCED)
+        item[_WARNING] = _element("US", COERCED)
     return study, item
 
 

@@ -1,13 +1,8 @@
-"""Write docs/dicom-conformance.md from the code: `python -m scripts.conformance`. A test holds the page to it.
-
-Tables come from what negotiates and answers; the sentences between them stand here.
-"""
+"""The part of the conformance statement about DIMSE: associations, storage, storage commitment."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Final
 
 from pydicom._uid_dict import UID_dictionary
@@ -30,17 +25,10 @@ from scandock.dimse.records import (
 from scandock.model.receivers import DEFAULT_TITLE
 from scandock.services.commitment import CommitmentTimes
 from scandock.services.settings import Settings
+from scripts.conformance.markdown import heading, hexadecimal, paragraph, sort_uids, table, uid_name
 
 CHANGES: Final = Admitted(changes_objects=True)
-PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "dicom-conformance.md"
 
-_NAMES: Final = {
-    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
-    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
-    "1.2.840.10008.1.2.4.112": "JPEG XL",
-    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
-}
-"""What pydicom's dictionary does not have yet."""
 _REJECTIONS: Final = (
     (unknown_called_title(""), "Called AE title not recognized", "no enabled receiver has that AE title at the port"),
     (
@@ -104,46 +92,32 @@ _TIMES: Final = (
 )
 
 
-def page() -> str:
-    """The whole page."""
-    return "\n".join(_lines()) + "\n"
+def lines() -> Iterator[str]:
+    """The part, line by line."""
+    yield from heading("## 2 Networking")
+    yield from _model()
+    yield from _associations()
+    yield from _contexts()
+    yield from _storage_classes()
+    yield from _storage()
+    yield from _commitment()
+    yield from _verification()
 
 
-def _lines() -> Iterator[str]:
-    limits = WireLimits()
-    yield "# DICOM conformance statement"
-    yield ""
-    yield from _text(
-        "For who connects other DICOM systems to Scandock, in the order of PS3.2. The tables are written from "
-        "the code by `python -m scripts.conformance`. How receivers are set up is in "
-        "[receivers](receivers.md)."
-    )
-    yield ""
-    yield "## 1 Overview"
-    yield ""
-    yield from _text(
-        "Scandock takes DICOM objects over the network and keeps them as they were sent, unless a project "
-        "de-identifies. It does not query, retrieve, print or schedule by DIMSE."
-    )
-    yield ""
-    yield from _table(
-        ("network service", "user (SCU)", "provider (SCP)"),
-        (("Verification", "yes", "yes"), ("Storage", "no", "yes"), ("Storage Commitment Push Model", "no", "yes")),
-    )
-    yield "## 2 Networking"
-    yield ""
-    yield "### 2.1 Implementation model"
-    yield ""
-    yield from _text(
+def _model() -> Iterator[str]:
+    yield from heading("### 2.1 Implementation model")
+    yield from paragraph(
         "One process, the receiver, listens for all receivers that are set on its host. Each has an AE title "
         "and a port; those that share a port are told apart by the called AE title. `serve --dicom-port` "
         f"makes one called `{DEFAULT_TITLE}`. Workers call peers: by C-ECHO when a person asks for it, and to "
         "report storage commitment."
     )
-    yield ""
-    yield "### 2.2 Association policies"
-    yield ""
-    yield from _table(
+
+
+def _associations() -> Iterator[str]:
+    limits = WireLimits()
+    yield from heading("### 2.2 Association policies")
+    yield from table(
         ("policy", "value"),
         (
             ("application context", f"`{uids.APPLICATION_CONTEXT}`"),
@@ -168,21 +142,22 @@ def _lines() -> Iterator[str]:
             ("user identity", "taken, and not checked"),
         ),
     )
-    yield from _text("Deadlines, each a setting:")
-    yield ""
-    yield from _table(
+    yield from paragraph("Deadlines, each a setting:")
+    yield from table(
         ("setting", "seconds", "for"),
         ((f"`SCANDOCK_{name.upper()}`", f"{_default(name):g}", meaning) for name, meaning in _TIMES),
     )
-    yield from _text("Associations are rejected so:")
-    yield ""
-    yield from _table(
+    yield from paragraph("Associations are rejected so:")
+    yield from table(
         ("result, source, reason", "name", "when"),
         ((f"{one.result}, {one.source}, {one.reason}", name, why) for one, name, why in _REJECTIONS),
     )
-    yield "### 2.3 Accepted presentation contexts"
-    yield ""
-    yield from _table(
+    yield from paragraph("TCP over IPv4 and IPv6. No name of a peer is looked up.")
+
+
+def _contexts() -> Iterator[str]:
+    yield from heading("### 2.3 Accepted presentation contexts")
+    yield from table(
         ("abstract syntax", "UID", "transfer syntaxes", "role"),
         (
             ("Verification", f"`{uids.VERIFICATION}`", _plain(uids.VERIFICATION), "SCP"),
@@ -190,42 +165,43 @@ def _lines() -> Iterator[str]:
             ("every storage class (2.5)", "", "all of 2.4", "SCP"),
         ),
     )
-    yield from _text(
+    yield from paragraph(
         "Of the transfer syntaxes that a context offers, the first that is kept is accepted. Nothing is "
         "converted. Another abstract syntax gets result 3, a context without a transfer syntax that is kept "
         "result 4."
     )
-    yield ""
-    yield "### 2.4 Transfer syntaxes of storage"
-    yield ""
-    yield from _table(("name", "UID"), ((_name(uid), f"`{uid}`") for uid in _sorted(uids.TRANSFER_SYNTAXES)))
-    yield from _text(
+    yield from heading("### 2.4 Transfer syntaxes of storage")
+    yield from table(("name", "UID"), ((uid_name(uid), f"`{uid}`") for uid in sort_uids(uids.TRANSFER_SYNTAXES)))
+    yield from paragraph(
         "Not kept: JPIP and SMPTE ST 2110, whose pixels are elsewhere, MIME and XML encodings, Papyrus, and "
         "private ones."
     )
-    yield ""
-    yield "### 2.5 Storage SOP classes"
-    yield ""
-    yield from _text(
+
+
+def _storage_classes() -> Iterator[str]:
+    yield from heading("### 2.5 Storage SOP classes")
+    yield from paragraph(
         "Every UID that the standard does not use for something else is taken as a storage class: private "
         "ones, and those of later editions. Of this edition:"
     )
-    yield ""
-    yield from _table(("name", "UID"), ((_name(uid), f"`{uid}`") for uid in _storage_classes()))
-    yield "### 2.6 Storage"
-    yield ""
-    yield from _text(
+    yield from table(("name", "UID"), ((uid_name(uid), f"`{uid}`") for uid in _known_storage_classes()))
+
+
+def _storage() -> Iterator[str]:
+    yield from heading("### 2.6 Storage")
+    yield from paragraph(
         "Level 2 (full): all attributes are kept, private ones too, in the bytes that were sent, with meta "
         "information of our own. An object is answered once it and all before it are on disk. It is imported "
         "with its study, by the rules of every import; where a project de-identifies, objects are changed "
         "then."
     )
-    yield ""
     yield from _statuses(_STORE)
-    yield "### 2.7 Storage commitment"
-    yield ""
+
+
+def _commitment() -> Iterator[str]:
     times = CommitmentTimes()
-    yield from _text(
+    yield from heading("### 2.7 Storage commitment")
+    yield from paragraph(
         "N-ACTION is answered at once. Where all that it asks for is stored, or nothing that was sent before "
         "is still on its way, N-EVENT-REPORT follows on the same association, if that is not released within "
         "a second. Else a worker decides, once the imports that were under way have ended, at most "
@@ -235,48 +211,21 @@ def _lines() -> Iterator[str]:
         "were changed by de-identification are found by the UIDs that they came with, unless UIDs are "
         "dropped."
     )
-    yield ""
     yield from _statuses(_ACTION)
-    yield from _text("Failure reasons (0008,1197):")
-    yield ""
+    yield from paragraph("Failure reasons (0008,1197):")
     yield from _statuses(_FAILURES)
-    yield "### 2.8 Verification"
-    yield ""
-    yield from _text(
+
+
+def _verification() -> Iterator[str]:
+    yield from heading("### 2.8 Verification")
+    yield from paragraph(
         f"C-ECHO is answered with {Status.SUCCESS:04X} at every receiver. Other DIMSE requests in an accepted "
         f"context get {Status.UNRECOGNIZED_OPERATION:04X}."
     )
-    yield ""
-    yield "### 2.9 Network interfaces"
-    yield ""
-    yield from _text("TCP over IPv4 and IPv6. No name of a peer is looked up.")
-    yield ""
-    yield "## 3 Character sets"
-    yield ""
-    yield from _text("All of PS3.5 in objects, which are kept as they are. AE titles and comments are of ISO 646.")
-    yield ""
-    yield "## 4 Security"
-    yield ""
-    yield from _text(
-        "A receiver's port is plain or TLS: 1.2 and 1.3, with forward secrecy and AES-GCM or "
-        "ChaCha20-Poly1305 (BCP 195). Client certificates are off, optional or required. Calling AE titles "
-        "and addresses can be held to an allow list."
-    )
-
-
-def _text(paragraph: str) -> list[str]:
-    return textwrap.wrap(paragraph, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _statuses(rows: Iterable[tuple[int, str, str]]) -> Iterator[str]:
-    return _table(("status", "name", "when"), ((f"`{status:04X}`", name, why) for status, name, why in rows))
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield from _text(f"| {' | '.join(head)} | |{'---|' * len(head)}")
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""
+    return table(("status", "name", "when"), ((hexadecimal(status), name, why) for status, name, why in rows))
 
 
 def _default(name: str) -> float:
@@ -284,22 +233,14 @@ def _default(name: str) -> float:
     return value
 
 
-def _name(uid: str) -> str:
-    return UID_dictionary[uid][0] if uid in UID_dictionary else _NAMES[uid]
-
-
-def _storage_classes() -> list[str]:
-    return _sorted(uid for uid, entry in UID_dictionary.items() if uids.is_storage(uid) and entry[0])
-
-
-def _sorted(values: Iterable[str]) -> list[str]:
-    return sorted(values, key=lambda uid: [int(part) for part in uid.split(".")])
+def _known_storage_classes() -> list[str]:
+    return sort_uids(uid for uid, entry in UID_dictionary.items() if uids.is_storage(uid) and entry[0])
 
 
 def _plain(abstract_syntax: str) -> str:
     """What is accepted of a class that is none of storage, as it is negotiated."""
-    taken = [uid for uid in _sorted(uids.TRANSFER_SYNTAXES) if _is_accepted(abstract_syntax, uid)]
-    return ", ".join(_name(uid) for uid in taken)
+    taken = [uid for uid in sort_uids(uids.TRANSFER_SYNTAXES) if _is_accepted(abstract_syntax, uid)]
+    return ", ".join(uid_name(uid) for uid in taken)
 
 
 def _is_accepted(abstract_syntax: str, transfer_syntax: str) -> bool:
@@ -309,10 +250,6 @@ def _is_accepted(abstract_syntax: str, transfer_syntax: str) -> bool:
 
 def _extended(admitted: Admitted) -> str:
     """What is answered to extended negotiation of a storage class."""
-    uid = _storage_classes()[0]
+    uid = _known_storage_classes()[0]
     request = AssociateRequest(1, b"", b"", contexts=[ProposedContext(1, uid, (uids.IMPLICIT,))], extended=[(uid, b"")])
     return negotiate(request, admitted, WireLimits()).accepted.extended[0][1].hex(" ")
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

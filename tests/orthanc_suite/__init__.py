@@ -1,0 +1,1 @@
+"""The tests of DICOMweb that Orthanc's authors wrote, run against Scandock from a checkout outside the project."""

@@ -74,10 +74,22 @@ def require_frames(packed: PackedObject | None) -> tuple[PackedObject, FramePlac
 # -- by decoders -------------------------------------------------------------------------------------------------------
 
 
-def ask_decoder(reader: ObjectReader, found: FoundObject, request: DecoderRequest, *about: object) -> DecoderResult:
-    """What a decoder makes of an object; within `Pictures.work`. DecodersOccupied, NotConvertible."""
+def ask_decoder(
+    reader: ObjectReader,
+    found: FoundObject,
+    request: DecoderRequest,
+    *about: object,
+    others: Sequence[FoundObject] = (),
+) -> DecoderResult:
+    """What a decoder makes of an object, and of others by the same question; within `Pictures.work`.
+
+    DecodersOccupied, NotConvertible, FileNotFoundError.
+    """
     result = reader.pictures.ask(
-        request, lambda: reader.descriptor(found), (request["verb"], found.version, *about), asker=reader.asker
+        request,
+        lambda: reader.descriptors([found, *others]),
+        (request["verb"], found.version, *about),
+        asker=reader.asker,
     )
     if result.reason in (BUSY, NO_ROOM):
         raise DecodersOccupied
@@ -232,7 +244,7 @@ def is_pixel_path(numbers: Sequence[int]) -> bool:
 def read_bulk(reader: ObjectReader, found: FoundObject, numbers: Sequence[int]) -> DecoderResult:
     """The value of an element. PartUnknown, DecodersOccupied."""
     result = reader.pictures.ask(
-        {"verb": "bulk", "path": [*numbers]}, lambda: reader.descriptor(found), ("bulk", found.version, *numbers),
+        {"verb": "bulk", "path": [*numbers]}, lambda: reader.descriptors([found]), ("bulk", found.version, *numbers),
         asker=reader.asker,
     )  # fmt: skip
     if result.reason in (BUSY, NO_ROOM):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Final, NamedTuple
@@ -76,11 +76,34 @@ class TreeObjects:
             self.chunks.setdefault((stored.scan_n, stored.chunk), []).append(stored)
 
 
+class KnownConversions:
+    """The objects that were converted before, by their versions: what is written like that never changes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._versions: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, version: str) -> bool:
+        with self._lock:
+            return version in self._versions
+
+    def add(self, version: str) -> None:
+        with self._lock:
+            self._versions[version] = None
+            while len(self._versions) > _MOST_OBJECTS:
+                self._versions.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._versions.clear()
+
+
 class DicomwebCache:
     """What a web process remembers for DICOMweb: the objects of trees, and packs. Trees never change."""
 
     def __init__(self, data: str, free: int) -> None:
         self.packs = PackStore(data, free)
+        self.conversions = KnownConversions()
         self._lock = threading.Lock()
         self._trees: OrderedDict[tuple[int, str], TreeObjects] = OrderedDict()
 
@@ -237,6 +260,10 @@ class ObjectReader:
     def close(self) -> None:
         self._exits.close()
 
+    def on_close(self, call: Callable[[], object]) -> None:
+        """Have something called when the reader is closed."""
+        self._exits.callback(call)
+
     @property
     def left_out(self) -> int:
         """How many objects can't be read."""
@@ -281,10 +308,10 @@ class ObjectReader:
             yield found
 
     @contextlib.contextmanager
-    def descriptor(self, found: FoundObject) -> Iterator[list[int]]:
-        """An open file of an object, for a decoder. FileNotFoundError."""
+    def descriptors(self, objects: Sequence[FoundObject]) -> Iterator[list[int]]:
+        """Open files of objects, for a decoder. FileNotFoundError."""
         with contextlib.ExitStack() as exits:
-            yield [descriptor_of(exits.enter_context(self.open(found)), exits)]
+            yield [descriptor_of(exits.enter_context(self.open(found)), exits) for found in objects]
 
     # -- packs -----------------------------------------------------------------------------------------------------
 

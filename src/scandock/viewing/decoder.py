@@ -201,6 +201,27 @@ def _explicit(message: Message) -> Answer:
     return {}, copy_explicit(_open_stream(message.files[0]))
 
 
+def _convertible(message: Message) -> Answer:
+    """Why each file has no copy in Explicit VR Little Endian; "" where it has one."""
+    from scandock.viewing.explicit_copy import check_explicit
+
+    return {"reasons": [_reason(check_explicit, fd) for fd in message.files]}, b""
+
+
+def _reason(check: Callable[[BinaryIO], None], fd: int) -> str:
+    try:
+        check(_open_stream(fd))
+    except NotViewable as reason:
+        return str(reason)
+    except MemoryError:
+        raise
+    except RecursionError:
+        return "Its header is nested too deeply."
+    except Exception:  # noqa: BLE001  one file shall not hide the others
+        return "It can't be decoded: its header or its pixel data is damaged."
+    return ""
+
+
 def _rendered(message: Message) -> Answer:
     """A frame as a picture of the type that is asked for."""
     from scandock.viewing.dicom_file import open_dicom
@@ -236,6 +257,7 @@ VERBS: Final[dict[str, Callable[[Message], Answer]]] = {
     "objects": _objects,
     "native": _native,
     "explicit": _explicit,
+    "convertible": _convertible,
     "rendered": _rendered,
     "bulk": _bulk,
 }

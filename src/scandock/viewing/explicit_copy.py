@@ -34,6 +34,20 @@ class _Value(NamedTuple):
     raw: bytes
 
 
+def check_explicit(stream: BinaryIO) -> None:
+    """Raise NotViewable with the reason where there can be no copy. What needs no decoding is not read for it."""
+    read = read_object(stream)
+    pixels = read.pixels
+    if pixels is not None and pixels.encapsulated:
+        copy_explicit(stream)
+        return
+    changed = {} if pixels is None else {pixels.tag: _Value(pixels.vr, b"")}
+    parts: list[bytes] = []
+    _write_elements(parts, read.node, changed, 0)
+    if sum(map(len, parts)) + (0 if pixels is None else pixels.end - pixels.start) > MAX_BYTES:
+        raise NotViewable("It is too large to be converted.")
+
+
 def copy_explicit(stream: BinaryIO) -> bytes:
     """The copy. NotViewable with the reason where there can be none."""
     read = read_object(stream)

@@ -143,12 +143,17 @@ class Pictures:
 
     def _answer(self, request: DecoderRequest, open_files: OpenFiles, body_buffer: _BodyBuffer, **more: Any) -> Message:  # noqa: ANN401
         """Wait for the decoder's answer, while another thread may work."""
-        self._working.release()
         try:
-            return self.decoders.ask(request, open_files, keep=body_buffer, **more)
+            return self.aside(lambda: self.decoders.ask(request, open_files, keep=body_buffer, **more))
         except BaseException:
             body_buffer.close()
             raise
+
+    def aside(self, call: Callable[[], T]) -> T:
+        """Do what only waits, within `work`, while another thread may work."""
+        self._working.release()
+        try:
+            return call()
         finally:
             self._working.acquire()
 

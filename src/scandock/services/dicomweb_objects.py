@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Final, NamedTuple
@@ -30,7 +30,6 @@ from scandock.services.dicomweb_packs import (
     build_pack,
     pack_name,
     pack_tree,
-    parse_pack,
 )
 from scandock.services.download_access import DownloadAccess
 from scandock.services.downloads import open_session_snapshot
@@ -193,6 +192,12 @@ _DAMAGE: Final = select(damage.c.tree_id, damage.c.file_n, damage.c.kind).where(
 """Asked with each frame: made once, as it takes longer to make than to be answered."""
 
 
+def read_damage(connection: Connection, trees: Iterable[int]) -> dict[tuple[int, int | None], str]:
+    """By tree and number, None for all of a tree: the kind of what is known to be damaged."""
+    rows = connection.execute(_DAMAGE, {"trees": sorted(trees)})
+    return {(row.tree_id, row.file_n): row.kind for row in rows}
+
+
 def select_objects(
     connection: Connection,
     cache: DicomwebCache,
@@ -217,8 +222,7 @@ def select_objects(
             found.setdefault(stored.sop_uid, FoundObject(record, stored))
     if not found:
         raise_denied(scope.unknown)
-    rows = connection.execute(_DAMAGE, {"trees": sorted(trees)})
-    damaged = {(row.tree_id, row.file_n): row.kind for row in rows}
+    damaged = read_damage(connection, trees)
     return Selection(study, list(found.values()), trees, damaged)
 
 
@@ -242,6 +246,7 @@ class ObjectReader:
         self._access.note_asked(selection.objects[0].session)
         self._snapshots: dict[str, Snapshot] = {}
         self._packs: tuple[tuple[int, int, int], Pack] | None = None
+        self._numbers: dict[tuple[int, int, int], set[int]] = {}
         self._exits = contextlib.ExitStack()
         try:
             for record in selection.sessions():
@@ -318,12 +323,9 @@ class ObjectReader:
     def packed(self, found: FoundObject) -> PackedObject | None:
         """What a pack has of an object. DecodersOccupied."""
         stored = found.stored
-        if not self._is_tree_damaged(found):
-            tree, name = pack_tree(found.session.tree_id, found.session.uuid), pack_name(stored.scan_n, stored.chunk)
-            known = self.cache.packs.find_object(tree, name, stored.n)
-            if known is not None:
-                return known
-        return self.pack(found).objects.get(stored.n)
+        tree, name = pack_tree(found.session.tree_id, found.session.uuid), pack_name(stored.scan_n, stored.chunk)
+        known = self.cache.packs.find_object(tree, name, stored.n, self._damaged_numbers(found))
+        return known if known is not None else self.pack(found).objects.get(stored.n)
 
     def pack(self, found: FoundObject) -> Pack:
         """The pack in which an object is, made where it is missing. DecodersOccupied."""
@@ -332,18 +334,28 @@ class ObjectReader:
         if self._packs is not None and self._packs[0] == key:
             return self._packs[1]
         tree, name = pack_tree(found.session.tree_id, found.session.uuid), pack_name(stored.scan_n, stored.chunk)
-        keeps = not self._is_tree_damaged(found)
-        pack = self.cache.packs.read(tree, name) if keeps else None
+        packs, needed, damaged = self.cache.packs, self._needed(key), self._damaged_numbers(found)
+        pack = packs.read(tree, name, needed, damaged)
         if pack is None:
-            content, lasting = self._build(found, f"{tree}-{name}")
-            if keeps and lasting:
-                self.cache.packs.keep(tree, name, content)
-            pack = parse_pack(content)
+            with packs.build(tree, name, self.pictures):
+                pack = packs.read(tree, name, needed, damaged)
+                if pack is None:
+                    content, lasting = self._build(found, f"{tree}-{name}")
+                    pack = packs.keep(tree, name, content, lasting=lasting)
         self._packs = key, pack
         return pack
 
-    def _is_tree_damaged(self, found: FoundObject) -> bool:
-        return any(tree == found.session.tree_id for tree, _ in self.selection.damaged)
+    def _needed(self, key: tuple[int, int, int]) -> set[int]:
+        """The numbers of the objects that can be read, of those that a pack is of."""
+        if not self._numbers:
+            for found in self.objects:
+                stored = found.stored
+                self._numbers.setdefault((found.session.tree_id, stored.scan_n, stored.chunk), set()).add(stored.n)
+        return self._numbers.get(key, set())
+
+    def _damaged_numbers(self, found: FoundObject) -> list[int]:
+        """The numbers of what is known to be damaged in the tree of an object."""
+        return [n for tree, n in self.selection.damaged if tree == found.session.tree_id and n is not None]
 
     def _build(self, found: FoundObject, key: str) -> tuple[bytes, bool]:
         stored = found.stored

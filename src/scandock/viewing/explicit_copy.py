@@ -12,6 +12,7 @@ from scandock.formats.dicom_encoding import LONG_VRS
 from scandock.viewing.dicom_file import open_dicom
 from scandock.viewing.dicom_json import BINARY, MAX_DEPTH, PIXELS, Node, meant_vr, to_little_endian
 from scandock.viewing.dicom_pixels import decode_all
+from scandock.viewing.frame_places import unit_of
 from scandock.viewing.frames import NotViewable
 from scandock.viewing.object_reading import PixelPlace, ReadObject, read_object
 
@@ -85,7 +86,7 @@ def _native_pixels(stream: BinaryIO, read: ReadObject, pixels: PixelPlace) -> by
     if not read.node.big or pixels.vr == "OB":
         return raw
     allocated = int.from_bytes(read.node.value(_BITS)[:2], "big") if _BITS in read.node else 16
-    unit = {"OF": 4, "OD": 8}.get(pixels.vr) or max(2, allocated // 8)
+    unit = {"OF": 4, "OD": 8}.get(pixels.vr) or unit_of(pixels.vr, allocated)
     return to_little_endian(raw, _UNITS.get(unit, "OB"), big=True)
 
 

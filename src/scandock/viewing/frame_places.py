@@ -89,8 +89,12 @@ def _native(node: Node, pixels: PixelPlace) -> tuple[int, int]:
     photometric = node.value(_PHOTOMETRIC) if _PHOTOMETRIC in node else b""
     if samples == 3 and photometric.strip(b"\0 ") in (b"YBR_FULL_422", b"YBR_PARTIAL_422"):
         bits = bits // 3 * 2
-    width = max(2, allocated // 8) if pixels.vr != "OB" else 1
-    return bits, width if node.big else 1
+    return bits, unit_of(pixels.vr, allocated) if node.big else 1
+
+
+def unit_of(vr: str, allocated: int) -> int:
+    """Bytes of the units that are turned in big-endian pixel data (PS3.5 7.3): words, but of pixels that are longer."""
+    return 1 if vr == "OB" else {32: 4, 64: 8}.get(allocated, 2)
 
 
 def _encapsulated(fd: int, pixels: PixelPlace, node: Node, syntax: str, count: int) -> list[list[int]]:

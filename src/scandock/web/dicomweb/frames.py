@@ -10,13 +10,12 @@ from starlette.responses import Response
 from scandock.services.dicomweb_frames import (
     EXPLICIT,
     OCTETS,
-    ByteSource,
     check_frames,
     decoded_frames,
     has_native_places,
     is_video,
     native_frames,
-    native_source,
+    read_native,
     read_source,
     require_frames,
     stored_frames,
@@ -24,7 +23,7 @@ from scandock.services.dicomweb_frames import (
     video_source,
 )
 from scandock.services.dicomweb_objects import FoundObject, ObjectReader
-from scandock.services.dicomweb_packs import FramePlaces
+from scandock.services.dicomweb_packs import FramePlaces, PackedObject
 from scandock.web.dicomweb.accept import ANY, MediaRange, parse_accept
 from scandock.web.dicomweb.answers import (
     bytes_response,
@@ -105,9 +104,10 @@ def pixel_response(
     chosen, content_type = _choose(ranges, packed.syntax, places)
     headers = {**headers, "Content-Location": str(context.request.url.path)}
     single = not chosen.multipart and chosen.media_type != ANY
-    if single and names is None and (source := _whole(places, packed.syntax, content_type)) is not None:
+    if single and names is None and (whole := _find_whole(reader, found, packed, places, content_type)) is not None:
+        size, read = whole
         return ranged_response(
-            context.request, source.size, _source_reader(reader, found, source), content_type, headers
+            context.request, size, lambda offset, length: closing(reader, read(offset, length)), content_type, headers
         )
     parts = _make_parts(reader, found, places, numbers, content_type)
     if _stored_bytes(places, numbers, content_type) <= WHOLE_BYTES:
@@ -140,17 +140,16 @@ def _stored_bytes(places: FramePlaces, numbers: Sequence[int], content_type: str
     return len(numbers) * (places.bits // 8) if has_native_places(places) else WHOLE_BYTES + 1
 
 
-def _whole(places: FramePlaces, syntax: str, content_type: str) -> ByteSource | None:
-    """All pixel data as one thing, where it is one."""
-    if is_video(syntax) and not content_type.endswith(f"={EXPLICIT}"):
-        return video_source(places)
-    return native_source(places)
-
-
-def _source_reader(
-    reader: ObjectReader, found: FoundObject, source: ByteSource
-) -> Callable[[int, int], Iterator[bytes]]:
-    return lambda offset, length: closing(reader, read_source(reader, found, source.cut(offset, length)))
+def _find_whole(
+    reader: ObjectReader, found: FoundObject, packed: PackedObject, places: FramePlaces, content_type: str
+) -> tuple[int, Callable[[int, int], Iterator[bytes]]] | None:
+    """How large all pixel data are as one thing, and what reads a range of them; None where they are no one thing."""
+    if is_video(packed.syntax) and not content_type.endswith(f"={EXPLICIT}"):
+        source = video_source(places)
+        return source.size, lambda offset, length: read_source(reader, found, source.cut(offset, length))
+    if not has_native_places(places):
+        return None
+    return places.length, lambda offset, length: read_native(reader, found, places, offset, length)
 
 
 def _choose(ranges: Sequence[MediaRange], syntax: str, places: FramePlaces) -> tuple[MediaRange, str]:

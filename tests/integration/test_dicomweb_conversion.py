@@ -15,6 +15,7 @@ from pydicom.uid import UID
 
 from scandock.services import dicomweb_conversion
 from scandock.viewing.decoder_messages import DecoderRequest, Message
+from scandock.viewing.frame_places import MAX_FRAGMENTS
 from tests.builders import DataFolder
 from tests.integration.dicomweb_parts import parts_of
 from tests.integration.web import Web, serve_in_process
@@ -47,13 +48,25 @@ OBJECTS = {
     "m4": compressed(MIXED, 4, broken=True), "m5": compressed(MIXED, 5), "b1": compressed(BROKEN, 1, broken=True),
     "w1": plain(WHOLE, 1), "w2": plain(WHOLE, 2),
 }  # fmt: skip
+PIECES = MAX_FRAGMENTS + 1
+
+
+def in_pieces() -> bytes:
+    """An object whose one frame is of more fragments than are listed."""
+    uids = {"StudyInstanceUID": f"{ROOT}.9", "SeriesInstanceUID": f"{ROOT}.9.1", "SOPInstanceUID": f"{ROOT}.9.1.1"}
+    whole = encapsulated([b"?!"], ramp(), syntax=JPEG_2000, PatientID="B", **uids)
+    at = whole.index(b"?!") - 8
+    frame = b"".join(n.to_bytes(2, "big") for n in range(PIECES % 65536)) + bytes(2 * (PIECES - PIECES % 65536))
+    items = b"".join(b"\xfe\xff\x00\xe0\2\0\0\0" + frame[n : n + 2] for n in range(0, len(frame), 2))
+    return whole[:at] + items + whole[at + 10 :]
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     root = tmp_path_factory.mktemp("conversion")
     with serve_in_process(root / "data") as served:
-        DataFolder(root=root, checked=False).bring({f"{name}.dcm": data for name, data in OBJECTS.items()})
+        objects = {**OBJECTS, "p1": in_pieces()}
+        DataFolder(root=root, checked=False).bring({f"{name}.dcm": data for name, data in objects.items()})
         yield served
 
 
@@ -144,3 +157,16 @@ def test_a_head_is_no_download(web: Web, client: httpx.Client) -> None:
     assert len(downloads()) == before
     client.get(address(MIXED), headers=DEFAULT)
     assert (len(downloads()), downloads()[0]["details"]["files"]) == (before + 1, 3)  # those that were sent
+
+
+def test_fragments_of_a_frame_are_joined_however_many_there_are(client: httpx.Client) -> None:
+    frames = f"/dicomweb/projects/P/studies/{ROOT}.9/series/{ROOT}.9.1/instances/{ROOT}.9.1.1/frames"
+    stored = {"Accept": "multipart/related; type=application/octet-stream; transfer-syntax=*"}
+    for address, count in ((f"{frames}/1", 1), (f"{frames}/1%2C1", 2)):
+        answer = client.get(address, headers=stored)
+        parts = parts_of(answer)
+        assert len(parts) == count
+        for content_type, body in parts:
+            assert content_type == f"image/jp2; transfer-syntax={JPEG_2000}"
+            assert (len(body), body[:6]) == (2 * PIECES, b"\0\0\0\1\0\2")
+        assert answer.headers["content-location"] == address  # as an address, not decoded

@@ -31,7 +31,7 @@ THREADS: Final = MAX_WAITING + DECODERS + MAX_WORKING
 
 BUSY: Final = "Many pictures are being made just now. Load it again in a moment."
 NO_ROOM: Final = "There is no room on the server for it just now. Load it again in a moment."
-_LARGE: Final = frozenset({"raw", "picture", "objects", "native", "explicit", "rendered", "bulk"})
+_LARGE: Final = frozenset({"raw", "picture", "objects", "native", "stored", "explicit", "rendered", "bulk"})
 """What may have a large body."""
 
 _STACKS: Final = 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -201,11 +201,30 @@ def _shifted(pieces: Iterator[bytes], shift: int, bits: int) -> Iterator[bytes]:
 def stored_frames(
     reader: ObjectReader, found: FoundObject, frames: FramePlaces, numbers: Sequence[int]
 ) -> Iterator[Iterator[bytes]]:
-    """Compressed frames as they are stored. NotConvertible where they can't be told apart."""
-    if len(frames.places) < frames.total:
-        raise NotConvertible("The object does not tell where its frames begin.", "Ask for them decoded, or for it all.")
-    for number in numbers:
-        yield _pieces(reader, found, frames.places[number])
+    """Compressed frames as they are stored, those whose places are not told by a decoder. NotConvertible where they
+    can't be told apart.
+
+    Such a one is joined within `Pictures.work` if it is the first one, each other one outside of it.
+    """
+    first, *others = numbers
+    yield _stored_frame(reader, found, frames, first, lambda ask: ask())
+    for number in others:
+        yield _stored_frame(reader, found, frames, number, reader.pictures.work)
+
+
+def _stored_frame(
+    reader: ObjectReader,
+    found: FoundObject,
+    frames: FramePlaces,
+    number: int,
+    work: Callable[[Callable[[], DecoderResult]], DecoderResult],
+) -> Iterator[bytes]:
+    if number < len(frames.places):
+        return _pieces(reader, found, frames.places[number])
+    try:
+        return body_of(work(lambda: ask_decoder(reader, found, {"verb": "stored", "frame": number}, number)))
+    except NotConvertible as error:
+        raise NotConvertible(error.message, "Ask for it decoded, or for the whole object.") from None
 
 
 def _pieces(reader: ObjectReader, found: FoundObject, place: array[int]) -> Iterator[bytes]:
@@ -238,8 +257,10 @@ def source_of(places: Sequence[tuple[int, int]]) -> ByteSource:
 
 
 def video_source(frames: FramePlaces) -> ByteSource:
-    """A film, of which an object holds one."""
-    place = frames.places[0] if frames.places else array("Q")
+    """A film, of which an object holds one. NotConvertible where its fragments are too many to be told."""
+    if not frames.places:
+        raise NotConvertible("The film is of too many fragments.", "Ask for its pixel data as they are stored.")
+    place = frames.places[0]
     return source_of([(place[at], place[at + 1]) for at in range(0, len(place), 2)])
 
 

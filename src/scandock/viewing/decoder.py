@@ -194,6 +194,13 @@ def _native(message: Message) -> Answer:
     return {}, decode_native(open_dicom(_open_stream(message.files[0])), int(message.said["frame"]))
 
 
+def _stored(message: Message) -> Answer:
+    """A compressed frame as it is stored, its fragments joined."""
+    from scandock.viewing.frame_places import join_frame
+
+    return {}, join_frame(_open_stream(message.files[0]), int(message.said["frame"]))
+
+
 def _explicit(message: Message) -> Answer:
     """A copy of an object in Explicit VR Little Endian."""
     from scandock.viewing.explicit_copy import copy_explicit
@@ -256,6 +263,7 @@ VERBS: Final[dict[str, Callable[[Message], Answer]]] = {
     "frames": _frames,
     "objects": _objects,
     "native": _native,
+    "stored": _stored,
     "explicit": _explicit,
     "convertible": _convertible,
     "rendered": _rendered,

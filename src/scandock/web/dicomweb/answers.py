@@ -17,6 +17,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from scandock.services.downloads import parse_byte_range
+from scandock.web.deps import server_state
 from scandock.web.dicomweb.accept import JSON, parse_accept, takes_json
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.file_responses import streaming_response
@@ -32,17 +33,18 @@ KEPT: Final = {**_GUARD, "Cache-Control": "private, no-cache", "Vary": _VARY}
 
 
 def multipart_response(
-    parts: Iterable[Iterable[bytes]], content_type: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+    request: Request,
+    parts: Iterable[Iterable[bytes]],
+    content_type: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Parts of one content type (with its parameters, as `image/jpeg; transfer-syntax=1.2`), sent as they are made."""
     boundary = str(uuid4())
     media_type = content_type.partition(";")[0].strip()
-    return streaming_response(
-        gather(_multipart(parts, content_type, boundary)),
-        status=status,
-        headers={**KEPT, **(headers or {})},
-        media_type=f'multipart/related; type="{media_type}"; boundary={boundary}',
-    )
+    media_type = f'multipart/related; type="{media_type}"; boundary={boundary}'
+    return _stream(request, _multipart(parts, content_type, boundary), media_type, status, headers)
 
 
 def multipart_bytes_response(
@@ -62,11 +64,27 @@ def bytes_response(body: bytes, content_type: str, *, headers: Mapping[str, str]
 
 
 def single_response(
-    chunks: Iterable[bytes], content_type: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+    request: Request,
+    chunks: Iterable[bytes],
+    content_type: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """One thing that is no multipart, sent as it is read."""
+    return _stream(request, chunks, content_type, status, headers)
+
+
+def _stream(
+    request: Request, chunks: Iterable[bytes], media_type: str, status: int, headers: Mapping[str, str] | None
+) -> Response:
+    """A body that may wait for decoders: in their threads, so that no download waits for it."""
     return streaming_response(
-        gather(iter(chunks)), status=status, headers={**KEPT, **(headers or {})}, media_type=content_type
+        gather(chunks),
+        status=status,
+        headers={**KEPT, **(headers or {})},
+        media_type=media_type,
+        threads=server_state(request).pictures.threads,
     )
 
 
@@ -83,19 +101,18 @@ def ranged_response(
     headers = {"Accept-Ranges": "bytes", "Content-Length": str(length), **headers}
     if part is not None:
         headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
-    return single_response(read(offset, length), content_type, status=200 if part is None else 206, headers=headers)
+    status = 200 if part is None else 206
+    return single_response(request, read(offset, length), content_type, status=status, headers=headers)
 
 
 def json_response(
     request: Request, chunks: Iterable[bytes], *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """JSON in pieces, compressed where the client takes that."""
-    headers = {**KEPT, **(headers or {})}
-    pieces = gather(iter(chunks))
-    if takes_gzip(request):
-        headers["Content-Encoding"] = "gzip"
-        pieces = _gzip(pieces)
-    return streaming_response(pieces, status=status, headers=headers, media_type=JSON)
+    if not takes_gzip(request):
+        return _stream(request, chunks, JSON, status, headers)
+    headers = {**(headers or {}), "Content-Encoding": "gzip"}
+    return _stream(request, _gzip(gather(chunks)), JSON, status, headers)
 
 
 def json_list(items: Iterable[Mapping[str, object]]) -> Iterator[bytes]:

@@ -45,8 +45,8 @@ async def bulk_data(context: Context, study: str, series: str, instance: str, el
         raise
     body = reader.each(found, body_of(result))
     if chosen.multipart or chosen.media_type == ANY:
-        return multipart_response(closing(reader, [body]), media_type, headers={"ETag": tag})
-    return single_response(closing(reader, body), media_type, headers={"ETag": tag})
+        return multipart_response(context.request, closing(reader, [body]), media_type, headers={"ETag": tag})
+    return single_response(context.request, closing(reader, body), media_type, headers={"ETag": tag})
 
 
 def document_type(packed: PackedObject | None, numbers: Sequence[int]) -> str:

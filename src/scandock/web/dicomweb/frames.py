@@ -24,6 +24,7 @@ from scandock.services.dicomweb_frames import (
 )
 from scandock.services.dicomweb_objects import FoundObject, ObjectReader
 from scandock.services.dicomweb_packs import FramePlaces, PackedObject
+from scandock.web import urls
 from scandock.web.dicomweb.accept import ANY, MediaRange, parse_accept
 from scandock.web.dicomweb.answers import (
     bytes_response,
@@ -102,7 +103,7 @@ def pixel_response(
     packed, places = require_frames(reader.packed(found))
     numbers: Sequence[int] = check_frames(names, places) if names is not None else range(places.total)
     chosen, content_type = _choose(ranges, packed.syntax, places)
-    headers = {**headers, "Content-Location": str(context.request.url.path)}
+    headers = {**headers, "Content-Location": urls.encoded_path(context.request.scope)}
     single = not chosen.multipart and chosen.media_type != ANY
     if single and names is None and (whole := _find_whole(reader, found, packed, places, content_type)) is not None:
         size, read = whole
@@ -118,9 +119,9 @@ def pixel_response(
     parts = first_made(parts)
     if single and len(numbers) == 1:
         return single_response(
-            closing(reader, (piece for part in parts for piece in part)), content_type, headers=headers
+            context.request, closing(reader, (piece for part in parts for piece in part)), content_type, headers=headers
         )
-    return multipart_response(closing(reader, parts), content_type, headers=headers)
+    return multipart_response(context.request, closing(reader, parts), content_type, headers=headers)
 
 
 def _make_parts(
@@ -136,7 +137,9 @@ def _make_parts(
 def _stored_bytes(places: FramePlaces, numbers: Sequence[int], content_type: str) -> int:
     """How many bytes frames have that are read from their file; very many where a decoder makes them."""
     if not content_type.endswith(f"={EXPLICIT}"):
-        return sum(sum(places.places[number][1::2]) for number in numbers if number < len(places.places))
+        if max(numbers) >= len(places.places):
+            return WHOLE_BYTES + 1
+        return sum(sum(places.places[number][1::2]) for number in numbers)
     return len(numbers) * (places.bits // 8) if has_native_places(places) else WHOLE_BYTES + 1
 
 
@@ -144,7 +147,7 @@ def _find_whole(
     reader: ObjectReader, found: FoundObject, packed: PackedObject, places: FramePlaces, content_type: str
 ) -> tuple[int, Callable[[int, int], Iterator[bytes]]] | None:
     """How large all pixel data are as one thing, and what reads a range of them; None where they are no one thing."""
-    if is_video(packed.syntax) and not content_type.endswith(f"={EXPLICIT}"):
+    if is_video(packed.syntax) and places.places and not content_type.endswith(f"={EXPLICIT}"):
         source = video_source(places)
         return source.size, lambda offset, length: read_source(reader, found, source.cut(offset, length))
     if not has_native_places(places):

@@ -80,8 +80,8 @@ async def _objects(context: Context, study: str, series: str | None = None, inst
         headers["ETag"] = tag
         if not chosen.multipart and chosen.media_type != ANY:
             body = closing(reader, (piece for part in parts for piece in part))
-            return single_response(body, content_type, status=status, headers=headers)
-    return multipart_response(closing(reader, parts), content_type, status=status, headers=headers)
+            return single_response(context.request, body, content_type, status=status, headers=headers)
+    return multipart_response(context.request, closing(reader, parts), content_type, status=status, headers=headers)
 
 
 def _read_syntaxes(reader: ObjectReader, ranges: Sequence[MediaRange]) -> list[str]:

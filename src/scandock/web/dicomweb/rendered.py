@@ -118,7 +118,7 @@ async def _render(
     except BaseException:
         reader.close()
         raise
-    return single_response(closing(reader, body_of(result)), media_type, headers={"ETag": tag})
+    return single_response(context.request, closing(reader, body_of(result)), media_type, headers={"ETag": tag})
 
 
 def _choose_picture(ranges: list[MediaRange]) -> str:
@@ -150,7 +150,7 @@ async def _document_or_film(
         if not any(one.takes(_PDF) for one in ranges):
             raise NotAcceptable("The object is a document.", f"Accept {_PDF}.")
         result = await context.run_decoder(lambda: read_bulk(reader, found, _DOCUMENT))
-        return single_response(closing(reader, body_of(result)), _PDF, headers={"ETag": tag})
+        return single_response(context.request, closing(reader, body_of(result)), _PDF, headers={"ETag": tag})
     if packed.frames is not None and is_video(packed.syntax):
         media_type = stored_type(packed.syntax)
         if not any(one.takes(media_type) for one in ranges):

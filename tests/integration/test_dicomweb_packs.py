@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import delete, insert, select
 
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import file, session
+from scandock.catalog.tables import file, project, session
 from scandock.services.cleaning.registry import tidy_packs
 from scandock.services.dicomweb_packs import CHUNK
 from scandock.store.local import LocalStore
@@ -20,6 +20,7 @@ from scandock.viewing.cache import ImageCache
 from scandock.viewing.decoder_messages import DecoderRequest, Message
 from scandock.workers.pack_builder import PackBuilder
 from tests.builders import DataFolder, Image, images
+from tests.integration.dicomweb_parts import parts_of
 from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.processes
@@ -195,3 +196,36 @@ def test_of_two_copies_that_of_the_archive_is_read(served: tuple[Web, DataFolder
         assert client.get(address.replace("/dicomweb", "/dicomweb/projects/Q"), headers=accept).status_code == 404
         site.bring({"a.dcm": archived})
         assert client.get(address, headers=accept).content == archived
+
+        # a copy that is damaged, or not as long as it was stored, hides no sound one
+        (stored_file,) = [
+            path for path in (Path(web.site.data) / "archive/P").rglob("*.dcm") if path.read_bytes() == archived
+        ]
+        stored_file.write_bytes(archived[:-1])
+        assert client.get(address, headers=accept).content == waiting
+        assert parts_of(client.get(f"{address}/frames/1"))
+        stored_file.write_bytes(archived)
+        assert client.get(address, headers=accept).content == archived
+        tag = client.get(address, headers=accept).headers["etag"]
+        with web.site.catalog.write() as connection:
+            (row,) = [row for row in stored(web) if stored_file.name in row.name and row.tree_id == tree_of(web, "P")]
+            connection.execute(
+                insert(damage).values(tree_id=row.tree_id, file_n=row.n, kind="changed", found=1, error="")
+            )
+        again = client.get(address, headers={**accept, "If-None-Match": tag})
+        assert (again.status_code, again.content) == (200, waiting)
+        in_project = client.get(address.replace("/dicomweb", "/dicomweb/projects/P"), headers=accept)
+        assert in_project.json()["code"] == "file_damaged"
+
+
+def tree_of(web: Web, project_name: str) -> int:
+    """The tree of the session with the study of which there are two copies."""
+    study = Image(case="twice").study_uid.decode()
+    with web.site.catalog.read() as connection:
+        query = select(session.c.tree_id, session.c.study_uid, project.c.name).join(
+            project, project.c.id == session.c.project_id
+        )
+        (number,) = [
+            row.tree_id for row in connection.execute(query) if (row.study_uid, row.name) == (study, project_name)
+        ]
+        return int(number)

@@ -22,7 +22,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, VideoEndoscopicImageStorage
+from sqlalchemy import func, select
 
+from scandock.catalog.server_tables import verification
 from tests.builders import DataFolder, images
 from tests.integration.dicomweb_parts import parts_of
 from tests.integration.web import PASSWORD, Web, serve_by_socket
@@ -464,6 +466,12 @@ def test_what_is_gone_is_left_out(served: Served, client: httpx.Client) -> None:
     content = sample.path.read_bytes()
     sample.path.unlink()
     try:
+        with served.web.site.catalog.read() as connection:
+            asked = select(func.count()).select_from(verification).where(verification.c.asked.is_not(None))
+            before = connection.execute(asked).scalar_one()
+            assert client.get(sample.address, headers=STORED).status_code == 409
+        with served.web.site.catalog.read() as connection:
+            assert connection.execute(asked).scalar_one() == before + 1  # the session is verified next
         for verb, headers in (("", STORED), ("/metadata", {})):
             answer = client.get(f"{sample.series}{verb}", headers=headers)
             assert answer.status_code == 206
@@ -471,6 +479,16 @@ def test_what_is_gone_is_left_out(served: Served, client: httpx.Client) -> None:
         for verb in ("", "/metadata", "/frames/1", "/rendered"):
             alone = client.get(f"{sample.address}{verb}", headers=STORED if not verb else {})
             assert (alone.status_code, alone.json()["code"]) == (409, "file_missing")
+        for cut in (b"", content[:200], content[:-2], content + bytes(40)):  # it has not the bytes that were stored
+            sample.path.write_bytes(cut)
+            for verb, headers in (("", STORED), ("", {}), ("/metadata", {})):
+                answer = client.get(f"{sample.series}{verb}", headers=headers)
+                assert answer.status_code == 206
+                assert "1 of 3 objects are left out" in answer.headers["warning"]
+                assert verb or len(parts_of(answer)) == 2
+            for verb in ("", "/metadata", "/frames/1", "/rendered", "/thumbnail", "/bulkdata/7FE00010"):
+                alone = client.get(f"{sample.address}{verb}", headers=STORED if not verb else {})
+                assert (alone.status_code, alone.json()["code"]) == (409, "file_damaged"), (len(cut), verb)
     finally:
         sample.path.write_bytes(content)
 

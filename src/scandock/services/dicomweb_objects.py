@@ -6,9 +6,9 @@ import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import IO, Final, NamedTuple
+from typing import IO, Final, NamedTuple, NoReturn
 
 from sqlalchemy import Connection, and_, bindparam, select
 
@@ -17,6 +17,7 @@ from scandock.access.throttle import network_of
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import dicom_series, file, resource, scan
+from scandock.model.errors import ScandockError
 from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import DAMAGE_SENTENCES
@@ -34,6 +35,7 @@ from scandock.services.dicomweb_packs import (
 from scandock.services.download_access import DownloadAccess
 from scandock.services.downloads import open_session_snapshot
 from scandock.services.file_errors import FileDamaged, FileMissing
+from scandock.services.file_verification import verify_soon
 from scandock.services.pictures import descriptor_of
 from scandock.services.session_errors import ChangedMeanwhile
 from scandock.store.paths import RelPath, resource_file
@@ -171,10 +173,13 @@ class Selection:
 
     study: str
     objects: list[FoundObject]
+    """Of each the copy that counts: the first that is not known to be damaged."""
     trees: Mapping[int, TreeObjects]
     """By the numbers of their sessions' trees."""
     damaged: Mapping[tuple[int, int | None], str] = field(default_factory=dict)
     """By tree and number, None for all of a tree: the kind of what is known to be damaged."""
+    others: Mapping[str, list[FoundObject]] = field(default_factory=dict)
+    """By UID, copies of objects in other sessions, which count where those of `objects` can't be read."""
 
     def damage_of(self, found: FoundObject) -> str:
         """How an object is known to be damaged; empty where it is not."""
@@ -183,7 +188,12 @@ class Selection:
 
     def sessions(self) -> list[SessionRecord]:
         """The sessions in which the objects are."""
-        return list({found.session.uuid: found.session for found in self.objects}.values())
+        return sessions_of(self.objects)
+
+
+def sessions_of(objects: Iterable[FoundObject]) -> list[SessionRecord]:
+    """The sessions in which objects are."""
+    return list({found.session.uuid: found.session for found in objects}.values())
 
 
 _DAMAGE: Final = select(damage.c.tree_id, damage.c.file_n, damage.c.kind).where(
@@ -207,7 +217,7 @@ def select_objects(
     instance: str | None = None,
 ) -> Selection:
     """The objects of a study, a series or of one UID. AccessDenied where there is none that may be read."""
-    found: dict[str, FoundObject] = {}
+    copies: dict[str, list[FoundObject]] = {}
     trees: dict[int, TreeObjects] = {}
     for record in find_study_sessions(connection, scope, study):
         tree = trees[record.tree_id] = cache.objects(connection, record)
@@ -219,11 +229,17 @@ def select_objects(
         for stored in chosen:
             if study != (stored.study_uid or record.study_uid):
                 continue
-            found.setdefault(stored.sop_uid, FoundObject(record, stored))
-    if not found:
+            copies.setdefault(stored.sop_uid, []).append(FoundObject(record, stored))
+    if not copies:
         raise_denied(scope.unknown)
-    damaged = read_damage(connection, trees)
-    return Selection(study, list(found.values()), trees, damaged)
+    selection = Selection(study, [], trees, read_damage(connection, trees), {})
+    others: dict[str, list[FoundObject]] = {}
+    for uid, found in copies.items():
+        if len(found) > 1:
+            found.sort(key=lambda copy: bool(selection.damage_of(copy)))
+            others[uid] = found[1:]
+        selection.objects.append(found[0])
+    return replace(selection, others=others)
 
 
 class ObjectReader:
@@ -250,14 +266,14 @@ class ObjectReader:
         self._exits = contextlib.ExitStack()
         try:
             for record in selection.sessions():
-                current, snapshot = open_session_snapshot(context, record.uuid)
-                self._exits.enter_context(snapshot)
-                if current.tree_id != record.tree_id:
-                    raise ChangedMeanwhile("The session has just changed.", "Ask again.")
-                self._snapshots[record.uuid] = snapshot
-            self.objects = [found for found in selection.objects if self._is_there(found)]
+                self._open_session(record)
+            self._unsound: dict[str, FoundObject] = {}
+            self.objects = [copy for found in selection.objects if (copy := self._find_sound(found)) is not None]
+            for found in self._unsound.values():
+                if pictures.is_new_view(("unsound", found.session.uuid)):
+                    verify_soon(context.catalog, found.session.uuid)
             if not self.objects:
-                _raise_unreadable(selection)
+                self._raise_unreadable()
         except BaseException:
             self.close()
             raise
@@ -274,10 +290,40 @@ class ObjectReader:
         """How many objects can't be read."""
         return len(self.selection.objects) - len(self.objects)
 
-    def _is_there(self, found: FoundObject) -> bool:
-        if self.selection.damage_of(found):
-            return False
-        return self._snapshots[found.session.uuid].size(found.stored.path) is not None
+    def _open_session(self, record: SessionRecord) -> None:
+        current, snapshot = open_session_snapshot(self.context, record.uuid)
+        self._exits.enter_context(snapshot)
+        if current.tree_id != record.tree_id:
+            raise ChangedMeanwhile("The session has just changed.", "Ask again.")
+        self._snapshots[record.uuid] = snapshot
+
+    def _find_sound(self, found: FoundObject) -> FoundObject | None:
+        """The first copy of an object whose file is there, as long as it was stored; None where none is."""
+        copies: list[FoundObject] = [found, *self.selection.others.get(found.stored.sop_uid, ())]
+        for copy in copies:
+            if self.selection.damage_of(copy):
+                continue
+            if copy.session.uuid not in self._snapshots:
+                try:
+                    self._open_session(copy.session)
+                except ScandockError:  # of a copy that need not be there
+                    continue
+            if self._snapshots[copy.session.uuid].size(copy.stored.path) == copy.stored.bytes:
+                return copy
+            self._unsound[copy.session.uuid] = copy
+        return None
+
+    def _raise_unreadable(self) -> NoReturn:
+        """Say why no object of the selection can be read."""
+        kind = next((kind for found in self.selection.objects if (kind := self.selection.damage_of(found))), "")
+        if not kind:
+            found = self.selection.objects[0]
+            if self._snapshots[found.session.uuid].size(found.stored.path) is None:
+                raise FileMissing
+            kind = "changed"
+        raise FileDamaged(
+            f"What was asked for is damaged: {DAMAGE_SENTENCES[kind]}.", "Import the archive again, which heals it."
+        )
 
     @property
     def asker(self) -> Requester:
@@ -363,6 +409,7 @@ class ObjectReader:
             each.n: each
             for each in self.selection.trees[found.session.tree_id].chunks[stored.scan_n, stored.chunk]
             if not self.selection.damage_of(FoundObject(found.session, each))
+            and self._snapshots[found.session.uuid].size(each.path) == each.bytes
         }
         snapshot = self._snapshots[found.session.uuid]
 
@@ -378,21 +425,11 @@ class ObjectReader:
         return build_pack(self.pictures, list(objects), opened, self.asker, key)
 
 
-def _raise_unreadable(selection: Selection) -> None:
-    """Say why no object of a selection can be read."""
-    kinds = [kind for found in selection.objects if (kind := selection.damage_of(found))]
-    if kinds:
-        raise FileDamaged(
-            f"What was asked for is damaged: {DAMAGE_SENTENCES[kinds[0]]}.", "Import the archive again, which heals it."
-        )
-    raise FileMissing
-
-
-def note_views(context: ServiceContext, pictures: Pictures, selection: Selection) -> None:
-    """Note in the audit trail that somebody looks at the sessions of a selection: once an hour for each."""
+def note_views(context: ServiceContext, pictures: Pictures, objects: Sequence[FoundObject]) -> None:
+    """Note in the audit trail that somebody looks at the sessions of objects: once an hour for each."""
     account_id = context.principal.account_id
     where = context.request.address if context.request is not None and account_id is None else ""
-    for record in selection.sessions():
+    for record in sessions_of(objects):
         view = (account_id, where, record.uuid)
         if pictures.is_new_view(view):
             try:
@@ -403,10 +440,10 @@ def note_views(context: ServiceContext, pictures: Pictures, selection: Selection
                 raise
 
 
-def note_downloads(context: ServiceContext, selection: Selection, objects: Sequence[FoundObject]) -> None:
+def note_downloads(context: ServiceContext, objects: Sequence[FoundObject]) -> None:
     """Note in the audit trail that somebody downloads objects, a line for each session."""
     with context.catalog.write() as connection:
-        for record in selection.sessions():
+        for record in sessions_of(objects):
             chosen = [found.stored for found in objects if found.session.uuid == record.uuid]
             details = {"files": len(chosen), "bytes": sum(stored.bytes for stored in chosen)}
             context.note(connection, "download", record.uuid, record.project, details)

@@ -51,7 +51,7 @@ def open_in_thread(context: DicomwebContext, selection: Selection, *, is_downloa
     reader = ObjectReader(service, server.pictures, server.dicomweb, selection)
     try:
         if not is_download:
-            note_views(service, server.pictures, selection)
+            note_views(service, server.pictures, reader.objects)
     except BaseException:
         reader.close()
         raise
@@ -61,7 +61,7 @@ def open_in_thread(context: DicomwebContext, selection: Selection, *, is_downloa
 async def note_download(context: DicomwebContext, reader: ObjectReader) -> None:
     """Note in the audit trail that the objects of a reader are downloaded; not where only the headers are asked for."""
     if not context.is_head:
-        await context.run(lambda: note_downloads(context.service_context, reader.selection, reader.objects))
+        await context.run(lambda: note_downloads(context.service_context, reader.objects))
 
 
 def make_tag(selection: Selection, *about: object) -> str:

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import imagecodecs
+import numpy as np
 import pytest
 
+from scandock.access.accounts import find as find_account
 from scandock.services.dicomweb_objects import FoundObject, ObjectReader
+from scandock.services.settings import load_settings
 from tests.builders import DataFolder, Image, images
 from tests.integration.web import serve_by_socket
+from tests.unit.viewing.made import JPEG_2000, encapsulated
 
 pytestmark = pytest.mark.processes
 
@@ -56,3 +61,31 @@ def test_objects_that_are_slow_to_read_hold_up_no_download(tmp_path: Path, monke
             finally:
                 go.set()
             assert all(sent in answer.content for answer in answers)
+
+
+def test_a_frame_larger_than_the_room_of_answers_is_sent_and_gives_it_back(tmp_path: Path) -> None:
+    pixels = np.zeros((4096, 4200), "u1")
+    packed = bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="j2k", reversible=True))
+    uids = {"StudyInstanceUID": "1.2.3.7", "SeriesInstanceUID": "1.2.3.7.1", "SOPInstanceUID": "1.2.3.7.1.1"}
+    settings = load_settings().model_copy(update={"answer_bytes": 16 * 1024**2})
+    address = "/dicomweb/projects/P/studies/1.2.3.7/series/1.2.3.7.1/instances/1.2.3.7.1.1"
+    with serve_by_socket(tmp_path / "data", settings) as web, web.client() as client:
+        DataFolder(root=tmp_path, checked=False).bring(
+            {"a.dcm": encapsulated([packed], pixels, syntax=JPEG_2000, PatientID="L", **uids)}
+        )
+        buffers = web.site.response_buffers
+        for accept in ("application/octet-stream", "*/*"):
+            answer = client.get(f"{address}/frames/1", headers={"Accept": accept})
+            assert answer.status_code == 200
+            assert pixels.tobytes() in answer.content
+        whole = client.get(address, headers={"Accept": "application/dicom"})
+        assert pixels.tobytes() in whole.content
+        assert buffers.bytes == 0
+        with web.site.catalog.read() as connection:
+            account = find_account(connection, "admin")
+        assert account is not None
+        with buffers.hold(account.id, 15 * 1024**2):  # of another answer of theirs
+            for path in ("/frames/1", ""):
+                refused = client.get(address + path, headers={"Accept": "*/*"})
+                assert (refused.status_code, refused.json()["code"]) == (503, "answers_full")
+                assert buffers.bytes == 15 * 1024**2

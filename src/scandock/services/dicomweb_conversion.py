@@ -93,6 +93,9 @@ class Conversion:
         if not left:
             raise NotConvertible(next(iter(failed.values())), REMEDY)
         reader.objects = left
+        first = left[0]
+        if self._syntaxes[first.version] != EXPLICIT and first.version not in self._kept:
+            self._keep(first, ask_decoder(reader, first, {"verb": "explicit"}))  # what is in the way is told at once
 
     def _try_plain(self, deadline: float) -> dict[str, str]:
         """Try what is not compressed, many objects by one question; why some can't be converted, by version."""

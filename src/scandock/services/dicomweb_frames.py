@@ -91,6 +91,8 @@ def ask_decoder(
         (request["verb"], found.version, *about),
         asker=reader.asker,
     )
+    if result.file is not None:
+        reader.hold(result.file)
     if result.reason in (BUSY, NO_ROOM):
         raise DecodersOccupied
     if result.reason:
@@ -299,6 +301,8 @@ def read_bulk(reader: ObjectReader, found: FoundObject, numbers: Sequence[int]) 
         {"verb": "bulk", "path": [*numbers]}, lambda: reader.descriptors([found]), ("bulk", found.version, *numbers),
         asker=reader.asker,
     )  # fmt: skip
+    if result.file is not None:
+        reader.hold(result.file)
     if result.reason in (BUSY, NO_ROOM):
         raise DecodersOccupied
     if result.reason:

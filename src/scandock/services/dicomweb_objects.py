@@ -37,6 +37,7 @@ from scandock.services.downloads import open_session_snapshot
 from scandock.services.file_errors import FileDamaged, FileMissing
 from scandock.services.file_verification import verify_soon
 from scandock.services.pictures import descriptor_of
+from scandock.services.response_buffers import BufferedFile
 from scandock.services.session_errors import ChangedMeanwhile
 from scandock.store.paths import RelPath, resource_file
 from scandock.store.port import Snapshot
@@ -264,6 +265,7 @@ class ObjectReader:
         self._packs: tuple[tuple[int, int, int], Pack] | None = None
         self._numbers: dict[tuple[int, int, int], set[int]] = {}
         self._exits = contextlib.ExitStack()
+        self._files: list[BufferedFile] = []
         try:
             for record in selection.sessions():
                 self._open_session(record)
@@ -279,7 +281,18 @@ class ObjectReader:
             raise
 
     def close(self) -> None:
+        for held in self._files:
+            held.close()
         self._exits.close()
+
+    @property
+    def reserved(self) -> int:
+        """Bytes of what decoders made, which waits in files and has its room already."""
+        return sum(held.size for held in self._files if not held.closed)
+
+    def hold(self, file: BufferedFile) -> None:
+        """Close what a decoder made at the latest when the reader is closed."""
+        self._files = [held for held in self._files if not held.closed] + [file]
 
     def on_close(self, call: Callable[[], object]) -> None:
         """Have something called when the reader is closed."""

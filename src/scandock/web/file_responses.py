@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import Executor
-from contextvars import copy_context
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import partial
 from typing import Any, Final
 
 from fastapi import Request
@@ -22,57 +18,19 @@ DAMAGED: Final = "X-Scandock-Damaged"
 """The header that says of a download that it is known to be damaged: how, or of a zip how many files are."""
 
 
-def streaming_response(
-    chunks: Iterator[bytes],
-    *,
-    status: int,
-    headers: dict[str, str],
-    media_type: str,
-    threads: Executor | None = None,
-) -> Response:
-    """A body that is read in threads while it is sent; closed whether or not it is taken to its end.
-
-    With `threads` in these: a body whose pieces may take long keeps none of the threads that all downloads share.
-    """
+def streaming_response(chunks: Iterator[bytes], *, status: int, headers: dict[str, str], media_type: str) -> Response:
+    """A body that is read in threads while it is sent; closed whether or not it is taken to its end."""
 
     async def body() -> Any:  # noqa: ANN401  an async generator
         try:
             async for chunk in iterate_in_threadpool(chunks):
                 yield chunk
         finally:
-            _close(chunks)
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
 
-    content = body() if threads is None else _read_in(threads, chunks)
-    return StreamingResponse(content, status, headers, media_type)
-
-
-async def _read_in(threads: Executor, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Chunks that are read in `threads`; closed at the end, or where they are left once the last read has ended."""
-    loop = asyncio.get_running_loop()
-    read: asyncio.Future[bytes | None] | None = None
-    try:
-        while True:
-            read = loop.run_in_executor(threads, partial(copy_context().run, next, chunks, None))
-            chunk = await asyncio.shield(read)
-            if chunk is None:
-                return
-            yield chunk
-    finally:
-        if read is None or read.done():
-            _close(chunks)
-        else:
-            read.add_done_callback(partial(_close_after_read, chunks))
-
-
-def _close_after_read(chunks: Iterator[bytes], read: asyncio.Future[bytes | None]) -> None:
-    read.exception()  # nobody is there to be told of it
-    _close(chunks)
-
-
-def _close(chunks: Iterator[bytes]) -> None:
-    close = getattr(chunks, "close", None)
-    if close is not None:
-        close()
+    return StreamingResponse(body(), status, headers, media_type)
 
 
 def zip_response(download: ZipDownload) -> Response:

@@ -18,6 +18,7 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import RLELossless
 
+from scandock.deidentification import parsing
 from scandock.services.dicomweb_errors import PartUnknown
 from scandock.services.dicomweb_frames import native_frames, read_native
 from scandock.services.dicomweb_objects import FoundObject, ObjectReader
@@ -214,3 +215,19 @@ def test_frames_of_a_deflated_data_set_are_as_they_stand_in_it(tmp_path: Path, k
         assert [decode_native(file, n) for n in range(2)] == wanted
         with pytest.raises(NotViewable):
             decode_native(file, 2)
+
+
+def test_pixels_of_a_deflated_data_set_end_where_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that the reader of bytes takes for too large is read by pydicom, and is longer than its file."""
+    monkeypatch.setattr(parsing, "MAX_INFLATED", 1000)
+    pixels = np.zeros((1, 64, 64), "u1")
+    plain = file_of(dataset(pixels))
+    whole = deflated(plain[144 + int.from_bytes(plain[140:144], "little") :])
+    assert len(whole) < pixels.nbytes
+    (tmp_path / "a.dcm").write_bytes(whole)
+    with open(tmp_path / "a.dcm", "rb") as stream:
+        place = read_object(stream).pixels
+        assert place is not None
+        assert place.end - place.start == pixels.nbytes
+        copy = pydicom.dcmread(io.BytesIO(copy_explicit(stream)))
+        assert copy.PixelData == pixels.tobytes()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 from uuid import uuid4
 
 from fastapi import Request
@@ -20,7 +20,7 @@ from scandock.services.downloads import parse_byte_range
 from scandock.web.deps import server_state
 from scandock.web.dicomweb.accept import JSON, parse_accept, takes_json
 from scandock.web.dicomweb.errors import NotAcceptable
-from scandock.web.file_responses import streaming_response
+from scandock.web.response_sending import ThreadedResponse
 
 PIECE: Final = 256 * 1024
 """Bytes that are gathered before they are sent: each piece costs a turn of a thread."""
@@ -32,6 +32,16 @@ KEPT: Final = {**_GUARD, "Cache-Control": "private, no-cache", "Vary": _VARY}
 """Headers of what a client may keep as long as it asks each time: rights change."""
 
 
+class Source(Protocol):
+    """What a body is read from: closed once it was sent or left. `ObjectReader` is one."""
+
+    @property
+    def reserved(self) -> int:
+        """Bytes that have their room already, as they wait in files."""
+
+    def close(self) -> None: ...
+
+
 def multipart_response(
     request: Request,
     parts: Iterable[Iterable[bytes]],
@@ -39,12 +49,13 @@ def multipart_response(
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    reader: Source | None = None,
 ) -> Response:
     """Parts of one content type (with its parameters, as `image/jpeg; transfer-syntax=1.2`), sent as they are made."""
     boundary = str(uuid4())
     media_type = content_type.partition(";")[0].strip()
     media_type = f'multipart/related; type="{media_type}"; boundary={boundary}'
-    return _stream(request, _multipart(parts, content_type, boundary), media_type, status, headers)
+    return _stream(request, _multipart(parts, content_type, boundary), media_type, status, headers, reader)
 
 
 def multipart_bytes_response(
@@ -70,21 +81,29 @@ def single_response(
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    reader: Source | None = None,
 ) -> Response:
     """One thing that is no multipart, sent as it is read."""
-    return _stream(request, chunks, content_type, status, headers)
+    return _stream(request, chunks, content_type, status, headers, reader)
 
 
 def _stream(
-    request: Request, chunks: Iterable[bytes], media_type: str, status: int, headers: Mapping[str, str] | None
+    request: Request,
+    chunks: Iterable[bytes],
+    media_type: str,
+    status: int,
+    headers: Mapping[str, str] | None,
+    reader: Source | None,
 ) -> Response:
-    """A body that may wait for decoders: in their threads, so that no download waits for it."""
-    return streaming_response(
+    """A body that may wait for decoders: in their threads, so that no download waits for it. Closes the reader."""
+    return ThreadedResponse(
         gather(chunks),
+        server_state(request).pictures.threads,
+        reader.close if reader is not None else lambda: None,
+        reserved=reader.reserved if reader is not None else 0,
         status=status,
         headers={**KEPT, **(headers or {})},
         media_type=media_type,
-        threads=server_state(request).pictures.threads,
     )
 
 
@@ -94,6 +113,7 @@ def ranged_response(
     read: Callable[[int, int], Iterator[bytes]],
     content_type: str,
     headers: Mapping[str, str],
+    reader: Source,
 ) -> Response:
     """One thing of known size, whole or the range that is asked for. RangeUnsatisfiable."""
     part = parse_byte_range(request.headers.get("range"), size)
@@ -102,17 +122,22 @@ def ranged_response(
     if part is not None:
         headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
     status = 200 if part is None else 206
-    return single_response(request, read(offset, length), content_type, status=status, headers=headers)
+    return single_response(request, read(offset, length), content_type, status=status, headers=headers, reader=reader)
 
 
 def json_response(
-    request: Request, chunks: Iterable[bytes], *, status: int = 200, headers: Mapping[str, str] | None = None
+    request: Request,
+    chunks: Iterable[bytes],
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    reader: Source | None = None,
 ) -> Response:
     """JSON in pieces, compressed where the client takes that."""
     if not takes_gzip(request):
-        return _stream(request, chunks, JSON, status, headers)
+        return _stream(request, chunks, JSON, status, headers, reader)
     headers = {**(headers or {}), "Content-Encoding": "gzip"}
-    return _stream(request, _gzip(gather(chunks)), JSON, status, headers)
+    return _stream(request, _gzip(gather(chunks)), JSON, status, headers, reader)
 
 
 def json_list(items: Iterable[Mapping[str, object]]) -> Iterator[bytes]:

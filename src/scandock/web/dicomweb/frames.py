@@ -36,7 +36,6 @@ from scandock.web.dicomweb.answers import (
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.routing import Context, DicomwebRoutes
 from scandock.web.dicomweb.selecting import (
-    closing,
     first_made,
     make_tag,
     only_object,
@@ -107,21 +106,19 @@ def pixel_response(
     single = not chosen.multipart and chosen.media_type != ANY
     if single and names is None and (whole := _find_whole(reader, found, packed, places, content_type)) is not None:
         size, read = whole
-        return ranged_response(
-            context.request, size, lambda offset, length: closing(reader, read(offset, length)), content_type, headers
-        )
+        return ranged_response(context.request, size, read, content_type, headers, reader)
     parts = _make_parts(reader, found, places, numbers, content_type)
     if _stored_bytes(places, numbers, content_type) <= WHOLE_BYTES:
-        bodies = [b"".join(part) for part in closing(reader, parts)]
+        bodies = [b"".join(part) for part in parts]
+        reader.close()
         if single and len(numbers) == 1:
             return bytes_response(bodies[0], content_type, headers=headers)
         return multipart_bytes_response(bodies, content_type, headers=headers)
     parts = first_made(parts)
     if single and len(numbers) == 1:
-        return single_response(
-            context.request, closing(reader, (piece for part in parts for piece in part)), content_type, headers=headers
-        )
-    return multipart_response(context.request, closing(reader, parts), content_type, headers=headers)
+        body = (piece for part in parts for piece in part)
+        return single_response(context.request, body, content_type, headers=headers, reader=reader)
+    return multipart_response(context.request, parts, content_type, headers=headers, reader=reader)
 
 
 def _make_parts(

@@ -45,4 +45,5 @@ async def _metadata(context: Context, study: str, series: str | None = None, ins
         reader.close()
         raise
     status, headers = partial_headers(reader, base)
-    return json_response(context.request, read_metadata(reader, base), status=status, headers={**headers, "ETag": tag})
+    headers["ETag"] = tag
+    return json_response(context.request, read_metadata(reader, base), status=status, headers=headers, reader=reader)

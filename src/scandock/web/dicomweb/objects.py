@@ -15,7 +15,6 @@ from scandock.web.dicomweb.answers import multipart_response, single_response
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.routing import Context, DicomwebRoutes
 from scandock.web.dicomweb.selecting import (
-    closing,
     make_tag,
     note_download,
     open_reader,
@@ -79,9 +78,9 @@ async def _objects(context: Context, study: str, series: str | None = None, inst
     if instance is not None:
         headers["ETag"] = tag
         if not chosen.multipart and chosen.media_type != ANY:
-            body = closing(reader, (piece for part in parts for piece in part))
-            return single_response(context.request, body, content_type, status=status, headers=headers)
-    return multipart_response(context.request, closing(reader, parts), content_type, status=status, headers=headers)
+            body = (piece for part in parts for piece in part)
+            return single_response(context.request, body, content_type, status=status, headers=headers, reader=reader)
+    return multipart_response(context.request, parts, content_type, status=status, headers=headers, reader=reader)
 
 
 def _read_syntaxes(reader: ObjectReader, ranges: Sequence[MediaRange]) -> list[str]:

@@ -29,7 +29,7 @@ from scandock.web.dicomweb.accept import MediaRange, parse_accept
 from scandock.web.dicomweb.answers import ranged_response, single_response
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.routing import Context, DicomwebRoutes
-from scandock.web.dicomweb.selecting import closing, make_tag, only_object, open_reader, select, unchanged
+from scandock.web.dicomweb.selecting import make_tag, only_object, open_reader, select, unchanged
 
 routes = DicomwebRoutes()
 
@@ -118,7 +118,7 @@ async def _render(
     except BaseException:
         reader.close()
         raise
-    return single_response(context.request, closing(reader, body_of(result)), media_type, headers={"ETag": tag})
+    return single_response(context.request, body_of(result), media_type, headers={"ETag": tag}, reader=reader)
 
 
 def _choose_picture(ranges: list[MediaRange]) -> str:
@@ -150,7 +150,7 @@ async def _document_or_film(
         if not any(one.takes(_PDF) for one in ranges):
             raise NotAcceptable("The object is a document.", f"Accept {_PDF}.")
         result = await context.run_decoder(lambda: read_bulk(reader, found, _DOCUMENT))
-        return single_response(context.request, closing(reader, body_of(result)), _PDF, headers={"ETag": tag})
+        return single_response(context.request, body_of(result), _PDF, headers={"ETag": tag}, reader=reader)
     if packed.frames is not None and is_video(packed.syntax):
         media_type = stored_type(packed.syntax)
         if not any(one.takes(media_type) for one in ranges):
@@ -159,8 +159,9 @@ async def _document_or_film(
         return ranged_response(
             context.request,
             source.size,
-            lambda offset, length: closing(reader, read_source(reader, found, source.cut(offset, length))),
+            lambda offset, length: read_source(reader, found, source.cut(offset, length)),
             media_type,
             {"ETag": tag},
+            reader,
         )
     return None

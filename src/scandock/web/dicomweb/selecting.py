@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -89,14 +89,6 @@ def partial_headers(reader: ObjectReader, base: str, untried: int = 0) -> tuple[
     if untried:
         texts.append(f"{untried} of {every} objects were not tried: those that can't be converted are left out")
     return (206, warning_header(base, texts)) if texts else (200, {})
-
-
-def closing(reader: ObjectReader, parts: Iterable[T]) -> Iterator[T]:
-    """The parts; at the end, or where they are left, the reader is closed."""
-    try:
-        yield from parts
-    finally:
-        reader.close()
 
 
 def first_made(parts: Iterator[T]) -> Iterator[T]:

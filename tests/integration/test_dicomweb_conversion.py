@@ -16,6 +16,7 @@ from pydicom.uid import UID
 from scandock.services import dicomweb_conversion
 from scandock.viewing.decoder_messages import DecoderRequest, Message
 from scandock.viewing.frame_places import MAX_FRAGMENTS
+from tests.badinput.objects import nested
 from tests.builders import DataFolder
 from tests.integration.dicomweb_parts import parts_of
 from tests.integration.web import Web, serve_in_process
@@ -61,11 +62,19 @@ def in_pieces() -> bytes:
     return whole[:at] + items + whole[at + 10 :]
 
 
+def too_deep() -> bytes:
+    """An object whose sequences are nested deeper than any that is read."""
+    uids = {"StudyInstanceUID": f"{ROOT}.8", "SeriesInstanceUID": f"{ROOT}.8.1", "SOPInstanceUID": f"{ROOT}.8.1.1"}
+    whole = dicom(ramp(), PatientID="C", **uids)
+    at = whole.index(b"\xe0\x7f\x10\x00OW")
+    return whole[:at] + nested(1000) + whole[at:]
+
+
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     root = tmp_path_factory.mktemp("conversion")
     with serve_in_process(root / "data") as served:
-        objects = {**OBJECTS, "p1": in_pieces()}
+        objects = {**OBJECTS, "p1": in_pieces(), "d1": too_deep()}
         DataFolder(root=root, checked=False).bring({f"{name}.dcm": data for name, data in objects.items()})
         yield served
 
@@ -170,3 +179,12 @@ def test_fragments_of_a_frame_are_joined_however_many_there_are(client: httpx.Cl
             assert content_type == f"image/jp2; transfer-syntax={JPEG_2000}"
             assert (len(body), body[:6]) == (2 * PIECES, b"\0\0\0\1\0\2")
         assert answer.headers["content-location"] == address  # as an address, not decoded
+
+
+def test_metadata_tell_of_headers_that_can_not_be_read(client: httpx.Client) -> None:
+    answer = client.get(f"/dicomweb/projects/P/studies/{ROOT}.8/metadata")
+    assert answer.status_code == 206
+    assert "the headers of 1 of 1 objects can't be read" in answer.headers["warning"]
+    (model,) = answer.json()
+    assert model["00080018"]["Value"] == [f"{ROOT}.8.1.1"]
+    assert client.get(f"{address(MIXED)}/metadata").status_code == 200

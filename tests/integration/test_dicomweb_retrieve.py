@@ -357,6 +357,15 @@ def test_bulk_data(served: Served, client: httpx.Client) -> None:
     assert (part.status_code, part.content) == (206, raw[-5:])
     beyond = client.get(pixels, headers={"Accept": "application/octet-stream", "Range": "bytes=99999999-"})
     assert (beyond.status_code, beyond.json()["code"]) == (416, "range_unsatisfiable")
+    assert beyond.headers["content-range"] == f"bytes */{len(raw)}"
+    tag = part.headers["etag"]
+    for condition, status in ((tag, 206), ('"other"', 200), (f"W/{tag}", 200), ("Tue, 01 Dec 2026 04:00:00 GMT", 200)):
+        headers = {"Accept": "application/octet-stream", "Range": "bytes=-5", "If-Range": condition}
+        again = client.get(pixels, headers=headers)
+        assert (again.status_code, again.content) == (status, raw[-5:] if status == 206 else raw), condition
+    for known in (tag, f"W/{tag}"):
+        headers = {"Accept": "application/octet-stream", "If-None-Match": known}
+        assert client.get(pixels, headers=headers).status_code == 304
     for path in ("00280010/1/00280011", "nonsense", "00080018/1", "00990010", "00081140"):
         assert client.get(f"{explicit.address}/bulkdata/{path}").status_code == 404, path
 
@@ -397,6 +406,13 @@ def test_pictures(served: Served, client: httpx.Client) -> None:
         Picture.open(io.BytesIO(client.get(f"{sample.address}/rendered?accept=image/png&window={window}").content))
         for window in ("4000,10", "-4000,10")
     )
+    thumbnail = client.get(f"{sample.address}/thumbnail?viewport=2000,2000", headers={"Accept": "image/png"})
+    assert Picture.open(io.BytesIO(thumbnail.content)).format == "PNG"
+    assert max(Picture.open(io.BytesIO(thumbnail.content)).size) == 256
+    refused = client.get(f"{sample.address}/thumbnail", headers={"Accept": "text/html"})
+    assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable")
+    two = client.get(f"{served.samples['rle'].address}/frames/1,2/rendered")
+    assert (two.status_code, two.json()["code"]) == (400, "request_invalid")
     assert dark.getextrema() == (0, 0)
     assert bright.getextrema() == (255, 255)
     for query in (

@@ -33,6 +33,15 @@ def read_metadata(reader: ObjectReader, base: str) -> Iterator[bytes]:
     yield b"[]" if separator == b"[" else b"]"
 
 
+def count_unreadable(reader: ObjectReader) -> int:
+    """The objects of a reader whose headers can't be read; within `Pictures.work`. Makes the packs that are missing.
+
+    DecodersOccupied.
+    """
+    found = (reader.packed(each) for each in reader.objects)
+    return sum(packed is None or not packed.length for packed in found)
+
+
 def _pack_key(found: FoundObject) -> tuple[int, int, int]:
     return found.session.tree_id, found.stored.scan_n, found.stored.chunk
 

@@ -115,10 +115,16 @@ def ranged_response(
     headers: Mapping[str, str],
     reader: Source,
 ) -> Response:
-    """One thing of known size, whole or the range that is asked for. RangeUnsatisfiable."""
-    part = parse_byte_range(request.headers.get("range"), size)
+    """One thing of known size, whole or the range that is asked for. RangeUnsatisfiable.
+
+    Its tag is strong: it is the same to the byte, so that a download can be gone on with (If-Range).
+    """
+    tag = headers["ETag"].removeprefix("W/")
+    condition = request.headers.get("if-range")
+    is_same = condition is None or condition.strip() == tag
+    part = parse_byte_range(request.headers.get("range") if is_same else None, size)
     offset, length = part if part is not None else (0, size)
-    headers = {"Accept-Ranges": "bytes", "Content-Length": str(length), **headers}
+    headers = {**headers, "ETag": tag, "Accept-Ranges": "bytes", "Content-Length": str(length)}
     if part is not None:
         headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
     status = 200 if part is None else 206

@@ -174,5 +174,6 @@ def _choose(ranges: Sequence[MediaRange], syntax: str, places: FramePlaces) -> t
         if (not named or EXPLICIT in named) and one.takes(OCTETS) and not is_video(syntax):
             return one, f"{OCTETS}; transfer-syntax={EXPLICIT}"
     raise NotAcceptable(
-        f"The pixels are stored as {stored} ({syntax}).", f"Accept {stored}, or {OCTETS} with transfer-syntax=*."
+        f"The pixels are stored as {stored} ({syntax}).",
+        f"Accept {stored}, or anything with transfer-syntax=*, as they are stored; or {OCTETS} for them decoded.",
     )

@@ -74,7 +74,7 @@ async def _objects(context: Context, study: str, series: str | None = None, inst
     except BaseException:
         reader.close()
         raise
-    status, headers = partial_headers(reader, context.base, untried)
+    status, headers = partial_headers(reader, context.base, untried=untried)
     if instance is not None:
         headers["ETag"] = tag
         if not chosen.multipart and chosen.media_type != ANY:

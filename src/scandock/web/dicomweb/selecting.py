@@ -78,9 +78,11 @@ def unchanged(request: Request, tag: str) -> Response | None:
     return None
 
 
-def partial_headers(reader: ObjectReader, base: str, untried: int = 0) -> tuple[int, dict[str, str]]:
+def partial_headers(
+    reader: ObjectReader, base: str, *, untried: int = 0, unreadable: int = 0
+) -> tuple[int, dict[str, str]]:
     """Status and headers of an answer: 206 with a warning where objects are left out, or those that were `untried`
-    may be, once their turn to be converted comes.
+    may be, once their turn to be converted comes, or of `unreadable` ones next to nothing is told.
     """
     every = len(reader.selection.objects)
     texts = []
@@ -88,6 +90,8 @@ def partial_headers(reader: ObjectReader, base: str, untried: int = 0) -> tuple[
         texts.append(f"{reader.left_out} of {every} objects are left out: damaged, missing or not convertible")
     if untried:
         texts.append(f"{untried} of {every} objects were not tried: those that can't be converted are left out")
+    if unreadable:
+        texts.append(f"the headers of {unreadable} of {every} objects can't be read: of these only UIDs are told")
     return (206, warning_header(base, texts)) if texts else (200, {})
 
 

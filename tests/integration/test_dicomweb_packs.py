@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import file, session
+from scandock.catalog.tables import file, project, session
 from scandock.services.cleaning.registry import tidy_packs
 from scandock.services.dicomweb_packs import CHUNK
 from scandock.store.local import LocalStore
+from scandock.viewing.cache import ImageCache
+from scandock.viewing.decoder_messages import DecoderRequest, Message
 from scandock.workers.pack_builder import PackBuilder
 from tests.builders import DataFolder, Image, images
+from tests.integration.dicomweb_parts import parts_of
 from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.processes
@@ -67,18 +73,115 @@ def test_packs_of_a_data_folder_from_its_first_look_to_damage(served: tuple[Web,
                 .where(file.c.sop_uid == Image(case="few", number=2).sop_uid.decode())
             ).one()
             connection.execute(insert(damage).values(tree_id=tree, file_n=n, kind="changed", found=1, error=""))
+        assert tidy_packs(web.site.dicomweb, web.site.catalog) == 0
+        (few_packs,) = [names for names in packs(web).values() if "1-0-1.pack" not in names]
+        assert few_packs == []  # it may have been made of damaged bytes
         few = client.get(f"{series('few')}/metadata")
         assert (few.status_code, len(few.json())) == (206, 1)
         gone = client.get(f"{series('few')}/instances/{Image(case='few', number=2).sop_uid.decode()}/metadata")
         assert (gone.status_code, gone.json()["code"]) == (409, "file_damaged")
-        assert tidy_packs(web.site.dicomweb, web.site.catalog) == 1
-        assert len(packs(web)) == 1
-        assert client.get(f"{series('few')}/metadata").status_code == 206
-        assert len(packs(web)) == 1  # none is kept of what is damaged
         builder = PackBuilder(web.site.catalog, LocalStore(web.site.data), web.site.settings)
         builder.turn(lambda: False)
         builder.close()
-        assert len(packs(web)) == 1
+        assert sorted(packs(web).values()) == sorted(made.values())
+        assert tidy_packs(web.site.dicomweb, web.site.catalog) == 0
+        assert sorted(packs(web).values()) == sorted(made.values())  # what is left of it is sound
+
+
+def ask_noting(web: Web, monkeypatch: pytest.MonkeyPatch, then: Callable[[], None] = lambda: None) -> list[str]:
+    """The verbs of all questions to decoders from now on; `then` is called before each is asked."""
+    verbs: list[str] = []
+    ask = web.site.pictures.decoders.ask
+
+    def noted(request: DecoderRequest, *more: Any, **named: Any) -> Message:
+        verbs.append(request["verb"])
+        then()
+        return ask(request, *more, **named)
+
+    monkeypatch.setattr(web.site.pictures.decoders, "ask", noted)
+    return verbs
+
+
+@pytest.mark.parametrize("case", ["rotten", "gone", "no room"])
+def test_of_a_tree_with_damage_headers_are_read_once(
+    served: tuple[Web, DataFolder], monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    """Viewers ask for frame after frame: if a pack were made for each, nobody else would get a decoder."""
+    web, site = served
+    site.bring({f"{n}.dcm": data for n, data in enumerate(images(3, case=case))})
+    (row,) = [row for row in stored(web) if row.sop_uid == Image(case=case, number=2).sop_uid.decode()]
+    rotten = {"tree_id": row.tree_id, "file_n": row.n, "kind": "changed", "found": 1, "error": ""}
+    verbs = ask_noting(web, monkeypatch)
+    if case == "rotten":
+        with web.site.catalog.write() as connection:
+            connection.execute(insert(damage).values(rotten))
+    elif case == "gone":
+        (path,) = Path(web.site.data).rglob(f"*{row.name}")
+        moved = path.rename(site.root / "moved")
+    else:
+        monkeypatch.setattr(ImageCache, "keep", lambda *_: False)
+    with web.client() as client:
+        for number in (1, 3, 1):
+            instance = Image(case=case, number=number).sop_uid.decode()
+            assert client.get(f"{series(case)}/instances/{instance}/frames/1").status_code == 200
+        assert client.get(f"{series(case)}/metadata").status_code == (200 if case == "no room" else 206)
+        assert verbs == ["objects"]
+        if case == "no room":
+            return
+        if case == "rotten":
+            with web.site.catalog.write() as connection:
+                connection.execute(delete(damage))
+        else:
+            moved.rename(path)
+        whole = client.get(f"{series(case)}/metadata")  # it is healed
+        assert [model["00200013"]["Value"] for model in whole.json()] == [[1], [2], [3]]
+        assert verbs == ["objects"] * 2
+        with web.site.catalog.write() as connection:
+            connection.execute(insert(damage).values(rotten))
+        assert client.get(f"{series(case)}/metadata").status_code == 206
+        assert verbs == ["objects"] * 3  # made without the object whose bytes are no longer sure
+        with web.site.catalog.write() as connection:
+            connection.execute(delete(damage))
+
+
+def stored(web: Web) -> Sequence[Any]:
+    with web.site.catalog.read() as connection:
+        return connection.execute(select(file.c.tree_id, file.c.n, file.c.sop_uid, file.c.name)).all()
+
+
+def test_requests_that_come_together_make_a_pack_once(
+    served: tuple[Web, DataFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web, site = served
+    site.bring({f"{n}.dcm": data for n, data in enumerate(images(2, case="together"))})
+    waiting = threading.Event()
+    aside = web.site.pictures.aside
+
+    def wait_aside(call: Callable[[], Any]) -> Any:
+        if threading.current_thread() is not first:
+            waiting.set()
+        return aside(call)
+
+    def read() -> int:
+        with web.client() as client:
+            return client.get(f"{series('together')}/metadata").status_code
+
+    with ThreadPoolExecutor(1) as others:
+        second: list[Future[int]] = []
+        first: threading.Thread | None = None
+
+        def ask_second() -> None:
+            nonlocal first
+            if not second:
+                first = threading.current_thread()
+                second.append(others.submit(read))
+                assert waiting.wait(20)
+
+        monkeypatch.setattr(web.site.pictures, "aside", wait_aside)
+        verbs = ask_noting(web, monkeypatch, ask_second)
+        assert read() == 200
+        assert second[0].result(20) == 200
+    assert verbs == ["objects"]
 
 
 def test_of_two_copies_that_of_the_archive_is_read(served: tuple[Web, DataFolder]) -> None:
@@ -93,3 +196,36 @@ def test_of_two_copies_that_of_the_archive_is_read(served: tuple[Web, DataFolder
         assert client.get(address.replace("/dicomweb", "/dicomweb/projects/Q"), headers=accept).status_code == 404
         site.bring({"a.dcm": archived})
         assert client.get(address, headers=accept).content == archived
+
+        # a copy that is damaged, or not as long as it was stored, hides no sound one
+        (stored_file,) = [
+            path for path in (Path(web.site.data) / "archive/P").rglob("*.dcm") if path.read_bytes() == archived
+        ]
+        stored_file.write_bytes(archived[:-1])
+        assert client.get(address, headers=accept).content == waiting
+        assert parts_of(client.get(f"{address}/frames/1"))
+        stored_file.write_bytes(archived)
+        assert client.get(address, headers=accept).content == archived
+        tag = client.get(address, headers=accept).headers["etag"]
+        with web.site.catalog.write() as connection:
+            (row,) = [row for row in stored(web) if stored_file.name in row.name and row.tree_id == tree_of(web, "P")]
+            connection.execute(
+                insert(damage).values(tree_id=row.tree_id, file_n=row.n, kind="changed", found=1, error="")
+            )
+        again = client.get(address, headers={**accept, "If-None-Match": tag})
+        assert (again.status_code, again.content) == (200, waiting)
+        in_project = client.get(address.replace("/dicomweb", "/dicomweb/projects/P"), headers=accept)
+        assert in_project.json()["code"] == "file_damaged"
+
+
+def tree_of(web: Web, project_name: str) -> int:
+    """The tree of the session with the study of which there are two copies."""
+    study = Image(case="twice").study_uid.decode()
+    with web.site.catalog.read() as connection:
+        query = select(session.c.tree_id, session.c.study_uid, project.c.name).join(
+            project, project.c.id == session.c.project_id
+        )
+        (number,) = [
+            row.tree_id for row in connection.execute(query) if (row.study_uid, row.name) == (study, project_name)
+        ]
+        return int(number)

@@ -22,7 +22,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, VideoEndoscopicImageStorage
+from sqlalchemy import func, select
 
+from scandock.catalog.server_tables import verification
 from tests.builders import DataFolder, images
 from tests.integration.dicomweb_parts import parts_of
 from tests.integration.web import PASSWORD, Web, serve_by_socket
@@ -355,6 +357,15 @@ def test_bulk_data(served: Served, client: httpx.Client) -> None:
     assert (part.status_code, part.content) == (206, raw[-5:])
     beyond = client.get(pixels, headers={"Accept": "application/octet-stream", "Range": "bytes=99999999-"})
     assert (beyond.status_code, beyond.json()["code"]) == (416, "range_unsatisfiable")
+    assert beyond.headers["content-range"] == f"bytes */{len(raw)}"
+    tag = part.headers["etag"]
+    for condition, status in ((tag, 206), ('"other"', 200), (f"W/{tag}", 200), ("Tue, 01 Dec 2026 04:00:00 GMT", 200)):
+        headers = {"Accept": "application/octet-stream", "Range": "bytes=-5", "If-Range": condition}
+        again = client.get(pixels, headers=headers)
+        assert (again.status_code, again.content) == (status, raw[-5:] if status == 206 else raw), condition
+    for known in (tag, f"W/{tag}"):
+        headers = {"Accept": "application/octet-stream", "If-None-Match": known}
+        assert client.get(pixels, headers=headers).status_code == 304
     for path in ("00280010/1/00280011", "nonsense", "00080018/1", "00990010", "00081140"):
         assert client.get(f"{explicit.address}/bulkdata/{path}").status_code == 404, path
 
@@ -395,6 +406,13 @@ def test_pictures(served: Served, client: httpx.Client) -> None:
         Picture.open(io.BytesIO(client.get(f"{sample.address}/rendered?accept=image/png&window={window}").content))
         for window in ("4000,10", "-4000,10")
     )
+    thumbnail = client.get(f"{sample.address}/thumbnail?viewport=2000,2000", headers={"Accept": "image/png"})
+    assert Picture.open(io.BytesIO(thumbnail.content)).format == "PNG"
+    assert max(Picture.open(io.BytesIO(thumbnail.content)).size) == 256
+    refused = client.get(f"{sample.address}/thumbnail", headers={"Accept": "text/html"})
+    assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable")
+    two = client.get(f"{served.samples['rle'].address}/frames/1,2/rendered")
+    assert (two.status_code, two.json()["code"]) == (400, "request_invalid")
     assert dark.getextrema() == (0, 0)
     assert bright.getextrema() == (255, 255)
     for query in (
@@ -464,6 +482,12 @@ def test_what_is_gone_is_left_out(served: Served, client: httpx.Client) -> None:
     content = sample.path.read_bytes()
     sample.path.unlink()
     try:
+        with served.web.site.catalog.read() as connection:
+            asked = select(func.count()).select_from(verification).where(verification.c.asked.is_not(None))
+            before = connection.execute(asked).scalar_one()
+            assert client.get(sample.address, headers=STORED).status_code == 409
+        with served.web.site.catalog.read() as connection:
+            assert connection.execute(asked).scalar_one() == before + 1  # the session is verified next
         for verb, headers in (("", STORED), ("/metadata", {})):
             answer = client.get(f"{sample.series}{verb}", headers=headers)
             assert answer.status_code == 206
@@ -471,6 +495,16 @@ def test_what_is_gone_is_left_out(served: Served, client: httpx.Client) -> None:
         for verb in ("", "/metadata", "/frames/1", "/rendered"):
             alone = client.get(f"{sample.address}{verb}", headers=STORED if not verb else {})
             assert (alone.status_code, alone.json()["code"]) == (409, "file_missing")
+        for cut in (b"", content[:200], content[:-2], content + bytes(40)):  # it has not the bytes that were stored
+            sample.path.write_bytes(cut)
+            for verb, headers in (("", STORED), ("", {}), ("/metadata", {})):
+                answer = client.get(f"{sample.series}{verb}", headers=headers)
+                assert answer.status_code == 206
+                assert "1 of 3 objects are left out" in answer.headers["warning"]
+                assert verb or len(parts_of(answer)) == 2
+            for verb in ("", "/metadata", "/frames/1", "/rendered", "/thumbnail", "/bulkdata/7FE00010"):
+                alone = client.get(f"{sample.address}{verb}", headers=STORED if not verb else {})
+                assert (alone.status_code, alone.json()["code"]) == (409, "file_damaged"), (len(cut), verb)
     finally:
         sample.path.write_bytes(content)
 

@@ -31,7 +31,7 @@ THREADS: Final = MAX_WAITING + DECODERS + MAX_WORKING
 
 BUSY: Final = "Many pictures are being made just now. Load it again in a moment."
 NO_ROOM: Final = "There is no room on the server for it just now. Load it again in a moment."
-_LARGE: Final = frozenset({"raw", "picture", "objects", "native", "explicit", "rendered", "bulk"})
+_LARGE: Final = frozenset({"raw", "picture", "objects", "native", "stored", "explicit", "rendered", "bulk"})
 """What may have a large body."""
 
 _STACKS: Final = 12
@@ -143,12 +143,17 @@ class Pictures:
 
     def _answer(self, request: DecoderRequest, open_files: OpenFiles, body_buffer: _BodyBuffer, **more: Any) -> Message:  # noqa: ANN401
         """Wait for the decoder's answer, while another thread may work."""
-        self._working.release()
         try:
-            return self.decoders.ask(request, open_files, keep=body_buffer, **more)
+            return self.aside(lambda: self.decoders.ask(request, open_files, keep=body_buffer, **more))
         except BaseException:
             body_buffer.close()
             raise
+
+    def aside(self, call: Callable[[], T]) -> T:
+        """Do what only waits, within `work`, while another thread may work."""
+        self._working.release()
+        try:
+            return call()
         finally:
             self._working.acquire()
 

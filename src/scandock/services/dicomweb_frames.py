@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -81,11 +81,25 @@ def require_frames(packed: PackedObject | None) -> tuple[PackedObject, FramePlac
 # -- by decoders -------------------------------------------------------------------------------------------------------
 
 
-def ask_decoder(reader: ObjectReader, found: FoundObject, request: DecoderRequest, *about: object) -> DecoderResult:
-    """What a decoder makes of an object; within `Pictures.work`. DecodersOccupied, NotConvertible."""
+def ask_decoder(
+    reader: ObjectReader,
+    found: FoundObject,
+    request: DecoderRequest,
+    *about: object,
+    others: Sequence[FoundObject] = (),
+) -> DecoderResult:
+    """What a decoder makes of an object, and of others by the same question; within `Pictures.work`.
+
+    DecodersOccupied, NotConvertible, FileNotFoundError.
+    """
     result = reader.pictures.ask(
-        request, lambda: reader.descriptor(found), (request["verb"], found.version, *about), asker=reader.asker
+        request,
+        lambda: reader.descriptors([found, *others]),
+        (request["verb"], found.version, *about),
+        asker=reader.asker,
     )
+    if result.file is not None:
+        reader.hold(result.file)
     if result.reason in (BUSY, NO_ROOM):
         raise DecodersOccupied
     if result.reason:
@@ -132,37 +146,94 @@ def has_native_places(frames: FramePlaces) -> bool:
 def native_frames(
     reader: ObjectReader, found: FoundObject, frames: FramePlaces, numbers: Sequence[int]
 ) -> Iterator[Iterator[bytes]]:
-    """Frames that are not compressed, in little endian; those of 1 bit a pixel begin with a byte each."""
+    """Frames that are not compressed, in little endian; those of 1 bit a pixel begin with a byte each.
+
+    What has to be turned or shifted is so piece by piece, which takes about as long as to read it.
+    """
     for number in numbers:
-        first = number * frames.bits
-        offset, shift = divmod(first, 8)
+        offset, shift = divmod(number * frames.bits, 8)
         size = -(-(shift + frames.bits) // 8)
         if offset + size > frames.length:
             raise PartUnknown("The pixel data of the object end before this frame does.", "Ask for an earlier one.")
-        if not shift and frames.turn == 1:
-            yield reader.chunks(found, frames.start + offset, size)
-        else:
-            raw = reader.read_range(found, frames.start + offset, size)
-            yield iter([_repacked(raw, shift, frames.bits) if shift else _turned(raw, frames.turn)])
+        pieces = read_native(reader, found, frames, offset, size)
+        yield _shifted(pieces, shift, frames.bits) if shift or frames.bits % 8 else pieces
 
 
-def _repacked(raw: bytes, shift: int, bits: int) -> bytes:
-    """So many bits from `shift` on, from the beginning of a byte on."""
-    return (int.from_bytes(raw, "little") >> shift & (1 << bits) - 1).to_bytes(-(-bits // 8), "little")
+def read_native(
+    reader: ObjectReader, found: FoundObject, frames: FramePlaces, offset: int, length: int
+) -> Iterator[bytes]:
+    """Bytes of pixel data that are not compressed, counted from their beginning, in little endian."""
+    unit = frames.turn
+    if unit == 1:
+        return reader.chunks(found, frames.start + offset, length)
+    begin = offset - offset % unit
+    end = min(-(-(offset + length) // unit) * unit, frames.length)
+    pieces = reader.chunks(found, frames.start + begin, end - begin)
+    return _cut(_turned(pieces, unit), offset - begin, length)
 
 
-def _turned(raw: bytes, unit: int) -> bytes:
-    return to_little_endian(raw, _UNITS.get(unit, "OB"), big=True)
+def _turned(pieces: Iterator[bytes], unit: int) -> Iterator[bytes]:
+    """Big-endian pieces in little endian; units may begin in one piece and end in the next."""
+    rest = b""
+    for piece in pieces:
+        raw = rest + piece if rest else piece
+        whole = len(raw) // unit * unit
+        yield to_little_endian(raw[:whole], _UNITS[unit], big=True)
+        rest = raw[whole:]
+    if rest:
+        yield rest
+
+
+def _cut(pieces: Iterator[bytes], skipped: int, length: int) -> Iterator[bytes]:
+    """So many bytes, without the first ones."""
+    for piece in pieces:
+        part = piece[skipped : skipped + length]
+        skipped = max(0, skipped - len(piece))
+        length -= len(part)
+        if part:
+            yield part
+
+
+def _shifted(pieces: Iterator[bytes], shift: int, bits: int) -> Iterator[bytes]:
+    """So many bits from `shift` on, from the beginning of a byte on; the last byte is filled with zeros."""
+    left, held = -(-bits // 8), b""
+    for piece in chain(pieces, [b"\0"]):
+        held += piece
+        count = min(len(held) - 1, left)
+        if count <= 0:
+            continue
+        mask = (1 << 8 * count) - 1 if count < left or not bits % 8 else (1 << 8 * (count - 1) + bits % 8) - 1
+        yield (int.from_bytes(held, "little") >> shift & mask).to_bytes(count, "little")
+        held, left = held[count:], left - count
 
 
 def stored_frames(
     reader: ObjectReader, found: FoundObject, frames: FramePlaces, numbers: Sequence[int]
 ) -> Iterator[Iterator[bytes]]:
-    """Compressed frames as they are stored. NotConvertible where they can't be told apart."""
-    if len(frames.places) < frames.total:
-        raise NotConvertible("The object does not tell where its frames begin.", "Ask for them decoded, or for it all.")
-    for number in numbers:
-        yield _pieces(reader, found, frames.places[number])
+    """Compressed frames as they are stored, those whose places are not told by a decoder. NotConvertible where they
+    can't be told apart.
+
+    Such a one is joined within `Pictures.work` if it is the first one, each other one outside of it.
+    """
+    first, *others = numbers
+    yield _stored_frame(reader, found, frames, first, lambda ask: ask())
+    for number in others:
+        yield _stored_frame(reader, found, frames, number, reader.pictures.work)
+
+
+def _stored_frame(
+    reader: ObjectReader,
+    found: FoundObject,
+    frames: FramePlaces,
+    number: int,
+    work: Callable[[Callable[[], DecoderResult]], DecoderResult],
+) -> Iterator[bytes]:
+    if number < len(frames.places):
+        return _pieces(reader, found, frames.places[number])
+    try:
+        return body_of(work(lambda: ask_decoder(reader, found, {"verb": "stored", "frame": number}, number)))
+    except NotConvertible as error:
+        raise NotConvertible(error.message, "Ask for it decoded, or for the whole object.") from None
 
 
 def _pieces(reader: ObjectReader, found: FoundObject, place: array[int]) -> Iterator[bytes]:
@@ -195,16 +266,11 @@ def source_of(places: Sequence[tuple[int, int]]) -> ByteSource:
 
 
 def video_source(frames: FramePlaces) -> ByteSource:
-    """A film, of which an object holds one."""
-    place = frames.places[0] if frames.places else array("Q")
+    """A film, of which an object holds one. NotConvertible where its fragments are too many to be told."""
+    if not frames.places:
+        raise NotConvertible("The film is of too many fragments.", "Ask for its pixel data as they are stored.")
+    place = frames.places[0]
     return source_of([(place[at], place[at + 1]) for at in range(0, len(place), 2)])
-
-
-def native_source(frames: FramePlaces) -> ByteSource | None:
-    """All pixel data as one value, where the file holds it as it is to be sent."""
-    if not has_native_places(frames) or frames.turn != 1:
-        return None
-    return source_of([(frames.start, frames.length)])
 
 
 def read_source(reader: ObjectReader, found: FoundObject, places: Sequence[tuple[int, int]]) -> Iterator[bytes]:
@@ -239,9 +305,11 @@ def is_pixel_path(numbers: Sequence[int]) -> bool:
 def read_bulk(reader: ObjectReader, found: FoundObject, numbers: Sequence[int]) -> DecoderResult:
     """The value of an element. PartUnknown, DecodersOccupied."""
     result = reader.pictures.ask(
-        {"verb": "bulk", "path": [*numbers]}, lambda: reader.descriptor(found), ("bulk", found.version, *numbers),
+        {"verb": "bulk", "path": [*numbers]}, lambda: reader.descriptors([found]), ("bulk", found.version, *numbers),
         asker=reader.asker,
     )  # fmt: skip
+    if result.file is not None:
+        reader.hold(result.file)
     if result.reason in (BUSY, NO_ROOM):
         raise DecodersOccupied
     if result.reason:

@@ -16,24 +16,30 @@ _ADDRESS: Final = BULK[:-1]
 
 
 def read_metadata(reader: ObjectReader, base: str) -> Iterator[bytes]:
-    """A JSON list of the objects' metadata, one by one; at the end the reader is closed.
+    """A JSON list of the objects' metadata, one by one.
 
     `base`: the absolute address below which the study is. Called while no decoder is asked by this thread.
     """
     separator = b"["
-    try:
-        for _, group in groupby(reader.objects, key=_pack_key):
-            objects = list(group)
-            first = objects[0]
-            pack = reader.pictures.work(lambda first=first: reader.pack(first))  # type: ignore[misc]
-            texts = dict(pack.texts([found.stored.n for found in objects]))
-            for found in reader.each_object(objects):
-                text = texts.get(found.stored.n) or _bare(reader.selection.study, found)
-                yield separator + text.replace(_BULK, _address(reader.selection.study, found, base))
-                separator = b","
-        yield b"[]" if separator == b"[" else b"]"
-    finally:
-        reader.close()
+    for _, group in groupby(reader.objects, key=_pack_key):
+        objects = list(group)
+        first = objects[0]
+        pack = reader.pictures.work(lambda first=first: reader.pack(first))  # type: ignore[misc]
+        texts = dict(pack.texts([found.stored.n for found in objects]))
+        for found in reader.each_object(objects):
+            text = texts.get(found.stored.n) or _bare(reader.selection.study, found)
+            yield separator + text.replace(_BULK, _address(reader.selection.study, found, base))
+            separator = b","
+    yield b"[]" if separator == b"[" else b"]"
+
+
+def count_unreadable(reader: ObjectReader) -> int:
+    """The objects of a reader whose headers can't be read; within `Pictures.work`. Makes the packs that are missing.
+
+    DecodersOccupied.
+    """
+    found = (reader.packed(each) for each in reader.objects)
+    return sum(packed is None or not packed.length for packed in found)
 
 
 def _pack_key(found: FoundObject) -> tuple[int, int, int]:

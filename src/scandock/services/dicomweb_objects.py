@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import IO, Final, NamedTuple
+from typing import IO, Final, NamedTuple, NoReturn
 
 from sqlalchemy import Connection, and_, bindparam, select
 
@@ -17,6 +17,7 @@ from scandock.access.throttle import network_of
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import dicom_series, file, resource, scan
+from scandock.model.errors import ScandockError
 from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import DAMAGE_SENTENCES
@@ -30,12 +31,13 @@ from scandock.services.dicomweb_packs import (
     build_pack,
     pack_name,
     pack_tree,
-    parse_pack,
 )
 from scandock.services.download_access import DownloadAccess
 from scandock.services.downloads import open_session_snapshot
 from scandock.services.file_errors import FileDamaged, FileMissing
+from scandock.services.file_verification import verify_soon
 from scandock.services.pictures import descriptor_of
+from scandock.services.response_buffers import BufferedFile
 from scandock.services.session_errors import ChangedMeanwhile
 from scandock.store.paths import RelPath, resource_file
 from scandock.store.port import Snapshot
@@ -76,11 +78,34 @@ class TreeObjects:
             self.chunks.setdefault((stored.scan_n, stored.chunk), []).append(stored)
 
 
+class KnownConversions:
+    """The objects that were converted before, by their versions: what is written like that never changes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._versions: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, version: str) -> bool:
+        with self._lock:
+            return version in self._versions
+
+    def add(self, version: str) -> None:
+        with self._lock:
+            self._versions[version] = None
+            while len(self._versions) > _MOST_OBJECTS:
+                self._versions.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._versions.clear()
+
+
 class DicomwebCache:
     """What a web process remembers for DICOMweb: the objects of trees, and packs. Trees never change."""
 
     def __init__(self, data: str, free: int) -> None:
         self.packs = PackStore(data, free)
+        self.conversions = KnownConversions()
         self._lock = threading.Lock()
         self._trees: OrderedDict[tuple[int, str], TreeObjects] = OrderedDict()
 
@@ -149,10 +174,13 @@ class Selection:
 
     study: str
     objects: list[FoundObject]
+    """Of each the copy that counts: the first that is not known to be damaged."""
     trees: Mapping[int, TreeObjects]
     """By the numbers of their sessions' trees."""
     damaged: Mapping[tuple[int, int | None], str] = field(default_factory=dict)
     """By tree and number, None for all of a tree: the kind of what is known to be damaged."""
+    others: Mapping[str, list[FoundObject]] = field(default_factory=dict)
+    """By UID, copies of objects in other sessions, which count where those of `objects` can't be read."""
 
     def damage_of(self, found: FoundObject) -> str:
         """How an object is known to be damaged; empty where it is not."""
@@ -161,13 +189,24 @@ class Selection:
 
     def sessions(self) -> list[SessionRecord]:
         """The sessions in which the objects are."""
-        return list({found.session.uuid: found.session for found in self.objects}.values())
+        return sessions_of(self.objects)
+
+
+def sessions_of(objects: Iterable[FoundObject]) -> list[SessionRecord]:
+    """The sessions in which objects are."""
+    return list({found.session.uuid: found.session for found in objects}.values())
 
 
 _DAMAGE: Final = select(damage.c.tree_id, damage.c.file_n, damage.c.kind).where(
     damage.c.tree_id.in_(bindparam("trees", expanding=True))
 )
 """Asked with each frame: made once, as it takes longer to make than to be answered."""
+
+
+def read_damage(connection: Connection, trees: Iterable[int]) -> dict[tuple[int, int | None], str]:
+    """By tree and number, None for all of a tree: the kind of what is known to be damaged."""
+    rows = connection.execute(_DAMAGE, {"trees": sorted(trees)})
+    return {(row.tree_id, row.file_n): row.kind for row in rows}
 
 
 def select_objects(
@@ -179,7 +218,7 @@ def select_objects(
     instance: str | None = None,
 ) -> Selection:
     """The objects of a study, a series or of one UID. AccessDenied where there is none that may be read."""
-    found: dict[str, FoundObject] = {}
+    copies: dict[str, list[FoundObject]] = {}
     trees: dict[int, TreeObjects] = {}
     for record in find_study_sessions(connection, scope, study):
         tree = trees[record.tree_id] = cache.objects(connection, record)
@@ -191,12 +230,17 @@ def select_objects(
         for stored in chosen:
             if study != (stored.study_uid or record.study_uid):
                 continue
-            found.setdefault(stored.sop_uid, FoundObject(record, stored))
-    if not found:
+            copies.setdefault(stored.sop_uid, []).append(FoundObject(record, stored))
+    if not copies:
         raise_denied(scope.unknown)
-    rows = connection.execute(_DAMAGE, {"trees": sorted(trees)})
-    damaged = {(row.tree_id, row.file_n): row.kind for row in rows}
-    return Selection(study, list(found.values()), trees, damaged)
+    selection = Selection(study, [], trees, read_damage(connection, trees), {})
+    others: dict[str, list[FoundObject]] = {}
+    for uid, found in copies.items():
+        if len(found) > 1:
+            found.sort(key=lambda copy: bool(selection.damage_of(copy)))
+            others[uid] = found[1:]
+        selection.objects.append(found[0])
+    return replace(selection, others=others)
 
 
 class ObjectReader:
@@ -219,33 +263,80 @@ class ObjectReader:
         self._access.note_asked(selection.objects[0].session)
         self._snapshots: dict[str, Snapshot] = {}
         self._packs: tuple[tuple[int, int, int], Pack] | None = None
+        self._numbers: dict[tuple[int, int, int], set[int]] = {}
         self._exits = contextlib.ExitStack()
+        self._files: list[BufferedFile] = []
         try:
             for record in selection.sessions():
-                current, snapshot = open_session_snapshot(context, record.uuid)
-                self._exits.enter_context(snapshot)
-                if current.tree_id != record.tree_id:
-                    raise ChangedMeanwhile("The session has just changed.", "Ask again.")
-                self._snapshots[record.uuid] = snapshot
-            self.objects = [found for found in selection.objects if self._is_there(found)]
+                self._open_session(record)
+            self._unsound: dict[str, FoundObject] = {}
+            self.objects = [copy for found in selection.objects if (copy := self._find_sound(found)) is not None]
+            for found in self._unsound.values():
+                if pictures.is_new_view(("unsound", found.session.uuid)):
+                    verify_soon(context.catalog, found.session.uuid)
             if not self.objects:
-                _raise_unreadable(selection)
+                self._raise_unreadable()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
+        for held in self._files:
+            held.close()
         self._exits.close()
+
+    @property
+    def reserved(self) -> int:
+        """Bytes of what decoders made, which waits in files and has its room already."""
+        return sum(held.size for held in self._files if not held.closed)
+
+    def hold(self, file: BufferedFile) -> None:
+        """Close what a decoder made at the latest when the reader is closed."""
+        self._files = [held for held in self._files if not held.closed] + [file]
+
+    def on_close(self, call: Callable[[], object]) -> None:
+        """Have something called when the reader is closed."""
+        self._exits.callback(call)
 
     @property
     def left_out(self) -> int:
         """How many objects can't be read."""
         return len(self.selection.objects) - len(self.objects)
 
-    def _is_there(self, found: FoundObject) -> bool:
-        if self.selection.damage_of(found):
-            return False
-        return self._snapshots[found.session.uuid].size(found.stored.path) is not None
+    def _open_session(self, record: SessionRecord) -> None:
+        current, snapshot = open_session_snapshot(self.context, record.uuid)
+        self._exits.enter_context(snapshot)
+        if current.tree_id != record.tree_id:
+            raise ChangedMeanwhile("The session has just changed.", "Ask again.")
+        self._snapshots[record.uuid] = snapshot
+
+    def _find_sound(self, found: FoundObject) -> FoundObject | None:
+        """The first copy of an object whose file is there, as long as it was stored; None where none is."""
+        copies: list[FoundObject] = [found, *self.selection.others.get(found.stored.sop_uid, ())]
+        for copy in copies:
+            if self.selection.damage_of(copy):
+                continue
+            if copy.session.uuid not in self._snapshots:
+                try:
+                    self._open_session(copy.session)
+                except ScandockError:  # of a copy that need not be there
+                    continue
+            if self._snapshots[copy.session.uuid].size(copy.stored.path) == copy.stored.bytes:
+                return copy
+            self._unsound[copy.session.uuid] = copy
+        return None
+
+    def _raise_unreadable(self) -> NoReturn:
+        """Say why no object of the selection can be read."""
+        kind = next((kind for found in self.selection.objects if (kind := self.selection.damage_of(found))), "")
+        if not kind:
+            found = self.selection.objects[0]
+            if self._snapshots[found.session.uuid].size(found.stored.path) is None:
+                raise FileMissing
+            kind = "changed"
+        raise FileDamaged(
+            f"What was asked for is damaged: {DAMAGE_SENTENCES[kind]}.", "Import the archive again, which heals it."
+        )
 
     @property
     def asker(self) -> Requester:
@@ -281,22 +372,19 @@ class ObjectReader:
             yield found
 
     @contextlib.contextmanager
-    def descriptor(self, found: FoundObject) -> Iterator[list[int]]:
-        """An open file of an object, for a decoder. FileNotFoundError."""
+    def descriptors(self, objects: Sequence[FoundObject]) -> Iterator[list[int]]:
+        """Open files of objects, for a decoder. FileNotFoundError."""
         with contextlib.ExitStack() as exits:
-            yield [descriptor_of(exits.enter_context(self.open(found)), exits)]
+            yield [descriptor_of(exits.enter_context(self.open(found)), exits) for found in objects]
 
     # -- packs -----------------------------------------------------------------------------------------------------
 
     def packed(self, found: FoundObject) -> PackedObject | None:
         """What a pack has of an object. DecodersOccupied."""
         stored = found.stored
-        if not self._is_tree_damaged(found):
-            tree, name = pack_tree(found.session.tree_id, found.session.uuid), pack_name(stored.scan_n, stored.chunk)
-            known = self.cache.packs.find_object(tree, name, stored.n)
-            if known is not None:
-                return known
-        return self.pack(found).objects.get(stored.n)
+        tree, name = pack_tree(found.session.tree_id, found.session.uuid), pack_name(stored.scan_n, stored.chunk)
+        known = self.cache.packs.find_object(tree, name, stored.n, self._damaged_numbers(found))
+        return known if known is not None else self.pack(found).objects.get(stored.n)
 
     def pack(self, found: FoundObject) -> Pack:
         """The pack in which an object is, made where it is missing. DecodersOccupied."""
@@ -305,18 +393,28 @@ class ObjectReader:
         if self._packs is not None and self._packs[0] == key:
             return self._packs[1]
         tree, name = pack_tree(found.session.tree_id, found.session.uuid), pack_name(stored.scan_n, stored.chunk)
-        keeps = not self._is_tree_damaged(found)
-        pack = self.cache.packs.read(tree, name) if keeps else None
+        packs, needed, damaged = self.cache.packs, self._needed(key), self._damaged_numbers(found)
+        pack = packs.read(tree, name, needed, damaged)
         if pack is None:
-            content, lasting = self._build(found, f"{tree}-{name}")
-            if keeps and lasting:
-                self.cache.packs.keep(tree, name, content)
-            pack = parse_pack(content)
+            with packs.build(tree, name, self.pictures):
+                pack = packs.read(tree, name, needed, damaged)
+                if pack is None:
+                    content, lasting = self._build(found, f"{tree}-{name}")
+                    pack = packs.keep(tree, name, content, lasting=lasting)
         self._packs = key, pack
         return pack
 
-    def _is_tree_damaged(self, found: FoundObject) -> bool:
-        return any(tree == found.session.tree_id for tree, _ in self.selection.damaged)
+    def _needed(self, key: tuple[int, int, int]) -> set[int]:
+        """The numbers of the objects that can be read, of those that a pack is of."""
+        if not self._numbers:
+            for found in self.objects:
+                stored = found.stored
+                self._numbers.setdefault((found.session.tree_id, stored.scan_n, stored.chunk), set()).add(stored.n)
+        return self._numbers.get(key, set())
+
+    def _damaged_numbers(self, found: FoundObject) -> list[int]:
+        """The numbers of what is known to be damaged in the tree of an object."""
+        return [n for tree, n in self.selection.damaged if tree == found.session.tree_id and n is not None]
 
     def _build(self, found: FoundObject, key: str) -> tuple[bytes, bool]:
         stored = found.stored
@@ -324,6 +422,7 @@ class ObjectReader:
             each.n: each
             for each in self.selection.trees[found.session.tree_id].chunks[stored.scan_n, stored.chunk]
             if not self.selection.damage_of(FoundObject(found.session, each))
+            and self._snapshots[found.session.uuid].size(each.path) == each.bytes
         }
         snapshot = self._snapshots[found.session.uuid]
 
@@ -339,21 +438,11 @@ class ObjectReader:
         return build_pack(self.pictures, list(objects), opened, self.asker, key)
 
 
-def _raise_unreadable(selection: Selection) -> None:
-    """Say why no object of a selection can be read."""
-    kinds = [kind for found in selection.objects if (kind := selection.damage_of(found))]
-    if kinds:
-        raise FileDamaged(
-            f"What was asked for is damaged: {DAMAGE_SENTENCES[kinds[0]]}.", "Import the archive again, which heals it."
-        )
-    raise FileMissing
-
-
-def note_views(context: ServiceContext, pictures: Pictures, selection: Selection) -> None:
-    """Note in the audit trail that somebody looks at the sessions of a selection: once an hour for each."""
+def note_views(context: ServiceContext, pictures: Pictures, objects: Sequence[FoundObject]) -> None:
+    """Note in the audit trail that somebody looks at the sessions of objects: once an hour for each."""
     account_id = context.principal.account_id
     where = context.request.address if context.request is not None and account_id is None else ""
-    for record in selection.sessions():
+    for record in sessions_of(objects):
         view = (account_id, where, record.uuid)
         if pictures.is_new_view(view):
             try:
@@ -364,10 +453,10 @@ def note_views(context: ServiceContext, pictures: Pictures, selection: Selection
                 raise
 
 
-def note_downloads(context: ServiceContext, selection: Selection, objects: Sequence[FoundObject]) -> None:
+def note_downloads(context: ServiceContext, objects: Sequence[FoundObject]) -> None:
     """Note in the audit trail that somebody downloads objects, a line for each session."""
     with context.catalog.write() as connection:
-        for record in selection.sessions():
+        for record in sessions_of(objects):
             chosen = [found.stored for found in objects if found.session.uuid == record.uuid]
             details = {"files": len(chosen), "bytes": sum(stored.bytes for stored in chosen)}
             context.note(connection, "download", record.uuid, record.project, details)

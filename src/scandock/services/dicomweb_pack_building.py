@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.server_tables import damage
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import session
 from scandock.model.errors import ScandockError
 from scandock.services.context import ServiceContext
 from scandock.services.decoding import Pictures
-from scandock.services.dicomweb_objects import DicomwebCache, FoundObject, ObjectReader, Selection, read_tree
-from scandock.services.dicomweb_packs import pack_tree
+from scandock.services.dicomweb_objects import (
+    DicomwebCache,
+    FoundObject,
+    ObjectReader,
+    Selection,
+    read_damage,
+    read_tree,
+)
+from scandock.services.dicomweb_packs import COMPLETE, pack_tree
 
-COMPLETE: Final = "complete"
-"""The name under which it is kept that a tree has all of its packs."""
 PAGE: Final = 200
 
 
@@ -38,17 +42,17 @@ def build_packs(
 ) -> None:
     """Make the packs that a session's tree lacks; what can't be made now is left to who asks for it.
 
-    None of a tree with damaged files, of which none are kept.
+    Of what is damaged or gone nothing is told: once it is whole again, its pack is made anew for who asks.
     """
     with context.catalog.read() as connection:
-        if connection.execute(select(damage.c.id).where(damage.c.tree_id == record.tree_id).limit(1)).first():
-            return
         tree = read_tree(connection, record)
+        damaged = read_damage(connection, [record.tree_id])
     if tree.objects:
-        selection = Selection("", [FoundObject(record, stored) for stored in tree.objects], {record.tree_id: tree})
+        objects = [FoundObject(record, stored) for stored in tree.objects]
+        selection = Selection("", objects, {record.tree_id: tree}, damaged)
         try:
             reader = ObjectReader(context, pictures, cache, selection)
-        except ScandockError:  # it was moved, replaced or deleted just now
+        except ScandockError:  # it was moved, replaced or deleted just now, or nothing of it can be read
             return
         try:
             for stored in [objects[0] for objects in tree.chunks.values()]:
@@ -57,6 +61,4 @@ def build_packs(
                 pictures.work(lambda first=stored: reader.pack(FoundObject(record, first)))  # type: ignore[misc]
         finally:
             reader.close()
-        if reader.left_out:
-            return
-    cache.packs.keep(pack_tree(record.tree_id, record.uuid), COMPLETE, b"")
+    cache.packs.cache.keep(pack_tree(record.tree_id, record.uuid), COMPLETE, b"")

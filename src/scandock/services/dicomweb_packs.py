@@ -1,8 +1,8 @@
 """Packs: the metadata of a scan's objects and the places of their frames, made once and kept beside the trees.
 
-A pack is of at most `CHUNK` objects of a scan, in the order of their numbers. Trees never change, so it is never stale;
-of a tree with damaged files none is kept, and what was kept of one is removed (`services.cleaning`). It is made anew
-where it is missing.
+A pack is of at most `CHUNK` objects of a scan, in the order of their numbers. Trees never change, so it is stale only
+where it has an object that is known to be damaged by now, whose bytes may have been others when it was made, or lacks
+one that is whole again: then, and where it is missing, it is made anew. A stale one is removed (`services.cleaning`).
 
 A file is `_MAGIC`, the length of its head and the head (JSON, compressed), then segments of JSON, each compressed.
 """
@@ -13,10 +13,11 @@ import contextlib
 import json
 import struct
 import threading
+import time
 import zlib
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -24,11 +25,15 @@ from typing import Any, Final, NamedTuple
 from scandock.services.decoding import BUSY, NO_ROOM, DecoderResult, Pictures
 from scandock.services.dicomweb_errors import DecodersOccupied
 from scandock.viewing.cache import PACKS, ImageCache
+from scandock.viewing.decoder_pool import PATIENCE
 from scandock.viewing.question_queue import Requester
 
 VERSION: Final = 1
 """Of what is in a pack: raised when that changes."""
 CHUNK: Final = 200
+SUFFIX: Final = ".pack"
+COMPLETE: Final = "complete"
+"""The name under which it is kept that a tree has all of its packs."""
 _MAGIC: Final = b"SDPK\1"
 _HEAD: Final = struct.Struct("<5sI")
 _SECONDS: Final = 30.0
@@ -37,9 +42,13 @@ MAX_RAW: Final = 512 * 1024**2
 _HEADS: Final = 64
 """Heads of packs that are remembered."""
 _HEAD_NUMBERS: Final = 500_000
+"""Places of fragments in all of them."""
+_OBJECT_BYTES: Final = 1_000
+_PASSING_SECONDS: Final = 600.0
+_PASSING_BYTES: Final = 32 * 1024**2
+"""Of packs that are kept in memory alone."""
 MOST_NUMBERS: Final = 1_000_000
 """Of places of frames in one pack; a decoder tells of the frames of which it has none."""
-"""Places of fragments in all of them."""
 
 
 class FramePlaces(NamedTuple):
@@ -76,6 +85,11 @@ class Pack:
     """By the object's number in its tree; those whose files are gone are missing."""
     segments: list[bytes]
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory."""
+        return sum(map(len, self.segments)) + len(self.objects) * _OBJECT_BYTES
+
     def texts(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """The JSON of objects by their numbers, in the order of the pack; each segment is unpacked once."""
         unpacked, held = b"", -1
@@ -89,37 +103,106 @@ class Pack:
 
 
 class PackStore:
-    """The packs of a data folder, and the heads of those that were used lately."""
+    """The packs of a data folder, and the heads of those that were used lately.
+
+    What is not kept in the folder (the disk has no room, or a decoder was lost over an object) is kept in memory for a
+    while, so that not each frame that is asked for makes a pack.
+    """
 
     def __init__(self, data: str, free: int) -> None:
         self.cache = ImageCache(data, None, free, PACKS)
         self._lock = threading.Lock()
         self._heads: OrderedDict[tuple[str, str], tuple[tuple[int, int], dict[int, PackedObject]]] = OrderedDict()
+        self._passing: OrderedDict[tuple[str, str], tuple[float, Pack]] = OrderedDict()
+        self._builds: dict[tuple[str, str], _Build] = {}
+        self._sound: set[tuple[object, ...]] = set()
 
-    def find_object(self, tree: str, name: str, n: int) -> PackedObject | None:
+    def find_object(self, tree: str, name: str, n: int, damaged: Collection[int] = ()) -> PackedObject | None:
         """What is remembered of an object of a pack that is still the same; None where nothing is."""
         with self._lock:
             known = self._heads.get((tree, name))
-        if known is None or known[0] != self.cache.stamp(tree, name):
+        if known is not None and known[0] == self.cache.stamp(tree, name):
+            objects = known[1]
+        elif (pack := self._passing_pack((tree, name))) is not None:
+            objects = pack.objects
+        else:
             return None
-        return known[1].get(n)
+        return objects.get(n) if not _has_any(objects, damaged) else None
 
-    def read(self, tree: str, name: str) -> Pack | None:
-        """A pack that is kept; None where there is none, or what is there can't be read."""
+    def read(self, tree: str, name: str, needed: Collection[int] = (), damaged: Collection[int] = ()) -> Pack | None:
+        """A pack that is kept, with the `needed` objects and without `damaged` ones; None where there is none."""
+        for pack in (self._read(tree, name), self._passing_pack((tree, name))):
+            if pack is not None and not _has_any(pack.objects, damaged) and all(n in pack.objects for n in needed):
+                return pack
+        return None
+
+    def _read(self, tree: str, name: str) -> Pack | None:
         stamp = self.cache.stamp(tree, name)
         content = self.cache.read(tree, name) if stamp is not None else None
-        if content is None or stamp is None:
-            return None
-        try:
-            pack = parse_pack(content)
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error, zlib.error):
-            return None
-        self._remember((tree, name), stamp, pack.objects)
+        pack = _parse(content) if content is not None else None
+        if pack is not None and stamp is not None:
+            self._remember((tree, name), stamp, pack.objects)
         return pack
 
-    def keep(self, tree: str, name: str, content: bytes) -> None:
-        """Keep a pack, where there is room."""
-        self.cache.keep(tree, name, content)
+    def keep(self, tree: str, name: str, content: bytes, *, lasting: bool) -> Pack:
+        """Keep a pack that was just made, in memory alone unless it is `lasting`."""
+        pack = parse_pack(content)
+        if lasting and self.cache.keep(tree, name, content):
+            return pack
+        with self._lock:
+            self._passing[tree, name] = time.monotonic() + _PASSING_SECONDS, pack
+            while len(self._passing) > 1 and sum(pack.size for _, pack in self._passing.values()) > _PASSING_BYTES:
+                self._passing.popitem(last=False)
+        return pack
+
+    def _passing_pack(self, key: tuple[str, str]) -> Pack | None:
+        with self._lock:
+            until, pack = self._passing.get(key, (0.0, None))
+            if pack is not None and until < time.monotonic():
+                del self._passing[key]
+                return None
+            return pack
+
+    @contextlib.contextmanager
+    def build(self, tree: str, name: str, pictures: Pictures) -> Iterator[None]:
+        """Make a pack while nobody else in this process makes it; within `Pictures.work`.
+
+        Who had to wait finds it made. DecodersOccupied where that takes too long.
+        """
+        with self._lock:
+            build = self._builds.setdefault((tree, name), _Build())
+            build.threads += 1
+        try:
+            if not build.lock.acquire(blocking=False) and not pictures.aside(
+                lambda: build.lock.acquire(timeout=PATIENCE)
+            ):
+                raise DecodersOccupied
+            try:
+                yield
+            finally:
+                build.lock.release()
+        finally:
+            with self._lock:
+                build.threads -= 1
+                if not build.threads:
+                    del self._builds[tree, name]
+
+    def drop_damaged(self, tree: str, damaged: Collection[int]) -> None:
+        """Remove the packs of a tree that have objects which are known to be damaged."""
+        for name in self.cache.names(tree):
+            stamp = self.cache.stamp(tree, name)
+            key = tree, name, stamp, frozenset(damaged)
+            if not name.endswith(SUFFIX) or stamp is None or key in self._sound:
+                continue
+            content = self.cache.read(tree, name)
+            pack = _parse(content) if content is not None else None
+            if pack is None or _has_any(pack.objects, damaged):
+                self.cache.drop(tree, name)
+                self.cache.drop(tree, COMPLETE)
+                continue
+            if len(self._sound) >= _HEADS * 100:
+                self._sound.clear()
+            self._sound.add(key)
 
     def _remember(self, key: tuple[str, str], stamp: tuple[int, int], objects: dict[int, PackedObject]) -> None:
         with self._lock:
@@ -136,9 +219,29 @@ class PackStore:
         )
 
 
+class _Build:
+    """A pack that is being made, and how many threads make it or wait for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.threads = 0
+
+
+def _has_any(objects: Mapping[int, PackedObject], numbers: Collection[int]) -> bool:
+    return any(n in objects for n in numbers)
+
+
+def _parse(content: bytes) -> Pack | None:
+    """A pack from what was kept; None where that is none."""
+    try:
+        return parse_pack(content)
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error, zlib.error):
+        return None
+
+
 def pack_name(scan_n: int, chunk: int) -> str:
     """What a pack is kept under."""
-    return f"{VERSION}-{scan_n}-{chunk}.pack"
+    return f"{VERSION}-{scan_n}-{chunk}{SUFFIX}"
 
 
 def pack_tree(tree_id: int, uuid: str) -> str:
@@ -207,7 +310,6 @@ def build_pack(
                               seconds=_SECONDS)  # fmt: skip
         if result.reason in (BUSY, NO_ROOM):
             raise DecodersOccupied
-        lasting = lasting and len(streams) == len(batch)
         if not streams:
             waiting = waiting[len(batch) :]
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from scandock.model.request_errors import RequestInvalid
@@ -39,6 +39,12 @@ def parse_rendering(viewport: str, window: str, quality: str) -> RenderingReques
         window=_window(window) if window else None,
         quality=_number(quality, "quality", 100) if quality else QUALITY,
     )
+
+
+def make_thumbnail_request(request: RenderingRequest) -> RenderingRequest:
+    """The same of at most a thumbnail's size."""
+    wide, high = request.viewport or THUMBNAIL
+    return replace(request, viewport=(min(wide, THUMBNAIL[0]), min(high, THUMBNAIL[1])))
 
 
 def _viewport(text: str) -> tuple[int, int]:

@@ -71,6 +71,7 @@ class RangeUnsatisfiable(CodedUsage):
     REMEDY = "Ask for less, or for the whole."
 
     def __init__(self, size: int) -> None:
+        self.size = size
         self._fill({"size": size})
 
 

@@ -115,6 +115,10 @@ class BufferedFile:
     def size(self) -> int:
         return self._hold.size
 
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
     def pieces(self) -> Iterator[bytes]:
         """Its bytes, from the beginning."""
         self._file.seek(0)

@@ -54,14 +54,14 @@ class ImageCache:
             return None
         return status.st_ino, status.st_mtime_ns
 
-    def keep(self, tree: str, name: str, content: bytes) -> None:
-        """Keep it, whole or not at all; where the disk is full or fails, not at all."""
+    def keep(self, tree: str, name: str, content: bytes) -> bool:
+        """Keep it, whole or not at all; where the disk is full or fails, not at all. Returns whether it is kept."""
         folder = os.path.join(self._root, tree)
         with contextlib.suppress(OSError):
             os.makedirs(self._root, PRIVATE_FOLDER, exist_ok=True)
             room = os.statvfs(self._root)
             if self._most == 0 or room.f_bavail * room.f_frsize < self._free + len(content):
-                return
+                return False
             os.makedirs(folder, PRIVATE_FOLDER, exist_ok=True)
             beside = os.path.join(folder, f".{os.urandom(6).hex()}")
             fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
@@ -72,6 +72,20 @@ class ImageCache:
             except OSError:
                 os.unlink(beside)
                 raise
+            return True
+        return False
+
+    def names(self, tree: str) -> list[str]:
+        """The names under which something is kept of a tree."""
+        try:
+            return sorted(name for name in os.listdir(os.path.join(self._root, tree)) if not name.startswith("."))
+        except OSError:
+            return []
+
+    def drop(self, tree: str, name: str) -> None:
+        """Forget what is kept under a name."""
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(self._root, tree, name))
 
     def open_unnamed(self, size: int) -> IO[bytes]:
         """A file without a name for so many bytes, gone once it is closed; in memory where the disk has no room."""

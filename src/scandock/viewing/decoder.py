@@ -194,11 +194,39 @@ def _native(message: Message) -> Answer:
     return {}, decode_native(open_dicom(_open_stream(message.files[0])), int(message.said["frame"]))
 
 
+def _stored(message: Message) -> Answer:
+    """A compressed frame as it is stored, its fragments joined."""
+    from scandock.viewing.frame_places import join_frame
+
+    return {}, join_frame(_open_stream(message.files[0]), int(message.said["frame"]))
+
+
 def _explicit(message: Message) -> Answer:
     """A copy of an object in Explicit VR Little Endian."""
     from scandock.viewing.explicit_copy import copy_explicit
 
     return {}, copy_explicit(_open_stream(message.files[0]))
+
+
+def _convertible(message: Message) -> Answer:
+    """Why each file has no copy in Explicit VR Little Endian; "" where it has one."""
+    from scandock.viewing.explicit_copy import check_explicit
+
+    return {"reasons": [_reason(check_explicit, fd) for fd in message.files]}, b""
+
+
+def _reason(check: Callable[[BinaryIO], None], fd: int) -> str:
+    try:
+        check(_open_stream(fd))
+    except NotViewable as reason:
+        return str(reason)
+    except MemoryError:
+        raise
+    except RecursionError:
+        return "Its header is nested too deeply."
+    except Exception:  # noqa: BLE001  one file shall not hide the others
+        return "It can't be decoded: its header or its pixel data is damaged."
+    return ""
 
 
 def _rendered(message: Message) -> Answer:
@@ -235,7 +263,9 @@ VERBS: Final[dict[str, Callable[[Message], Answer]]] = {
     "frames": _frames,
     "objects": _objects,
     "native": _native,
+    "stored": _stored,
     "explicit": _explicit,
+    "convertible": _convertible,
     "rendered": _rendered,
     "bulk": _bulk,
 }

@@ -34,7 +34,7 @@ class DecoderRequest(TypedDict, total=False):
 
     verb: Required[str]
     frame: int
-    """Of `raw`, `picture`, `thumbnail`, `rendered` and `native`: which one of the file, from 0."""
+    """Of `raw`, `picture`, `thumbnail`, `rendered`, `native` and `stored`: which one of the file, from 0."""
     packed: bool
     """Of `raw`: gzipped."""
     size: int | None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from scandock.viewing.dicom_file import DicomFile, get_integer
+from scandock.viewing.dicom_file import DicomFile, PixelElement, format_text, get_integer
 from scandock.viewing.frames import NotViewable, check_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pydicom.dataset import Dataset
 
 _VIDEO: Final = "1.2.840.10008.1.2.4.10"
 _ELSEWHERE: Final = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95"})
@@ -17,6 +18,9 @@ _DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 71))
 _GRAY: Final = "MONOCHROME"
+_HALVED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422")
+"""Of two pixels these have two values of brightness, and one of each color."""
+_MOST_BYTES: Final = 480 * 1024**2
 _JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
 
 
@@ -78,23 +82,89 @@ def decode_all(file: DicomFile) -> DecodedFrames:
 
 
 def decode_native(file: DicomFile, number: int) -> bytes:
-    """One frame, from 0, as it was before it was compressed: its bytes as they would be stored in little endian.
+    """One frame, from 0, not compressed: its bytes in little endian as the file's own elements describe them.
 
-    NotViewable with the reason where it can't be decoded.
+    So its colors, planes and bits are those that metadata say, but for YBR_RCT and YBR_ICT, which are RGB once they are
+    decoded (PS3.5 8.2.4). NotViewable with the reason where it can't be decoded.
     """
     if file.pixels is None:
         raise NotViewable("It has no pixel data.")
+    if file.pixels.length is not None:
+        return _cut_frame(file, file.pixels, number)
     if file.syntax.startswith(_VIDEO) or file.syntax in _ELSEWHERE or file.syntax == _DEFLATED_FRAMES:
         raise NotViewable(f"Its transfer syntax {file.syntax[:64]} is not decoded.")
     try:
-        pixels, _ = _decode_raw(file, number)
+        pixels, photometric = _decode_raw(file, number)
+        return _lay_out(pixels, photometric, file)
     except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise NotViewable(_explain_error(error, file)) from error
-    if get_integer(file.data, "BitsAllocated", 8) == 1:
-        import numpy as np
 
+
+def _cut_frame(file: DicomFile, place: PixelElement, number: int) -> bytes:
+    """A frame that stands in the data set as it is, in little endian; those of 1 bit a pixel begin with a byte each."""
+    data = file.data
+    samples = get_integer(data, "SamplesPerPixel", 1)
+    allocated = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(place.keyword)
+    bits = get_integer(data, "Rows", 0) * get_integer(data, "Columns", 0) * samples
+    bits *= allocated or get_integer(data, "BitsAllocated", 8)
+    if samples == 3 and format_text(data.get("PhotometricInterpretation")) in _HALVED:
+        bits = bits // 3 * 2
+    offset, shift = divmod(number * bits, 8)
+    size = -(-(shift + bits) // 8)
+    if not 0 < size <= _MOST_BYTES:
+        raise NotViewable("Its rows and columns make no frame that is shown.")
+    file.stream.seek(place.start + offset)
+    raw = file.stream.read(size) if offset + size <= (place.length or 0) else b""
+    if len(raw) < size:
+        raise NotViewable("Its pixel data ends before the frame does: the file is cut, or its header is wrong.")
+    if not shift and not bits % 8:
+        return raw
+    return (int.from_bytes(raw, "little") >> shift & (1 << bits) - 1).to_bytes(-(-bits // 8), "little")
+
+
+def _lay_out(pixels: NDArray[Any], photometric: str, file: DicomFile) -> bytes:
+    """A decoded frame with the colors, planes and bits that its object's elements say."""
+    import numpy as np
+
+    data = file.data
+    allocated = get_integer(data, "BitsAllocated", 8)
+    if allocated == 1:
         return np.packbits(pixels.astype(bool).ravel(), bitorder="little").tobytes()
-    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
+    width = allocated // 8
+    if pixels.dtype.itemsize > width:
+        raise NotViewable(f"Its pixels take more than the {allocated} bits that its header says.")
+    if pixels.ndim == 3:
+        pixels = _lay_out_colors(pixels, photometric, data)
+    return pixels.astype(np.dtype(f"<{pixels.dtype.kind}{width}"), copy=False).tobytes()
+
+
+def _lay_out_colors(pixels: NDArray[Any], photometric: str, data: Dataset) -> NDArray[Any]:
+    from pydicom.pixels.processing import convert_color_space
+
+    meant = format_text(data.get("PhotometricInterpretation"))
+    meant = "RGB" if meant in ("YBR_RCT", "YBR_ICT") else meant
+    full = "YBR_FULL" if meant == "YBR_FULL_422" else meant
+    if photometric != full:
+        if {photometric, full} != {"RGB", "YBR_FULL"} or pixels.dtype.itemsize != 1:
+            raise NotViewable(f"It is decoded as {photometric[:16]}, and its header says {meant[:16]}.")
+        pixels = convert_color_space(pixels, photometric, full)
+    if meant == "YBR_FULL_422":
+        return _pair_pixels(pixels)
+    if get_integer(data, "PlanarConfiguration", 0) == 1:
+        return pixels.transpose(2, 0, 1)
+    return pixels
+
+
+def _pair_pixels(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Y of two neighbors, then CB and CR of both (PS3.3 C.7.6.3.1.2)."""
+    import numpy as np
+
+    rows, columns, _ = pixels.shape
+    if columns % 2:
+        raise NotViewable("Its colors are of pairs of pixels, and its rows have an odd number of them.")
+    pairs = pixels.reshape(rows, columns // 2, 2, 3)
+    means = (pairs[..., 1:].sum(axis=2, dtype=np.uint32) + 1) // 2
+    return np.concatenate([pairs[..., 0], means.astype(pixels.dtype)], axis=-1)
 
 
 def _decode_raw(file: DicomFile, number: int) -> tuple[NDArray[Any], str]:
@@ -134,6 +204,10 @@ def _options(file: DicomFile) -> dict[str, Any]:
     options = as_pixel_options(file.data, pixel_keyword=file.pixels.keyword, pixel_vr=file.pixels.vr)
     if str(options.get("photometric_interpretation", "")).startswith(_GRAY):
         options = {"samples_per_pixel": 1, "pixel_representation": 0, **options}  # some state neither
+    if file.pixels.length is None and file.syntax != _DEFLATED_FRAMES and "planar_configuration" in options:
+        options["planar_configuration"] = (
+            0  # codecs give colors by pixel, whatever the header says; RLE's says so itself
+        )
     return {**options, "transfer_syntax_uid": file.data.file_meta.TransferSyntaxUID}
 
 

@@ -12,6 +12,7 @@ from scandock.formats.dicom_encoding import LONG_VRS
 from scandock.viewing.dicom_file import open_dicom
 from scandock.viewing.dicom_json import BINARY, MAX_DEPTH, PIXELS, Node, meant_vr, to_little_endian
 from scandock.viewing.dicom_pixels import decode_all
+from scandock.viewing.frame_places import unit_of
 from scandock.viewing.frames import NotViewable
 from scandock.viewing.object_reading import PixelPlace, ReadObject, read_object
 
@@ -32,6 +33,20 @@ _SAMPLES, _PHOTOMETRIC, _PLANAR, _BITS = 0x00280002, 0x00280004, 0x00280006, 0x0
 class _Value(NamedTuple):
     vr: str
     raw: bytes
+
+
+def check_explicit(stream: BinaryIO) -> None:
+    """Raise NotViewable with the reason where there can be no copy. What needs no decoding is not read for it."""
+    read = read_object(stream)
+    pixels = read.pixels
+    if pixels is not None and pixels.encapsulated:
+        copy_explicit(stream)
+        return
+    changed = {} if pixels is None else {pixels.tag: _Value(pixels.vr, b"")}
+    parts: list[bytes] = []
+    _write_elements(parts, read.node, changed, 0)
+    if sum(map(len, parts)) + (0 if pixels is None else pixels.end - pixels.start) > MAX_BYTES:
+        raise NotViewable("It is too large to be converted.")
 
 
 def copy_explicit(stream: BinaryIO) -> bytes:
@@ -71,7 +86,7 @@ def _native_pixels(stream: BinaryIO, read: ReadObject, pixels: PixelPlace) -> by
     if not read.node.big or pixels.vr == "OB":
         return raw
     allocated = int.from_bytes(read.node.value(_BITS)[:2], "big") if _BITS in read.node else 16
-    unit = {"OF": 4, "OD": 8}.get(pixels.vr) or max(2, allocated // 8)
+    unit = {"OF": 4, "OD": 8}.get(pixels.vr) or unit_of(pixels.vr, allocated)
     return to_little_endian(raw, _UNITS.get(unit, "OB"), big=True)
 
 

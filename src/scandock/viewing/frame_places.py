@@ -14,10 +14,14 @@ from typing import Any, BinaryIO, Final, NamedTuple, TypedDict
 
 from scandock.formats.dicom_encoding import LITTLE, UNDEFINED
 from scandock.viewing.dicom_json import Node, meant_vr
-from scandock.viewing.object_reading import PixelPlace, ReadObject
+from scandock.viewing.frames import NotViewable
+from scandock.viewing.object_reading import PixelPlace, ReadObject, read_object
 
 MAX_FRAGMENTS: Final = 250_000
-"""Of an object, that are looked at; where there are more its frames are told by a decoder."""
+"""Of an object, whose places are told; where there are more a decoder joins those of a frame."""
+MAX_JOINED: Final = 2_000_000
+"""Of an object, that are looked at for that."""
+MAX_FRAME_BYTES: Final = 480 * 1024**2
 _CHUNK: Final = 65_536
 _ITEM_BYTES: Final = 8
 """Of tag and length: a frame has at least one item."""
@@ -71,7 +75,7 @@ def find_frames(stream: BinaryIO, read: ReadObject) -> FramesJson | None:
         return frames
     if pixels.encapsulated:
         frames["count"] = count = max(1, min(count, frames["length"] // _ITEM_BYTES, MAX_FRAGMENTS))
-        frames["places"] = _encapsulated(stream.fileno(), pixels, node, read.syntax, count)
+        frames["places"] = _encapsulated(stream.fileno(), pixels, node, read.syntax, count, MAX_FRAGMENTS)
         if read.syntax.startswith(_VIDEO):
             frames["count"] = 1
         return frames
@@ -89,13 +93,33 @@ def _native(node: Node, pixels: PixelPlace) -> tuple[int, int]:
     photometric = node.value(_PHOTOMETRIC) if _PHOTOMETRIC in node else b""
     if samples == 3 and photometric.strip(b"\0 ") in (b"YBR_FULL_422", b"YBR_PARTIAL_422"):
         bits = bits // 3 * 2
-    width = max(2, allocated // 8) if pixels.vr != "OB" else 1
-    return bits, width if node.big else 1
+    return bits, unit_of(pixels.vr, allocated) if node.big else 1
 
 
-def _encapsulated(fd: int, pixels: PixelPlace, node: Node, syntax: str, count: int) -> list[list[int]]:
-    fragments = list_fragments(fd, pixels.start, pixels.end)
-    if not fragments or len(fragments) > MAX_FRAGMENTS:
+def unit_of(vr: str, allocated: int) -> int:
+    """Bytes of the units that are turned in big-endian pixel data (PS3.5 7.3): words, but of pixels that are longer."""
+    return 1 if vr == "OB" else {32: 4, 64: 8}.get(allocated, 2)
+
+
+def join_frame(stream: BinaryIO, number: int) -> bytes:
+    """A compressed frame, from 0, whose fragments are too many to be told, joined. NotViewable."""
+    read = read_object(stream)
+    pixels, fd = read.pixels, stream.fileno()
+    if pixels is None or not pixels.encapsulated or read.deflated:
+        raise NotViewable("It has no compressed frames.")
+    count = max(1, min(_integer(read.node, _FRAMES), (pixels.end - pixels.start) // _ITEM_BYTES))
+    places = _encapsulated(fd, pixels, read.node, read.syntax, count, MAX_JOINED)
+    if not number < len(places):
+        raise NotViewable("It does not tell where its frames begin.")
+    place = places[number]
+    if sum(place[1::2]) > MAX_FRAME_BYTES:
+        raise NotViewable("The frame is too large to be joined.")
+    return b"".join(os.pread(fd, place[at + 1], place[at]) for at in range(0, len(place), 2))
+
+
+def _encapsulated(fd: int, pixels: PixelPlace, node: Node, syntax: str, count: int, most: int) -> list[list[int]]:
+    fragments = list_fragments(fd, pixels.start, pixels.end, most)
+    if not fragments or len(fragments) > most:
         return []
     table, fragments = fragments[0], fragments[1:]
     if not fragments:
@@ -116,11 +140,14 @@ def _encapsulated(fd: int, pixels: PixelPlace, node: Node, syntax: str, count: i
     return [_pieces(fd, group) for group in groups] if len(groups) == count else []
 
 
-def list_fragments(fd: int, start: int, end: int) -> list[Fragment]:
-    """The items of encapsulated pixel data, the basic offset table first; those that are cut are left out."""
+def list_fragments(fd: int, start: int, end: int, most: int) -> list[Fragment]:
+    """The items of encapsulated pixel data, the basic offset table first; those that are cut are left out.
+
+    Where there are more than `most`, one more.
+    """
     fragments: list[Fragment] = []
     pos, chunk, chunk_at = start, b"", start
-    while pos + 8 <= end and len(fragments) <= MAX_FRAGMENTS:
+    while pos + 8 <= end and len(fragments) <= most:
         if pos + 8 > chunk_at + len(chunk):
             chunk, chunk_at = os.pread(fd, min(_CHUNK, end - pos), pos), pos
             if len(chunk) < 8:

@@ -56,10 +56,14 @@ def _describe(encoder: JsonEncoder, stream: BinaryIO) -> tuple[bytes, ObjectJson
         pixels = {} if read.pixels is None else {read.pixels.tag: _pixel_vr(read)}
         text = encoder.encode(read.node, syntax=read.syntax, pixels=pixels).encode("utf-8", "replace")
         document = _document_type(read.node)
+    except MemoryError:  # it says nothing of the file: a fresh decoder reads it
+        raise
     except Exception:  # noqa: BLE001  one file shall not hide the others, whatever is wrong with it
         return b"", {"length": 0, "frames": None, "syntax": "", "document": ""}
     try:
         frames = find_frames(stream, read)
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001  what is wrong with its pixel data is told when they are asked for
         frames = None
     return text, {"length": len(text), "frames": frames, "syntax": read.syntax, "document": document}

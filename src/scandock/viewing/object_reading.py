@@ -83,6 +83,7 @@ def _read_by_pydicom(stream: BinaryIO, size: int) -> ReadObject:
     if file.pixels is not None:
         tag = next(tag for tag, keyword in PIXELS.items() if keyword == file.pixels.keyword)
         length = file.pixels.length
+        size = file.stream.seek(0, os.SEEK_END)  # of the inflated data set, where the file is deflated
         end = size if length is None else min(size, file.pixels.start + length)
         pixels = PixelPlace(tag, file.pixels.vr, file.pixels.start, end, length is None)
     meta = DatasetNode(file.data.file_meta)

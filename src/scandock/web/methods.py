@@ -17,6 +17,10 @@ _NO_HEAD: Final = re.compile(r"/(events|download|export|login|callback)$")
 """What never ends or is made while it is sent, leaves its line in the trail, or takes a step of a login."""
 
 
+_IS_HEAD: Final = "is_head"
+"""In the scope's state: the request is a HEAD, whatever its method says meanwhile."""
+
+
 class Methods:
     """The methods of each address of an application."""
 
@@ -44,6 +48,11 @@ class Methods:
             return False
         path = _route_path(scope)
         return not any(pattern.match(path) for pattern in self._own_head) and "HEAD" in self.allowed(scope)
+
+
+def is_head_request(scope: Scope) -> bool:
+    """Whether a request that a route of GET answers is a HEAD."""
+    return bool(scope.get("state", {}).get(_IS_HEAD))
 
 
 def _route_path(scope: Scope) -> str:
@@ -76,6 +85,7 @@ class HeadMethod:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         scope["method"] = "GET"
+        scope.setdefault("state", {})[_IS_HEAD] = True
         try:
             await self._app(scope, hear, answer)
         finally:

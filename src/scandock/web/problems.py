@@ -15,6 +15,7 @@ from starlette.types import Scope
 from scandock.model.errors import Fault, ScandockError
 from scandock.model.machine_errors import InternalFault
 from scandock.model.request_errors import FieldsInvalid, RequestInvalid
+from scandock.services.file_errors import RangeUnsatisfiable
 from scandock.services.logs import error_cause, error_location, log
 from scandock.web.errors import MethodNotAllowed, NotFound, ServerStopping
 
@@ -79,6 +80,8 @@ def error_response(request: Request, error: ScandockError) -> Response:
     headers.update(retry_after(error))
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"
+    if isinstance(error, RangeUnsatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
     log_error(error)
     return problem_response(request, status, error.code, *error.public, headers=headers)
 

@@ -15,7 +15,10 @@ import fcntl
 import struct
 import termios
 import time
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fastapi import Request
@@ -293,6 +296,62 @@ def _is_event_stream(start: Message) -> bool:
 
 async def _receive_disconnect() -> Message:
     return {"type": "http.disconnect"}
+
+
+class ThreadedResponse(StreamingResponse):
+    """A body that is read while it is sent, in threads that are given: none of those that all downloads share.
+
+    `on_end` is called once it was sent, refused or left, and no thread reads it any more. `reserved` bytes have their
+    room already.
+    """
+
+    def __init__(
+        self,
+        chunks: Iterator[bytes],
+        threads: Executor,
+        on_end: Callable[[], object],
+        *,
+        reserved: int = 0,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str,
+    ) -> None:
+        super().__init__(self._read_all(), status, headers, media_type)
+        self._chunks = chunks
+        self._threads = threads
+        self._on_end = on_end
+        self._reserved = reserved
+        self._read: asyncio.Future[bytes | None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._reserved:
+            scope.setdefault("state", {})[_RESERVED_BYTES] = self._reserved
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self._read is None:
+                self._close()
+            else:
+                self._read.add_done_callback(self._close)
+
+    async def _read_all(self) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._read = loop.run_in_executor(self._threads, partial(copy_context().run, next, self._chunks, None))
+            chunk = await asyncio.shield(self._read)
+            if chunk is None:
+                return
+            yield chunk
+
+    def _close(self, read: asyncio.Future[bytes | None] | None = None) -> None:
+        if read is not None:
+            read.exception()  # if it was left, nobody else is told of it
+        close = getattr(self._chunks, "close", None)
+        try:
+            if close is not None:
+                close()
+        finally:
+            self._on_end()
 
 
 class BufferedResponse(StreamingResponse):

@@ -32,6 +32,12 @@ def below_root(scope: Mapping[str, Any], path: str) -> str:
     return path.removeprefix(root_of(scope))
 
 
+def encoded_path(scope: Mapping[str, Any]) -> str:
+    """The path that was asked for, with its root, as an address has it."""
+    raw = scope.get("raw_path")
+    return path_segments(scope["path"]) if raw is None else raw.decode("latin-1")
+
+
 def under_root(root: str, path: str) -> str:
     """A path of the site with its root, whether or not it was named with it."""
     return path if not root or path == root or path.startswith((f"{root}/", f"{root}?")) else root + path

@@ -18,7 +18,7 @@ from scandock.viewing import frame_places
 from scandock.viewing.dicom_file import open_dicom
 from scandock.viewing.dicom_pixels import decode_native
 from scandock.viewing.explicit_copy import EXPLICIT, copy_explicit
-from scandock.viewing.frame_places import FramesJson, find_frames
+from scandock.viewing.frame_places import FramesJson, find_frames, join_frame
 from scandock.viewing.frames import NotViewable
 from scandock.viewing.object_reading import read_object
 from tests.badinput.objects import Image
@@ -119,6 +119,12 @@ def test_very_many_fragments_are_not_listed(tmp_path: Path, monkeypatch: pytest.
             found = frames_of(stream)["places"]
             assert len(found) == places
             assert all(len(place) == 2 for place in found)  # empty ones are none
+            assert join_frame(stream, 0) == b"\xff\xd8one\xff\xd9"
+            with pytest.raises(NotViewable):
+                join_frame(stream, 1)
+    monkeypatch.setattr(frame_places, "MAX_JOINED", 6)
+    with open(tmp_path / "9.dcm", "rb") as stream, pytest.raises(NotViewable):
+        join_frame(stream, 0)
 
 
 def test_native_frames_are_counted_in_bits(tmp_path: Path) -> None:

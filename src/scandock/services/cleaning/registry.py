@@ -70,7 +70,11 @@ def tidy_pictures(pictures: Pictures, catalog: Catalog) -> int:
 
 
 def tidy_packs(dicomweb: DicomwebCache, catalog: Catalog) -> int:
-    """Forget the metadata of trees that stand no more, and of those with damage. Returns how many trees it was."""
+    """Forget the metadata of trees that stand no more, and of objects that are damaged. Returns how many trees it was.
+
+    What is known to be damaged may have been so when its metadata were read.
+    """
+    damaged: dict[str, set[int]] = {}
 
     def standing(keys: list[str]) -> list[str]:
         keys_kept: list[str] = []
@@ -78,14 +82,20 @@ def tidy_packs(dicomweb: DicomwebCache, catalog: Catalog) -> int:
         for part in split_values(sorted(uuids)):
             with catalog.read() as connection:
                 rows = connection.execute(
-                    select(session.c.tree_id, session.c.uuid).where(
-                        session.c.uuid.in_(part), session.c.tree_id.not_in(select(damage.c.tree_id))
-                    )
+                    select(session.c.tree_id, session.c.uuid, damage.c.file_n)
+                    .outerjoin(damage, damage.c.tree_id == session.c.tree_id)
+                    .where(session.c.uuid.in_(part))
                 ).all()
-            keys_kept += [pack_tree(row.tree_id, row.uuid) for row in rows]
+            keys_kept += {pack_tree(row.tree_id, row.uuid) for row in rows}
+            for row in rows:
+                if row.file_n is not None:
+                    damaged.setdefault(pack_tree(row.tree_id, row.uuid), set()).add(row.file_n)
         return keys_kept
 
-    return dicomweb.packs.cache.tidy(standing)
+    gone = dicomweb.packs.cache.tidy(standing)
+    for tree, numbers in damaged.items():
+        dicomweb.packs.drop_damaged(tree, numbers)
+    return gone
 
 
 PICTURES: Cleaner[HasServerState] = Cleaner(

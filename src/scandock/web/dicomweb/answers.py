@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 from uuid import uuid4
 
 from fastapi import Request
 from starlette.responses import Response
 
 from scandock.services.downloads import parse_byte_range
+from scandock.web.deps import server_state
 from scandock.web.dicomweb.accept import JSON, parse_accept, takes_json
 from scandock.web.dicomweb.errors import NotAcceptable
-from scandock.web.file_responses import streaming_response
+from scandock.web.response_sending import ThreadedResponse
 
 PIECE: Final = 256 * 1024
 """Bytes that are gathered before they are sent: each piece costs a turn of a thread."""
@@ -31,18 +32,30 @@ KEPT: Final = {**_GUARD, "Cache-Control": "private, no-cache", "Vary": _VARY}
 """Headers of what a client may keep as long as it asks each time: rights change."""
 
 
+class Source(Protocol):
+    """What a body is read from: closed once it was sent or left. `ObjectReader` is one."""
+
+    @property
+    def reserved(self) -> int:
+        """Bytes that have their room already, as they wait in files."""
+
+    def close(self) -> None: ...
+
+
 def multipart_response(
-    parts: Iterable[Iterable[bytes]], content_type: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+    request: Request,
+    parts: Iterable[Iterable[bytes]],
+    content_type: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    reader: Source | None = None,
 ) -> Response:
     """Parts of one content type (with its parameters, as `image/jpeg; transfer-syntax=1.2`), sent as they are made."""
     boundary = str(uuid4())
     media_type = content_type.partition(";")[0].strip()
-    return streaming_response(
-        gather(_multipart(parts, content_type, boundary)),
-        status=status,
-        headers={**KEPT, **(headers or {})},
-        media_type=f'multipart/related; type="{media_type}"; boundary={boundary}',
-    )
+    media_type = f'multipart/related; type="{media_type}"; boundary={boundary}'
+    return _stream(request, _multipart(parts, content_type, boundary), media_type, status, headers, reader)
 
 
 def multipart_bytes_response(
@@ -62,11 +75,35 @@ def bytes_response(body: bytes, content_type: str, *, headers: Mapping[str, str]
 
 
 def single_response(
-    chunks: Iterable[bytes], content_type: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+    request: Request,
+    chunks: Iterable[bytes],
+    content_type: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    reader: Source | None = None,
 ) -> Response:
     """One thing that is no multipart, sent as it is read."""
-    return streaming_response(
-        gather(iter(chunks)), status=status, headers={**KEPT, **(headers or {})}, media_type=content_type
+    return _stream(request, chunks, content_type, status, headers, reader)
+
+
+def _stream(
+    request: Request,
+    chunks: Iterable[bytes],
+    media_type: str,
+    status: int,
+    headers: Mapping[str, str] | None,
+    reader: Source | None,
+) -> Response:
+    """A body that may wait for decoders: in their threads, so that no download waits for it. Closes the reader."""
+    return ThreadedResponse(
+        gather(chunks),
+        server_state(request).pictures.threads,
+        reader.close if reader is not None else lambda: None,
+        reserved=reader.reserved if reader is not None else 0,
+        status=status,
+        headers={**KEPT, **(headers or {})},
+        media_type=media_type,
     )
 
 
@@ -76,26 +113,37 @@ def ranged_response(
     read: Callable[[int, int], Iterator[bytes]],
     content_type: str,
     headers: Mapping[str, str],
+    reader: Source,
 ) -> Response:
-    """One thing of known size, whole or the range that is asked for. RangeUnsatisfiable."""
-    part = parse_byte_range(request.headers.get("range"), size)
+    """One thing of known size, whole or the range that is asked for. RangeUnsatisfiable.
+
+    Its tag is strong: it is the same to the byte, so that a download can be gone on with (If-Range).
+    """
+    tag = headers["ETag"].removeprefix("W/")
+    condition = request.headers.get("if-range")
+    is_same = condition is None or condition.strip() == tag
+    part = parse_byte_range(request.headers.get("range") if is_same else None, size)
     offset, length = part if part is not None else (0, size)
-    headers = {"Accept-Ranges": "bytes", "Content-Length": str(length), **headers}
+    headers = {**headers, "ETag": tag, "Accept-Ranges": "bytes", "Content-Length": str(length)}
     if part is not None:
         headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
-    return single_response(read(offset, length), content_type, status=200 if part is None else 206, headers=headers)
+    status = 200 if part is None else 206
+    return single_response(request, read(offset, length), content_type, status=status, headers=headers, reader=reader)
 
 
 def json_response(
-    request: Request, chunks: Iterable[bytes], *, status: int = 200, headers: Mapping[str, str] | None = None
+    request: Request,
+    chunks: Iterable[bytes],
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    reader: Source | None = None,
 ) -> Response:
     """JSON in pieces, compressed where the client takes that."""
-    headers = {**KEPT, **(headers or {})}
-    pieces = gather(iter(chunks))
-    if takes_gzip(request):
-        headers["Content-Encoding"] = "gzip"
-        pieces = _gzip(pieces)
-    return streaming_response(pieces, status=status, headers=headers, media_type=JSON)
+    if not takes_gzip(request):
+        return _stream(request, chunks, JSON, status, headers, reader)
+    headers = {**(headers or {}), "Content-Encoding": "gzip"}
+    return _stream(request, _gzip(gather(chunks)), JSON, status, headers, reader)
 
 
 def json_list(items: Iterable[Mapping[str, object]]) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from scandock.web.dicomweb.answers import multipart_response, single_response
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.frames import pixel_response
 from scandock.web.dicomweb.routing import Context, DicomwebRoutes
-from scandock.web.dicomweb.selecting import closing, make_tag, only_object, open_reader, select, unchanged
+from scandock.web.dicomweb.selecting import make_tag, only_object, open_reader, select, unchanged
 
 routes = DicomwebRoutes()
 
@@ -45,8 +45,8 @@ async def bulk_data(context: Context, study: str, series: str, instance: str, el
         raise
     body = reader.each(found, body_of(result))
     if chosen.multipart or chosen.media_type == ANY:
-        return multipart_response(closing(reader, [body]), media_type, headers={"ETag": tag})
-    return single_response(closing(reader, body), media_type, headers={"ETag": tag})
+        return multipart_response(context.request, [body], media_type, headers={"ETag": tag}, reader=reader)
+    return single_response(context.request, body, media_type, headers={"ETag": tag}, reader=reader)
 
 
 def document_type(packed: PackedObject | None, numbers: Sequence[int]) -> str:

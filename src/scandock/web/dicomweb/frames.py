@@ -10,13 +10,12 @@ from starlette.responses import Response
 from scandock.services.dicomweb_frames import (
     EXPLICIT,
     OCTETS,
-    ByteSource,
     check_frames,
     decoded_frames,
     has_native_places,
     is_video,
     native_frames,
-    native_source,
+    read_native,
     read_source,
     require_frames,
     stored_frames,
@@ -24,7 +23,8 @@ from scandock.services.dicomweb_frames import (
     video_source,
 )
 from scandock.services.dicomweb_objects import FoundObject, ObjectReader
-from scandock.services.dicomweb_packs import FramePlaces
+from scandock.services.dicomweb_packs import FramePlaces, PackedObject
+from scandock.web import urls
 from scandock.web.dicomweb.accept import ANY, MediaRange, parse_accept
 from scandock.web.dicomweb.answers import (
     bytes_response,
@@ -36,7 +36,6 @@ from scandock.web.dicomweb.answers import (
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.routing import Context, DicomwebRoutes
 from scandock.web.dicomweb.selecting import (
-    closing,
     first_made,
     make_tag,
     only_object,
@@ -103,24 +102,23 @@ def pixel_response(
     packed, places = require_frames(reader.packed(found))
     numbers: Sequence[int] = check_frames(names, places) if names is not None else range(places.total)
     chosen, content_type = _choose(ranges, packed.syntax, places)
-    headers = {**headers, "Content-Location": str(context.request.url.path)}
+    headers = {**headers, "Content-Location": urls.encoded_path(context.request.scope)}
     single = not chosen.multipart and chosen.media_type != ANY
-    if single and names is None and (source := _whole(places, packed.syntax, content_type)) is not None:
-        return ranged_response(
-            context.request, source.size, _source_reader(reader, found, source), content_type, headers
-        )
+    if single and names is None and (whole := _find_whole(reader, found, packed, places, content_type)) is not None:
+        size, read = whole
+        return ranged_response(context.request, size, read, content_type, headers, reader)
     parts = _make_parts(reader, found, places, numbers, content_type)
     if _stored_bytes(places, numbers, content_type) <= WHOLE_BYTES:
-        bodies = [b"".join(part) for part in closing(reader, parts)]
+        bodies = [b"".join(part) for part in parts]
+        reader.close()
         if single and len(numbers) == 1:
             return bytes_response(bodies[0], content_type, headers=headers)
         return multipart_bytes_response(bodies, content_type, headers=headers)
     parts = first_made(parts)
     if single and len(numbers) == 1:
-        return single_response(
-            closing(reader, (piece for part in parts for piece in part)), content_type, headers=headers
-        )
-    return multipart_response(closing(reader, parts), content_type, headers=headers)
+        body = (piece for part in parts for piece in part)
+        return single_response(context.request, body, content_type, headers=headers, reader=reader)
+    return multipart_response(context.request, parts, content_type, headers=headers, reader=reader)
 
 
 def _make_parts(
@@ -136,21 +134,22 @@ def _make_parts(
 def _stored_bytes(places: FramePlaces, numbers: Sequence[int], content_type: str) -> int:
     """How many bytes frames have that are read from their file; very many where a decoder makes them."""
     if not content_type.endswith(f"={EXPLICIT}"):
-        return sum(sum(places.places[number][1::2]) for number in numbers if number < len(places.places))
+        if max(numbers) >= len(places.places):
+            return WHOLE_BYTES + 1
+        return sum(sum(places.places[number][1::2]) for number in numbers)
     return len(numbers) * (places.bits // 8) if has_native_places(places) else WHOLE_BYTES + 1
 
 
-def _whole(places: FramePlaces, syntax: str, content_type: str) -> ByteSource | None:
-    """All pixel data as one thing, where it is one."""
-    if is_video(syntax) and not content_type.endswith(f"={EXPLICIT}"):
-        return video_source(places)
-    return native_source(places)
-
-
-def _source_reader(
-    reader: ObjectReader, found: FoundObject, source: ByteSource
-) -> Callable[[int, int], Iterator[bytes]]:
-    return lambda offset, length: closing(reader, read_source(reader, found, source.cut(offset, length)))
+def _find_whole(
+    reader: ObjectReader, found: FoundObject, packed: PackedObject, places: FramePlaces, content_type: str
+) -> tuple[int, Callable[[int, int], Iterator[bytes]]] | None:
+    """How large all pixel data are as one thing, and what reads a range of them; None where they are no one thing."""
+    if is_video(packed.syntax) and places.places and not content_type.endswith(f"={EXPLICIT}"):
+        source = video_source(places)
+        return source.size, lambda offset, length: read_source(reader, found, source.cut(offset, length))
+    if not has_native_places(places):
+        return None
+    return places.length, lambda offset, length: read_native(reader, found, places, offset, length)
 
 
 def _choose(ranges: Sequence[MediaRange], syntax: str, places: FramePlaces) -> tuple[MediaRange, str]:
@@ -175,5 +174,6 @@ def _choose(ranges: Sequence[MediaRange], syntax: str, places: FramePlaces) -> t
         if (not named or EXPLICIT in named) and one.takes(OCTETS) and not is_video(syntax):
             return one, f"{OCTETS}; transfer-syntax={EXPLICIT}"
     raise NotAcceptable(
-        f"The pixels are stored as {stored} ({syntax}).", f"Accept {stored}, or {OCTETS} with transfer-syntax=*."
+        f"The pixels are stored as {stored} ({syntax}).",
+        f"Accept {stored}, or anything with transfer-syntax=*, as they are stored; or {OCTETS} for them decoded.",
     )

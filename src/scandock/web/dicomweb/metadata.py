@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from scandock.services.dicomweb_metadata import read_metadata
+from scandock.services.dicomweb_metadata import count_unreadable, read_metadata
 from scandock.services.dicomweb_packs import VERSION
 from scandock.web.dicomweb.answers import json_response, require_json
 from scandock.web.dicomweb.routing import Context, DicomwebRoutes
@@ -40,9 +40,10 @@ async def _metadata(context: Context, study: str, series: str | None = None, ins
         return answer
     reader = await open_reader(context, selection)
     try:
-        await context.run_decoder(lambda: reader.pack(reader.objects[0]))
+        unreadable = await context.run_decoder(lambda: count_unreadable(reader))
     except BaseException:
         reader.close()
         raise
-    status, headers = partial_headers(reader, base)
-    return json_response(context.request, read_metadata(reader, base), status=status, headers={**headers, "ETag": tag})
+    status, headers = partial_headers(reader, base, unreadable=unreadable)
+    headers["ETag"] = tag
+    return json_response(context.request, read_metadata(reader, base), status=status, headers=headers, reader=reader)

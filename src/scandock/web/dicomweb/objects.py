@@ -7,18 +7,16 @@ from typing import Final
 
 from starlette.responses import Response
 
-from scandock.services.decoding import DecoderResult
-from scandock.services.dicomweb_errors import NotConvertible
-from scandock.services.dicomweb_frames import EXPLICIT, ask_decoder, body_of, is_convertible
-from scandock.services.dicomweb_objects import FoundObject, ObjectReader
+from scandock.services.dicomweb_conversion import REMEDY, Conversion
+from scandock.services.dicomweb_frames import EXPLICIT
+from scandock.services.dicomweb_objects import ObjectReader
 from scandock.web.dicomweb.accept import ANY, MediaRange, parse_accept
 from scandock.web.dicomweb.answers import multipart_response, single_response
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.routing import Context, DicomwebRoutes
 from scandock.web.dicomweb.selecting import (
-    closing,
-    first_made,
     make_tag,
+    note_download,
     open_reader,
     partial_headers,
     select,
@@ -28,7 +26,6 @@ from scandock.web.dicomweb.selecting import (
 routes = DicomwebRoutes()
 
 DICOM: Final = "application/dicom"
-_REMEDY: Final = "Accept them with transfer-syntax=*, as they are stored."
 
 
 @routes.get("/studies/{study}")
@@ -60,26 +57,30 @@ async def _objects(context: Context, study: str, series: str | None = None, inst
     tag = make_tag(selection, "objects", *ranges)
     if instance is not None and (answer := unchanged(context.request, tag)) is not None:
         return answer
-    reader = await open_reader(context, selection, downloads=True)
+    reader = await open_reader(context, selection, is_download=True)
     try:
         syntaxes = await context.run_decoder(lambda: _read_syntaxes(reader, ranges))
         chosen, as_stored = _choose(ranges, syntaxes)
-        if not as_stored:
-            syntaxes = _leave_out_films(reader, syntaxes)
-        parts = _parts(reader, reader.objects, syntaxes, as_stored=as_stored)
-        if not as_stored:
-            parts = await context.run(lambda: first_made(parts))
+        untried = 0
+        parts: Iterator[Iterator[bytes]]
+        if as_stored:
+            parts = (reader.chunks(found) for found in reader.objects)
+            content_type = _stored_content_type(syntaxes)
+        else:
+            conversion = await context.run_decoder(lambda: Conversion(reader, syntaxes))
+            parts, untried = conversion.parts(), conversion.untried
+            content_type = f"{DICOM}; transfer-syntax={EXPLICIT}"
+        await note_download(context, reader)
     except BaseException:
         reader.close()
         raise
-    status, headers = partial_headers(reader, context.base)
-    content_type = _content_type(syntaxes, as_stored=as_stored)
+    status, headers = partial_headers(reader, context.base, untried=untried)
     if instance is not None:
         headers["ETag"] = tag
         if not chosen.multipart and chosen.media_type != ANY:
-            body = closing(reader, (piece for part in parts for piece in part))
-            return single_response(body, content_type, status=status, headers=headers)
-    return multipart_response(closing(reader, parts), content_type, status=status, headers=headers)
+            body = (piece for part in parts for piece in part)
+            return single_response(context.request, body, content_type, status=status, headers=headers, reader=reader)
+    return multipart_response(context.request, parts, content_type, status=status, headers=headers, reader=reader)
 
 
 def _read_syntaxes(reader: ObjectReader, ranges: Sequence[MediaRange]) -> list[str]:
@@ -101,36 +102,11 @@ def _choose(ranges: Sequence[MediaRange], syntaxes: Sequence[str]) -> tuple[Medi
             return one, True
         if not named or EXPLICIT in named:
             return one, {*syntaxes} == {EXPLICIT}
-    raise NotAcceptable("The objects can't be had in the transfer syntax that was asked for.", _REMEDY)
+    raise NotAcceptable("The objects can't be had in the transfer syntax that was asked for.", REMEDY)
 
 
-def _leave_out_films(reader: ObjectReader, syntaxes: Sequence[str]) -> list[str]:
-    """Leave out what can never be converted; the syntaxes of what is left. NotConvertible where nothing is."""
-    left = [(found, syntax) for found, syntax in zip(reader.objects, syntaxes, strict=True) if is_convertible(syntax)]
-    if not left:
-        raise NotConvertible("There is no decoder for their transfer syntax, or they are films.", _REMEDY)
-    reader.objects = [found for found, _ in left]
-    return [syntax for _, syntax in left]
-
-
-def _content_type(syntaxes: Sequence[str], *, as_stored: bool) -> str:
+def _stored_content_type(syntaxes: Sequence[str]) -> str:
     """The content type of all parts: they have one, so that it names a transfer syntax only where all share it."""
-    if not as_stored:
-        return f"{DICOM}; transfer-syntax={EXPLICIT}"
     shared = {*syntaxes}
     syntax = shared.pop() if len(shared) == 1 else ""
     return f"{DICOM}; transfer-syntax={syntax}" if syntax else DICOM
-
-
-def _parts(
-    reader: ObjectReader, objects: Sequence[FoundObject], syntaxes: Sequence[str], *, as_stored: bool
-) -> Iterator[Iterator[bytes]]:
-    for at, found in enumerate(objects):
-        if as_stored or syntaxes[at] == EXPLICIT:
-            yield reader.chunks(found)
-        else:
-            yield reader.each(found, body_of(_convert(reader, found)))
-
-
-def _convert(reader: ObjectReader, found: FoundObject) -> DecoderResult:
-    return reader.pictures.work(lambda: ask_decoder(reader, found, {"verb": "explicit"}))

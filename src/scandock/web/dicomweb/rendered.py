@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from scandock.model.request_errors import RequestInvalid
 from scandock.services.decoding import DecoderResult
 from scandock.services.dicomweb_frames import (
     body_of,
@@ -19,8 +20,8 @@ from scandock.services.dicomweb_frames import (
 )
 from scandock.services.dicomweb_objects import ObjectReader
 from scandock.services.dicomweb_rendering import (
-    THUMBNAIL,
     RenderingRequest,
+    make_thumbnail_request,
     parse_rendering,
     render_frame,
     render_middle,
@@ -29,7 +30,7 @@ from scandock.web.dicomweb.accept import MediaRange, parse_accept
 from scandock.web.dicomweb.answers import ranged_response, single_response
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.routing import Context, DicomwebRoutes
-from scandock.web.dicomweb.selecting import closing, make_tag, only_object, open_reader, select, unchanged
+from scandock.web.dicomweb.selecting import make_tag, only_object, open_reader, select, unchanged
 
 routes = DicomwebRoutes()
 
@@ -100,8 +101,8 @@ async def _render(
 ) -> Response:
     query = context.request.query_params
     request = parse_rendering(query.get("viewport", ""), query.get("window", ""), query.get("quality", ""))
-    if thumbnail and request.viewport is None:
-        request = RenderingRequest(viewport=THUMBNAIL, window=request.window, quality=request.quality)
+    if thumbnail:
+        request = make_thumbnail_request(request)
     ranges = parse_accept(context.request)
     selection = await select(context, study, series, instance)
     tag = make_tag(selection, "rendered", frame, thumbnail, request, *ranges)
@@ -113,12 +114,12 @@ async def _render(
             other = await _document_or_film(context, reader, ranges, tag)
             if other is not None:
                 return other
-        media_type = _JPEG if thumbnail else _choose_picture(ranges)
+        media_type = _choose_picture(ranges)
         result = await context.run_decoder(lambda: _picture(reader, frame, request, media_type))
     except BaseException:
         reader.close()
         raise
-    return single_response(closing(reader, body_of(result)), media_type, headers={"ETag": tag})
+    return single_response(context.request, body_of(result), media_type, headers={"ETag": tag}, reader=reader)
 
 
 def _choose_picture(ranges: list[MediaRange]) -> str:
@@ -134,7 +135,9 @@ def _picture(reader: ObjectReader, frame: str | None, request: RenderingRequest,
         return render_middle(reader, request, media_type)
     found = only_object(reader)
     _, places = require_frames(reader.packed(found))
-    (number, *_) = check_frames(frame, places)
+    number, *others = check_frames(frame, places)
+    if others:
+        raise RequestInvalid("A picture is of one frame.", "Ask for one frame after the other.")
     return render_frame(reader, found, number, request, media_type)
 
 
@@ -150,7 +153,7 @@ async def _document_or_film(
         if not any(one.takes(_PDF) for one in ranges):
             raise NotAcceptable("The object is a document.", f"Accept {_PDF}.")
         result = await context.run_decoder(lambda: read_bulk(reader, found, _DOCUMENT))
-        return single_response(closing(reader, body_of(result)), _PDF, headers={"ETag": tag})
+        return single_response(context.request, body_of(result), _PDF, headers={"ETag": tag}, reader=reader)
     if packed.frames is not None and is_video(packed.syntax):
         media_type = stored_type(packed.syntax)
         if not any(one.takes(media_type) for one in ranges):
@@ -159,8 +162,9 @@ async def _document_or_film(
         return ranged_response(
             context.request,
             source.size,
-            lambda offset, length: closing(reader, read_source(reader, found, source.cut(offset, length))),
+            lambda offset, length: read_source(reader, found, source.cut(offset, length)),
             media_type,
             {"ETag": tag},
+            reader,
         )
     return None

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from scandock.services.dicomweb import DicomwebScope, find_scope
 from scandock.web import urls
+from scandock.web.methods import is_head_request
 from scandock.web.request_context import RequestContext
 from scandock.web.security import identify, is_from_other_site, refuse_other_site
 
@@ -51,6 +52,11 @@ class DicomwebContext(RequestContext):
     def project(self) -> str | None:
         """The project of the base, as it was asked for; None: the base of all that may be read."""
         return self.request.path_params.get("project")
+
+    @property
+    def is_head(self) -> bool:
+        """Whether only the headers of the answer are sent."""
+        return is_head_request(self.request.scope)
 
     @property
     def base(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -40,24 +40,28 @@ def select_in_thread(
         return select_objects(connection, context.server.dicomweb, context.scope(connection), study, series, instance)
 
 
-async def open_reader(context: DicomwebContext, selection: Selection, *, downloads: bool = False) -> ObjectReader:
-    """A reader of a selection, noted in the audit trail: as a look an hour, or each time that it is downloaded."""
-    return await context.run(lambda: open_in_thread(context, selection, downloads=downloads))
+async def open_reader(context: DicomwebContext, selection: Selection, *, is_download: bool = False) -> ObjectReader:
+    """A reader of a selection, noted in the audit trail as a look an hour; of a download see `note_download`."""
+    return await context.run(lambda: open_in_thread(context, selection, is_download=is_download))
 
 
-def open_in_thread(context: DicomwebContext, selection: Selection, *, downloads: bool = False) -> ObjectReader:
+def open_in_thread(context: DicomwebContext, selection: Selection, *, is_download: bool = False) -> ObjectReader:
     """As `open_reader`, for who is in a thread already."""
     service, server = context.service_context, context.server
     reader = ObjectReader(service, server.pictures, server.dicomweb, selection)
     try:
-        if downloads:
-            note_downloads(service, selection, reader.objects)
-        else:
-            note_views(service, server.pictures, selection)
+        if not is_download:
+            note_views(service, server.pictures, reader.objects)
     except BaseException:
         reader.close()
         raise
     return reader
+
+
+async def note_download(context: DicomwebContext, reader: ObjectReader) -> None:
+    """Note in the audit trail that the objects of a reader are downloaded; not where only the headers are asked for."""
+    if not context.is_head:
+        await context.run(lambda: note_downloads(context.service_context, reader.objects))
 
 
 def make_tag(selection: Selection, *about: object) -> str:
@@ -74,21 +78,21 @@ def unchanged(request: Request, tag: str) -> Response | None:
     return None
 
 
-def partial_headers(reader: ObjectReader, base: str) -> tuple[int, dict[str, str]]:
-    """Status and headers of an answer: 206 with a warning where objects are left out."""
-    if not reader.left_out:
-        return 200, {}
+def partial_headers(
+    reader: ObjectReader, base: str, *, untried: int = 0, unreadable: int = 0
+) -> tuple[int, dict[str, str]]:
+    """Status and headers of an answer: 206 with a warning where objects are left out, or those that were `untried`
+    may be, once their turn to be converted comes, or of `unreadable` ones next to nothing is told.
+    """
     every = len(reader.selection.objects)
-    text = f"{reader.left_out} of {every} objects are left out: damaged, missing or not convertible"
-    return 206, warning_header(base, [text])
-
-
-def closing(reader: ObjectReader, parts: Iterable[T]) -> Iterator[T]:
-    """The parts; at the end, or where they are left, the reader is closed."""
-    try:
-        yield from parts
-    finally:
-        reader.close()
+    texts = []
+    if reader.left_out:
+        texts.append(f"{reader.left_out} of {every} objects are left out: damaged, missing or not convertible")
+    if untried:
+        texts.append(f"{untried} of {every} objects were not tried: those that can't be converted are left out")
+    if unreadable:
+        texts.append(f"the headers of {unreadable} of {every} objects can't be read: of these only UIDs are told")
+    return (206, warning_header(base, texts)) if texts else (200, {})
 
 
 def first_made(parts: Iterator[T]) -> Iterator[T]:

@@ -17,9 +17,10 @@ from sqlalchemy import select
 from scandock.catalog.tables import session, subject_patient
 from scandock.deidentification.uids import hash_uid
 from scandock.rules.keyed_values import keyed_uid
-from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy import PrivacyRules, SitePrivacy
 from scandock.rules.privacy_policy import Policy
 from scandock.rules.stored_uids import is_made_uid
+from scandock.services.commitment import find_stored
 from scandock.testing.privacy import given_privacy
 from scandock.testing.worker import InProcessWorker
 from scandock.workers import context as worker_context
@@ -282,6 +283,9 @@ def test_stored_uids_alone_stay_early_and_late_in_what_names_their_study(
                 assert row["study_key"] == rules.stored_study_key(original("a").study_uid.decode())
                 if rules.policy.patient != "drop":
                     assert row["patient_key"] == rules.patient_token("SALT-77")
+                    wanted = [(SR, derived["sr"].SOPInstanceUID), (SEG, derived["seg"].SOPInstanceUID)]
+                    privacy = SitePrivacy(site=rules, projects={})
+                    assert set(find_stored(connection, wanted, privacy).values()) == {0}  # storage commitment
         results.append(([said(one) for one in told], stands(site)))
     assert results[0] == results[1]
 

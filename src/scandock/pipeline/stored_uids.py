@@ -23,7 +23,7 @@ from scandock.rules.privacy import PrivacyRules
 from scandock.rules.stored_uids import is_made_uid, pack_uids
 from scandock.store.paths import tree_path
 
-_HEAD: Final = 128 * 1024
+_HEAD: Final = 256 * 1024
 """Bytes of an object of each series in which other UIDs are looked for, as that of its frame of reference."""
 _UID: Final = re.compile(rb"(?<![0-9.])2\.25\.[1-9][0-9]{0,38}(?![0-9.])")
 _KEYED_VERSION: Final = 8

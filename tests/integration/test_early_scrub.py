@@ -139,13 +139,14 @@ def test_originals_never_get_to_the_disk(tmp_path: Path, monkeypatch: pytest.Mon
     def refuse(*_: Any) -> None:
         raise AssertionError("an original was written")
 
-    monkeypatch.setattr("scandock.pipeline.entry_reader.stage_bytes", refuse)
     site = make_site(tmp_path, monkeypatch)
     entries = {f"a/{n}.dcm": image(n) for n in range(1, 4)}
     with given_privacy(BY_PROFILE):
-        first = site.bring(entries)
-        before = site.files()
-        again = site.bring(entries)
+        with monkeypatch.context() as patch:
+            patch.setattr("scandock.pipeline.entry_reader.stage_bytes", refuse)
+            first = site.bring(entries)
+            before = site.files()
+            again = site.bring(entries)
         exported = {path.name: path.read_bytes() for path in site.data.rglob("*.dcm")}
         back = site.bring(exported)
     assert (first.counts, again.counts, back.counts) == ({"stored": 3}, {"duplicate": 3}, {"duplicate": 3})

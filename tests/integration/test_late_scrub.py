@@ -22,7 +22,7 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, session, subject_patient
 from scandock.model.limits import Limits
 from scandock.model.verdicts import FINAL
-from scandock.pipeline.job import ScrubOrder, ScrubOutcome
+from scandock.pipeline.job import ScrubOrder, ScrubOutcome, ScrubRules
 from scandock.pipeline.staging import stage_parts
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
@@ -641,7 +641,7 @@ def test_orders_are_read_as_they_are_carried_out(tmp_path: Path, monkeypatch: py
         store.prepare()
         stage = store.begin("0" * 32, "1" * 32)
         scrubber = ReaderScrubber(store, stage, Limits(), 1, lambda: None)
-        scrubber.scrub([BY_SCRIPT], orders(), _Listener(), lambda: None)
+        scrubber.scrub([ScrubRules(BY_SCRIPT)], orders(), _Listener(), lambda: None)
     assert sum(carried_out) == 1_000
     assert ahead <= ROUND
 

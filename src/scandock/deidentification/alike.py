@@ -201,7 +201,7 @@ class Alike:
         profile, context = self.rules.profile, self.context
         actions, days, charset = None, 0, model.element(_CHARACTER_SET)
         if profile is not None and trace.identity is not None:
-            actions = actions_of(profile, context.key)
+            actions = actions_of(profile, context.key, context.stored_uids)
             days = days_of(profile, trace.identity, key=context.key, project=context.variables.get("project", ""))
         for tag, (start, vr, value, _) in model.entries.items():
             if tag in trace.reads or tag in _NO_GAPS:

@@ -21,10 +21,12 @@ from scandock.model.tags import NUMBERS, PIXEL_DATA
 from scandock.rules.keyed_values import id_pseudonym, name_pseudonym
 from scandock.rules.labels import is_placeholder
 from scandock.rules.patients import fold_name
+from scandock.rules.stored_uids import NO_UIDS
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet, DicomObject
     from scandock.rules.privacy_policy import Level, Policy
+    from scandock.rules.stored_uids import StoredUids
 
 STUDY: Final = NUMBERS["StudyInstanceUID"]
 _SOP: Final = NUMBERS["SOPInstanceUID"]
@@ -140,16 +142,18 @@ def _has_part(ids: frozenset[str], names: frozenset[str], text: str) -> bool:
     return len(folded) > _SHORTEST_WORD and any(folded in whole for whole in (*ids, *names))
 
 
-def replace_identifiers(obj: DicomObject, policy: Policy, originals: Originals, key: bytes) -> None:
+def replace_identifiers(
+    obj: DicomObject, policy: Policy, originals: Originals, key: bytes, stored: StoredUids = NO_UIDS
+) -> None:
     """Replace UIDs and the patient's names and ids as a policy says, in the data set and the meta information.
 
     `originals` are those of before scripts: a StudyInstanceUID always follows from the one that the object came with,
-    so that studies are known again whatever scripts do.
+    so that studies are known again whatever scripts do. UIDs that are `stored` stay.
     """
     restore_study(obj, policy, originals)
-    _replacer(policy, key).apply(obj.data, originals)
+    _replacer(policy, key, stored).apply(obj.data, originals)
     if policy.study_uid != "keep":
-        _update_meta(obj, UidMapper(key))
+        _update_meta(obj, UidMapper(key, stored))
 
 
 def restore_study(obj: DicomObject, policy: Policy, originals: Originals) -> None:
@@ -170,19 +174,19 @@ def _update_meta(obj: DicomObject, mapper: UidMapper) -> None:
 
 
 @lru_cache(maxsize=16)
-def _replacer(policy: Policy, key: bytes) -> _Replacer:
+def _replacer(policy: Policy, key: bytes, stored: StoredUids) -> _Replacer:
     """A replacer with all UIDs that it has mapped before."""
-    return _Replacer(policy, key)
+    return _Replacer(policy, key, stored)
 
 
 class _Replacer:
     """What becomes of each element."""
 
-    def __init__(self, policy: Policy, key: bytes) -> None:
+    def __init__(self, policy: Policy, key: bytes, stored: StoredUids) -> None:
         self._key = key
         self._maps_uids = policy.study_uid != "keep"
         self._patient: Level = policy.patient
-        self._uids = UidMapper(key)
+        self._uids = UidMapper(key, stored)
         self._unchanged: dict[tuple[Originals, bool, bool, bytes], set[bytes]] = {}
         """By what beside an element's bytes says what becomes of it: those that stay, as most of a series do."""
 

@@ -41,6 +41,7 @@ from scandock.formats.ecat import looks_like_ecat
 from scandock.model.tags import DICOMDIR_CLASS
 from scandock.rules.notices import make_notice
 from scandock.rules.privacy_policy import KEEP_ALL, Policy
+from scandock.rules.stored_uids import NO_UIDS, StoredUids
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DicomObject
@@ -89,12 +90,14 @@ class Rules:
 class Context:
     """Whose objects they are: the site's key, and the variables that scripts are given (project, subject, session).
 
+    `stored_uids` stay wherever UIDs are replaced: they are those of the session that the objects are added to.
     `decode_pixels` decodes compressed pixels in a process of its own; without it they can't be altered. `watch` is told
     of each statement of scripts as it is run, for people who try one.
     """
 
     key: bytes = field(repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stored_uids: StoredUids = NO_UIDS
     decode_pixels: PixelDecoder | None = None
     watch: ScriptWatch | None = field(default=None, repr=False)
 
@@ -186,7 +189,8 @@ def _scrub_dicom(
     if rules.policy.study_uid != "keep":
         restore_study(obj, rules.policy, originals)
         profile = replace(profile, options=profile.options - {RETAIN_UIDS})
-    apply_profile(obj, profile, identity, key=context.key, project=context.variables.get("project", ""))
+    project = context.variables.get("project", "")
+    apply_profile(obj, profile, identity, key=context.key, project=project, stored=context.stored_uids)
     record_method(obj.data, profile, _script_names(rules.scripts), has_clean_pixels=outcome.pixels_altered)
     parts = encode(obj)
     walked = verify(obj, parts)
@@ -210,14 +214,15 @@ def _scrub_by_policy(
 ) -> ScrubResult:
     """Scripts, and what the policy replaces: all that there is without a profile."""
     policy = rules.policy
-    hidden = read_hidden(obj.data, patient=policy.patient != "keep", uids=policy.study_uid != "keep")
+    stored = context.stored_uids
+    hidden = read_hidden(obj.data, patient=policy.patient != "keep", uids=policy.study_uid != "keep", stored=stored)
     outcome = _run_scripts(obj, rules, context)
     if outcome.rejected:
         return _REJECTED
     if trace is not None:
         trace.end_scripts(obj, None, is_plain=not outcome.pixels_altered)
     if policy.changes_objects:
-        replace_identifiers(obj, policy, originals, context.key)
+        replace_identifiers(obj, policy, originals, context.key, stored)
     parts = encode(obj)
     walked = verify(obj, parts)
     if trace is not None:
@@ -258,6 +263,7 @@ def _script_context(rules: Rules, context: Context) -> ScriptContext:
         key=context.key,
         variables=context.variables,
         lookups=rules.lookups,
+        stored_uids=context.stored_uids,
         echo=None if watch is None else watch.echo,
         ran=None if watch is None else clock.pausing(watch.ran),
         decode_pixels=None if decode is None else clock.pausing(decode),

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Final
 
 from scandock.deidentification.dictionary import dictionary_keyword
-from scandock.rules.keyed_values import keyed_uid, uuid_number
+from scandock.rules.keyed_values import keyed_uid, uuid_number, uuid_version
+from scandock.rules.stored_uids import NO_UIDS, StoredUids
 
 _LONGEST: Final = 64
 _DIGITS: Final = 39
@@ -27,8 +28,6 @@ _CLASSES: Final = re.compile(
 """UIDs that say what kind of thing something is, by their keywords."""
 _CUSTOM_VERSION: Final = 8
 """Version of a UUID whose bits are of an own scheme (RFC 9562)."""
-_VARIANT: Final = 2
-_KEYED: Final = re.compile(rb"2\.25\.([1-9][0-9]{35,38})")
 _NAME_VERSION: Final = 5
 _CACHED: Final = 50_000
 _LONGEST_CACHED: Final = 256
@@ -51,11 +50,7 @@ def map_uid(root: str, value: str, key: bytes) -> str:
 
 def is_keyed_uid(uid: bytes) -> bool:
     """Whether a UID is one that `keyed_uid` could have made, by the version and variant of its UUID."""
-    match = _KEYED.fullmatch(uid)
-    if match is None:
-        return False
-    number = int(match[1])
-    return number >> 76 & 0xF == _CUSTOM_VERSION and number >> 62 & 0x3 == _VARIANT and number < 1 << 128
+    return uuid_version(uid) == _CUSTOM_VERSION
 
 
 @lru_cache(maxsize=8_192)
@@ -67,15 +62,16 @@ def is_class(tag: int) -> bool:
 class UidMapper(dict[bytes, bytes]):
     """Values of UI elements, as they stand in a file, with each UID that is not the standard's replaced by a keyed one.
 
-    `mapper[value]` has it; UIDs of the standard itself (`1.2.840.10008.`) and empty values stay. What was asked for
-    once is had from memory.
+    `mapper[value]` has it; UIDs of the standard itself (`1.2.840.10008.`), stored ones and empty values stay. What was
+    asked for once is had from memory.
     """
 
-    __slots__ = ("_key",)
+    __slots__ = ("_key", "_stored")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, stored: StoredUids = NO_UIDS) -> None:
         super().__init__()
         self._key = key
+        self._stored = stored
 
     def __missing__(self, value: bytes) -> bytes:
         mapped = b"\\".join(map(self._one, value.split(b"\\"))) if b"\\" in value else self._one(value)
@@ -89,4 +85,6 @@ class UidMapper(dict[bytes, bytes]):
         text = uid.strip(b" \0")
         if not text or text.startswith(b"1.2.840.10008."):
             return text if text.replace(b".", b"").isdigit() else b""
+        if text in self._stored:
+            return text
         return keyed_uid(self._key, text.decode("latin-1")).encode()

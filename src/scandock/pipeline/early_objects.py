@@ -36,11 +36,8 @@ class EarlyObjects:
         self._ledger = context.ledger
         self._used: set[RelPath] = set()
         """Folders of jobs into which objects were taken."""
-
-    @property
-    def is_any(self) -> bool:
-        """Whether there may be any."""
-        return self._ledger.early is not None
+        self.is_any = self._ledger.early is not None and bool(self._ledger.rows("SELECT 1 FROM early LIMIT 1"))
+        """Whether there are any: all of an import may have been left for the late form."""
 
     def remarks(self, job: Job) -> Iterator[ScrubOutcome]:
         """What came of a job's objects that the joined session does not have, where that is more than a new object."""

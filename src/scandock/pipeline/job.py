@@ -34,6 +34,14 @@ if TYPE_CHECKING:
     from scandock.rules.import_request import ImportRequest
 
 
+class ScrubRules(NamedTuple):
+    """By what objects of some jobs are de-identified."""
+
+    rules: PrivacyRules
+    stored_uids: builtins.bytes = b""
+    """UIDs that stay as they are (`rules.stored_uids.pack_uids`)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScrubOrder:
     """A range of a job's entries to de-identify."""
@@ -86,7 +94,7 @@ class Scrubber(Protocol):
 
     def scrub(
         self,
-        rules: Sequence[PrivacyRules],
+        rules: Sequence[ScrubRules],
         orders: Iterable[ScrubOrder],
         listener: ScrubListener,
         check: Callable[[], None],

@@ -156,6 +156,29 @@ def match_data_sets(ledger: Ledger, job: Job, rules: PrivacyRules, open_base: Ca
     ledger.many("UPDATE base SET origin = ? WHERE job = ? AND n = ?", origins)
 
 
+def match_stored_objects(
+    ledger: Ledger, job: Job, rules: PrivacyRules, open_base: Callable[[RelPath], IO[bytes]]
+) -> None:
+    """Give entries that are de-identified files of the joined session in another file meta the origins of these.
+
+    Who receives an object by DICOM's network writes that anew. Read are the files of which an entry has the UID.
+    """
+    rows = ledger.rows(
+        "SELECT e.ordinal, e.origin, b.origin, b.path, b.dataset_at FROM entry e CROSS JOIN base b INDEXED BY base_sop"
+        " ON b.job = e.job AND b.sop = e.sop AND b.origin IS NOT NULL AND b.rules IS NOT NULL AND b.broken = 0"
+        " WHERE e.job = ? AND e.content = 'dicom' AND e.verdict = '' AND e.own_sha256 IS NULL AND e.sha256 <> b.sha256",
+        (job.n,),
+    )
+    ledger.many(
+        "UPDATE entry SET origin = ? WHERE ordinal = ?",
+        [
+            (stored_origin, number)
+            for number, origin, stored_origin, path, dataset_at in rows
+            if origin == read_origin(rules, partial(open_base, path), dataset_at)
+        ],
+    )
+
+
 def note_old_origins(
     ledger: Ledger, job: Job, rules: PrivacyRules, stage: StageFiles, open_base: Callable[[RelPath], IO[bytes]]
 ) -> None:
@@ -192,7 +215,7 @@ def note_old_origins(
 
 
 def read_origin(rules: PrivacyRules, open_file: Callable[[], IO[bytes]], dataset_at: int) -> bytes | None:
-    """What a stored DICOM file that was never de-identified is known by; None where it is gone or can't be read."""
+    """What a stored DICOM file is known by where it comes as it is stored; None where it is gone or can't be read."""
     try:
         file = open_file()
     except FileNotFoundError:

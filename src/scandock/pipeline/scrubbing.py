@@ -20,10 +20,17 @@ from scandock.pipeline.early_objects import EarlyObjects
 from scandock.pipeline.filtered_studies import REJECTED
 from scandock.pipeline.healing import mark_broken, open_stored_files
 from scandock.pipeline.import_decision import ImportDecision
-from scandock.pipeline.job import Job, JobContext, Scrubber, ScrubOrder, ScrubOutcome
-from scandock.pipeline.known_entries import has_other_rules, is_to_scrub, mark_known, match_data_sets
+from scandock.pipeline.job import Job, JobContext, Scrubber, ScrubOrder, ScrubOutcome, ScrubRules
+from scandock.pipeline.known_entries import (
+    has_other_rules,
+    is_to_scrub,
+    mark_known,
+    match_data_sets,
+    match_stored_objects,
+)
 from scandock.pipeline.plan import WAIT_SECONDS, compare_job, load_base, make_view, names_of
 from scandock.pipeline.session_description import refused_session_reports
+from scandock.pipeline.stored_uids import join_stored_study
 from scandock.pipeline.studies import read_ecat_facts
 from scandock.pipeline.tallies import Tallies
 from scandock.pipeline.unreported import drop_unreported
@@ -82,6 +89,8 @@ class _Scrubbing:
         self._decision = decision
         self._jobs = {job.n: job for job in jobs}
         self._results = {job.n: _JobResult() for job in jobs}
+        self._stored_uids = {job.n: join_stored_study(context, job) for job in jobs}
+        """UIDs that stay as they are, where a job's objects name what is stored of their study."""
         self._rules = list(dict.fromkeys(rules for job in jobs for rules in self._rules_of(job)))
         self._sides = _jobs_of_same_study(jobs)
         self._early = EarlyObjects(context)
@@ -120,6 +129,8 @@ class _Scrubbing:
                 mark_broken(self._ledger, job.n, stored_files)
                 if job.privacy is not None:
                     match_data_sets(self._ledger, job, job.privacy, stored_files.open)
+                    if self._stored_uids[job.n]:
+                        match_stored_objects(self._ledger, job, job.privacy, stored_files.open)
         mark_known(self._ledger, job)
 
     def _take_early(self, job: Job) -> None:
@@ -138,7 +149,7 @@ class _Scrubbing:
             for rules in self._rules_of(job):
                 entries: list[Any] = []
                 size = 0
-                for row in self._unscrubbed(job, by_them=rules is not job.privacy):
+                for row in self._unscrubbed(job, by_them=rules.rules is not job.privacy):
                     entries.append(row)
                     size += row[3]
                     if len(entries) >= ORDER_ENTRIES or size >= ORDER_BYTES:
@@ -147,14 +158,16 @@ class _Scrubbing:
                 if entries:
                     yield self._order(job, rules, entries)
 
-    def _rules_of(self, job: Job) -> tuple[PrivacyRules, ...]:
+    def _rules_of(self, job: Job) -> tuple[ScrubRules, ...]:
         """By what a job's objects are de-identified; where a session moves, last what leaves those as they are that
         were de-identified by these rules before.
         """
         assert job.privacy is not None
-        return (job.privacy,) if self._context.moved is None else (job.privacy, PrivacyRules(key=job.privacy.key))
+        if self._context.moved is None:
+            return (ScrubRules(job.privacy, self._stored_uids[job.n]),)
+        return ScrubRules(job.privacy), ScrubRules(PrivacyRules(key=job.privacy.key))
 
-    def _order(self, job: Job, rules: PrivacyRules, entries: list[Any]) -> ScrubOrder:
+    def _order(self, job: Job, rules: ScrubRules, entries: list[Any]) -> ScrubOrder:
         decision = job.final_decision
         subject = job.base.subject if job.base is not None else decision.subject
         variables = {"project": decision.project, "subject": subject, "session": decision.label}

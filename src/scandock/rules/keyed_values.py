@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from base64 import b32encode
 from functools import lru_cache
 from typing import Final
@@ -20,6 +21,7 @@ _CUSTOM_VERSION: Final = 8
 _UUID_BITS: Final = (1 << 128) - 1 & ~(0xF << 76 | 0x3 << 62)
 """All of a UUID but its version and variant."""
 _VARIANT: Final = 0x2 << 62
+_UUID: Final = re.compile(rb"2\.25\.([1-9][0-9]{23,38})")
 _BLOCK: Final = 64
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -46,6 +48,13 @@ def _hmac_states(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
 def uuid_number(digest: bytes, version: int) -> int:
     """The first 128 bits of a digest as the number of a UUID."""
     return int.from_bytes(digest[:16], "big") & _UUID_BITS | version << 76 | _VARIANT
+
+
+def uuid_version(uid: bytes) -> int | None:
+    """The version of the UUID that a UID is; None of one that is none of RFC 9562."""
+    match = _UUID.fullmatch(uid)
+    number = int(match[1]) if match is not None else 0
+    return number >> 76 & 0xF if number & 0x3 << 62 == _VARIANT and number < 1 << 128 else None
 
 
 def keyed_letters(key: bytes, kind: str, text: str, count: int) -> str:

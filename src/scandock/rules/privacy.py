@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ENGINE: Final = 1
 """Number of what is done by the same rules: another one, and files that were stored before are told apart."""
+_UID_FUNCTION: Final = re.compile(r"\b(hashUID|hashUIDList|mapUID|mapReferencedUIDs)\b")
+"""Functions of scripts that make a UID of another one."""
 _TOKEN: Final = re.compile(r"key:[0-9a-f]{32}|patient:[1-9][0-9]*")
 
 
@@ -65,6 +67,12 @@ class PrivacyRules:
     def changes_objects(self) -> bool:
         """Whether objects are de-identified at all; else only names are hidden."""
         return bool(self.scripts or self.profile or self.policy.changes_objects)
+
+    @property
+    def changes_uids(self) -> bool:
+        """Whether objects may get other UIDs than they came with."""
+        by_profile = bool(self.profile) and "retain-uids" not in self.profile
+        return by_profile or self.policy.study_uid != "keep" or any(map(_UID_FUNCTION.search, self.scripts))
 
     @property
     def keeps_resources(self) -> bool:

@@ -192,7 +192,7 @@ class ArchiveReader:
                 filters=filters,
                 hash_datasets=site.hash_datasets,
                 names=() if (names := self._entry_names(site)) is None else names.to_plain(),
-                rules=[early.rules.to_plain()] if early is not None else [],
+                rules=[(early.rules.to_plain(), b"")] if early is not None else [],
                 early=dict(early.variables) if early is not None else None,
             )
         )

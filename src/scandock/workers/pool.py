@@ -78,8 +78,8 @@ class ReaderSetup:
     filters: FilterSetup | None = None
     hash_datasets: bool = False
     """Whether they tell the digest of each object's data set."""
-    rules: list[tuple[object, ...]] = field(default_factory=list)
-    """By which objects are de-identified (`rules.privacy`), where they do that."""
+    rules: list[tuple[tuple[object, ...], bytes]] = field(default_factory=list)
+    """By which objects are de-identified (`rules.privacy`), where they do that, and which UIDs stay by each."""
     names: tuple[object, ...] = ()
     """What messages call entries (`workers.entry_names`), where their names may not be known."""
     early: dict[str, str] | None = None

@@ -140,7 +140,9 @@ def _run(process: ReaderProcess, unpacker: Unpacker, task: tuple[Any, ...]) -> N
             unpacker.stream(container, source, None)
 
 
-def _make_scrub_tasks(process: ReaderProcess, stage: StageFiles, rules: list[tuple[object, ...]]) -> ScrubTasks:
+def _make_scrub_tasks(
+    process: ReaderProcess, stage: StageFiles, rules: list[tuple[tuple[object, ...], bytes]]
+) -> ScrubTasks:
     """What de-identifies entries; nothing of it is loaded by a reader that has no such task."""
     from scandock.workers.scrub_task import ScrubTasks
 

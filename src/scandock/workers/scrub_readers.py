@@ -13,8 +13,7 @@ from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 
 if TYPE_CHECKING:
     from scandock.model.limits import Limits
-    from scandock.pipeline.job import ScrubListener, ScrubOrder
-    from scandock.rules.privacy import PrivacyRules
+    from scandock.pipeline.job import ScrubListener, ScrubOrder, ScrubRules
     from scandock.store.local import LocalStore
     from scandock.store.port import Stage
 
@@ -39,7 +38,7 @@ class ReaderScrubber:
 
     def scrub(
         self,
-        rules: Sequence[PrivacyRules],
+        rules: Sequence[ScrubRules],
         orders: Iterable[ScrubOrder],
         listener: ScrubListener,
         check: Callable[[], None],
@@ -65,7 +64,7 @@ class ReaderScrubber:
                 batch = list(islice(waiting, ROUND))
             return pool.reread
 
-    def _setup(self, rules: Sequence[PrivacyRules]) -> ReaderSetup:
+    def _setup(self, rules: Sequence[ScrubRules]) -> ReaderSetup:
         return ReaderSetup(
             root=self._store.path,
             upload=self._stage.upload,
@@ -75,7 +74,7 @@ class ReaderScrubber:
             wanted=frozenset(),
             keep_images=True,
             keep_loose=True,
-            rules=[one.to_plain() for one in rules],
+            rules=[(one.rules.to_plain(), one.stored_uids) for one in rules],
         )
 
 

@@ -38,6 +38,7 @@ from scandock.rules.filenames import object_name
 from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.sop_classes import is_primary
+from scandock.rules.stored_uids import StoredUids, is_made_uid
 from scandock.store.paths import (
     BIG,
     EARLY,
@@ -74,9 +75,14 @@ class ScrubTasks:
     """All tasks of one reader: rules are parsed once, decoders of pixels started once."""
 
     def __init__(
-        self, wire: Wire, board: ReaderCounters, index: int, stage: StageFiles, rules: list[tuple[object, ...]]
+        self,
+        wire: Wire,
+        board: ReaderCounters,
+        index: int,
+        stage: StageFiles,
+        rules: list[tuple[tuple[object, ...], bytes]],
     ) -> None:
-        """`rules` are those of the import, which tasks name by their index."""
+        """`rules` are those of the import, which tasks name by their index, with the UIDs that stay by each."""
         self._wire = wire
         self._board = board
         self._index = index
@@ -128,6 +134,11 @@ class ScrubTasks:
         return self._scrub_entry(
             0, variables, folder, number, lambda: _Original(data, header=header), Content.DICOM, tally
         )
+
+    @property
+    def changes_uids(self) -> bool:
+        """Whether objects may get other UIDs by the first of the rules."""
+        return PrivacyRules.from_plain(self._plain[0][0]).changes_uids
 
     def read_whole(self, variables: dict[str, str], data: Buffer) -> Header | None:
         """The header of an object that is in memory, where it is known by another one."""
@@ -189,11 +200,14 @@ class ScrubTasks:
     def _alike(self, index: int, variables: dict[str, str]) -> Alike:
         """What is known of the objects of a job, by its rules and variables; of the last job alone."""
         if self._job is None or self._job[0] != index or self._job[1] != variables:
+            plain, stored_uids = self._plain[index]
             parsed = self._parsed.get(index)
             if parsed is None:
-                parsed = self._parsed[index] = parse_privacy_rules(PrivacyRules.from_plain(self._plain[index]))
+                parsed = self._parsed[index] = parse_privacy_rules(PrivacyRules.from_plain(plain))
             key, rules = parsed
-            context = Context(key=key, variables=variables, decode_pixels=self._decoding)
+            context = Context(
+                key=key, variables=variables, stored_uids=StoredUids(stored_uids), decode_pixels=self._decoding
+            )
             self._job = index, variables, Alike(rules, context)
         return self._job[2]
 
@@ -278,6 +292,7 @@ class EarlyScrubber:
     def __init__(self, tasks: ScrubTasks, variables: dict[str, str]) -> None:
         self._tasks = tasks
         self._variables = variables
+        self._changes_uids = tasks.changes_uids
         self._outcomes: list[tuple[Any, ...]] = []
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._failures = 0
@@ -289,9 +304,10 @@ class EarlyScrubber:
     def scrub(self, number: bytes, path: str, data: Buffer, header: Header) -> RelPath | None:
         """De-identify an object; gives where the new one is, "" where there is none.
 
-        None where the original is to be kept: enough have failed for each to be refused, be it of another study.
+        None where the original is to be kept: enough have failed for each to be refused, be it of another study; or it
+        may name what is stored of its study, which nobody knows yet (`pipeline/stored_uids.py`).
         """
-        if self._failures >= MOST_FAILURES:
+        if self._failures >= MOST_FAILURES or (self._changes_uids and is_made_uid(header.study_uid)):
             return None
         if SCRUBBED_ENTRY:
             reach_scrubbed(path)

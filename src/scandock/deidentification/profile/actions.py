@@ -30,6 +30,7 @@ from scandock.deidentification.uids import UidMapper, is_class
 from scandock.deidentification.walking import Budget, Walked
 from scandock.formats.dicom_encoding import LITTLE
 from scandock.model.tags import PIXEL_DATA
+from scandock.rules.stored_uids import NO_UIDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from scandock.deidentification.profile.element_actions import ElementAction, ValueAction
     from scandock.deidentification.profile.identity import Identity
     from scandock.deidentification.profile.options import Profile
+    from scandock.rules.stored_uids import StoredUids
 
     Renewal = Callable[[bytes], bytes]
 
@@ -102,12 +104,15 @@ _PUBLIC_SCHEMES: Final = frozenset(
 """Coding schemes whose codes are published, so that a code and its scheme identify nobody."""
 
 
-def apply_profile(obj: DicomObject, profile: Profile, identity: Identity, *, key: bytes, project: str) -> None:
+def apply_profile(
+    obj: DicomObject, profile: Profile, identity: Identity, *, key: bytes, project: str, stored: StoredUids = NO_UIDS
+) -> None:
     """Apply a profile to an object, meta information and preamble included.
 
-    `identity` is that of the original, before any script: UIDs follow `key`, dates `key`, project and patient.
+    `identity` is that of the original, before any script: UIDs follow `key`, dates `key`, project and patient. UIDs
+    that are `stored` stay.
     """
-    actions = actions_of(profile, key)
+    actions = actions_of(profile, key, stored)
     actions.apply(days_of(profile, identity, key=key, project=project), obj.data)
     clean_meta(obj, actions.keep_uid)
 
@@ -118,16 +123,16 @@ def days_of(profile: Profile, identity: Identity, *, key: bytes, project: str) -
 
 
 @lru_cache(maxsize=16)
-def actions_of(profile: Profile, key: bytes) -> Actions:
+def actions_of(profile: Profile, key: bytes, stored: StoredUids) -> Actions:
     """The actions of a profile, with all that was decided for objects before."""
-    return Actions(profile, key)
+    return Actions(profile, key, stored)
 
 
 class Actions:
     """What a profile does with each element."""
 
-    def __init__(self, profile: Profile, key: bytes) -> None:
-        self._map_uids = UidMapper(key).__getitem__
+    def __init__(self, profile: Profile, key: bytes, stored: StoredUids) -> None:
+        self._map_uids = UidMapper(key, stored).__getitem__
         self._options = profile.options
         self._keeps_uids = "retain-uids" in profile.options
         self.keep_uid: ValueAction = do.keep_digits if self._keeps_uids else self._map_uids

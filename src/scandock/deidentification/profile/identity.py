@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scandock.deidentification.data_set import DataSet
+    from scandock.rules.stored_uids import StoredUids
 
 _PATIENT_ID: Final = 0x00100020
 _STUDY: Final = 0x0020000D
@@ -69,15 +70,15 @@ def read_identity(data: DataSet) -> Identity:
     return _read_identity(data, _VALUES)
 
 
-def read_hidden(data: DataSet, *, patient: bool, uids: bool) -> tuple[Identity, ...]:
-    """Read what is to go of a data set's identity: the patient's names and ids, its UIDs.
+def read_hidden(data: DataSet, *, patient: bool, uids: bool, stored: StoredUids) -> tuple[Identity, ...]:
+    """Read what is to go of a data set's identity: the patient's names and ids, its UIDs but those that are `stored`.
 
     Apart, as all objects of a patient have the former.
     """
     hidden = [_read_identity(data, _OF_PATIENT)] if patient else []
     if uids:
         values = [value.strip(b" \0") for value in data.values(_UIDS) if value is not None]
-        long = _shortest({uid for uid in values if len(uid) >= _SHORTEST_UID})
+        long = _shortest({uid for uid in values if len(uid) >= _SHORTEST_UID and uid not in stored})
         hidden.append(Identity(patient="", traces=long, unseparated=()))
     return tuple(hidden)
 

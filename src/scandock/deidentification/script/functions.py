@@ -193,15 +193,24 @@ def _lookup(run: Run, arguments: Sequence[Argument]) -> Result:
 
 def _hash_uid(run: Run, arguments: Sequence[Argument]) -> Result:
     text = arguments[0].text(run)
-    return None if text is None else uids.hash_uid(text)
+    return None if text is None else _hashed(run, text)
 
 
 def _hash_uid_list(run: Run, arguments: Sequence[Argument]) -> Result:
     for data_set, tag in _leaves(run, arguments):
         text = read_text(data_set, tag)
         if text:
-            write_text(data_set, tag, "\\".join(uids.hash_uid(value) for value in text.split("\\")))
+            write_text(data_set, tag, "\\".join(_hashed(run, value) for value in text.split("\\")))
     return None
+
+
+def _hashed(run: Run, text: str) -> str:
+    return text if _is_stored(run, text) else uids.hash_uid(text)
+
+
+def _is_stored(run: Run, text: str) -> bool:
+    """Whether a text is a UID of the session that the object is added to, which stands for another one already."""
+    return text.encode("utf-8", "surrogatepass") in run.context.stored_uids
 
 
 def _new_uid(_run: Run, _arguments: Sequence[Argument]) -> Result:
@@ -231,6 +240,8 @@ def _root(text: str) -> str:
 
 def _mapped(run: Run, root: str, value: str | None) -> str:
     """The UID for a value; an absent one has one of its own."""
+    if value is not None and _is_stored(run, value):
+        return value
     try:
         return uids.map_uid(root, "\0" if value is None else value, run.context.key)
     except ValueError:

@@ -11,6 +11,7 @@ from scandock.deidentification.script.errors import ScriptFailed, ScriptTimeout
 from scandock.deidentification.script.lookup_table import LookupTable
 from scandock.deidentification.script.syntax import Path
 from scandock.model.tags import PIXEL_DATA
+from scandock.rules.stored_uids import NO_UIDS, StoredUids
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet, DicomObject
@@ -34,14 +35,16 @@ class ScriptContext:
     """What scripts are given beside the object.
 
     `variables` are the given ones: project, subject and session as far as they are known. `rejects` is false where
-    `reject` has no effect. `echo` is told what `echo` says; nobody is where it is None. `ran` is told of each statement
-    of the outermost level that was run: the object, the script's name and the line. `decode_pixels` is None where
-    compressed pixels can't be altered; `has_pixels` is false of headers whose pixels are out of reach, as ECAT's.
+    `reject` has no effect. `stored_uids` stand for others already: functions that hash UIDs give them back. `echo` is
+    told what `echo` says; nobody is where it is None. `ran` is told of each statement of the outermost level that was
+    run: the object, the script's name and the line. `decode_pixels` is None where compressed pixels can't be altered;
+    `has_pixels` is false of headers whose pixels are out of reach, as ECAT's.
     """
 
     key: bytes = field(repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     lookups: LookupTable = field(default_factory=LookupTable, repr=False)
+    stored_uids: StoredUids = NO_UIDS
     rejects: bool = True
     echo: Callable[[str | None], None] | None = None
     ran: Callable[[DicomObject, str, int], None] | None = None

@@ -1,4 +1,4 @@
-"""Measures reading by DICOMweb over HTTP: metadata of a series of 200 objects from a pack, and single frames.
+"""Measures reading by DICOMweb over HTTP: metadata and lists of a series of 200 objects from a pack, single frames.
 
     python -m bench.dicomweb [--rounds 20]
 
@@ -12,6 +12,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -42,8 +43,14 @@ def main() -> None:
         ]
         with web.client() as client:
             print(f"metadata, the pack made   {measure(client, [f'{address}/metadata']):7.1f} ms")
-            taken = {"metadata from the pack": 0.0, "a frame": 0.0, "nothing": 0.0}
-            taken["metadata from the pack"] = measure(client, [f"{address}/metadata"] * rounds)
+            one = Image(case=CASE, number=OBJECTS // 2).sop_uid.decode()
+            taken = {"metadata from the pack": measure(client, [f"{address}/metadata"] * rounds)}
+            for what, query in (
+                ("200 instances listed", f"{address}/instances"),
+                ("one of them, limit=1", f"{address}/instances?limit=1"),
+                ("one by its UID alone", f"{urls.dicomweb('P')}/instances?SOPInstanceUID={one}"),
+            ):
+                taken[what] = measure(client, [query] * rounds, before=web.site.instance_headers.__init__)  # type: ignore[misc]
             taken["a frame"] = measure(client, frames[: rounds * 10], FRAME)
             taken["nothing"] = measure(client, [urls.HEALTHZ] * rounds)
         for what, milliseconds in taken.items():
@@ -58,10 +65,16 @@ def make_object(number: int) -> bytes:
     return Image(case=CASE, number=number, also={**also, **size}).file()
 
 
-def measure(client: httpx.Client, addresses: list[str], headers: dict[str, str] | None = None) -> float:
-    """The median of what these requests take, in milliseconds."""
+def measure(
+    client: httpx.Client,
+    addresses: list[str],
+    headers: dict[str, str] | None = None,
+    before: Callable[[], None] = lambda: None,
+) -> float:
+    """The median of what these requests take, in milliseconds; `before` each something is done."""
     taken = []
     for address in addresses:
+        before()
         began = time.perf_counter()
         answer = client.get(address, headers=headers)
         taken.append((time.perf_counter() - began) * 1000)

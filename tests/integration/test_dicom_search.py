@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,14 @@ import httpx
 import pytest
 from dicomweb_client.api import DICOMwebClient
 from requests import Session
-from sqlalchemy import event
+from sqlalchemy import Connection, event, update
 
 from scandock.access.principal import SYSTEM
+from scandock.catalog.tables import file
+from scandock.catalog.trees import find_objects
 from scandock.rules.dicom_attributes import Level
 from scandock.rules.dicom_query import parse_query
+from scandock.services import dicom_instances
 from scandock.services.dicom_search import search_studies
 from scandock.services.dicomweb import find_scope
 from scandock.web import urls
@@ -311,22 +314,95 @@ def test_series_and_instances_are_matched_and_paged(site: DataFolder, served: tu
     assert set(texts(get(client, f"{P}/studies/{study}/instances"), INSTANCE)) == set(texts(every, INSTANCE))
 
 
+def test_only_the_series_of_a_page_are_looked_at(
+    site: DataFolder, served: tuple[Web, httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many instances the others have is known; a search by what headers say looks at all."""
+    web, client = served
+    bring(site, *(image(series=s, number=n) for s in (1, 2, 3) for n in range(1, 5)))
+    study = image().study_uid.decode()
+    read: list[str] = []
+    plain = dicom_instances.read_values
+
+    def reading(head: Any, size: int) -> Any:
+        values = plain(head, size)
+        read.append(values["00200013"])
+        return values
+
+    monkeypatch.setattr(dicom_instances, "read_values", reading)
+    for query, numbers, remaining, looked_at in (
+        ("limit=1", [1], 11, 4),
+        ("limit=2&offset=5", [2, 3], 5, 4),
+        ("limit=3&offset=3", [4, 1, 2], 6, 8),
+        ("limit=1&offset=11", [4], 0, 4),
+        ("limit=5&offset=12", [], 0, 0),
+        ("limit=0&offset=1", [], 11, 0),
+        ("limit=1&offset=1&InstanceNumber=3", [3], 1, 12),
+        (f"SOPInstanceUID={image(series=2, number=2).sop_uid.decode()}", [2], 0, 1),
+    ):
+        web.site.instance_headers.__init__()  # type: ignore[misc]  # as after a restart
+        read.clear()
+        answer = client.get(f"{P}/studies/{study}/instances?{query}")
+        assert texts(answer.json(), "00200013") == numbers, query
+        warning = answer.headers.get("warning", "There are 0 additional")
+        assert f"There are {remaining} additional" in warning, query
+        assert len(read) == looked_at, query
+    read.clear()
+    assert len(get(client, f"{P}/instances?StudyInstanceUID={study}&SeriesNumber=3&limit=1&PatientID=PAT1")) == 1
+    assert get(client, f"{P}/instances?StudyInstanceUID={study}&PatientID=nobody") == []
+    assert len(read) <= 4
+
+
+@pytest.mark.postgresql
+def test_an_object_is_found_by_its_uid_alone(site: DataFolder) -> None:
+    """By the index of hashes, also of files that have no hash yet; only where its session may be seen."""
+    with serve_in_process(site.data, site.settings) as web, web.client() as client:
+        web.account("reader", P="collaborator")
+        bring(site, *(image(n, number=m) for n in (1, 2) for m in (1, 2)))
+        bring(site, image(1, number=7), destination="prearchive")
+        uid, waiting = (image(1, number=n).sop_uid.decode() for n in (2, 7))
+        for hashed in (True, False):
+            if not hashed:
+                with web.site.catalog.write() as connection:
+                    connection.execute(update(file).values(sop_hash=None))
+            assert texts(get(client, f"{P}/instances?SOPInstanceUID={uid}"), INSTANCE) == [uid]
+            assert texts(get(client, f"{P}/instances?SOPInstanceUID={uid},1.2.3,{waiting}"), INSTANCE) == [uid]
+            assert set(texts(get(client, f"{ALL}/instances?SOPInstanceUID={uid},{waiting}"), INSTANCE)) == {
+                uid,
+                waiting,
+            }
+            with web.client("reader") as reader:
+                assert get(reader, f"{ALL}/instances?SOPInstanceUID={waiting}") == []
+        if web.site.catalog.engine.dialect.name == "sqlite":
+            with web.site.catalog.read() as connection:
+                plans = explained(connection, lambda: find_objects(connection, [uid]))
+            assert [plan for plan in plans if not re.search(r"ix_file_(sop_hash|unhashed)", plan)] == []
+            assert len(plans) == 2
+
+
+def explained(connection: Connection, ask: Callable[[], object]) -> list[str]:
+    """How SQLite finds what is asked for."""
+    plans: list[str] = []
+
+    def explain(conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if not statement.startswith("EXPLAIN"):
+            plans.extend(row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    event.listen(connection, "before_cursor_execute", explain)
+    ask()
+    return plans
+
+
 def test_other_rows_of_a_study_are_found_by_its_uid(site: DataFolder, served: tuple[Web, httpx.Client]) -> None:
     """Not among all of the project, for each: among 10,000 studies that takes minutes."""
     web, _ = served
     bring(site, image())
+    query = parse_query(Level.STUDY, [("limit", "1"), ("ModalitiesInStudy", "MR")])
     plans: list[str] = []
     with web.site.catalog.read() as connection:
-
-        def explain(conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            if "AS earlier" in statement and not statement.startswith("EXPLAIN"):
-                rows = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-                plans.extend(row[3] for row in rows)
-
-        event.listen(connection, "before_cursor_execute", explain)
         for name in ("P", None):
             scope = find_scope(connection, SYSTEM, name)
-            search_studies(connection, scope, parse_query(Level.STUDY, [("limit", "1"), ("ModalitiesInStudy", "MR")]))
+            plans += explained(connection, lambda scope=scope: search_studies(connection, scope, query))  # type: ignore[misc]
     others = [plan for plan in plans if re.search(r"SEARCH (earlier|other)\b", plan)]
     assert len(others) >= 4
     assert all("ix_dicom_study_study_uid" in plan for plan in others), plans

@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select
 
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import file, project, session
+from scandock.services import dicom_instances
 from scandock.services.cleaning.registry import tidy_packs
 from scandock.services.dicomweb_packs import CHUNK
 from scandock.store.local import LocalStore
@@ -50,6 +51,9 @@ def series(case: str) -> str:
 
 def test_packs_of_a_data_folder_from_its_first_look_to_damage(served: tuple[Web, DataFolder]) -> None:
     web, _ = served
+    with web.client() as client:
+        by_headers = client.get(f"{series('many')}/instances?includefield=00083002").json()
+    web.site.instance_headers.__init__()  # type: ignore[misc]  # as after a restart
     builder = PackBuilder(web.site.catalog, LocalStore(web.site.data), web.site.settings)
     assert builder.turn(lambda: True) == 0
     assert builder.turn(lambda: False) == 2
@@ -64,6 +68,11 @@ def test_packs_of_a_data_folder_from_its_first_look_to_damage(served: tuple[Web,
         models = client.get(f"{series('many')}/metadata").json()
         assert [model["00200013"]["Value"][0] for model in models] == list(range(1, CHUNK + 4))
         assert len({model["00080018"]["Value"][0] for model in models}) == CHUNK + 3
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dicom_instances, "read_header", None)  # none is read of what packs have
+            listed = client.get(f"{series('many')}/instances?includefield=00083002").json()
+        assert listed == by_headers
+        assert [one["00200013"]["Value"][0] for one in listed] == list(range(1, CHUNK + 4))
         assert web.site.pictures.decoders.pids == []  # none of it was decoded
 
         with web.site.catalog.write() as connection:

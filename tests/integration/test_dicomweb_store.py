@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -13,9 +14,12 @@ import httpx
 import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
+from sqlalchemy import event, select
 
 from scandock.access import accounts, members
 from scandock.access.principal import SYSTEM
+from scandock.catalog.tables import file
+from scandock.catalog.trees import FileRow, insert_files
 from scandock.model.verdicts import ImportState
 from scandock.rules.privacy import PrivacyRules
 from scandock.services.imports import read_import
@@ -292,6 +296,65 @@ def test_de_identified_objects_are_named_as_sent_and_found_as_stored(client):
         assert got.status_code == 200
         content = got.content.partition(b"\r\n\r\n")[2]
         assert pydicom.dcmread(io.BytesIO(content)).SOPInstanceUID == url.rpartition("/")[2]
+
+
+def test_a_study_that_was_de_identified_is_at_the_address_of_what_comes_to_it_later(client):
+    """A viewer knows the UIDs that are stored: what it makes is sent with these, which are replaced once more."""
+    assert client.post("/api/v1/projects", json={"id": "BASIC"}).status_code == 201
+    path = "/dicomweb/projects/BASIC/studies"
+    with given_privacy(projects={"BASIC": PrivacyRules(key=b"k" * 32, profile="basic")}):
+        (item,) = items(store(client, made("again", 1, patient_id=b"")[0].file(), path=path), STORED)
+        study = item[RETRIEVE].split("/studies/")[1].partition("/")[0].encode()
+        derived = Image(case="again", series=9, number=9, patient_id=b"", also={0x0020000D: (b"UI", study)})
+        answer = store(client, derived.file(), path=path)
+    (item,) = items(answer, STORED)
+    assert client.get(item[RETRIEVE], headers=ACCEPT).status_code == 200
+    assert client.get(answer.json()[RETRIEVE]["Value"][0], headers=ACCEPT).status_code == 200
+
+
+def test_a_large_session_makes_no_answer_longer(web: Web, client: httpx.Client) -> None:
+    """What it takes to say where an object is, in steps of the database: the same, however many others there are."""
+    sent = made("large", 2)
+    assert store(client, sent[0].file()).status_code == 200
+    assert store(client, sent[1].file()).status_code == 200
+    uuid = client.get("/api/v1/imports").json()["items"][0]["id"]
+    ended = read_import(web.site.catalog, SYSTEM, uuid)
+    objects = [SentObject(sop_uid=uids(sent[1])[0], study_uid=sent[1].study_uid.decode())]
+
+    def steps() -> int:
+        counted = 0
+
+        def count() -> int:
+            nonlocal counted
+            counted += 1
+            return 0
+
+        def watch(driver: sqlite3.Connection, *_: object) -> None:
+            driver.set_progress_handler(count, 20)
+
+        def leave(driver: sqlite3.Connection, *_: object) -> None:
+            driver.set_progress_handler(None, 0)
+
+        engine = web.site.catalog.engine
+        event.listen(engine, "checkout", watch)
+        event.listen(engine, "checkin", leave)
+        try:
+            (outcome,) = read_outcomes(web.site.catalog, web.site.store, ended, objects)
+        finally:
+            event.remove(engine, "checkout", watch)
+            event.remove(engine, "checkin", leave)
+        assert outcome.address is not None
+        assert outcome.address.sop_uid == objects[0].sop_uid
+        return counted
+
+    before = steps()
+    with web.site.catalog.write() as connection:
+        tree_id = (
+            connection.execute(select(file.c.tree_id).where(file.c.sop_uid == uids(sent[1])[0])).scalars().all()[-1]
+        )
+        rows = [FileRow(n, 0, f"1.2.{n}.dcm", 10, b"1" * 32, f"1.2.{n}", 1, 0) for n in range(10, 20_010)]
+        insert_files(connection, tree_id, rows)
+    assert abs(steps() - before) <= 10
 
 
 def test_what_a_filter_leaves_out_is_not_stored(web: Web, client: httpx.Client) -> None:

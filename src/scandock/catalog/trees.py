@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, literal, select, update
 
 from scandock.catalog.dicom_listings import write_listing
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import ecat_file, file, resource, scan, tree
 from scandock.model.series import EcatFacts, SeriesTally
@@ -129,6 +129,14 @@ _FILES: Final = (
     .execution_options(yield_per=BATCH)
 )  # fmt: skip
 
+_BY_HASH: Final = select(file.c.tree_id, file.c.n).where(
+    file.c.sop_hash.in_(bindparam("hashes", expanding=True)), file.c.sop_uid.in_(bindparam("uids", expanding=True))
+)
+_UNHASHED: Final = select(file.c.tree_id, file.c.n).where(
+    file.c.sop_uid.is_not(None), file.c.sop_hash.is_(None), file.c.sop_uid.in_(bindparam("uids", expanding=True))
+)
+"""Those of older versions, which get their hashes in the background."""
+
 
 def scans_of(connection: Connection, tree_id: int) -> list[ScanRow]:
     return [ScanRow.from_row(row) for row in connection.execute(_SCANS, {"tree": tree_id}).mappings()]
@@ -143,6 +151,16 @@ def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, N
     with connection.execute(_FILES, {"tree": tree_id}) as rows:  # who stops half-way leaves PostgreSQL no cursor
         for row in rows:
             yield FileRow(*row)
+
+
+def find_objects(connection: Connection, uids: Iterable[str]) -> list[tuple[int, int]]:
+    """The files of all trees that have objects, by tree and number; also of those that nobody may see."""
+    found: list[tuple[int, int]] = []
+    for part in split_values(dict.fromkeys(uids)):
+        hashes = sorted({sop_hash(uid) for uid in part})
+        for query, values in ((_BY_HASH, {"uids": part, "hashes": hashes}), (_UNHASHED, {"uids": part})):
+            found += [(row.tree_id, row.n) for row in connection.execute(query, values)]
+    return found
 
 
 def has_variants(connection: Connection, tree_id: int) -> bool:

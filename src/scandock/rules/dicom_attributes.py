@@ -74,6 +74,10 @@ ATTRIBUTES: Final = (
     Attribute("00083002", "UI", "AvailableTransferSyntaxUID", Level.INSTANCE, on_request=True, matchable=False),
 )
 
+SYNTAX: Final = ATTRIBUTES[-1]
+IN_HEADERS: Final = tuple(one for one in ATTRIBUTES if one.level is Level.INSTANCE and one not in (SOP_UID, SYNTAX))
+"""What an instance's own header says of it, besides its UID; its class first."""
+
 _BY_NAME: Final = {name.casefold(): one for one in (*ATTRIBUTES, *IN_REQUESTS) for name in (one.tag, one.keyword)}
 
 

@@ -110,6 +110,10 @@ class DicomQuery:
             return True
         return attribute.level in shown and (self.everything or not attribute.on_request)
 
+    def matches_of(self, *levels: Level) -> list[tuple[str, Match]]:
+        """Matches of attributes of some levels, by their tags."""
+        return [(tag, match) for tag, match in self.matches.items() if match.attribute.level in levels]
+
     def without(self, attribute: Attribute) -> list[Match]:
         """All matches but that of one attribute, which something else has seen to."""
         return [match for tag, match in self.matches.items() if tag != attribute.tag]

@@ -40,6 +40,12 @@ def variant_name(sop_uid: str, sha256: bytes | str) -> str:
     return f"{sop_uid}_{_hex(sha256)[:12]}.dcm" if _is_uid(sop_uid) else object_name(sop_uid, sha256)
 
 
+def uid_in_name(name: str) -> str:
+    """The SOP UID of the object that a name of these two stands for; "" where it has none."""
+    stem = name.removesuffix(".dcm").partition("_")[0]
+    return stem if _is_uid(stem) else ""
+
+
 def _hashed_deep_name(folders: Sequence[str]) -> str:
     """What stands for folders that are too deep: the same for the same ones."""
     digest = _digest("\0".join(folders))[:16]

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal, or_, select, tuple_
 from sqlalchemy.sql.selectable import FromClause
 
 from scandock.catalog.engine import split_values
 from scandock.catalog.tables import dicom_series, dicom_study, file, project, resource, session
+from scandock.catalog.trees import find_objects
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.dicom_attributes import MODALITIES, SERIES_UID, SOP_UID, STUDY_UID
 from scandock.rules.dicom_query import DicomQuery, Match, Range, glob_pattern, like_wildcards
@@ -328,16 +329,24 @@ def _studies_of_series(connection: Connection, uids: Iterable[str]) -> Sequence[
 
 
 def _studies_of_objects(connection: Connection, scope: DicomwebScope, uids: Iterable[str]) -> Sequence[str]:
-    """The studies in which objects are; each tree is asked, as no index has the UIDs of all objects."""
-    trees = select(dicom_study.c.tree_id).where(_is_visible(scope, dicom_study))
-    query = (
-        select(dicom_series.c.study_uid)
-        .join(resource, and_(resource.c.tree_id == dicom_series.c.tree_id, resource.c.scan_n == dicom_series.c.n))
-        .join(file, and_(file.c.tree_id == resource.c.tree_id, file.c.resource_n == resource.c.n))
-        .where(file.c.sop_uid.in_(uids), file.c.tree_id.in_(trees))
-        .distinct()
-    )
-    return connection.execute(query).scalars().all()
+    """The studies in which objects are, of those that may be seen."""
+    files = find_objects(connection, uids)
+    studies: set[str] = set()
+    for part in split_values(files):
+        query = (
+            select(dicom_series.c.study_uid)
+            .join(resource, and_(resource.c.tree_id == dicom_series.c.tree_id, resource.c.scan_n == dicom_series.c.n))
+            .join(file, and_(file.c.tree_id == resource.c.tree_id, file.c.resource_n == resource.c.n))
+            .join(
+                dicom_study,
+                and_(
+                    dicom_study.c.tree_id == dicom_series.c.tree_id, dicom_study.c.study_uid == dicom_series.c.study_uid
+                ),
+            )
+            .where(tuple_(file.c.tree_id, file.c.n).in_(part), _is_visible(scope, dicom_study, by_study=True))
+        )
+        studies.update(connection.execute(query).scalars())
+    return sorted(studies)
 
 
 def read_series(connection: Connection, studies: Sequence[Row[Any]]) -> dict[SeriesKey, list[SeriesPart]]:

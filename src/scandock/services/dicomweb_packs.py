@@ -22,6 +22,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from scandock.rules.dicom_attributes import IN_HEADERS
 from scandock.services.decoding import BUSY, NO_ROOM, DecoderResult, Pictures
 from scandock.services.dicomweb_errors import DecodersOccupied
 from scandock.viewing.cache import PACKS, ImageCache
@@ -75,6 +76,8 @@ class PackedObject(NamedTuple):
     document: str
     """The media type of its encapsulated document; "" where it has none."""
     frames: FramePlaces | None
+    listing: tuple[str, ...]
+    """What searches list of it: the values of `IN_HEADERS`, or none where its header can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,15 @@ class PackStore:
             if pack is not None and not _has_any(pack.objects, damaged) and all(n in pack.objects for n in needed):
                 return pack
         return None
+
+    def objects(self, tree: str, name: str) -> Mapping[int, PackedObject]:
+        """What a pack has of its objects, by their numbers; nothing where there is no pack that can be read."""
+        with self._lock:
+            known = self._heads.get((tree, name))
+        if known is not None and known[0] == self.cache.stamp(tree, name):
+            return known[1]
+        pack = self._read(tree, name) or self._passing_pack((tree, name))
+        return {} if pack is None else pack.objects
 
     def _read(self, tree: str, name: str) -> Pack | None:
         stamp = self.cache.stamp(tree, name)
@@ -265,13 +277,16 @@ def parse_pack(content: bytes) -> Pack:
 
 
 def _object_of_row(row: Sequence[Any]) -> PackedObject:
-    _, segment, offset, length, syntax, document, frames = row
+    _, segment, offset, length, syntax, document, frames, listing = row
     places = None
     if frames is not None:
         *numbers, compressed, pieces = frames
         count, start, bits, turn, size = map(int, numbers)
         places = FramePlaces(count, start, bits, turn, bool(compressed), size, [array("Q", one) for one in pieces])
-    return PackedObject(int(segment), int(offset), int(length), str(syntax), str(document), places)
+    values = tuple(map(str, listing))
+    if len(values) not in (0, len(IN_HEADERS)):
+        raise ValueError("not what is listed of an object")
+    return PackedObject(int(segment), int(offset), int(length), str(syntax), str(document), places, values)
 
 
 def _unpack(packed: bytes) -> bytes:
@@ -320,7 +335,7 @@ def build_pack(
         elif len(batch) > 1:  # one of them ends a decoder: the others are told one after the other
             most = max(1, len(batch) // 4)
         else:
-            rows.append([batch[0], 0, 0, 0, "", "", None])
+            rows.append([batch[0], 0, 0, 0, "", "", None, []])
             lasting = lasting and result.lasting
             waiting = waiting[1:]
     head = zlib.compress(json.dumps({"segments": [*map(len, segments)], "objects": rows}).encode(), 6)
@@ -342,7 +357,8 @@ def _add_objects(
     try:  # a decoder may be anybody's by now
         for n, described in zip(streams, result.said["objects"], strict=False):
             length = int(described["length"])
-            row = [n, len(segments), offset, length, str(described["syntax"]), str(described["document"]), None]
+            syntax, document = str(described["syntax"]), str(described["document"])
+            row = [n, len(segments), offset, length, syntax, document, None, described["listing"]]
             frames = described["frames"]
             if frames is not None:
                 places = frames["places"]

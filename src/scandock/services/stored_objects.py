@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, and_, bindparam, select
 
-from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import project, scan, session
-from scandock.catalog.trees import files_of, resources_of
+from scandock.catalog.engine import Catalog, split_values
+from scandock.catalog.tables import dicom_series, file, project, resource, scan, session
+from scandock.catalog.trees import find_objects
 from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import WITHOUT_RECEIPT, Verdict
-from scandock.publishing.tree_files import file_paths
+from scandock.rules.filenames import uid_in_name
 from scandock.rules.receipt_codes import ReceiptLine
 from scandock.services.import_errors import ReceiptMissing
 from scandock.services.import_records import Import
 from scandock.services.receipts import open_receipt
 from scandock.services.sent_objects import FailureReason, SentObject
 from scandock.store.local import LocalStore
+from scandock.store.paths import resource_file
 
 _KEPT: Final = (Verdict.STORED, Verdict.DUPLICATE, Verdict.CONFLICT, Verdict.RESOURCE)
 """Verdicts of objects that are in a session, or whose like is."""
@@ -43,7 +42,7 @@ class StoredAddress:
     project: str
     archived: bool
     study_uid: str
-    """Of a session that was de-identified; empty where the object's own is right."""
+    """That of the object as it is stored; empty where it is not listed, and its own is right."""
     series_uid: str
     sop_uid: str
 
@@ -78,9 +77,9 @@ def read_outcomes(
         return unknown_outcomes(objects)
     with catalog.read() as connection:
         sessions = [_Session(connection, imported) for imported in ended.brought() if imported.id and imported.path]
-        for line in lines:
+        for sent, line in zip((one for one in objects if one.failure is None), lines, strict=True):
             for each_session in sessions:
-                each_session.want(line["stored_as"])
+                each_session.want(line["stored_as"], sent.sop_uid)
         addresses = {path: address for each_session in sessions for path, address in each_session.addresses(connection)}
     held = {each_session.prefix for each_session in sessions if each_session.held}
     remaining = iter(lines)
@@ -117,21 +116,31 @@ def _read_lines(store: LocalStore, uuid: str) -> list[ReceiptLine]:
         return [json.loads(line) for line in lines]
 
 
+_COLUMNS: Final = [
+    file.c.sop_uid, file.c.name, resource.c.label, scan.c.scan_id, scan.c.series_uid, dicom_series.c.study_uid,
+]  # fmt: skip
+_FILES: Final = (
+    select(*_COLUMNS)
+    .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
+    .join(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+    .outerjoin(dicom_series, and_(dicom_series.c.tree_id == scan.c.tree_id, dicom_series.c.n == scan.c.n))
+    .where(file.c.tree_id == bindparam("tree"), file.c.sop_uid.is_not(None))
+)
+_FOLDERS: Final = 5
+"""Above the name of a scan's file in its tree."""
+_BY_NUMBER: Final = _FILES.where(file.c.n.in_(bindparam("numbers", expanding=True)))
+_BY_NAME: Final = _FILES.where(file.c.name.in_(bindparam("names", expanding=True)))
+
+
 class _Session:
     """A session of the import, and those of its files that are asked for."""
 
     def __init__(self, connection: Connection, imported: ImportedSession) -> None:
         self.prefix = f"{imported.path}/"
         self._paths: set[str] = set()
+        self._uids: set[str] = set()
         self._row = connection.execute(
-            select(
-                session.c.tree_id,
-                session.c.place,
-                session.c.study_uid,
-                session.c.held_code,
-                session.c.state,
-                project.c.name,
-            )
+            select(session.c.tree_id, session.c.place, session.c.held_code, session.c.state, project.c.name)
             .join(project, project.c.id == session.c.project_id)
             .where(session.c.uuid == imported.id)
         ).first()
@@ -140,36 +149,45 @@ class _Session:
     def held(self) -> bool:
         return self._row is not None and bool(self._row.held_code or self._row.state == "conflict")
 
-    def want(self, stored_as: str | None) -> None:
-        """Ask for a file, if it is of this session."""
+    def want(self, stored_as: str | None, sop_uid: str) -> None:
+        """Ask for a file, if it is of this session, that has an object which was sent with a UID."""
         if stored_as is not None and stored_as.startswith(self.prefix):
             self._paths.add(stored_as.removeprefix(self.prefix))
+            self._uids |= {sop_uid, uid_in_name(stored_as.rpartition("/")[2])}
 
     def addresses(self, connection: Connection) -> Iterable[tuple[str, StoredAddress]]:
         """Where the files are that were asked for, by their paths under DATA."""
         if self._row is None or not self._paths:
             return
+        missing = set(self._paths)
+        for path, address in self._read_addresses(connection):
+            if path in missing:
+                missing.remove(path)
+                yield self.prefix + path, address
+
+    def _read_addresses(self, connection: Connection) -> Iterator[tuple[str, StoredAddress]]:
+        """Of files that have one of the objects; then of all that are called so, where some have other UIDs."""
+        assert self._row is not None
         tree_id = self._row.tree_id
-        scans: dict[int, str] = {
-            row.n: row.series_uid or ""
-            for row in connection.execute(select(scan.c.n, scan.c.series_uid).where(scan.c.tree_id == tree_id))
-        }
-        series: defaultdict[int, str] = defaultdict(str)
-        for resource_row in resources_of(connection, tree_id):
-            if resource_row.scan_n is not None:
-                series[resource_row.n] = scans[resource_row.scan_n]
-        with closing(files_of(connection, tree_id)) as files:
-            rows = {row.n: row for row in files if row.sop_uid}
-        for number, path in file_paths(connection, tree_id, rows.values()).items():
-            if path in self._paths:
-                row = rows[number]
-                yield (
-                    self.prefix + path,
-                    StoredAddress(
-                        self._row.name,
-                        self._row.place == "archive",
-                        (self._row.study_uid or "") if row.origin is not None else "",
-                        series[row.resource_n],
-                        row.sop_uid or "",
-                    ),
-                )
+        numbers = [n for tree, n in find_objects(connection, self._uids - {""}) if tree == tree_id]
+        seen = 0
+        for part in split_values(numbers):
+            for row in connection.execute(_BY_NUMBER, {"tree": tree_id, "numbers": part}):
+                path, address = self._address(row)
+                seen += path in self._paths
+                yield path, address
+        if seen == len(self._paths):
+            return
+        names = {path.split("/", _FOLDERS)[-1] for path in self._paths}
+        for called in split_values(names):
+            for row in connection.execute(_BY_NAME, {"tree": tree_id, "names": called}):
+                yield self._address(row)
+
+    def _address(self, row: Row[Any]) -> tuple[str, StoredAddress]:
+        assert self._row is not None
+        return (
+            resource_file(row.scan_id, row.label, row.name),
+            StoredAddress(
+                self._row.name, self._row.place == "archive", row.study_uid or "", row.series_uid or "", row.sop_uid
+            ),
+        )

@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Sequence
 from typing import BinaryIO, Final, TypedDict
 
+from scandock.formats.dicom_text import decode_value
+from scandock.rules.dicom_attributes import IN_HEADERS
 from scandock.viewing.dicom_json import JsonEncoder, Node
 from scandock.viewing.frame_places import FramesJson, find_frames
 from scandock.viewing.object_reading import ReadObject, read_object
@@ -17,6 +19,11 @@ ENOUGH_NUMBERS: Final = 250_000
 _LEVEL: Final = 6
 _MEDIA_TYPE: Final = 0x00420012
 _DOCUMENT: Final = 0x00420011
+_STORED_CLASS: Final = 0x00020002
+"""Of the file, where the object itself says no class."""
+_LISTED: Final = tuple((int(attribute.tag, 16), attribute.vr) for attribute in IN_HEADERS)
+_LONGEST: Final = 256
+"""Bytes of a value that is listed."""
 
 
 class ObjectJson(TypedDict):
@@ -29,6 +36,8 @@ class ObjectJson(TypedDict):
     """The transfer syntax in which it is stored; "" where it can't be read."""
     document: str
     """The media type of its encapsulated document; "" where it has none."""
+    listing: list[str]
+    """What searches list of it, the values of `IN_HEADERS`; empty where it can't be read."""
 
 
 def describe_objects(streams: Sequence[BinaryIO]) -> tuple[list[ObjectJson], bytes]:
@@ -56,17 +65,34 @@ def _describe(encoder: JsonEncoder, stream: BinaryIO) -> tuple[bytes, ObjectJson
         pixels = {} if read.pixels is None else {read.pixels.tag: _pixel_vr(read)}
         text = encoder.encode(read.node, syntax=read.syntax, pixels=pixels).encode("utf-8", "replace")
         document = _document_type(read.node)
+        listing = _list_values(read)
     except MemoryError:  # it says nothing of the file: a fresh decoder reads it
         raise
     except Exception:  # noqa: BLE001  one file shall not hide the others, whatever is wrong with it
-        return b"", {"length": 0, "frames": None, "syntax": "", "document": ""}
+        return b"", {"length": 0, "frames": None, "syntax": "", "document": "", "listing": []}
     try:
         frames = find_frames(stream, read)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  what is wrong with its pixel data is told when they are asked for
         frames = None
-    return text, {"length": len(text), "frames": frames, "syntax": read.syntax, "document": document}
+    told: ObjectJson = {
+        "length": len(text), "frames": frames, "syntax": read.syntax, "document": document, "listing": listing,
+    }  # fmt: skip
+    return text, told
+
+
+def _list_values(read: ReadObject) -> list[str]:
+    node = read.node
+    texts = [_decode(node, tag, vr) for tag, vr in _LISTED]
+    if not texts[0] and read.meta is not None:
+        texts[0] = _decode(read.meta, _STORED_CLASS, "UI")
+    return texts
+
+
+def _decode(node: Node, tag: int, vr: str) -> str:
+    raw = node.value(tag)[:_LONGEST] if tag in node else b""
+    return decode_value(raw, vr, None, node.big)
 
 
 def _pixel_vr(read: ReadObject) -> str:

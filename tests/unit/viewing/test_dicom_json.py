@@ -166,7 +166,7 @@ def test_many_objects_are_described_until_it_is_enough(tmp_path: Path, monkeypat
         assert sum(one["length"] for one in described) == len(text)
         assert json.loads(text[: described[0]["length"]])["00200013"]["Value"] == [0]
         broken, _ = describe_objects(streams[4:])
-        assert broken == [{"length": 0, "frames": None, "syntax": "", "document": ""}]
+        assert broken == [{"length": 0, "frames": None, "syntax": "", "document": "", "listing": []}]
 
 
 def normalized(model: dict[str, Any]) -> dict[str, tuple[str, Any]]:

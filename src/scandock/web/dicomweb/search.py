@@ -68,8 +68,10 @@ async def _instances_response(
 ) -> Response:
     query = _parse(context, Level.INSTANCE)
     search = await context.read(lambda c: find_instances(c, context.scope(c), query, study, series))
-    headers = context.server.instance_headers
-    page = await context.run(lambda: finish_search(context.service_context, headers, search))
+    server = context.server
+    page = await context.run(
+        lambda: finish_search(context.service_context, server.instance_headers, server.dicomweb.packs, search)
+    )
     return _response(context, query, page, parents)
 
 

@@ -607,6 +607,58 @@ def test_studies_are_closed_or_discarded_when_people_want_it(tmp_path, monkeypat
     assert not (site.data / "incoming" / two.uuid).exists()
 
 
+def test_a_discard_ends_a_study_on_its_way_to_its_import(site, monkeypatch):
+    """Of one that is being closed, one that could not be handed over and one that could not be recovered."""
+    site.add()
+    fsync, finish = os.fsync, LocalObjectSpool.finish
+    closing, go_on = threading.Event(), threading.Event()
+
+    def fail(fd: int) -> None:
+        if threading.current_thread().name == "closing":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(fd)
+
+    def wait(spool: LocalObjectSpool) -> int:
+        closing.set()
+        assert go_on.wait(30)
+        return finish(spool)
+
+    def discard_all() -> None:
+        with site.catalog.write() as connection:
+            connection.execute(update(received_study).values(wish="discard"))
+
+    with site.running() as process:
+        with monkeypatch.context() as patch, site.sender() as sender:
+            patch.setattr(LocalObjectSpool, "finish", wait)
+            assert sender.send(*objects(2)) == [0, 0]
+            assert closing.wait(30)
+            discard_all()
+            go_on.set()
+            site.until(lambda: not site.uploads() and not process.studies.busy)
+        with monkeypatch.context() as patch, site.sender() as sender:
+            patch.setattr(os, "fsync", fail)
+            assert sender.send(*objects(2)) == [0, 0]
+            site.until(lambda: process.studies.busy and not process.studies.all)
+            discard_all()
+            site.until(lambda: not site.uploads() and not process.studies.busy)
+        with site.sender() as sender:
+            assert sender.send(*objects(2)) == [0, 0]
+        process.stop()
+    with site.catalog.write() as connection:
+        owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
+        connection.execute(update(upload).values(owner=json.dumps(owner)))
+    discard_all()
+    monkeypatch.setattr("scandock.workers.receiver_process.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(LocalObjectSpool, "recover", lambda _: fail_always())
+    with site.running():
+        site.until(lambda: not site.uploads())
+    assert [name for name in os.listdir(site.data / "incoming") if not name.startswith(".")] == []
+
+
+def fail_always() -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 def test_the_catalog_is_asked_for_a_study_and_never_for_an_object(site, monkeypatch):
     site.add()
     monkeypatch.setattr("scandock.workers.receiver_process.NOTE_SECONDS", 600.0)

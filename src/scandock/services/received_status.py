@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import Field
-from sqlalchemy import Connection, RowMapping, Select, and_, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, exists, or_, select, update
 
 from scandock.access.clock import now_ms
 from scandock.access.principal import Principal
@@ -201,15 +201,10 @@ def ask_for_study(context: ServiceContext, uuid: str, wish: StudyWish) -> None:
     """
     with context.catalog.write() as connection:
         visible = find_import(connection, context.principal, uuid, Action.IMPORT_CANCEL)
-        is_open = (
-            select(upload.c.id)
-            .where(upload.c.id == visible.upload_id, upload.c.state == ImportState.RECEIVING)
-            .scalar_subquery()
-        )
-        asked = connection.execute(
-            update(received_study).where(received_study.c.upload_id == is_open).values(wish=wish)
-        ).rowcount
-        if not asked:
+        of_upload = received_study.c.upload_id == visible.upload_id
+        connection.execute(select(received_study.c.wish).where(of_upload).with_for_update())  # its import waits
+        is_open = exists().where(upload.c.id == visible.upload_id, upload.c.state == ImportState.RECEIVING)
+        if not connection.execute(update(received_study).where(of_upload, is_open).values(wish=wish)).rowcount:
             raise StudyNotReceiving
         action = AuditAction.STUDY_CLOSE if wish is StudyWish.CLOSE else AuditAction.STUDY_DISCARD
         context.note(connection, action, uuid, visible.project or "", kind="import")

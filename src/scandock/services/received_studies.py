@@ -200,8 +200,16 @@ class ReceivedStudies:
     def accept(
         self, incoming: IncomingUpload, size: int, objects: int, sender: StudySender, reason: CloseReason
     ) -> bool:
-        """Let the import of a study begin, all of whose bytes are on disk; False where somebody has ended it."""
+        """Let the import of a study begin, all of whose bytes are on disk.
+
+        False where somebody has ended it, or wants it discarded.
+        """
         with self.catalog.write() as connection:
+            wish = connection.execute(
+                select(received_study.c.wish).where(received_study.c.upload_id == incoming.upload_id).with_for_update()
+            ).scalar()
+            if wish == StudyWish.DISCARD:
+                return False
             connection.execute(
                 update(received_study)
                 .where(received_study.c.upload_id == incoming.upload_id)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.dimse.objects import read_study_uid
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.process import confine, keep_one_heap, pause_garbage_collection, unblock_signals
-from scandock.model.reception import CloseReason, StudyWish
+from scandock.model.reception import StudyWish
 from scandock.services.commitment import Commitments
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
@@ -131,11 +131,10 @@ class ReceiverProcess:
             self._told = receivers, states
             self._figures.set_settled(is_settled=True)
         for upload_id, wish in self.rows.read_wishes().items():
-            study = self.studies.find_upload(upload_id)
-            if study is not None and wish is StudyWish.CLOSE:
-                self.studies.close(study, CloseReason.PERSON)
-            elif study is not None:
-                self.studies.discard(study)
+            if wish is StudyWish.CLOSE:
+                self.studies.close_upload(upload_id)
+            else:
+                self.studies.discard_upload(upload_id)
 
     def _note(self) -> None:
         """Tell the catalog what has come, for pages."""
@@ -173,7 +172,10 @@ class ReceiverProcess:
         if self._stop.is_set():
             return False
         try:
-            self._take_up(left)
+            if self.rows.read_wishes().get(left.incoming.upload_id) is StudyWish.DISCARD:
+                self.rows.discard(left.incoming)
+            else:
+                self._take_up(left)
         except Exception as error:  # noqa: BLE001
             self._log.error(
                 "study not recovered", upload=left.incoming.uuid, code=error_code(error), where=error_location(error)

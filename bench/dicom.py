@@ -1,4 +1,4 @@
-"""Measures what DICOM receivers and DICOMweb are held to: python -m bench.dicom [--rounds 5] [--objects 500] [--mb 500].
+"""What DICOM receivers and DICOMweb are held to: python -m bench.dicom [--rounds 5] [--objects 500] [--mb 500].
 
     python -m bench.dicom --only rate,memory,web
 

@@ -24,14 +24,16 @@ from scandock.catalog.server_tables import account, audit, received_study, recei
 from scandock.catalog.tables import project, upload
 from scandock.dimse.records import Peer
 from scandock.model.errors import Fault, Usage
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import Closing
 from scandock.model.reception import AssociationOutcome, CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time
-from scandock.services.received_studies import HOST, ReceivedStudies, StudySender
+from scandock.services.received_records import HOST, StudySender
+from scandock.services.received_studies import ReceivedStudies
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
-from scandock.services.receiving import IncomingUpload, UploadReceiver
+from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.store.local import LocalStore
 from scandock.store.object_spools import LocalObjectSpool
 from scandock.web.readiness import ReceiverCheck
@@ -442,7 +444,7 @@ def test_an_object_over_a_limit_is_refused_and_named(site):
 
 
 def test_where_uids_are_hidden_an_object_that_is_refused_is_not_named(site, monkeypatch):
-    monkeypatch.setattr("scandock.workers.receiver_process.is_anything_private", lambda _catalog: True)
+    monkeypatch.setattr("scandock.services.received_studies.is_anything_private", lambda _catalog: True)
     site.add(max_object_bytes=200)
     with site.running() as process:
         site.until(lambda: not process.associations.shows_uids)
@@ -768,7 +770,7 @@ def test_an_import_keeps_its_bytes_where_the_answer_of_its_acceptance_was_lost(s
         site.until(lambda: answers and not process.studies.busy)
         (row,) = site.uploads()
         assert (answers, finished) == ([True], [row.uuid])
-        incoming = process.rows.receiving.find(row.uuid)
+        incoming = UploadReceiver(site.catalog, LocalStore(site.data), receiving_limits(site.settings)).find(row.uuid)
         assert incoming is not None
         study = OpenStudy(
             StudyKey(0, row.uuid), None, StudySender(calling="", called="", address=""), incoming,

@@ -13,7 +13,7 @@ from scandock.catalog.tables import upload
 from scandock.model.receivers import ANY_HOST, DEFAULT_TITLE, Receiver
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_uuid
-from scandock.services.received_studies import HOST
+from scandock.services.received_records import HOST
 
 _ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  what the person has named
 _WORK: Final = select(

@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from scandock.dimse.objects import ObjectError, encode_meta, study_of
 from scandock.dimse.records import (
@@ -33,7 +33,7 @@ from scandock.model.receivers import AllowEntry, ClientCertificates, Receiver, p
 from scandock.model.reception import AssociationOutcome
 from scandock.services.byte_sizes import format_bytes
 from scandock.services.logs import error_location
-from scandock.services.received_studies import AssociationLine, StudySender, unfit_reason
+from scandock.services.received_records import AssociationLine, StudySender, unfit_reason
 from scandock.workers.receiver_studies import AppendedObject, OpenStudies, StudyKey
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
         StoreRequest,
     )
     from scandock.model.reception import ReceptionSettings
-    from scandock.services.commitment import Commitments
     from scandock.store.port import ObjectSpool, Store
     from scandock.workers.receiver_figures import ReceiverFigures
 
@@ -285,6 +284,13 @@ class _ObjectFile:
 Pending = AppendedObject | Answer
 
 
+class CommitmentRows(Protocol):
+    """What the catalog keeps of storage commitment (`services.received_studies.ReceivedStudies`)."""
+
+    def commit(self, receiver: Receiver, peer: str, address: str, request: CommitmentRequest) -> CommitmentAnswer: ...
+    def note_report(self, peer: str, transaction: str, status: int | None) -> None: ...
+
+
 class PortAcceptor:
     """What associations at one port do; one object for all of them."""
 
@@ -295,7 +301,7 @@ class PortAcceptor:
         admissions: Admissions,
         studies: OpenStudies,
         associations: AssociationLog,
-        commitments: Commitments,
+        commitments: CommitmentRows,
         settings: ReceptionSettings,
         figures: ReceiverFigures,
         log: FilteringBoundLogger,
@@ -445,7 +451,7 @@ class PortAcceptor:
         admitted = _admitted(association)
         receiver = self._admissions.current(admitted.receiver)
         try:
-            return self._commitments.take(receiver, admitted.sender.calling, admitted.sender.address, request)
+            return self._commitments.commit(receiver, admitted.sender.calling, admitted.sender.address, request)
         except Fault as fault:
             return CommitmentAnswer(_answer_fault(fault))
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.dimse.records import Association
+    from scandock.model.incoming_upload import IncomingUpload
     from scandock.model.receivers import Receiver
     from scandock.model.reception import ReceptionSettings
-    from scandock.services.received_studies import StudySender
-    from scandock.services.receiving import IncomingUpload
+    from scandock.services.received_records import StudySender
     from scandock.store.port import ObjectSpool, Store
     from scandock.workers.receiver_figures import ReceiverFigures
 

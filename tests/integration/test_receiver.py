@@ -682,15 +682,12 @@ def test_a_catalog_that_fails_refuses_new_studies_alone(site, monkeypatch):
     with site.importing():
         with site.sender() as sender:
             assert sender.send(*objects(1)) == [0]
-            write = Catalog.write
 
-            def fail(catalog: Catalog) -> object:
-                if threading.current_thread().name == "association":
-                    raise Fault("catalog", "The catalog can't be written to.", "")
-                return write(catalog)
+            def fail(*_: object) -> None:
+                raise Fault("catalog", "The catalog can't be written to.", "")
 
             with monkeypatch.context() as patch:
-                patch.setattr(Catalog, "write", fail)
+                patch.setattr(UploadReceiver, "begin", fail)
                 assert sender.send(objects(2)[1], *objects(1, study=2)) == [0, 0xA700]
             assert sender.send(*objects(1, study=2)) == [0]
         site.until(lambda: placed(site, 2))
@@ -709,9 +706,9 @@ def test_whatever_a_turn_fails_with_the_process_goes_on_and_ends_well(site, monk
         with monkeypatch.context() as patch:
             patch.setattr(ReceivedStudies, "write_associations", refuse)
             patch.setattr(ReceivedStudies, "write_progress", refuse)
-            site.until(lambda: len(refused) > 2)
             with site.sender() as sender:
                 assert sender.send(*objects(1)) == [0]
+                site.until(lambda: len(refused) > 2)
             site.until(lambda: placed(site))
         site.until(lambda: [line.objects for line in site.associations()] == [1])
         process.associations.add(

@@ -24,9 +24,9 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time, this_owner
 from scandock.services.received_records import AssociationLine, StudySender
 from scandock.services.received_studies import ReceivedStudies
-from scandock.services.receiving import UploadReceiver
+from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.store.local import LocalStore
-from scandock.workers import receiver_catalog, receiver_catalog_thread
+from scandock.workers import receiver_catalog
 from scandock.workers.errors import WorkerAway
 from scandock.workers.receiver_catalog import ReceiverCatalog
 from scandock.workers.receiver_catalog_thread import ReceiverCatalogThread
@@ -59,8 +59,8 @@ class Pair:
 
     def die_before_answering(self) -> None:
         """A worker that does what it is asked for, and is killed before it says so."""
-        owner, fds, _, _ = socket.recv_fds(self.worker, 4096, 1)
-        owner = json.dumps(json.loads(owner) | {"catalog": self.site.catalog.place})
+        sent, fds, _, _ = socket.recv_fds(self.worker, 4096, 1)
+        owner = json.dumps(json.loads(sent) | {"catalog": self.site.catalog.place})
         with socket.socket(fileno=fds[0]) as end:
             message = Wire(end).receive()
             assert message is not None
@@ -79,7 +79,7 @@ class Pair:
 
 
 def rows_of(site: ReceiverSite, owner: str) -> ReceivedStudies:
-    limits = receiver_catalog_thread.receiving_limits(site.settings)
+    limits = receiving_limits(site.settings)
     receiving = UploadReceiver(site.catalog, LocalStore(site.data), limits, owner)
     return ReceivedStudies(site.catalog, receiving, owner)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -29,6 +30,8 @@ from scandock.model.receivers import Closing
 from scandock.model.reception import AssociationOutcome, CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time
+from scandock.services.backup import back_up
+from scandock.services.backup_restore import restore_backup
 from scandock.services.received_studies import HOST, ReceivedStudies, StudySender
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
 from scandock.services.receiving import IncomingUpload, UploadReceiver
@@ -216,25 +219,18 @@ def test_a_study_whose_sync_fails_is_imported_by_whoever_sees_it_first(site, mon
 
 
 def test_a_study_is_closed_by_whatever_its_sync_fails_with(site, monkeypatch):
-    """As a disk that can't be read either, when what no sync has covered is cut off."""
     site.add()
     sent = objects(2)
-    sync, read = os.fdatasync, os.pread
+    sync = os.fdatasync
     failing = threading.Event()
 
     def maybe(fd: int) -> None:
         if failing.is_set():
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            failing.clear()
+            raise MemoryError
         sync(fd)
 
-    def maybe_read(fd: int, length: int, at: int) -> bytes:
-        if failing.is_set():
-            failing.clear()
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return read(fd, length, at)
-
     monkeypatch.setattr(os, "fdatasync", maybe)
-    monkeypatch.setattr(os, "pread", maybe_read)
     with site.importing():
         with site.sender() as sender:
             assert sender.send(sent[0]) == [0]
@@ -491,6 +487,26 @@ def test_large_objects_go_through_a_file(site, monkeypatch):
     assert entries(row) == {"stored": 1}
     assert row.size > 20_000_000
     assert os.listdir(site.data / "incoming") in ([], [row.uuid])
+
+
+def test_a_large_object_is_in_a_backup_and_goes_on_after_a_restore(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    large = objects(1, also={0x7FE00010: (b"OW", os.urandom(5_000_000))})[0]
+    small = objects(3)[1:]
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        site.add()
+        with site.running() as process, site.sender() as sender:
+            assert sender.send(small[0], large) == [0, 0]
+            site.until(lambda: [row.received > 5_000_000 for row in site.uploads()] == [True])
+            (study,) = process.studies.all
+            folder = Path("incoming", study.incoming.uuid)
+            back_up(str(site.data), site.settings, str(tmp_path / "backups"))
+            back_up(str(site.data), site.settings, str(tmp_path / "backups"))
+            assert sender.send(small[1]) == [0]
+    assert restore_backup(str(tmp_path / "backups"), str(tmp_path / "new"), site.settings) == []
+    assert sorted(os.listdir(tmp_path / "new" / folder)) == ["archive", "object-1"]
+    with contextlib.closing(LocalStore(tmp_path / "new")) as store:
+        assert store.object_spool(study.incoming.uuid).recover() == 2
 
 
 def test_who_may_associate(site):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from scandock.dimse.objects import ObjectError, encode_meta, study_of
 from scandock.dimse.records import (
@@ -18,7 +17,6 @@ from scandock.dimse.records import (
     Admitted,
     Answer,
     CommitmentAnswer,
-    LargeFile,
     Rejected,
     Status,
     calling_not_allowed,
@@ -48,9 +46,10 @@ if TYPE_CHECKING:
         ReceivedObject,
         StoreRequest,
     )
+    from scandock.formats.dicom_encoding import Buffer
     from scandock.model.reception import ReceptionSettings
     from scandock.services.commitment import Commitments
-    from scandock.store.port import ObjectSpool, Store
+    from scandock.store.port import ObjectFile, ObjectSpool, Store
     from scandock.workers.receiver_figures import ReceiverFigures
 
 _HEAD_BYTES: Final = 64 * 1024
@@ -265,23 +264,6 @@ class Admissions:
         return None
 
 
-class _ObjectFile:
-    """A file without a name that an object is streamed into."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self.size = 0
-
-    def write(self, data: memoryview) -> None:
-        while data.nbytes:
-            count = os.pwrite(self.fd, data, self.size)
-            self.size += count
-            data = data[count:]
-
-    def close(self) -> None:
-        os.close(self.fd)
-
-
 Pending = AppendedObject | Answer
 
 
@@ -355,9 +337,9 @@ class PortAcceptor:
 
     # -- objects -----------------------------------------------------------------------------------------------------
 
-    def open_large(self, association: Association, request: StoreRequest) -> LargeFile:  # noqa: ARG002
+    def open_large(self, association: Association, request: StoreRequest) -> ObjectFile:
         try:
-            return _ObjectFile(self._store.open_unnamed())
+            return self._store.open_object(entry_name(request.sop_instance), encode_meta(request, association.request))
         except Fault as fault:
             raise OSError(fault.message) from fault
 
@@ -381,22 +363,22 @@ class PortAcceptor:
             why = f"The object has more than the {format_bytes(most)} that one may have"
             raise ObjectError(Answer(Status.OUT_OF_RESOURCES, why))
         meta = encode_meta(request, association.request)
-        name = entry_name(request.sop_instance)
+        read_first: Callable[[int], Buffer]
         write: Callable[[ObjectSpool], int]
         if isinstance(data, memoryview):
-            head, more = data[:_HEAD_BYTES], lambda count: data[:count]
+            name = entry_name(request.sop_instance)
+            read_first = lambda count: data[:count]  # noqa: E731
 
             def write(spool: ObjectSpool) -> int:
                 return spool.append(name, [meta, data])
         else:
-            assert isinstance(data, _ObjectFile)
-            fd = data.fd
-            head, more = memoryview(os.pread(fd, _HEAD_BYTES, 0)), lambda count: memoryview(os.pread(fd, count, 0))
+            file = cast("ObjectFile", data)  # of `open_large`
+            read_first = file.read_first
 
             def write(spool: ObjectSpool) -> int:
-                return spool.append_file(name, meta, fd, obj.size)
+                return spool.append_file(file)
 
-        study_uid = study_of(request, meta, head, obj.size, more)
+        study_uid = study_of(request, meta, read_first(_HEAD_BYTES), obj.size, read_first)
         key = StudyKey(receiver.number, study_uid)
         return self._studies.append(key, receiver, admitted.sender, association, len(meta) + obj.size, write)
 

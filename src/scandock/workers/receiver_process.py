@@ -220,7 +220,7 @@ class ReceiverProcess:
 def _progress(study: OpenStudy, now: float) -> StudyProgress | None:
     """What came of a study since it was noted last; None where nothing did and its rate is 0 already."""
     objects, size, at = study.noted
-    entries, synced = study.spool.entries, study.spool.synced
+    entries, synced = study.spool.entries, study.spool.synced + study.spool.beside
     seconds = now - at
     rate = int((synced - size) / seconds) if seconds > 0 and objects >= 0 else 0
     study.noted = entries, synced, now

@@ -278,7 +278,7 @@ class OpenStudies:
             return False
         return (
             spool.entries >= bounds.study_objects
-            or spool.size + size + _ENTRY_DIRECTORY_BYTES * (spool.entries + 2) > bounds.study_bytes
+            or spool.size + spool.beside + size + _ENTRY_DIRECTORY_BYTES * (spool.entries + 2) > bounds.study_bytes
             or _ENTRY_DIRECTORY_BYTES * (spool.entries + 1) > bounds.directory_bytes
         )
 

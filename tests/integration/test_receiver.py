@@ -21,6 +21,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state
 from scandock.catalog.tables import project, upload
 from scandock.dimse.records import Peer
@@ -564,7 +565,8 @@ def test_receivers_come_and_go_while_it_runs(site):
             site.set(port=other)
             site.until(lambda: _listens(other))
             assert not _listens(site.port)
-            assert sender.send(*objects(1)) == [0]  # who was there before goes on
+            assert sender.read_pdu()[0] == 7  # who was there before goes
+            sender.close()
             site.set(enabled=False)
             site.until(lambda: not _listens(other))
             site.set(enabled=True, title="RENAMED")
@@ -574,6 +576,63 @@ def test_receivers_come_and_go_while_it_runs(site):
         with site.catalog.write() as connection:
             connection.execute(delete(receiver).where(receiver.c.id == number))
         site.until(lambda: not _listens(other))
+
+
+def test_nothing_is_taken_under_rules_that_are_gone(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        add_project(site.catalog, ProjectRow(name="Q"))
+        site.add()
+        sent = objects(6)
+        with site.running() as process, site.sender(calling="ONE") as one, site.sender(calling="TWO") as two:
+            assert one.send(sent[0]) == [0]
+            with site.catalog.read() as connection:
+                other = connection.execute(select(project.c.uuid).where(project.c.name == "Q")).scalar_one()
+            site.set(project_uuid=other)
+            site.until(lambda: [row.closed_by for row in site.uploads()] == ["changed"])
+            assert two.send(sent[1]) == [0]
+            site.until(lambda: len(site.uploads()) == 2)
+            first, second = site.uploads()
+            assert (first.state, second.state) == (ImportState.RECEIVED, ImportState.RECEIVING)
+            assert [row.project_id for row in (first, second)] == [1, 2]
+            site.set(idle_seconds=500)
+            site.until(lambda: [each.receiver and each.receiver.idle_seconds for each in process.studies.all] == [500])
+            site.set(allow_list="TWO", allow_list_enabled=True)
+            assert one.read_pdu()[0] == 7
+            one.close()
+            pdus = list(two.pdus_of(sent[2]))
+            (association,) = process.associations.associations()
+            before = association.bytes_received
+            two.send_raw(pdus[0])  # the command; its data come when the receiver is off
+            site.until(lambda: association.bytes_received > before)
+            site.set(enabled=False)
+            site.until(lambda: association.stopping)
+            two.send_raw(b"".join(pdus[1:]))
+            assert two.answer() == 0xA700
+            assert two.read_pdu()[0] == 7
+            two.close()
+            site.until(lambda: [row.closed_by for row in site.uploads()] == ["changed", "changed"])
+    messages = {line.calling: line.message for line in site.associations()}
+    assert messages["ONE"] == "The association ended: stopped by the server: ONE at 127.0.0.1 is not on the allow list."
+    assert ".." not in messages["TWO"]
+    assert "stopped by the server: The receiver was disabled or removed." in messages["TWO"]
+    assert [row.objects for row in site.uploads()] == [1, 1]
+
+
+def test_what_a_kill_left_is_not_gone_on_with_under_other_rules(site):
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(1)) == [0]
+    with site.catalog.write() as connection:
+        owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
+        connection.execute(update(upload).values(owner=json.dumps(owner)))
+    site.set(project_uuid=None)
+    with site.running() as process:
+        site.until(lambda: process.studies.all or site.states() == [ImportState.RECEIVED])
+        with site.sender() as sender:
+            assert sender.send(*objects(2)[1:]) == [0]
+        site.until(lambda: site.states() == [ImportState.RECEIVED] * 2)
+    assert [row.project_id for row in site.uploads()] == [1, None]
 
 
 def _listens(port: int) -> bool:

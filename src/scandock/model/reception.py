@@ -25,6 +25,8 @@ class CloseReason(StrEnum):
     """One object more would have been over a limit of uploads."""
     FAILED = "failed"
     """The disk failed: what was acknowledged is imported, the rest goes into another upload."""
+    CHANGED = "changed"
+    """Its receiver was removed or disabled, or is set to import otherwise: what comes later is another upload."""
     PERSON = "person"
     """A person closed it."""
 

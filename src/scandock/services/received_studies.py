@@ -80,7 +80,7 @@ class LeftStudy:
 
     incoming: IncomingUpload
     receiver: Receiver | None
-    """None where it was removed."""
+    """None where it was removed, or is set to import otherwise: nothing goes on with the study."""
     sender: StudySender
 
 
@@ -131,6 +131,11 @@ class ReceiverListening:
     receiver_id: int
     listening: bool
     message: str = ""
+
+
+def _goes_on(receiver: Receiver, request: str, account_id: int) -> bool:
+    """Whether what a receiver takes now is imported as an upload that was begun with a request."""
+    return (make_import_request(receiver).to_json(), receiver.account_id) == (request, account_id)
 
 
 def unfit_reason(receiver: Receiver) -> str:
@@ -247,7 +252,7 @@ class ReceivedStudies:
         """
         with self.catalog.read() as connection:
             rows = connection.execute(
-                select(upload.c.id, upload.c.uuid, upload.c.owner, received_study)
+                select(upload.c.id, upload.c.uuid, upload.c.owner, upload.c.request, received_study)
                 .join(reception, reception.c.upload_id == upload.c.id)
                 .join(received_study, received_study.c.upload_id == upload.c.id)
                 .where(upload.c.state == ImportState.RECEIVING, reception.c.door == "dimse")
@@ -280,6 +285,8 @@ class ReceivedStudies:
             if taken:
                 sender = StudySender(calling=row.calling, called=row.called, address=row.address)
                 receiver = known.get(row.receiver_id)
+                if receiver is not None and not _goes_on(receiver, row.request, incoming.account_id):
+                    receiver = None
                 left.append(LeftStudy(incoming=incoming, receiver=receiver, sender=sender))
         return left, lingers
 

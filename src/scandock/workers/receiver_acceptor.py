@@ -182,6 +182,7 @@ class Admissions:
         self._settings = settings
         self._lock = threading.Lock()
         self._receivers: dict[tuple[int, str], Receiver] = {}
+        self._by_number: dict[int, Receiver] = {}
         self._allowed: dict[int, tuple[AllowEntry, ...]] = {}
         self._by_address: Counter[str] = Counter()
         self._by_receiver: Counter[int] = Counter()
@@ -192,12 +193,28 @@ class Admissions:
         allowed = {one.number: parse_allow_list(one.allow_list) for one in receivers if one.allow_list_enabled}
         with self._lock:
             self._receivers = {(one.port, one.title): one for one in receivers}
+            self._by_number = {one.number: one for one in receivers}
             self._allowed = allowed
 
     def current(self, receiver: Receiver) -> Receiver:
         """A receiver as it is set now; as it was where it is gone."""
         with self._lock:
-            return self._receivers.get((receiver.port, receiver.title), receiver)
+            return self._by_number.get(receiver.number, receiver)
+
+    def check_again(self, association: Association) -> str:
+        """Why an association that was taken would not be taken now, as receivers are set; empty where it would."""
+        taken = _admitted(association).receiver
+        with self._lock:
+            now = self._by_number.get(taken.number)
+            allowed = self._allowed.get(taken.number)
+        if now is None:
+            return "The receiver was disabled or removed."
+        if (now.title, now.port, now.bind, now.tls) != (taken.title, taken.port, taken.bind, taken.tls):
+            return "The receiver has another AE title, port, address or TLS."
+        refusal = self._check_peer(now, allowed, association.request)
+        if refusal is not None:
+            return refusal.why
+        return _unfit_sentence(now)
 
     def decide(self, port: int, request: AssociationRequest) -> AdmittedPeer | Rejected:
         """Whether an association is taken; one that is counts until `leave`."""
@@ -242,8 +259,8 @@ class Admissions:
         return None
 
     def _check_state(self, receiver: Receiver) -> Rejected | None:
-        if reason := unfit_reason(receiver):
-            return not_serving(f"The receiver takes nothing: {reason}.")
+        if why := _unfit_sentence(receiver):
+            return not_serving(why)
         try:
             self._store.reserve(0, files=2, min_free=self._settings.min_free)
         except DiskFull as error:
@@ -319,7 +336,7 @@ class PortAcceptor:
 
     def aborted(self, association: Association, why: End) -> None:
         self._log.warning("association ended", number=association.number, why=str(why))
-        self._end(association, AssociationOutcome.ENDED, f"The association ended: {why}.", aborted=True)
+        self._end(association, AssociationOutcome.ENDED, _sentence(f"The association ended: {why}"), aborted=True)
 
     def _end(self, association: Association, outcome: AssociationOutcome, message: str = "", *, aborted: bool) -> None:
         self._admissions.leave(_admitted(association))
@@ -327,7 +344,9 @@ class PortAcceptor:
         self._associations.end(association, outcome, message)
 
     def failed(self, peer: Peer, why: End) -> None:
-        line = self._associations.new_line(self._port, None, peer, AssociationOutcome.FAILED, f"No association: {why}.")
+        line = self._associations.new_line(
+            self._port, None, peer, AssociationOutcome.FAILED, _sentence(f"No association: {why}")
+        )
         self._associations.add(line)
 
     def fault(self, association: Association, error: Exception) -> None:
@@ -358,6 +377,8 @@ class PortAcceptor:
         admitted = _admitted(association)
         receiver = self._admissions.current(admitted.receiver)
         request, data = obj.request, obj.data
+        if association.stop_reason:
+            raise ObjectError(Answer(Status.OUT_OF_RESOURCES, association.stop_reason.rstrip(".")))
         most = self.max_object_bytes(receiver)
         if obj.size > most:
             why = f"The object has more than the {format_bytes(most)} that one may have"
@@ -415,7 +436,7 @@ class PortAcceptor:
 
     def _refuse(self, association: Association, request: StoreRequest, answer: Answer) -> None:
         name = f"Object {request.sop_instance}" if self._associations.shows_uids else "An object"
-        message = f"{name} was refused with {answer.status:04X}: {answer.comment}."
+        message = _sentence(f"{name} was refused with {answer.status:04X}: {answer.comment}")
         self._associations.note_failure(association, message)
         self._log.warning(
             "object refused", association=association.number, status=f"{answer.status:04X}", why=answer.comment
@@ -434,6 +455,16 @@ class PortAcceptor:
     def reported(self, association: Association, transaction: str, status: int | None) -> None:
         with contextlib.suppress(Fault):  # else it is told again
             self._commitments.note_report(_admitted(association).sender.calling, transaction, status)
+
+
+def _sentence(text: str) -> str:
+    """Text that may be a sentence already, as one."""
+    return f"{text.rstrip('.')}."
+
+
+def _unfit_sentence(receiver: Receiver) -> str:
+    reason = unfit_reason(receiver)
+    return f"The receiver takes nothing: {reason}." if reason else ""
 
 
 def _admitted(association: Association) -> AdmittedPeer:

@@ -124,6 +124,10 @@ class ReceiverProcess:
         """Listen for the receivers as they are set now, and do what people want done with studies."""
         receivers = [one for one in self.rows.list_receivers() if one.listens_on(HOST)]
         self.admissions.set_receivers(receivers)
+        for association in self.associations.associations():
+            if not association.stopping and (why := self.admissions.check_again(association)):
+                association.stop(why)
+        self.studies.set_receivers(receivers)
         self.associations.shows_uids = not is_anything_private(self.catalog)
         states = self.ports.set_receivers(receivers)
         if self._told != (receivers, states):

@@ -147,6 +147,28 @@ def unfit_reason(receiver: Receiver) -> str:
     return ""
 
 
+def end_left_associations(catalog: Catalog) -> int:
+    """Say of associations of receiver processes of this host that are gone that they ended; how many."""
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(dicom_association.c.id, dicom_association.c.owner).where(
+                dicom_association.c.outcome == AssociationOutcome.OPEN, dicom_association.c.host == HOST
+            )
+        ).all()
+    ended = [row.id for row in rows if not is_mine(row.owner) and has_ended(row.owner) is not False]
+    if ended:
+        with catalog.write() as connection:
+            for row_id in ended:
+                connection.execute(
+                    update(dicom_association)
+                    .where(dicom_association.c.id == row_id)
+                    .values(
+                        outcome=AssociationOutcome.ENDED, ended=catalog.now(), message="The receiver process was ended."
+                    )
+                )
+    return len(ended)
+
+
 class ReceivedStudies:
     """The rows of studies of one receiver process; may be used by its threads."""
 
@@ -353,26 +375,7 @@ class ReceivedStudies:
 
     def end_left_associations(self) -> None:
         """Say of associations of processes that are gone that they ended."""
-        with self.catalog.read() as connection:
-            rows = connection.execute(
-                select(dicom_association.c.id, dicom_association.c.owner).where(
-                    dicom_association.c.outcome == AssociationOutcome.OPEN, dicom_association.c.host == HOST
-                )
-            ).all()
-        ended = [row.id for row in rows if not is_mine(row.owner) and has_ended(row.owner) is not False]
-        if not ended:
-            return
-        with self.catalog.write() as connection:
-            for row_id in ended:
-                connection.execute(
-                    update(dicom_association)
-                    .where(dicom_association.c.id == row_id)
-                    .values(
-                        outcome=AssociationOutcome.ENDED,
-                        ended=self.catalog.now(),
-                        message="The receiver process was ended.",
-                    )
-                )
+        end_left_associations(self.catalog)
 
     def write_states(self, states: Iterable[ReceiverListening]) -> None:
         """Say which receivers listen on this host, in place of what was said."""

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 1.0
 """How often settings are looked at, and what people want done with studies."""
+TELL_SECONDS: Final = 10.0
+"""How often the catalog is told which receivers listen, at least: silence says that this host is gone."""
 NOTE_SECONDS: Final = 2.0
 """How often the catalog is told what has come."""
 BUSY_SECONDS: Final = 0.1
@@ -71,7 +73,7 @@ class ReceiverProcess:
         self.ports = ReceiverPorts(self._settings, self._make_acceptor, log, time.monotonic)
         self._stop = threading.Event()
         self._told: tuple[list[Receiver], list[ReceiverListening]] | None = None
-        self._last_look = self._last_note = float("-inf")
+        self._last_look = self._last_note = self._last_tell = float("-inf")
         self._trouble = ""
 
     def _make_acceptor(self, port: int) -> PortAcceptor:
@@ -130,9 +132,10 @@ class ReceiverProcess:
         self.studies.set_receivers(receivers)
         self.associations.shows_uids = not is_anything_private(self.catalog)
         states = self.ports.set_receivers(receivers)
-        if self._told != (receivers, states):
+        now = time.monotonic()
+        if self._told != (receivers, states) or now - self._last_tell >= TELL_SECONDS:
             self.rows.write_states(states)
-            self._told = receivers, states
+            self._told, self._last_tell = (receivers, states), now
             self._figures.set_settled(is_settled=True)
         for upload_id, wish in self.rows.read_wishes().items():
             if wish is StudyWish.CLOSE:

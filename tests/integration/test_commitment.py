@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,13 +26,13 @@ from scandock.catalog.server_tables import commitment, damage, dicom_peer, recei
 from scandock.catalog.tables import file, session
 from scandock.dimse.records import CommitmentRequest, CommitmentResult
 from scandock.model.receivers import DicomPeer, Receiver
-from scandock.rules.privacy import PrivacyRules
-from scandock.rules.privacy_policy import Policy
+from scandock.rules.privacy import PrivacyRules, SitePrivacy
+from scandock.rules.privacy_policy import Level, Policy
 from scandock.rules.series_filters import read_lines
 from scandock.rules.sop_hashes import sop_hash
 from scandock.services.commitment import Commitments, CommitmentTimes, find_stored
 from scandock.services.import_filters import set_local_filter
-from scandock.services.privacy_source import usable_privacy
+from scandock.services.privacy_source import usable_privacy, use_privacy
 from scandock.services.receiver_errors import PeerCallFailed
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
@@ -279,7 +280,14 @@ def receiving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recei
         yield made
 
 
-def test_what_is_on_its_way_is_waited_for_and_what_was_left_out_is_said(receiving: ReceiverSite) -> None:
+@pytest.mark.parametrize("names", ["keep", "hash", "drop"])
+def test_what_is_on_its_way_is_waited_for_and_what_was_left_out_is_said(receiving: ReceiverSite, names: Level) -> None:
+    """Also where receipts call it otherwise; where they have no names, whatever is not there may have been left out."""
+    with contextlib.nullcontext() if names == "keep" else given_privacy(PrivacyRules(key=KEY, policy=Policy(names))):
+        _ask_for_what_was_left_out(receiving, 0x110 if names == "drop" else 0x112)
+
+
+def _ask_for_what_was_left_out(receiving: ReceiverSite, gone: int) -> None:
     receiving.add()
     add_peer(receiving.catalog, "SENDER", 104)
     objects = images(2, modality=b"MR")
@@ -304,7 +312,23 @@ def test_what_is_on_its_way_is_waited_for_and_what_was_left_out_is_said(receivin
     commitments.turn(reports, structlog.get_logger())
     [(_, result)] = reports.results
     assert result.kept == tuple(asked[:2])
-    assert result.failed == ((*asked[2], 0x110), (*GONE, 0x112))
+    assert result.failed == ((*asked[2], 0x110), (*GONE, gone))
+
+
+def test_what_a_project_stores_by_no_uid_can_not_be_told_from_what_is_gone(site: Site) -> None:
+    """Of receivers whose objects go where rules say: of one of a project that drops UIDs nothing is asked at all."""
+    dropping = PrivacyRules(key=KEY, policy=Policy(study_uid="drop"))
+    privacy = SitePrivacy(site=PrivacyRules(key=KEY), projects={"q": dropping})
+    with use_privacy(privacy):
+        answer = site.ask(GONE)
+        assert (answer.answer.status, answer.result.failed) == (0, ((*GONE, 0x110),))
+        with site.catalog.write() as connection:
+            connection.execute(update(commitment).values(state="waiting", due=0))
+        site.turn()
+        assert [result.failed for _, result in site.reports.results] == [((*GONE, 0x110),)]
+    privacy = SitePrivacy(site=PrivacyRules(key=KEY), projects={})
+    with use_privacy(privacy):
+        assert site.ask(GONE).result.failed == ((*GONE, 0x112),)
 
 
 @pytest.mark.processes

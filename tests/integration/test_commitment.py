@@ -31,6 +31,7 @@ from scandock.rules.privacy_policy import Level, Policy
 from scandock.rules.series_filters import read_lines
 from scandock.rules.sop_hashes import sop_hash
 from scandock.services.commitment import Commitments, CommitmentTimes, find_stored
+from scandock.services.dicom_peers import PeerCalls
 from scandock.services.import_filters import set_local_filter
 from scandock.services.privacy_source import usable_privacy, use_privacy
 from scandock.services.receiver_errors import PeerCallFailed
@@ -259,18 +260,54 @@ def test_whatever_a_turn_fails_with_the_next_is_made(site: Site, monkeypatch: py
     turns: list[int] = []
     again = threading.Event()
 
-    def fail(*_: object) -> int:
+    def fail(*_: object) -> dict[str, list[int]]:
         turns.append(len(turns))
         if len(turns) == 1:
             raise ValueError("a result that can't be read")
         again.set()
-        return 0
+        return {}
 
-    monkeypatch.setattr(Commitments, "turn", fail)
+    monkeypatch.setattr(Commitments, "take_due", fail)
     keeper = CommitmentKeeper(site.catalog, site.store, load_settings(), structlog.get_logger(), every=0.01)
     keeper.start()
     assert again.wait(10)
     keeper.end()
+
+
+def test_a_peer_that_does_not_answer_holds_up_no_other_and_is_not_asked_for_each(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its 20 requests fail by two calls, while the other peer is told."""
+    add_peer(site.catalog, "DEAD", 105)
+    for _ in range(20):
+        site.ask(GONE, peer="DEAD")
+    site.ask(GONE)
+    site.make_due()
+    calls: list[str] = []
+    told, ended = threading.Event(), threading.Event()
+
+    def report(_: object, peer: DicomPeer, _result: CommitmentResult) -> None:
+        calls.append(peer.title)
+        if peer.title == "PEER":
+            told.set()
+            return
+        assert told.wait(30)
+        if calls.count("DEAD") == 2:
+            ended.set()
+        raise PeerCallFailed(peer.title, peer.host, peer.port, "there was no answer")
+
+    monkeypatch.setattr(PeerCalls, "report", report)
+    times = CommitmentTimes(same_association=60, retries=(600, 600))
+    keeper = CommitmentKeeper(site.catalog, site.store, load_settings(), structlog.get_logger(), times, every=0.01)
+    keeper.start()
+    assert told.wait(30)
+    assert ended.wait(30)
+    keeper.end()
+    assert sorted(calls) == ["DEAD", "DEAD", "PEER"]
+    assert [(row.peer, row.state, row.tries) for row in site.rows()] == [
+        *[("DEAD", "decided", 1)] * 20,
+        ("PEER", "told", 0),
+    ]
 
 
 @pytest.fixture

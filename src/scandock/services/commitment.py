@@ -49,6 +49,8 @@ MAX_OPEN: Final = 1_000
 KEPT_MS: Final = 30 * DAY_MS
 RECEIPTS_READ: Final = 50
 """Imports of what a peer sent last, whose receipts are asked about objects that are not there."""
+FAILURES_IN_A_ROW: Final = 2
+"""Reports after which a peer is not called again for now."""
 FILLED_AT_ONCE: Final = 2_000
 _LEFT_OUT: Final = frozenset(
     verdict.value
@@ -150,26 +152,52 @@ class Commitments:
 
     # -- the worker's part -------------------------------------------------------------------------------------------
 
-    def turn(self, calls: ReportSender, log: FilteringBoundLogger) -> int:
-        """Decide and report what is due; how many requests that was. Raises Fault of the catalog."""
+    def take_due(self, busy: Collection[str] = (), most: int = 100) -> dict[str, list[int]]:
+        """Decide what is due; the requests that are to be reported now, by peer: nobody else does it meanwhile.
+
+        Of `most` peers, and not of those that are `busy`, as they are being told now. Raises Fault of the catalog.
+        """
         now = self._catalog.now()
         with self._catalog.read() as connection:
             due = connection.execute(
                 select(commitment, (commitment.c.received <= now - int(self._times.wait * 1000)).label("last"))
-                .where(commitment.c.state.in_(("waiting", "decided")), commitment.c.due <= now)
+                .where(
+                    commitment.c.state.in_(("waiting", "decided")),
+                    commitment.c.due <= now,
+                    commitment.c.peer.not_in(busy),
+                )
                 .order_by(commitment.c.due)
                 .limit(100)
             ).all()
+        by_peer: dict[str, list[int]] = {}
         for row in due:
-            if not self._claim(row):
+            if row.peer not in by_peer and len(by_peer) >= most:
                 continue
-            if row.state == "decided":
-                self._report(row, calls, log)
-            elif self._decide_late(row):
-                with self._catalog.read() as connection:
-                    decided = connection.execute(select(commitment).where(commitment.c.id == row.id)).one()
-                self._report(decided, calls, log)
-        return len(due)
+            if self._claim(row) and (row.state == "decided" or self._decide_late(row)):
+                by_peer.setdefault(row.peer, []).append(row.id)
+        return by_peer
+
+    def report(self, requests: Sequence[int], calls: ReportSender, log: FilteringBoundLogger) -> None:
+        """Tell one peer what was decided of its requests. Where it fails twice in a row, the others have failed too."""
+        failures = 0
+        failure: PeerCallFailed | None = None
+        for request_id in requests:
+            with self._catalog.read() as connection:
+                row = connection.execute(select(commitment).where(commitment.c.id == request_id)).one()
+            if failure is None or failures < FAILURES_IN_A_ROW:
+                failure = self._tell(row, calls)
+            if failure is None:
+                failures = 0
+            else:
+                failures += 1
+                self._note_failure(row, failure, log)
+
+    def turn(self, calls: ReportSender, log: FilteringBoundLogger) -> int:
+        """Decide and report what is due, one peer after the other; of how many requests."""
+        by_peer = self.take_due()
+        for requests in by_peer.values():
+            self.report(requests, calls, log)
+        return sum(map(len, by_peer.values()))
 
     def forget_old(self) -> int:
         """Take away requests that were told, or given up, so long ago."""
@@ -219,7 +247,8 @@ class Commitments:
             connection.execute(update(commitment).where(commitment.c.id == row.id).values(**values))
         return decision is not None
 
-    def _report(self, row: Row[Any], calls: ReportSender, log: FilteringBoundLogger) -> None:
+    def _tell(self, row: Row[Any], calls: ReportSender) -> PeerCallFailed | None:
+        """Report a request's result; what the peer failed with."""
         decision = {(one[0], one[1]): one[2] for one in _unpack(row.result)}
         with self._catalog.read() as connection:
             peer = find_peer_title(connection, row.peer)
@@ -231,19 +260,25 @@ class Commitments:
                 calls.report(peer, _result_of(row.transaction_uid, decision))
                 values = _ended("told")
         except PeerCallFailed as failure:
-            tries = row.tries + 1
-            values = {"tries": tries, "message": failure.message}
-            if tries > len(self._times.retries):
-                values |= _ended("failed", failure.message)
-            else:
-                values["due"] = self._catalog.now() + int(self._times.retries[tries - 1] * 1000)
-            log.warning(
-                "storage commitment not reported",
-                peer=row.peer,
-                tries=tries,
-                given_up="state" in values,
-                why=failure.message,
-            )
+            return failure
+        with self._catalog.write() as connection:
+            connection.execute(update(commitment).where(commitment.c.id == row.id).values(**values))
+        return None
+
+    def _note_failure(self, row: Row[Any], failure: PeerCallFailed, log: FilteringBoundLogger) -> None:
+        tries = row.tries + 1
+        values: dict[str, object] = {"tries": tries, "message": failure.message}
+        if tries > len(self._times.retries):
+            values |= _ended("failed", failure.message)
+        else:
+            values["due"] = self._catalog.now() + int(self._times.retries[tries - 1] * 1000)
+        log.warning(
+            "storage commitment not reported",
+            peer=row.peer,
+            tries=tries,
+            given_up="state" in values,
+            why=failure.message,
+        )
         with self._catalog.write() as connection:
             connection.execute(update(commitment).where(commitment.c.id == row.id).values(**values))
 

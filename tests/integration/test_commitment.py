@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +23,13 @@ from sqlalchemy import insert, select, update
 from scandock.access import accounts
 from scandock.catalog.engine import Catalog
 from scandock.catalog.receivers import list_receivers, receiver_columns
-from scandock.catalog.server_tables import commitment, damage, dicom_peer, receiver, trashed
+from scandock.catalog.server_tables import commitment, damage, dicom_association, dicom_peer, receiver, trashed
 from scandock.catalog.tables import file, session
+from scandock.dimse import uids
+from scandock.dimse.commitment import CommitmentError, read_commitment
 from scandock.dimse.records import CommitmentRequest, CommitmentResult
 from scandock.model.receivers import DicomPeer, Receiver
+from scandock.model.reception import AssociationOutcome
 from scandock.rules.privacy import PrivacyRules, SitePrivacy
 from scandock.rules.privacy_policy import Level, Policy
 from scandock.rules.series_filters import read_lines
@@ -34,7 +38,9 @@ from scandock.services.commitment import Commitments, CommitmentTimes, find_stor
 from scandock.services.dicom_peers import PeerCalls
 from scandock.services.import_filters import set_local_filter
 from scandock.services.privacy_source import usable_privacy, use_privacy
+from scandock.services.received_studies import MAX_MESSAGE, AssociationLine, ReceivedStudies
 from scandock.services.receiver_errors import PeerCallFailed
+from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.testing.privacy import given_privacy
@@ -465,3 +471,25 @@ def test_peers_that_ask_are_told_whether_objects_are_changed(receiving: Receiver
             answers.append(association.acceptor.sop_class_extended[UID(MR)])
             association.release()
     assert answers == [b"\2\0\1\0\0\0", b"\2\0\1\0\1\0"]
+
+
+@pytest.mark.postgresql
+def test_whatever_a_peer_sends_can_be_written_down(site: Site) -> None:
+    """NULs, bytes that are no text, lengths that no column has; and the receiver may be gone."""
+    odd = "\0a\udc80" + "x" * 5_000
+    rows = ReceivedStudies(site.catalog, UploadReceiver(site.catalog, site.store, receiving_limits(load_settings())))
+    line = AssociationLine(
+        key=1, receiver_id=77, port=104, called=odd, calling=odd, address=odd, security=odd,
+        outcome=AssociationOutcome.FAILED, message=odd, begun=0,
+    )  # fmt: skip
+    rows.write_associations([line])
+    with site.catalog.read() as connection:
+        row = connection.execute(select(dicom_association)).one()
+    assert (row.receiver_id, row.called, row.message[:4]) == (None, "?a?" + "x" * 13, "?a?x")
+    assert len(row.message) == MAX_MESSAGE
+    for transaction in ("1.2\0.3", "\0", "1.2.\x85"):
+        value = transaction.encode("latin-1")
+        data = struct.pack("<HHI", 0x0008, 0x1195, len(value)) + value
+        with pytest.raises(CommitmentError) as refused:
+            read_commitment(data, uids.IMPLICIT)
+        assert refused.value.answer.status == 0x0115

@@ -799,6 +799,45 @@ def test_whatever_a_turn_fails_with_the_process_goes_on_and_ends_well(site, monk
     assert not site.figures.settled
 
 
+def test_a_flood_of_refusals_pushes_no_association_out(site, monkeypatch):
+    """Neither of what is to be written down, also after that failed, nor of what is kept."""
+    monkeypatch.setattr("scandock.services.received_studies.KEPT_ASSOCIATIONS", 3)
+    site.add()
+    with site.running() as process, monkeypatch.context() as patch:
+        patch.setattr("scandock.workers.receiver_process.NOTE_SECONDS", 600.0)
+        log = process.associations
+        with site.sender() as sender:
+            assert sender.send(*objects(1)) == [0]
+        site.until(lambda: not log.open_count)
+
+        def refuse() -> None:
+            for _ in range(600):
+                log.add(log.new_line(site.port, None, Peer("127.0.0.1", 1), AssociationOutcome.REJECTED, "unknown"))
+
+        refuse()
+        lines = log.take_changes()
+        refuse()
+        log.give_back(lines)
+        lines = log.take_changes()
+        assert len(lines) == 501
+        process.rows.write_associations(lines)
+        refuse()
+        process.rows.write_associations(log.take_changes())
+    assert [line.outcome for line in site.associations()] == ["released", *["rejected"] * 3]
+
+
+def test_associations_of_a_receiver_that_was_removed_are_written_down(site):
+    site.add()
+    with site.running():
+        sender = site.sender()
+        with site.catalog.write() as connection:
+            connection.execute(delete(receiver))
+        assert sender.read_pdu()[0] == 7
+        sender.close()
+        site.until(lambda: [line.outcome for line in site.associations()] == ["ended"])
+    assert site.associations()[0].receiver_id is None
+
+
 def test_a_study_that_can_not_be_handed_over_is_tried_again(site, monkeypatch):
     site.add()
     monkeypatch.setattr("scandock.workers.receiver_studies.RETRY_SECONDS", 0.05)

@@ -17,7 +17,7 @@ from scandock.access import accounts
 from scandock.access.authentication import make_principal
 from scandock.access.principal import SYSTEM, Door, RequestInfo
 from scandock.catalog import receivers
-from scandock.catalog.server_tables import dicom_association, received_study, receiver_state, reception
+from scandock.catalog.server_tables import dicom_association, received_study, receiver, receiver_state, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.errors import Coded, Fault
 from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from scandock.services.receiving import UploadReceiver
 
 KEPT_ASSOCIATIONS: Final = 2_000
-"""The last associations and refusals that are kept."""
+"""The last associations that are kept, and the last refusals: a flood of those pushes no association out."""
+MAX_MESSAGE: Final = 1_000
+"""Characters of what is told of one."""
+_REFUSALS: Final = (AssociationOutcome.REJECTED, AssociationOutcome.FAILED)
 HOST: Final = platform.node()
 
 
@@ -110,18 +113,23 @@ class AssociationLine:
             "receiver_id": self.receiver_id,
             "host": HOST,
             "port": self.port,
-            "called": self.called[:16],
-            "calling": self.calling[:16],
-            "address": self.address[:64],
-            "security": self.security,
+            "called": _clean(self.called, 16),
+            "calling": _clean(self.calling, 16),
+            "address": _clean(self.address, 64),
+            "security": _clean(self.security, MAX_MESSAGE),
             "outcome": self.outcome,
-            "message": self.message.replace("\0", "?"),  # it may quote what a peer sent; PostgreSQL takes none
+            "message": _clean(self.message, MAX_MESSAGE),
             "begun": self.begun,
             "ended": self.ended,
             "objects": self.objects,
             "bytes": self.bytes,
             "failures": self.failures,
         }
+
+
+def _clean(text: str, length: int) -> str:
+    """What a peer sent, as any catalog takes it: PostgreSQL takes no NUL, nor what is no text."""
+    return text[:length].replace("\0", "?").encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,27 +355,28 @@ class ReceivedStudies:
         owner = this_owner(place=self.catalog.place)
         written: dict[int, int] = {}
         with self.catalog.write() as connection:
+            known = set(connection.execute(select(receiver.c.id)).scalars())
             for line in associations:
+                columns = line.columns
+                if line.receiver_id not in known:  # it was removed meanwhile
+                    columns["receiver_id"] = None
                 row = self._rows.get(line.key)
                 if row is None:
                     key = connection.execute(
-                        insert(dicom_association).values(owner=owner, **line.columns)
+                        insert(dicom_association).values(owner=owner, **columns)
                     ).inserted_primary_key
                     assert key is not None
                     row = key[0]
                 else:
-                    connection.execute(
-                        update(dicom_association).where(dicom_association.c.id == row).values(**line.columns)
-                    )
+                    connection.execute(update(dicom_association).where(dicom_association.c.id == row).values(**columns))
                 written[line.key] = row
-            newest = select(dicom_association.c.id).order_by(dicom_association.c.id.desc())
-            oldest = connection.execute(newest.offset(KEPT_ASSOCIATIONS).limit(1)).scalar()
-            if oldest is not None:
-                connection.execute(
-                    delete(dicom_association).where(
-                        dicom_association.c.id <= oldest, dicom_association.c.outcome != AssociationOutcome.OPEN
-                    )
-                )
+            is_refusal = dicom_association.c.outcome.in_(_REFUSALS)
+            for kind in (is_refusal, ~is_refusal):
+                newest = select(dicom_association.c.id).where(kind).order_by(dicom_association.c.id.desc())
+                oldest = connection.execute(newest.offset(KEPT_ASSOCIATIONS).limit(1)).scalar()
+                if oldest is not None:
+                    is_over = dicom_association.c.outcome != AssociationOutcome.OPEN
+                    connection.execute(delete(dicom_association).where(kind, is_over, dicom_association.c.id <= oldest))
         self._rows |= written
         for line in associations:
             if line.outcome is not AssociationOutcome.OPEN:

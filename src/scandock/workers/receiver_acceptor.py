@@ -54,8 +54,11 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES: Final = 64 * 1024
 """Of a data set, that are looked at for its UIDs; more is read where they stand behind these."""
-_MAX_LINES: Final = 500
-"""Ended associations and refusals that wait to be written down; of more, the oldest are only counted."""
+_MAX_REFUSALS: Final = 500
+"""Refusals that wait to be written down; of more, the oldest are only counted."""
+_MAX_ENDED: Final = 10_000
+"""Associations that do, as where the catalog can't be written to for long."""
+_REFUSALS: Final = (AssociationOutcome.REJECTED, AssociationOutcome.FAILED)
 _NAME_CHARACTERS: Final = frozenset("0123456789.")
 
 
@@ -81,7 +84,9 @@ class AssociationLog:
         self._lock = threading.Lock()
         self._keys = itertools.count(1)
         self._open: dict[int, tuple[Association, AssociationLine]] = {}
-        self._changed: deque[AssociationLine] = deque(maxlen=_MAX_LINES)
+        self._changed: dict[int, AssociationLine] = {}
+        """Associations that began or ended, by their keys: no flood of refusals pushes their end out."""
+        self._refusals: deque[AssociationLine] = deque(maxlen=_MAX_REFUSALS)
         self._noted: dict[int, int] = {}
         self.shows_uids = True
         """Whether objects that were refused may be named: not where less than everything may be known of them."""
@@ -100,7 +105,7 @@ class AssociationLog:
         """An association stands."""
         with self._lock:
             self._open[association.number] = association, line
-            self._changed.append(line)
+            self._change(line)
 
     def new_line(
         self, port: int, request: AssociationRequest | None, peer: Peer, outcome: AssociationOutcome, message: str = ""
@@ -125,7 +130,7 @@ class AssociationLog:
         """Something that has ended already: a refusal."""
         self._figures.count_end(line.outcome)
         with self._lock:
-            self._changed.append(line)
+            self._refusals.append(line)
 
     def note_failure(self, association: Association, message: str) -> None:
         """An object was refused; the last one is named."""
@@ -147,14 +152,15 @@ class AssociationLog:
             line.outcome, line.ended = outcome, time.time_ns() // 1_000_000
             if message:
                 line.message = f"{line.message} {message}" if line.message else message
-            self._changed.append(line)
+            self._change(line)
             self._noted.pop(line.key, None)
 
     def take_changes(self) -> list[AssociationLine]:
         """What has changed since the last time, each once."""
         with self._lock:
-            changed = {line.key: line for line in self._changed}
-            self._changed.clear()
+            changed = self._changed | {line.key: line for line in self._refusals}
+            self._changed = {}
+            self._refusals.clear()
             for association, line in self._open.values():
                 _count(association, line)
                 if self._noted.get(line.key) != line.bytes:
@@ -165,8 +171,18 @@ class AssociationLog:
     def give_back(self, lines: Sequence[AssociationLine]) -> None:
         """They could not be written down: again next time."""
         with self._lock:
-            newer = {line.key for line in self._changed}
-            self._changed.extendleft(line for line in reversed(lines[-_MAX_LINES:]) if line.key not in newer)
+            room = _MAX_REFUSALS - len(self._refusals)
+            refusals = [line for line in lines if line.outcome in _REFUSALS]
+            self._refusals.extendleft(reversed(refusals[-room:] if room else ()))
+            newer, self._changed = self._changed, {}
+            for line in (*(line for line in lines if line.outcome not in _REFUSALS), *newer.values()):
+                self._change(line)
+
+    def _change(self, line: AssociationLine) -> None:
+        self._changed.pop(line.key, None)
+        self._changed[line.key] = line
+        while len(self._changed) > _MAX_ENDED:
+            del self._changed[next(iter(self._changed))]
 
 
 def _count(association: Association, line: AssociationLine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -20,6 +21,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state
 from scandock.catalog.tables import project, upload
 from scandock.dimse.records import Peer
@@ -30,6 +32,8 @@ from scandock.model.receivers import Closing
 from scandock.model.reception import AssociationOutcome, CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time
+from scandock.services.backup import back_up
+from scandock.services.backup_restore import restore_backup
 from scandock.services.received_records import HOST, StudySender
 from scandock.services.received_studies import ReceivedStudies
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
@@ -218,25 +222,18 @@ def test_a_study_whose_sync_fails_is_imported_by_whoever_sees_it_first(site, mon
 
 
 def test_a_study_is_closed_by_whatever_its_sync_fails_with(site, monkeypatch):
-    """As a disk that can't be read either, when what no sync has covered is cut off."""
     site.add()
     sent = objects(2)
-    sync, read = os.fdatasync, os.pread
+    sync = os.fdatasync
     failing = threading.Event()
 
     def maybe(fd: int) -> None:
         if failing.is_set():
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            failing.clear()
+            raise MemoryError
         sync(fd)
 
-    def maybe_read(fd: int, length: int, at: int) -> bytes:
-        if failing.is_set():
-            failing.clear()
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return read(fd, length, at)
-
     monkeypatch.setattr(os, "fdatasync", maybe)
-    monkeypatch.setattr(os, "pread", maybe_read)
     with site.importing():
         with site.sender() as sender:
             assert sender.send(sent[0]) == [0]
@@ -495,6 +492,26 @@ def test_large_objects_go_through_a_file(site, monkeypatch):
     assert os.listdir(site.data / "incoming") in ([], [row.uuid])
 
 
+def test_a_large_object_is_in_a_backup_and_goes_on_after_a_restore(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    large = objects(1, also={0x7FE00010: (b"OW", os.urandom(5_000_000))})[0]
+    small = objects(3)[1:]
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        site.add()
+        with site.running() as process, site.sender() as sender:
+            assert sender.send(small[0], large) == [0, 0]
+            site.until(lambda: [row.received > 5_000_000 for row in site.uploads()] == [True])
+            (study,) = process.studies.all
+            folder = Path("incoming", study.incoming.uuid)
+            back_up(str(site.data), site.settings, str(tmp_path / "backups"))
+            back_up(str(site.data), site.settings, str(tmp_path / "backups"))
+            assert sender.send(small[1]) == [0]
+    assert restore_backup(str(tmp_path / "backups"), str(tmp_path / "new"), site.settings) == []
+    assert sorted(os.listdir(tmp_path / "new" / folder)) == ["archive", "object-1"]
+    with contextlib.closing(LocalStore(tmp_path / "new")) as store:
+        assert store.object_spool(study.incoming.uuid).recover() == 2
+
+
 def test_who_may_associate(site):
     site.add(allow_list=("GOOD@127.0.0.0/8", "127.0.0.9"), allow_list_enabled=True, max_associations=2)
     site.add("OTHER", enabled=False)
@@ -550,7 +567,8 @@ def test_receivers_come_and_go_while_it_runs(site):
             site.set(port=other)
             site.until(lambda: _listens(other))
             assert not _listens(site.port)
-            assert sender.send(*objects(1)) == [0]  # who was there before goes on
+            assert sender.read_pdu()[0] == 7  # who was there before goes
+            sender.close()
             site.set(enabled=False)
             site.until(lambda: not _listens(other))
             site.set(enabled=True, title="RENAMED")
@@ -560,6 +578,63 @@ def test_receivers_come_and_go_while_it_runs(site):
         with site.catalog.write() as connection:
             connection.execute(delete(receiver).where(receiver.c.id == number))
         site.until(lambda: not _listens(other))
+
+
+def test_nothing_is_taken_under_rules_that_are_gone(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        add_project(site.catalog, ProjectRow(name="Q"))
+        site.add()
+        sent = objects(6)
+        with site.running() as process, site.sender(calling="ONE") as one, site.sender(calling="TWO") as two:
+            assert one.send(sent[0]) == [0]
+            with site.catalog.read() as connection:
+                other = connection.execute(select(project.c.uuid).where(project.c.name == "Q")).scalar_one()
+            site.set(project_uuid=other)
+            site.until(lambda: [row.closed_by for row in site.uploads()] == ["changed"])
+            assert two.send(sent[1]) == [0]
+            site.until(lambda: len(site.uploads()) == 2)
+            first, second = site.uploads()
+            assert (first.state, second.state) == (ImportState.RECEIVED, ImportState.RECEIVING)
+            assert [row.project_id for row in (first, second)] == [1, 2]
+            site.set(idle_seconds=500)
+            site.until(lambda: [each.receiver and each.receiver.idle_seconds for each in process.studies.all] == [500])
+            site.set(allow_list="TWO", allow_list_enabled=True)
+            assert one.read_pdu()[0] == 7
+            one.close()
+            pdus = list(two.pdus_of(sent[2]))
+            (association,) = process.associations.associations()
+            before = association.bytes_received
+            two.send_raw(pdus[0])  # the command; its data come when the receiver is off
+            site.until(lambda: association.bytes_received > before)
+            site.set(enabled=False)
+            site.until(lambda: association.stopping)
+            two.send_raw(b"".join(pdus[1:]))
+            assert two.answer() == 0xA700
+            assert two.read_pdu()[0] == 7
+            two.close()
+            site.until(lambda: [row.closed_by for row in site.uploads()] == ["changed", "changed"])
+    messages = {line.calling: line.message for line in site.associations()}
+    assert messages["ONE"] == "The association ended: stopped by the server: ONE at 127.0.0.1 is not on the allow list."
+    assert ".." not in messages["TWO"]
+    assert "stopped by the server: The receiver was disabled or removed." in messages["TWO"]
+    assert [row.objects for row in site.uploads()] == [1, 1]
+
+
+def test_what_a_kill_left_is_not_gone_on_with_under_other_rules(site):
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(1)) == [0]
+    with site.catalog.write() as connection:
+        owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
+        connection.execute(update(upload).values(owner=json.dumps(owner)))
+    site.set(project_uuid=None)
+    with site.running() as process:
+        site.until(lambda: process.studies.all or site.states() == [ImportState.RECEIVED])
+        with site.sender() as sender:
+            assert sender.send(*objects(2)[1:]) == [0]
+        site.until(lambda: site.states() == [ImportState.RECEIVED] * 2)
+    assert [row.project_id for row in site.uploads()] == [1, None]
 
 
 def _listens(port: int) -> bool:
@@ -721,6 +796,45 @@ def test_whatever_a_turn_fails_with_the_process_goes_on_and_ends_well(site, monk
         monkeypatch.setattr(ReceivedStudies, "write_progress", refuse)
         monkeypatch.setattr(ReceivedStudies, "write_states", refuse)
     assert not site.figures.settled
+
+
+def test_a_flood_of_refusals_pushes_no_association_out(site, monkeypatch):
+    """Neither of what is to be written down, also after that failed, nor of what is kept."""
+    monkeypatch.setattr("scandock.services.received_studies.KEPT_ASSOCIATIONS", 3)
+    site.add()
+    with site.running() as process, monkeypatch.context() as patch:
+        patch.setattr("scandock.workers.receiver_process.NOTE_SECONDS", 600.0)
+        log = process.associations
+        with site.sender() as sender:
+            assert sender.send(*objects(1)) == [0]
+        site.until(lambda: not log.open_count)
+
+        def refuse() -> None:
+            for _ in range(600):
+                log.add(log.new_line(site.port, None, Peer("127.0.0.1", 1), AssociationOutcome.REJECTED, "unknown"))
+
+        refuse()
+        lines = log.take_changes()
+        refuse()
+        log.give_back(lines)
+        lines = log.take_changes()
+        assert len(lines) == 501
+        process.rows.write_associations(lines)
+        refuse()
+        process.rows.write_associations(log.take_changes())
+    assert [line.outcome for line in site.associations()] == ["released", *["rejected"] * 3]
+
+
+def test_associations_of_a_receiver_that_was_removed_are_written_down(site):
+    site.add()
+    with site.running():
+        sender = site.sender()
+        with site.catalog.write() as connection:
+            connection.execute(delete(receiver))
+        assert sender.read_pdu()[0] == 7
+        sender.close()
+        site.until(lambda: [line.outcome for line in site.associations()] == ["ended"])
+    assert site.associations()[0].receiver_id is None
 
 
 def test_a_study_that_can_not_be_handed_over_is_tried_again(site, monkeypatch):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from scandock.model.receivers import Receiver
 
 HOST: Final = platform.node()
+MAX_MESSAGE: Final = 1_000
+"""Characters of what is told of an association."""
 
 
 class ReceiverUnfit(Coded, Fault):
@@ -58,7 +60,7 @@ class LeftStudy:
 
     incoming: IncomingUpload
     receiver: Receiver | None
-    """None where it was removed."""
+    """None where it was removed, or is set to import otherwise: nothing goes on with the study."""
     sender: StudySender
     owner: str
     """The process that has ended, as its row names it."""
@@ -94,18 +96,23 @@ class AssociationLine:
             "receiver_id": self.receiver_id,
             "host": HOST,
             "port": self.port,
-            "called": self.called[:16],
-            "calling": self.calling[:16],
-            "address": self.address[:64],
-            "security": self.security,
+            "called": _clean(self.called, 16),
+            "calling": _clean(self.calling, 16),
+            "address": _clean(self.address, 64),
+            "security": _clean(self.security, MAX_MESSAGE),
             "outcome": self.outcome,
-            "message": self.message.replace("\0", "?"),  # it may quote what a peer sent; PostgreSQL takes none
+            "message": _clean(self.message, MAX_MESSAGE),
             "begun": self.begun,
             "ended": self.ended,
             "objects": self.objects,
             "bytes": self.bytes,
             "failures": self.failures,
         }
+
+
+def _clean(text: str, length: int) -> str:
+    """What a peer sent, as any catalog takes it: PostgreSQL takes no NUL, nor what is no text."""
+    return text[:length].replace("\0", "?").encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,12 @@ from scandock.access import accounts
 from scandock.access.authentication import make_principal
 from scandock.access.principal import SYSTEM, Door, RequestInfo
 from scandock.catalog import receivers
-from scandock.catalog.server_tables import dicom_association, received_study, receiver_state, reception
+from scandock.catalog.server_tables import dicom_association, received_study, receiver, receiver_state, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
 from scandock.model.verdicts import ImportState
-from scandock.queue.owner import has_ended
+from scandock.queue.owner import has_ended, is_mine
 from scandock.services.audit import DetailValue
 from scandock.services.commitment import Commitments
 from scandock.services.privacy_source import usable_privacy
@@ -48,7 +48,35 @@ if TYPE_CHECKING:
     from scandock.services.receiving import UploadReceiver
 
 KEPT_ASSOCIATIONS: Final = 2_000
-"""The last associations and refusals that are kept."""
+"""The last associations that are kept, and the last refusals: a flood of those pushes no association out."""
+_REFUSALS: Final = (AssociationOutcome.REJECTED, AssociationOutcome.FAILED)
+
+
+def _goes_on(receiver: Receiver, request: str, account_id: int) -> bool:
+    """Whether what a receiver takes now is imported as an upload that was begun with a request."""
+    return (make_import_request(receiver).to_json(), receiver.account_id) == (request, account_id)
+
+
+def end_left_associations(catalog: Catalog) -> int:
+    """Say of associations of receiver processes of this host that are gone that they ended; how many."""
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(dicom_association.c.id, dicom_association.c.owner).where(
+                dicom_association.c.outcome == AssociationOutcome.OPEN, dicom_association.c.host == HOST
+            )
+        ).all()
+    ended = [row.id for row in rows if not is_mine(row.owner) and has_ended(row.owner) is not False]
+    if ended:
+        with catalog.write() as connection:
+            for row_id in ended:
+                connection.execute(
+                    update(dicom_association)
+                    .where(dicom_association.c.id == row_id)
+                    .values(
+                        outcome=AssociationOutcome.ENDED, ended=catalog.now(), message="The receiver process was ended."
+                    )
+                )
+    return len(ended)
 
 
 class ReceivedStudies:
@@ -170,7 +198,7 @@ class ReceivedStudies:
         """
         with self.catalog.read() as connection:
             rows = connection.execute(
-                select(upload.c.id, upload.c.uuid, upload.c.owner, received_study)
+                select(upload.c.id, upload.c.uuid, upload.c.owner, upload.c.request, received_study)
                 .join(reception, reception.c.upload_id == upload.c.id)
                 .join(received_study, received_study.c.upload_id == upload.c.id)
                 .where(upload.c.state == ImportState.RECEIVING, reception.c.door == "dimse")
@@ -195,6 +223,8 @@ class ReceivedStudies:
                 continue
             sender = StudySender(calling=row.calling, called=row.called, address=row.address)
             receiver = known.get(row.receiver_id)
+            if receiver is not None and not _goes_on(receiver, row.request, incoming.account_id):
+                receiver = None
             left.append(LeftStudy(incoming=incoming, receiver=receiver, sender=sender, owner=row.owner))
         return left, lingers
 
@@ -249,27 +279,28 @@ class ReceivedStudies:
         if not associations:
             return written
         with self.catalog.write() as connection:
+            known = set(connection.execute(select(receiver.c.id)).scalars())
             for line in associations:
+                columns = line.columns
+                if line.receiver_id not in known:  # it was removed meanwhile
+                    columns["receiver_id"] = None
                 row = line.row if line.row is not None or not line.is_unsure else self._find_row(connection, line)
                 if row is None:
                     key = connection.execute(
-                        insert(dicom_association).values(owner=self.owner, **line.columns)
+                        insert(dicom_association).values(owner=self.owner, **columns)
                     ).inserted_primary_key
                     assert key is not None
                     row = key[0]
                 else:
-                    connection.execute(
-                        update(dicom_association).where(dicom_association.c.id == row).values(**line.columns)
-                    )
+                    connection.execute(update(dicom_association).where(dicom_association.c.id == row).values(**columns))
                 written[line.key] = row
-            newest = select(dicom_association.c.id).order_by(dicom_association.c.id.desc())
-            oldest = connection.execute(newest.offset(KEPT_ASSOCIATIONS).limit(1)).scalar()
-            if oldest is not None:
-                connection.execute(
-                    delete(dicom_association).where(
-                        dicom_association.c.id <= oldest, dicom_association.c.outcome != AssociationOutcome.OPEN
-                    )
-                )
+            is_refusal = dicom_association.c.outcome.in_(_REFUSALS)
+            for kind in (is_refusal, ~is_refusal):
+                newest = select(dicom_association.c.id).where(kind).order_by(dicom_association.c.id.desc())
+                oldest = connection.execute(newest.offset(KEPT_ASSOCIATIONS).limit(1)).scalar()
+                if oldest is not None:
+                    is_over = dicom_association.c.outcome != AssociationOutcome.OPEN
+                    connection.execute(delete(dicom_association).where(kind, is_over, dicom_association.c.id <= oldest))
         return written
 
     def _find_row(self, connection: Connection, line: AssociationLine) -> int | None:
@@ -282,26 +313,7 @@ class ReceivedStudies:
 
     def end_left_associations(self) -> None:
         """Say of associations of processes that are gone that they ended."""
-        with self.catalog.read() as connection:
-            rows = connection.execute(
-                select(dicom_association.c.id, dicom_association.c.owner).where(
-                    dicom_association.c.outcome == AssociationOutcome.OPEN, dicom_association.c.host == HOST
-                )
-            ).all()
-        ended = [row.id for row in rows if row.owner != self.owner and has_ended(row.owner) is not False]
-        if not ended:
-            return
-        with self.catalog.write() as connection:
-            for row_id in ended:
-                connection.execute(
-                    update(dicom_association)
-                    .where(dicom_association.c.id == row_id)
-                    .values(
-                        outcome=AssociationOutcome.ENDED,
-                        ended=self.catalog.now(),
-                        message="The receiver process was ended.",
-                    )
-                )
+        end_left_associations(self.catalog)
 
     def commit(self, receiver: Receiver, peer: str, address: str, request: CommitmentRequest) -> CommitmentAnswer:
         """Keep a request for storage commitment, and answer it. Raises Fault of the catalog."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from scandock.model.errors import Fault
+from scandock.model.reception import AssociationOutcome
 from scandock.queue.owner import this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.workers.errors import WorkerAway
@@ -126,7 +127,7 @@ class ReceiverCatalog:
             raise
         self._unsure_lines -= {line.key for line in associations}
         for line in associations:
-            if line.ended is not None:
+            if line.outcome is not AssociationOutcome.OPEN:
                 del self._rows[line.key]
 
     def end_left_associations(self) -> None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 1.0
 """How often settings are looked at, and what people want done with studies."""
+TELL_SECONDS: Final = 10.0
+"""How often the catalog is told which receivers listen, at least: silence says that this host is gone."""
 NOTE_SECONDS: Final = 2.0
 """How often the catalog is told what has come."""
 BUSY_SECONDS: Final = 0.1
@@ -71,7 +73,7 @@ class ReceiverProcess:
         self.ports = ReceiverPorts(self._settings, self._make_acceptor, log, time.monotonic)
         self._stop = threading.Event()
         self._told: tuple[list[Receiver], list[ReceiverListening]] | None = None
-        self._last_look = self._last_note = float("-inf")
+        self._last_look = self._last_note = self._last_tell = float("-inf")
         self._trouble = ""
 
     def _make_acceptor(self, port: int) -> PortAcceptor:
@@ -124,11 +126,16 @@ class ReceiverProcess:
         """Listen for the receivers as they are set now, and do what people want done with studies."""
         receivers = [one for one in self.rows.list_receivers() if one.listens_on(HOST)]
         self.admissions.set_receivers(receivers)
+        for association in self.associations.associations():
+            if not association.stopping and (why := self.admissions.check_again(association)):
+                association.stop(why)
+        self.studies.set_receivers(receivers)
         self.associations.shows_uids = not self.rows.is_anything_private()
         states = self.ports.set_receivers(receivers)
-        if self._told != (receivers, states):
+        now = time.monotonic()
+        if self._told != (receivers, states) or now - self._last_tell >= TELL_SECONDS:
             self.rows.write_states(states)
-            self._told = receivers, states
+            self._told, self._last_tell = (receivers, states), now
             self._figures.set_settled(is_settled=True)
         for upload_id, wish in self.rows.read_wishes().items():
             if wish is StudyWish.CLOSE:
@@ -223,7 +230,7 @@ class ReceiverProcess:
 def _progress(study: OpenStudy, now: float) -> StudyProgress | None:
     """What came of a study since it was noted last; None where nothing did and its rate is 0 already."""
     objects, size, at = study.noted
-    entries, synced = study.spool.entries, study.spool.synced
+    entries, synced = study.spool.entries, study.spool.synced + study.spool.beside
     seconds = now - at
     rate = int((synced - size) / seconds) if seconds > 0 and objects >= 0 else 0
     study.noted = entries, synced, now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from scandock.model.crash_points import reach
@@ -154,6 +154,11 @@ class OpenStudies:
         """Add an object of `size` bytes to its study, which is begun where there is none. Fault."""
         while True:
             study = self._find(key, receiver, sender)
+            if study.receiver is not receiver and study.receiver is not None:
+                if not receiver.imports_like(study.receiver):
+                    self.close(study, CloseReason.CHANGED)
+                    continue
+                study.receiver = receiver
             if self._is_full(study, size):
                 self.close(study, CloseReason.FULL)
                 continue
@@ -180,6 +185,18 @@ class OpenStudies:
             raise
         self._figures.count_sync(time.perf_counter() - begun)
         reach("object_synced")
+
+    def set_receivers(self, receivers: Sequence[Receiver]) -> None:
+        """Close what came for receivers that are not among these any more, or are set to import otherwise."""
+        now = {receiver.number: receiver for receiver in receivers}
+        for study in self.all:
+            if study.receiver is None:
+                continue
+            current = now.get(study.receiver.number)
+            if current is None or not current.imports_like(study.receiver):
+                self.close(study, CloseReason.CHANGED)
+            else:
+                study.receiver = current
 
     def leave(self, association: Association, *, aborted: bool) -> None:
         """An association has ended."""
@@ -278,7 +295,7 @@ class OpenStudies:
             return False
         return (
             spool.entries >= bounds.study_objects
-            or spool.size + size + _ENTRY_DIRECTORY_BYTES * (spool.entries + 2) > bounds.study_bytes
+            or spool.size + spool.beside + size + _ENTRY_DIRECTORY_BYTES * (spool.entries + 2) > bounds.study_bytes
             or _ENTRY_DIRECTORY_BYTES * (spool.entries + 1) > bounds.directory_bytes
         )
 

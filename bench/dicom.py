@@ -1,4 +1,4 @@
-"""What DICOM receivers and DICOMweb are held to: python -m bench.dicom [--rounds 5] [--objects 500] [--mb 500].
+"""What DICOM receivers and DICOMweb are held to: python -m bench.dicom [--rounds 5] [--objects 1000] [--mb 500].
 
     python -m bench.dicom --only rate,memory,web
 
@@ -6,7 +6,7 @@ rate: MR objects of 139 kB, the same bytes for all, in interleaved rounds. Sende
 TCP_NODELAY=1; and one that has its messages ready in memory, waiting for each answer or with 32 objects outstanding
 (the asynchronous window that dcm4che's tools ask for). Receivers: a served Scandock, DCMTK's storescp (which syncs
 nothing), Orthanc as it is configured by itself, and no receiver at all: a loop that appends the same bytes to a file
-and syncs it after each object. With eight associations each sends a study of its own.
+and syncs it after each object. Of eight associations each sends a study of its own, or a share of one.
 memory: of the receiver process, idle, and while eight objects of 500 MB come at once.
 web: pages of a search, metadata and frames, by `bench.listings` and `bench.dicomweb`.
 
@@ -41,12 +41,17 @@ MB = 1_000_000
 BEGIN, END = "<!-- dicom:begin -->", "<!-- dicom:end -->"
 ASSOCIATIONS = 8
 WINDOW = 32
-OBJECTS, OBJECT_BYTES = 500, 139_000
+OBJECTS, OBJECT_BYTES = 1_000, 139_000
 LARGE_MB = 500
+SLOWER = 10
+"""How many times fewer objects Orthanc gets from one association, at which it is that much slower."""
 NO_DELAY = {"TCP_NODELAY": "1"}
 """Has DCMTK's tools send at once what they write in pieces."""
 QUIET = {"SCANDOCK_DICOM_IDLE_SECONDS": "3600"}
 """Studies stay open: no import runs beside what is measured."""
+CASES = {"1": (1, False), "8": (8, False), "8, one study": (8, True)}
+"""Associations, and whether all send of one study."""
+ONE, EIGHT, SHARED = CASES
 PARTS = ("rate", "memory", "web")
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -102,8 +107,8 @@ class Figures:
     """Milliseconds of the receiver's processors an object."""
 
 
-Key = tuple[str, str, int]
-"""Receiver, sender, associations."""
+Key = tuple[str, str, str]
+"""Receiver, sender, case."""
 
 
 def main() -> None:
@@ -150,18 +155,19 @@ def measure_rates(folder: Path, rounds: int, objects: int) -> dict[Key, Figures]
         if ORTHANC:
             theirs.append(opened.enter_context(serve_orthanc(folder)))
         runs: list[tuple[Key, Callable[[Batch], float]]] = []
-        for associations in (1, ASSOCIATIONS):
-            runs.append(((BARE, "", associations), lambda batch: append_and_sync(folder, batch)))
-            for sender, send in SENDERS.items():
-                if associations == 1 or sender != DELAYED:
-                    runs.append(((ours.name, sender, associations), _run_at(ours, send)))
-            runs += [((other.name, STORESCU, associations), _run_at(other, send_by_storescu)) for other in theirs]
+        for case in CASES:
+            senders = SENDERS if case == ONE else {STORESCU: send_by_storescu, WINDOWED: SENDERS[WINDOWED]}
+            runs += [((ours.name, sender, case), _run_at(ours, send)) for sender, send in senders.items()]
+            runs += [((other.name, STORESCU, case), _run_at(other, send_by_storescu)) for other in theirs]
+        runs = [run for run in runs if (run[0][0], run[0][2]) != (OUR_ORTHANC, SHARED)]
+        runs.append(((BARE, "", ONE), lambda batch: append_and_sync(folder, batch)))
         for number in range(rounds + 1):
-            batches = {count: make_batch(folder, number, objects, count) for count in (1, ASSOCIATIONS)}
+            batches = {case: make_batch(folder, number, objects, case) for case in CASES}
+            few = make_batch(folder, number, max(1, objects // SLOWER), ONE, "few")
             os.sync()
             turn = number % len(runs)
             for key, run in [*runs[turn:], *runs[:turn]]:
-                batch = batches[key[2]]
+                batch = few if key[0] == OUR_ORTHANC and key[2] == ONE else batches[key[2]]
                 receiver = next((one for one in (ours, *theirs) if one.name == key[0]), None)
                 before = receiver.cpu(batch.associations) if receiver is not None else 0.0
                 seconds = run(batch)
@@ -169,11 +175,9 @@ def measure_rates(folder: Path, rounds: int, objects: int) -> dict[Key, Figures]
                 os.sync()
                 if number:
                     one = figures.setdefault(key, Figures())
-                    one.rates.append(objects / seconds)
-                    one.cpu.append(used * 1000 / objects)
-                print(
-                    f"round {number}, {', '.join(map(str, key))}: {objects / seconds:.0f} objects a second", flush=True
-                )
+                    one.rates.append(batch.count / seconds)
+                    one.cpu.append(used * 1000 / batch.count)
+                print(f"round {number}, {', '.join(key)}: {batch.count / seconds:.0f} objects a second", flush=True)
     return figures
 
 
@@ -189,14 +193,19 @@ class Batch:
     def associations(self) -> int:
         return len(self.folders)
 
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.objects))
 
-def make_batch(folder: Path, number: int, objects: int, associations: int) -> Batch:
-    """Objects that nobody has seen before, a study for each association."""
+
+def make_batch(folder: Path, number: int, objects: int, case: str, name: str = "") -> Batch:
+    """Objects that nobody has seen before."""
     folders, contents = [], []
+    associations, is_shared = CASES[case]
     for one in range(associations):
         study = Series(
-            study=number * 100 + associations * 10 + one,
-            number=1,
+            study=number * 1_000 + list(CASES).index(case) * 100 + (0 if is_shared else one) + (50 if name else 0),
+            number=one + 1,
             patient="BENCH",
             kind="MR",
             rows=256,
@@ -204,7 +213,7 @@ def make_batch(folder: Path, number: int, objects: int, associations: int) -> Ba
             objects=objects // associations,
             object_bytes=OBJECT_BYTES,
         )
-        at = folder / f"sent-{number}-{associations}" / str(one)
+        at = folder / f"sent-{number}" / (name or case) / str(one)
         at.mkdir(parents=True)
         files = [raw for _, raw in study.each()]
         for index, raw in enumerate(files):
@@ -360,18 +369,20 @@ def rate_goals(figures: dict[Key, Figures]) -> Iterator[Goal]:
         pairs = zip(figures[ours].rates, figures[other].rates, strict=True)
         return statistics.median(mine / theirs for mine, theirs in pairs)
 
-    one, eight = (SCANDOCK, STORESCU, 1), (SCANDOCK, STORESCU, ASSOCIATIONS)
-    yield Goal("1 association, storescu, of append and fdatasync", 0.8, None, share(one, (BARE, "", 1)))
+    one, bare = (SCANDOCK, STORESCU, ONE), (BARE, "", ONE)
+    yield Goal("1 association, storescu, of append and fdatasync", 0.8, None, share(one, bare))
     for sender in (READY, WINDOWED):
-        yield Goal(
-            f"1 association, {sender}, of append and fdatasync", 0.8, None, share((SCANDOCK, sender, 1), (BARE, "", 1))
-        )
-    yield Goal("8 associations, storescu, of storescp", 0.9, None, share(eight, (STORESCP, STORESCU, ASSOCIATIONS)))
+        yield Goal(f"1 association, {sender}, of append and fdatasync", 0.8, None, share((SCANDOCK, sender, ONE), bare))
+    for case in (EIGHT, SHARED):
+        of_storescp = share((SCANDOCK, STORESCU, case), (STORESCP, STORESCU, case))
+        yield Goal(f"associations: {case}; storescu, of storescp", 0.9, None, of_storescp)
     if ORTHANC:
-        yield Goal("8 associations, storescu, of Orthanc", 2, None, share(eight, (OUR_ORTHANC, STORESCU, ASSOCIATIONS)))
-    yield Goal("default storescu, of one with TCP_NODELAY", 0.8, None, share((SCANDOCK, DELAYED, 1), one))
-    for key, name in ((one, "1 association"), (eight, "8 associations")):
-        yield Goal(f"CPU of the receiver an object, {name}", None, 0.6, statistics.median(figures[key].cpu), "ms")
+        of_orthanc = share((SCANDOCK, STORESCU, EIGHT), (OUR_ORTHANC, STORESCU, EIGHT))
+        yield Goal("8 associations, storescu, of Orthanc", 2, None, of_orthanc)
+    yield Goal("default storescu, of one with TCP_NODELAY", 0.8, None, share((SCANDOCK, DELAYED, ONE), one))
+    for case in CASES:
+        cpu = statistics.median(figures[SCANDOCK, STORESCU, case].cpu)
+        yield Goal(f"CPU of the receiver an object, associations: {case}", None, 0.6, cpu, "ms")
 
 
 # -- memory ----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import threading
 import time
 from collections import Counter, deque
@@ -51,19 +52,19 @@ if TYPE_CHECKING:
     from scandock.store.port import ObjectFile, ObjectSpool, Store
     from scandock.workers.receiver_figures import ReceiverFigures
 
-_HEAD_BYTES: Final = 64 * 1024
+_HEAD_BYTES: Final = 16 * 1024
 """Of a data set, that are looked at for its UIDs; more is read where they stand behind these."""
 _MAX_REFUSALS: Final = 500
 """Refusals that wait to be written down; of more, the oldest are only counted."""
 _MAX_ENDED: Final = 10_000
 """Associations that do, as where the catalog can't be written to for long."""
 _REFUSALS: Final = (AssociationOutcome.REJECTED, AssociationOutcome.FAILED)
-_NAME_CHARACTERS: Final = frozenset("0123456789.")
+_NO_NAME: Final = re.compile(r"[^0-9.]+")
 
 
 def entry_name(sop_instance: str) -> str:
     """What an object is called in the archive: its SOP Instance UID, of which only what a UID may have is taken."""
-    uid = "".join(character for character in sop_instance if character in _NAME_CHARACTERS)[:64].strip(".")
+    uid = _NO_NAME.sub("", sop_instance)[:64].strip(".")
     return f"{uid or 'object'}.dcm"
 
 

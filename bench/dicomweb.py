@@ -22,14 +22,20 @@ from tests.builders import DataFolder, Image
 from tests.integration.web import serve_by_socket
 
 OBJECTS = 200
-FRAME = {"Accept": "multipart/related; type=application/octet-stream; transfer-syntax=*"}
+AS_STORED = {"Accept": "multipart/related; type=application/octet-stream; transfer-syntax=*"}
 CASE = "bench"
+FIRST_METADATA, METADATA, FRAME, NOTHING = "metadata, the pack made", "metadata from the pack", "a frame", "nothing"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
-    rounds: int = parser.parse_args().rounds
+    for what, milliseconds in measure_reading(parser.parse_args().rounds).items():
+        print(f"{what:25} {milliseconds:7.1f} ms")
+
+
+def measure_reading(rounds: int) -> dict[str, float]:
+    """Milliseconds of each kind of request."""
     with tempfile.TemporaryDirectory() as folder, serve_by_socket(Path(folder) / "data") as web:
         site = DataFolder(root=Path(folder), checked=False)
         site.bring({f"{n}.dcm": make_object(n) for n in range(OBJECTS)})
@@ -42,19 +48,18 @@ def main() -> None:
             for n in range(OBJECTS)
         ]
         with web.client() as client:
-            print(f"metadata, the pack made   {measure(client, [f'{address}/metadata']):7.1f} ms")
             one = Image(case=CASE, number=OBJECTS // 2).sop_uid.decode()
-            taken = {"metadata from the pack": measure(client, [f"{address}/metadata"] * rounds)}
-            for what, query in (
-                ("200 instances listed", f"{address}/instances"),
-                ("one of them, limit=1", f"{address}/instances?limit=1"),
-                ("one by its UID alone", f"{urls.dicomweb('P')}/instances?SOPInstanceUID={one}"),
-            ):
-                taken[what] = measure(client, [query] * rounds, before=web.site.instance_headers.__init__)  # type: ignore[misc]
-            taken["a frame"] = measure(client, frames[: rounds * 10], FRAME)
-            taken["nothing"] = measure(client, [urls.HEALTHZ] * rounds)
-        for what, milliseconds in taken.items():
-            print(f"{what:25} {milliseconds:7.1f} ms")
+            query = f"{urls.dicomweb('P')}/instances?SOPInstanceUID={one}"
+            forget = web.site.instance_headers.__init__  # type: ignore[misc]  as new
+            return {
+                FIRST_METADATA: measure(client, [f"{address}/metadata"]),
+                METADATA: measure(client, [f"{address}/metadata"] * rounds),
+                "200 instances listed": measure(client, [f"{address}/instances"] * rounds, before=forget),
+                "one of them, limit=1": measure(client, [f"{address}/instances?limit=1"] * rounds, before=forget),
+                "one by its UID alone": measure(client, [query] * rounds, before=forget),
+                FRAME: measure(client, frames[: rounds * 10], AS_STORED),
+                NOTHING: measure(client, [urls.HEALTHZ] * rounds),
+            }
 
 
 def make_object(number: int) -> bytes:

@@ -156,6 +156,21 @@ def measured(folder: Path, sessions: int, rounds: int) -> str:
     )
 
 
+def slowest_study_search(folder: Path, sessions: int, rounds: int) -> tuple[str, float]:
+    """The search for studies that takes longest of those of an administrator at `/dicomweb`: its key, milliseconds."""
+    with serve_in_process(folder) as web:
+        catalog = open_catalog(f"sqlite:///{folder}/scandock.db")
+        seed(catalog, sessions, name=PROJECT)
+        seed_scans(catalog, SCANS)
+        seed_studies(catalog)
+        catalog.dispose()
+        medians = {
+            title: statistics.median(_search_times(web, "admin", urls.dicomweb(), params, rounds))
+            for title, params in SEARCHES_OF_STUDIES.items()
+        }
+    return max(medians.items(), key=lambda one: one[1])
+
+
 def whole(web: Web, path: str, rounds: int, body: str | None = None) -> str:
     """Milliseconds and size of a list of the dialect, or of what a search by a body finds."""
     taken, size = [], 0
@@ -171,6 +186,10 @@ def whole(web: Web, path: str, rounds: int, body: str | None = None) -> str:
 
 def studies(web: Web, who: str, base: str, params: dict[str, str], rounds: int) -> str:
     """Milliseconds of a search for studies."""
+    return spread(_search_times(web, who, base, params, rounds))
+
+
+def _search_times(web: Web, who: str, base: str, params: dict[str, str], rounds: int) -> list[float]:
     taken = []
     with web.client(who) as client:
         for _ in range(rounds + 1):  # the first checks the password and warms up
@@ -178,7 +197,7 @@ def studies(web: Web, who: str, base: str, params: dict[str, str], rounds: int) 
             answer = client.get(f"{base}/studies", params={"limit": "50", **params})
             taken.append((time.perf_counter() - began) * 1000)
             answer.raise_for_status()
-    return spread(taken[1:])
+    return taken[1:]
 
 
 def pages(web: Web, who: str, kind: str, params: dict[str, str], rounds: int) -> list[float]:

@@ -60,6 +60,11 @@ def anonymous(pid: int) -> int:
     return _rolled_up(pid, "Anonymous:")
 
 
+def resident(pid: int) -> int:
+    """Bytes in memory, each page that it shares with others counted whole. 0 where it has ended."""
+    return _rolled_up(pid, "Rss:")
+
+
 def _rolled_up(pid: int, field: str) -> int:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

@@ -24,11 +24,15 @@ START_SECONDS = 40.0
 
 
 @contextmanager
-def scandock(data: Path) -> Iterator[tuple[int, int]]:
-    """A server on a fresh DATA with the project BENCH: (its port, its process)."""
+def scandock(data: Path, *options: str, **settings: str) -> Iterator[tuple[int, int]]:
+    """A server on a fresh DATA with the project BENCH: (its port, its process).
+
+    `options` are further words of its command, `settings` further variables.
+    """
     port = free_port()
     words = [str(Path(sys.executable).with_name("scandock")), "serve", "--data", str(data), "--port", str(port)]
-    with _running(words, data.with_name(f"{data.name}.log"), port, SCANDOCK_ADMIN_PASSWORD=PASSWORD) as pid:
+    settings = {"SCANDOCK_ADMIN_PASSWORD": PASSWORD, **settings}
+    with running([*words, *options], data.with_name(f"{data.name}.log"), port, **settings) as pid:
         while ask(port, "GET", "/readyz")[0] != 200:
             time.sleep(0.05)
         status, _ = ask(port, "POST", "/api/v1/projects", {"id": "BENCH", "name": "BENCH"})
@@ -44,12 +48,13 @@ def bare(folder: Path) -> Iterator[tuple[int, int]]:
     port = free_port()
     words = [sys.executable, "-m", "uvicorn", "bench.bare:app", "--port", str(port)]
     words += ["--http", "httptools", "--loop", "uvloop", "--log-level", "warning"]
-    with _running(words, folder / "log", port, BENCH_FOLDER=str(folder)) as pid:
+    with running(words, folder / "log", port, BENCH_FOLDER=str(folder)) as pid:
         yield port, pid
 
 
 @contextmanager
-def _running(words: list[str], log: Path, port: int, **more: str) -> Iterator[int]:
+def running(words: list[str], log: Path, port: int, **more: str) -> Iterator[int]:
+    """A server by its command line, until the end: its process, once it takes connections at the port."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             words, cwd=ROOT, env=os.environ | more, stdout=output, stderr=output, start_new_session=True

@@ -30,7 +30,7 @@ from tests.dicom_sender import DicomSender, RejectedError
 from tests.ports import free_port
 
 NAMED = ("receiving", "object_appended", "object_synced", "study_finished", "accepted")
-"""The points that the receiver process passes."""
+"""The points that the receiver process passes, and the worker where it keeps the catalog for it."""
 VICTIMS = ("receiver", "worker", "group")
 LONGEST = 1.0
 """Seconds after the strike before within which random kills fall."""

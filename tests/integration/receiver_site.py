@@ -1,8 +1,12 @@
-"""A DICOM receiver within the test process: the real one but for its process, with a worker beside it where asked."""
+"""A DICOM receiver within the test process: the real one but for its process, with a worker beside it where asked.
+
+What it asks of the catalog goes over real sockets to a worker's threads, in this process.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +27,12 @@ from scandock.model.receivers import Receiver
 from scandock.queue.tokens import new_uuid
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.settings import Settings, load_settings
+from scandock.store.local import LocalStore
 from scandock.testing.data import make_data
 from scandock.testing.worker import InProcessWorker
 from scandock.workers import receiver_process
+from scandock.workers.receiver_catalog import ReceiverCatalog
+from scandock.workers.receiver_catalog_thread import ReceiverCatalogThread
 from scandock.workers.receiver_figures import ReceiverFigures
 from scandock.workers.receiver_process import ReceiverProcess
 from tests.dicom_sender import DicomSender
@@ -77,16 +84,23 @@ class ReceiverSite:
     @contextmanager
     def running(self) -> Iterator[ReceiverProcess]:
         """The receiver, until the end."""
-        process = self.process = ReceiverProcess(str(self.data), self.settings, self.figures, structlog.get_logger())
-        thread = threading.Thread(target=process.run, name="receiver")
-        thread.start()
-        try:
-            self.until(lambda: self.figures.settled)
-            yield process
-        finally:
-            process.stop()
-            thread.join(30)
-            assert not thread.is_alive()
+        log = structlog.get_logger()
+        by_receiver, by_worker = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with by_worker:
+            calls = ReceiverCatalogThread(by_worker, self.catalog, LocalStore(self.data), self.settings, log)
+            calls.start()
+            rows = ReceiverCatalog(by_receiver)
+            process = self.process = ReceiverProcess(str(self.data), rows, self.settings.reception, self.figures, log)
+            thread = threading.Thread(target=process.run, name="receiver")
+            thread.start()
+            try:
+                self.until(lambda: self.figures.settled)
+                yield process
+            finally:
+                process.stop()
+                thread.join(30)
+                assert not thread.is_alive()
+                calls.end()
 
     @contextmanager
     def importing(self) -> Iterator[ReceiverProcess]:

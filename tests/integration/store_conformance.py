@@ -73,6 +73,17 @@ def add_object(spool: ObjectSpool, name: str, data: bytes) -> int:
     return end
 
 
+def add_file(store: Store, spool: ObjectSpool, name: str, head: bytes, data: bytes) -> int:
+    """Append an object that came piece by piece; where the spool ends."""
+    file = store.open_object(name, head)
+    for at in range(0, len(data), 1_000_000):
+        file.write(memoryview(data[at : at + 1_000_000]))
+    assert (file.size, file.read_first(4)) == (len(data), data[:4])
+    end = spool.append_file(file)
+    file.close()
+    return end
+
+
 class StoreConformance:
     """Subclasses give `reopen`: a callable that opens the same store anew, as another process would."""
 
@@ -163,17 +174,44 @@ class StoreConformance:
     def test_objects_that_wait_in_files_are_appended(self, store):
         spool = store.object_spool("u")
         data = os.urandom(3_000_000)
-        fd = store.open_unnamed()
-        try:
-            assert os.pwrite(fd, data + b"more", 0) == len(data) + 4
-            spool.sync(spool.append_file("1.dcm", b"meta", fd, len(data)))
-            with pytest.raises(ValueError, match="fewer"):
-                spool.append_file("2.dcm", b"meta", fd, len(data) + 5)
-        finally:
-            os.close(fd)
-        assert store.spools() == ["u"]
+        add_file(store, spool, "1.dcm", b"meta", data)
+        assert (store.spools(), spool.entries, spool.size) == (["u"], 1, 0)
+        assert spool.beside > len(data)
+        assert spool.read_first(10) == (b"meta" + data)[:10]
+        end = add_object(spool, "2.dcm", b"second")
+        assert add_file(store, spool, "3.dcm", b"", b"") == end
+        assert spool.finish() == store.spool("u").size()
+        assert (spool.entries, spool.beside) == (3, 0)
+        assert read_zip(store, "u") == [("2.dcm", b"second"), ("1.dcm", b"meta" + data), ("3.dcm", b"")]
+
+    def test_objects_in_files_are_recovered(self, store, reopen):
+        spool = store.object_spool("u")
+        add_file(store, spool, "1.dcm", b"meta", b"first")
+        end = add_object(spool, "2.dcm", b"second")
+        add_file(store, spool, "3.dcm", b"meta", b"third")
+        recovered = reopen().object_spool("u")
+        assert (recovered.recover(), recovered.size, recovered.entries) == (3, end, 3)
+        add_file(store, recovered, "4.dcm", b"meta", b"fourth")
+        recovered.finish()
+        recovered = reopen().object_spool("u")
+        assert recovered.recover() == 4
+        recovered.finish()
+        names = ["2.dcm", "1.dcm", "3.dcm", "4.dcm"]
+        assert [name for name, _ in read_zip(reopen(), "u")] == names
+
+    def test_an_object_in_a_file_goes_into_the_next_spool_where_the_first_is_finished(self, store):
+        spool, other = store.object_spool("u"), store.object_spool("v")
+        add_object(spool, "1.dcm", b"first")
+        file = store.open_object("2.dcm", b"meta")
+        file.write(memoryview(b"second"))
         spool.finish()
-        assert read_zip(store, "u") == [("1.dcm", b"meta" + data)]
+        with pytest.raises(Fault) as refused:
+            spool.append_file(file)
+        assert refused.value.code == "spool_closed"
+        other.append_file(file)
+        file.close()
+        other.finish()
+        assert [read_zip(store, name) for name in "uv"] == [[("1.dcm", b"first")], [("2.dcm", b"metasecond")]]
 
     def test_what_no_sync_has_covered_is_cut(self, store, reopen):
         spool = store.object_spool("u")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,18 +23,26 @@ from sqlalchemy import insert, select, update
 from scandock.access import accounts
 from scandock.catalog.engine import Catalog
 from scandock.catalog.receivers import list_receivers, receiver_columns
-from scandock.catalog.server_tables import commitment, damage, dicom_peer, receiver, trashed
+from scandock.catalog.server_tables import commitment, damage, dicom_association, dicom_peer, receiver, trashed
 from scandock.catalog.tables import file, session
+from scandock.dimse import uids
+from scandock.dimse.commitment import CommitmentError, read_commitment
 from scandock.dimse.records import CommitmentRequest, CommitmentResult
 from scandock.model.receivers import DicomPeer, Receiver
-from scandock.rules.privacy import PrivacyRules
-from scandock.rules.privacy_policy import Policy
+from scandock.model.reception import AssociationOutcome
+from scandock.queue.owner import this_owner
+from scandock.rules.privacy import PrivacyRules, SitePrivacy
+from scandock.rules.privacy_policy import Level, Policy
 from scandock.rules.series_filters import read_lines
 from scandock.rules.sop_hashes import sop_hash
 from scandock.services.commitment import Commitments, CommitmentTimes, find_stored
+from scandock.services.dicom_peers import PeerCalls
 from scandock.services.import_filters import set_local_filter
-from scandock.services.privacy_source import usable_privacy
+from scandock.services.privacy_source import usable_privacy, use_privacy
+from scandock.services.received_records import MAX_MESSAGE, AssociationLine
+from scandock.services.received_studies import ReceivedStudies
 from scandock.services.receiver_errors import PeerCallFailed
+from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.testing.privacy import given_privacy
@@ -258,18 +268,54 @@ def test_whatever_a_turn_fails_with_the_next_is_made(site: Site, monkeypatch: py
     turns: list[int] = []
     again = threading.Event()
 
-    def fail(*_: object) -> int:
+    def fail(*_: object) -> dict[str, list[int]]:
         turns.append(len(turns))
         if len(turns) == 1:
             raise ValueError("a result that can't be read")
         again.set()
-        return 0
+        return {}
 
-    monkeypatch.setattr(Commitments, "turn", fail)
+    monkeypatch.setattr(Commitments, "take_due", fail)
     keeper = CommitmentKeeper(site.catalog, site.store, load_settings(), structlog.get_logger(), every=0.01)
     keeper.start()
     assert again.wait(10)
     keeper.end()
+
+
+def test_a_peer_that_does_not_answer_holds_up_no_other_and_is_not_asked_for_each(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its 20 requests fail by two calls, while the other peer is told."""
+    add_peer(site.catalog, "DEAD", 105)
+    for _ in range(20):
+        site.ask(GONE, peer="DEAD")
+    site.ask(GONE)
+    site.make_due()
+    calls: list[str] = []
+    told, ended = threading.Event(), threading.Event()
+
+    def report(_: object, peer: DicomPeer, _result: CommitmentResult) -> None:
+        calls.append(peer.title)
+        if peer.title == "PEER":
+            told.set()
+            return
+        assert told.wait(30)
+        if calls.count("DEAD") == 2:
+            ended.set()
+        raise PeerCallFailed(peer.title, peer.host, peer.port, "there was no answer")
+
+    monkeypatch.setattr(PeerCalls, "report", report)
+    times = CommitmentTimes(same_association=60, retries=(600, 600))
+    keeper = CommitmentKeeper(site.catalog, site.store, load_settings(), structlog.get_logger(), times, every=0.01)
+    keeper.start()
+    assert told.wait(30)
+    assert ended.wait(30)
+    keeper.end()
+    assert sorted(calls) == ["DEAD", "DEAD", "PEER"]
+    assert [(row.peer, row.state, row.tries) for row in site.rows()] == [
+        *[("DEAD", "decided", 1)] * 20,
+        ("PEER", "told", 0),
+    ]
 
 
 @pytest.fixture
@@ -279,7 +325,14 @@ def receiving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recei
         yield made
 
 
-def test_what_is_on_its_way_is_waited_for_and_what_was_left_out_is_said(receiving: ReceiverSite) -> None:
+@pytest.mark.parametrize("names", ["keep", "hash", "drop"])
+def test_what_is_on_its_way_is_waited_for_and_what_was_left_out_is_said(receiving: ReceiverSite, names: Level) -> None:
+    """Also where receipts call it otherwise; where they have no names, whatever is not there may have been left out."""
+    with contextlib.nullcontext() if names == "keep" else given_privacy(PrivacyRules(key=KEY, policy=Policy(names))):
+        _ask_for_what_was_left_out(receiving, 0x110 if names == "drop" else 0x112)
+
+
+def _ask_for_what_was_left_out(receiving: ReceiverSite, gone: int) -> None:
     receiving.add()
     add_peer(receiving.catalog, "SENDER", 104)
     objects = images(2, modality=b"MR")
@@ -304,7 +357,23 @@ def test_what_is_on_its_way_is_waited_for_and_what_was_left_out_is_said(receivin
     commitments.turn(reports, structlog.get_logger())
     [(_, result)] = reports.results
     assert result.kept == tuple(asked[:2])
-    assert result.failed == ((*asked[2], 0x110), (*GONE, 0x112))
+    assert result.failed == ((*asked[2], 0x110), (*GONE, gone))
+
+
+def test_what_a_project_stores_by_no_uid_can_not_be_told_from_what_is_gone(site: Site) -> None:
+    """Of receivers whose objects go where rules say: of one of a project that drops UIDs nothing is asked at all."""
+    dropping = PrivacyRules(key=KEY, policy=Policy(study_uid="drop"))
+    privacy = SitePrivacy(site=PrivacyRules(key=KEY), projects={"q": dropping})
+    with use_privacy(privacy):
+        answer = site.ask(GONE)
+        assert (answer.answer.status, answer.result.failed) == (0, ((*GONE, 0x110),))
+        with site.catalog.write() as connection:
+            connection.execute(update(commitment).values(state="waiting", due=0))
+        site.turn()
+        assert [result.failed for _, result in site.reports.results] == [((*GONE, 0x110),)]
+    privacy = SitePrivacy(site=PrivacyRules(key=KEY), projects={})
+    with use_privacy(privacy):
+        assert site.ask(GONE).result.failed == ((*GONE, 0x112),)
 
 
 @pytest.mark.processes
@@ -404,3 +473,26 @@ def test_peers_that_ask_are_told_whether_objects_are_changed(receiving: Receiver
             answers.append(association.acceptor.sop_class_extended[UID(MR)])
             association.release()
     assert answers == [b"\2\0\1\0\0\0", b"\2\0\1\0\1\0"]
+
+
+@pytest.mark.postgresql
+def test_whatever_a_peer_sends_can_be_written_down(site: Site) -> None:
+    """NULs, bytes that are no text, lengths that no column has; and the receiver may be gone."""
+    odd = "\0a\udc80" + "x" * 5_000
+    receiving = UploadReceiver(site.catalog, site.store, receiving_limits(load_settings()))
+    rows = ReceivedStudies(site.catalog, receiving, this_owner())
+    line = AssociationLine(
+        key=1, receiver_id=77, port=104, called=odd, calling=odd, address=odd, security=odd,
+        outcome=AssociationOutcome.FAILED, message=odd, begun=0,
+    )  # fmt: skip
+    rows.write_associations([line])
+    with site.catalog.read() as connection:
+        row = connection.execute(select(dicom_association)).one()
+    assert (row.receiver_id, row.called, row.message[:4]) == (None, "?a?" + "x" * 13, "?a?x")
+    assert len(row.message) == MAX_MESSAGE
+    for transaction in ("1.2\0.3", "\0", "1.2.\x85"):
+        value = transaction.encode("latin-1")
+        data = struct.pack("<HHI", 0x0008, 0x1195, len(value)) + value
+        with pytest.raises(CommitmentError) as refused:
+            read_commitment(data, uids.IMPLICIT)
+        assert refused.value.answer.status == 0x0115

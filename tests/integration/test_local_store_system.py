@@ -12,8 +12,7 @@ import sys
 import textwrap
 import threading
 import zipfile
-import zlib
-from types import SimpleNamespace
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -22,7 +21,15 @@ from scandock.store import object_spools, space, syscalls
 from scandock.store.local import LocalStore
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.root import Root
-from tests.integration.store_conformance import NAME, publish_tree, read_tree, read_zip, stage_files
+from tests.integration.store_conformance import (
+    NAME,
+    add_file,
+    add_object,
+    publish_tree,
+    read_tree,
+    read_zip,
+    stage_files,
+)
 
 pytestmark = pytest.mark.disk
 
@@ -382,42 +389,136 @@ def test_an_object_that_does_not_fit_leaves_nothing_of_itself(store, monkeypatch
 
 
 def test_files_that_the_system_cannot_copy_are_read_and_written(store, monkeypatch):
-    def refuse(*_: object) -> int:
+    def refuse(*_: object, **__: object) -> int:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
     monkeypatch.setattr(os, "copy_file_range", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     spool = store.object_spool("u")
-    fd = store.open_unnamed()
-    os.pwrite(fd, b"x" * 2_500_000, 0)
-    spool.append_file("1.dcm", b"meta", fd, 2_500_000)
-    os.close(fd)
+    add_file(store, spool, "1.dcm", b"meta", b"x" * 2_500_000)
     spool.finish()
     assert read_zip(store, "u") == [("1.dcm", b"meta" + b"x" * 2_500_000)]
+
+
+def test_a_large_object_holds_up_nobody(store, monkeypatch):
+    """Neither while it is put on the disk, nor while it is copied as the spool is finished."""
+    sync, copy = os.fdatasync, os.copy_file_range
+    syncing, copying, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def wait_to_sync(fd: int) -> None:
+        if os.fstat(fd).st_size > 1_000_000:
+            syncing.set()
+            assert go_on.wait(30)
+        sync(fd)
+
+    def wait_to_copy(*words: int) -> int:
+        copying.set()
+        assert go_on.wait(30)
+        return copy(*words)
+
+    monkeypatch.setattr(os, "fdatasync", wait_to_sync)
+    monkeypatch.setattr(os, "copy_file_range", wait_to_copy)
+    spool = store.object_spool("u")
+    with ThreadPoolExecutor(1) as pool:
+        added = pool.submit(add_file, store, spool, "1.dcm", b"meta", bytes(2_000_000))
+        assert syncing.wait(30)
+        end = add_object(spool, "2.dcm", b"second")
+        go_on.set()
+        assert added.result(30) == end
+        go_on.clear()
+        waiting = spool.append("3.dcm", [b"third"])
+        finished = pool.submit(spool.finish)
+        assert copying.wait(30)
+        spool.sync(waiting)
+        with pytest.raises(Fault):
+            spool.append("4.dcm", [b"late"])
+        go_on.set()
+        finished.result(30)
+    assert [name for name, _ in read_zip(store, "u")] == ["2.dcm", "3.dcm", "1.dcm"]
+    assert os.listdir(f"{store.path}/incoming/u") == ["archive"]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_what_a_sync_that_failed_was_to_cover_is_in_no_archive(store, monkeypatch, code):
+    """Whether an object's own sync failed, or the one at the end."""
+    sync = os.fdatasync
+    failures = [OSError(code, os.strerror(code))]
+
+    def fail(fd: int) -> None:
+        if failures:
+            raise failures.pop()
+        sync(fd)
+
+    spool = store.object_spool("u")
+    add_object(spool, "1.dcm", b"first")
+    end = spool.append("2.dcm", [b"second"])
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(Fault) as failed:
+        spool.finish()
+    assert failed.value.code == "sync_failed"
+    with pytest.raises(Fault) as refused:
+        spool.sync(end)
+    assert refused.value.code == "spool_closed"
+    assert spool.entries == 1
+    spool.finish()
+    assert read_zip(store, "u") == [("1.dcm", b"first")]
+
+
+def test_a_large_object_whose_sync_fails_is_refused_alone(store, monkeypatch):
+    sync = os.fdatasync
+
+    def fail(fd: int) -> None:
+        if os.fstat(fd).st_size > 1_000_000:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    spool = store.object_spool("u")
+    add_object(spool, "1.dcm", b"first")
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(Fault) as failed:
+        add_file(store, spool, "2.dcm", b"meta", bytes(2_000_000))
+    assert failed.value.code == "sync_failed"
+    add_object(spool, "3.dcm", b"third")
+    spool.finish()
+    assert read_zip(store, "u") == [("1.dcm", b"first"), ("3.dcm", b"third")]
+
+
+@pytest.mark.parametrize("at", [0, 14, 70])
+def test_an_object_in_a_file_that_is_not_whole_is_not_recovered(store, at):
+    spool = store.object_spool("u")
+    add_file(store, spool, "1.dcm", b"meta", bytes(100))
+    add_file(store, spool, "2.dcm", b"meta", bytes(100))
+    path = f"{store.path}/incoming/u/object-1"
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(b"\xff")
+    os.truncate(f"{store.path}/incoming/u/object-2", 100)
+    recovered = store.object_spool("u")
+    assert recovered.recover() == 0
+    assert os.listdir(f"{store.path}/incoming/u") == ["archive"]
 
 
 def test_objects_and_offsets_beyond_four_gigabytes(store, monkeypatch):
     """Of holes, so that nothing is written; their checksum is not what the test is about."""
 
-    def checksum(data: bytes | memoryview, before: int = 0) -> int:
-        return zlib.crc32(data, before) if len(data) < 1024 * 1024 else before
-
-    def lengthen(_source: int, target: int, at: int, size: int) -> None:
+    def lengthen(source: int, target: int, at: int, size: int) -> None:
+        os.pwrite(target, os.pread(source, 100, 0), at)
         os.ftruncate(target, at + size)
 
-    monkeypatch.setattr(object_spools, "isal_zlib", SimpleNamespace(crc32=checksum))
     monkeypatch.setattr(object_spools, "_copy_file", lengthen)
-    monkeypatch.setattr(os, "preadv", lambda _fd, views, _at: len(views[0]))
     spool = store.object_spool("u")
     size = 2**32 + 5
-    fd = store.open_unnamed()
-    os.ftruncate(fd, size)
-    ends = [spool.append_file(f"{number}.dcm", b"", fd, size) for number in (1, 2)]
-    os.close(fd)
+    for number in (1, 2):
+        file = store.open_object(f"{number}.dcm", b"")
+        file.size = size
+        os.ftruncate(file.fd, file.end)
+        spool.append_file(file)
+        file.close()
     spool.append("3.dcm", [b"third"])
     spool.finish()
     with zipfile.ZipFile(store.spool("u").local_path()) as archive:
-        assert [info.file_size for info in archive.infolist()] == [size, size, 5]
-        assert archive.getinfo("2.dcm").header_offset == ends[0]
+        assert [info.file_size for info in archive.infolist()] == [5, size, size]
+        assert archive.getinfo("2.dcm").header_offset > size
         assert archive.read("3.dcm") == b"third"
 
 

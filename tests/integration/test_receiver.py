@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -20,18 +21,23 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state, reception
 from scandock.catalog.tables import project, upload
 from scandock.dimse.records import Peer
 from scandock.model.errors import Fault, Usage
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import Closing
 from scandock.model.reception import AssociationOutcome, CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time
-from scandock.services.received_studies import HOST, ReceivedStudies, StudySender
+from scandock.services.backup import back_up
+from scandock.services.backup_restore import restore_backup
+from scandock.services.received_records import HOST, StudySender
+from scandock.services.received_studies import ReceivedStudies
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
-from scandock.services.receiving import IncomingUpload, UploadReceiver
+from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.store.local import LocalStore
 from scandock.store.object_spools import LocalObjectSpool
 from scandock.web.readiness import ReceiverCheck
@@ -216,25 +222,18 @@ def test_a_study_whose_sync_fails_is_imported_by_whoever_sees_it_first(site, mon
 
 
 def test_a_study_is_closed_by_whatever_its_sync_fails_with(site, monkeypatch):
-    """As a disk that can't be read either, when what no sync has covered is cut off."""
     site.add()
     sent = objects(2)
-    sync, read = os.fdatasync, os.pread
+    sync = os.fdatasync
     failing = threading.Event()
 
     def maybe(fd: int) -> None:
         if failing.is_set():
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            failing.clear()
+            raise MemoryError
         sync(fd)
 
-    def maybe_read(fd: int, length: int, at: int) -> bytes:
-        if failing.is_set():
-            failing.clear()
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return read(fd, length, at)
-
     monkeypatch.setattr(os, "fdatasync", maybe)
-    monkeypatch.setattr(os, "pread", maybe_read)
     with site.importing():
         with site.sender() as sender:
             assert sender.send(sent[0]) == [0]
@@ -442,7 +441,7 @@ def test_an_object_over_a_limit_is_refused_and_named(site):
 
 
 def test_where_uids_are_hidden_an_object_that_is_refused_is_not_named(site, monkeypatch):
-    monkeypatch.setattr("scandock.workers.receiver_process.is_anything_private", lambda _catalog: True)
+    monkeypatch.setattr("scandock.services.received_studies.is_anything_private", lambda _catalog: True)
     site.add(max_object_bytes=200)
     with site.running() as process:
         site.until(lambda: not process.associations.shows_uids)
@@ -493,6 +492,26 @@ def test_large_objects_go_through_a_file(site, monkeypatch):
     assert os.listdir(site.data / "incoming") in ([], [row.uuid])
 
 
+def test_a_large_object_is_in_a_backup_and_goes_on_after_a_restore(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    large = objects(1, also={0x7FE00010: (b"OW", os.urandom(5_000_000))})[0]
+    small = objects(3)[1:]
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        site.add()
+        with site.running() as process, site.sender() as sender:
+            assert sender.send(small[0], large) == [0, 0]
+            site.until(lambda: [row.received > 5_000_000 for row in site.uploads()] == [True])
+            (study,) = process.studies.all
+            folder = Path("incoming", study.incoming.uuid)
+            back_up(str(site.data), site.settings, str(tmp_path / "backups"))
+            back_up(str(site.data), site.settings, str(tmp_path / "backups"))
+            assert sender.send(small[1]) == [0]
+    assert restore_backup(str(tmp_path / "backups"), str(tmp_path / "new"), site.settings) == []
+    assert sorted(os.listdir(tmp_path / "new" / folder)) == ["archive", "object-1"]
+    with contextlib.closing(LocalStore(tmp_path / "new")) as store:
+        assert store.object_spool(study.incoming.uuid).recover() == 2
+
+
 def test_who_may_associate(site):
     site.add(allow_list=("GOOD@127.0.0.0/8", "127.0.0.9"), allow_list_enabled=True, max_associations=2)
     site.add("OTHER", enabled=False)
@@ -531,15 +550,13 @@ def test_what_was_acknowledged_is_kept_whatever_rights_go(site, loss, place, say
     site.add(destination="archive")
     with site.importing():
         with site.sender() as sender:
-            first, *rest = objects(4)
-            assert sender.send(first) == [0]
+            assert sender.send(*objects(4)) == [0] * 4
             with site.catalog.write() as connection:
                 if loss == "project":
                     connection.execute(delete(project).where(project.c.name == "P"))
                 else:
                     gone = {"disabled": True} if loss == "account" else {"admin": False}
                     connection.execute(update(account).values(**gone))
-            assert sender.send(*rest) == [0] * 3
             site.until(lambda: _is_rejected(site, (2, 1, 1)))
         site.until(lambda: placed(site))
     (row,) = site.uploads()
@@ -601,7 +618,8 @@ def test_receivers_come_and_go_while_it_runs(site):
             site.set(port=other)
             site.until(lambda: _listens(other))
             assert not _listens(site.port)
-            assert sender.send(*objects(1)) == [0]  # who was there before goes on
+            assert sender.read_pdu()[0] == 7  # who was there before goes
+            sender.close()
             site.set(enabled=False)
             site.until(lambda: not _listens(other))
             site.set(enabled=True, title="RENAMED")
@@ -611,6 +629,63 @@ def test_receivers_come_and_go_while_it_runs(site):
         with site.catalog.write() as connection:
             connection.execute(delete(receiver).where(receiver.c.id == number))
         site.until(lambda: not _listens(other))
+
+
+def test_nothing_is_taken_under_rules_that_are_gone(tmp_path, monkeypatch):
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        add_project(site.catalog, ProjectRow(name="Q"))
+        site.add()
+        sent = objects(6)
+        with site.running() as process, site.sender(calling="ONE") as one, site.sender(calling="TWO") as two:
+            assert one.send(sent[0]) == [0]
+            with site.catalog.read() as connection:
+                other = connection.execute(select(project.c.uuid).where(project.c.name == "Q")).scalar_one()
+            site.set(project_uuid=other)
+            site.until(lambda: [row.closed_by for row in site.uploads()] == ["changed"])
+            assert two.send(sent[1]) == [0]
+            site.until(lambda: len(site.uploads()) == 2)
+            first, second = site.uploads()
+            assert (first.state, second.state) == (ImportState.RECEIVED, ImportState.RECEIVING)
+            assert [row.project_id for row in (first, second)] == [1, 2]
+            site.set(idle_seconds=500)
+            site.until(lambda: [each.receiver and each.receiver.idle_seconds for each in process.studies.all] == [500])
+            site.set(allow_list="TWO", allow_list_enabled=True)
+            assert one.read_pdu()[0] == 7
+            one.close()
+            pdus = list(two.pdus_of(sent[2]))
+            (association,) = process.associations.associations()
+            before = association.bytes_received
+            two.send_raw(pdus[0])  # the command; its data come when the receiver is off
+            site.until(lambda: association.bytes_received > before)
+            site.set(enabled=False)
+            site.until(lambda: association.stopping)
+            two.send_raw(b"".join(pdus[1:]))
+            assert two.answer() == 0xA700
+            assert two.read_pdu()[0] == 7
+            two.close()
+            site.until(lambda: [row.closed_by for row in site.uploads()] == ["changed", "changed"])
+    messages = {line.calling: line.message for line in site.associations()}
+    assert messages["ONE"] == "The association ended: stopped by the server: ONE at 127.0.0.1 is not on the allow list."
+    assert ".." not in messages["TWO"]
+    assert "stopped by the server: The receiver was disabled or removed." in messages["TWO"]
+    assert [row.objects for row in site.uploads()] == [1, 1]
+
+
+def test_what_a_kill_left_is_not_gone_on_with_under_other_rules(site):
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(1)) == [0]
+    with site.catalog.write() as connection:
+        owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
+        connection.execute(update(upload).values(owner=json.dumps(owner)))
+    site.set(project_uuid=None)
+    with site.running() as process:
+        site.until(lambda: process.studies.all or site.states() == [ImportState.RECEIVED])
+        with site.sender() as sender:
+            assert sender.send(*objects(2)[1:]) == [0]
+        site.until(lambda: site.states() == [ImportState.RECEIVED] * 2)
+    assert [row.project_id for row in site.uploads()] == [1, None]
 
 
 def _listens(port: int) -> bool:
@@ -660,6 +735,58 @@ def test_studies_are_closed_or_discarded_when_people_want_it(tmp_path, monkeypat
     assert not (site.data / "incoming" / two.uuid).exists()
 
 
+def test_a_discard_ends_a_study_on_its_way_to_its_import(site, monkeypatch):
+    """Of one that is being closed, one that could not be handed over and one that could not be recovered."""
+    site.add()
+    fsync, finish = os.fsync, LocalObjectSpool.finish
+    closing, go_on = threading.Event(), threading.Event()
+
+    def fail(fd: int) -> None:
+        if threading.current_thread().name == "closing":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(fd)
+
+    def wait(spool: LocalObjectSpool) -> int:
+        closing.set()
+        assert go_on.wait(30)
+        return finish(spool)
+
+    def discard_all() -> None:
+        with site.catalog.write() as connection:
+            connection.execute(update(received_study).values(wish="discard"))
+
+    with site.running() as process:
+        with monkeypatch.context() as patch, site.sender() as sender:
+            patch.setattr(LocalObjectSpool, "finish", wait)
+            assert sender.send(*objects(2)) == [0, 0]
+            assert closing.wait(30)
+            discard_all()
+            go_on.set()
+            site.until(lambda: not site.uploads() and not process.studies.busy)
+        with monkeypatch.context() as patch, site.sender() as sender:
+            patch.setattr(os, "fsync", fail)
+            assert sender.send(*objects(2)) == [0, 0]
+            site.until(lambda: process.studies.busy and not process.studies.all)
+            discard_all()
+            site.until(lambda: not site.uploads() and not process.studies.busy)
+        with site.sender() as sender:
+            assert sender.send(*objects(2)) == [0, 0]
+        process.stop()
+    with site.catalog.write() as connection:
+        owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
+        connection.execute(update(upload).values(owner=json.dumps(owner)))
+    discard_all()
+    monkeypatch.setattr("scandock.workers.receiver_process.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(LocalObjectSpool, "recover", lambda _: fail_always())
+    with site.running():
+        site.until(lambda: not site.uploads())
+    assert [name for name in os.listdir(site.data / "incoming") if not name.startswith(".")] == []
+
+
+def fail_always() -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 def test_the_catalog_is_asked_for_a_study_and_never_for_an_object(site, monkeypatch):
     site.add()
     monkeypatch.setattr("scandock.workers.receiver_process.NOTE_SECONDS", 600.0)
@@ -681,15 +808,12 @@ def test_a_catalog_that_fails_refuses_new_studies_alone(site, monkeypatch):
     with site.importing():
         with site.sender() as sender:
             assert sender.send(*objects(1)) == [0]
-            write = Catalog.write
 
-            def fail(catalog: Catalog) -> object:
-                if threading.current_thread().name == "association":
-                    raise Fault("catalog", "The catalog can't be written to.", "")
-                return write(catalog)
+            def fail(*_: object) -> None:
+                raise Fault("catalog", "The catalog can't be written to.", "")
 
             with monkeypatch.context() as patch:
-                patch.setattr(Catalog, "write", fail)
+                patch.setattr(UploadReceiver, "begin", fail)
                 assert sender.send(objects(2)[1], *objects(1, study=2)) == [0, 0xA700]
             assert sender.send(*objects(1, study=2)) == [0]
         site.until(lambda: placed(site, 2))
@@ -708,9 +832,9 @@ def test_whatever_a_turn_fails_with_the_process_goes_on_and_ends_well(site, monk
         with monkeypatch.context() as patch:
             patch.setattr(ReceivedStudies, "write_associations", refuse)
             patch.setattr(ReceivedStudies, "write_progress", refuse)
-            site.until(lambda: len(refused) > 2)
             with site.sender() as sender:
                 assert sender.send(*objects(1)) == [0]
+                site.until(lambda: len(refused) > 2)
             site.until(lambda: placed(site))
         site.until(lambda: [line.objects for line in site.associations()] == [1])
         process.associations.add(
@@ -723,6 +847,45 @@ def test_whatever_a_turn_fails_with_the_process_goes_on_and_ends_well(site, monk
         monkeypatch.setattr(ReceivedStudies, "write_progress", refuse)
         monkeypatch.setattr(ReceivedStudies, "write_states", refuse)
     assert not site.figures.settled
+
+
+def test_a_flood_of_refusals_pushes_no_association_out(site, monkeypatch):
+    """Neither of what is to be written down, also after that failed, nor of what is kept."""
+    monkeypatch.setattr("scandock.services.received_studies.KEPT_ASSOCIATIONS", 3)
+    site.add()
+    with site.running() as process, monkeypatch.context() as patch:
+        patch.setattr("scandock.workers.receiver_process.NOTE_SECONDS", 600.0)
+        log = process.associations
+        with site.sender() as sender:
+            assert sender.send(*objects(1)) == [0]
+        site.until(lambda: not log.open_count)
+
+        def refuse() -> None:
+            for _ in range(600):
+                log.add(log.new_line(site.port, None, Peer("127.0.0.1", 1), AssociationOutcome.REJECTED, "unknown"))
+
+        refuse()
+        lines = log.take_changes()
+        refuse()
+        log.give_back(lines)
+        lines = log.take_changes()
+        assert len(lines) == 501
+        process.rows.write_associations(lines)
+        refuse()
+        process.rows.write_associations(log.take_changes())
+    assert [line.outcome for line in site.associations()] == ["released", *["rejected"] * 3]
+
+
+def test_associations_of_a_receiver_that_was_removed_are_written_down(site):
+    site.add()
+    with site.running():
+        sender = site.sender()
+        with site.catalog.write() as connection:
+            connection.execute(delete(receiver))
+        assert sender.read_pdu()[0] == 7
+        sender.close()
+        site.until(lambda: [line.outcome for line in site.associations()] == ["ended"])
+    assert site.associations()[0].receiver_id is None
 
 
 def test_a_study_that_can_not_be_handed_over_is_tried_again(site, monkeypatch):
@@ -769,7 +932,7 @@ def test_an_import_keeps_its_bytes_where_the_answer_of_its_acceptance_was_lost(s
         site.until(lambda: answers and not process.studies.busy)
         (row,) = site.uploads()
         assert (answers, finished) == ([True], [row.uuid])
-        incoming = process.rows.receiving.find(row.uuid)
+        incoming = UploadReceiver(site.catalog, LocalStore(site.data), receiving_limits(site.settings)).find(row.uuid)
         assert incoming is not None
         study = OpenStudy(
             StudyKey(0, row.uuid), None, StudySender(calling="", called="", address=""), incoming,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -15,20 +16,28 @@ from sqlalchemy import delete, insert, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
-from scandock.catalog.server_tables import dicom_association, dicom_peer, receiver, receiver_state
+from scandock.catalog.server_tables import (
+    audit,
+    dicom_association,
+    dicom_peer,
+    received_study,
+    receiver,
+    receiver_state,
+)
 from scandock.dimse.records import calling_not_allowed
-from scandock.model.reception import StudyWish
+from scandock.model.reception import SILENT_MS, StudyWish
 from scandock.model.verdicts import ImportState
+from scandock.services.cleaning.registry import GONE_RECEIVERS
 from scandock.services.context import ServiceContext
 from scandock.services.pagination import Sorting
 from scandock.services.received_status import (
-    SILENT_MS,
     ask_for_study,
     list_associations,
     list_open_studies,
     list_states,
 )
-from scandock.services.receiver_errors import StudyNotReceiving
+from scandock.services.receiver_errors import StudyHostSilent, StudyNotReceiving
+from scandock.services.receiver_states import end_associations_of_silent_hosts
 from scandock.services.receivers import set_receiver
 from scandock.store.local import LocalStore
 from tests.acceptors import Keeper, listening
@@ -305,3 +314,60 @@ def test_peers_are_made_changed_and_removed_by_forms(web: Web, admin: Browser) -
         assert [line["details"]["answered"] for line in lines] == [False, False, True, True]
     assert admin.post(address, do="remove").status_code == 303
     assert "There is no peer." in admin.get(peers)
+
+
+def test_what_a_host_that_is_gone_has_left_is_shown_as_that(received: ReceiverSite) -> None:
+    site, context = received, context_of(received)
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*images(2, modality=b"MR"), *images(1, modality=b"MR", case="other")) == [0] * 3
+        site.until(lambda: associations(site) == [("open", "SENDER", "SCANDOCK")])
+        site.until(lambda: sorted(row.objects for row in site.uploads()) == [1, 2])
+        (uuid,) = states(site)
+        told = site.rows(receiver_state)[0].at
+    with site.catalog.write() as connection:  # as another host has left it
+        for table in (dicom_association, received_study):
+            connection.execute(update(table).values(host="other"))
+        connection.execute(update(dicom_association).values(outcome="open", ended=None))
+        connection.execute(
+            insert(receiver_state).values(receiver_id=1, host="other", listening=True, message="", at=told)
+        )
+
+    def shown() -> tuple[str, list[str], list[bool]]:
+        assert end_associations_of_silent_hosts(site.catalog) in (0, 1)
+        with site.catalog.read() as connection:
+            silent = [one.host_silent for one in list_open_studies(connection, SYSTEM)]
+        return states(site)[uuid][0], [outcome for outcome, *_ in associations(site)], silent
+
+    assert shown() == ("listening", ["open"], [False, False])
+    with site.catalog.write() as connection:
+        for column in (receiver_state.c.at, received_study.c.heard, receiver.c.modified):
+            connection.execute(update(column.table).values({column: column - SILENT_MS - 1_000}))
+    assert shown() == ("failed", ["ended"], [True, True])
+    one, two = (row.uuid for row in site.uploads())
+    with pytest.raises(StudyHostSilent):
+        ask_for_study(context, one, StudyWish.CLOSE)
+    ask_for_study(context, two, StudyWish.DISCARD)
+    assert [row.uuid for row in site.uploads()] == [one]
+    assert "study_discard" in {row.action for row in site.rows(audit)}
+
+
+def test_associations_of_a_process_that_was_killed_end_without_another_one(received: ReceiverSite) -> None:
+    site = received
+    site.add()
+    with site.running(), site.sender():
+        site.until(lambda: associations(site) == [("open", "SENDER", "SCANDOCK")])
+        assert GONE_RECEIVERS.run(cast(Any, site)) == 0
+        owner = json.loads(site.associations()[0].owner) | {"pid": 2**22 + 1}
+    with site.catalog.write() as connection:
+        connection.execute(update(dicom_association).values(outcome="open", owner=json.dumps(owner)))
+    assert GONE_RECEIVERS.run(cast(Any, site)) == 1
+    assert [(one.outcome, one.message) for one in site.associations()] == [("ended", "The receiver process was ended.")]
+
+
+def test_a_receiver_process_says_again_that_it_listens(received: ReceiverSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scandock.workers.receiver_process.TELL_SECONDS", 0.1)
+    received.add()
+    with received.running():
+        told = received.rows(receiver_state)[0].at
+        received.until(lambda: [row.at > told for row in received.rows(receiver_state)] == [True])

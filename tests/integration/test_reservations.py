@@ -17,9 +17,10 @@ from sqlalchemy import select, update
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, ScandockError
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.rules.import_request import ImportRequest
 from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, delete_abandoned_uploads
-from scandock.services.receiving import IncomingUpload, UploadOffer, UploadReceiver
+from scandock.services.receiving import UploadOffer, UploadReceiver
 from scandock.services.reservations import CHECK_BYTES
 from scandock.store.local import LocalStore
 from scandock.store.spools import LocalSpool

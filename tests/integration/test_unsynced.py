@@ -464,6 +464,16 @@ def acknowledge(room: Promising) -> None:
         spool.sync(spool.append("1.dcm", [b"first"]))
 
 
+def acknowledge_file(room: Promising) -> None:
+    """One that was too large for memory."""
+    store = room.store()
+    with room.watched("data/incoming"):
+        file = store.open_object("1.dcm", b"meta")
+        file.write(memoryview(b"first"))
+        store.object_spool("u").append_file(file)
+        file.close()
+
+
 def acknowledge_study(room: Promising) -> None:
     """Objects of a study that a receiver takes."""
     store = room.store()
@@ -482,6 +492,39 @@ def finish_objects(room: Promising) -> None:
         spool.finish()
 
 
+def bring_object(room: Promising) -> None:
+    """Before an object's own file goes, it is in the archive."""
+    store, unlink = room.store(), os.unlink
+    with room.watched("data/incoming") as disk, pytest.MonkeyPatch.context() as patch:
+        spool = store.object_spool("u")
+        file = store.open_object("1.dcm", b"meta")
+        file.write(memoryview(b"first"))
+        spool.append_file(file)
+        file.close()
+
+        def removed(path: str, **more: Any) -> None:
+            archive = f"{store.path}/incoming/u/archive"
+            room.missing += [] if disk.has_bytes_of(archive) else [archive]
+            unlink(path, **more)
+
+        patch.setattr(os, "unlink", removed)
+        spool.finish()
+
+
+def recover_file(room: Promising) -> None:
+    """What a process has left that was killed before its sync."""
+    store = room.store()
+    with room.watched("data/incoming"):
+        spool = store.object_spool("u")
+        file = store.open_object("1.dcm", b"meta")
+        file.write(memoryview(b"first"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fdatasync", lambda _: None)
+            spool.append_file(file)
+        file.close()
+        assert store.object_spool("u").recover() == 1
+
+
 def recover_objects(room: Promising) -> None:
     store = room.store()
     with room.watched("data/incoming"):
@@ -495,14 +538,17 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/spools.py _sync_bytes: os.fsync(fd)": spool,
     "store/spools.py sync: sync_folder(self._folder, self._root.fd)": spool,
     "store/spools.py sync: sync_folder(INCOMING, self._root.fd)": spool,
-    "store/object_spools.py sync: os.fdatasync(fd)": acknowledge,
-    "store/object_spools.py sync: sync_folder(self._folder, self._root.fd)": acknowledge,
-    "store/object_spools.py sync: sync_folder(INCOMING, self._root.fd)": acknowledge,
+    "store/object_spools.py _sync: os.fdatasync(fd)": acknowledge,
+    "store/object_spools.py _sync: sync_folder(self._folder, self._root.fd)": acknowledge,
+    "store/object_spools.py _sync: sync_folder(INCOMING, self._root.fd)": acknowledge,
+    "store/object_spools.py append_file: os.fdatasync(fd)": acknowledge_file,
+    "store/object_spools.py append_file: sync_folder(self._folder, self._root.fd)": acknowledge_file,
+    "store/object_spools.py append_file: sync_folder(INCOMING, self._root.fd)": acknowledge_file,
     "store/object_spools.py recover: os.fsync(fd)": recover_objects,
+    "store/object_spools.py _recover_file: os.fsync(fd)": recover_file,
+    "store/object_spools.py _bring: os.fdatasync(fd)": bring_object,
     "workers/receiver_studies.py sync: study.spool.sync(end)": acknowledge_study,
     "store/object_spools.py finish: os.fsync(fd)": finish_objects,
-    "store/object_spools.py finish: sync_folder(self._folder, self._root.fd)": finish_objects,
-    "store/object_spools.py finish: sync_folder(INCOMING, self._root.fd)": finish_objects,
     "store/root.py prepare: sync_folder(TRASH, self.fd)": prepare,
     "store/root.py prepare: sync_folder('.', self.fd)": prepare,
     "store/root.py prepare: sync_folder('..', self.fd)": prepare,

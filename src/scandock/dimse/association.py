@@ -159,7 +159,7 @@ def _serve(wire: Connection, acceptor: Acceptor[Pending], deadlines: Deadlines, 
         loop.run()
     except EndedError as ended:
         stopped = association.stopping and ended.end.cause in _WAKES
-        loop.end(End(EndCause.STOPPED) if stopped else ended.end)
+        loop.end(End(EndCause.STOPPED, association.stop_reason) if stopped else ended.end)
         if stopped or ended.end.cause in _OURS:
             return pdu.encode_abort(0 if stopped else 2, AbortReason.NOT_SPECIFIED)
         return b""

@@ -56,7 +56,8 @@ def read_commitment(data: Buffer, transfer_syntax: str) -> tuple[str, tuple[tupl
     except DataSetError as error:
         raise CommitmentError(Answer(Status.PROCESSING_FAILURE, str(error))) from None
     if not uids.is_uid(transaction):
-        raise CommitmentError(Answer(Status.INVALID_ARGUMENT, "Transaction UID is missing", (TRANSACTION,)))
+        why = "Transaction UID is no UID" if transaction else "Transaction UID is missing"
+        raise CommitmentError(Answer(Status.INVALID_ARGUMENT, why, (TRANSACTION,)))
     if not references:
         raise CommitmentError(Answer(Status.INVALID_ARGUMENT, "Referenced SOP Sequence is empty", (_REFERENCED,)))
     if not all(uids.is_uid(text) for pair in references for text in pair):

@@ -291,15 +291,20 @@ class Association:
         self._lock = threading.Lock()
         self._stop: Callable[[], None] | None = None
         self._stopping = False
+        self.stop_reason = ""
 
     @property
     def stopping(self) -> bool:
         """Whether somebody asked for its end."""
         return self._stopping
 
-    def stop(self) -> None:
-        """Let the object that is coming end and be answered, then abort (A-ABORT, source 0). From any thread."""
+    def stop(self, reason: str = "") -> None:
+        """Let the object that is coming end and be answered, then abort (A-ABORT, source 0). From any thread.
+
+        `reason`, in words: that of this association alone; empty where all are stopped.
+        """
         with self._lock:
+            self.stop_reason = self.stop_reason or reason
             self._stopping = True
             if self._stop is not None:
                 self._stop()

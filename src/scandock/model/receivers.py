@@ -94,6 +94,15 @@ class Receiver:
         """Whether its project was deleted: associations are rejected until an administrator names another."""
         return self.project_uuid is not None and self.project is None
 
+    def imports_like(self, other: Receiver) -> bool:
+        """Whether what this one takes is imported as what another takes: one upload may have objects of both."""
+        return self._importing == other._importing
+
+    @property
+    def _importing(self) -> tuple[object, ...]:
+        rules = (self.project_rules, self.subject_rules, self.session_rules) if self.rules_enabled else ()
+        return self.project_uuid, self.project, self.destination, self.account_id, self.anonymize, rules
+
     def listens_on(self, host: str) -> bool:
         """Whether the receiver process of a host listens for it."""
         return self.enabled and self.host in {ANY_HOST, host}

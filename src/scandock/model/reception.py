@@ -12,6 +12,10 @@ MAX_STUDY_OBJECTS: Final = 1_000_000
 MAX_STUDY_BYTES: Final = 100 * GIB
 
 
+SILENT_MS: Final = 40_000
+"""After which nothing counts any more of what a host's receiver process has said: it says it again each 10 s."""
+
+
 class CloseReason(StrEnum):
     """Why a study that was being received was handed to its import."""
 
@@ -25,6 +29,8 @@ class CloseReason(StrEnum):
     """One object more would have been over a limit of uploads."""
     FAILED = "failed"
     """The disk failed: what was acknowledged is imported, the rest goes into another upload."""
+    CHANGED = "changed"
+    """Its receiver was removed or disabled, or is set to import otherwise: what comes later is another upload."""
     PERSON = "person"
     """A person closed it."""
 

@@ -127,6 +127,11 @@ def is_hidden(archive: str) -> bool:
     return _NUMBER.fullmatch(archive) is not None or _is_hashed(archive)
 
 
+def is_dropped(path: str) -> bool:
+    """Whether a receipt calls an entry by its number alone."""
+    return _NUMBER.fullmatch(path.removesuffix(clean_suffix(path)).rpartition("!")[2]) is not None
+
+
 def _is_hashed(name: str) -> bool:
     return _HASHED.fullmatch(name.removesuffix(clean_suffix(name))) is not None
 

@@ -52,6 +52,8 @@ from scandock.store.paths import (
     receipt_file,
     spool_file,
     spool_folder,
+    spool_object,
+    spool_object_numbers,
     staged_path,
     trash_entry,
     trash_note,
@@ -373,8 +375,9 @@ class _Backup:
                 missing.add(name)
         for uuid, received in contents.spools.items():
             backups.make_private(os.path.join(self.path, spool_folder(uuid)))
+            is_beside = self._copy_objects(uuid)
             is_copied = self._file(name := spool_file(uuid), max_bytes=received)
-            if received and uuid not in contents.failed and not is_copied:
+            if received and uuid not in contents.failed and not (is_copied or is_beside):
                 missing.add(name)
         for uuid in set(self._list(INCOMING)) - contents.spools.keys():
             backups.remove(f"{self.path}/{data_path_below(INCOMING, uuid)}")
@@ -396,6 +399,18 @@ class _Backup:
 
     def _ids(self) -> list[str]:
         return [entry.id for entry in self.store.trash()]
+
+    def _copy_objects(self, uuid: str) -> bool:
+        """Copy what stands beside a study that is being received, until it is finished; whether there is any."""
+        folder = spool_folder(uuid)
+        with contextlib.suppress(FileNotFoundError):
+            numbers = spool_object_numbers(os.listdir(os.path.join(self.data, folder)))
+            for number in numbers:
+                self._file(spool_object(uuid, number))
+            for number in set(spool_object_numbers(self._list(folder))).difference(numbers):
+                backups.remove(os.path.join(self.path, spool_object(uuid, number)))
+            return bool(numbers)
+        return False
 
     def _list(self, folder: DataPath) -> list[str]:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

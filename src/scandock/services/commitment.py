@@ -10,14 +10,14 @@ import contextlib
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, or_, select, update
 
 from scandock.catalog.engine import split_values
-from scandock.catalog.receivers import find_peer_title
+from scandock.catalog.receivers import find_peer_title, find_receiver_number
 from scandock.catalog.server_tables import commitment, damage, received_study, reception, trashed
 from scandock.catalog.tables import file, resource, session, upload
 from scandock.catalog.trees import scans_of
@@ -25,6 +25,7 @@ from scandock.dimse.records import Answer, CommitmentAnswer, CommitmentResult, S
 from scandock.model.durations import DAY_MS
 from scandock.model.series import SeriesTally
 from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT, Verdict
+from scandock.rules.shown_names import ShownNames, is_dropped
 from scandock.rules.sop_hashes import sop_hash
 from scandock.rules.tally_values import count_values
 from scandock.services.privacy_source import usable_privacy
@@ -48,6 +49,8 @@ MAX_OPEN: Final = 1_000
 KEPT_MS: Final = 30 * DAY_MS
 RECEIPTS_READ: Final = 50
 """Imports of what a peer sent last, whose receipts are asked about objects that are not there."""
+FAILURES_IN_A_ROW: Final = 2
+"""Reports after which a peer is not called again for now."""
 FILLED_AT_ONCE: Final = 2_000
 _LEFT_OUT: Final = frozenset(
     verdict.value
@@ -95,7 +98,7 @@ class Commitments:
             if refusal is not None:
                 return CommitmentAnswer(refusal)
             newest = connection.execute(select(func.max(upload.c.id))).scalar() or 0
-            decision = self._decide(connection, peer, request.references, newest, last=False)
+            decision = self._decide(connection, receiver, peer, request.references, newest, last=False)
         now = self._catalog.now()
         result = None if decision is None else _result_of(request.transaction, decision)
         with self._catalog.write() as connection:
@@ -149,26 +152,52 @@ class Commitments:
 
     # -- the worker's part -------------------------------------------------------------------------------------------
 
-    def turn(self, calls: ReportSender, log: FilteringBoundLogger) -> int:
-        """Decide and report what is due; how many requests that was. Raises Fault of the catalog."""
+    def take_due(self, busy: Collection[str] = (), most: int = 100) -> dict[str, list[int]]:
+        """Decide what is due; the requests that are to be reported now, by peer: nobody else does it meanwhile.
+
+        Of `most` peers, and not of those that are `busy`, as they are being told now. Raises Fault of the catalog.
+        """
         now = self._catalog.now()
         with self._catalog.read() as connection:
             due = connection.execute(
                 select(commitment, (commitment.c.received <= now - int(self._times.wait * 1000)).label("last"))
-                .where(commitment.c.state.in_(("waiting", "decided")), commitment.c.due <= now)
+                .where(
+                    commitment.c.state.in_(("waiting", "decided")),
+                    commitment.c.due <= now,
+                    commitment.c.peer.not_in(busy),
+                )
                 .order_by(commitment.c.due)
                 .limit(100)
             ).all()
+        by_peer: dict[str, list[int]] = {}
         for row in due:
-            if not self._claim(row):
+            if row.peer not in by_peer and len(by_peer) >= most:
                 continue
-            if row.state == "decided":
-                self._report(row, calls, log)
-            elif self._decide_late(row):
-                with self._catalog.read() as connection:
-                    decided = connection.execute(select(commitment).where(commitment.c.id == row.id)).one()
-                self._report(decided, calls, log)
-        return len(due)
+            if self._claim(row) and (row.state == "decided" or self._decide_late(row)):
+                by_peer.setdefault(row.peer, []).append(row.id)
+        return by_peer
+
+    def report(self, requests: Sequence[int], calls: ReportSender, log: FilteringBoundLogger) -> None:
+        """Tell one peer what was decided of its requests. Where it fails twice in a row, the others have failed too."""
+        failures = 0
+        failure: PeerCallFailed | None = None
+        for request_id in requests:
+            with self._catalog.read() as connection:
+                row = connection.execute(select(commitment).where(commitment.c.id == request_id)).one()
+            if failure is None or failures < FAILURES_IN_A_ROW:
+                failure = self._tell(row, calls)
+            if failure is None:
+                failures = 0
+            else:
+                failures += 1
+                self._note_failure(row, failure, log)
+
+    def turn(self, calls: ReportSender, log: FilteringBoundLogger) -> int:
+        """Decide and report what is due, one peer after the other; of how many requests."""
+        by_peer = self.take_due()
+        for requests in by_peer.values():
+            self.report(requests, calls, log)
+        return sum(map(len, by_peer.values()))
 
     def forget_old(self) -> int:
         """Take away requests that were told, or given up, so long ago."""
@@ -207,7 +236,8 @@ class Commitments:
         """Decide a request that waits; False where it goes on waiting."""
         references = [(one[0], one[1]) for one in _unpack(row.wanted)]
         with self._catalog.read() as connection:
-            decision = self._decide(connection, row.peer, references, row.newest_upload, last=row.last)
+            receiver = find_receiver_number(connection, row.receiver_id)
+            decision = self._decide(connection, receiver, row.peer, references, row.newest_upload, last=row.last)
         values: dict[str, object]
         if decision is None:
             values = {"due": self._catalog.now() + int(self._times.look * 1000)}
@@ -217,7 +247,8 @@ class Commitments:
             connection.execute(update(commitment).where(commitment.c.id == row.id).values(**values))
         return decision is not None
 
-    def _report(self, row: Row[Any], calls: ReportSender, log: FilteringBoundLogger) -> None:
+    def _tell(self, row: Row[Any], calls: ReportSender) -> PeerCallFailed | None:
+        """Report a request's result; what the peer failed with."""
         decision = {(one[0], one[1]): one[2] for one in _unpack(row.result)}
         with self._catalog.read() as connection:
             peer = find_peer_title(connection, row.peer)
@@ -229,42 +260,73 @@ class Commitments:
                 calls.report(peer, _result_of(row.transaction_uid, decision))
                 values = _ended("told")
         except PeerCallFailed as failure:
-            tries = row.tries + 1
-            values = {"tries": tries, "message": failure.message}
-            if tries > len(self._times.retries):
-                values |= _ended("failed", failure.message)
-            else:
-                values["due"] = self._catalog.now() + int(self._times.retries[tries - 1] * 1000)
-            log.warning(
-                "storage commitment not reported",
-                peer=row.peer,
-                tries=tries,
-                given_up="state" in values,
-                why=failure.message,
-            )
+            return failure
+        with self._catalog.write() as connection:
+            connection.execute(update(commitment).where(commitment.c.id == row.id).values(**values))
+        return None
+
+    def _note_failure(self, row: Row[Any], failure: PeerCallFailed, log: FilteringBoundLogger) -> None:
+        tries = row.tries + 1
+        values: dict[str, object] = {"tries": tries, "message": failure.message}
+        if tries > len(self._times.retries):
+            values |= _ended("failed", failure.message)
+        else:
+            values["due"] = self._catalog.now() + int(self._times.retries[tries - 1] * 1000)
+        log.warning(
+            "storage commitment not reported",
+            peer=row.peer,
+            tries=tries,
+            given_up="state" in values,
+            why=failure.message,
+        )
         with self._catalog.write() as connection:
             connection.execute(update(commitment).where(commitment.c.id == row.id).values(**values))
 
     # -- deciding ------------------------------------------------------------------------------------------------------
 
     def _decide(
-        self, connection: Connection, peer: str, references: Sequence[Reference], newest: int, *, last: bool
+        self,
+        connection: Connection,
+        receiver: Receiver | None,
+        peer: str,
+        references: Sequence[Reference],
+        newest: int,
+        *,
+        last: bool,
     ) -> Decision | None:
         """What becomes of each reference; None where imports are to be waited for, unless it is decided at `last`."""
-        decision = find_stored(connection, references, usable_privacy(connection))
+        privacy = usable_privacy(connection)
+        decision = find_stored(connection, references, privacy)
         missing = {pair for pair, reason in decision.items() if reason == Status.NO_SUCH_SOP_INSTANCE}
         if missing:
             if not last and _has_coming(connection, newest):
                 return None
-            for pair in self._left_out(connection, peer, newest, missing):
-                decision[pair] = Status.PROCESSING_FAILURE
+            if _may_have_dropped_uids(receiver, privacy):
+                decision |= dict.fromkeys(missing, Status.PROCESSING_FAILURE)
+            else:
+                for pair in self._left_out(connection, privacy, peer, newest, missing):
+                    decision[pair] = Status.PROCESSING_FAILURE
         return decision
 
     def _left_out(
-        self, connection: Connection, peer: str, newest: int, references: Iterable[Reference]
+        self,
+        connection: Connection,
+        privacy: SitePrivacy | None,
+        peer: str,
+        newest: int,
+        references: Collection[Reference],
     ) -> Iterator[Reference]:
-        """Those that imports of what the peer sent have left out: filtered, unparseable, refused."""
-        names = {f"{instance}.dcm": (sop_class, instance) for sop_class, instance in references}
+        """Those that imports of what the peer sent have left out: filtered, unparseable, refused.
+
+        All of them where a receipt has no names of what was left out: nobody can tell then which it was.
+        """
+        keys = () if privacy is None else (privacy.site.key, *privacy.site.older_keys)
+        hashing = [ShownNames(level="hash", key=key) for key in keys]
+        names: dict[str, Reference] = {}
+        for pair in references:
+            name = f"{pair[1]}.dcm"
+            names |= dict.fromkeys((name, *(shown.hashed(name) for shown in hashing)), pair)
+        left = set(references)
         imports = connection.execute(
             select(upload.c.uuid)
             .join(received_study, received_study.c.upload_id == upload.c.id)
@@ -273,13 +335,20 @@ class Commitments:
             .limit(RECEIPTS_READ)
         ).scalars()
         for uuid in imports:
-            if not names:
+            if not left:
                 return
             with contextlib.suppress(FileNotFoundError), self._store.open_receipt(uuid) as packed:
                 for line in gzip.GzipFile(fileobj=packed):
                     entry = json.loads(line)
-                    if entry["verdict"] in _LEFT_OUT and entry["path"] in names:
-                        yield names.pop(entry["path"])
+                    if entry["verdict"] not in _LEFT_OUT:
+                        continue
+                    reference = names.get(entry["path"])
+                    if reference in left:
+                        left.remove(reference)
+                        yield reference
+                    elif is_dropped(entry["path"]):
+                        yield from left
+                        return
 
 
 def find_stored(connection: Connection, references: Sequence[Reference], privacy: SitePrivacy | None) -> Decision:
@@ -357,6 +426,13 @@ def _has_coming(connection: Connection, newest: int) -> bool:
         upload.c.state.in_(UNFINISHED),
     )
     return bool(connection.execute(select(coming)).scalar())
+
+
+def _may_have_dropped_uids(receiver: Receiver | None, privacy: SitePrivacy | None) -> bool:
+    """Whether objects of a receiver that routes by rules may be in a project where they are found by no UID."""
+    if privacy is None or (receiver is not None and receiver.project_uuid is not None):
+        return False
+    return any(rules.policy.study_uid == "drop" for rules in privacy.projects.values())
 
 
 def _result_of(transaction: str, decision: Decision) -> CommitmentResult:

@@ -7,11 +7,12 @@ from sqlalchemy import ColumnElement, true
 from scandock.catalog.sealed_texts import drop_sealed_texts
 from scandock.catalog.tables import upload
 from scandock.model.import_report import ImportOutcome
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
 from scandock.queue.states import transition
 from scandock.services.logs import log
-from scandock.services.receiving import IncomingUpload, UploadReceiver
+from scandock.services.receiving import UploadReceiver
 from scandock.services.spool_removal import discard_spool
 from scandock.services.upload_errors import UploadLost
 

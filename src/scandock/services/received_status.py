@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import Field
-from sqlalchemy import Connection, RowMapping, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, delete, exists, or_, select, update
 
 from scandock.access.clock import now_ms
 from scandock.access.principal import Principal
@@ -17,14 +17,15 @@ from scandock.catalog.server_tables import dicom_association, received_study, re
 from scandock.catalog.tables import project, upload
 from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.model.receivers import Receiver
-from scandock.model.reception import AssociationOutcome, StudyWish
+from scandock.model.reception import SILENT_MS, AssociationOutcome, StudyWish
 from scandock.model.verdicts import ImportState
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.audit import AuditAction
 from scandock.services.imports import find_import
 from scandock.services.pagination import Page, Sorting, read_page
-from scandock.services.receiver_errors import StudyNotReceiving
+from scandock.services.receiver_errors import StudyHostSilent, StudyNotReceiving
+from scandock.services.receiver_states import is_host_silent
 from scandock.services.receivers import list_receivers
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 MAX_STUDIES: Final = 500
 """Open studies that are listed, those that came last."""
-SILENT_MS: Final = 40_000
-"""After which a receiver of which nothing is known counts as one that does not listen."""
 
 StateWord = Literal["disabled", "rejecting", "starting", "listening", "failed"]
 Outcome = Literal["open", "released", "ended", "rejected", "failed"]
@@ -59,6 +58,7 @@ class OpenStudy(JsonRecord):
     calling: Annotated[str, Field(description="AE title of who sent the first object")]
     address: str
     host: Annotated[str, Field(description="The host that receives it")]
+    host_silent: Annotated[bool, Field(description="Its host does not answer: the study goes on when that is back")]
     project: Annotated[str | None, Field(description="null: by the rules and the headers")]
     objects: int
     bytes: int
@@ -76,6 +76,7 @@ class OpenStudy(JsonRecord):
             calling=row["calling"],
             address=row["address"],
             host=row["host"],
+            host_silent=row["silent"],
             project=row["project"],
             objects=row["objects"],
             bytes=row["received"],
@@ -142,7 +143,7 @@ def list_open_studies(connection: Connection, principal: Principal, project_name
     query = (
         select(
             received_study, upload.c.uuid, reception.c.received, receiver.c.uuid.label("receiver"),
-            project.c.name.label("project"),
+            project.c.name.label("project"), _is_study_silent(now_ms(connection)).label("silent"),
         )
         .join(upload, upload.c.id == received_study.c.upload_id)
         .join(reception, reception.c.upload_id == upload.c.id)
@@ -196,30 +197,39 @@ def list_associations(
 def ask_for_study(context: ServiceContext, uuid: str, wish: StudyWish) -> None:
     """Have a study that is being received imported as it is now, or forgotten; the receiver process sees to it.
 
-    As an import is cancelled: by who owns its project, and the account that it came for. AccessDenied,
-    StudyNotReceiving.
+    As an import is cancelled: by who owns its project, and the account that it came for. Of a host that does not
+    answer it is forgotten here: that host removes its bytes when it is back. AccessDenied, StudyNotReceiving,
+    StudyHostSilent.
     """
     with context.catalog.write() as connection:
         visible = find_import(connection, context.principal, uuid, Action.IMPORT_CANCEL)
-        is_open = (
-            select(upload.c.id)
-            .where(upload.c.id == visible.upload_id, upload.c.state == ImportState.RECEIVING)
-            .scalar_subquery()
-        )
-        asked = connection.execute(
-            update(received_study).where(received_study.c.upload_id == is_open).values(wish=wish)
-        ).rowcount
-        if not asked:
+        of_upload = received_study.c.upload_id == visible.upload_id
+        silent = _is_study_silent(context.catalog.now()).label("silent")
+        study = connection.execute(
+            select(received_study.c.host, silent)
+            .where(of_upload)
+            .with_for_update(of=received_study)  # its import waits
+        ).first()
+        is_open = exists().where(upload.c.id == visible.upload_id, upload.c.state == ImportState.RECEIVING)
+        if not connection.execute(update(received_study).where(of_upload, is_open).values(wish=wish)).rowcount:
             raise StudyNotReceiving
+        if study is not None and study.silent:
+            if wish is StudyWish.CLOSE:
+                raise StudyHostSilent(study.host)
+            connection.execute(delete(upload).where(upload.c.id == visible.upload_id))
         action = AuditAction.STUDY_CLOSE if wish is StudyWish.CLOSE else AuditAction.STUDY_DISCARD
         context.note(connection, action, uuid, visible.project or "", kind="import")
+
+
+def _is_study_silent(now: ColumnElement[int] | int) -> ColumnElement[bool]:
+    return and_(received_study.c.heard < now - SILENT_MS, is_host_silent(received_study.c.host, now))
 
 
 def _state_of(one: Receiver, rows: list[RowMapping], now: int) -> ReceiverState:
     hosts: list[str] = []
     word: StateWord
     message = ""
-    current = [row for row in rows if row["at"] >= one.modified]
+    current = [row for row in rows if row["at"] >= max(one.modified, now - SILENT_MS)]
     failed = [row for row in current if not row["listening"]]
     if not one.enabled:
         word = "disabled"

@@ -1,14 +1,13 @@
 """Studies that DICOM receivers take: their rows from the first object to the import, for the receiver process.
 
-A study is an upload of the door `dimse` (`receiving.py`), with a row of `received_study` beside it. No object costs a
-write to the catalog: what has come so far is noted every few seconds, for pages.
+A worker keeps them for it (`workers/receiver_catalog_thread.py`): that process has no database. A study is an upload of
+the door `dimse` (`receiving.py`), with a row of `received_study` beside it. No object costs a write to the catalog:
+what has come so far is noted every few seconds, for pages.
 """
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, insert, select, update
@@ -17,144 +16,81 @@ from scandock.access import accounts
 from scandock.access.authentication import make_principal
 from scandock.access.principal import SYSTEM, Door, RequestInfo
 from scandock.catalog import receivers
-from scandock.catalog.server_tables import dicom_association, received_study, receiver_state, reception
+from scandock.catalog.server_tables import dicom_association, received_study, receiver, receiver_state, reception
 from scandock.catalog.tables import project, upload
-from scandock.model.errors import Coded, Fault
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
 from scandock.model.verdicts import ImportState
-from scandock.queue.owner import has_ended, is_mine, this_owner
+from scandock.queue.owner import has_ended, is_mine
 from scandock.services.audit import DetailValue
+from scandock.services.commitment import Commitments
 from scandock.services.privacy_source import usable_privacy
+from scandock.services.received_records import (
+    HOST,
+    AssociationLine,
+    LeftStudy,
+    ReceiverListening,
+    ReceiverUnfit,
+    StudyProgress,
+    StudySender,
+    unfit_reason,
+)
 from scandock.services.receivers import list_all_receivers, make_import_request
-from scandock.services.receiving import IncomingUpload, UploadOffer
-from scandock.services.spool_removal import discard_spool
+from scandock.services.receiving import UploadOffer
+from scandock.services.spool_removal import discard_spool, is_anything_private
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from scandock.catalog.engine import Catalog
+    from scandock.dimse.records import CommitmentAnswer, CommitmentRequest
     from scandock.model.receivers import Receiver
     from scandock.services.receiving import UploadReceiver
 
 KEPT_ASSOCIATIONS: Final = 2_000
-"""The last associations and refusals that are kept."""
-HOST: Final = platform.node()
+"""The last associations that are kept, and the last refusals: a flood of those pushes no association out."""
+_REFUSALS: Final = (AssociationOutcome.REJECTED, AssociationOutcome.FAILED)
 
 
-class ReceiverUnfit(Coded, Fault):
-    """What a receiver takes can't go anywhere now."""
-
-    CODE = "receiver_unfit"
-    MEANING = (
-        "A DICOM receiver takes nothing, as its project was deleted, or the account that it acts for is disabled or may"
-        " not upload there."
-    )
-    SENTENCE = "The receiver {title} takes nothing: {why}."
-    REMEDY = "Name another project or account for it."
-
-    def __init__(self, title: str, why: str) -> None:
-        self._fill({"title": title, "why": why})
+def _goes_on(receiver: Receiver, request: str, account_id: int) -> bool:
+    """Whether what a receiver takes now is imported as an upload that was begun with a request."""
+    return (make_import_request(receiver).to_json(), receiver.account_id) == (request, account_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudySender:
-    """Who sent the first object of a study."""
-
-    calling: str
-    called: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyProgress:
-    """What has come of a study so far."""
-
-    upload_id: int
-    objects: int
-    bytes: int
-    """On disk."""
-    rate: int
-    """Bytes a second since the last look."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftStudy:
-    """A study whose receiver process has ended."""
-
-    incoming: IncomingUpload
-    receiver: Receiver | None
-    """None where it was removed."""
-    sender: StudySender
-
-
-@dataclass(slots=True, kw_only=True)
-class AssociationLine:
-    """An association, or a refusal, as it is to be told; `key` tells it from others of this process."""
-
-    key: int
-    receiver_id: int | None
-    port: int
-    called: str
-    calling: str
-    address: str
-    security: str = ""
-    outcome: AssociationOutcome
-    message: str = ""
-    begun: int
-    """Unix milliseconds."""
-    ended: int | None = None
-    objects: int = 0
-    bytes: int = 0
-    failures: int = 0
-
-    @property
-    def columns(self) -> dict[str, object]:
-        return {
-            "receiver_id": self.receiver_id,
-            "host": HOST,
-            "port": self.port,
-            "called": self.called[:16],
-            "calling": self.calling[:16],
-            "address": self.address[:64],
-            "security": self.security,
-            "outcome": self.outcome,
-            "message": self.message.replace("\0", "?"),  # it may quote what a peer sent; PostgreSQL takes none
-            "begun": self.begun,
-            "ended": self.ended,
-            "objects": self.objects,
-            "bytes": self.bytes,
-            "failures": self.failures,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiverListening:
-    """Whether a receiver listens on this host, or why not."""
-
-    receiver_id: int
-    listening: bool
-    message: str = ""
-
-
-def unfit_reason(receiver: Receiver) -> str:
-    """Why what a receiver takes could go nowhere; empty where it can."""
-    if receiver.is_project_missing:
-        return "its project was deleted"
-    if receiver.account_disabled:
-        return f"the account {receiver.account} is disabled"
-    if not receiver.may_upload:
-        return f"the account {receiver.account} may not upload to {receiver.project} any more"
-    return ""
+def end_left_associations(catalog: Catalog) -> int:
+    """Say of associations of receiver processes of this host that are gone that they ended; how many."""
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(dicom_association.c.id, dicom_association.c.owner).where(
+                dicom_association.c.outcome == AssociationOutcome.OPEN, dicom_association.c.host == HOST
+            )
+        ).all()
+    ended = [row.id for row in rows if not is_mine(row.owner) and has_ended(row.owner) is not False]
+    if ended:
+        with catalog.write() as connection:
+            for row_id in ended:
+                connection.execute(
+                    update(dicom_association)
+                    .where(dicom_association.c.id == row_id)
+                    .values(
+                        outcome=AssociationOutcome.ENDED, ended=catalog.now(), message="The receiver process was ended."
+                    )
+                )
+    return len(ended)
 
 
 class ReceivedStudies:
-    """The rows of studies of one receiver process; may be used by its threads."""
+    """The rows of studies of one receiver process; may be used by several threads.
 
-    def __init__(self, catalog: Catalog, receiving: UploadReceiver) -> None:
+    A call whose answer may be lost with the worker can be made again, but for `accept` and `commit`.
+    """
+
+    def __init__(self, catalog: Catalog, receiving: UploadReceiver, owner: str) -> None:
+        """`owner`: the receiver process, as rows name it; also what `receiving` begins uploads for."""
         self.catalog = catalog
         self.receiving = receiving
-        self._rows: dict[int, int] = {}
-        """Rows of the associations that are open, by their keys."""
+        self.owner = owner
+        self._commitments = Commitments(catalog, receiving.store)
 
     def list_receivers(self) -> list[Receiver]:
         """All receivers, as they are set now."""
@@ -170,8 +106,12 @@ class ReceivedStudies:
         rules = privacy.site if receiver.project is None else privacy.of(receiver.project)
         return rules.changes_objects
 
-    def begin(self, receiver: Receiver, sender: StudySender) -> IncomingUpload:
-        """Record that a study comes. Fault `disk_full`, `receiver_unfit`, or of the catalog."""
+    def is_anything_private(self) -> bool:
+        """Whether less than everything may be known of what comes."""
+        return is_anything_private(self.catalog)
+
+    def begin(self, receiver: Receiver, sender: StudySender, uuid: str) -> IncomingUpload:
+        """Record that a study comes, as an upload of this id. Fault `disk_full`, `receiver_unfit`, or the catalog's."""
         if reason := unfit_reason(receiver):
             raise ReceiverUnfit(receiver.title, reason)
         with self.catalog.read() as connection:
@@ -200,13 +140,27 @@ class ReceivedStudies:
                 )
             )
 
-        return self.receiving.begin(offer, note)
+        return self.receiving.begin(offer, note, uuid)
+
+    def forget(self, uuid: str) -> None:
+        """Forget an upload that may have been begun, and of which nothing was received."""
+        incoming = self.receiving.find(uuid)
+        if incoming is not None:
+            self.receiving.discard(incoming)
 
     def accept(
         self, incoming: IncomingUpload, size: int, objects: int, sender: StudySender, reason: CloseReason
     ) -> bool:
-        """Let the import of a study begin, all of whose bytes are on disk; False where somebody has ended it."""
+        """Let the import of a study begin, all of whose bytes are on disk.
+
+        False where somebody has ended it, or wants it discarded.
+        """
         with self.catalog.write() as connection:
+            wish = connection.execute(
+                select(received_study.c.wish).where(received_study.c.upload_id == incoming.upload_id).with_for_update()
+            ).scalar()
+            if wish == StudyWish.DISCARD:
+                return False
             connection.execute(
                 update(received_study)
                 .where(received_study.c.upload_id == incoming.upload_id)
@@ -236,15 +190,15 @@ class ReceivedStudies:
         """Remove the bytes of a study that somebody has ended."""
         discard_spool(self.catalog, self.receiving.store, incoming.uuid)
 
-    def take_left(self) -> tuple[list[LeftStudy], bool]:
-        """Studies that stand in this store and whose receiver process is gone, taken over by this one.
+    def find_left(self) -> tuple[list[LeftStudy], bool]:
+        """Studies that stand in this store and whose receiver process is gone, each to be taken over.
 
         Those of this host whose first byte never reached the store are forgotten. Also whether there are any of a
         process that has not quite ended, as one that waits for its disk: they are to be asked for again.
         """
         with self.catalog.read() as connection:
             rows = connection.execute(
-                select(upload.c.id, upload.c.uuid, upload.c.owner, received_study)
+                select(upload.c.id, upload.c.uuid, upload.c.owner, upload.c.request, received_study)
                 .join(reception, reception.c.upload_id == upload.c.id)
                 .join(received_study, received_study.c.upload_id == upload.c.id)
                 .where(upload.c.state == ImportState.RECEIVING, reception.c.door == "dimse")
@@ -252,12 +206,11 @@ class ReceivedStudies:
             ).all()
             known = {one.number: one for one in receivers.list_receivers(connection)}
         spools = set(self.receiving.store.spools())
-        mine = this_owner(place=self.catalog.place)
         left = []
         lingers = False
         for row in rows:
             ended = has_ended(row.owner)
-            if is_mine(row.owner) or (row.uuid not in spools and ended is None):
+            if row.owner == self.owner or (row.uuid not in spools and ended is None):
                 continue
             if ended is False:
                 lingers = True
@@ -268,17 +221,26 @@ class ReceivedStudies:
             if row.uuid not in spools:
                 self.receiving.discard(incoming)
                 continue
-            with self.catalog.write() as connection:
-                taken = connection.execute(
-                    update(upload)
-                    .where(upload.c.id == row.id, upload.c.owner == row.owner, upload.c.state == ImportState.RECEIVING)
-                    .values(owner=mine)
-                ).rowcount
-            if taken:
-                sender = StudySender(calling=row.calling, called=row.called, address=row.address)
-                receiver = known.get(row.receiver_id)
-                left.append(LeftStudy(incoming=incoming, receiver=receiver, sender=sender))
+            sender = StudySender(calling=row.calling, called=row.called, address=row.address)
+            receiver = known.get(row.receiver_id)
+            if receiver is not None and not _goes_on(receiver, row.request, incoming.account_id):
+                receiver = None
+            left.append(LeftStudy(incoming=incoming, receiver=receiver, sender=sender, owner=row.owner))
         return left, lingers
+
+    def take_over(self, left: LeftStudy) -> bool:
+        """Have this process go on with a study; False where somebody else does, or has ended it."""
+        with self.catalog.write() as connection:
+            changed = connection.execute(
+                update(upload)
+                .where(
+                    upload.c.id == left.incoming.upload_id,
+                    upload.c.owner.in_((left.owner, self.owner)),
+                    upload.c.state == ImportState.RECEIVING,
+                )
+                .values(owner=self.owner)
+            ).rowcount
+        return changed == 1
 
     def read_wishes(self) -> dict[int, StudyWish]:
         """What people want done with studies that are being received, by their uploads."""
@@ -307,62 +269,59 @@ class ReceivedStudies:
                     .values(received=study.bytes, heard=now)
                 )
 
-    def write_associations(self, lines: Iterable[AssociationLine]) -> None:
-        """Note associations that began, went on or ended; the oldest beyond those that are kept go."""
+    def write_associations(self, lines: Iterable[AssociationLine]) -> dict[int, int]:
+        """Note associations that began, went on or ended; the oldest beyond those that are kept go.
+
+        The row of each by its key.
+        """
         associations = list(lines)
-        if not associations:
-            return
-        owner = this_owner(place=self.catalog.place)
         written: dict[int, int] = {}
+        if not associations:
+            return written
         with self.catalog.write() as connection:
+            known = set(connection.execute(select(receiver.c.id)).scalars())
             for line in associations:
-                row = self._rows.get(line.key)
+                columns = line.columns
+                if line.receiver_id not in known:  # it was removed meanwhile
+                    columns["receiver_id"] = None
+                row = line.row if line.row is not None or not line.is_unsure else self._find_row(connection, line)
                 if row is None:
                     key = connection.execute(
-                        insert(dicom_association).values(owner=owner, **line.columns)
+                        insert(dicom_association).values(owner=self.owner, **columns)
                     ).inserted_primary_key
                     assert key is not None
                     row = key[0]
                 else:
-                    connection.execute(
-                        update(dicom_association).where(dicom_association.c.id == row).values(**line.columns)
-                    )
+                    connection.execute(update(dicom_association).where(dicom_association.c.id == row).values(**columns))
                 written[line.key] = row
-            newest = select(dicom_association.c.id).order_by(dicom_association.c.id.desc())
-            oldest = connection.execute(newest.offset(KEPT_ASSOCIATIONS).limit(1)).scalar()
-            if oldest is not None:
-                connection.execute(
-                    delete(dicom_association).where(
-                        dicom_association.c.id <= oldest, dicom_association.c.outcome != AssociationOutcome.OPEN
-                    )
-                )
-        self._rows |= written
-        for line in associations:
-            if line.outcome is not AssociationOutcome.OPEN:
-                del self._rows[line.key]
+            is_refusal = dicom_association.c.outcome.in_(_REFUSALS)
+            for kind in (is_refusal, ~is_refusal):
+                newest = select(dicom_association.c.id).where(kind).order_by(dicom_association.c.id.desc())
+                oldest = connection.execute(newest.offset(KEPT_ASSOCIATIONS).limit(1)).scalar()
+                if oldest is not None:
+                    is_over = dicom_association.c.outcome != AssociationOutcome.OPEN
+                    connection.execute(delete(dicom_association).where(kind, is_over, dicom_association.c.id <= oldest))
+        return written
+
+    def _find_row(self, connection: Connection, line: AssociationLine) -> int | None:
+        """The row of an association that may have been written, though nobody said so."""
+        columns = dicom_association.c
+        same = (columns[name] == line.columns[name] for name in ("port", "called", "calling", "address", "begun"))
+        return connection.execute(
+            select(columns.id).where(columns.owner == self.owner, *same).order_by(columns.id.desc()).limit(1)
+        ).scalar()
 
     def end_left_associations(self) -> None:
         """Say of associations of processes that are gone that they ended."""
-        with self.catalog.read() as connection:
-            rows = connection.execute(
-                select(dicom_association.c.id, dicom_association.c.owner).where(
-                    dicom_association.c.outcome == AssociationOutcome.OPEN, dicom_association.c.host == HOST
-                )
-            ).all()
-        ended = [row.id for row in rows if not is_mine(row.owner) and has_ended(row.owner) is not False]
-        if not ended:
-            return
-        with self.catalog.write() as connection:
-            for row_id in ended:
-                connection.execute(
-                    update(dicom_association)
-                    .where(dicom_association.c.id == row_id)
-                    .values(
-                        outcome=AssociationOutcome.ENDED,
-                        ended=self.catalog.now(),
-                        message="The receiver process was ended.",
-                    )
-                )
+        end_left_associations(self.catalog)
+
+    def commit(self, receiver: Receiver, peer: str, address: str, request: CommitmentRequest) -> CommitmentAnswer:
+        """Keep a request for storage commitment, and answer it. Raises Fault of the catalog."""
+        return self._commitments.take(receiver, peer, address, request)
+
+    def note_report(self, peer: str, transaction: str, status: int | None) -> None:
+        """Note what became of a report on the request's own association."""
+        self._commitments.note_report(peer, transaction, status)
 
     def write_states(self, states: Iterable[ReceiverListening]) -> None:
         """Say which receivers listen on this host, in place of what was said."""

@@ -67,6 +67,17 @@ class StudyNotReceiving(CodedUsage):
     REMEDY = "Look at its import under Activity."
 
 
+class StudyHostSilent(CodedUsage):
+    CODE = "study_host_silent"
+    STATUS = 409
+    MEANING = "The host that receives the study does not answer, so the study can't be closed now."
+    SENTENCE = "The study is received by {host}, which does not answer."
+    REMEDY = "Start the server there: the study goes on. Or discard it."
+
+    def __init__(self, host: str) -> None:
+        self._fill({"host": host})
+
+
 class PeerCallFailed(Coded, Fault):
     """A DICOM peer was called, and did not do what it was called for."""
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import delete, exists, func, insert, or_, outerjoin, select, true, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, outerjoin, select, true, update
 
 from scandock.catalog import receivers
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import account, receiver, receiver_state, reception
+from scandock.catalog.server_tables import account, dicom_association, receiver, receiver_state, reception
 from scandock.catalog.tables import upload
 from scandock.model.receivers import ANY_HOST, DEFAULT_TITLE, Receiver
+from scandock.model.reception import SILENT_MS, AssociationOutcome
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_uuid
-from scandock.services.received_studies import HOST
+from scandock.services.received_records import HOST
 
+GONE: Final = "The host does not answer any more."
 _ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  what the person has named
 _WORK: Final = select(
     or_(
@@ -31,6 +33,25 @@ def has_receivers(catalog: Catalog) -> bool:
     """Whether a receiver process has something to do on this host: receivers, or studies that one has left."""
     with catalog.read() as connection:
         return bool(connection.execute(_WORK).scalar())
+
+
+def is_host_silent(host: ColumnElement[str], now: ColumnElement[int] | int) -> ColumnElement[bool]:
+    """Whether the receiver process of another host says nothing any more; that of this one has its supervisor."""
+    says = exists().where(receiver_state.c.host == host, receiver_state.c.at > now - SILENT_MS)
+    return and_(host != HOST, ~says)
+
+
+def end_associations_of_silent_hosts(catalog: Catalog) -> int:
+    """Say of associations of hosts that are gone that they ended; how many. A host that comes back says otherwise."""
+    with catalog.write() as connection:
+        now = catalog.now()
+        return connection.execute(
+            update(dicom_association)
+            .where(
+                dicom_association.c.outcome == AssociationOutcome.OPEN, is_host_silent(dicom_association.c.host, now)
+            )
+            .values(outcome=AssociationOutcome.ENDED, ended=now, message=GONE)
+        ).rowcount
 
 
 def clear_states(catalog: Catalog) -> None:

@@ -21,6 +21,7 @@ from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.crash_points import reach
 from scandock.model.durations import HOUR_MS
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.queue.enqueue import accept
@@ -114,30 +115,6 @@ class UploadOffer:
     metadata: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingUpload:
-    """An upload as its row has it."""
-
-    upload_id: int
-    uuid: str
-    account_id: int
-    project_id: int | None
-    door: str
-    state: ImportState
-    code: str
-    size: int | None
-    received: int
-    metadata: str
-    expires: int | None
-    expired: bool
-    known: bool = False
-    """It was there before, by its idempotency key: nothing is to be received."""
-
-    @property
-    def receiving(self) -> bool:
-        return self.state is ImportState.RECEIVING
-
-
 AuditWriter = Callable[[Connection, IncomingUpload], None]
 """Writes a line of the audit in the transaction of a change to an upload."""
 
@@ -145,8 +122,10 @@ AuditWriter = Callable[[Connection, IncomingUpload], None]
 class UploadReceiver:
     """The rows of uploads until they are accepted; every call is short, and blocks."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, limits: ReceivingLimits) -> None:
+    def __init__(self, catalog: Catalog, store: LocalStore, limits: ReceivingLimits, owner: str = "") -> None:
+        """`owner`: the process that receives, as rows name it, where that is another one."""
         self.catalog = catalog
+        self.owner = owner
         self.store = store
         self.limits = limits
         self.space = SpaceReservations(catalog, store, limits.min_free, limits.space_percent)
@@ -155,15 +134,16 @@ class UploadReceiver:
         self.broken: set[str] = set()
         """Uploads of this process that nobody brings any more and whose rows could not be forgotten when they broke."""
 
-    def begin(self, offer: UploadOffer, note: AuditWriter | None = None) -> IncomingUpload:
+    def begin(self, offer: UploadOffer, note: AuditWriter | None = None, uuid: str = "") -> IncomingUpload:
         """Record that an upload comes, and reserve its space; `note` writes what the audit says of one that is new.
 
+        `uuid`: its id, of who may not hear the answer; one that has it already is that upload.
         Raises UploadTooLarge, UploadsTooMany, KeyReused or UploadRunning; Fault `disk_full`.
         """
         check_size(offer.size, self.limits.upload_bytes)
         with self.catalog.write() as connection:
             connection.execute(select(account.c.id).where(account.c.id == offer.account_id).with_for_update()).one()
-            existing = self._known(connection, offer)
+            existing = self._read(connection, uuid) if uuid else self._known(connection, offer)
             if existing is not None:
                 return existing
             received_by_site = offer.door == "dimse"  # senders are no accounts, and can't be told to wait for one
@@ -171,7 +151,7 @@ class UploadReceiver:
                 check_uploads(connection, offer.account_id, self.limits.uploads)
             self.space.alone(connection)
             self.space.check(connection, offer.account_id, offer.size or 0, share=not received_by_site)
-            uuid = new_uuid()
+            uuid = uuid or new_uuid()
             self._insert(connection, offer, uuid)
             new_upload = self._read(connection, uuid)
             assert new_upload is not None
@@ -442,7 +422,7 @@ class UploadReceiver:
                 source="server",
                 state=ImportState.RECEIVING,
                 request=offer.request.to_json(),
-                owner=this_owner(place=self.catalog.place),
+                owner=self.owner or this_owner(place=self.catalog.place),
                 created=now,
             )
         ).inserted_primary_key

@@ -46,6 +46,21 @@ class Spool(Protocol):
     def close(self) -> None: ...
 
 
+class ObjectFile(Protocol):
+    """An object that is too large for memory, while it comes; closed by who opened it."""
+
+    size: int
+    """Bytes that have come."""
+
+    def write(self, data: memoryview) -> None:
+        """Append all of `data`. Raises OSError."""
+
+    def read_first(self, length: int) -> bytes:
+        """At most `length` bytes of what came first."""
+
+    def close(self) -> None: ...
+
+
 class ObjectSpool(Protocol):
     """An upload that grows by whole objects, each an entry of a zip that is not compressed; for many threads.
 
@@ -58,7 +73,13 @@ class ObjectSpool(Protocol):
     """Bytes of whole entries."""
     synced: int
     """Bytes of whole entries that are on disk for certain."""
-    entries: int
+
+    @property
+    def entries(self) -> int: ...
+
+    @property
+    def beside(self) -> int:
+        """Bytes of entries of `append_file`, which `size` counts once it is finished."""
 
     def append(self, name: str, parts: Sequence[bytes | memoryview]) -> int:
         """Add an entry that holds `parts` one after the other; where it ends, for `sync`. A name may come twice.
@@ -66,8 +87,11 @@ class ObjectSpool(Protocol):
         After a Fault (as `disk_full`) nothing of it is there, and the next entry may fit.
         """
 
-    def append_file(self, name: str, head: bytes, source: int, size: int) -> int:
-        """Add an entry of `head` and the first `size` bytes of an open file; as `append`."""
+    def append_file(self, file: ObjectFile) -> int:
+        """Add an object of `Store.open_object` of this store; as `append`, and it is on disk then.
+
+        After `spool_closed` it may be added to another spool. Fault sync_failed: it is not there, all else is.
+        """
 
     def sync(self, end: int) -> None:
         """Return once all up to `end` is on disk, names included. One sync serves all that wait for it.
@@ -84,7 +108,7 @@ class ObjectSpool(Protocol):
     def finish(self) -> int:
         """Write the zip's directory and put all on disk: from then on it is an archive as any; its bytes.
 
-        After a Fault it may be called again.
+        After a Fault it may be called again; what no sync had covered when one failed is not in it then.
         """
 
     def read_first(self, length: int) -> bytes:

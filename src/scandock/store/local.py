@@ -19,7 +19,7 @@ from scandock.store.stages import LocalStage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from scandock.store.object_spools import LocalObjectSpool
+    from scandock.store.object_spools import LocalObjectFile, LocalObjectSpool
     from scandock.store.paths import DataPath, RelPath, TreePath
     from scandock.store.port import Stage, StoreEntry, SweepResult, TrashEntry
     from scandock.store.records import FreeSpace
@@ -101,10 +101,10 @@ class LocalStore:
 
         return LocalObjectSpool(self._root, upload)
 
-    def open_unnamed(self) -> int:
-        from scandock.store.object_spools import open_unnamed
+    def open_object(self, name: str, head: bytes) -> LocalObjectFile:
+        from scandock.store.object_spools import LocalObjectFile
 
-        return open_unnamed(self._root)
+        return LocalObjectFile(self._root, name, head)
 
     def try_writing(self) -> list[str]:
         from scandock.store.space import try_writing

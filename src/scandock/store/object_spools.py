@@ -2,11 +2,16 @@
 
 Entries stand one after the other from the first byte on, so that what was appended can be found again without the
 central directory, which is written last. Source: PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.14 to 4.3.16.
+
+An object that was too large for memory is an entry in a file of its own beside it (`object-1`), where its bytes were
+written while they came: nobody waits for it to be copied, which is done when the spool is finished.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 import sys
 import threading
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from scandock.store.paths import DataPath
+    from scandock.store.port import ObjectFile
     from scandock.store.root import Root
 
 _LOCAL: Final = Struct("<4sHHHHHLLLHH")
@@ -46,6 +52,7 @@ _DATE: Final = 0x21
 """1980-01-01: an entry says nothing of when it came."""
 _MAX_NAME: Final = 1024
 _BLOCK: Final = 1024 * 1024
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_COPIED: Final = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
 """How `copy_file_range` says that these two files can't be copied so."""
 
@@ -63,6 +70,54 @@ class _Entry(NamedTuple):
     def end(self) -> int:
         return self.data_at + self.size
 
+    @property
+    def content(self) -> tuple[bytes, int, int]:
+        return self.name, self.crc, self.size
+
+
+class LocalObjectFile:
+    """An object that comes piece by piece, as an entry of a zip whose header is written last; for one thread."""
+
+    def __init__(self, root: Root, name: str, head: bytes) -> None:
+        self.size = 0
+        self.fd = -1
+        self.fd = _open_unnamed(root)
+        self._name = name
+        self._crc = isal_zlib.crc32(head)
+        self._data_at = len(_long_header(name, 0, 0)) + len(head)
+        try:
+            _write_at(self.fd, [head], self._data_at - len(head))
+        except OSError as error:
+            self.close()
+            raise disk_fault(error, "receiving an object") from error
+        self._head = len(head)
+
+    @property
+    def end(self) -> int:
+        """Bytes of the whole entry."""
+        return self._data_at + self.size
+
+    def write(self, data: memoryview) -> None:
+        _write_at(self.fd, [data], self.end)
+        self._crc = isal_zlib.crc32(data, self._crc)
+        self.size += data.nbytes
+
+    def read_first(self, length: int) -> bytes:
+        return os.pread(self.fd, min(length, self.size), self._data_at)
+
+    def write_header(self) -> None:
+        """Have the entry be whole. Raises OSError."""
+        _write_at(self.fd, [_long_header(self._name, self._crc, self._head + self.size)], 0)
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():
+            self.close()
+
 
 class LocalObjectSpool:
     """One upload's growing zip, opened by one process at a time; any of its threads may append and sync."""
@@ -71,17 +126,30 @@ class LocalObjectSpool:
         self._fd: int | None = None
         self.upload = paths.label(upload)
         self._root = root
-        self._appending = threading.Lock()
+        self._finishing = threading.Lock()
         self._syncing = threading.Lock()
+        self._appending = threading.Lock()
+        """Taken in this order. Who appends or syncs never waits for a spool that is being finished."""
         self._named = False
         self._closed: Literal["", "failed", "finished", "discarded"] = ""
+        self._files: dict[int, int] = {}
+        """Objects in files of their own: their bytes, by number."""
+        self._numbers = itertools.count(1)
+        self._entries = self._synced_entries = 0
         self.size = 0
         self.synced = 0
-        self.entries = 0
 
     @property
     def _folder(self) -> DataPath:
         return paths.spool_folder(self.upload)
+
+    @property
+    def entries(self) -> int:
+        return self._entries + len(self._files)
+
+    @property
+    def beside(self) -> int:
+        return sum(list(self._files.values()))
 
     def append(self, name: str, parts: Sequence[bytes | memoryview]) -> int:
         size = crc = 0
@@ -89,37 +157,62 @@ class LocalObjectSpool:
             size += part.nbytes if isinstance(part, memoryview) else len(part)
             crc = isal_zlib.crc32(part, crc)
         header = _local_header(name, crc, size)
-        return self._append(len(header) + size, lambda fd, at: _write_at(fd, [header, *parts], at))
-
-    def append_file(self, name: str, head: bytes, source: int, size: int) -> int:
-        crc = isal_zlib.crc32(head)
-        buffer = memoryview(bytearray(_BLOCK))
-        for at in range(0, size, _BLOCK):
-            block = buffer[: min(_BLOCK, size - at)]
-            if os.preadv(source, [block], at) != len(block):
-                raise ValueError(f"the file to be appended has fewer than {size} bytes")
-            crc = isal_zlib.crc32(block, crc)
-        header = _local_header(name, crc, len(head) + size)
-
-        def write(fd: int, at: int) -> None:
-            _write_at(fd, [header, head], at)
-            _copy_file(source, fd, at + len(header) + len(head), size)
-
-        return self._append(len(header) + len(head) + size, write)
-
-    def _append(self, length: int, write: Callable[[int, int], object]) -> int:
-        """Have an entry of `length` bytes written at the end; where it ends."""
         with self._appending:
             fd = self._open()
             at = self.size
             try:
-                write(fd, at)
+                _write_at(fd, [header, *parts], at)
             except OSError as error:
                 self._cut_to(fd, at)
                 raise disk_fault(error, f"receiving upload {self.upload}") from error
-            self.size = at + length
-            self.entries += 1
+            self.size = at + len(header) + size
+            self._entries += 1
             return self.size
+
+    def append_file(self, file: ObjectFile) -> int:
+        assert isinstance(file, LocalObjectFile)
+        with self._appending:
+            self._open()
+            number = next(self._numbers)
+        name = paths.spool_object(self.upload, number)
+        try:
+            file.write_header()
+            fd = self._link(file, name)
+            try:
+                os.fdatasync(fd)
+            finally:
+                if fd != file.fd:
+                    os.close(fd)
+            sync_folder(self._folder, self._root.fd)
+            sync_folder(INCOMING, self._root.fd)
+            with self._appending:
+                self._open()  # raises SpoolClosed where it was closed meanwhile
+                self._files[number] = file.end
+                return self.size
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self._root.fd)
+            if not isinstance(error, OSError):
+                raise
+            if self._closed:
+                raise SpoolClosed(self.upload) from error
+            if error.errno in _FULL:
+                raise disk_fault(error, f"receiving upload {self.upload}") from error
+            raise sync_fault(error, f"Upload {self.upload}") from error
+
+    def _link(self, file: LocalObjectFile, name: DataPath) -> int:
+        """Give an object's file its name, or the name to a copy; the descriptor of that. Raises OSError."""
+        with contextlib.suppress(OSError):  # as where the file system knows no files without names
+            os.link(f"/proc/self/fd/{file.fd}", name, dst_dir_fd=self._root.fd, follow_symlinks=True)
+            return file.fd
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(name, flags, FILE_MODE, dir_fd=self._root.fd)
+        try:
+            _copy_file(file.fd, fd, 0, file.end)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def sync(self, end: int) -> None:
         if self.synced >= end:
@@ -127,22 +220,25 @@ class LocalObjectSpool:
         with self._syncing:
             if self.synced >= end:
                 return
-            with self._appending:
-                fd = self._open()
-                covered = self.size
-            try:
-                os.fdatasync(fd)
-                if not self._named:
-                    sync_folder(self._folder, self._root.fd)
-                    sync_folder(INCOMING, self._root.fd)
-                    self._named = True
-            except OSError as error:
-                self._fail()
-                raise sync_fault(error, f"Upload {self.upload}") from error
-            except BaseException:
-                self._fail()
-                raise
-            self.synced = covered
+            self._sync()
+
+    def _sync(self, *, closed: bool = False) -> None:
+        with self._appending:
+            fd = self._open(closed=closed)
+            covered, entries = self.size, self._entries
+        try:
+            os.fdatasync(fd)
+            if not self._named:
+                sync_folder(self._folder, self._root.fd)
+                sync_folder(INCOMING, self._root.fd)
+                self._named = True
+        except OSError as error:
+            self._fail()
+            raise sync_fault(error, f"Upload {self.upload}") from error
+        except BaseException:
+            self._fail()
+            raise
+        self.synced, self._synced_entries = covered, entries
 
     def _fail(self) -> None:
         """Take nothing more, and keep what earlier syncs have covered."""
@@ -152,18 +248,23 @@ class LocalObjectSpool:
                 self._cut_to(self._fd, self.synced)
 
     def cut(self) -> int:
-        with self._syncing, self._appending:
+        with self._finishing, self._syncing, self._appending:
             if self._fd is not None:
                 self._cut_to(self._fd, self.synced)
             return self.size
 
     def recover(self) -> int:
-        with self._syncing, self._appending:
+        with self._finishing, self._syncing, self._appending:
             fd = self._open()
             entries = end = 0
             try:
+                numbers = paths.spool_object_numbers(self._root.list(self._folder))
+                known = set()
                 for entry in _walk(fd, os.fstat(fd).st_size, check=True):
                     entries, end = entries + 1, entry.end
+                    if numbers:
+                        known.add(entry.content)
+                files = {number: size for number in numbers if (size := self._recover_file(number, known))}
             except OSError as error:
                 raise disk_fault(error, f"recovering upload {self.upload}") from error
             try:
@@ -172,47 +273,89 @@ class LocalObjectSpool:
             except OSError as error:
                 raise sync_fault(error, f"Upload {self.upload}") from error
             self.size = self.synced = end
-            self.entries = entries
-            return entries
+            self._entries = self._synced_entries = entries
+            self._files = files
+            self._numbers = itertools.count(max(numbers, default=0) + 1)
+            return self.entries
+
+    def _recover_file(self, number: int, known: set[tuple[bytes, int, int]]) -> int:
+        """Bytes of an object's file; 0, and it is removed, where it is not whole or was copied already."""
+        name = paths.spool_object(self.upload, number)
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd)
+        try:
+            size = os.fstat(fd).st_size
+            entry = _read_entry(fd, 0, size)
+            is_whole = entry is not None and entry.end == size and _crc_at(fd, entry) == entry.crc
+            if entry is not None and is_whole and entry.content not in known:
+                os.fsync(fd)
+                return size
+        finally:
+            os.close(fd)
+        os.unlink(name, dir_fd=self._root.fd)
+        return 0
 
     def finish(self) -> int:
-        with self._syncing, self._appending:
-            if self._closed == "discarded":
-                raise SpoolClosed(self.upload)
-            self._closed = self._closed or "finished"
-            fd = self._open(closed=True)
-            self._cut_to(fd, self.size)
-            at = self.size
+        with self._finishing:
+            with self._appending:
+                if self._closed == "discarded":
+                    raise SpoolClosed(self.upload)
+                self._closed = self._closed or "finished"
+                fd = self._open(closed=True)
+                self._cut_to(fd, self.synced if self._closed == "failed" else self.size)
+            if self.synced < self.size or not self._named:
+                with self._syncing:
+                    self._sync(closed=True)
             try:
+                for number, size in list(self._files.items()):
+                    self._bring(fd, number, size)
+                at = self.size
                 for block in _directory(fd, at):
                     at += _write_at(fd, [block], at)
                 os.fsync(fd)
-                sync_folder(self._folder, self._root.fd)
-                sync_folder(INCOMING, self._root.fd)
             except OSError as error:
-                self._cut_to(fd, self.size)
-                if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                self._cut_to(fd, self.synced)
+                if error.errno in _FULL:
                     raise disk_fault(error, f"closing upload {self.upload}") from error
                 raise sync_fault(error, f"Upload {self.upload}") from error
-            self.synced = self.size
             return at
+
+    def _bring(self, fd: int, number: int, size: int) -> None:
+        """Have an object of a file of its own stand in the zip, on disk, and the file be gone. Raises OSError."""
+        name = paths.spool_object(self.upload, number)
+        source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd)
+        try:
+            _copy_file(source, fd, self.size, size)
+        finally:
+            os.close(source)
+        os.fdatasync(fd)
+        self.size = self.synced = self.size + size
+        self._entries = self._synced_entries = self._entries + 1
+        del self._files[number]
+        os.unlink(name, dir_fd=self._root.fd)
 
     def read_first(self, length: int) -> bytes:
         with self._appending:
             fd = self._open(closed=True)
             size = os.fstat(fd).st_size
+            numbers = list(self._files)
         for entry in _walk(fd, size, check=False):
             return os.pread(fd, min(length, entry.size), entry.data_at)
+        for number in numbers:
+            path = paths.spool_object(self.upload, number)
+            with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd), "rb") as file:
+                whole = _read_entry(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+                if whole is not None:
+                    return os.pread(file.fileno(), min(length, whole.size), whole.data_at)
         return b""
 
     def discard(self) -> None:
-        with self._syncing, self._appending:
+        with self._finishing, self._syncing, self._appending:
             self._closed = "discarded"
             self._close()
             self._root.give_up(self._folder)
 
     def close(self) -> None:
-        with self._syncing, self._appending:
+        with self._finishing, self._syncing, self._appending:
             self._close()
 
     def _close(self) -> None:
@@ -249,11 +392,10 @@ class LocalObjectSpool:
         except OSError:
             pass
         if end < self.size:
-            self.size = end  # whether or not they can be counted
-            self.entries = sum(1 for _ in _walk(fd, end, check=False))
+            self.size, self._entries = self.synced, self._synced_entries
 
 
-def open_unnamed(root: Root) -> int:
+def _open_unnamed(root: Root) -> int:
     """Descriptor of a new file in `incoming` that has no name, and is gone once it is closed."""
     try:
         return os.open(INCOMING, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=root.fd)
@@ -275,6 +417,12 @@ def _local_header(name: str, crc: int, size: int) -> bytes:
         raise ValueError(f"an entry's name has 1 to {_MAX_NAME} characters")
     if size < _LONG:
         return _LOCAL.pack(_LOCAL_MARK, _VERSION, 0, 0, 0, _DATE, crc, size, size, len(encoded), 0) + encoded
+    return _long_header(name, crc, size)
+
+
+def _long_header(name: str, crc: int, size: int) -> bytes:
+    """With sizes of any length: as long for an object whose size is not known yet."""
+    encoded = name.encode("ascii")
     head = _LOCAL.pack(_LOCAL_MARK, _VERSION64, 0, 0, 0, _DATE, crc, _LONG, _LONG, len(encoded), _EXTRA64.size)
     return head + encoded + _EXTRA64.pack(1, 16, size, size)
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, cast
 from scandock.model.tree_parts import TreeParts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
 
     class DataPath(str):
         """What stands somewhere under DATA."""
@@ -48,6 +49,7 @@ RESOURCES: Final = "resources"
 AREAS: Final = tuple(cast("DataPath", area) for area in (ARCHIVE, PREARCHIVE, RESOURCES))
 
 INCOMING: Final = cast("DataPath", "incoming")
+_OBJECT: Final = "object-"
 WORK: Final = cast("DataPath", "work")
 TRASH: Final = cast("DataPath", "trash")
 RECEIPTS: Final = cast("DataPath", "receipts")
@@ -374,6 +376,17 @@ def spool_folder(upload: str) -> DataPath:
 def spool_file(upload: str) -> DataPath:
     """Of the bytes themselves."""
     return data_path_below(spool_folder(upload), "archive")
+
+
+def spool_object(upload: str, number: int) -> DataPath:
+    """Of an object that stands beside them until the spool is finished."""
+    return data_path_below(spool_folder(upload), f"{_OBJECT}{number}")
+
+
+def spool_object_numbers(names: Iterable[str]) -> list[int]:
+    """The numbers of such objects, by the names in a spool's folder."""
+    numbers = (name.removeprefix(_OBJECT) for name in names if name.startswith(_OBJECT))
+    return sorted(int(number) for number in numbers if number.isascii() and number.isdecimal())
 
 
 def receipt_file(upload: str) -> DataPath:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Protocol
 
-from scandock.store.handles import ObjectSpool, Snapshot, Spool, Stage, WorkLock, Writer
+from scandock.store.handles import ObjectFile, ObjectSpool, Snapshot, Spool, Stage, WorkLock, Writer
 from scandock.store.records import AdoptResult, Blob, FreeSpace, StoreEntry, SweepResult, TrashEntry
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdoptResult",
     "Blob",
+    "ObjectFile",
     "ObjectSpool",
     "Snapshot",
     "Spool",
@@ -86,8 +87,8 @@ class Store(Protocol):
     def object_spool(self, upload: str) -> ObjectSpool:
         """A spool that grows by whole objects; once finished, `spool` reads it."""
 
-    def open_unnamed(self) -> int:
-        """Descriptor of a new file without a name, for an object that is too large for memory; its caller closes it."""
+    def open_object(self, name: str, head: bytes) -> ObjectFile:
+        """A file for an object that comes piece by piece: an object spool's entry `name`, which begins by `head`."""
 
     # what is being made of it
     def hold(self, upload: str, *, force: bool = False) -> WorkLock:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from scandock.services.commitment import Commitments, CommitmentTimes
@@ -21,6 +23,8 @@ TIDY_TURNS: Final = 1_000
 """After how many turns old requests are taken away."""
 FILL_PAUSE: Final = 0.2
 """Between two batches of old files: whoever else writes has the catalog most of the time."""
+MAX_PEERS: Final = 16
+"""Peers that are told at once: one that does not answer holds up no other."""
 END_SECONDS: Final = 5.0
 """How long a report that is under way may still take when the worker ends; it is told again by the next one."""
 
@@ -43,24 +47,45 @@ class CommitmentKeeper:
         self._every = every
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="commitment", daemon=True)
+        self._telling: dict[str, threading.Thread] = {}
+        """By peer. Of the keeper's thread alone."""
 
     def start(self) -> None:
         self._thread.start()
 
     def end(self) -> None:
         self._ended.set()
-        self._thread.join(END_SECONDS)
+        deadline = time.monotonic() + END_SECONDS
+        for thread in (self._thread, *list(self._telling.values())):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         turns = 0
         while not self._ended.is_set():
             filled = 0
             try:
-                self._commitments.turn(self._calls, self._log)
+                self._turn()
                 filled = self._commitments.fill_hashes()
                 if not turns % TIDY_TURNS:
                     self._commitments.forget_old()
             except Exception as error:  # noqa: BLE001  whatever it is, the next turn is made
-                self._log.warning("storage commitment not seen to", code=error_code(error), where=error_location(error))
+                self._warn(error)
             turns += 1
             self._ended.wait(FILL_PAUSE if filled else self._every)
+
+    def _turn(self) -> None:
+        self._telling = {peer: thread for peer, thread in self._telling.items() if thread.is_alive()}
+        most = MAX_PEERS - len(self._telling)
+        for peer, requests in self._commitments.take_due(self._telling.keys(), most).items():
+            thread = threading.Thread(target=self._tell, args=(requests,), name="commitment report", daemon=True)
+            self._telling[peer] = thread
+            thread.start()
+
+    def _tell(self, requests: Sequence[int]) -> None:
+        try:
+            self._commitments.report(requests, self._calls, self._log)
+        except Exception as error:  # noqa: BLE001  whatever it is, they are told again once their claim is over
+            self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        self._log.warning("storage commitment not seen to", code=error_code(error), where=error_location(error))

@@ -83,3 +83,10 @@ class PortTaken(Coded, Fault):
 class HostUnknown(Worded, Usage):
     CODE = "host_unknown"
     MEANING = "What --host names is no address of this machine."
+
+
+class WorkerAway(Coded, Fault):
+    CODE = "worker_away"
+    MEANING = "The worker, which keeps the catalog for the receiver process, does not answer; it is started again."
+    SENTENCE = "The worker, which keeps the catalog for DICOM receivers, does not answer."
+    REMEDY = "Try again in a moment; look at the log."

@@ -12,7 +12,6 @@ import struct
 import time
 from collections.abc import Callable
 
-from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.model.ticker import Ticker
 from scandock.workers import receiver_figures
 from scandock.workers.receiver_figures import ReceiverFigures
@@ -87,6 +86,8 @@ class WorkerLiveness:
         if not last or not ready:
             return "no worker listens"
         if self.figures.damage:
+            from scandock.catalog.engine import DAMAGED_REMEDY  # SQLAlchemy: the receiver process has none
+
             return f"the worker found the catalog damaged. {DAMAGED_REMEDY}"
         return f"the worker was not heard of for {silent:.0f} seconds" if silent > MISSED_SECONDS else ""
 

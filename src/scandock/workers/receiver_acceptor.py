@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
+import re
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from scandock.dimse.objects import ObjectError, encode_meta, study_of
 from scandock.dimse.records import (
@@ -18,7 +18,6 @@ from scandock.dimse.records import (
     Admitted,
     Answer,
     CommitmentAnswer,
-    LargeFile,
     Rejected,
     Status,
     calling_not_allowed,
@@ -33,7 +32,7 @@ from scandock.model.receivers import AllowEntry, ClientCertificates, Receiver, p
 from scandock.model.reception import AssociationOutcome
 from scandock.services.byte_sizes import format_bytes
 from scandock.services.logs import error_location
-from scandock.services.received_studies import AssociationLine, StudySender, unfit_reason
+from scandock.services.received_records import AssociationLine, StudySender, unfit_reason
 from scandock.workers.receiver_studies import AppendedObject, OpenStudies, StudyKey
 
 if TYPE_CHECKING:
@@ -48,21 +47,24 @@ if TYPE_CHECKING:
         ReceivedObject,
         StoreRequest,
     )
+    from scandock.formats.dicom_encoding import Buffer
     from scandock.model.reception import ReceptionSettings
-    from scandock.services.commitment import Commitments
-    from scandock.store.port import ObjectSpool, Store
+    from scandock.store.port import ObjectFile, ObjectSpool, Store
     from scandock.workers.receiver_figures import ReceiverFigures
 
-_HEAD_BYTES: Final = 64 * 1024
+_HEAD_BYTES: Final = 16 * 1024
 """Of a data set, that are looked at for its UIDs; more is read where they stand behind these."""
-_MAX_LINES: Final = 500
-"""Ended associations and refusals that wait to be written down; of more, the oldest are only counted."""
-_NAME_CHARACTERS: Final = frozenset("0123456789.")
+_MAX_REFUSALS: Final = 500
+"""Refusals that wait to be written down; of more, the oldest are only counted."""
+_MAX_ENDED: Final = 10_000
+"""Associations that do, as where the catalog can't be written to for long."""
+_REFUSALS: Final = (AssociationOutcome.REJECTED, AssociationOutcome.FAILED)
+_NO_NAME: Final = re.compile(r"[^0-9.]+")
 
 
 def entry_name(sop_instance: str) -> str:
     """What an object is called in the archive: its SOP Instance UID, of which only what a UID may have is taken."""
-    uid = "".join(character for character in sop_instance if character in _NAME_CHARACTERS)[:64].strip(".")
+    uid = _NO_NAME.sub("", sop_instance)[:64].strip(".")
     return f"{uid or 'object'}.dcm"
 
 
@@ -82,7 +84,9 @@ class AssociationLog:
         self._lock = threading.Lock()
         self._keys = itertools.count(1)
         self._open: dict[int, tuple[Association, AssociationLine]] = {}
-        self._changed: deque[AssociationLine] = deque(maxlen=_MAX_LINES)
+        self._changed: dict[int, AssociationLine] = {}
+        """Associations that began or ended, by their keys: no flood of refusals pushes their end out."""
+        self._refusals: deque[AssociationLine] = deque(maxlen=_MAX_REFUSALS)
         self._noted: dict[int, int] = {}
         self.shows_uids = True
         """Whether objects that were refused may be named: not where less than everything may be known of them."""
@@ -101,7 +105,7 @@ class AssociationLog:
         """An association stands."""
         with self._lock:
             self._open[association.number] = association, line
-            self._changed.append(line)
+            self._change(line)
 
     def new_line(
         self, port: int, request: AssociationRequest | None, peer: Peer, outcome: AssociationOutcome, message: str = ""
@@ -126,7 +130,7 @@ class AssociationLog:
         """Something that has ended already: a refusal."""
         self._figures.count_end(line.outcome)
         with self._lock:
-            self._changed.append(line)
+            self._refusals.append(line)
 
     def note_failure(self, association: Association, message: str) -> None:
         """An object was refused; the last one is named."""
@@ -148,14 +152,15 @@ class AssociationLog:
             line.outcome, line.ended = outcome, time.time_ns() // 1_000_000
             if message:
                 line.message = f"{line.message} {message}" if line.message else message
-            self._changed.append(line)
+            self._change(line)
             self._noted.pop(line.key, None)
 
     def take_changes(self) -> list[AssociationLine]:
         """What has changed since the last time, each once."""
         with self._lock:
-            changed = {line.key: line for line in self._changed}
-            self._changed.clear()
+            changed = self._changed | {line.key: line for line in self._refusals}
+            self._changed = {}
+            self._refusals.clear()
             for association, line in self._open.values():
                 _count(association, line)
                 if self._noted.get(line.key) != line.bytes:
@@ -166,8 +171,18 @@ class AssociationLog:
     def give_back(self, lines: Sequence[AssociationLine]) -> None:
         """They could not be written down: again next time."""
         with self._lock:
-            newer = {line.key for line in self._changed}
-            self._changed.extendleft(line for line in reversed(lines[-_MAX_LINES:]) if line.key not in newer)
+            room = _MAX_REFUSALS - len(self._refusals)
+            refusals = [line for line in lines if line.outcome in _REFUSALS]
+            self._refusals.extendleft(reversed(refusals[-room:] if room else ()))
+            newer, self._changed = self._changed, {}
+            for line in (*(line for line in lines if line.outcome not in _REFUSALS), *newer.values()):
+                self._change(line)
+
+    def _change(self, line: AssociationLine) -> None:
+        self._changed.pop(line.key, None)
+        self._changed[line.key] = line
+        while len(self._changed) > _MAX_ENDED:
+            del self._changed[next(iter(self._changed))]
 
 
 def _count(association: Association, line: AssociationLine) -> None:
@@ -183,6 +198,7 @@ class Admissions:
         self._settings = settings
         self._lock = threading.Lock()
         self._receivers: dict[tuple[int, str], Receiver] = {}
+        self._by_number: dict[int, Receiver] = {}
         self._allowed: dict[int, tuple[AllowEntry, ...]] = {}
         self._by_address: Counter[str] = Counter()
         self._by_receiver: Counter[int] = Counter()
@@ -193,12 +209,28 @@ class Admissions:
         allowed = {one.number: parse_allow_list(one.allow_list) for one in receivers if one.allow_list_enabled}
         with self._lock:
             self._receivers = {(one.port, one.title): one for one in receivers}
+            self._by_number = {one.number: one for one in receivers}
             self._allowed = allowed
 
     def current(self, receiver: Receiver) -> Receiver:
         """A receiver as it is set now; as it was where it is gone."""
         with self._lock:
-            return self._receivers.get((receiver.port, receiver.title), receiver)
+            return self._by_number.get(receiver.number, receiver)
+
+    def check_again(self, association: Association) -> str:
+        """Why an association that was taken would not be taken now, as receivers are set; empty where it would."""
+        taken = _admitted(association).receiver
+        with self._lock:
+            now = self._by_number.get(taken.number)
+            allowed = self._allowed.get(taken.number)
+        if now is None:
+            return "The receiver was disabled or removed."
+        if (now.title, now.port, now.bind, now.tls) != (taken.title, taken.port, taken.bind, taken.tls):
+            return "The receiver has another AE title, port, address or TLS."
+        refusal = self._check_peer(now, allowed, association.request)
+        if refusal is not None:
+            return refusal.why
+        return _unfit_sentence(now)
 
     def decide(self, port: int, request: AssociationRequest) -> AdmittedPeer | Rejected:
         """Whether an association is taken; one that is counts until `leave`."""
@@ -243,8 +275,8 @@ class Admissions:
         return None
 
     def _check_state(self, receiver: Receiver) -> Rejected | None:
-        if reason := unfit_reason(receiver):
-            return not_serving(f"The receiver takes nothing: {reason}.")
+        if why := _unfit_sentence(receiver):
+            return not_serving(why)
         try:
             self._store.reserve(0, files=2, min_free=self._settings.min_free)
         except DiskFull as error:
@@ -265,24 +297,14 @@ class Admissions:
         return None
 
 
-class _ObjectFile:
-    """A file without a name that an object is streamed into."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self.size = 0
-
-    def write(self, data: memoryview) -> None:
-        while data.nbytes:
-            count = os.pwrite(self.fd, data, self.size)
-            self.size += count
-            data = data[count:]
-
-    def close(self) -> None:
-        os.close(self.fd)
-
-
 Pending = AppendedObject | Answer
+
+
+class CommitmentRows(Protocol):
+    """What the catalog keeps of storage commitment (`services.received_studies.ReceivedStudies`)."""
+
+    def commit(self, receiver: Receiver, peer: str, address: str, request: CommitmentRequest) -> CommitmentAnswer: ...
+    def note_report(self, peer: str, transaction: str, status: int | None) -> None: ...
 
 
 class PortAcceptor:
@@ -295,7 +317,7 @@ class PortAcceptor:
         admissions: Admissions,
         studies: OpenStudies,
         associations: AssociationLog,
-        commitments: Commitments,
+        commitments: CommitmentRows,
         settings: ReceptionSettings,
         figures: ReceiverFigures,
         log: FilteringBoundLogger,
@@ -337,7 +359,7 @@ class PortAcceptor:
 
     def aborted(self, association: Association, why: End) -> None:
         self._log.warning("association ended", number=association.number, why=str(why))
-        self._end(association, AssociationOutcome.ENDED, f"The association ended: {why}.", aborted=True)
+        self._end(association, AssociationOutcome.ENDED, _sentence(f"The association ended: {why}"), aborted=True)
 
     def _end(self, association: Association, outcome: AssociationOutcome, message: str = "", *, aborted: bool) -> None:
         self._admissions.leave(_admitted(association))
@@ -345,7 +367,9 @@ class PortAcceptor:
         self._associations.end(association, outcome, message)
 
     def failed(self, peer: Peer, why: End) -> None:
-        line = self._associations.new_line(self._port, None, peer, AssociationOutcome.FAILED, f"No association: {why}.")
+        line = self._associations.new_line(
+            self._port, None, peer, AssociationOutcome.FAILED, _sentence(f"No association: {why}")
+        )
         self._associations.add(line)
 
     def fault(self, association: Association, error: Exception) -> None:
@@ -355,9 +379,9 @@ class PortAcceptor:
 
     # -- objects -----------------------------------------------------------------------------------------------------
 
-    def open_large(self, association: Association, request: StoreRequest) -> LargeFile:  # noqa: ARG002
+    def open_large(self, association: Association, request: StoreRequest) -> ObjectFile:
         try:
-            return _ObjectFile(self._store.open_unnamed())
+            return self._store.open_object(entry_name(request.sop_instance), encode_meta(request, association.request))
         except Fault as fault:
             raise OSError(fault.message) from fault
 
@@ -376,27 +400,29 @@ class PortAcceptor:
         admitted = _admitted(association)
         receiver = self._admissions.current(admitted.receiver)
         request, data = obj.request, obj.data
+        if association.stop_reason:
+            raise ObjectError(Answer(Status.OUT_OF_RESOURCES, association.stop_reason.rstrip(".")))
         most = self.max_object_bytes(receiver)
         if obj.size > most:
             why = f"The object has more than the {format_bytes(most)} that one may have"
             raise ObjectError(Answer(Status.OUT_OF_RESOURCES, why))
         meta = encode_meta(request, association.request)
-        name = entry_name(request.sop_instance)
+        read_first: Callable[[int], Buffer]
         write: Callable[[ObjectSpool], int]
         if isinstance(data, memoryview):
-            head, more = data[:_HEAD_BYTES], lambda count: data[:count]
+            name = entry_name(request.sop_instance)
+            read_first = lambda count: data[:count]  # noqa: E731
 
             def write(spool: ObjectSpool) -> int:
                 return spool.append(name, [meta, data])
         else:
-            assert isinstance(data, _ObjectFile)
-            fd = data.fd
-            head, more = memoryview(os.pread(fd, _HEAD_BYTES, 0)), lambda count: memoryview(os.pread(fd, count, 0))
+            file = cast("ObjectFile", data)  # of `open_large`
+            read_first = file.read_first
 
             def write(spool: ObjectSpool) -> int:
-                return spool.append_file(name, meta, fd, obj.size)
+                return spool.append_file(file)
 
-        study_uid = study_of(request, meta, head, obj.size, more)
+        study_uid = study_of(request, meta, read_first(_HEAD_BYTES), obj.size, read_first)
         key = StudyKey(receiver.number, study_uid)
         return self._studies.append(key, receiver, admitted.sender, association, len(meta) + obj.size, write)
 
@@ -433,7 +459,7 @@ class PortAcceptor:
 
     def _refuse(self, association: Association, request: StoreRequest, answer: Answer) -> None:
         name = f"Object {request.sop_instance}" if self._associations.shows_uids else "An object"
-        message = f"{name} was refused with {answer.status:04X}: {answer.comment}."
+        message = _sentence(f"{name} was refused with {answer.status:04X}: {answer.comment}")
         self._associations.note_failure(association, message)
         self._log.warning(
             "object refused", association=association.number, status=f"{answer.status:04X}", why=answer.comment
@@ -445,13 +471,23 @@ class PortAcceptor:
         admitted = _admitted(association)
         receiver = self._admissions.current(admitted.receiver)
         try:
-            return self._commitments.take(receiver, admitted.sender.calling, admitted.sender.address, request)
+            return self._commitments.commit(receiver, admitted.sender.calling, admitted.sender.address, request)
         except Fault as fault:
             return CommitmentAnswer(_answer_fault(fault))
 
     def reported(self, association: Association, transaction: str, status: int | None) -> None:
         with contextlib.suppress(Fault):  # else it is told again
             self._commitments.note_report(_admitted(association).sender.calling, transaction, status)
+
+
+def _sentence(text: str) -> str:
+    """Text that may be a sentence already, as one."""
+    return f"{text.rstrip('.')}."
+
+
+def _unfit_sentence(receiver: Receiver) -> str:
+    reason = unfit_reason(receiver)
+    return f"The receiver takes nothing: {reason}." if reason else ""
 
 
 def _admitted(association: Association) -> AdmittedPeer:

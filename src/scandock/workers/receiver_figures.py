@@ -30,6 +30,7 @@ _NAMES: Final = (
     *(f"answered {status}" for status in STATUSES),
 )
 _AT: Final = {name: number * _FIGURE.size for number, name in enumerate(_NAMES)}
+_ANSWERED: Final = {int(status, 16): f"answered {status}" for status in STATUSES if status != "other"}
 SIZE: Final = len(_NAMES) * _FIGURE.size
 
 
@@ -55,8 +56,7 @@ class ReceiverFigures:
 
     def count_answer(self, status: int) -> None:
         """An object was answered."""
-        name = f"{status:04X}"
-        self._add(f"answered {name if name in STATUSES else 'other'}")
+        self._add(_ANSWERED.get(status, "answered other"))
 
     def count_bytes(self, count: int) -> None:
         """So many bytes of objects are on disk."""
@@ -117,8 +117,9 @@ class ReceiverFigures:
         return {status: self._read(f"answered {status}") for status in STATUSES}
 
     def _add(self, name: str, count: float = 1) -> None:
+        memory, at = self._memory, self._offset + _AT[name]
         with self._lock:
-            self._write(name, self._read(name) + count)
+            _FIGURE.pack_into(memory, at, _FIGURE.unpack_from(memory, at)[0] + count)
 
     def _write(self, name: str, value: float) -> None:
         _FIGURE.pack_into(self._memory, self._offset + _AT[name], float(value))

@@ -15,7 +15,7 @@ from scandock.dimse.association import serve_association
 from scandock.dimse.records import Deadlines, End, EndCause, Peer, WireLimits
 from scandock.dimse.tls import TlsContexts, TlsFiles
 from scandock.model.receivers import ClientCertificates, Receiver
-from scandock.services.received_studies import ReceiverListening
+from scandock.services.received_records import ReceiverListening
 
 if TYPE_CHECKING:
     import ssl

@@ -1,33 +1,32 @@
 """The receiver process: listens for DICOM peers, keeps what they send, and hands studies to their imports.
 
-Started by the supervisor as `python -m scandock.workers.receiver_process PARENT DATA BEATS`. The catalog is asked where
-an association, a study or a receiver's settings begin or end, never for an object.
+Started by the supervisor as `python -m scandock.workers.receiver_process PARENT DATA BEATS WORKER SETTINGS`. It carries
+no database: a worker keeps the catalog for it (`receiver_catalog.py`), which is asked where an association, a study or
+a receiver's settings begin or end, never for an object.
 """
 
 from __future__ import annotations
 
+import gc
+import json
 import signal
+import socket
 import sys
 import threading
 import time
+from dataclasses import asdict
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from scandock.dimse.objects import read_study_uid
-from scandock.model.errors import OUTAGES, Fault
-from scandock.model.process import confine, keep_one_heap, pause_garbage_collection, unblock_signals
-from scandock.model.reception import CloseReason, StudyWish
-from scandock.services.commitment import Commitments
-from scandock.services.data_catalog import open_data_catalog
-from scandock.services.data_preparation import prepare_data
+from scandock.model.process import confine, keep_one_heap, unblock_signals
+from scandock.model.reception import ReceptionSettings, StudyWish
 from scandock.services.logs import configure_logging, error_cause, error_code, error_location
-from scandock.services.received_studies import HOST, LeftStudy, ReceivedStudies, ReceiverListening, StudyProgress
-from scandock.services.receiving import UploadReceiver, receiving_limits
-from scandock.services.settings import load_settings
-from scandock.services.spool_removal import is_anything_private
+from scandock.services.received_records import HOST, LeftStudy, ReceiverListening, StudyProgress
 from scandock.store.local import LocalStore
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.receiver_acceptor import Admissions, AssociationLog, PortAcceptor
+from scandock.workers.receiver_catalog import ReceiverCatalog
 from scandock.workers.receiver_ports import ReceiverPorts
 from scandock.workers.receiver_studies import RETRY_SECONDS, OpenStudies, OpenStudy, StudyKey
 
@@ -35,11 +34,12 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.model.receivers import Receiver
-    from scandock.services.settings import Settings
     from scandock.workers.receiver_figures import ReceiverFigures
 
 LOOK_SECONDS: Final = 1.0
 """How often settings are looked at, and what people want done with studies."""
+TELL_SECONDS: Final = 10.0
+"""How often the catalog is told which receivers listen, at least: silence says that this host is gone."""
 NOTE_SECONDS: Final = 2.0
 """How often the catalog is told what has come."""
 BUSY_SECONDS: Final = 0.1
@@ -48,30 +48,32 @@ RECOVERY_SECONDS: Final = 1.0
 """After which it is looked again whether the process before has ended, where it lingers."""
 STOP_SECONDS: Final = 15.0
 """How long the objects that are coming may take to end, and studies that are being closed."""
-CACHES_BYTES: Final = 1024 * 1024
 _HEAD_BYTES: Final = 64 * 1024
 
 
 class ReceiverProcess:
     """`run` blocks until `stop`, which any thread or a signal's handler may call."""
 
-    def __init__(self, data: str, settings: Settings, figures: ReceiverFigures, log: FilteringBoundLogger) -> None:
-        self._settings = settings.reception
+    def __init__(
+        self,
+        data: str,
+        rows: ReceiverCatalog,
+        settings: ReceptionSettings,
+        figures: ReceiverFigures,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._settings = settings
         self._figures = figures
         self._log = log
         self.store = LocalStore(data)
-        prepare_data(self.store, settings)
-        self.catalog = open_data_catalog(self.store.path, settings)
-        self.catalog.limit_caches(CACHES_BYTES)
-        self.rows = ReceivedStudies(self.catalog, UploadReceiver(self.catalog, self.store, receiving_limits(settings)))
+        self.rows = rows
         self.admissions = Admissions(self.store, self._settings)
         self.associations = AssociationLog(figures)
         self.studies = OpenStudies(self.store, self.rows, self._settings, figures, log)
-        self.commitments = Commitments(self.catalog, self.store)
         self.ports = ReceiverPorts(self._settings, self._make_acceptor, log, time.monotonic)
         self._stop = threading.Event()
         self._told: tuple[list[Receiver], list[ReceiverListening]] | None = None
-        self._last_look = self._last_note = float("-inf")
+        self._last_look = self._last_note = self._last_tell = float("-inf")
         self._trouble = ""
 
     def _make_acceptor(self, port: int) -> PortAcceptor:
@@ -81,7 +83,7 @@ class ReceiverProcess:
             self.admissions,
             self.studies,
             self.associations,
-            self.commitments,
+            self.rows,
             self._settings,
             self._figures,
             self._log,
@@ -124,18 +126,22 @@ class ReceiverProcess:
         """Listen for the receivers as they are set now, and do what people want done with studies."""
         receivers = [one for one in self.rows.list_receivers() if one.listens_on(HOST)]
         self.admissions.set_receivers(receivers)
-        self.associations.shows_uids = not is_anything_private(self.catalog)
+        for association in self.associations.associations():
+            if not association.stopping and (why := self.admissions.check_again(association)):
+                association.stop(why)
+        self.studies.set_receivers(receivers)
+        self.associations.shows_uids = not self.rows.is_anything_private()
         states = self.ports.set_receivers(receivers)
-        if self._told != (receivers, states):
+        now = time.monotonic()
+        if self._told != (receivers, states) or now - self._last_tell >= TELL_SECONDS:
             self.rows.write_states(states)
-            self._told = receivers, states
+            self._told, self._last_tell = (receivers, states), now
             self._figures.set_settled(is_settled=True)
         for upload_id, wish in self.rows.read_wishes().items():
-            study = self.studies.find_upload(upload_id)
-            if study is not None and wish is StudyWish.CLOSE:
-                self.studies.close(study, CloseReason.PERSON)
-            elif study is not None:
-                self.studies.discard(study)
+            if wish is StudyWish.CLOSE:
+                self.studies.close_upload(upload_id)
+            else:
+                self.studies.discard_upload(upload_id)
 
     def _note(self) -> None:
         """Tell the catalog what has come, for pages."""
@@ -160,8 +166,9 @@ class ReceiverProcess:
             if lingers:
                 try:
                     self.rows.end_left_associations()
-                    left, lingers = self.rows.take_left()
-                    waiting += left
+                    left, lingers = self.rows.find_left()
+                    known = {one.incoming.uuid for one in waiting}
+                    waiting += [one for one in left if one.incoming.uuid not in known]
                 except Exception as error:  # noqa: BLE001  whatever it is, it is asked again
                     self._log.error("left studies not found", code=error_code(error), where=error_location(error))
             waiting = [left for left in waiting if not self._recover_study(left)]
@@ -173,7 +180,12 @@ class ReceiverProcess:
         if self._stop.is_set():
             return False
         try:
-            self._take_up(left)
+            if not self.rows.take_over(left):
+                return True
+            if self.rows.read_wishes().get(left.incoming.upload_id) is StudyWish.DISCARD:
+                self.rows.discard(left.incoming)
+            else:
+                self._take_up(left)
         except Exception as error:  # noqa: BLE001
             self._log.error(
                 "study not recovered", upload=left.incoming.uuid, code=error_code(error), where=error_location(error)
@@ -210,7 +222,7 @@ class ReceiverProcess:
             except Exception as error:  # noqa: BLE001  it ends all the same
                 self._log.error("end not told", code=error_code(error), where=error_location(error))
         self._figures.clear()
-        self.catalog.dispose()
+        self.rows.close()
         self.store.close()
         self._log.info("receiver ended")
 
@@ -218,7 +230,7 @@ class ReceiverProcess:
 def _progress(study: OpenStudy, now: float) -> StudyProgress | None:
     """What came of a study since it was noted last; None where nothing did and its rate is 0 already."""
     objects, size, at = study.noted
-    entries, synced = study.spool.entries, study.spool.synced
+    entries, synced = study.spool.entries, study.spool.synced + study.spool.beside
     seconds = now - at
     rate = int((synced - size) / seconds) if seconds > 0 and objects >= 0 else 0
     study.noted = entries, synced, now
@@ -228,20 +240,22 @@ def _progress(study: OpenStudy, now: float) -> StudyProgress | None:
     return StudyProgress(upload_id=study.incoming.upload_id, objects=entries, bytes=synced, rate=max(0, rate))
 
 
+def command_words(data: str, beats: int, worker: int, settings: ReceptionSettings, log_level: str) -> list[str]:
+    """The words of `main` behind the parent's: `beats` and `worker` are descriptors that are passed to it."""
+    return [data, str(beats), str(worker), json.dumps({"log_level": log_level, "reception": asdict(settings)})]
+
+
 def main(words: list[str]) -> int:
     """Run until SIGTERM."""
-    parent, data, shared = words
+    parent, data, shared, worker, given = words
     confine(int(parent), "receiver")
     keep_one_heap()
     figures = WorkerLiveness(int(shared)).receiver
-    with pause_garbage_collection():
-        settings = load_settings()
-        log = configure_logging("receiver", settings.log_level)
-        try:
-            process = ReceiverProcess(data, settings, figures, log)
-        except Fault as fault:  # of disk or catalog: its supervisor tries again
-            log.error("receiver can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=error_cause(fault))
-            return 1
+    settings = json.loads(given)
+    log = configure_logging("receiver", settings["log_level"])
+    rows = ReceiverCatalog(socket.socket(fileno=int(worker)))
+    process = ReceiverProcess(data, rows, ReceptionSettings(**settings["reception"]), figures, log)
+    gc.freeze()  # what it began with lasts
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         process.stop()

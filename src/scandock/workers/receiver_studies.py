@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from scandock.model.crash_points import reach
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.dimse.records import Association
+    from scandock.model.incoming_upload import IncomingUpload
     from scandock.model.receivers import Receiver
     from scandock.model.reception import ReceptionSettings
-    from scandock.services.received_studies import StudySender
-    from scandock.services.receiving import IncomingUpload
+    from scandock.services.received_records import StudySender
     from scandock.store.port import ObjectSpool, Store
     from scandock.workers.receiver_figures import ReceiverFigures
 
@@ -89,6 +89,8 @@ class OpenStudy:
         """Objects, bytes and time when its progress was noted last."""
         self.is_quiet = False
         """Whether nothing had come then."""
+        self.is_unwanted = False
+        """Whether it is to be discarded."""
 
     def active(self) -> float:
         """When bytes last came of an association that sends some of it."""
@@ -152,6 +154,11 @@ class OpenStudies:
         """Add an object of `size` bytes to its study, which is begun where there is none. Fault."""
         while True:
             study = self._find(key, receiver, sender)
+            if study.receiver is not receiver and study.receiver is not None:
+                if not receiver.imports_like(study.receiver):
+                    self.close(study, CloseReason.CHANGED)
+                    continue
+                study.receiver = receiver
             if self._is_full(study, size):
                 self.close(study, CloseReason.FULL)
                 continue
@@ -178,6 +185,18 @@ class OpenStudies:
             raise
         self._figures.count_sync(time.perf_counter() - begun)
         reach("object_synced")
+
+    def set_receivers(self, receivers: Sequence[Receiver]) -> None:
+        """Close what came for receivers that are not among these any more, or are set to import otherwise."""
+        now = {receiver.number: receiver for receiver in receivers}
+        for study in self.all:
+            if study.receiver is None:
+                continue
+            current = now.get(study.receiver.number)
+            if current is None or not current.imports_like(study.receiver):
+                self.close(study, CloseReason.CHANGED)
+            else:
+                study.receiver = current
 
     def leave(self, association: Association, *, aborted: bool) -> None:
         """An association has ended."""
@@ -207,15 +226,30 @@ class OpenStudies:
         if self._forget(study):
             self._start_closing(study, reason)
 
-    def discard(self, study: OpenStudy) -> None:
-        """Take nothing more of it, and remove what came."""
-        if self._forget(study):
-            study.spool.discard()
-            self._rows.discard(study.incoming)
+    def close_upload(self, upload_id: int) -> None:
+        """Close the study of an upload, or try at once to hand it over where that has failed."""
+        with self._lock:
+            study = self._find_upload(upload_id)
+            waiting = self._waiting.pop(upload_id, None)
+        if study is not None:
+            self.close(study, CloseReason.PERSON)
+        elif waiting is not None:
+            self._start_closing(waiting[1], waiting[2])
 
-    def find_upload(self, upload_id: int) -> OpenStudy | None:
-        """The open study of an upload."""
-        return next((study for study in self.all if study.incoming.upload_id == upload_id), None)
+    def discard_upload(self, upload_id: int) -> None:
+        """Remove what came of the study of an upload, in a thread, as long as its import has not begun."""
+        with self._lock:
+            study = self._find_upload(upload_id)
+            waiting = self._waiting.pop(upload_id, None)
+        if study is not None:
+            study.is_unwanted = True
+            self.close(study, CloseReason.PERSON)
+        elif waiting is not None:  # one that is being handed over waits, too, once the catalog has said no
+            waiting[1].is_unwanted = True
+            self._start_closing(waiting[1], waiting[2])
+
+    def _find_upload(self, upload_id: int) -> OpenStudy | None:
+        return next((study for study in self._open.values() if study.incoming.upload_id == upload_id), None)
 
     def take_up(self, study: OpenStudy) -> None:
         """Go on with one that an earlier process has left; where another of its key is open, it is closed."""
@@ -261,7 +295,7 @@ class OpenStudies:
             return False
         return (
             spool.entries >= bounds.study_objects
-            or spool.size + size + _ENTRY_DIRECTORY_BYTES * (spool.entries + 2) > bounds.study_bytes
+            or spool.size + spool.beside + size + _ENTRY_DIRECTORY_BYTES * (spool.entries + 2) > bounds.study_bytes
             or _ENTRY_DIRECTORY_BYTES * (spool.entries + 1) > bounds.directory_bytes
         )
 
@@ -297,31 +331,38 @@ class OpenStudies:
         """Hand a study to its import. What fails is tried again: nothing of it is lost meanwhile."""
         upload_id = study.incoming.upload_id
         try:
-            self._hand_over(study, reason)
+            if not self._hand_over(study, reason):
+                self._put_off(study, reason)
         except Exception as error:  # noqa: BLE001  whatever it is, the study is kept
             self._log.error("study not handed over", upload=study.incoming.uuid, code=error_code(error))
-            with self._lock:
-                self._waiting[upload_id] = (self._clock() + RETRY_SECONDS, study, reason)
+            self._put_off(study, reason)
         finally:
             with self._lock:
                 self._closing.pop(upload_id, None)
 
-    def _hand_over(self, study: OpenStudy, reason: CloseReason) -> None:
+    def _put_off(self, study: OpenStudy, reason: CloseReason) -> None:
+        with self._lock:
+            self._waiting[study.incoming.upload_id] = (self._clock() + RETRY_SECONDS, study, reason)
+
+    def _hand_over(self, study: OpenStudy, reason: CloseReason) -> bool:
+        """Whether it is done; else, as where somebody wants it discarded just now, it is tried again."""
         if self._is_over(study):
-            return
-        size = study.spool.finish()
-        objects = study.spool.entries
-        if not objects:
+            return True
+        if not study.is_unwanted:
+            size = study.spool.finish()
+            objects = study.spool.entries
+        if study.is_unwanted or not objects:
             study.spool.discard()
             self._rows.discard(study.incoming)
-            return
+            self._log.info("study discarded", upload=study.incoming.uuid)
+            return True
         reach("study_finished")
         accepted = self._rows.accept(study.incoming, size, objects, study.sender, reason)
-        if accepted:
-            study.spool.close()
-            self._log.info("study closed", upload=study.incoming.uuid, reason=reason.value, objects=objects, bytes=size)
-        else:
-            self._is_over(study)
+        if not accepted:
+            return self._is_over(study)
+        study.spool.close()
+        self._log.info("study closed", upload=study.incoming.uuid, reason=reason.value, objects=objects, bytes=size)
+        return True
 
     def _is_over(self, study: OpenStudy) -> bool:
         """Whether its upload is not being received any more. Its bytes are left then, or removed where it was ended.

@@ -86,6 +86,11 @@ class SupervisedProcess:
     def running(self) -> bool:
         return self.process is not None
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to end."""
+        return self._stopping
+
     def start(self) -> None:
         self.due = None
         self._begun = self._heard = self._looked = self._clock()

@@ -34,12 +34,15 @@ from scandock.store import server_lock
 from scandock.store.local import LocalStore
 from scandock.workers.errors import HostUnknown, PortTaken
 from scandock.workers.liveness import WorkerLiveness
+from scandock.workers.receiver_process import command_words
 from scandock.workers.supervised_process import StartChild, SupervisedProcess, start_child_process
 
 WAIT_SECONDS = 10.0
 """For the lock and the port of a server that was just killed."""
 STOP_SECONDS = 20.0
 """After which children that were asked to end are killed."""
+WORKER_STOP_SECONDS = 10.0
+"""Of these, what the worker has at least."""
 TICK_SECONDS = 1.0
 LOOK_SECONDS = 5.0
 """For which a start looks for damage in the catalog."""
@@ -77,15 +80,28 @@ def serve(
         store.try_writing()
         slots = str(options.slots or default_slots())
         liveness = WorkerLiveness.make()
+        by_receiver, by_worker = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # outlive those who have them
         web = python_command("scandock.web.process", store.path, str(listener.fileno()), str(liveness.fd))
-        worker = python_command("scandock.workers.worker", store.path, slots, str(liveness.fd))
-        receiver = python_command("scandock.workers.receiver_process", store.path, str(liveness.fd))
+        worker = python_command(
+            "scandock.workers.worker", store.path, slots, *map(str, (liveness.fd, by_worker.fileno()))
+        )
+        receiver_words = command_words(
+            store.path, liveness.fd, by_receiver.fileno(), settings.reception, settings.log_level
+        )
+        receiver = python_command("scandock.workers.receiver_process", *receiver_words)
         children = [
-            SupervisedProcess("worker", worker, log, pass_fds=[liveness.fd], liveness=liveness, start=start),
+            SupervisedProcess(
+                "worker", worker, log, pass_fds=[liveness.fd, by_worker.fileno()], liveness=liveness, start=start
+            ),
             SupervisedProcess("web", web, log, pass_fds=[listener.fileno(), liveness.fd], start=start),
         ]
         receiving = SupervisedProcess(
-            "receiver", receiver, log, pass_fds=[liveness.fd], start=start, on_death=liveness.receiver.clear
+            "receiver",
+            receiver,
+            log,
+            pass_fds=[liveness.fd, by_receiver.fileno()],
+            start=start,
+            on_death=liveness.receiver.clear,
         )
         # First, as nobody else upgrades it while we serve; closed before there is a child, as one that is a fork would
         # take SQLite's locks on it for its own.
@@ -103,8 +119,10 @@ def serve(
         say(f"Scandock serves {store.path} at http://{f'[{host}]' if ':' in host else host}:{port}/")
         _run_children(children, receiving, liveness)
         log.info("stopping")
-        _end([*children, receiving])
+        _end([children[1], receiving], children[0])
         liveness.close()
+        by_receiver.close()
+        by_worker.close()
     log.info("stopped")
     return 0
 
@@ -151,18 +169,22 @@ def _run_children(children: list[SupervisedProcess], receiving: SupervisedProces
             receiving.start()
 
 
-def _end(children: list[SupervisedProcess]) -> None:
-    """Ask all to end, and kill who does not."""
+def _end(children: list[SupervisedProcess], worker: SupervisedProcess) -> None:
+    """Ask all to end, and kill who does not; the worker once the others have, as the receiver process needs it."""
     for child in children:
         child.stop()
     deadline = time.monotonic() + STOP_SECONDS
-    while any(child.running for child in children):
+    ending = [*children, worker]
+    while any(child.running for child in ending):
         left = deadline - time.monotonic()
+        receiving = children[-1].running and left > WORKER_STOP_SECONDS
+        if not (worker.is_stopping or receiving):
+            worker.stop()
         if left <= 0:
-            for child in children:
+            for child in ending:
                 child.stop(signal.SIGKILL)
         signal.sigtimedwait([signal.SIGCHLD], min(TICK_SECONDS, max(left, 0.1)))
-        for child in children:
+        for child in ending:
             child.look()
 
 

@@ -1,12 +1,13 @@
 """A worker process: claims imports and has each run by an attempt process; works on none itself.
 
-Started by the supervisor as `python -m scandock.workers.worker PARENT DATA SLOTS [BEATS]`.
+Started by the supervisor as `python -m scandock.workers.worker PARENT DATA SLOTS [BEATS RECEIVER]`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import sys
 import threading
 from collections import deque
@@ -33,6 +34,7 @@ from scandock.workers.janitor import Janitor
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.message_sender import MessageSender
 from scandock.workers.pack_builder import PackBuilderThread
+from scandock.workers.receiver_catalog_thread import ReceiverCatalogThread
 from scandock.workers.slots import SlotPool
 from scandock.workers.verifier import VerifierThread
 from scandock.workers.worker_figures import SlotCount
@@ -69,7 +71,9 @@ class Worker:
         start: StartAttempt = start_attempt_process,
         *,
         upkeep: bool = True,
+        receiver: socket.socket | None = None,
     ) -> None:
+        """`receiver`: our end of the pair by which the receiver process connects."""
         self.liveness = liveness
         self.store = LocalStore(data)
         prepare_data(self.store, settings)
@@ -85,6 +89,9 @@ class Worker:
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
         self.packs = PackBuilderThread(self.catalog, self.store, settings, log) if upkeep else None
         self.commitment = CommitmentKeeper(self.catalog, self.store, settings, log) if upkeep else None
+        self.receiver = (
+            ReceiverCatalogThread(receiver, self.catalog, self.store, settings, log) if receiver is not None else None
+        )
         owner = this_owner(server, place=self.catalog.place)
         self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots)
         self.log = log
@@ -126,6 +133,8 @@ class Worker:
             self.packs.start()
         if self.commitment is not None:
             self.commitment.start()
+        if self.receiver is not None:
+            self.receiver.start()
         self._tell_slots(self.slots.busy)
         self._look_for_receivers()
         self._watch.start()
@@ -156,6 +165,8 @@ class Worker:
             self.packs.end()
         if self.commitment is not None:
             self.commitment.end()
+        if self.receiver is not None:
+            self.receiver.end()
         if self.messenger is not None:
             self.messenger.end()
         self.catalog.dispose()
@@ -176,7 +187,8 @@ def main(words: list[str]) -> int:
     log = configure_logging("worker", settings.log_level)
     with ForkedAttempts(log, start_attempt_process, forks) as start:
         try:
-            worker = Worker(data, int(size), settings, int(parent), liveness, log, start)
+            receiver = socket.socket(fileno=int(shared[1])) if len(shared) > 1 else None
+            worker = Worker(data, int(size), settings, int(parent), liveness, log, start, receiver=receiver)
         except Fault as fault:  # of disk or catalog: its supervisor tries again
             log.error("worker can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=error_cause(fault))
             return 1

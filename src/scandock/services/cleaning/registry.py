@@ -18,6 +18,8 @@ from scandock.services.decoding import Pictures
 from scandock.services.dicomweb_objects import DicomwebCache
 from scandock.services.dicomweb_packs import pack_tree
 from scandock.services.pictures import ROUND, make_tree_key
+from scandock.services.received_studies import end_left_associations
+from scandock.services.receiver_states import end_associations_of_silent_hosts
 
 MANIFESTS_KEPT_MS: Final = request_limits.MANIFEST_DAYS * DAY_MS
 
@@ -105,6 +107,12 @@ PICTURES: Cleaner[HasServerState] = Cleaner(
 )
 
 
+GONE_RECEIVERS: Cleaner[HasCatalog] = Cleaner(
+    what="associations of receivers that are gone, from those that are open",
+    clean=lambda site, _age: end_left_associations(site.catalog) + end_associations_of_silent_hosts(site.catalog),
+)
+
+
 SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (
     ABANDONED_UPLOADS,
     IDLE_UPLOADS,
@@ -113,4 +121,5 @@ SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (
     ENDED_ACCESS,
     MANIFESTS,
     PICTURES,
+    GONE_RECEIVERS,
 )

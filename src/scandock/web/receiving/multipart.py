@@ -13,12 +13,13 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from scandock.access.principal import Principal
 from scandock.model import request_limits
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.rules.mapping import decode_mapping
 from scandock.rules.notices import printable
 from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
-from scandock.services.receiving import IncomingUpload, UploadOffer
+from scandock.services.receiving import UploadOffer
 from scandock.web.deps import ServerState
 from scandock.web.receiving.limits import FIELD_BYTES, mapping_too_large
 from scandock.web.receiving.raw import API_FIELDS, content_length

@@ -12,7 +12,8 @@ from scandock.services.upload_errors import KeyReused
 from scandock.web.receiving.spooler import Spooler
 
 if TYPE_CHECKING:
-    from scandock.services.receiving import IncomingUpload, UploadOffer
+    from scandock.model.incoming_upload import IncomingUpload
+    from scandock.services.receiving import UploadOffer
     from scandock.web.deps import ServerState
 
 

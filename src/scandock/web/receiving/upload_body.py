@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scandock.access.principal import Principal
-    from scandock.services.receiving import IncomingUpload, UploadOffer
+    from scandock.model.incoming_upload import IncomingUpload
+    from scandock.services.receiving import UploadOffer
     from scandock.web.deps import ServerState
 
 

@@ -23,7 +23,7 @@ from scandock.web.tus.locks import Writer
 from scandock.web.tus.protocol import Checksum
 
 if TYPE_CHECKING:
-    from scandock.services.receiving import IncomingUpload
+    from scandock.model.incoming_upload import IncomingUpload
     from scandock.web.deps import ServerState
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from scandock.access.principal import Principal, raise_denied
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.json_records import ListOf
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.shown_names import is_hidden
@@ -19,7 +20,7 @@ from scandock.services.import_errors import DiscardedTooLate, ImportUnknown
 from scandock.services.imports import find_import
 from scandock.services.logs import bind_upload
 from scandock.services.lost_uploads import is_upload_lost
-from scandock.services.receiving import IncomingUpload, make_audit_writer
+from scandock.services.receiving import make_audit_writer
 from scandock.services.unfinished_uploads import Unfinished, UnfinishedUpload, list_unfinished_uploads
 from scandock.web import urls
 from scandock.web.bodies import receives_upload

@@ -15,10 +15,11 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.access.principal import raise_denied
 from scandock.model.errors import ScandockError
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import AccessDecision
 from scandock.services.logs import bind_upload, log
-from scandock.services.receiving import IncomingUpload, UploadOffer
+from scandock.services.receiving import UploadOffer
 from scandock.web import urls
 from scandock.web.problems import internal_error_response
 from scandock.web.receiving.upload_fields import make_offer

@@ -19,12 +19,13 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, inbox_import
 from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.verdicts import ImportState
 from scandock.services import upload_errors
 from scandock.services.door_names import ReceptionPrivacy, read_sealed
 from scandock.services.imports import read_import, read_import_request
 from scandock.services.privacy_source import current_privacy
-from scandock.services.receiving import IncomingUpload, UploadOffer, UploadReceiver
+from scandock.services.receiving import UploadOffer, UploadReceiver
 from scandock.services.spool_writer import SpoolWriter
 from scandock.web.xnat.errors import InboxEmpty, InboxUnknown
 from scandock.web.xnat.services.inbox_folders import InboxPath, pack_tar

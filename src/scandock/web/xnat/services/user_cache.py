@@ -16,12 +16,13 @@ from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.sealed_texts import SEALED
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import ImportState
 from scandock.services.audit import AuditAction
 from scandock.services.door_names import ReceptionPrivacy, read_sealed
 from scandock.services.privacy_source import current_privacy
-from scandock.services.receiving import AuditWriter, IncomingUpload, UploadOffer, UploadReceiver, make_audit_writer
+from scandock.services.receiving import AuditWriter, UploadOffer, UploadReceiver, make_audit_writer
 
 MAX_NAME: Final = 1_000
 

@@ -1,0 +1,31 @@
+"""An upload that is being received, as the processes that receive it hand it to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scandock.model.verdicts import ImportState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingUpload:
+    """An upload as its row has it."""
+
+    upload_id: int
+    uuid: str
+    account_id: int
+    project_id: int | None
+    door: str
+    state: ImportState
+    code: str
+    size: int | None
+    received: int
+    metadata: str
+    expires: int | None
+    expired: bool
+    known: bool = False
+    """It was there before, by its idempotency key: nothing is to be received."""
+
+    @property
+    def receiving(self) -> bool:
+        return self.state is ImportState.RECEIVING

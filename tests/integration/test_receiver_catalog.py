@@ -1,0 +1,259 @@
+"""What the receiver process asks of the catalog, where the worker that answers dies, or the one that asked has."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy import delete, update
+
+from scandock.catalog import receivers
+from scandock.catalog.tables import project, upload
+from scandock.model.errors import Fault
+from scandock.model.receivers import Receiver
+from scandock.model.reception import AssociationOutcome
+from scandock.model.verdicts import ImportState
+from scandock.queue.owner import start_time, this_owner
+from scandock.services.received_records import AssociationLine, StudySender
+from scandock.services.received_studies import ReceivedStudies
+from scandock.services.receiving import UploadReceiver, receiving_limits
+from scandock.store.local import LocalStore
+from scandock.workers import receiver_catalog
+from scandock.workers.errors import WorkerAway
+from scandock.workers.receiver_catalog import ReceiverCatalog
+from scandock.workers.receiver_catalog_thread import ReceiverCatalogThread
+from scandock.workers.record_wire import from_plain, to_plain
+from scandock.workers.wire import Wire
+from tests.integration.receiver_site import ReceiverSite, make_receiver_site
+
+SENDER = StudySender(calling="CT", called="SCANDOCK", address="127.0.0.1")
+
+
+class Pair:
+    """The supervisor's pair of sockets: a receiver process at one end, workers that come and go at the other."""
+
+    def __init__(self, site: ReceiverSite) -> None:
+        self.site = site
+        self.receiver, self.worker = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.catalog = ReceiverCatalog(self.receiver.dup())
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        site = self.site
+        thread = ReceiverCatalogThread(
+            self.worker, site.catalog, LocalStore(site.data), site.settings, structlog.get_logger()
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.end()
+
+    def die_before_answering(self) -> None:
+        """A worker that does what it is asked for, and is killed before it says so."""
+        sent, fds, _, _ = socket.recv_fds(self.worker, 4096, 1)
+        owner = json.dumps(json.loads(sent) | {"catalog": self.site.catalog.place})
+        with socket.socket(fileno=fds[0]) as end:
+            message = Wire(end).receive()
+            assert message is not None
+            name, arguments = message
+            getattr(rows_of(self.site, owner), name)(*map(from_plain, arguments))
+
+    def in_thread(self) -> threading.Thread:
+        thread = threading.Thread(target=self.die_before_answering)
+        thread.start()
+        return thread
+
+    def close(self) -> None:
+        self.catalog.close()
+        self.receiver.close()
+        self.worker.close()
+
+
+def rows_of(site: ReceiverSite, owner: str) -> ReceivedStudies:
+    limits = receiving_limits(site.settings)
+    receiving = UploadReceiver(site.catalog, LocalStore(site.data), limits, owner)
+    return ReceivedStudies(site.catalog, receiving, owner)
+
+
+@pytest.fixture
+def pair(tmp_path: Any) -> Iterator[Pair]:
+    with make_receiver_site(tmp_path) as site:
+        site.add()
+        pair = Pair(site)
+        yield pair
+        pair.close()
+
+
+def receiver(site: ReceiverSite) -> Receiver:
+    with site.catalog.read() as connection:
+        (row,) = receivers.list_receivers(connection)
+    return row
+
+
+def line(key: int, outcome: AssociationOutcome = AssociationOutcome.OPEN, **more: Any) -> AssociationLine:
+    return AssociationLine(
+        key=key,
+        receiver_id=None,
+        port=104,
+        called="SCANDOCK",
+        calling="CT",
+        address="127.0.0.1",
+        outcome=outcome,
+        begun=1_000 + key,
+        **more,
+    )
+
+
+def test_a_study_that_was_begun_by_a_worker_that_died_is_begun_once(pair: Pair) -> None:
+    dying = pair.in_thread()
+    begun: list[Any] = []
+    beginning = threading.Thread(target=lambda: begun.append(pair.catalog.begin(receiver(pair.site), SENDER)))
+    beginning.start()
+    dying.join(30)
+    assert len(pair.site.uploads()) == 1
+    assert not begun
+    with pair.working():
+        beginning.join(30)
+    assert [row.uuid for row in pair.site.uploads()] == [begun[0].uuid]
+
+
+def test_a_study_that_may_have_been_begun_is_forgotten(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiver_catalog, "ANSWER_SECONDS", 0.2)
+    dying = pair.in_thread()
+    with pytest.raises(WorkerAway):
+        pair.catalog.begin(receiver(pair.site), SENDER)
+    dying.join(30)
+    assert pair.site.states() == [ImportState.RECEIVING]
+    monkeypatch.setattr(receiver_catalog, "ANSWER_SECONDS", 20.0)
+    with pair.working():
+        pair.catalog.read_wishes()
+    assert pair.site.states() == []
+
+
+def test_an_association_that_may_have_been_written_is_written_once(pair: Pair) -> None:
+    dying = pair.in_thread()
+    with pytest.raises(WorkerAway):
+        pair.catalog.write_associations([line(1), line(2)])
+    dying.join(30)
+    with pair.working():
+        pair.catalog.write_associations([line(1, objects=3), line(2), line(3)])
+        pair.catalog.write_associations([line(1, AssociationOutcome.RELEASED, ended=2_000, objects=4)])
+    assert [(row.begun, row.objects, row.outcome) for row in pair.site.associations()] == [
+        (1_001, 4, "released"),
+        (1_002, 0, "open"),
+        (1_003, 0, "open"),
+    ]
+
+
+def test_what_a_process_that_died_has_asked_for_is_not_done(pair: Pair) -> None:
+    ours, theirs = socket.socketpair()
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone, ours, theirs:
+        owner = json.loads(this_owner()) | {"pid": gone.pid, "started": 1}
+        socket.send_fds(pair.receiver, [json.dumps(owner).encode()], [theirs.fileno()])
+        theirs.close()
+        wire = Wire(ours)
+        wire.send(("begin", [to_plain(receiver(pair.site)), to_plain(SENDER), "00000000-0000-7000-8000-000000000001"]))
+        with pair.working():
+            assert wire.receive() is None
+    assert pair.site.uploads() == []
+
+
+def test_what_is_left_is_told_once_nothing_is_done_any_more_for_the_process_before(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else that might begin a study behind it, which nobody would end."""
+    waiting, goes_on = threading.Event(), threading.Event()
+    begin = UploadReceiver.begin
+
+    def begin_late(*words: Any) -> Any:
+        waiting.set()
+        assert goes_on.wait(30)
+        return begin(*words)
+
+    monkeypatch.setattr(UploadReceiver, "begin", begin_late)
+    with subprocess.Popen(["sleep", "600"]) as earlier, pair.working():
+        ours, theirs = socket.socketpair()
+        owner = json.loads(this_owner()) | {"pid": earlier.pid}
+        owner["started"] = start_time(earlier.pid)
+        socket.send_fds(pair.receiver, [json.dumps(owner).encode()], [theirs.fileno()])
+        theirs.close()
+        wire = Wire(ours)
+        wire.send(("begin", [to_plain(receiver(pair.site)), to_plain(SENDER), "00000000-0000-7000-8000-000000000001"]))
+        assert waiting.wait(30)
+        earlier.kill()
+        earlier.wait()
+        wire.close()
+        finding: list[Any] = []
+        thread = threading.Thread(target=lambda: finding.append(pair.catalog.find_left()))
+        thread.start()
+        thread.join(0.2)
+        assert not finding
+        goes_on.set()
+        thread.join(30)
+    assert finding == [([], False)]  # its first byte never came: it was forgotten
+    assert pair.site.uploads() == []
+
+
+def test_a_study_is_taken_over_as_often_as_it_is_asked_for(pair: Pair) -> None:
+    """The answer may have been lost with the worker: by then the study is that of this process already."""
+    site = pair.site
+    owner = json.dumps(json.loads(this_owner()) | {"pid": 2**22 + 1})
+    incoming = rows_of(site, owner).begin(receiver(site), SENDER, "00000000-0000-7000-8000-000000000001")
+    spool = LocalStore(site.data).object_spool(incoming.uuid)
+    spool.append("a.dcm", [b"a"])
+    spool.close()
+    with pair.working():
+        (left,), lingers = pair.catalog.find_left()
+        assert not lingers
+        assert [pair.catalog.take_over(left), pair.catalog.take_over(left)] == [True, True]
+        assert pair.catalog.find_left() == ([], False)
+        with site.catalog.write() as connection:
+            connection.execute(update(upload).values(owner="another host's"))
+        assert not pair.catalog.take_over(left)
+
+
+def test_a_fault_is_told_with_its_code_and_no_other_call_is_made(pair: Pair, capsys: Any) -> None:
+    site = pair.site
+    with site.catalog.write() as connection:
+        connection.execute(delete(project))
+    with pair.working():
+        with pytest.raises(Fault) as refused:
+            pair.catalog.begin(receiver(site), SENDER)
+        assert refused.value.code == "receiver_unfit"
+        with pytest.raises(RuntimeError, match="ValueError"):
+            pair.catalog._call("_find_row")  # noqa: SLF001
+    assert "call=_find_row" in capsys.readouterr().out
+
+
+def test_a_connection_that_the_worker_has_ended_is_not_used_again(pair: Pair) -> None:
+    """A call that can't be made twice is not lost with a worker that ended before it was made."""
+    for _ in range(2):
+        with pair.working():
+            assert [one.title for one in pair.catalog.list_receivers()] == ["SCANDOCK"]
+    with pair.working():
+        assert pair.catalog.read_wishes() == {}
+
+
+def test_the_receiver_process_carries_no_database() -> None:
+    """Nor what settings and pages are made of: it is to take 40 MB at most."""
+    code = "import sys, scandock.workers.receiver_process; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"sqlalchemy", "alembic", "psycopg", "pydantic", "fastapi", "pydicom", "numpy"}.isdisjoint(modules)
+
+
+def test_records_go_over_the_wire_and_nothing_else_does(pair: Pair) -> None:
+    row = receiver(pair.site)
+    assert from_plain(to_plain({1: [row, (SENDER, None)]})) == {1: [row, (SENDER, None)]}
+    with pytest.raises(TypeError, match="Pair does not go over a wire"):
+        to_plain([pair])
+    with pytest.raises(KeyError):
+        from_plain(("Pair", {}))

@@ -752,7 +752,7 @@ def test_the_catalog_is_asked_for_a_study_and_never_for_an_object(site, monkeypa
 
 def test_a_catalog_that_fails_refuses_new_studies_alone(site, monkeypatch):
     site.add()
-    with site.importing():
+    with site.importing() as process:
         with site.sender() as sender:
             assert sender.send(*objects(1)) == [0]
             write = Catalog.write
@@ -766,6 +766,7 @@ def test_a_catalog_that_fails_refuses_new_studies_alone(site, monkeypatch):
                 patch.setattr(Catalog, "write", fail)
                 assert sender.send(objects(2)[1], *objects(1, study=2)) == [0, 0xA700]
             assert sender.send(*objects(1, study=2)) == [0]
+        assert process.studies._beginning == {}  # noqa: SLF001  locks of those that never began
         site.until(lambda: placed(site, 2))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -325,6 +326,37 @@ def test_a_study_that_can_not_be_recovered_holds_up_no_other(site, monkeypatch, 
         mended.set()
         site.until(lambda: placed(site, 2))
     assert "code=store_failed" in next(line for line in capsys.readouterr().out.splitlines() if "not recovered" in line)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_studies_that_are_left_are_all_taken_over_though_the_catalog_fails_midway(site, monkeypatch, is_lost):
+    """Before the second of them is taken, or once that is written and the answer is lost."""
+    monkeypatch.setattr("scandock.workers.receiver_process.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("scandock.workers.receiver_process.RECOVERY_SECONDS", 0.05)
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(1), *objects(1, study=2), *objects(1, study=3)) == [0] * 3
+    with site.catalog.write() as connection:
+        for row in connection.execute(select(upload.c.id, upload.c.owner)).all():
+            owner = json.dumps(json.loads(row.owner) | {"pid": 2**22 + 1})
+            connection.execute(update(upload).where(upload.c.id == row.id).values(owner=owner))
+    write = Catalog.write
+    writes = itertools.count(1)
+
+    @contextlib.contextmanager
+    def fail(catalog: Catalog) -> Iterator[Any]:
+        is_second = threading.current_thread().name == "recovery" and next(writes) == 2
+        if is_second and not is_lost:
+            raise Fault("catalog", "The catalog went away.", "")
+        with write(catalog) as connection:
+            yield connection
+        if is_second:
+            raise Fault("catalog", "The catalog went away.", "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "write", fail)
+        with site.importing():
+            site.until(lambda: placed(site, 3))
 
 
 def test_what_a_process_that_lingers_has_left_is_taken_up_once_it_has_ended(site, monkeypatch):

@@ -183,6 +183,8 @@ class ReceivedStudies:
     def __init__(self, catalog: Catalog, receiving: UploadReceiver) -> None:
         self.catalog = catalog
         self.receiving = receiving
+        self._known: set[int] = set()
+        """Uploads that this process has begun or taken over."""
         self._rows: dict[int, int] = {}
         """Rows of the associations that are open, by their keys."""
 
@@ -216,6 +218,7 @@ class ReceivedStudies:
         )
 
         def note(connection: Connection, incoming: IncomingUpload) -> None:
+            self._known.add(incoming.upload_id)
             now = self.catalog.now()
             connection.execute(
                 insert(received_study).values(
@@ -259,7 +262,9 @@ class ReceivedStudies:
             "closed": reason.value,
         }
         request = RequestInfo(address=sender.address)
-        return self.receiving.accept(incoming, size, principal, request, details=details)
+        is_accepted = self.receiving.accept(incoming, size, principal, request, details=details)
+        self._known.discard(incoming.upload_id)
+        return is_accepted
 
     def read_state(self, incoming: IncomingUpload) -> ImportState | None:
         """How far a study's upload is; None where it is gone."""
@@ -269,16 +274,18 @@ class ReceivedStudies:
     def discard(self, incoming: IncomingUpload) -> None:
         """Forget a study, its bytes first."""
         self.receiving.discard(incoming)
+        self._known.discard(incoming.upload_id)
 
     def discard_spool(self, incoming: IncomingUpload) -> None:
         """Remove the bytes of a study that somebody has ended."""
         discard_spool(self.catalog, self.receiving.store, incoming.uuid)
 
-    def take_left(self) -> tuple[list[LeftStudy], bool]:
-        """Studies that stand in this store and whose receiver process is gone, taken over by this one.
+    def take_left(self, left: list[LeftStudy]) -> bool:
+        """Take over studies that stand in this store and whose receiver process is gone; each is added to `left`.
 
-        Those of this host whose first byte never reached the store are forgotten. Also whether there are any of a
-        process that has not quite ended, as one that waits for its disk: they are to be asked for again.
+        So those that were taken before a Fault are known. Those of this host whose first byte never reached the store
+        are forgotten. Returns whether there are any of a process that has not quite ended, as one that waits for its
+        disk: they are to be asked for again.
         """
         with self.catalog.read() as connection:
             rows = connection.execute(
@@ -291,13 +298,13 @@ class ReceivedStudies:
             known = {one.number: one for one in receivers.list_receivers(connection)}
         spools = set(self.receiving.store.spools())
         mine = this_owner(place=self.catalog.place)
-        left = []
         lingers = False
         for row in rows:
+            is_taken = is_mine(row.owner)  # and the answer of the catalog was lost, where nobody knows of it
             ended = has_ended(row.owner)
-            if is_mine(row.owner) or (row.uuid not in spools and ended is None):
+            if (is_taken and row.id in self._known) or (row.uuid not in spools and ended is None):
                 continue
-            if ended is False:
+            if ended is False and not is_taken:
                 lingers = True
                 continue
             incoming = self.receiving.find(row.uuid)
@@ -313,12 +320,13 @@ class ReceivedStudies:
                     .values(owner=mine)
                 ).rowcount
             if taken:
+                self._known.add(row.id)
                 sender = StudySender(calling=row.calling, called=row.called, address=row.address)
                 receiver = known.get(row.receiver_id)
                 if receiver is not None and not _goes_on(receiver, row.request, incoming.account_id):
                     receiver = None
                 left.append(LeftStudy(incoming=incoming, receiver=receiver, sender=sender))
-        return left, lingers
+        return lingers
 
     def read_wishes(self) -> dict[int, StudyWish]:
         """What people want done with studies that are being received, by their uploads."""

@@ -166,8 +166,7 @@ class ReceiverProcess:
             if lingers:
                 try:
                     self.rows.end_left_associations()
-                    left, lingers = self.rows.take_left()
-                    waiting += left
+                    lingers = self.rows.take_left(waiting)
                 except Exception as error:  # noqa: BLE001  whatever it is, it is asked again
                     self._log.error("left studies not found", code=error_code(error), where=error_location(error))
             waiting = [left for left in waiting if not self._recover_study(left)]

@@ -41,7 +41,7 @@ from scandock.store.local import LocalStore
 from scandock.store.object_spools import LocalObjectSpool
 from scandock.web.readiness import ReceiverCheck
 from scandock.workers.receiver_figures import ReceiverFigures
-from scandock.workers.receiver_studies import OpenStudy, StudyKey
+from scandock.workers.receiver_studies import OpenStudies, OpenStudy, StudyKey
 from tests.builders import Image, images
 from tests.dicom_sender import DicomSender, RejectedError
 from tests.integration.receiver_site import ReceiverSite, make_receiver_site, quicken
@@ -326,6 +326,35 @@ def test_a_study_that_can_not_be_recovered_holds_up_no_other(site, monkeypatch, 
         mended.set()
         site.until(lambda: placed(site, 2))
     assert "code=store_failed" in next(line for line in capsys.readouterr().out.splitlines() if "not recovered" in line)
+
+
+def test_a_sender_that_is_back_while_its_study_is_recovered_displaces_nothing(site, monkeypatch):
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(1)) == [0]
+    with site.catalog.write() as connection:
+        owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
+        connection.execute(update(upload).values(owner=json.dumps(owner)))
+    begin, take_up = ReceivedStudies.begin, OpenStudies.take_up
+    begun, recovered = threading.Event(), threading.Event()
+
+    def wait_to_begin(*words: Any) -> IncomingUpload:
+        begun.set()
+        assert recovered.wait(30)
+        return begin(*words)
+
+    def wait_to_take_up(*words: Any) -> None:
+        assert begun.wait(30)
+        take_up(*words)
+        recovered.set()
+
+    monkeypatch.setattr(ReceivedStudies, "begin", wait_to_begin)
+    monkeypatch.setattr(OpenStudies, "take_up", wait_to_take_up)
+    with site.importing():
+        with site.sender() as sender:
+            assert sender.send(objects(2)[1]) == [0]
+        site.until(lambda: placed(site, 2), 10)
+    assert site.sessions()[0].files == 2
 
 
 @pytest.mark.parametrize("is_lost", [False, True])

@@ -303,7 +303,10 @@ class OpenStudies:
         spool = self._store.object_spool(incoming.uuid)
         study = OpenStudy(key, receiver, sender, incoming, spool, self._clock())
         with self._lock:
+            recovered = self._open.get(key)  # meanwhile, of an earlier process
             self._open[key] = study
+        if recovered is not None:
+            self._start_closing(recovered, CloseReason.IDLE)
         self._log.info("study begun", upload=incoming.uuid, receiver=receiver.title)
         return study
 

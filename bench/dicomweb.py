@@ -50,7 +50,7 @@ def measure_reading(rounds: int) -> dict[str, float]:
         with web.client() as client:
             one = Image(case=CASE, number=OBJECTS // 2).sop_uid.decode()
             query = f"{urls.dicomweb('P')}/instances?SOPInstanceUID={one}"
-            forget = web.site.instance_headers.__init__  # type: ignore[misc]  as new
+            forget = web.site.instance_headers.__init__  # type: ignore[misc]
             return {
                 FIRST_METADATA: measure(client, [f"{address}/metadata"]),
                 METADATA: measure(client, [f"{address}/metadata"] * rounds),

@@ -619,6 +619,7 @@ def test_what_was_acknowledged_is_kept_whatever_rights_go(site, loss, place, say
                     gone = {"disabled": True} if loss == "account" else {"admin": False}
                     connection.execute(update(account).values(**gone))
             site.until(lambda: _is_rejected(site, (2, 1, 1)))
+            sender.close()  # it was ended
         site.until(lambda: placed(site))
     (row,) = site.uploads()
     assert entries(row) == {"stored": 4}

@@ -23,7 +23,16 @@ from sqlalchemy import insert, select, update
 from scandock.access import accounts
 from scandock.catalog.engine import Catalog
 from scandock.catalog.receivers import list_receivers, receiver_columns
-from scandock.catalog.server_tables import commitment, damage, dicom_association, dicom_peer, receiver, trashed
+from scandock.catalog.server_tables import (
+    account,
+    commitment,
+    damage,
+    dicom_association,
+    dicom_peer,
+    member,
+    receiver,
+    trashed,
+)
 from scandock.catalog.tables import file, session
 from scandock.dimse import uids
 from scandock.dimse.commitment import CommitmentError, read_commitment
@@ -65,7 +74,8 @@ class Reports:
     failures: int = 0
     results: list[tuple[str, CommitmentResult]] = field(default_factory=list)
 
-    def report(self, peer: DicomPeer, result: CommitmentResult) -> None:
+    def report(self, peer: DicomPeer, result: CommitmentResult, title: str) -> None:
+        assert title == "SCANDOCK"
         if self.failures:
             self.failures -= 1
             raise PeerCallFailed(peer.title, peer.host, peer.port, "it did not answer")
@@ -157,6 +167,23 @@ def test_what_is_stored_is_kept_and_nothing_else(site: Site) -> None:
     with site.catalog.write() as connection:
         connection.execute(trashed.delete())
     assert site.decide(first, second) == [0x112, 0x112]
+
+
+@pytest.mark.postgresql
+def test_a_peer_is_told_of_projects_of_its_receivers_account_alone(site: Site) -> None:
+    objects = images(2, modality=b"MR")
+    site.folder.bring({f"{n}.dcm": raw for n, raw in enumerate(objects)})
+    first, _ = references(objects)
+    assert site.ask(first).result.kept == (first,)
+    with site.catalog.write() as connection:
+        connection.execute(update(account).values(admin=False))
+    assert site.ask(first).result.failed == ((*first, 0x112),)
+    with site.catalog.write() as connection:
+        (project_id,) = connection.execute(select(session.c.project_id)).scalars()
+        connection.execute(
+            insert(member).values(account_id=site.receiver.account_id, project_id=project_id, role="member")
+        )
+    assert site.ask(first).result.kept == (first,)
 
 
 def test_files_of_before_are_found_once_they_are_hashed(site: Site) -> None:
@@ -294,7 +321,7 @@ def test_a_peer_that_does_not_answer_holds_up_no_other_and_is_not_asked_for_each
     calls: list[str] = []
     told, ended = threading.Event(), threading.Event()
 
-    def report(_: object, peer: DicomPeer, _result: CommitmentResult) -> None:
+    def report(_: object, peer: DicomPeer, _result: CommitmentResult, _title: str) -> None:
         calls.append(peer.title)
         if peer.title == "PEER":
             told.set()

@@ -373,9 +373,10 @@ class OpenStudies:
             size = study.spool.finish()
             objects = study.spool.entries
         if study.is_unwanted or not objects:
+            objects, size = study.spool.entries, study.spool.size + study.spool.beside
             study.spool.discard()
             self._rows.discard(study.incoming)
-            self._log.info("study discarded", upload=study.incoming.uuid)
+            self._log.info("study discarded", upload=study.incoming.uuid, objects=objects, bytes=size)
             return True
         reach("study_finished")
         accepted = self._rows.accept(study.incoming, size, objects, study.sender, reason)

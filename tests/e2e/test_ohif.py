@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pydicom
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page
+from pydicom.uid import EncapsulatedPDFStorage
 
 from scandock.model.limits import Limits
 from scandock.services.ohif import install_ohif
@@ -18,6 +21,7 @@ from tests.builders import DataFolder
 from tests.e2e.browsing import launched
 from tests.integration.ohif_packages import real_package
 from tests.integration.web import PASSWORD, Web, serve_by_socket
+from tests.unit.viewing.made import dicom
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 
@@ -72,6 +76,35 @@ def listen(told: list[str], page: Page) -> None:
     page.on("pageerror", lambda error: told.append(f"not caught: {error}"))
     page.on("requestfailed", lambda request: told.append(f"failed: {request.url} {request.failure}"))
     page.on("response", lambda answer: told.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
+
+
+def test_a_document_is_shown_by_the_browser_within_ohif(web: Web, browser: Browser) -> None:
+    paper = io.BytesIO()
+    Image.new("RGB", (200, 300), "navy").save(paper, "PDF")
+    document = dicom(
+        SOPClassUID=EncapsulatedPDFStorage, Modality="DOC", StudyInstanceUID="1.2.3.42", SeriesInstanceUID="1.2.3.42.1",
+        SOPInstanceUID="1.2.3.42.1.1", PatientID="PAPER", MIMETypeOfEncapsulatedDocument="application/pdf",
+        EncapsulatedDocument=paper.getvalue().ljust(len(paper.getvalue()) + len(paper.getvalue()) % 2),
+    )  # fmt: skip
+    with web.client() as client:
+        stored = client.post("/dicomweb/projects/P/studies", content=document,
+                             headers={"Content-Type": "application/dicom"})  # fmt: skip
+        assert stored.status_code == 200, stored.text
+    with launched(browser.browser_type, *SOFTWARE_GL) as painting:
+        context = painting.new_context(viewport={"width": 1280, "height": 800})
+        context.request.post(f"{web.base}/api/v1/auth/login", data={"name": "admin", "password": PASSWORD})
+        viewer = context.new_page()
+        told: list[str] = []
+        listen(told, viewer)
+        page = viewer.goto(f"{web.base}/ohif/projects/P/viewer?StudyInstanceUIDs=1.2.3.42")
+        shown = viewer.wait_for_selector("object[type='application/pdf']", state="attached", timeout=60_000)
+        assert page is not None
+        assert shown is not None
+        assert "object-src 'self'; frame-src 'self';" in page.headers["content-security-policy"]
+        answer = context.request.get(str(shown.get_attribute("data")))  # a headless shell has no viewer of PDF
+        assert (answer.headers["content-type"], answer.headers["x-frame-options"]) == ("application/pdf", "SAMEORIGIN")
+        assert answer.body().startswith(b"%PDF")
+        assert told == []
 
 
 def test_sessions_open_in_ohif_are_painted_and_get_its_reports(

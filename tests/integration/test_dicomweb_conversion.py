@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,11 +71,30 @@ def too_deep() -> bytes:
     return whole[:at] + nested(1000) + whole[at:]
 
 
+def in_syntax(number: int, syntax: str, packed: bytes | None = None) -> bytes:
+    uids = {"StudyInstanceUID": f"{ROOT}.7", "SeriesInstanceUID": f"{ROOT}.7.{number}",
+            "SOPInstanceUID": f"{ROOT}.7.{number}.1", "PatientID": "D"}  # fmt: skip
+    made = encapsulated([packed], ramp(), syntax=JPEG_2000, **uids) if packed else dicom(ramp(), **uids)
+    old = JPEG_2000 if packed else EXPLICIT
+    return made.replace(old.encode().ljust(len(old) + len(old) % 2, b"\0"),
+                        syntax.encode().ljust(len(old) + len(old) % 2, b"\0"), 1)  # fmt: skip
+
+
+EXPLICIT, DEFLATED_FRAMES, PLAIN_FRAMES = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.1.98"
+PRIVATE = "1.2.840.113619.5.2"
+_PACKER = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+SYNTAXES = {
+    "s1": in_syntax(1, DEFLATED_FRAMES, _PACKER.compress(ramp().tobytes()) + _PACKER.flush()),
+    "s2": in_syntax(2, PLAIN_FRAMES, ramp().tobytes()),
+    "s3": in_syntax(3, PRIVATE),
+}
+
+
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     root = tmp_path_factory.mktemp("conversion")
     with serve_in_process(root / "data") as served:
-        objects = {**OBJECTS, "p1": in_pieces(), "d1": too_deep()}
+        objects = {**OBJECTS, "p1": in_pieces(), "d1": too_deep(), **SYNTAXES}
         DataFolder(root=root, checked=False).bring({f"{name}.dcm": data for name, data in objects.items()})
         yield served
 
@@ -188,3 +208,35 @@ def test_metadata_tell_of_headers_that_can_not_be_read(client: httpx.Client) -> 
     (model,) = answer.json()
     assert model["00080018"]["Value"] == [f"{ROOT}.8.1.1"]
     assert client.get(f"{address(MIXED)}/metadata").status_code == 200
+
+
+@pytest.mark.parametrize(("number", "syntax"), [(1, DEFLATED_FRAMES), (2, PLAIN_FRAMES)])
+def test_frames_without_a_codec_are_octets_unless_they_are_asked_for_as_stored(
+    client: httpx.Client, number: int, syntax: str
+) -> None:
+    instance = f"/dicomweb/projects/P/studies/{ROOT}.7/series/{ROOT}.7.{number}/instances/{ROOT}.7.{number}.1"
+    plain = client.get(f"{instance}/frames/1", headers={"Accept": "application/octet-stream"})
+    assert plain.headers["content-type"] == f"application/octet-stream; transfer-syntax={EXPLICIT}"
+    assert plain.content == ramp().tobytes()
+    stored = client.get(f"{instance}/frames/1", headers={"Accept": "application/octet-stream; transfer-syntax=*"})
+    assert stored.headers["content-type"] == f"application/octet-stream; transfer-syntax={syntax}"
+    assert (stored.content == plain.content) == (syntax == PLAIN_FRAMES)
+    copy = pydicom.dcmread(io.BytesIO(client.get(instance, headers={"Accept": "application/dicom"}).content))
+    assert copy.file_meta.TransferSyntaxUID == EXPLICIT
+    assert np.array_equal(copy.pixel_array, ramp())
+    assert client.get(f"{instance}/rendered").status_code == 200
+
+
+def test_a_transfer_syntax_that_is_not_known_is_not_taken_for_another(client: httpx.Client) -> None:
+    instance = f"/dicomweb/projects/P/studies/{ROOT}.7/series/{ROOT}.7.3/instances/{ROOT}.7.3.1"
+    for accept in ("application/dicom", f"application/dicom; transfer-syntax={EXPLICIT}"):
+        refused = client.get(instance, headers={"Accept": accept})
+        assert (refused.status_code, refused.json()["code"]) == (406, "not_convertible")
+    stored = client.get(instance, headers={"Accept": "application/dicom; transfer-syntax=*"})
+    assert stored.headers["content-type"] == f"application/dicom; transfer-syntax={PRIVATE}"
+    for path in ("frames/1", "pixeldata", "bulkdata/7FE00010"):
+        refused = client.get(f"{instance}/{path}", headers={"Accept": "application/octet-stream"})
+        assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable"), path
+        stored = client.get(f"{instance}/{path}", headers={"Accept": "application/octet-stream; transfer-syntax=*"})
+        assert stored.headers["content-type"] == f"application/octet-stream; transfer-syntax={PRIVATE}"
+        assert stored.content == ramp().tobytes()

@@ -372,14 +372,19 @@ def test_bulk_data(served: Served, client: httpx.Client) -> None:
 
 def test_a_document_is_told_as_what_it_is(served: Served, client: httpx.Client) -> None:
     pdf = served.samples["pdf"]
-    for address, headers in (
-        (f"{pdf.address}/bulkdata/00420011?accept=application/pdf", {}),
-        (f"{pdf.address}/rendered", {"Accept": "application/pdf"}),
+    for address, headers, policy in (
+        (f"{pdf.address}/bulkdata/00420011?accept=application/pdf", {}, "sandbox; default-src 'none'"),
+        (
+            f"{pdf.address}/rendered",
+            {"Accept": "application/pdf"},
+            "default-src 'none'; object-src 'self'; frame-ancestors 'self'",  # OHIF shows it within its page
+        ),
     ):
         answer = client.get(address, headers=headers)
         assert answer.headers["content-type"] == "application/pdf"
         assert answer.content == PAPER
-        assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
+        assert answer.headers["content-security-policy"] == policy
+        assert answer.headers["x-frame-options"] == ("DENY" if "sandbox" in policy else "SAMEORIGIN")
     assert parts_of(client.get(f"{pdf.address}/bulkdata/00420011"))[0] == ("application/octet-stream", PAPER)
 
 

@@ -16,6 +16,7 @@ from scandock.services.dicomweb_errors import NotConvertible
 from scandock.services.dicomweb_frames import EXPLICIT, ask_decoder, body_of, is_convertible
 from scandock.services.dicomweb_objects import FoundObject, ObjectReader
 from scandock.services.response_buffers import BufferReservation, ResponseBuffersFull
+from scandock.viewing.dicom_file import NATIVE
 
 KEPT_BYTES: Final = 16 * 1024**2
 """Of what the trials of one answer made; once there is so much, objects are tried and nothing is kept."""
@@ -23,7 +24,6 @@ TRIAL_SECONDS: Final = 10.0
 """For all trials of an answer: clients and proxies wait for its first byte."""
 _BATCH: Final = 50
 """Objects that are tried by one question, where their pixels need no decoding."""
-_PLAIN: Final = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
 REMEDY: Final = "Accept them with transfer-syntax=*, as they are stored."
 
 
@@ -100,7 +100,7 @@ class Conversion:
     def _try_plain(self, deadline: float) -> dict[str, str]:
         """Try what is not compressed, many objects by one question; why some can't be converted, by version."""
         reader, known = self._reader, self._reader.cache.conversions
-        plain = [found for found in reader.objects if self._syntaxes[found.version] in _PLAIN]
+        plain = [found for found in reader.objects if self._syntaxes[found.version] in NATIVE - {EXPLICIT}]
         plain = [found for found in plain if found.version not in known]
         failed: dict[str, str] = {}
         for at in range(0, len(plain) if len(plain) > 1 else 0, _BATCH):

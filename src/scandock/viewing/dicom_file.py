@@ -31,6 +31,8 @@ DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _IMPLICIT: Final = "1.2.840.10008.1.2"
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _BIG: Final = "1.2.840.10008.1.2.2"
+NATIVE: Final = frozenset({_IMPLICIT, _EXPLICIT, _BIG, DEFLATED})
+"""Transfer syntaxes that do not encapsulate pixels. What a private one does to them nobody knows."""
 
 
 @dataclass(slots=True)

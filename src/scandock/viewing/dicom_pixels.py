@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _VIDEO: Final = "1.2.840.10008.1.2.4.10"
 _ELSEWHERE: Final = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95"})
 _DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"
+PLAIN_FRAMES: Final = frozenset({_DEFLATED_FRAMES, "1.2.840.10008.1.2.1.98"})
+"""Transfer syntaxes whose frames are encapsulated, and laid out as if they were not."""
+_ERRORS: Final = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 71))
 _GRAY: Final = "MONOCHROME"
@@ -36,8 +39,8 @@ def decode_frame(file: DicomFile, number: int) -> NDArray[Any]:
     if syntax in _ELSEWHERE:
         raise NotViewable("Its pixels are on another server (JPIP).")
     try:
-        if syntax == _DEFLATED_FRAMES:
-            return _decode_deflated(file, number)
+        if syntax in PLAIN_FRAMES:
+            return _decode_plain(file, number)
         try:
             return _decode_by_pydicom(file, number)
         except (RuntimeError, NotImplementedError, ValueError) as error:
@@ -64,7 +67,7 @@ def decode_all(file: DicomFile) -> DecodedFrames:
     """
     count = max(1, get_integer(file.data, "NumberOfFrames", 1))
     syntax = file.syntax
-    if file.pixels is None or syntax.startswith(_VIDEO) or syntax in _ELSEWHERE or syntax == _DEFLATED_FRAMES:
+    if file.pixels is None or syntax.startswith(_VIDEO) or syntax in _ELSEWHERE or syntax in PLAIN_FRAMES:
         raise NotViewable(f"Its transfer syntax {syntax[:64]} is not decoded as a whole.")
     pieces: list[bytes] = []
     shapes: set[tuple[int, int, str]] = set()
@@ -91,24 +94,20 @@ def decode_native(file: DicomFile, number: int) -> bytes:
         raise NotViewable("It has no pixel data.")
     if file.pixels.length is not None:
         return _cut_frame(file, file.pixels, number)
-    if file.syntax.startswith(_VIDEO) or file.syntax in _ELSEWHERE or file.syntax == _DEFLATED_FRAMES:
+    if file.syntax.startswith(_VIDEO) or file.syntax in _ELSEWHERE:
         raise NotViewable(f"Its transfer syntax {file.syntax[:64]} is not decoded.")
     try:
+        if file.syntax in PLAIN_FRAMES:
+            return _read_plain(file, number)
         pixels, photometric = _decode_raw(file, number)
         return _lay_out(pixels, photometric, file)
-    except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+    except (*_ERRORS, zlib.error) as error:
         raise NotViewable(_explain_error(error, file)) from error
 
 
 def _cut_frame(file: DicomFile, place: PixelElement, number: int) -> bytes:
     """A frame that stands in the data set as it is, in little endian; those of 1 bit a pixel begin with a byte each."""
-    data = file.data
-    samples = get_integer(data, "SamplesPerPixel", 1)
-    allocated = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(place.keyword)
-    bits = get_integer(data, "Rows", 0) * get_integer(data, "Columns", 0) * samples
-    bits *= allocated or get_integer(data, "BitsAllocated", 8)
-    if samples == 3 and format_text(data.get("PhotometricInterpretation")) in _HALVED:
-        bits = bits // 3 * 2
+    bits = _frame_bits(file, place)
     offset, shift = divmod(number * bits, 8)
     size = -(-(shift + bits) // 8)
     if not 0 < size <= _MOST_BYTES:
@@ -120,6 +119,32 @@ def _cut_frame(file: DicomFile, place: PixelElement, number: int) -> bytes:
     if not shift and not bits % 8:
         return raw
     return (int.from_bytes(raw, "little") >> shift & (1 << bits) - 1).to_bytes(-(-bits // 8), "little")
+
+
+def _frame_bits(file: DicomFile, place: PixelElement) -> int:
+    """Bits of a frame that is not compressed."""
+    data = file.data
+    samples = get_integer(data, "SamplesPerPixel", 1)
+    allocated = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(place.keyword)
+    bits = get_integer(data, "Rows", 0) * get_integer(data, "Columns", 0) * samples
+    bits *= allocated or get_integer(data, "BitsAllocated", 8)
+    if samples == 3 and format_text(data.get("PhotometricInterpretation")) in _HALVED:
+        return bits // 3 * 2
+    return bits
+
+
+def _read_plain(file: DicomFile, number: int) -> bytes:
+    """The octets of a frame that is encapsulated as it is, or deflated (PS3.5 A.4.11, A.4.14)."""
+    assert file.pixels is not None
+    size = -(-_frame_bits(file, file.pixels) // 8)
+    if not 0 < size <= _MOST_BYTES:
+        raise NotViewable("Its rows and columns make no frame that is shown.")
+    raw = _frame(file, number)
+    if file.syntax == _DEFLATED_FRAMES:
+        raw = zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, size)
+    if len(raw) < size:
+        raise NotViewable("Its pixel data ends before the frame does: the file is cut, or its header is wrong.")
+    return raw[:size]
 
 
 def _lay_out(pixels: NDArray[Any], photometric: str, file: DicomFile) -> bytes:
@@ -204,7 +229,7 @@ def _options(file: DicomFile) -> dict[str, Any]:
     options = as_pixel_options(file.data, pixel_keyword=file.pixels.keyword, pixel_vr=file.pixels.vr)
     if str(options.get("photometric_interpretation", "")).startswith(_GRAY):
         options = {"samples_per_pixel": 1, "pixel_representation": 0, **options}  # some state neither
-    if file.pixels.length is None and file.syntax != _DEFLATED_FRAMES and "planar_configuration" in options:
+    if file.pixels.length is None and file.syntax not in PLAIN_FRAMES and "planar_configuration" in options:
         options["planar_configuration"] = (
             0  # codecs give colors by pixel, whatever the header says; RLE's says so itself
         )
@@ -224,17 +249,13 @@ def _frame(file: DicomFile, number: int) -> bytes:
     )  # fmt: skip
 
 
-def _decode_deflated(file: DicomFile, number: int) -> NDArray[Any]:
-    """A frame of Deflated Image Frame Compression (PS3.5 A.4.14), which pydicom does not know yet."""
+def _decode_plain(file: DicomFile, number: int) -> NDArray[Any]:
+    """A frame of `PLAIN_FRAMES`, which pydicom does not know yet."""
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import UID
 
-    data = file.data
-    bits = get_integer(data, "Rows", 0) * get_integer(data, "Columns", 0) * get_integer(data, "SamplesPerPixel", 1)
-    most = bits * get_integer(data, "BitsAllocated", 1) // 8 + 16
-    raw = zlib.decompressobj(-zlib.MAX_WBITS).decompress(_frame(file, number), most)
     options = {**_options(file), "number_of_frames": 1, "transfer_syntax_uid": UID(_EXPLICIT)}
-    pixels, _ = get_decoder(UID(_EXPLICIT)).as_array(raw, index=0, **options)
+    pixels, _ = get_decoder(UID(_EXPLICIT)).as_array(_read_plain(file, number), index=0, **options)
     return pixels
 
 

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from typing import BinaryIO, Final, NamedTuple
 
 from scandock.formats.dicom_encoding import LONG_VRS
-from scandock.viewing.dicom_file import open_dicom
+from scandock.viewing.dicom_file import NATIVE, get_integer, open_dicom
 from scandock.viewing.dicom_json import BINARY, MAX_DEPTH, PIXELS, Node, meant_vr, to_little_endian
-from scandock.viewing.dicom_pixels import decode_all
+from scandock.viewing.dicom_pixels import PLAIN_FRAMES, decode_all, decode_native
 from scandock.viewing.frame_places import unit_of
 from scandock.viewing.frames import NotViewable
 from scandock.viewing.object_reading import PixelPlace, ReadObject, read_object
 
 EXPLICIT: Final = "1.2.840.10008.1.2.1"
+_COMPRESSED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
 MAX_BYTES: Final = 480 * 1024**2
 """Of a copy; a larger one is not made."""
 _LONG: Final = frozenset(vr.decode() for vr in LONG_VRS)
@@ -38,6 +39,7 @@ class _Value(NamedTuple):
 def check_explicit(stream: BinaryIO) -> None:
     """Raise NotViewable with the reason where there can be no copy. What needs no decoding is not read for it."""
     read = read_object(stream)
+    _check_syntax(read)
     pixels = read.pixels
     if pixels is not None and pixels.encapsulated:
         copy_explicit(stream)
@@ -52,9 +54,12 @@ def check_explicit(stream: BinaryIO) -> None:
 def copy_explicit(stream: BinaryIO) -> bytes:
     """The copy. NotViewable with the reason where there can be none."""
     read = read_object(stream)
+    _check_syntax(read)
     changed: dict[int, _Value] = {}
     pixels = read.pixels
-    if pixels is not None and pixels.encapsulated:
+    if pixels is not None and read.syntax in PLAIN_FRAMES:
+        changed[pixels.tag] = _plain_pixels(stream)
+    elif pixels is not None and pixels.encapsulated:
         file = open_dicom(stream)
         decoded = decode_all(file)
         changed[_BITS] = _Value("US", struct.pack("<H", decoded.bits_allocated))
@@ -70,6 +75,26 @@ def copy_explicit(stream: BinaryIO) -> bytes:
     if sum(map(len, parts)) > MAX_BYTES:
         raise NotViewable("It is too large to be converted.")
     return b"".join(parts)
+
+
+def _check_syntax(read: ReadObject) -> None:
+    """Raise NotViewable where nobody knows what a transfer syntax does to values or pixels, as with private ones."""
+    if not (read.syntax in NATIVE or read.syntax in PLAIN_FRAMES or read.syntax.startswith(_COMPRESSED)):
+        raise NotViewable(f"Its transfer syntax {read.syntax[:64]} is not known.")
+
+
+def _plain_pixels(stream: BinaryIO) -> _Value:
+    """Pixel data of frames that are laid out as if they were not encapsulated."""
+    file = open_dicom(stream)
+    count = max(1, get_integer(file.data, "NumberOfFrames", 1))
+    allocated = get_integer(file.data, "BitsAllocated", 8)
+    pixels = get_integer(file.data, "Rows", 0) * get_integer(file.data, "Columns", 0)
+    if count > 1 and allocated == 1 and pixels % 8:
+        raise NotViewable("Its frames of single bits do not end with a byte.")
+    if count * pixels * allocated // 8 > MAX_BYTES:
+        raise NotViewable("It is too large to be converted.")
+    raw = b"".join(decode_native(file, number) for number in range(count))
+    return _Value("OB" if allocated <= 8 else "OW", raw)
 
 
 def _native_pixels(stream: BinaryIO, read: ReadObject, pixels: PixelPlace) -> bytes:

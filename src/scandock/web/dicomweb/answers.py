@@ -28,6 +28,11 @@ _LEVEL: Final = 1
 _VARY: Final = "Accept, Accept-Encoding, Authorization, Cookie"
 """What an answer depends on besides its address."""
 _GUARD: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+FRAMED: Final = {
+    "Content-Security-Policy": "default-src 'none'; object-src 'self'; frame-ancestors 'self'",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+"""Of a PDF, which viewers of this site show within their page: browsers show none in a sandbox."""
 KEPT: Final = {**_GUARD, "Cache-Control": "private, no-cache", "Vary": _VARY}
 """Headers of what a client may keep as long as it asks each time: rights change."""
 

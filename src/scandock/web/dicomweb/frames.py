@@ -24,6 +24,7 @@ from scandock.services.dicomweb_frames import (
 )
 from scandock.services.dicomweb_objects import FoundObject, ObjectReader
 from scandock.services.dicomweb_packs import FramePlaces, PackedObject
+from scandock.viewing.dicom_file import NATIVE
 from scandock.web import urls
 from scandock.web.dicomweb.accept import ANY, MediaRange, parse_accept
 from scandock.web.dicomweb.answers import (
@@ -124,7 +125,7 @@ def pixel_response(
 def _make_parts(
     reader: ObjectReader, found: FoundObject, places: FramePlaces, numbers: Sequence[int], content_type: str
 ) -> Iterator[Iterator[bytes]]:
-    if not content_type.endswith(f"={EXPLICIT}"):
+    if places.compressed and not content_type.endswith(f"={EXPLICIT}"):
         return stored_frames(reader, found, places, numbers)
     if has_native_places(places):
         return native_frames(reader, found, places, numbers)
@@ -133,7 +134,7 @@ def _make_parts(
 
 def _stored_bytes(places: FramePlaces, numbers: Sequence[int], content_type: str) -> int:
     """How many bytes frames have that are read from their file; very many where a decoder makes them."""
-    if not content_type.endswith(f"={EXPLICIT}"):
+    if places.compressed and not content_type.endswith(f"={EXPLICIT}"):
         if max(numbers) >= len(places.places):
             return WHOLE_BYTES + 1
         return sum(sum(places.places[number][1::2]) for number in numbers)
@@ -158,10 +159,14 @@ def _choose(ranges: Sequence[MediaRange], syntax: str, places: FramePlaces) -> t
     What is not compressed is told in little endian always: clients take big-endian pixels for noise.
     """
     if not places.compressed:
+        is_known = syntax in NATIVE
         for one in ranges:
             named = one.transfer_syntaxes
-            if one.takes(OCTETS) and (not named or "*" in named or EXPLICIT in named or syntax in named):
-                return one, f"{OCTETS}; transfer-syntax={EXPLICIT}"
+            takes_plain = is_known and (not named or EXPLICIT in named)
+            if one.takes(OCTETS) and (takes_plain or "*" in named or syntax in named):
+                return one, f"{OCTETS}; transfer-syntax={EXPLICIT if is_known else syntax}"
+        if not is_known:
+            raise NotAcceptable(f"The pixels are stored in {syntax}, which is not known.", "Accept transfer-syntax=*.")
         raise NotAcceptable("The pixels are not compressed.", f"Accept {OCTETS}.")
     stored = stored_type(syntax)
     for one in ranges:
@@ -169,7 +174,7 @@ def _choose(ranges: Sequence[MediaRange], syntax: str, places: FramePlaces) -> t
         takes_stored = one.takes(stored) or one.media_type in _ALIASES.get(stored, ())
         if ("*" in named or syntax in named) and (takes_stored or one.takes(OCTETS)):
             return one, f"{stored}; transfer-syntax={syntax}"
-        if not named and takes_stored and one.media_type != ANY:
+        if not named and takes_stored and stored != OCTETS and one.media_type != ANY:
             return one, f"{stored}; transfer-syntax={syntax}"
         if (not named or EXPLICIT in named) and one.takes(OCTETS) and not is_video(syntax):
             return one, f"{OCTETS}; transfer-syntax={EXPLICIT}"

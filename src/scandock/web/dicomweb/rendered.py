@@ -27,7 +27,7 @@ from scandock.services.dicomweb_rendering import (
     render_middle,
 )
 from scandock.web.dicomweb.accept import MediaRange, parse_accept
-from scandock.web.dicomweb.answers import ranged_response, single_response
+from scandock.web.dicomweb.answers import FRAMED, ranged_response, single_response
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.routing import Context, DicomwebRoutes
 from scandock.web.dicomweb.selecting import make_tag, only_object, open_reader, select, unchanged
@@ -153,7 +153,7 @@ async def _document_or_film(
         if not any(one.takes(_PDF) for one in ranges):
             raise NotAcceptable("The object is a document.", f"Accept {_PDF}.")
         result = await context.run_decoder(lambda: read_bulk(reader, found, _DOCUMENT))
-        return single_response(context.request, body_of(result), _PDF, headers={"ETag": tag}, reader=reader)
+        return single_response(context.request, body_of(result), _PDF, headers={**FRAMED, "ETag": tag}, reader=reader)
     if packed.frames is not None and is_video(packed.syntax):
         media_type = stored_type(packed.syntax)
         if not any(one.takes(media_type) for one in ranges):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import structlog
-from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy import Connection, Table, delete, func, select, update
 
+from scandock.catalog.dicom_listings import rewrite_listing
+from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import ListingState, dicom_series, dicom_study, project, scan, session, tree
 from scandock.catalog.trees import scan_values, scans_of
 from scandock.model.series import REQUESTS, SeriesTally
@@ -246,6 +250,73 @@ def test_sessions_from_before_are_filled(site: DataFolder) -> None:
     assert not fill(site)
     assert values(shown(site), later=False) == values(whole, later=False)
     assert states(site) == {ListingState.COMPLETE}
+
+
+def interrupt(catalog: Catalog, monkeypatch: pytest.MonkeyPatch, change: Callable[[Connection], None]) -> None:
+    """Let something change before the next transaction that writes."""
+    plain = catalog.write
+
+    @contextmanager
+    def write() -> Iterator[Connection]:
+        monkeypatch.undo()
+        with plain() as connection:
+            change(connection)
+        with plain() as connection:
+            yield connection
+
+    monkeypatch.setattr(catalog, "write", write)
+
+
+@pytest.mark.postgresql
+def test_what_headers_say_meanwhile_is_kept(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers are read anew while a worker is about to list what was known before."""
+    site.bring(objects())
+    forget(site, facts=True)
+    assert fill(site, stop_after=0), "its facts alone"
+
+    def read_anew(connection: Connection) -> None:
+        tree_id = connection.execute(select(session.c.tree_id)).scalar_one()
+        (row,) = scans_of(connection, tree_id)
+        assert isinstance(row.facts, SeriesTally)
+        row.facts.values[NUMBERS["StudyDescription"]] = {"Read anew": 2}
+        row.facts.values[NUMBERS["ReferringPhysicianName"]] = {"Wilson^James": 2}
+        values = scan_values(tree_id, row)
+        connection.execute(update(scan).where(scan.c.tree_id == tree_id).values(facts=values["facts"]))
+        rewrite_listing(connection, tree_id, [(row.n, row.series_uid, row.facts)])
+
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        interrupt(catalog, monkeypatch, read_anew)
+        assert not fill_listings(catalog, store, 60, lambda: False)
+    (listed,) = shown(site)
+    assert (listed["description"], listed["physician"]) == ("Read anew", "Wilson^James")
+    assert states(site) == {ListingState.COMPLETE}
+
+
+def test_what_objects_say_is_of_their_own_session(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of a tree that is gone comes again, in another session."""
+    site.bring(objects(count=1))
+    other = {**ALSO, 0x00080090: (b"PN", b"Wilson^James")}
+    site.bring({"a.dcm": Image(case="listed", study=2, also=other, patient_id=b"PAT2").file()})
+    forget(site, facts=True)
+    assert fill(site, stop_after=1)
+    names = {row["tree_id"]: row["uuid"] for row in of_sessions(site)}
+    first, second = sorted(names)
+
+    def swap(connection: Connection) -> None:
+        for tree_id, uuid in ((second, names[first]), (first, names[second])):
+            connection.execute(update(session).where(session.c.uuid == uuid).values(tree_id=tree_id))
+
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        interrupt(catalog, monkeypatch, swap)
+        fill_listings(catalog, store, 60, lambda: True)
+        with catalog.read() as connection:
+            physicians = connection.execute(select(dicom_study.c.physician).order_by(dicom_study.c.tree_id))
+            assert list(physicians.scalars()) == ["", ""]
+
+
+def of_sessions(site: DataFolder) -> list[dict[str, Any]]:
+    with site.catalog() as catalog, catalog.read() as connection:
+        return [dict(row) for row in connection.execute(select(session.c.uuid, session.c.tree_id)).mappings()]
 
 
 def test_a_workers_janitor_fills(site: DataFolder) -> None:

@@ -168,7 +168,13 @@ def test_autogenerate_finds_nothing_to_do(bare_database_url: str) -> None:
     engine = migrated(bare_database_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": metadata}
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "target_metadata": metadata,
+                "include_name": lambda name, *_: name != "ix_dicom_study_trigrams",  # made by hand, where it can be
+            },
         )
         differences = compare_metadata(context, metadata)
     engine.dispose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
+from sqlalchemy.sql.selectable import FromClause
 
 from scandock.access.principal import Principal
 from scandock.catalog.projects import is_deleted, unfinished_deletions
@@ -59,6 +60,22 @@ def own_where(principal: Principal) -> ColumnElement[bool]:
     if principal.account_id is None or not principal.signed_in:
         return false()
     return and_(project.c.name == UNASSIGNED, session.c.tree_id.in_(trees_of_account(principal.account_id)))
+
+
+def studies_where(principal: Principal, studies: FromClause) -> ColumnElement[bool]:
+    """The same as `sessions_where` and `own_where` of rows of `dicom_study`, without their sessions.
+
+    Projects are added to 0, so that no database looks them up by an index of projects: most are anybody's who asks.
+    """
+    number = studies.c.project_id + 0
+    ways: list[ColumnElement[bool]] = [
+        (studies.c.place == place) & number.in_(select(project.c.id).where(projects_where(principal, action)))
+        for place, action in (("archive", Action.SESSION_READ), ("prearchive", Action.PREARCHIVE_READ))
+    ]
+    if principal.account_id is not None and principal.signed_in:
+        unassigned = number.in_(select(project.c.id).where(project.c.name == UNASSIGNED))
+        ways.append(unassigned & studies.c.tree_id.in_(trees_of_account(principal.account_id)))
+    return studies.c.session_id.is_not(None) & or_(*ways)
 
 
 def sessions_where(principal: Principal) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
@@ -71,6 +71,24 @@ def point_listing(connection: Connection, session_id: int, tree_id: int, project
     connection.execute(
         _POINT, {"of_session": session_id, "of_tree": tree_id, "in_project": project_id, "in_place": place}
     )
+
+
+class ListingHolder(NamedTuple):
+    """The session whose tree it is, and what is listed of the tree."""
+
+    uuid: str
+    state: ListingState
+
+
+def lock_listing(connection: Connection, tree_id: int) -> ListingHolder | None:
+    """Who holds a tree, which until the end of the transaction nobody moves or replaces; None where no session does."""
+    row = connection.execute(
+        select(session.c.uuid, tree.c.listing)
+        .join(tree, tree.c.id == session.c.tree_id)
+        .where(session.c.tree_id == tree_id)
+        .with_for_update(of=session)
+    ).first()
+    return None if row is None else ListingHolder(row.uuid, ListingState(row.listing))
 
 
 def rewrite_listing(

@@ -532,6 +532,13 @@ def keep_catalog_private(catalog: Catalog) -> None:
             keep_private(database + end)
 
 
+_NAMES: Final = (
+    "patient_alphabetic", "patient_ideographic", "patient_phonetic",
+    "physician_alphabetic", "physician_ideographic", "physician_phonetic",
+)  # fmt: skip
+"""Columns of `dicom_study` of which parts are sought."""
+
+
 def create_tables(connection: Connection) -> None:
     """Make all tables in an empty database.
 
@@ -543,6 +550,16 @@ def create_tables(connection: Connection) -> None:
             if (where := index.dialect_options["sqlite"]["where"]) is not None:
                 index.dialect_options["postgresql"]["where"] = where
     metadata.create_all(connection)
+    if connection.dialect.name == "postgresql":
+        add_trigrams(connection)
+
+
+def add_trigrams(connection: Connection) -> None:
+    """Let parts of names be found by an index of PostgreSQL, where its extension pg_trgm can be had; else without."""
+    with contextlib.suppress(DBAPIError), connection.begin_nested():
+        connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
+        columns = ", ".join(f"{name} gin_trgm_ops" for name in _NAMES)
+        connection.execute(text(f"CREATE INDEX ix_dicom_study_trigrams ON dicom_study USING gin ({columns})"))
 
 
 def _create_or_upgrade(catalog: Catalog, may_upgrade: Callable[[], AbstractContextManager[bool]]) -> None:

@@ -437,7 +437,7 @@ dicom_study = Table(
     Column("instances", BigInteger, nullable=False),
     UniqueConstraint("tree_id", "study_uid"),
     Index(None, "session_id"),
-    Index(None, "study_uid"),
+    Index(None, "study_uid", "project_id", "place", "session_id", "id"),
     Index(None, "project_id", "place", "date", "time", "id"),
     Index(None, "project_id", "patient_id"),
     Index(None, "project_id", "accession"),
@@ -446,7 +446,8 @@ dicom_study = Table(
 )
 """The DICOM studies of trees, as headers have them (`rules.dicom_listing`), names also as they are compared. Only rows
 with a session are anybody's to see: `session_id`, `project_id` and `place` are those of the session that points at the
-tree, written where it does so (`catalog.dicom_listings`).
+tree, written where it does so (`catalog.dicom_listings`). The index of studies alone tells of other rows of one.
+PostgreSQL has one of the trigrams of names as well, where that can be (`catalog.engine.add_trigrams`).
 """
 
 dicom_series = Table(

@@ -1,6 +1,7 @@
 """Lists of DICOM studies filled for sessions from before there were any: by a worker, beside all else that it does.
 
-First by what their imports counted; then, of what those did not read yet, by one object of each series.
+First by what their imports counted; then, of what those did not read yet, by one object of each series. What is written
+is what the rows say as it is written, under the session's lock: headers may be read anew meanwhile, trees published.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from scandock.catalog.dicom_listings import rewrite_listing, unlisted_trees
+from scandock.catalog.dicom_listings import ScanFacts, lock_listing, rewrite_listing, unlisted_trees
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import session_rows
@@ -67,9 +68,10 @@ def fill_listings(catalog: Catalog, store: Store, seconds: float, stop: Callable
 
 
 def _fill_from_facts(catalog: Catalog, tree_id: int) -> None:
-    with catalog.read() as connection:
-        scans = scans_of(connection, tree_id)
-    _write(catalog, tree_id, scans, {}, complete=False)
+    with catalog.write() as connection:
+        holder = lock_listing(connection, tree_id)
+        if holder is not None and holder.state is ListingState.MISSING:
+            rewrite_listing(connection, tree_id, [_scan_facts(scan) for scan in scans_of(connection, tree_id)])
 
 
 def _fill_from_objects(catalog: Catalog, store: Store, tree_id: int) -> None:
@@ -78,10 +80,9 @@ def _fill_from_objects(catalog: Catalog, store: Store, tree_id: int) -> None:
         if row is None:
             return
         source = SessionRecord.from_row(row)
-        scans = scans_of(connection, tree_id)
         objects = {
             scan.n: (path, size)
-            for scan in scans
+            for scan in scans_of(connection, tree_id)
             if isinstance(scan.facts, SeriesTally) and not is_whole(scan.facts)
             for path, size in _first_object(connection, tree_id, scan)
         }
@@ -96,7 +97,17 @@ def _fill_from_objects(catalog: Catalog, store: Store, tree_id: int) -> None:
                 tally = _read_object(snapshot, path, size)
                 if tally is not None:
                     learned[n] = tally
-    _write(catalog, tree_id, scans, learned, complete=True)
+    with catalog.write() as connection:
+        holder = lock_listing(connection, tree_id)
+        if holder is None or holder.uuid != source.uuid or holder.state is not ListingState.PARTIAL:
+            return  # somebody was faster, or it is another session's tree: numbers of trees may come again
+        facts = [_learn(scan, learned.get(scan.n)) for scan in scans_of(connection, tree_id)]
+        rewrite_listing(connection, tree_id, facts, complete=True)
+
+
+def _scan_facts(scan: ScanRow) -> ScanFacts:
+    """A scan as its listing takes it."""
+    return scan.n, scan.series_uid, scan.facts
 
 
 def _first_object(connection: Connection, tree_id: int, scan: ScanRow) -> list[tuple[RelPath, int]]:
@@ -119,20 +130,15 @@ def _read_object(snapshot: Snapshot, path: RelPath, size: int) -> SeriesTally | 
     return tally.drain()[0]
 
 
-def _write(
-    catalog: Catalog, tree_id: int, scans: list[ScanRow], learned: dict[int, SeriesTally], *, complete: bool
-) -> None:
-    facts = [
-        (scan.n, scan.series_uid, _with_learned(scan.facts, learned[scan.n]) if scan.n in learned else scan.facts)
-        for scan in scans
-    ]
-    with catalog.write() as connection:
-        rewrite_listing(connection, tree_id, facts, complete=complete)
+def _learn(scan: ScanRow, one: SeriesTally | None) -> ScanFacts:
+    """What is known of a scan by now, with what one of its objects says where that is not all."""
+    if one is None or not isinstance(scan.facts, SeriesTally) or is_whole(scan.facts):
+        return _scan_facts(scan)
+    return scan.n, scan.series_uid, _with_learned(scan.facts, one)
 
 
-def _with_learned(facts: object, one: SeriesTally) -> SeriesTally:
+def _with_learned(facts: SeriesTally, one: SeriesTally) -> SeriesTally:
     """What was counted over a series, with what one of its objects says of elements that were not read then."""
-    assert isinstance(facts, SeriesTally)
     numbers = [NUMBERS[keyword] for keyword in LATER_READ]
     values = {**facts.values, **{number: one.values[number] for number in numbers if number in one.values}}
     nested = dict(facts.nested)

@@ -15,8 +15,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal, or_, select, tuple_
 from sqlalchemy.sql.selectable import FromClause
 
+from scandock.access.visibility import studies_where
 from scandock.catalog.engine import split_values
-from scandock.catalog.tables import dicom_series, dicom_study, file, project, resource, session
+from scandock.catalog.tables import dicom_series, dicom_study, file, resource
 from scandock.catalog.trees import find_objects
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.dicom_attributes import MODALITIES, SERIES_UID, SOP_UID, STUDY_UID
@@ -113,7 +114,7 @@ def _count_studies(connection: Connection, scope: DicomwebScope, query: DicomQue
 
 def _study_conditions(connection: Connection, scope: DicomwebScope, query: DicomQuery) -> list[ColumnElement[bool]]:
     """Conditions on the row that stands for its study: the first one of it that may be seen."""
-    is_sqlite = connection.dialect.name == "sqlite"
+    is_sqlite = _is_sqlite(connection)
     first = dicom_study.alias("earlier")
     is_first = ~exists(
         select(first.c.id)
@@ -123,40 +124,32 @@ def _study_conditions(connection: Connection, scope: DicomwebScope, query: Dicom
                 first.c.place < dicom_study.c.place,
                 and_(first.c.place == dicom_study.c.place, first.c.id < dicom_study.c.id),
             ),
-            _is_visible(scope, first, by_study=True),
+            _is_visible(scope, first, by_study=is_sqlite),
         )
         .correlate(dicom_study)
     )
     matches = [_condition(dicom_study, match, is_sqlite=is_sqlite) for match in query.without(MODALITIES)]
     if (modalities := query.matches.get(MODALITIES.tag)) is not None:
         other = dicom_study.alias("other")
-        of_others = (
-            select(other.c.id)
-            .where(
-                other.c.study_uid == dicom_study.c.study_uid,
-                _condition(other, modalities, is_sqlite=is_sqlite),
-                _is_visible(scope, other, by_study=True),
-            )
-            .correlate(dicom_study)
-        )
-        matches.append(or_(_condition(dicom_study, modalities, is_sqlite=is_sqlite), exists(of_others)))
+        having = _condition(other, modalities, is_sqlite=is_sqlite)
+        matches.append(dicom_study.c.study_uid.in_(select(other.c.study_uid).where(having, _is_visible(scope, other))))
     return [_is_visible(scope, dicom_study), *matches, is_first]
 
 
-def _is_visible(scope: DicomwebScope, table: FromClause, *, by_study: bool = False) -> ColumnElement[bool]:
-    """Whether the session of a row is of the scope; `by_study`: of rows that the index of studies finds.
+def _is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"
 
-    SQLite would else look through all studies of the project for each one.
+
+def _is_visible(scope: DicomwebScope, table: FromClause, *, by_study: bool = False) -> ColumnElement[bool]:
+    """Whether the session of a row is of the scope; `by_study`: of rows that the index of studies has to find.
+
+    SQLite would else look through all studies of the project for each one. PostgreSQL goes by how many it expects,
+    which it can't tell of a sum.
     """
     if scope.project_id is not None:
         number = table.c.project_id + 0 if by_study else table.c.project_id
         return and_(number == scope.project_id, table.c.place == "archive", table.c.session_id.is_not(None))
-    return exists(
-        select(session.c.id)
-        .join(project, project.c.id == session.c.project_id)
-        .where(session.c.id == table.c.session_id, scope.condition)
-        .correlate(table)
-    )
+    return studies_where(scope.principal, table)
 
 
 def _condition(table: FromClause, match: Match, *, is_sqlite: bool) -> ColumnElement[bool]:
@@ -234,7 +227,7 @@ def find_studies(connection: Connection, scope: DicomwebScope, uids: Iterable[st
     for part in split_values(dict.fromkeys(uids)):
         query = (
             select(*_SHOWN)
-            .where(dicom_study.c.study_uid.in_(part), _is_visible(scope, dicom_study, by_study=True))
+            .where(dicom_study.c.study_uid.in_(part), _is_visible(scope, dicom_study, by_study=_is_sqlite(connection)))
             .order_by(dicom_study.c.place, dicom_study.c.id)
         )
         for row in connection.execute(query):
@@ -343,7 +336,10 @@ def _studies_of_objects(connection: Connection, scope: DicomwebScope, uids: Iter
                     dicom_study.c.tree_id == dicom_series.c.tree_id, dicom_study.c.study_uid == dicom_series.c.study_uid
                 ),
             )
-            .where(tuple_(file.c.tree_id, file.c.n).in_(part), _is_visible(scope, dicom_study, by_study=True))
+            .where(
+                tuple_(file.c.tree_id, file.c.n).in_(part),
+                _is_visible(scope, dicom_study, by_study=_is_sqlite(connection)),
+            )
         )
         studies.update(connection.execute(query).scalars())
     return sorted(studies)

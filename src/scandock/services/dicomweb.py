@@ -23,14 +23,14 @@ class DicomwebScope:
 
     condition: ColumnElement[bool]
     """On `session` joined with its `project`."""
-    signed_in: bool
+    principal: Principal
     project_id: int | None = None
     """The project whose archive these are, where it is one project's."""
 
     @property
     def unknown(self) -> AccessDecision:
         """What is said of what is not there, or may not be known: who is not signed in is asked to."""
-        return AccessDecision.HIDDEN if self.signed_in else AccessDecision.SIGN_IN
+        return AccessDecision.HIDDEN if self.principal.signed_in else AccessDecision.SIGN_IN
 
 
 def find_scope(connection: Connection, principal: Principal, project_name: str | None) -> DicomwebScope:
@@ -40,11 +40,11 @@ def find_scope(connection: Connection, principal: Principal, project_name: str |
     """
     if project_name is None:
         rights.check_scope(principal, Action.SESSION_READ)
-        return DicomwebScope(or_(sessions_where(principal), own_where(principal)), principal.signed_in)
+        return DicomwebScope(or_(sessions_where(principal), own_where(principal)), principal)
     rights.check(connection, principal, Action.SESSION_READ, project_name)
     number: int = connection.execute(_NUMBER, {"of_key": project_name.casefold()}).scalar_one()
     condition = (session.c.project_id == number) & (session.c.place == "archive")
-    return DicomwebScope(condition, principal.signed_in, number)
+    return DicomwebScope(condition, principal, number)
 
 
 def find_study_sessions(connection: Connection, scope: DicomwebScope, study_uid: str) -> list[SessionRecord]:

@@ -21,7 +21,7 @@ from PIL import Image as Picture
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, VideoEndoscopicImageStorage
+from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, MRImageStorage, VideoEndoscopicImageStorage
 
 from tests.builders import DataFolder, images
 from tests.integration.dicomweb_parts import parts_of
@@ -44,6 +44,8 @@ REAL = {
     "jpeg": "SC_rgb_jpeg_dcmtk.dcm",
     "jls": "MR_small_jpeg_ls_lossless.dcm",
 }
+NOT_READ = ("film", "bare")
+"""Samples that dicomweb-client's file client takes for damaged."""
 FILM = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
 PAPER = b"%PDF-1.4 paper" + bytes(2000)
 
@@ -132,12 +134,13 @@ def served(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Iterator[S
                  NumberOfFrames=25, PhotometricInterpretation="YBR_PARTIAL_420",
                  PixelData=encapsulate([FILM], has_bot=False))
         )  # fmt: skip
+        samples["bare"] = Sample(made(MRImageStorage, "3", Modality="MR", Rows=8, Columns=8))
     samples |= {f"plain{n}": Sample(data) for n, data in enumerate(images(3))}
     (root / "files").mkdir()
     with serve_by_socket(root / "data") as web:
         site = DataFolder(root=root)
         for name, sample in samples.items():
-            if name != "film":  # which dicomweb-client's file client takes for damaged
+            if name not in NOT_READ:
                 (root / "files" / f"{name}.dcm").write_bytes(sample.data)
         outcome = site.bring({f"{name}/a.dcm": sample.data for name, sample in samples.items()}, overwrite="none")
         assert outcome.state in ("placed", "held"), outcome.report["message"]
@@ -402,7 +405,9 @@ def test_pictures(served: Served, client: httpx.Client) -> None:
         *("quality=101", "quality=x"),
     ):
         assert client.get(f"{sample.address}/rendered?{query}").status_code == 400, query
-    assert client.get(f"{served.samples['pdf'].series}/rendered").json()["code"] == "part_unknown"
+    for address in (served.samples["pdf"].series, served.samples["bare"].series, served.samples["bare"].address):
+        answer = client.get(f"{address}/rendered")
+        assert (answer.status_code, answer.json()["code"]) == (404, "part_unknown")
 
 
 # -- clients of other hands --------------------------------------------------------------------------------------------
@@ -429,7 +434,7 @@ def test_dicomweb_client_reads_it_all(served: Served) -> None:
     assert web.retrieve_instance_frames_rendered(study, series, instance, [1])[:2] == b"\xff\xd8"
     uri = web.retrieve_instance_metadata(study, series, instance)["7FE00010"]["BulkDataURI"]
     assert web.retrieve_bulkdata(uri) == [sample.dataset.PixelData]
-    for each in (sample for name, sample in served.samples.items() if name != "film"):
+    for each in (sample for name, sample in served.samples.items() if name not in NOT_READ):
         study, series, instance = each.uids
         ours = web.retrieve_instance_metadata(study, series, instance)
         theirs = cast("dict[str, Any]", folder.retrieve_instance_metadata(study, series, instance))

@@ -33,11 +33,12 @@ from scandock.services.settings import Settings
 from scandock.services.stow_errors import ObjectsUnreadable, ObjectTypeUnsupported
 from scandock.services.upload_errors import MultipartDamaged, UploadsTooMany, UploadTooLarge
 from scandock.web import urls
-from scandock.web.dicomweb import objects, rendered, store
+from scandock.web.dicomweb import rendered, store
 from scandock.web.dicomweb.accept import JSON
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.routers import ROUTERS
 from scandock.web.receiving.objects import MAX_OBJECTS
+from scandock.web.receiving.related import DICOM
 from scripts.conformance.markdown import heading, hexadecimal, paragraph, sort_uids, table, uid_name
 
 SERVICES: Final = (
@@ -178,10 +179,10 @@ def _retrieve() -> Iterator[str]:
         (
             (
                 "objects of a study or series",
-                f'`multipart/related; type="{objects.DICOM}"`',
+                f'`multipart/related; type="{DICOM}"`',
                 "Explicit VR Little Endian unless one is asked for; `*`: as stored; or the one that all have",
             ),
-            ("an object", f"the same, or `{objects.DICOM}`", "the same"),
+            ("an object", f"the same, or `{DICOM}`", "the same"),
             ("metadata", f"`{JSON}`", ""),
             (
                 "frames, pixel data",
@@ -244,7 +245,7 @@ def _store() -> Iterator[str]:
         (
             (
                 "media types of requests",
-                f'`multipart/related; type="{objects.DICOM}"`, or one object as `{objects.DICOM}`',
+                f'`multipart/related; type="{DICOM}"`, or one object as `{DICOM}`',
             ),
             ("metadata with bulk data", "not taken (415)"),
             ("media type of answers", f"`{JSON}`, whatever is accepted"),

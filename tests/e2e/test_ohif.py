@@ -74,9 +74,7 @@ def listen(told: list[str], page: Page) -> None:
     page.on("response", lambda answer: told.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
 
 
-def test_sessions_open_in_ohif_are_painted_and_get_its_reports(
-    web: Web, browser: Browser, subtests: pytest.Subtests
-) -> None:
+def test_a_session_opens_in_ohif_and_is_painted(web: Web, browser: Browser, subtests: pytest.Subtests) -> None:
     with launched(browser.browser_type, *SOFTWARE_GL) as painting:
         context = painting.new_context(viewport={"width": 1280, "height": 800})
         context.request.post(f"{web.base}/api/v1/auth/login", data={"name": "admin", "password": PASSWORD})

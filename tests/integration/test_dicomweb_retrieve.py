@@ -21,7 +21,7 @@ from PIL import Image as Picture
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, MRImageStorage, VideoEndoscopicImageStorage
+from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, VideoEndoscopicImageStorage
 
 from tests.builders import DataFolder, images
 from tests.integration.dicomweb_parts import parts_of
@@ -134,7 +134,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Iterator[S
                  NumberOfFrames=25, PhotometricInterpretation="YBR_PARTIAL_420",
                  PixelData=encapsulate([FILM], has_bot=False))
         )  # fmt: skip
-        samples["bare"] = Sample(made(MRImageStorage, "3", Modality="MR", Rows=8, Columns=8))
+        samples["bare"] = Sample(made(UID("1.2.840.10008.5.1.4.1.1.4"), "3", Modality="MR", Rows=8, Columns=8))
     samples |= {f"plain{n}": Sample(data) for n, data in enumerate(images(3))}
     (root / "files").mkdir()
     with serve_by_socket(root / "data") as web:

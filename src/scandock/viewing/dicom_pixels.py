@@ -16,8 +16,8 @@ _ELSEWHERE: Final = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95
 _DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 71))
-_GRAY: Final = "MONOCHROME"
 _JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
+_GRAY: Final = "MONOCHROME"
 
 
 def decode_frame(file: DicomFile, number: int) -> NDArray[Any]:

@@ -27,7 +27,7 @@ from scandock.web.dicomweb.selecting import (
 
 routes = DicomwebRoutes()
 
-DICOM: Final = "application/dicom"
+_DICOM: Final = "application/dicom"
 _REMEDY: Final = "Accept them with transfer-syntax=*, as they are stored."
 
 
@@ -50,7 +50,7 @@ async def instance_object(context: Context, study: str, series: str, instance: s
 
 
 async def _objects(context: Context, study: str, series: str | None = None, instance: str | None = None) -> Response:
-    ranges = [one for one in parse_accept(context.request) if one.takes(DICOM)]
+    ranges = [one for one in parse_accept(context.request) if one.takes(_DICOM)]
     if instance is None:
         ranges = [one for one in ranges if one.multipart or one.media_type == ANY]
     if not ranges:
@@ -108,7 +108,7 @@ def _leave_out_films(reader: ObjectReader, syntaxes: Sequence[str]) -> list[str]
     """Leave out what can never be converted; the syntaxes of what is left. NotConvertible where nothing is."""
     left = [(found, syntax) for found, syntax in zip(reader.objects, syntaxes, strict=True) if is_convertible(syntax)]
     if not left:
-        raise NotConvertible("There is no decoder for their transfer syntax, or they are films.", _REMEDY)
+        raise NotConvertible("Films are not decoded.", _REMEDY)
     reader.objects = [found for found, _ in left]
     return [syntax for _, syntax in left]
 
@@ -116,10 +116,10 @@ def _leave_out_films(reader: ObjectReader, syntaxes: Sequence[str]) -> list[str]
 def _content_type(syntaxes: Sequence[str], *, as_stored: bool) -> str:
     """The content type of all parts: they have one, so that it names a transfer syntax only where all share it."""
     if not as_stored:
-        return f"{DICOM}; transfer-syntax={EXPLICIT}"
+        return f"{_DICOM}; transfer-syntax={EXPLICIT}"
     shared = {*syntaxes}
     syntax = shared.pop() if len(shared) == 1 else ""
-    return f"{DICOM}; transfer-syntax={syntax}" if syntax else DICOM
+    return f"{_DICOM}; transfer-syntax={syntax}" if syntax else _DICOM
 
 
 def _parts(

@@ -19,6 +19,7 @@ TRIES: Final = 4
 """Objects of a series that are tried for its picture."""
 QUALITY: Final = 90
 FUNCTIONS: Final = {"linear": "linear", "linear-exact": "linear_exact", "sigmoid": "sigmoid"}
+_NO_IMAGE: Final = "There is no image in it."
 _FIGURE: Final = re.compile(r"-?\d{1,12}(\.\d{1,12})?")
 
 
@@ -92,7 +93,7 @@ def find_pictured(reader: ObjectReader) -> list[FoundObject]:
     """
     images = [found for found in reader.objects if found.stored.frames > 0]
     if not images:
-        raise PartUnknown("There is no image in it.", "Ask for its metadata.")
+        raise PartUnknown(_NO_IMAGE, "Ask for its metadata.")
     first = images[0].stored.series_uid
     images = [found for found in images if found.stored.series_uid == first]
     middle = len(images) // 2
@@ -101,11 +102,17 @@ def find_pictured(reader: ObjectReader) -> list[FoundObject]:
 
 def render_middle(reader: ObjectReader, request: RenderingRequest, media_type: str) -> DecoderResult:
     """A picture of the image in the middle, or of one near it where that can't be shown; within `Pictures.work`."""
-    error: NotConvertible | None = None
+    error: NotConvertible | PartUnknown | None = None
     for found in find_pictured(reader):
         try:
             return render_frame(reader, found, found.stored.frames // 2, request, media_type)
         except NotConvertible as failed:
-            error = error or failed
+            error = error or (failed if _has_pixels(reader, found) else PartUnknown(_NO_IMAGE, "Ask for its metadata."))
     assert error is not None  # there is one image at least
     raise error
+
+
+def _has_pixels(reader: ObjectReader, found: FoundObject) -> bool:
+    """Whether an object of a class of images has some; true where nobody can say."""
+    packed = reader.packed(found)
+    return packed is None or packed.frames is not None

@@ -20,11 +20,11 @@ PLAIN_FRAMES: Final = frozenset({_DEFLATED_FRAMES, "1.2.840.10008.1.2.1.98"})
 _ERRORS: Final = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 71))
-_GRAY: Final = "MONOCHROME"
 _HALVED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422")
 """Of two pixels these have two values of brightness, and one of each color."""
 _MOST_BYTES: Final = 480 * 1024**2
 _JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
+_GRAY: Final = "MONOCHROME"
 
 
 def decode_frame(file: DicomFile, number: int) -> NDArray[Any]:

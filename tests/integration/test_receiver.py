@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -34,7 +35,7 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time
 from scandock.services.backup import back_up
 from scandock.services.backup_restore import restore_backup
-from scandock.services.received_records import HOST, StudySender
+from scandock.services.received_records import HOST, LeftStudy, StudySender
 from scandock.services.received_studies import ReceivedStudies
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
 from scandock.services.receiving import UploadReceiver, receiving_limits
@@ -42,7 +43,7 @@ from scandock.store.local import LocalStore
 from scandock.store.object_spools import LocalObjectSpool
 from scandock.web.readiness import ReceiverCheck
 from scandock.workers.receiver_figures import ReceiverFigures
-from scandock.workers.receiver_studies import OpenStudy, StudyKey
+from scandock.workers.receiver_studies import OpenStudies, OpenStudy, StudyKey
 from tests.builders import Image, images
 from tests.dicom_sender import DicomSender, RejectedError
 from tests.integration.receiver_site import ReceiverSite, make_receiver_site, quicken
@@ -327,6 +328,63 @@ def test_a_study_that_can_not_be_recovered_holds_up_no_other(site, monkeypatch, 
         mended.set()
         site.until(lambda: placed(site, 2))
     assert "code=store_failed" in next(line for line in capsys.readouterr().out.splitlines() if "not recovered" in line)
+
+
+def test_a_sender_that_is_back_while_its_study_is_recovered_displaces_nothing(site, monkeypatch):
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(1)) == [0]
+    with site.catalog.write() as connection:
+        owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
+        connection.execute(update(upload).values(owner=json.dumps(owner)))
+    begin, take_up = ReceivedStudies.begin, OpenStudies.take_up
+    begun, recovered = threading.Event(), threading.Event()
+
+    def wait_to_begin(*words: Any) -> IncomingUpload:
+        begun.set()
+        assert recovered.wait(30)
+        return begin(*words)
+
+    def wait_to_take_up(*words: Any) -> None:
+        assert begun.wait(30)
+        take_up(*words)
+        recovered.set()
+
+    monkeypatch.setattr(ReceivedStudies, "begin", wait_to_begin)
+    monkeypatch.setattr(OpenStudies, "take_up", wait_to_take_up)
+    with site.importing():
+        with site.sender() as sender:
+            assert sender.send(objects(2)[1]) == [0]
+        site.until(lambda: placed(site, 2), 10)
+    assert site.sessions()[0].files == 2
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_studies_that_are_left_are_all_taken_over_though_the_catalog_fails_midway(site, monkeypatch, is_lost):
+    """Before the second of them is taken, or once that is written and the answer is lost."""
+    monkeypatch.setattr("scandock.workers.receiver_process.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("scandock.workers.receiver_process.RECOVERY_SECONDS", 0.05)
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(1), *objects(1, study=2), *objects(1, study=3)) == [0] * 3
+    with site.catalog.write() as connection:
+        for row in connection.execute(select(upload.c.id, upload.c.owner)).all():
+            owner = json.dumps(json.loads(row.owner) | {"pid": 2**22 + 1})
+            connection.execute(update(upload).where(upload.c.id == row.id).values(owner=owner))
+    take_over = ReceivedStudies.take_over
+    calls = itertools.count(1)
+
+    def fail(rows: ReceivedStudies, left: LeftStudy) -> bool:
+        is_second = next(calls) == 2
+        is_taken = not (is_second and not is_lost) and take_over(rows, left)
+        if is_second:
+            raise Fault("catalog", "The catalog went away.", "")
+        return is_taken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReceivedStudies, "take_over", fail)
+        with site.importing():
+            site.until(lambda: placed(site, 3))
 
 
 def test_what_a_process_that_lingers_has_left_is_taken_up_once_it_has_ended(site, monkeypatch):
@@ -754,7 +812,7 @@ def test_the_catalog_is_asked_for_a_study_and_never_for_an_object(site, monkeypa
 
 def test_a_catalog_that_fails_refuses_new_studies_alone(site, monkeypatch):
     site.add()
-    with site.importing():
+    with site.importing() as process:
         with site.sender() as sender:
             assert sender.send(*objects(1)) == [0]
 
@@ -765,6 +823,7 @@ def test_a_catalog_that_fails_refuses_new_studies_alone(site, monkeypatch):
                 patch.setattr(UploadReceiver, "begin", fail)
                 assert sender.send(objects(2)[1], *objects(1, study=2)) == [0, 0xA700]
             assert sender.send(*objects(1, study=2)) == [0]
+        assert process.studies._beginning == {}  # noqa: SLF001  locks of those that never began
         site.until(lambda: placed(site, 2))
 
 

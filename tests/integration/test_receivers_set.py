@@ -349,8 +349,12 @@ def test_receivers_and_peers_by_the_command_line(tmp_path: Path) -> None:
         "SCAN:11112, to projects by rules, any peer, disabled",
         "OTHER:11114, to projects by rules, any peer, TLS, disabled",
     ]
+    port = free_port()
+    admin("receiver", "set", "SCAN", "--enable", "--bind", "127.0.0.1", "--port", str(port))
+    assert admin("receiver", "list").splitlines()[-1] == f"SCAN:{port}, to projects by rules, any peer, starting"
+    assert {one["state"] for one in json.loads(admin("receiver", "list", "--json"))} == {"starting", "disabled"}
     assert "is no size" in admin("receiver", "set", "SCAN", "--max-object", "big", code=2)
-    assert admin("receiver", "remove", "OTHER") == "Receiver OTHER at port 11114 is removed.\n"
+    assert admin("receiver", "remove", "OTHER") == "Receiver OTHER:11114 is removed.\n"
     assert "There is no receiver 'OTHER'" in admin("receiver", "remove", "OTHER", code=2)
     assert (
         admin("peer", "add", "PACS", "pacs.example.org", "104", "--tls")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 import typer
 
@@ -19,7 +19,7 @@ from scandock.cli.rules_cmd import read_rules_file
 if TYPE_CHECKING:
     from scandock.model.receivers import DicomPeer, Receiver
     from scandock.services.context import ServiceContext
-    from scandock.services.receiver_records import PeerChanges, ReceiverChanges
+    from scandock.services.received_status import ReceiverState
 
 receiver = typer.Typer(
     help="DICOM receivers: what scanners and archives send to.", no_args_is_help=True, rich_markup_mode=None
@@ -32,6 +32,8 @@ Name = Annotated[
     str, typer.Argument(metavar="AE[:PORT]", help="AE title of the receiver, and its port where several have it.")
 ]
 PeerName = Annotated[str, typer.Argument(metavar="AE", help="AE title of the peer.")]
+NewTitle = Annotated[str | None, typer.Option("--ae-title", metavar="AE", help="Another AE title.")]
+NewPort = Annotated[int | None, typer.Option("--port", metavar="PORT", min=1, max=65_535, help="Another port.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,13 +107,13 @@ class ReceiverOptions:
         str | None, typer.Option("--session-rules", metavar="FILE", help="Its rules that name sessions.")
     ] = None
 
-    def changes(self) -> ReceiverChanges:
+    def changes(self) -> dict[str, object]:
         """What was named. Usage for a size or a file that can't be read."""
         plain = (
             "host", "bind", "enabled", "label", "tls", "client_certificates", "allow_list_enabled", "account",
             "closing", "anonymize", "rules_enabled",
         )  # fmt: skip
-        named: dict[str, Any] = {name: getattr(self, name) for name in plain if getattr(self, name) is not None}
+        named = _named(**{name: getattr(self, name) for name in plain})
         for name in ("project_rules", "subject_rules", "session_rules"):
             if getattr(self, name) is not None:
                 named[name] = read_rules_file(getattr(self, name))
@@ -127,8 +129,7 @@ class ReceiverOptions:
             named["max_associations"] = self.max_associations or None
         if self.max_object is not None:
             named["max_object_bytes"] = _parse_size(self.max_object) or None
-        changes: ReceiverChanges = named  # type: ignore[assignment]
-        return changes
+        return named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +139,9 @@ class PeerOptions:
     tls: Annotated[bool | None, typer.Option("--tls/--no-tls", help="Whether it speaks TLS.")] = None
     label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="What people call it.")] = None
 
-    def changes(self) -> PeerChanges:
+    def changes(self) -> dict[str, object]:
         """What was named."""
-        changes: PeerChanges = {}
-        if self.tls is not None:
-            changes["tls"] = self.tls
-        if self.label is not None:
-            changes["label"] = self.label
-        return changes
+        return _named(tls=self.tls, label=self.label)
 
 
 @receiver.command("add")
@@ -155,25 +151,26 @@ def receiver_add(ae_title: AeTitle, port: Port, *, data: options.Data, asked: Re
 
     It acts for the first administrator unless an account is named.
     """
-    changes = asked.changes()
-    changes["ae_title"] = ae_title
-    changes["port"] = port
-    with _open(data) as context:
-        from scandock.services.receivers import add_receiver
+    from scandock.services.receivers import add_receiver
 
-        print_line(f"Receiver {_describe(add_receiver(context, changes))} is made.", sys.stdout)
+    _add(_RECEIVER, data, add_receiver, asked.changes() | _named(ae_title=ae_title, port=port))
 
 
 @receiver.command("list")
 def receiver_list(data: options.ExistingData, as_json: options.AsJson = False) -> None:
-    """List the receivers, one a line."""
-    with _open(data, must_exist=True) as context, context.catalog.read() as connection:
-        from scandock.services.receiver_records import Receiver as Record
-        from scandock.services.receivers import list_receivers
+    """List the receivers, one a line, with whether each listens."""
+    from scandock.services.received_status import list_states
+    from scandock.services.receiver_records import Receiver as Record
+    from scandock.services.receivers import list_receivers
 
+    with _open(data, must_exist=True) as context, context.catalog.read() as connection:
         receivers = list_receivers(connection, context.principal)
-        lines = {one.uuid: _describe(one) for one in receivers}
-        rows: list[dict[str, object]] = [Record.of(one).to_json() for one in receivers]
+        states = {one.receiver: one for one in list_states(connection, context.principal)}
+    lines = {one.uuid: _describe_state(one, states[one.uuid]) for one in receivers}
+    rows: list[dict[str, object]] = []
+    for one in receivers:
+        state = states[one.uuid]
+        rows.append(Record.of(one).to_json() | {"state": state.state, "message": state.message})
     print_list(rows, as_json, lambda row: lines[str(row["id"])])
 
 
@@ -184,33 +181,21 @@ def receiver_set(
     *,
     data: options.ExistingData,
     asked: ReceiverOptions,
-    new_title: Annotated[str | None, typer.Option("--ae-title", metavar="AE", help="Another AE title.")] = None,
-    new_port: Annotated[
-        int | None, typer.Option("--port", metavar="PORT", min=1, max=65_535, help="Another port.")
-    ] = None,
+    new_title: NewTitle = None,
+    new_port: NewPort = None,
 ) -> None:
-    """Change a receiver. A server that runs heeds it within two seconds; open associations go on as they began."""
-    changes = asked.changes()
-    if new_title is not None:
-        changes["ae_title"] = new_title
-    if new_port is not None:
-        changes["port"] = new_port
-    with _open(data, must_exist=True) as context:
-        from scandock.services.receivers import set_receiver
+    """Change a receiver. A server that runs heeds it within two seconds."""
+    from scandock.services.receivers import set_receiver
 
-        changed = set_receiver(context, _find(context, name).uuid, changes)
-    print_line(f"Receiver {_describe(changed)} is set.", sys.stdout)
+    _set(_RECEIVER, data, name, set_receiver, asked.changes() | _named(ae_title=new_title, port=new_port))
 
 
 @receiver.command("remove")
 def receiver_remove(name: Name, *, data: options.ExistingData) -> None:
     """Remove a receiver. What it has received is imported."""
-    with _open(data, must_exist=True) as context:
-        from scandock.services.receivers import remove_receiver
+    from scandock.services.receivers import remove_receiver
 
-        found = _find(context, name)
-        remove_receiver(context, found.uuid)
-    print_line(f"Receiver {found.title} at port {found.port} is removed.", sys.stdout)
+    _remove(_RECEIVER, data, name, remove_receiver)
 
 
 @peer.command("add")
@@ -224,27 +209,21 @@ def peer_add(
     asked: PeerOptions,
 ) -> None:
     """Make a peer."""
-    changes = asked.changes()
-    changes["ae_title"] = ae_title
-    changes["host"] = host
-    changes["port"] = port
-    with _open(data) as context:
-        from scandock.services.peers import add_peer
+    from scandock.services.peers import add_peer
 
-        print_line(f"Peer {_describe_peer(add_peer(context, changes))} is made.", sys.stdout)
+    _add(_PEER, data, add_peer, asked.changes() | _named(ae_title=ae_title, host=host, port=port))
 
 
 @peer.command("list")
 def peer_list(data: options.ExistingData, as_json: options.AsJson = False) -> None:
     """List the peers, one a line."""
-    with _open(data, must_exist=True) as context, context.catalog.read() as connection:
-        from scandock.services.peers import list_peers
-        from scandock.services.receiver_records import Peer as Record
+    from scandock.services.peers import list_peers
+    from scandock.services.receiver_records import Peer as Record
 
+    with _open(data, must_exist=True) as context, context.catalog.read() as connection:
         peers = list_peers(connection, context.principal)
-        lines = {one.uuid: _describe_peer(one) for one in peers}
-        rows: list[dict[str, object]] = [Record.of(one).to_json() for one in peers]
-    print_list(rows, as_json, lambda row: lines[str(row["id"])])
+    lines = {one.uuid: _describe_peer(one) for one in peers}
+    print_list([Record.of(one).to_json() for one in peers], as_json, lambda row: lines[str(row["id"])])
 
 
 @peer.command("set")
@@ -254,36 +233,23 @@ def peer_set(
     *,
     data: options.ExistingData,
     asked: PeerOptions,
-    new_title: Annotated[str | None, typer.Option("--ae-title", metavar="AE", help="Another AE title.")] = None,
+    new_title: NewTitle = None,
     new_host: Annotated[str | None, typer.Option("--host", metavar="HOST", help="Another host.")] = None,
-    new_port: Annotated[
-        int | None, typer.Option("--port", metavar="PORT", min=1, max=65_535, help="Another port.")
-    ] = None,
+    new_port: NewPort = None,
 ) -> None:
     """Change a peer."""
-    changes = asked.changes()
-    if new_title is not None:
-        changes["ae_title"] = new_title
-    if new_host is not None:
-        changes["host"] = new_host
-    if new_port is not None:
-        changes["port"] = new_port
-    with _open(data, must_exist=True) as context:
-        from scandock.services.peers import set_peer
+    from scandock.services.peers import set_peer
 
-        changed = set_peer(context, _find_peer(context, name).uuid, changes)
-    print_line(f"Peer {_describe_peer(changed)} is set.", sys.stdout)
+    changes = asked.changes() | _named(ae_title=new_title, host=new_host, port=new_port)
+    _set(_PEER, data, name, set_peer, changes)
 
 
 @peer.command("remove")
 def peer_remove(name: PeerName, *, data: options.ExistingData) -> None:
     """Remove a peer."""
-    with _open(data, must_exist=True) as context:
-        from scandock.services.peers import remove_peer
+    from scandock.services.peers import remove_peer
 
-        found = _find_peer(context, name)
-        remove_peer(context, found.uuid)
-    print_line(f"Peer {found.title} is removed.", sys.stdout)
+    _remove(_PEER, data, name, remove_peer)
 
 
 @peer.command("echo")
@@ -344,8 +310,59 @@ def _describe(one: Receiver) -> str:
     return ", ".join(words if one.enabled else [*words, "disabled"])
 
 
+def _describe_state(one: Receiver, state: ReceiverState) -> str:
+    """A receiver, and whether it listens."""
+    words = _describe(one)
+    if one.enabled:
+        words += f", {state.state}"
+    return f"{words}: {state.message}" if state.message else words
+
+
 def _describe_peer(one: DicomPeer) -> str:
     return f"{one.title}, {one.host}:{one.port}{', TLS' if one.tls else ''}"
+
+
+Item = TypeVar("Item", "Receiver", "DicomPeer")
+
+
+class _Kind(NamedTuple, Generic[Item]):
+    """What the commands of receivers and those of peers are told apart by."""
+
+    word: str
+    find: Callable[[ServiceContext, str], Item]
+    describe: Callable[[Item], str]
+
+
+_RECEIVER: Final = _Kind("Receiver", _find, _describe)
+_PEER: Final = _Kind("Peer", _find_peer, _describe_peer)
+
+
+def _add(
+    kind: _Kind[Item], data: str, add: Callable[[ServiceContext, Any], Item], changes: Mapping[str, object]
+) -> None:
+    with _open(data) as context:
+        print_line(f"{kind.word} {kind.describe(add(context, changes))} is made.", sys.stdout)
+
+
+def _set(
+    kind: _Kind[Item], data: str, name: str, change: Callable[[ServiceContext, str, Any], Item],
+    changes: Mapping[str, object],
+) -> None:  # fmt: skip
+    with _open(data, must_exist=True) as context:
+        changed = change(context, kind.find(context, name).uuid, changes)
+        print_line(f"{kind.word} {kind.describe(changed)} is set.", sys.stdout)
+
+
+def _remove(kind: _Kind[Item], data: str, name: str, remove: Callable[[ServiceContext, str], None]) -> None:
+    with _open(data, must_exist=True) as context:
+        found = kind.find(context, name)
+        remove(context, found.uuid)
+        print_line(f"{kind.word} {kind.describe(found).partition(',')[0]} is removed.", sys.stdout)
+
+
+def _named(**values: object) -> dict[str, object]:
+    """Those of values that were given."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _parse_size(text: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 from scandock.dimse import pdu, uids
@@ -60,6 +60,9 @@ from scandock.dimse.records import (
 )
 
 Pending = TypeVar("Pending")
+
+MAX_REPORTED: Final = 10_000
+"""Objects that results of storage commitment name which wait to be told on their own association."""
 
 
 class Acceptor(Protocol[Pending]):
@@ -150,12 +153,18 @@ def _serve(wire: Connection, acceptor: Acceptor[Pending], deadlines: Deadlines, 
     admitted = acceptor.admit(request)
     if isinstance(admitted, Rejected):
         return pdu.encode_reject(admitted.result, admitted.source, admitted.reason)
-    negotiated = negotiate(proposal, admitted, limits)
+    try:
+        negotiated = negotiate(proposal, admitted, limits)
+        accepted = pdu.encode_accept(proposal.called, proposal.calling, negotiated.accepted)
+    except BaseException as error:
+        acceptor.aborted(Association(request, admitted, {}), End(EndCause.FAULT, type(error).__name__))
+        raise
     association = Association(request, admitted, negotiated.contexts)
+    del proposal  # it may be large, and is not needed any more
     loop = _Loop(wire, acceptor, association, negotiated.window, deadlines, limits)
     try:
         acceptor.begin(association)
-        wire.send(pdu.encode_accept(proposal.called, proposal.calling, negotiated.accepted))
+        wire.send(accepted)
         loop.run()
     except EndedError as ended:
         stopped = association.stopping and ended.end.cause in _WAKES
@@ -230,7 +239,7 @@ class _Message:
 
     def __init__(self, context: AcceptedContext) -> None:
         self.context = context
-        self.head = b""
+        self.head = bytearray()
         self.command: Command | None = None
         self.store: StoreRequest | None = None
         self.answer: Answer | None = None
@@ -353,7 +362,7 @@ class _Loop(Generic[Pending]):
                 raise ProtocolError(AbortReason.INVALID_PARAMETER, "a command set that is too long")
             message.head += piece
             if flags & 2:
-                self._command(message, Command(message.head))
+                self._command(message, Command(bytes(message.head)))
             return
         if message is None or message.command is None:
             raise ProtocolError(AbortReason.UNEXPECTED_PARAMETER, "data without a command")
@@ -465,6 +474,8 @@ class _Loop(Generic[Pending]):
         if answer is not None:
             self._acceptor.refused(self._association, store, answer)
         self._stores.append((store, answer))
+        if len(self._stores) >= self._window:
+            self._settle()
 
     def _settle(self) -> None:
         """Answer all objects that came, in one write."""
@@ -485,11 +496,12 @@ class _Loop(Generic[Pending]):
             answers = [answer or fault for _, answer in stores]
         self._association.objects += len(stores)
         return b"".join(
-            self._message_of(
+            block
+            for (store, _), answer in zip(stores, answers, strict=True)
+            for block in self._message_of(
                 store.context,
                 encode_response(C_STORE, store.message_id, store.sop_class, store.sop_instance, answer),
             )
-            for (store, _), answer in zip(stores, answers, strict=True)
         )
 
     def _act(self, message: _Message, command: Command) -> None:
@@ -513,7 +525,12 @@ class _Loop(Generic[Pending]):
         self._memory.clear()
         response = self._response(command, REQUESTED_CLASS, REQUESTED_INSTANCE, answer, action_type=action)
         self._respond(message.context.id, response)
-        if result is not None:
+        if result is None:
+            return
+        waiting = sum(len(one.kept) + len(one.failed) for _, one in [*self._results, (message.context, result)])
+        if waiting > MAX_REPORTED:  # on an association of ours
+            self._acceptor.reported(self._association, result.transaction, None)
+        else:
             self._results.append((message.context, result))
 
     def _report(self) -> None:
@@ -544,8 +561,9 @@ class _Loop(Generic[Pending]):
             **more,
         )
 
-    def _message_of(self, context: int, command: bytes, data: bytes = b"") -> bytes:
+    def _message_of(self, context: int, command: bytes, data: bytes = b"") -> Iterator[bytes]:
         return pdu.encode_message(context, command, data, self._association.request.max_pdu)
 
     def _respond(self, context: int, command: bytes, data: bytes = b"") -> None:
-        self._wire.send(self._message_of(context, command, data))
+        for block in self._message_of(context, command, data):
+            self._wire.send(block)

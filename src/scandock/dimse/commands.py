@@ -31,6 +31,7 @@ EVENT_TYPE: Final = 0x1002
 ACTION_TYPE: Final = 0x1008
 
 _ELEMENT: Final = struct.Struct("<HHI")
+_MAX_TEXT: Final = 128
 _U16: Final = struct.Struct("<H")
 
 
@@ -64,8 +65,8 @@ class Command:
         return default
 
     def text(self, element: int) -> str:
-        """The value of a UI or AE; empty where it is not there."""
-        return self.values.get(element, b"").decode("ascii", "backslashreplace").strip("\0 ")
+        """The value of a UI or AE; empty where it is not there. What no UID is as long as is cut: it is echoed."""
+        return self.values.get(element, b"")[:_MAX_TEXT].decode("ascii", "backslashreplace").strip("\0 ")
 
     @property
     def field(self) -> int:

@@ -22,6 +22,8 @@ SOME_FAILED: Final = 2
 """Event types of an N-EVENT-REPORT."""
 
 _DEEPEST: Final = 16
+MAX_REFERENCES: Final = 100_000
+"""Objects that one request asks for."""
 
 
 class DataSetError(Exception):
@@ -40,7 +42,7 @@ def read_commitment(data: Buffer, transfer_syntax: str) -> tuple[str, tuple[tupl
     """Transaction UID, and SOP class and instance of each reference. Raises CommitmentError with the answer."""
     reader = _Reader(data, transfer_syntax)
     transaction = ""
-    references = []
+    references: list[tuple[str, str]] = []
     try:
         for tag, start, end in reader.elements(0, len(data), 0):
             if tag == TRANSACTION:
@@ -52,6 +54,9 @@ def read_commitment(data: Buffer, transfer_syntax: str) -> tuple[str, tuple[tupl
                         for tag, at, to in reader.elements(item_start, item_end, 2)
                         if tag in {_CLASS, _INSTANCE}
                     }
+                    if len(references) >= MAX_REFERENCES:
+                        why = f"More than {MAX_REFERENCES:,} references"
+                        raise CommitmentError(Answer(Status.OUT_OF_RESOURCES, why, (_REFERENCED,)))
                     references.append((values.get(_CLASS, ""), values.get(_INSTANCE, "")))
     except DataSetError as error:
         raise CommitmentError(Answer(Status.PROCESSING_FAILURE, str(error))) from None

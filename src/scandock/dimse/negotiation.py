@@ -64,11 +64,11 @@ def _answer(context: ProposedContext, request: AssociateRequest, admitted: Admit
     elif _stores(context.abstract_syntax, request):
         syntaxes = uids.TRANSFER_SYNTAXES
     else:
-        return ContextResult(context.id, ABSTRACT_SYNTAX, offered[0] if offered else uids.IMPLICIT)
+        return ContextResult(context.id, ABSTRACT_SYNTAX, uids.IMPLICIT)
     for syntax in offered:
         if syntax in syntaxes:
             return ContextResult(context.id, ACCEPTED, syntax)
-    return ContextResult(context.id, TRANSFER_SYNTAXES, offered[0] if offered else uids.IMPLICIT)
+    return ContextResult(context.id, TRANSFER_SYNTAXES, uids.IMPLICIT)  # which of a refused context means nothing
 
 
 _PLAIN: Final = frozenset({uids.IMPLICIT, uids.ROOT + "1.2.1", uids.ROOT + "1.2.2"})

@@ -23,6 +23,11 @@ ABORT: Final = 7
 _U32: Final = struct.Struct(">I")
 _U16: Final = struct.Struct(">H")
 _PDV: Final = struct.Struct(">IBB")
+_MAX_SYNTAXES: Final = 128
+"""Transfer syntaxes of a context that are looked at: the standard has some 60."""
+_MAX_NAMED: Final = 1_024
+"""Items of user information about SOP classes that are: three for each of 128 contexts, and more."""
+_BLOCK: Final = 64 * 1024
 
 
 class AbortReason:
@@ -66,6 +71,7 @@ class AssociateRequest:
     implementation_version: str = ""
     window: tuple[int, int] | None = None
     roles: list[Role] = field(default_factory=list)
+    """Each SOP class once, as the next; of one that comes again the first counts."""
     extended: list[tuple[str, bytes]] = field(default_factory=list)
     """SOP class and what it says (0x56)."""
     services: dict[str, str] = field(default_factory=dict)
@@ -79,6 +85,7 @@ def decode_associate(body: bytes) -> AssociateRequest:
         raise ProtocolError(AbortReason.INVALID_PARAMETER, "an A-ASSOCIATE-RQ that is too short")
     request = AssociateRequest(_U16.unpack_from(body)[0], body[4:20], body[20:36])
     ids: set[int] = set()
+    named: set[tuple[int, str]] = set()
     for kind, value in _items(body[68:]):
         if kind == 0x10:
             request.application_context = _uid(value)
@@ -89,7 +96,7 @@ def decode_associate(body: bytes) -> AssociateRequest:
             ids.add(context.id)
             request.contexts.append(context)
         elif kind == 0x50:
-            _user_information(request, value)
+            _user_information(request, value, named)
     if not request.contexts:
         raise ProtocolError(AbortReason.INVALID_PARAMETER, "no presentation context")
     return request
@@ -110,16 +117,18 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _context(value: bytes) -> ProposedContext:
     if len(value) < 4:
         raise ProtocolError(AbortReason.INVALID_PARAMETER, "a presentation context that is too short")
-    abstract, syntaxes = "", []
+    abstract = ""
+    syntaxes: list[str] = []
     for kind, name in _items(value[4:]):
         if kind == 0x30:
             abstract = _uid(name)
-        elif kind == 0x40:
+        elif kind == 0x40 and len(syntaxes) < _MAX_SYNTAXES:
             syntaxes.append(_uid(name))
     return ProposedContext(value[0], abstract, tuple(syntaxes))
 
 
-def _user_information(request: AssociateRequest, data: bytes) -> None:
+def _user_information(request: AssociateRequest, data: bytes, named: set[tuple[int, str]]) -> None:
+    """Read an item of user information. `named`: kinds of items about SOP classes that came, and the classes."""
     try:
         for kind, value in _items(data):
             if kind == 0x51:
@@ -128,24 +137,33 @@ def _user_information(request: AssociateRequest, data: bytes) -> None:
                 request.implementation_class = _uid(value)
             elif kind == 0x53:
                 request.window = (_U16.unpack_from(value)[0], _U16.unpack_from(value, 2)[0])
-            elif kind == 0x54:
-                uid, at = _text(value, 0)
-                request.roles.append(Role(_uid(uid), value[at], value[at + 1]))
             elif kind == 0x55:
                 request.implementation_version = value.decode("ascii", "backslashreplace").strip("\0 ")
-            elif kind == 0x56:
-                uid, at = _text(value, 0)
-                request.extended.append((_uid(uid), value[at:]))
-            elif kind == 0x57:
-                uid, at = _text(value, 0)
-                service, _ = _text(value, at)
-                request.services[_uid(uid)] = _uid(service)
+            elif kind in {0x54, 0x56, 0x57}:
+                _class_information(request, kind, value, named)
             elif kind == 0x58:
                 primary, at = _text(value, 2)
                 secondary, _ = _text(value, at)
                 request.identity = UserIdentity(value[0], primary, secondary, value[1] == 1)
     except (struct.error, IndexError):
         raise ProtocolError(AbortReason.INVALID_PARAMETER, "user information that is too short") from None
+
+
+def _class_information(request: AssociateRequest, kind: int, value: bytes, named: set[tuple[int, str]]) -> None:
+    """Read an item about a SOP class. Raises struct.error and IndexError, also of one that is not kept."""
+    name, at = _text(value, 0)
+    uid = _uid(name)
+    role = Role(uid, value[at], value[at + 1]) if kind == 0x54 else None
+    service = _uid(_text(value, at)[0]) if kind == 0x57 else ""
+    if (kind, uid) in named or len(named) >= _MAX_NAMED:
+        return
+    named.add((kind, uid))
+    if role is not None:
+        request.roles.append(role)
+    elif kind == 0x56:
+        request.extended.append((uid, value[at:]))
+    else:
+        request.services[uid] = service
 
 
 def _text(value: bytes, at: int) -> tuple[bytes, int]:
@@ -217,16 +235,23 @@ def encode_abort(source: int, reason: int) -> bytes:
 RELEASE_REPLY: Final = bytes((RELEASE_RP, 0, 0, 0, 0, 4, 0, 0, 0, 0))
 
 
-def encode_message(context: int, command: bytes, data: bytes, max_pdu: int) -> bytes:
-    """The P-DATA PDUs of a message, each value in a PDU of its own and none longer than the peer takes (0: any)."""
+def encode_message(context: int, command: bytes, data: bytes, max_pdu: int) -> Iterator[bytes]:
+    """The P-DATA PDUs of a message, each value in a PDU of its own and none longer than the peer takes (0: any).
+
+    In blocks of some 64 kB: a peer that takes a byte at a time makes many PDUs of a message.
+    """
     room = max(max_pdu - 6, 1) if max_pdu else 1 << 20
-    parts = []
+    block = bytearray()
     for value, kind in ((command, 1), (data, 0)):
         for at in range(0, len(value), room):
             piece = value[at : at + room]
             last = 2 if at + room >= len(value) else 0
-            parts.append(_pdu(P_DATA, _PDV.pack(len(piece) + 2, context, kind | last) + piece))
-    return b"".join(parts)
+            block += _pdu(P_DATA, _PDV.pack(len(piece) + 2, context, kind | last) + piece)
+            if len(block) >= _BLOCK:
+                yield bytes(block)
+                block.clear()
+    if block:
+        yield bytes(block)
 
 
 def _pdu(kind: int, body: bytes) -> bytes:

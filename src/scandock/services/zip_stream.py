@@ -124,7 +124,7 @@ class ZipWriter:
     """Makes a zip of stored entries that come piece by piece, of whatever length: each call gives the bytes to write.
 
     `begin` an entry, `add` what there is of it, `end` it; `finish` when all are there. The records of the central
-    directory, some 70 bytes an entry, wait in memory.
+    directory, some 70 bytes an entry, wait in memory. What is to survive a kill is `store.object_spools`, and why.
     """
 
     def __init__(self, moment: datetime | None = None) -> None:

@@ -5,6 +5,9 @@ central directory, which is written last. Source: PKWARE APPNOTE 6.3.10, section
 
 An object that was too large for memory is an entry in a file of its own beside it (`object-1`), where its bytes were
 written while they came: nobody waits for it to be copied, which is done when the spool is finished.
+
+`services.zip_stream.ZipWriter` can't do this: what it makes is only sent, so sizes and checksums follow each entry and
+the directory waits in memory. Here they stand before each entry, for a kill leaves neither memory nor a directory.
 """
 
 from __future__ import annotations

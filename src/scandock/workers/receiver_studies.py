@@ -97,6 +97,15 @@ class OpenStudy:
         return max([self.heard, *(one.active_at for one in list(self.feeders.values()))])
 
 
+class _Beginning:
+    """A study that is being begun: one thread does it, the others of its objects wait."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.waiting = 0
+        """Threads, with the one that does it."""
+
+
 class OpenStudies:
     """All studies of this process. May be used by the threads of associations and the one that looks after them."""
 
@@ -117,7 +126,7 @@ class OpenStudies:
         self._clock = clock
         self._lock = threading.Lock()
         self._open: dict[StudyKey, OpenStudy] = {}
-        self._beginning: dict[StudyKey, threading.Lock] = {}
+        self._beginning: dict[StudyKey, _Beginning] = {}
         self._closing: dict[int, threading.Thread] = {}
         self._waiting: dict[int, tuple[float, OpenStudy, CloseReason]] = {}
         """Those that could not be handed over: when to try again."""
@@ -274,20 +283,32 @@ class OpenStudies:
             study = self._open.get(key)
             if study is not None:
                 return study
-            beginning = self._beginning.setdefault(key, threading.Lock())
-        with beginning:
+            beginning = self._beginning.setdefault(key, _Beginning())
+            beginning.waiting += 1
+        try:
+            with beginning.lock:
+                return self._begin(key, receiver, sender)
+        finally:
             with self._lock:
-                study = self._open.get(key)
-                if study is not None:
-                    return study
-            incoming = self._rows.begin(receiver, sender)
-            spool = self._store.object_spool(incoming.uuid)
-            study = OpenStudy(key, receiver, sender, incoming, spool, self._clock())
-            with self._lock:
-                self._open[key] = study
-                self._beginning.pop(key, None)
-            self._log.info("study begun", upload=incoming.uuid, receiver=receiver.title)
-            return study
+                beginning.waiting -= 1
+                if not beginning.waiting:
+                    self._beginning.pop(key, None)
+
+    def _begin(self, key: StudyKey, receiver: Receiver, sender: StudySender) -> OpenStudy:
+        with self._lock:
+            study = self._open.get(key)
+            if study is not None:
+                return study
+        incoming = self._rows.begin(receiver, sender)
+        spool = self._store.object_spool(incoming.uuid)
+        study = OpenStudy(key, receiver, sender, incoming, spool, self._clock())
+        with self._lock:
+            recovered = self._open.get(key)  # meanwhile, of an earlier process
+            self._open[key] = study
+        if recovered is not None:
+            self._start_closing(recovered, CloseReason.IDLE)
+        self._log.info("study begun", upload=incoming.uuid, receiver=receiver.title)
+        return study
 
     def _is_full(self, study: OpenStudy, size: int) -> bool:
         spool, bounds = study.spool, self._settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import struct
 import time
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from pynetdicom.dsutils import decode, encode
 from pynetdicom.pdu import A_ASSOCIATE_RJ, A_RELEASE_RP, A_RELEASE_RQ
 from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation
 
+from scandock.dimse import association, pdu
+from scandock.dimse.association import serve_association
 from scandock.dimse.records import (
     Admitted,
     Answer,
@@ -575,3 +578,67 @@ def test_long_answers_fit_what_the_peer_takes() -> None:
         peer.send(report_rsp(event.command.MessageID))
         peer.release()
     assert keeper.reports == [("1.2.99", 0)]
+
+
+def test_a_fault_in_negotiation_ends_what_was_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise ValueError("too long")
+
+    keeper = Keeper()
+    monkeypatch.setattr(pdu, "encode_accept", fail)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(associate_rq())
+        with pytest.raises(ValueError, match="too long"):
+            serve_association(ours, keeper)
+    assert keeper.ends == ["a fault of ours: ValueError"]
+
+
+def test_results_of_many_objects_are_told_on_another_association(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(association, "MAX_REPORTED", 3)
+    keeper = Keeper(decide=keep_all)
+    with served(keeper) as peer:
+        peer.associate()
+        peer.send(action_rq(action(*[(MR, f"1.2.{n}") for n in range(4)]), 1))
+        assert peer.response().command.Status == 0
+        for number in (2, 3):
+            peer.send(action_rq(action((MR, "1.2.3"), (MR, "1.2.4"), transaction=f"1.3.{number}"), number))
+        assert {peer.response().command.Status for _ in range(2)} == {0}
+        event = peer.response()
+        peer.send(report_rsp(event.command.MessageID))
+        peer.release()
+    assert sorted(keeper.reports, key=str) == [("1.2.99", None), ("1.3.2", 0), ("1.3.3", None)]
+
+
+def test_a_peer_that_takes_a_byte_at_a_time_is_answered() -> None:
+    keeper = Keeper(decide=keep_all)
+    with served(keeper) as peer:
+        peer.associate(max_pdu=1)
+        peer.send(action_rq(action(*[(MR, f"1.2.{n}") for n in range(100)]), 1))
+        assert peer.response().command.Status == 0
+        event = peer.response()
+        assert len(event.data) > 5_000
+        peer.send(report_rsp(event.command.MessageID))
+        peer.release()
+
+
+def test_objects_of_one_pdu_are_answered_as_the_window_says() -> None:
+    keeper = Keeper(checks=False)
+    with served(keeper) as peer:
+        peer.associate()
+        pdus = [store_rq(dataset(f"1.2.{n}"), n, instance=f"1.2.{n}") for n in range(1, 6)]
+        values = b"".join(whole[6:] for whole in (part for each in pdus for part in split_pdus(each)))
+        peer.send(bytes((4, 0)) + len(values).to_bytes(4, "big") + values)
+        assert [peer.response().command.Status for _ in range(5)] == [0] * 5
+        peer.release()
+    assert keeper.batches == [1] * 5
+
+
+def split_pdus(data: bytes) -> list[bytes]:
+    """The PDUs that stand one after the other."""
+    parts = []
+    while data:
+        end = 6 + int.from_bytes(data[2:6], "big")
+        parts.append(data[:end])
+        data = data[end:]
+    return parts

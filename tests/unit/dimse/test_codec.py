@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from io import BytesIO
 from operator import itemgetter
 from typing import Any
@@ -145,6 +146,39 @@ def test_every_context_of_128_is_answered() -> None:
     ]
 
 
+def item(kind: int, value: bytes) -> bytes:
+    return struct.pack(">BBH", kind, 0, len(value)) + value
+
+
+def sized(value: bytes) -> bytes:
+    return struct.pack(">H", len(value)) + value
+
+
+def test_however_much_is_proposed_it_is_answered_or_refused_in_words() -> None:
+    """Items by the thousand, UIDs that are none and as long as can be: no more is kept than there is sense in."""
+    mr, odd = MR.encode(), b"\xff" * 60_000
+    syntaxes = item(0x40, EXPLICIT.encode()) + item(0x40, b"") * 10_000
+    contexts = [
+        item(0x20, bytes((1, 0, 0, 0)) + item(0x30, mr) + syntaxes),
+        item(0x20, bytes((3, 0, 0, 0)) + item(0x30, mr) + item(0x40, odd)),
+        item(0x20, bytes((5, 0, 0, 0)) + item(0x30, odd) + item(0x40, EXPLICIT.encode())),
+        item(0x20, bytes((7, 0, 0, 0))),
+    ]
+    roles = item(0x54, sized(mr) + b"\1\1") * 1_000
+    roles += b"".join(item(0x54, sized(b"%d" % n) + b"\1\1") for n in range(2_000))
+    extended = item(0x56, sized(mr) + b"\2") * 1_500
+    services = b"".join(item(0x57, sized(b"%d" % n) + sized(b"1.2")) for n in range(3_000))
+    body = bytes(68) + item(0x10, b"1.2") + b"".join(contexts)
+    body += item(0x50, roles) + item(0x50, extended) + item(0x50, services)
+    proposal = pdu.decode_associate(body)
+    assert [len(one.transfer_syntaxes) for one in proposal.contexts] == [128, 1, 1, 0]
+    assert len(proposal.roles) + len(proposal.extended) + len(proposal.services) <= 1_024
+    negotiated = negotiate(proposal, Admitted(), WireLimits())
+    written = pdu.encode_accept(proposal.called, proposal.calling, negotiated.accepted)
+    assert [one.result for one in negotiated.accepted.contexts] == [0, 4, 3, 3]
+    assert (negotiated.accepted.roles, len(written) < 2_000) == ([pdu.Role(MR, 1, 0)], True)
+
+
 def test_the_table_of_negotiation() -> None:
     jpip = "1.2.840.10008.1.2.4.94"
     cases = [
@@ -209,7 +243,7 @@ def test_a_class_that_the_peer_gives_to_another_service_is_none_of_storage() -> 
 def test_responses_are_read_by_pynetdicom(status: int, comment: str, message_id: int, uid: str, max_pdu: int) -> None:
     given_answer = Answer(status, comment, (0x00080018, 0x0020000D) if comment else ())
     command = encode_response(STORE, message_id, MR, uid, given_answer)
-    sent = pdu.encode_message(3, command, b"", max_pdu)
+    sent = b"".join(pdu.encode_message(3, command, b"", max_pdu))
     dimse = DIMSEMessage()
     whole = False
     while sent:

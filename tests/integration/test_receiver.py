@@ -35,7 +35,7 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time
 from scandock.services.backup import back_up
 from scandock.services.backup_restore import restore_backup
-from scandock.services.received_records import HOST, StudySender
+from scandock.services.received_records import HOST, LeftStudy, StudySender
 from scandock.services.received_studies import ReceivedStudies
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
 from scandock.services.receiving import UploadReceiver, receiving_limits
@@ -371,21 +371,18 @@ def test_studies_that_are_left_are_all_taken_over_though_the_catalog_fails_midwa
         for row in connection.execute(select(upload.c.id, upload.c.owner)).all():
             owner = json.dumps(json.loads(row.owner) | {"pid": 2**22 + 1})
             connection.execute(update(upload).where(upload.c.id == row.id).values(owner=owner))
-    write = Catalog.write
-    writes = itertools.count(1)
+    take_over = ReceivedStudies.take_over
+    calls = itertools.count(1)
 
-    @contextlib.contextmanager
-    def fail(catalog: Catalog) -> Iterator[Any]:
-        is_second = threading.current_thread().name == "recovery" and next(writes) == 2
-        if is_second and not is_lost:
-            raise Fault("catalog", "The catalog went away.", "")
-        with write(catalog) as connection:
-            yield connection
+    def fail(rows: ReceivedStudies, left: LeftStudy) -> bool:
+        is_second = next(calls) == 2
+        is_taken = not (is_second and not is_lost) and take_over(rows, left)
         if is_second:
             raise Fault("catalog", "The catalog went away.", "")
+        return is_taken
 
     with monkeypatch.context() as patch:
-        patch.setattr(Catalog, "write", fail)
+        patch.setattr(ReceivedStudies, "take_over", fail)
         with site.importing():
             site.until(lambda: placed(site, 3))
 

@@ -469,6 +469,26 @@ def test_after_an_abort_a_study_waits_for_its_sender(site):
     assert (row.objects, row.closed_by) == (2, "release")
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_study_that_closes_at_release_waits_no_longer_than_for_its_sender_to_be_back(site, is_killed):
+    """However long its idle time is: after an association that broke off, and after a kill."""
+    site.add(closing=Closing.RELEASE, idle_seconds=3_600)
+    with site.running() as process:
+        sender = site.sender()
+        assert sender.send(*objects(1)) == [0]
+        if not is_killed:
+            sender.abort()
+            site.until(lambda: site.states() == [ImportState.RECEIVED], 10)
+        process.stop()
+        sender.close()
+    if is_killed:
+        with site.catalog.write() as connection:
+            owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
+            connection.execute(update(upload).values(owner=json.dumps(owner)))
+        with site.running():
+            site.until(lambda: site.states() == [ImportState.RECEIVED], 10)
+
+
 def test_a_study_closes_before_it_is_over_a_limit(tmp_path, monkeypatch):
     quicken(monkeypatch)
     sent = objects(7)
@@ -537,15 +557,19 @@ def test_objects_that_are_not_what_their_command_says(site):
     assert site.figures.answers["A900"] == site.figures.answers["C000"] == 2
 
 
-def test_large_objects_go_through_a_file(site, monkeypatch):
+def test_large_objects_go_through_a_file(site, tmp_path):
+    """By storescu, the small object behind the large one."""
     site.add()
-    image = Image(case="large", modality=b"MR", also={0x7FE00010: (b"OW", os.urandom(20_000_000))})
+    large = Image(case="again", modality=b"MR", also={0x7FE00010: (b"OW", os.urandom(20_000_000))}).file()
+    paths = [tmp_path / "large.dcm", tmp_path / "small.dcm"]
+    for path, raw in zip(paths, (large, objects(2)[1]), strict=True):
+        path.write_bytes(raw)
     with site.importing():
-        with site.sender() as sender:
-            assert sender.send(image.file()) == [0]
+        words = ["storescu", "-aec", "SCANDOCK", "127.0.0.1", str(site.port), *map(str, paths)]
+        assert subprocess.run(words, check=False, capture_output=True).returncode == 0
         site.until(lambda: placed(site))
     (row,) = site.uploads()
-    assert entries(row) == {"stored": 1}
+    assert entries(row) == {"stored": 2}
     assert row.size > 20_000_000
     assert os.listdir(site.data / "incoming") in ([], [row.uuid])
 

@@ -10,7 +10,7 @@ import contextlib
 import gzip
 import json
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -366,26 +366,10 @@ def find_stored(
     By the UID that they came with, also where de-identification gave them another one. `projects`: in these alone.
     """
     decision: Decision = dict.fromkeys(references, Status.NO_SUCH_SOP_INSTANCE)
-    by_uid: dict[int, list[tuple[str, Reference]]] = {}
-    by_key: dict[int, list[Reference]] = {}
-    for pair in decision:
-        uids = [pair[1]]
-        if privacy is not None:
-            uids += privacy.site.new_uids(pair[1])
-            for key in privacy.site.sop_keys(pair[1]):
-                by_key.setdefault(key, []).append(pair)
-        for uid in uids:
-            by_uid.setdefault(sop_hash(uid), []).append((uid, pair))
-    found: dict[Reference, list[tuple[int, int]]] = {}
-    for part in split_values(by_uid):
-        for row in connection.execute(_FILES.where(file.c.sop_hash.in_(part))):
-            for uid, pair in by_uid[row.sop_hash]:
-                if uid == row.sop_uid:
-                    found.setdefault(pair, []).append((row.tree_id, row.scan_n))
-    for part in split_values(by_key):
-        for row in connection.execute(_FILES.where(file.c.sop_key.in_(part))):
-            for pair in by_key[row.sop_key]:
-                found.setdefault(pair, []).append((row.tree_id, row.scan_n))
+    found = _find_objects(connection, decision)
+    if privacy is not None:
+        for pair, scans in _find_changed_objects(connection, decision, privacy).items():
+            found.setdefault(pair, []).extend(scans)
     if projects is not None:
         trees = _trees_of(connection, {tree_id for scans in found.values() for tree_id, _ in scans}, projects)
         found = {
@@ -396,6 +380,54 @@ def find_stored(
         fits = any(classes.may_have(tree_id, scan_n, pair[0]) for tree_id, scan_n in scans)
         decision[pair] = 0 if fits else Status.CLASS_INSTANCE_CONFLICT
     return decision
+
+
+Scan = tuple[int, int | None]
+"""A tree, and a scan there."""
+
+
+def _find_objects(connection: Connection, references: Collection[Reference]) -> dict[Reference, list[Scan]]:
+    """Where objects are that are stored by the UID that they are asked for."""
+    by_uid: dict[int, list[tuple[str, Reference]]] = {}
+    for pair in references:
+        by_uid.setdefault(sop_hash(pair[1]), []).append((pair[1], pair))
+    return _find_by_uid(connection, by_uid)
+
+
+def _find_changed_objects(
+    connection: Connection, references: Collection[Reference], privacy: SitePrivacy
+) -> dict[Reference, list[Scan]]:
+    """Where objects are that got other UIDs, unless their project lets nobody know which they had."""
+    by_uid: dict[int, list[tuple[str, Reference]]] = {}
+    by_key: dict[int, list[Reference]] = {}
+    for pair in references:
+        for uid in privacy.site.new_uids(pair[1]):
+            by_uid.setdefault(sop_hash(uid), []).append((uid, pair))
+        for key in privacy.site.sop_keys(pair[1]):
+            by_key.setdefault(key, []).append(pair)
+    found = _find_by_uid(connection, by_uid)
+    for part in split_values(by_key):
+        for row in connection.execute(_FILES.where(file.c.sop_key.in_(part))):
+            for pair in by_key[row.sop_key]:
+                found.setdefault(pair, []).append((row.tree_id, row.scan_n))
+    dropping = [key for key, rules in privacy.projects.items() if rules.policy.study_uid == "drop"]
+    if not (found and dropping):
+        return found
+    projects = connection.execute(select(project.c.id).where(project.c.key.in_(dropping))).scalars().all()
+    hidden = _trees_of(connection, {tree_id for scans in found.values() for tree_id, _ in scans}, projects)
+    return {pair: shown for pair, scans in found.items() if (shown := [one for one in scans if one[0] not in hidden])}
+
+
+def _find_by_uid(
+    connection: Connection, by_uid: Mapping[int, list[tuple[str, Reference]]]
+) -> dict[Reference, list[Scan]]:
+    found: dict[Reference, list[Scan]] = {}
+    for part in split_values(by_uid):
+        for row in connection.execute(_FILES.where(file.c.sop_hash.in_(part))):
+            for uid, pair in by_uid[row.sop_hash]:
+                if uid == row.sop_uid:
+                    found.setdefault(pair, []).append((row.tree_id, row.scan_n))
+    return found
 
 
 def _trees_of(connection: Connection, trees: Collection[int], projects: Collection[int]) -> set[int]:

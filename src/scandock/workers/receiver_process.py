@@ -209,6 +209,7 @@ class ReceiverProcess:
         else:
             key = StudyKey(receiver.number, uid)
         study = OpenStudy(key, receiver, left.sender, left.incoming, spool, time.monotonic())
+        study.was_aborted = True
         self.studies.take_up(study)
 
     def _end(self) -> None:

@@ -327,9 +327,9 @@ class OpenStudies:
         idle = (receiver.idle_seconds if receiver is not None else None) or self._settings.idle_seconds
         quiet = now - study.active()
         at_release = receiver is not None and receiver.closing is Closing.RELEASE
-        if at_release and not study.feeders and study.ended > study.begun:
+        if at_release and not study.feeders and (study.was_aborted or study.ended > study.begun):
             if study.was_aborted:
-                return CloseReason.IDLE if quiet >= max(idle, self._settings.abort_seconds) else None
+                return CloseReason.IDLE if quiet >= self._settings.abort_seconds else None
             if now - study.ended >= self._settings.release_seconds:
                 return CloseReason.RELEASE
         return CloseReason.IDLE if quiet >= idle else None

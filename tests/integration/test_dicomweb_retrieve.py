@@ -332,6 +332,8 @@ def test_addresses_are_of_the_host_that_was_asked(served: Served, client: httpx.
     port = served.web.base.rpartition(":")[2]
     for host, base in (
         ("127.0.0.1", f"http://127.0.0.1:{port}"),  # as dicomweb-client sends it
+        ("[::1]", f"http://[::1]:{port}"),
+        ("dock.example.org", "http://dock.example.org"),  # as a proxy on this machine passes it on
         (f"dock.example:{port}", f"http://dock.example:{port}"),
         ('evil"x', f"http://127.0.0.1:{port}"),
     ):

@@ -256,7 +256,7 @@ class Settings(BaseSettings):
     )
     public_url: SiteUrl | None = Field(
         default=None,
-        description="Address of the site as people write it, for links in messages and for logins by a provider.",
+        description="Address of the site as people write it, for links in messages, DICOMweb and logins by a provider.",
     )
     base_path: BasePath | None = Field(
         default=None,

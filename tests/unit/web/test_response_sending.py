@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +26,7 @@ from scandock.web.response_sending import (
     BufferedResponse,
     ResponseRegistry,
     SendingMiddleware,
+    ThreadedResponse,
 )
 
 MB = 1024 * 1024
@@ -308,3 +311,54 @@ def test_an_answer_without_a_body_goes_out():
             assert connection.status == 204
 
     play(scene)
+
+
+@pytest.mark.parametrize("case", ["taken", "refused", "left"])
+def test_what_is_read_in_threads_is_closed_once_no_thread_reads_it(case: str) -> None:
+    """Taken to its end, refused at its first bytes, or left by its client while the next ones are read."""
+    reads, go = threading.Event(), threading.Event()
+    ends: list[str] = []
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            yield b"first"
+            reads.set()
+            assert go.wait(20)
+            yield b"second"
+        finally:
+            ends.append("chunks")
+
+    sent: list[bytes] = []
+
+    async def send(message: Message) -> None:
+        if case == "refused" and "body" in message:
+            raise ClientDisconnect
+        sent.append(message.get("body", b""))
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def scene() -> None:
+        with ThreadPoolExecutor(1) as threads:
+            response = ThreadedResponse(chunks(), threads, lambda: ends.append("end"), media_type="a/b")
+            scope: dict[str, Any] = {"type": "http", "asgi": {"spec_version": "2.3"}}
+            task = asyncio.create_task(response(scope, receive, send))
+            if case == "left":
+                await asyncio.to_thread(reads.wait, 20)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                assert ends == []  # a thread is within it
+            go.set()
+            if case == "refused":
+                with pytest.raises((ClientDisconnect, ExceptionGroup)):
+                    await task
+            elif case == "taken":
+                await task
+            while "end" not in ends:
+                await asyncio.sleep(0.001)
+        assert ends == ["chunks", "end"]
+        assert sent[1:] == {"taken": [b"first", b"second", b""], "refused": [], "left": [b"first"]}[case]
+
+    asyncio.run(asyncio.wait_for(scene(), 20))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Request
@@ -86,7 +87,7 @@ def site_address(request: Request) -> str:
     """Scheme, host and root of this site as whoever asks reaches it, without a slash at its end.
 
     The public URL where the site has one. Else the host that was asked; some clients leave its port out (Python's
-    dicomweb-client), which then is that of the connection unless a proxy in front says where it was asked.
+    dicomweb-client), which then is that of the connection unless a proxy is in front.
     """
     public = request.app.state.server.settings.public_url
     if public:
@@ -95,7 +96,7 @@ def site_address(request: Request) -> str:
     server = request.scope.get("server") or ("localhost", None)
     match = _HOST.fullmatch(request.headers.get("host", ""))
     name, port = (match[1], match[2]) if match is not None else (_bracketed(str(server[0])), None)
-    if port is None and server[1] not in (None, _PORTS.get(scheme)) and not _came_by_proxy(request):
+    if port is None and server[1] not in (None, _PORTS.get(scheme)) and not _came_by_proxy(request, name):
         port = str(server[1])
     return f"{scheme}://{name}{f':{port}' if port else ''}{urls.root_of(request.scope)}"
 
@@ -104,5 +105,15 @@ def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _came_by_proxy(request: Request) -> bool:
-    return any(name in request.headers for name in ("x-forwarded-proto", "x-forwarded-for", "forwarded"))
+def _came_by_proxy(request: Request, host: str) -> bool:
+    """Whether a proxy passed a request on: it says so, or it is on this machine, and another one was asked."""
+    if any(name in request.headers for name in ("x-forwarded-proto", "x-forwarded-for", "forwarded")):
+        return True
+    return request.client is not None and _is_loopback(request.client.host) and not _is_loopback(host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host.lower() == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -382,9 +382,9 @@ file = Table(
     Column("sop_hash", BigInteger),
     Column("sop_key", BigInteger),
     PrimaryKeyConstraint("tree_id", "n"),
-    Index("ix_file_sop_hash", "sop_hash", sqlite_where=_HASHED, postgresql_where=_HASHED),
-    Index("ix_file_sop_key", "sop_key", sqlite_where=_KEYED, postgresql_where=_KEYED),
-    Index("ix_file_unhashed", "tree_id", sqlite_where=_UNHASHED, postgresql_where=_UNHASHED),
+    Index("ix_file_sop_hash", "sop_hash", sqlite_where=_HASHED),
+    Index("ix_file_sop_key", "sop_key", sqlite_where=_KEYED),
+    Index("ix_file_unhashed", "tree_id", sqlite_where=_UNHASHED),
     sqlite_with_rowid=False,
 )
 """`content`, `format` and `tags` are what a person said of this one file; without, it has its resource's. `origin` is

@@ -20,7 +20,7 @@ from scandock.catalog.engine import split_values
 from scandock.catalog.tables import dicom_series, dicom_study, file, resource
 from scandock.catalog.trees import find_objects
 from scandock.model.request_errors import RequestInvalid
-from scandock.rules.dicom_attributes import MODALITIES, SERIES_UID, SOP_UID, STUDY_UID
+from scandock.rules.dicom_attributes import MODALITIES, SERIES_UID, SOP_UID, STUDY_UID, Level
 from scandock.rules.dicom_query import DicomQuery, Match, Range, glob_pattern, like_wildcards
 from scandock.services.dicomweb import DicomwebScope
 
@@ -278,10 +278,10 @@ def find_series(
     elif SOP_UID in named:
         uids = _studies_of_objects(connection, scope, named[SOP_UID])
     else:
-        raise RequestInvalid(
-            "The search names no study, series or instance.",
-            "Name its UID: StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID; or search below a study.",
-        )
+        uids_named = "StudyInstanceUID or SeriesInstanceUID"
+        if query.level is Level.INSTANCE:
+            uids_named = "StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID"
+        raise RequestInvalid("The search names no UID.", f"Name a {uids_named}, or search below a study.")
     studies = find_studies(connection, scope, uids)
     every = read_series(connection, [row for rows in studies.values() for row in rows])
     only = (series_uid,) if series_uid is not None else named.get(SERIES_UID)

@@ -7,7 +7,7 @@ import contextlib
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0041"
+revision = "0040"
 down_revision = "0039"
 branch_labels = None
 depends_on = None

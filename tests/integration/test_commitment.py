@@ -6,7 +6,7 @@ import contextlib
 import struct
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,27 +21,40 @@ from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr
 from sqlalchemy import insert, select, update
 
 from scandock.access import accounts
+from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog
 from scandock.catalog.receivers import list_receivers, receiver_columns
-from scandock.catalog.server_tables import commitment, damage, dicom_association, dicom_peer, receiver, trashed
-from scandock.catalog.tables import file, session
+from scandock.catalog.server_tables import (
+    account,
+    commitment,
+    damage,
+    dicom_association,
+    dicom_peer,
+    member,
+    receiver,
+    trashed,
+)
+from scandock.catalog.tables import file, project, session
 from scandock.dimse import uids
 from scandock.dimse.commitment import CommitmentError, read_commitment
 from scandock.dimse.records import CommitmentRequest, CommitmentResult
 from scandock.model.receivers import DicomPeer, Receiver
-from scandock.model.reception import AssociationOutcome
+from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
 from scandock.queue.owner import this_owner
+from scandock.queue.tokens import new_uuid
 from scandock.rules.privacy import PrivacyRules, SitePrivacy
 from scandock.rules.privacy_policy import Level, Policy
 from scandock.rules.series_filters import read_lines
 from scandock.rules.sop_hashes import sop_hash
 from scandock.services.commitment import Commitments, CommitmentTimes, find_stored
+from scandock.services.context import ServiceContext
 from scandock.services.dicom_peers import PeerCalls
 from scandock.services.import_filters import set_local_filter
 from scandock.services.privacy_source import usable_privacy, use_privacy
-from scandock.services.received_records import MAX_MESSAGE, AssociationLine
+from scandock.services.received_records import MAX_MESSAGE, AssociationLine, StudySender
+from scandock.services.received_status import ask_for_study
 from scandock.services.received_studies import ReceivedStudies
-from scandock.services.receiver_errors import PeerCallFailed
+from scandock.services.receiver_errors import PeerCallFailed, StudyNotReceiving
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
@@ -65,7 +78,8 @@ class Reports:
     failures: int = 0
     results: list[tuple[str, CommitmentResult]] = field(default_factory=list)
 
-    def report(self, peer: DicomPeer, result: CommitmentResult) -> None:
+    def report(self, peer: DicomPeer, result: CommitmentResult, title: str) -> None:
+        assert title == "SCANDOCK"
         if self.failures:
             self.failures -= 1
             raise PeerCallFailed(peer.title, peer.host, peer.port, "it did not answer")
@@ -159,6 +173,23 @@ def test_what_is_stored_is_kept_and_nothing_else(site: Site) -> None:
     assert site.decide(first, second) == [0x112, 0x112]
 
 
+@pytest.mark.postgresql
+def test_a_peer_is_told_of_projects_of_its_receivers_account_alone(site: Site) -> None:
+    objects = images(2, modality=b"MR")
+    site.folder.bring({f"{n}.dcm": raw for n, raw in enumerate(objects)})
+    first, _ = references(objects)
+    assert site.ask(first).result.kept == (first,)
+    with site.catalog.write() as connection:
+        connection.execute(update(account).values(admin=False))
+    assert site.ask(first).result.failed == ((*first, 0x112),)
+    with site.catalog.write() as connection:
+        (project_id,) = connection.execute(select(session.c.project_id)).scalars()
+        connection.execute(
+            insert(member).values(account_id=site.receiver.account_id, project_id=project_id, role="member")
+        )
+    assert site.ask(first).result.kept == (first,)
+
+
 def test_files_of_before_are_found_once_they_are_hashed(site: Site) -> None:
     objects = images(3)
     site.folder.bring({f"{n}.dcm": raw for n, raw in enumerate(objects)})
@@ -215,6 +246,44 @@ def test_what_got_other_uids_is_found_by_its_own(site: Site, rules: PrivacyRules
 
 
 @pytest.mark.postgresql
+def test_what_got_other_uids_in_a_project_that_drops_them_is_found_by_nobody(site: Site) -> None:
+    objects = images(2, modality=b"MR")
+    asked = references(objects)
+    site.folder.scrubs = True
+    rules = PrivacyRules(key=KEY, profile="basic", resources="keep")
+    with given_privacy(rules):
+        site.folder.bring({f"{n}.dcm": raw for n, raw in enumerate(objects)})
+        assert site.decide(*asked) == [0, 0]
+    with site.catalog.read() as connection:
+        name = connection.execute(
+            select(project.c.key).join(session, session.c.project_id == project.c.id)
+        ).scalar_one()
+    dropping = replace(rules, policy=Policy(study_uid="drop"))
+    with use_privacy(SitePrivacy(site=rules, projects={name: dropping})):
+        assert site.decide(*asked) == [0x112, 0x112]
+
+
+@pytest.mark.postgresql
+def test_a_study_that_somebody_discards_is_not_handed_to_its_import(site: Site) -> None:
+    """Whoever of the receiver and that person comes first to the catalog."""
+    settings = load_settings()
+    receiving = UploadReceiver(site.catalog, site.store, receiving_limits(settings))
+    rows = ReceivedStudies(site.catalog, receiving, this_owner())
+    sender = StudySender(calling="CT1", called="SCANDOCK", address="127.0.0.1")
+    context = ServiceContext(site.catalog, site.store, settings, SYSTEM)
+    first, second = (rows.begin(site.receiver, sender, new_uuid()) for _ in range(2))
+    for incoming in (first, second):
+        spool = site.store.object_spool(incoming.uuid)
+        spool.append("1.dcm", images(1))
+        spool.finish()
+        spool.close()
+    ask_for_study(context, first.uuid, StudyWish.DISCARD)
+    assert not rows.accept(first, 1, 1, sender, CloseReason.IDLE)
+    assert rows.accept(second, 1, 1, sender, CloseReason.IDLE)
+    with pytest.raises(StudyNotReceiving):
+        ask_for_study(context, second.uuid, StudyWish.DISCARD)
+
+
 def test_what_is_found_is_told_at_once_and_again_if_that_failed(site: Site) -> None:
     objects = images(1, modality=b"MR")
     kept = references(objects)
@@ -294,7 +363,7 @@ def test_a_peer_that_does_not_answer_holds_up_no_other_and_is_not_asked_for_each
     calls: list[str] = []
     told, ended = threading.Event(), threading.Event()
 
-    def report(_: object, peer: DicomPeer, _result: CommitmentResult) -> None:
+    def report(_: object, peer: DicomPeer, _result: CommitmentResult, _title: str) -> None:
         calls.append(peer.title)
         if peer.title == "PEER":
             told.set()

@@ -104,7 +104,7 @@ def asker() -> Iterator[tuple[int, list[tuple[int, Dataset]], list[int]]]:
 
 def test_a_report_goes_on_an_association_of_our_own(asker: tuple[int, list[tuple[int, Dataset]], list[int]]) -> None:
     port, reports, statuses = asker
-    CALLS.report(peer(port, "ASKER"), RESULT)
+    CALLS.report(peer(port, "ASKER"), RESULT, "CTROOM3")
     [(event, told)] = reports
     assert event == 2
     assert told.TransactionUID == "1.2.3.9"
@@ -112,9 +112,9 @@ def test_a_report_goes_on_an_association_of_our_own(asker: tuple[int, list[tuple
     assert [(one.ReferencedSOPInstanceUID, one.FailureReason) for one in told.FailedSOPSequence] == [("1.2.9", 0x112)]
     statuses.append(0x0110)
     with pytest.raises(PeerCallFailed, match="with status 0110"):
-        CALLS.report(peer(port, "ASKER"), RESULT)
+        CALLS.report(peer(port, "ASKER"), RESULT, "CTROOM3")
     with listening(Keeper()) as other, pytest.raises(PeerCallFailed, match="with status 0211"):
-        CALLS.report(peer(other), RESULT)
+        CALLS.report(peer(other), RESULT, "CTROOM3")
 
 
 def test_orthanc_answers(tmp_path: Path) -> None:

@@ -469,6 +469,26 @@ def test_after_an_abort_a_study_waits_for_its_sender(site):
     assert (row.objects, row.closed_by) == (2, "release")
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_study_that_closes_at_release_waits_no_longer_than_for_its_sender_to_be_back(site, is_killed):
+    """However long its idle time is: after an association that broke off, and after a kill."""
+    site.add(closing=Closing.RELEASE, idle_seconds=3_600)
+    with site.running() as process:
+        sender = site.sender()
+        assert sender.send(*objects(1)) == [0]
+        if not is_killed:
+            sender.abort()
+            site.until(lambda: site.states() == [ImportState.RECEIVED], 10)
+        process.stop()
+        sender.close()
+    if is_killed:
+        with site.catalog.write() as connection:
+            owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
+            connection.execute(update(upload).values(owner=json.dumps(owner)))
+        with site.running():
+            site.until(lambda: site.states() == [ImportState.RECEIVED], 10)
+
+
 def test_a_study_closes_before_it_is_over_a_limit(tmp_path, monkeypatch):
     quicken(monkeypatch)
     sent = objects(7)

@@ -36,7 +36,7 @@ from scandock.services.received_status import (
     list_open_studies,
     list_states,
 )
-from scandock.services.receiver_errors import StudyHostSilent, StudyNotReceiving
+from scandock.services.receiver_errors import ReceiverInvalid, StudyHostSilent, StudyNotReceiving
 from scandock.services.receiver_states import end_associations_of_silent_hosts
 from scandock.services.receivers import set_receiver
 from scandock.store.local import LocalStore
@@ -100,6 +100,10 @@ def test_a_study_is_shown_closed_and_discarded(received: ReceiverSite) -> None:
             ("rejected", "No enabled receiver is called NOBODY at this port.", None)
         ]
         ask_for_study(context, studies[2], StudyWish.DISCARD)
+        with pytest.raises(StudyNotReceiving):
+            ask_for_study(context, studies[2], StudyWish.CLOSE)
+        noted = json.loads(site.rows(audit)[-1].details)
+        assert (noted["calling"], noted["called"], noted["objects"], noted["bytes"] > 0) == ("CT1", "SCANDOCK", 2, True)
         ask_for_study(context, studies[3], StudyWish.CLOSE)
         site.until(lambda: site.states() == [ImportState.PLACED])
     (upload,) = site.uploads()
@@ -116,6 +120,14 @@ def test_a_receiver_is_followed_while_it_is_changed(received: ReceiverSite) -> N
     assert states(site)[uuid] == ("starting", "")
     with site.running():
         site.until(lambda: states(site)[uuid][0] == "listening")
+        set_receiver(context, uuid, {"bind": ""})
+        site.until(lambda: site.rows(receiver_state)[0].at >= site.rows(receiver)[0].modified)
+        assert states(site)[uuid][0] == "listening"
+        with pytest.raises(ReceiverInvalid, match="can't listen"):
+            set_receiver(context, uuid, {"bind": "203.0.113.7"})
+        for entry in ("*", "10.1.*", "A?", "A@B@10.1.2.1"):
+            with pytest.raises(ReceiverInvalid, match="no entry of an allow list"):
+                set_receiver(context, uuid, {"allow_list": [entry]})
         set_receiver(context, uuid, {"enabled": False})
         assert states(site)[uuid] == ("disabled", "")
         with socket.socket() as other:

@@ -10,21 +10,25 @@ import contextlib
 import gzip
 import json
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, or_, select, update
 
+from scandock.access import accounts
+from scandock.access.authentication import make_principal
+from scandock.access.principal import Door
 from scandock.catalog.engine import split_values
 from scandock.catalog.receivers import find_peer_title, find_receiver_number
 from scandock.catalog.server_tables import commitment, damage, received_study, reception, trashed
-from scandock.catalog.tables import file, resource, session, upload
+from scandock.catalog.tables import file, project, resource, session, upload
 from scandock.catalog.trees import scans_of
 from scandock.dimse.records import Answer, CommitmentAnswer, CommitmentResult, Status
 from scandock.model.durations import DAY_MS
 from scandock.model.series import SeriesTally
 from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT, Verdict
+from scandock.rules.labels import UNASSIGNED
 from scandock.rules.shown_names import ShownNames, is_dropped
 from scandock.rules.sop_hashes import sop_hash
 from scandock.rules.tally_values import count_values
@@ -61,8 +65,8 @@ _LEFT_OUT: Final = frozenset(
 class ReportSender(Protocol):
     """Who sends reports: `dicom_peers.PeerCalls`."""
 
-    def report(self, peer: DicomPeer, result: CommitmentResult) -> None:
-        """Raises PeerCallFailed."""
+    def report(self, peer: DicomPeer, result: CommitmentResult, title: str) -> None:
+        """Raises PeerCallFailed. `title`: ours, that was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +261,7 @@ class Commitments:
             if peer is None:
                 values = _ended("failed", "No address is known of the peer any more.")
             else:
-                calls.report(peer, _result_of(row.transaction_uid, decision))
+                calls.report(peer, _result_of(row.transaction_uid, decision), row.called)
                 values = _ended("told")
         except PeerCallFailed as failure:
             return failure
@@ -296,7 +300,7 @@ class Commitments:
     ) -> Decision | None:
         """What becomes of each reference; None where imports are to be waited for, unless it is decided at `last`."""
         privacy = usable_privacy(connection)
-        decision = find_stored(connection, references, privacy)
+        decision = find_stored(connection, references, privacy, _visible_projects(connection, receiver))
         missing = {pair for pair, reason in decision.items() if reason == Status.NO_SUCH_SOP_INSTANCE}
         if missing:
             if not last and _has_coming(connection, newest):
@@ -351,37 +355,103 @@ class Commitments:
                         return
 
 
-def find_stored(connection: Connection, references: Sequence[Reference], privacy: SitePrivacy | None) -> Decision:
+def find_stored(
+    connection: Connection,
+    references: Sequence[Reference],
+    privacy: SitePrivacy | None,
+    projects: Collection[int] | None = None,
+) -> Decision:
     """Whether objects are stored, in a session or in the trash, by their class and instance.
 
-    By the UID that they came with, also where de-identification gave them another one.
+    By the UID that they came with, also where de-identification gave them another one. `projects`: in these alone.
     """
     decision: Decision = dict.fromkeys(references, Status.NO_SUCH_SOP_INSTANCE)
-    by_uid: dict[int, list[tuple[str, Reference]]] = {}
-    by_key: dict[int, list[Reference]] = {}
-    for pair in decision:
-        uids = [pair[1]]
-        if privacy is not None:
-            uids += privacy.site.new_uids(pair[1])
-            for key in privacy.site.sop_keys(pair[1]):
-                by_key.setdefault(key, []).append(pair)
-        for uid in uids:
-            by_uid.setdefault(sop_hash(uid), []).append((uid, pair))
-    found: dict[Reference, list[tuple[int, int]]] = {}
-    for part in split_values(by_uid):
-        for row in connection.execute(_FILES.where(file.c.sop_hash.in_(part))):
-            for uid, pair in by_uid[row.sop_hash]:
-                if uid == row.sop_uid:
-                    found.setdefault(pair, []).append((row.tree_id, row.scan_n))
-    for part in split_values(by_key):
-        for row in connection.execute(_FILES.where(file.c.sop_key.in_(part))):
-            for pair in by_key[row.sop_key]:
-                found.setdefault(pair, []).append((row.tree_id, row.scan_n))
+    found = _find_objects(connection, decision)
+    if privacy is not None:
+        for pair, scans in _find_changed_objects(connection, decision, privacy).items():
+            found.setdefault(pair, []).extend(scans)
+    if projects is not None:
+        trees = _trees_of(connection, {tree_id for scans in found.values() for tree_id, _ in scans}, projects)
+        found = {
+            pair: visible for pair, scans in found.items() if (visible := [one for one in scans if one[0] in trees])
+        }
     classes = _ClassesOfScans(connection)
     for pair, scans in found.items():
         fits = any(classes.may_have(tree_id, scan_n, pair[0]) for tree_id, scan_n in scans)
         decision[pair] = 0 if fits else Status.CLASS_INSTANCE_CONFLICT
     return decision
+
+
+Scan = tuple[int, int | None]
+"""A tree, and a scan there."""
+
+
+def _find_objects(connection: Connection, references: Collection[Reference]) -> dict[Reference, list[Scan]]:
+    """Where objects are that are stored by the UID that they are asked for."""
+    by_uid: dict[int, list[tuple[str, Reference]]] = {}
+    for pair in references:
+        by_uid.setdefault(sop_hash(pair[1]), []).append((pair[1], pair))
+    return _find_by_uid(connection, by_uid)
+
+
+def _find_changed_objects(
+    connection: Connection, references: Collection[Reference], privacy: SitePrivacy
+) -> dict[Reference, list[Scan]]:
+    """Where objects are that got other UIDs, unless their project lets nobody know which they had."""
+    by_uid: dict[int, list[tuple[str, Reference]]] = {}
+    by_key: dict[int, list[Reference]] = {}
+    for pair in references:
+        for uid in privacy.site.new_uids(pair[1]):
+            by_uid.setdefault(sop_hash(uid), []).append((uid, pair))
+        for key in privacy.site.sop_keys(pair[1]):
+            by_key.setdefault(key, []).append(pair)
+    found = _find_by_uid(connection, by_uid)
+    for part in split_values(by_key):
+        for row in connection.execute(_FILES.where(file.c.sop_key.in_(part))):
+            for pair in by_key[row.sop_key]:
+                found.setdefault(pair, []).append((row.tree_id, row.scan_n))
+    dropping = [key for key, rules in privacy.projects.items() if rules.policy.study_uid == "drop"]
+    if not (found and dropping):
+        return found
+    projects = connection.execute(select(project.c.id).where(project.c.key.in_(dropping))).scalars().all()
+    hidden = _trees_of(connection, {tree_id for scans in found.values() for tree_id, _ in scans}, projects)
+    return {pair: shown for pair, scans in found.items() if (shown := [one for one in scans if one[0] not in hidden])}
+
+
+def _find_by_uid(
+    connection: Connection, by_uid: Mapping[int, list[tuple[str, Reference]]]
+) -> dict[Reference, list[Scan]]:
+    found: dict[Reference, list[Scan]] = {}
+    for part in split_values(by_uid):
+        for row in connection.execute(_FILES.where(file.c.sop_hash.in_(part))):
+            for uid, pair in by_uid[row.sop_hash]:
+                if uid == row.sop_uid:
+                    found.setdefault(pair, []).append((row.tree_id, row.scan_n))
+    return found
+
+
+def _trees_of(connection: Connection, trees: Collection[int], projects: Collection[int]) -> set[int]:
+    """Those trees that are of one of these projects."""
+    visible: set[int] = set()
+    for table in (session, trashed):
+        for part in split_values(sorted(trees)):
+            rows = connection.execute(
+                select(table.c.tree_id).where(table.c.tree_id.in_(part), table.c.project_id.in_(projects))
+            )
+            visible.update(rows.scalars())
+    return visible
+
+
+def _visible_projects(connection: Connection, receiver: Receiver | None) -> Collection[int] | None:
+    """Projects of which the peers of a receiver are told: those of the account that it acts for; None: all of them."""
+    found = accounts.by_id(connection, receiver.account_id) if receiver is not None else None
+    if found is None:
+        return ()
+    principal = make_principal(connection, found, Door.SYSTEM)
+    if principal.admin:
+        return None
+    names = [*principal.roles, UNASSIGNED]
+    return connection.execute(select(project.c.id).where(project.c.name.in_(names))).scalars().all()
 
 
 _FILES: Final = (

@@ -56,7 +56,7 @@ class PeerCalls:
     def echo(self, peer: DicomPeer) -> float:
         """C-ECHO; the seconds from the connection to the answer. PeerCallFailed."""
         began = time.monotonic()
-        with self._associate(peer, uids.VERIFICATION) as association:
+        with self._associate(peer, uids.VERIFICATION, self.title) as association:
             status = _status_of(association.send_c_echo())
         if status is None:
             raise _failure(peer, "it did not answer the C-ECHO")
@@ -64,10 +64,13 @@ class PeerCalls:
             raise _failure(peer, f"it answered the C-ECHO with status {status:04X}")
         return time.monotonic() - began
 
-    def report(self, peer: DicomPeer, result: CommitmentResult) -> None:
-        """N-EVENT-REPORT of storage commitment, as its provider (PS3.4 J.3.3). PeerCallFailed."""
+    def report(self, peer: DicomPeer, result: CommitmentResult, title: str) -> None:
+        """N-EVENT-REPORT of storage commitment, as its provider (PS3.4 J.3.3). PeerCallFailed.
+
+        `title`: ours, by which the peer knows us as it asked.
+        """
         event = SOME_FAILED if result.failed else ALL_KEPT
-        with self._associate(peer, uids.COMMITMENT, as_provider=True) as association:
+        with self._associate(peer, uids.COMMITMENT, title) as association:
             answer, _ = association.send_n_event_report(
                 _data_set(result), event, uids.COMMITMENT, uids.COMMITMENT_INSTANCE
             )
@@ -78,11 +81,12 @@ class PeerCalls:
             raise _failure(peer, f"it answered the report of storage commitment with status {status:04X}")
 
     @contextmanager
-    def _associate(self, peer: DicomPeer, abstract_syntax: str, *, as_provider: bool = False) -> Iterator[Association]:
+    def _associate(self, peer: DicomPeer, abstract_syntax: str, title: str) -> Iterator[Association]:
         from pynetdicom import AE, build_role, evt
 
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # what fails is told by our own errors
-        ae = AE(self.title)
+        ae = AE(title)
+        as_provider = abstract_syntax == uids.COMMITMENT
         ae.implementation_class_uid = uids.IMPLEMENTATION_CLASS
         ae.implementation_version_name = IMPLEMENTATION_VERSION
         for waiting in ("connection", "acse", "dimse", "network"):
@@ -106,7 +110,7 @@ class PeerCalls:
             raise _failure(peer, "there is no host of that name") from None
         try:
             if not association.is_established:
-                raise _failure(peer, self._refusal(association, peer))
+                raise _failure(peer, self._refusal(association, peer, title))
             if not association.accepted_contexts:
                 what = "storage commitment" if as_provider else "C-ECHO"
                 raise _failure(peer, f"it does not take part in {what}")
@@ -131,12 +135,12 @@ class PeerCalls:
         except OSError as error:
             raise _failure(peer, (error.strerror or str(error)).lower()) from None
 
-    def _refusal(self, association: Association, peer: DicomPeer) -> str:
+    def _refusal(self, association: Association, peer: DicomPeer, title: str) -> str:
         if association.is_rejected:
             primitive = association.acceptor.primitive
             reason = (primitive.result_source or 0, primitive.diagnostic or 0) if primitive is not None else (0, 0)
             words = _REJECTIONS.get(reason, "it gave an unknown reason")
-            return "it rejected the association, as " + words.format(ours=self.title, theirs=peer.title)
+            return "it rejected the association, as " + words.format(ours=title, theirs=peer.title)
         self._check_reachable(peer)
         if peer.tls:
             return "it could be reached, but no association came of it; check TLS and its certificate"

@@ -21,7 +21,7 @@ from scandock.model.reception import SILENT_MS, AssociationOutcome, StudyWish
 from scandock.model.verdicts import ImportState
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.audit import AuditAction
+from scandock.services.audit import AuditAction, DetailValue
 from scandock.services.imports import find_import
 from scandock.services.pagination import Page, Sorting, read_page
 from scandock.services.receiver_errors import StudyHostSilent, StudyNotReceiving
@@ -206,19 +206,28 @@ def ask_for_study(context: ServiceContext, uuid: str, wish: StudyWish) -> None:
         of_upload = received_study.c.upload_id == visible.upload_id
         silent = _is_study_silent(context.catalog.now()).label("silent")
         study = connection.execute(
-            select(received_study.c.host, silent)
+            select(received_study, reception.c.received, silent)
+            .join(reception, reception.c.upload_id == received_study.c.upload_id)
             .where(of_upload)
             .with_for_update(of=received_study)  # its import waits
         ).first()
+        if study is None or (study.wish == StudyWish.DISCARD and wish is StudyWish.CLOSE):
+            raise StudyNotReceiving
         is_open = exists().where(upload.c.id == visible.upload_id, upload.c.state == ImportState.RECEIVING)
         if not connection.execute(update(received_study).where(of_upload, is_open).values(wish=wish)).rowcount:
             raise StudyNotReceiving
-        if study is not None and study.silent:
+        if study.silent:
             if wish is StudyWish.CLOSE:
                 raise StudyHostSilent(study.host)
             connection.execute(delete(upload).where(upload.c.id == visible.upload_id))
         action = AuditAction.STUDY_CLOSE if wish is StudyWish.CLOSE else AuditAction.STUDY_DISCARD
-        context.note(connection, action, uuid, visible.project or "", kind="import")
+        details: dict[str, DetailValue] = {
+            "calling": study.calling,
+            "called": study.called,
+            "objects": study.objects,  # as the receiver has told last
+            "bytes": study.received,
+        }
+        context.note(connection, action, uuid, visible.project or "", details, kind="import")
 
 
 def _is_study_silent(now: ColumnElement[int] | int) -> ColumnElement[bool]:

@@ -51,6 +51,7 @@ from scandock.services.receiver_records import ReceiverChanges
 
 MAX_RECEIVERS: Final = 200
 MAX_ALLOW_ENTRIES: Final = 1_000
+_JOKERS: Final = frozenset("*?")
 MAX_ALLOW_ENTRY: Final = 80
 MAX_LABEL: Final = 200
 MAX_RULES: Final = 64 * 1024
@@ -125,7 +126,7 @@ def set_receiver(
 ) -> Receiver:
     """Change a receiver; what is not named stays. Raises as `add_receiver`, and Usage `changed_meanwhile`.
 
-    Associations that are open go on as they began.
+    What becomes of open associations is the receiver process's to see to (`Admissions.check_again`).
     """
     with context.catalog.read() as connection:
         rights.check(connection, context.principal, Action.SITE_ADMIN, None)
@@ -134,7 +135,9 @@ def set_receiver(
         _check_among(connection, planned)
         others = [one for one in rows.list_receivers(connection) if one.uuid != uuid]
     if _endpoint(before) != _endpoint(planned):
-        _check_port(planned, others)
+        here = platform.node()
+        is_ours = before.port == planned.port and before.listens_on(here)
+        _check_port(planned, others, is_ours=is_ours)
     with context.catalog.write() as connection:
         before = find_receiver(connection, context.principal, uuid)
         planned = _apply(connection, context, before, changes)
@@ -251,7 +254,7 @@ def _with_values(before: Receiver, changes: ReceiverChanges) -> Receiver:
         host=changes.get("host", before.host).strip() or ANY_HOST,
         bind=_parse_bind(changes.get("bind", before.bind)),
         enabled=changes.get("enabled", before.enabled),
-        label=" ".join(changes.get("label", before.label).split()),
+        label=" ".join(changes.get("label", before.label).replace("\0", " ").split()),
         tls=changes.get("tls", before.tls),
         client_certificates=ClientCertificates(changes.get("client_certificates", before.client_certificates)),
         allow_list=_parse_entries(changes.get("allow_list", before.allow_list)),
@@ -332,17 +335,18 @@ def _endpoint(one: Receiver) -> tuple[object, ...]:
     return one.port, one.bind, one.host, one.enabled
 
 
-def _check_port(planned: Receiver, others: list[Receiver]) -> None:
+def _check_port(planned: Receiver, others: list[Receiver], *, is_ours: bool = False) -> None:
     """ReceiverInvalid where this host's receiver process could not listen at its port.
 
-    Not where another receiver of this host listens there already, as they share it then.
+    Not where another receiver of this host listens there already, as they share it then. `is_ours`: this receiver
+    listens at the port now, so that only its new address is tried.
     """
     here = platform.node()
     if not planned.listens_on(here) or any(one.port == planned.port and one.listens_on(here) for one in others):
         return
     problem: OSError | None = None
     for _ in tries(_PORT_SECONDS, 0.1):
-        problem = _try_binding(planned)
+        problem = _try_binding(planned.bind, 0 if is_ours else planned.port)
         if problem is None:
             return
         if problem.errno != errno.EADDRINUSE:
@@ -360,12 +364,12 @@ def _check_port(planned: Receiver, others: list[Receiver]) -> None:
     )
 
 
-def _try_binding(planned: Receiver) -> OSError | None:
-    family = socket.AF_INET6 if ":" in planned.bind else socket.AF_INET
+def _try_binding(address: str, port: int) -> OSError | None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((planned.bind, planned.port))
+            probe.bind((address, port))
         except OSError as error:
             return error
     return None
@@ -397,13 +401,13 @@ def _parse_entries(entries: Sequence[str]) -> tuple[str, ...]:
         if not text:
             continue
         try:
-            if len(text) > MAX_ALLOW_ENTRY:
-                raise ValueError("It is too long.")
+            if len(text) > MAX_ALLOW_ENTRY or not _JOKERS.isdisjoint(text) or text.count("@") > 1:
+                raise ValueError("It is too long, or matches nobody.")
             parse_allow_list([text])
         except ValueError:
             raise ReceiverInvalid(
                 f"{text[:MAX_ALLOW_ENTRY]!r} is no entry of an allow list.",
-                "Write an AE title, an address or network (10.1.2.0/24), or both (AE@10.1.2.0/24).",
+                "Write an AE title, an address or network (10.1.2.0/24), or both (AE@10.1.2.0/24), without wildcards.",
             ) from None
         kept[text] = None
     if len(kept) > MAX_ALLOW_ENTRIES:

@@ -358,7 +358,11 @@ class PortAcceptor:
         self._end(association, AssociationOutcome.RELEASED, aborted=False)
 
     def aborted(self, association: Association, why: End) -> None:
-        self._log.warning("association ended", number=association.number, why=str(why))
+        request = association.request
+        self._log.warning(
+            "association ended", association=association.number, calling=request.calling, called=request.called,
+            address=request.peer.address, why=str(why),
+        )  # fmt: skip
         self._end(association, AssociationOutcome.ENDED, _sentence(f"The association ended: {why}"), aborted=True)
 
     def _end(self, association: Association, outcome: AssociationOutcome, message: str = "", *, aborted: bool) -> None:
@@ -371,6 +375,7 @@ class PortAcceptor:
             self._port, None, peer, AssociationOutcome.FAILED, _sentence(f"No association: {why}")
         )
         self._associations.add(line)
+        self._log.warning("no association", port=self._port, address=peer.address, why=str(why))
 
     def fault(self, association: Association, error: Exception) -> None:
         self._log.error(
@@ -462,8 +467,10 @@ class PortAcceptor:
         message = _sentence(f"{name} was refused with {answer.status:04X}: {answer.comment}")
         self._associations.note_failure(association, message)
         self._log.warning(
-            "object refused", association=association.number, status=f"{answer.status:04X}", why=answer.comment
-        )
+            "object refused", association=association.number, calling=association.request.calling,
+            address=association.request.peer.address, status=f"{answer.status:04X}", why=answer.comment,
+            instance=request.sop_instance[:64] if self._associations.shows_uids else None,
+        )  # fmt: skip
 
     # -- storage commitment --------------------------------------------------------------------------------------------
 
@@ -471,9 +478,16 @@ class PortAcceptor:
         admitted = _admitted(association)
         receiver = self._admissions.current(admitted.receiver)
         try:
-            return self._commitments.commit(receiver, admitted.sender.calling, admitted.sender.address, request)
+            taken = self._commitments.commit(receiver, admitted.sender.calling, admitted.sender.address, request)
         except Fault as fault:
-            return CommitmentAnswer(_answer_fault(fault))
+            taken = CommitmentAnswer(_answer_fault(fault))
+        if taken.answer.status:
+            why = f"{taken.answer.status:04X}: {taken.answer.comment}"
+            self._associations.note_failure(association, _sentence(f"Storage commitment was refused with {why}"))
+            self._log.warning(
+                "storage commitment refused", association=association.number, calling=admitted.sender.calling, why=why
+            )
+        return taken
 
     def reported(self, association: Association, transaction: str, status: int | None) -> None:
         with contextlib.suppress(Fault):  # else it is told again

@@ -137,6 +137,10 @@ class ReceiverProcess:
         now = time.monotonic()
         if self._told != (receivers, states) or now - self._last_tell >= TELL_SECONDS:
             self.rows.write_states(states)
+            known = set(self._told[1]) if self._told is not None else set()
+            for state in states:
+                if not state.listening and state not in known:
+                    self._log.warning("receiver does not listen", receiver=state.receiver_id, why=state.message)
             self._told, self._last_tell = (receivers, states), now
             self._figures.set_settled(is_settled=True)
         for upload_id, wish in self.rows.read_wishes().items():
@@ -207,6 +211,7 @@ class ReceiverProcess:
         else:
             key = StudyKey(receiver.number, uid)
         study = OpenStudy(key, receiver, left.sender, left.incoming, spool, time.monotonic())
+        study.was_aborted = True
         self.studies.take_up(study)
 
     def _end(self) -> None:

@@ -327,9 +327,9 @@ class OpenStudies:
         idle = (receiver.idle_seconds if receiver is not None else None) or self._settings.idle_seconds
         quiet = now - study.active()
         at_release = receiver is not None and receiver.closing is Closing.RELEASE
-        if at_release and not study.feeders and study.ended > study.begun:
+        if at_release and not study.feeders and (study.was_aborted or study.ended > study.begun):
             if study.was_aborted:
-                return CloseReason.IDLE if quiet >= max(idle, self._settings.abort_seconds) else None
+                return CloseReason.IDLE if quiet >= self._settings.abort_seconds else None
             if now - study.ended >= self._settings.release_seconds:
                 return CloseReason.RELEASE
         return CloseReason.IDLE if quiet >= idle else None
@@ -373,9 +373,10 @@ class OpenStudies:
             size = study.spool.finish()
             objects = study.spool.entries
         if study.is_unwanted or not objects:
+            objects, size = study.spool.entries, study.spool.size + study.spool.beside
             study.spool.discard()
             self._rows.discard(study.incoming)
-            self._log.info("study discarded", upload=study.incoming.uuid)
+            self._log.info("study discarded", upload=study.incoming.uuid, objects=objects, bytes=size)
             return True
         reach("study_finished")
         accepted = self._rows.accept(study.incoming, size, objects, study.sender, reason)

@@ -17,6 +17,7 @@ from typing import NoReturn
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 M_ARENA_MAX = -8
+M_MMAP_THRESHOLD = -3
 
 
 def die_with_parent(parent: int) -> None:
@@ -72,6 +73,16 @@ def keep_one_heap() -> None:
     """
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+
+
+def return_large_blocks(size: int) -> None:
+    """Let each block of memory of `size` bytes or more go back to the system as soon as it is not needed any more.
+
+    glibc does so by itself until the first of them was given back; then it keeps blocks of up to 32 MB in its heap, and
+    what lies behind them keeps them there.
+    """
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, size)
 
 
 def unblock_signals() -> None:

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from scandock.dimse.objects import read_study_uid
-from scandock.model.process import confine, keep_one_heap, unblock_signals
+from scandock.model.process import confine, keep_one_heap, return_large_blocks, unblock_signals
 from scandock.model.reception import ReceptionSettings, StudyWish
 from scandock.services.logs import configure_logging, error_cause, error_code, error_location
 from scandock.services.received_records import HOST, LeftStudy, ReceiverListening, StudyProgress
@@ -46,6 +46,8 @@ BUSY_SECONDS: Final = 0.1
 """How often it is looked whether studies are to be closed, while there are any."""
 RECOVERY_SECONDS: Final = 1.0
 """After which it is looked again whether the process before has ended, where it lingers."""
+LARGE_BLOCK: Final = 512 * 1024
+"""Bytes of memory for what comes: an association has a buffer of 1 MiB, and up to 16 MiB for an object."""
 STOP_SECONDS: Final = 15.0
 """How long the objects that are coming may take to end, and studies that are being closed."""
 _HEAD_BYTES: Final = 64 * 1024
@@ -255,6 +257,7 @@ def main(words: list[str]) -> int:
     parent, data, shared, worker, given = words
     confine(int(parent), "receiver")
     keep_one_heap()
+    return_large_blocks(LARGE_BLOCK)
     figures = WorkerLiveness(int(shared)).receiver
     settings = json.loads(given)
     log = configure_logging("receiver", settings["log_level"])

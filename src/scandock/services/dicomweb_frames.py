@@ -30,14 +30,8 @@ _TYPES: Final = {
 }
 """Of compressed frames, by transfer syntax (PS3.18 8.7.3)."""
 _VIDEO: Final = re.compile(r"1\.2\.840\.10008\.1\.2\.4\.10\d(\.1)?")
-_UNDECODED: Final = frozenset(
-    (
-        *(f"{_FAMILY}{number}" for number in (92, 93, 94, 95, 110, 111, 112, 204, 205)),
-        "1.2.840.10008.1.2.1.98",
-        "1.2.840.10008.1.2.8.1",
-    )
-)
-"""JPEG 2000 of several components, JPIP, JPEG XL, encapsulated uncompressed pixels, deflated frames."""
+_UNDECODED: Final = frozenset(f"{_FAMILY}{number}" for number in (92, 93, 94, 95, 110, 111, 112, 204, 205))
+"""JPEG 2000 of several components, JPIP, JPEG XL."""
 _UNITS: Final = {2: "OW", 4: "OL", 8: "OV"}
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 MAX_FRAMES: Final = 5_000

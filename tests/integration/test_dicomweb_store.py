@@ -132,6 +132,7 @@ def test_bodies_are_taken_as_clients_write_them(client, subtests):
     cases = {
         "both dicomweb-clients": ({}, b"\r\n" + multipart(b"@")),
         "dcm4che": ({"Content-Type": unquoted}, b"\r\n\r\n" + multipart(b"@")),
+        "a preamble": ({}, b"This is a message in MIME format.\r\n--no boundary\r\n" + multipart(b"@")),
         "no end of line behind the last boundary": ({}, multipart(b"@")[:-2]),
         "an epilogue": ({}, multipart(b"@") + b"bye"),
         "Orthanc": (
@@ -310,6 +311,15 @@ def test_a_study_that_was_de_identified_is_at_the_address_of_what_comes_to_it_la
     (item,) = items(answer, STORED)
     assert client.get(item[RETRIEVE], headers=ACCEPT).status_code == 200
     assert client.get(answer.json()[RETRIEVE]["Value"][0], headers=ACCEPT).status_code == 200
+
+
+def test_what_can_have_no_address_is_told_without_one(client: httpx.Client) -> None:
+    """UIDs that are none: a slash within an address parts segments, and clients take dots for folders."""
+    for number, also in enumerate(({0x00080018: (b"UI", b"1.2.3/../../x")}, {0x0020000D: (b"UI", b"..")}), start=1):
+        answer = store(client, Image(case="odd uids", study=number, patient_id=b"ODD%d" % number, also=also).file())
+        assert RETRIEVE not in answer.json(), answer.text
+        assert all(RETRIEVE not in item for item in items(answer, STORED))
+        assert len(items(answer, STORED)) == 1, answer.text
 
 
 def test_a_large_session_makes_no_answer_longer(web: Web, client: httpx.Client) -> None:

@@ -13,6 +13,7 @@ from scandock.dimse.records import Status
 from scandock.rules.dicom_attributes import ATTRIBUTES, IN_REQUESTS
 from scandock.services.dicomweb_frames import is_convertible, is_video
 from scandock.services.sent_objects import FailureReason
+from scandock.viewing.dicom_pixels import PLAIN_FRAMES
 from scandock.web import urls
 from scandock.web.dicomweb.routers import ROUTERS
 from scripts.conformance.statement import PAGE, page
@@ -70,7 +71,7 @@ def test_what_is_called_convertible_has_a_decoder() -> None:
             has_decoder = get_decoder(UID(uid)).is_available
         except NotImplementedError:
             has_decoder = False
-        assert is_convertible(uid) == (has_decoder or uid in LIBJPEG), uid
+        assert is_convertible(uid) == (has_decoder or uid in LIBJPEG | PLAIN_FRAMES), uid
         assert not (has_decoder and is_video(uid))
 
 

@@ -47,7 +47,7 @@ def read(
     st.lists(st.binary(max_size=300), max_size=4),
     st.lists(st.integers(0, 10_000), max_size=12),
     st.sampled_from([BOUNDARY, b"x" * 73, b"-", b"a'()+_,-./:=?"]),
-    st.sampled_from([b"", b"\r\n", b"\r\n\r\n"]),
+    st.sampled_from([b"", b"\r\n", b"\r\n\r\n", b"MIME\r\n--other\r\n"]),
     st.sampled_from([b"", b"\r\n", b"\r\nepilogue"]),
 )
 def test_however_a_body_is_cut_and_written_its_parts_are_the_same(contents, cuts, boundary, before, after):
@@ -92,8 +92,7 @@ def test_a_body_that_ends_early_has_not_ended():
 @pytest.mark.parametrize(
     "body",
     [
-        b"no boundary at all",
-        b"--other\r\n\r\nabc\r\n--other--",
+        b"no boundary at all" * 4_000,
         b"--0f-1\r\n" + b"X-Header: 1\r\n" * 33 + b"\r\nabc\r\n--0f-1--",
         b"--0f-1\r\nX-Header: " + b"x" * 70_000 + b"\r\n\r\nabc\r\n--0f-1--",
         b"--0f-1\r\n" + b"x" * 70_000,
@@ -126,3 +125,8 @@ def test_media_types_are_read_quoted_or_not():
     ):
         media_type, options = parse_media_type(header)
         assert (media_type, options["type"], options["boundary"]) == ("multipart/related", "application/dicom", "b 1")
+
+
+def test_what_stands_before_the_first_boundary_is_no_part():
+    assert read(b"--other\r\n\r\nabc\r\n--other--") == ([], False)
+    assert read(b"a --0f-1\r\n" + body_of(b"abc")) == ([("application/dicom", b"abc")], True)

@@ -28,6 +28,7 @@ from scandock.web.security import CSRF_HEADER, require_login
 routes = DicomwebRoutes()
 
 COERCED: Final = 0xB000
+_NO_SEGMENTS: Final = ("", ".", "..")
 _CLASS, _INSTANCE, _RETRIEVE_URL = "00081150", "00081155", "00081190"
 _WARNING, _FAILURE = "00081196", "00081197"
 _FAILED, _STORED = "00081198", "00081199"
@@ -99,9 +100,11 @@ def _stored_item(context: DicomwebContext, outcome: ObjectOutcome) -> tuple[str,
     item: dict[str, Any] = {_CLASS: _element("UI", sent.sop_class), _INSTANCE: _element("UI", sent.sop_uid)}
     study = ""
     if address is not None and _is_shown(context, archived=address.archived, project=address.project):
-        study = address.study_uid or sent.study_uid
-        url = urls.dicomweb_instance(context.base, study, address.series_uid, address.sop_uid)
-        item[_RETRIEVE_URL] = _element("UR", url)
+        shown_study = address.study_uid or sent.study_uid
+        uids = (shown_study, address.series_uid, address.sop_uid)
+        if not any("/" in uid or uid in _NO_SEGMENTS for uid in uids):  # what is no UID may have no address
+            study = shown_study
+            item[_RETRIEVE_URL] = _element("UR", urls.dicomweb_instance(context.base, *uids))
     if outcome.held or (address is not None and address.sop_uid != sent.sop_uid):
         item[_WARNING] = _element("US", COERCED)
     return study, item

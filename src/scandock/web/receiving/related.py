@@ -1,7 +1,8 @@
 """A multipart/related body (RFC 2387) of DICOM objects, parsed as it comes: what STOW-RS sends (PS3.18 10.5).
 
-Read leniently, as clients write it: line ends before the first boundary and none behind the last, boundaries of more
-than the 70 characters that RFC 2046 allows, part headers in any case. A part's Content-Length says nothing.
+Read leniently, as clients write it: line ends or a preamble before the first boundary and no line end behind the last,
+boundaries of more than the 70 characters that RFC 2046 allows, part headers in any case. A part's Content-Length says
+nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ DICOM: Final = "application/dicom"
 _TYPE_HEADER: Final = b"content-type"
 _HEADERS: Final = 32
 """Headers that a part may have; each at most 4 KiB long."""
+_PREAMBLE: Final = 64 * 1024
+"""Bytes before the first boundary, at most."""
 
 
 class PartEventKind(Enum):
@@ -43,6 +46,9 @@ class RelatedReader:
     def __init__(self, boundary: bytes) -> None:
         """Raises RelatedBoundaryMissing for one that is none."""
         self.ended = False
+        self._delimiter = b"--" + boundary
+        self._preamble: bytearray | None = bytearray()
+        """What came as long as no boundary has; None from then on."""
         self._events: list[PartEvent] = []
         self._header = bytearray()
         self._value = bytearray()
@@ -70,11 +76,24 @@ class RelatedReader:
     def push(self, data: bytes) -> list[PartEvent]:
         """What one piece of the body brought, in order. Raises RelatedUnreadable."""
         self._events = []
+        if self._preamble is not None:
+            data = self._skip_preamble(self._preamble, data)
         try:
             self._parser.write(data)
         except FormParserError as error:
             raise RelatedUnreadable from error
         return self._events
+
+    def _skip_preamble(self, preamble: bytearray, data: bytes) -> bytes:
+        """What came from the first boundary on: nothing as long as it has not come. Raises RelatedUnreadable."""
+        preamble += data
+        at = 0 if preamble.startswith(self._delimiter) else preamble.find(b"\n" + self._delimiter) + 1
+        if at == 0 and not preamble.startswith(self._delimiter):
+            if len(preamble) > _PREAMBLE:
+                raise RelatedUnreadable
+            return b""
+        self._preamble = None
+        return bytes(preamble[at:])
 
     # -- the parser's calls --------------------------------------------------------------------------------------
 

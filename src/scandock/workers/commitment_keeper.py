@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.services.commitment import Commitments, CommitmentTimes
 from scandock.services.dicom_peers import peer_calls
 from scandock.services.logs import error_code, error_location
+from scandock.workers.turns import END_SECONDS, TurnThread
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -25,12 +26,11 @@ FILL_PAUSE: Final = 0.2
 """Between two batches of old files: whoever else writes has the catalog most of the time."""
 MAX_PEERS: Final = 16
 """Peers that are told at once: one that does not answer holds up no other."""
-END_SECONDS: Final = 5.0
-"""How long a report that is under way may still take when the worker ends; it is told again by the next one."""
+FAILED: Final = "storage commitment not seen to"
 
 
-class CommitmentKeeper:
-    """Runs from `start` to `end`; an error of one turn is logged, and does not end it."""
+class CommitmentKeeper(TurnThread):
+    """Runs from `start` to `end`; reports are made in threads of their own."""
 
     def __init__(
         self,
@@ -41,39 +41,29 @@ class CommitmentKeeper:
         times: CommitmentTimes = CommitmentTimes(),  # noqa: B008 - frozen
         every: float = EVERY_SECONDS,
     ) -> None:
+        super().__init__("commitment", log, FAILED, retry=every)
         self._commitments = Commitments(catalog, store, times)
         self._calls = peer_calls(settings.reception)
-        self._log = log
         self._every = every
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="commitment", daemon=True)
+        self._turns = 0
         self._telling: dict[str, threading.Thread] = {}
         """By peer. Of the keeper's thread alone."""
 
-    def start(self) -> None:
-        self._thread.start()
-
     def end(self) -> None:
-        self._ended.set()
         deadline = time.monotonic() + END_SECONDS
-        for thread in (self._thread, *list(self._telling.values())):
+        super().end()
+        for thread in list(self._telling.values()):
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _run(self) -> None:
-        turns = 0
-        while not self._ended.is_set():
-            filled = 0
-            try:
-                self._turn()
-                filled = self._commitments.fill_hashes()
-                if not turns % TIDY_TURNS:
-                    self._commitments.forget_old()
-            except Exception as error:  # noqa: BLE001  whatever it is, the next turn is made
-                self._warn(error)
-            turns += 1
-            self._ended.wait(FILL_PAUSE if filled else self._every)
+    def _turn(self) -> float:
+        self._tell_peers()
+        filled = self._commitments.fill_hashes()
+        if not self._turns % TIDY_TURNS:
+            self._commitments.forget_old()
+        self._turns += 1
+        return FILL_PAUSE if filled else self._every
 
-    def _turn(self) -> None:
+    def _tell_peers(self) -> None:
         self._telling = {peer: thread for peer, thread in self._telling.items() if thread.is_alive()}
         most = MAX_PEERS - len(self._telling)
         for peer, requests in self._commitments.take_due(self._telling.keys(), most).items():
@@ -85,7 +75,4 @@ class CommitmentKeeper:
         try:
             self._commitments.report(requests, self._calls, self._log)
         except Exception as error:  # noqa: BLE001  whatever it is, they are told again once their claim is over
-            self._warn(error)
-
-    def _warn(self, error: Exception) -> None:
-        self._log.warning("storage commitment not seen to", code=error_code(error), where=error_location(error))
+            self._log.warning(FAILED, code=error_code(error), where=error_location(error))

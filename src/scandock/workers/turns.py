@@ -21,10 +21,15 @@ END_SECONDS: Final = 5.0
 class TurnThread(ABC):
     """A thread that takes turns, waits after each as long as that says, and bears whatever goes wrong in one."""
 
-    def __init__(self, name: str, log: FilteringBoundLogger, failed: str, *, first: float = 0.0) -> None:
-        """`failed` is what the log says where a turn fails; `first` is how long to wait for the first one."""
+    def __init__(
+        self, name: str, log: FilteringBoundLogger, failed: str, *, first: float = 0.0, retry: float = RETRY_SECONDS
+    ) -> None:
+        """`failed` is what the log says where a turn fails; `first` and `retry` are seconds until the first one, and
+        until the one after that.
+        """
         self._log = log
         self._first = first
+        self._retry = retry
         self._failed = failed
         self._ended = threading.Event()
         self._called = threading.Event()
@@ -71,4 +76,4 @@ class TurnThread(ABC):
                 self._log.warning(self._failed, code=known.code, why=OUTAGES.get(known.code))
             else:
                 self._log.error(self._failed, exc_info=error)
-            return RETRY_SECONDS
+            return self._retry

@@ -11,7 +11,6 @@ import structlog
 from structlog.testing import capture_logs
 
 from scandock.model.errors import Fault
-from scandock.workers import turns
 from scandock.workers.turns import TurnThread
 
 LONG = 3_600.0
@@ -21,7 +20,7 @@ class Counted(TurnThread):
     """Takes its turns from a list of what is to be done in each."""
 
     def __init__(self, *doings: Callable[[], float], first: float = 0.0) -> None:
-        super().__init__("counted", structlog.get_logger(), "not counted", first=first)
+        super().__init__("counted", structlog.get_logger(), "not counted", first=first, retry=0.0)
         self.doings = iter(doings)
         self.taken = threading.Semaphore(0)
         self.closed = False
@@ -62,13 +61,10 @@ def test_the_first_turn_may_wait_and_an_end_is_one_all_the_same() -> None:
         (ValueError("MARK of a patient"), "error", {}),
     ],
 )
-def test_whatever_goes_wrong_there_is_a_next_turn(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, level: str, facts: dict[str, Any]
-) -> None:
+def test_whatever_goes_wrong_there_is_a_next_turn(error: Exception, level: str, facts: dict[str, Any]) -> None:
     def fail() -> float:
         raise error
 
-    monkeypatch.setattr(turns, "RETRY_SECONDS", 0.0)
     with capture_logs() as logged:
         thread = Counted(fail, lambda: LONG)
         thread.start()

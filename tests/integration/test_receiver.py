@@ -557,15 +557,19 @@ def test_objects_that_are_not_what_their_command_says(site):
     assert site.figures.answers["A900"] == site.figures.answers["C000"] == 2
 
 
-def test_large_objects_go_through_a_file(site, monkeypatch):
+def test_large_objects_go_through_a_file(site, tmp_path):
+    """By storescu, the small object behind the large one."""
     site.add()
-    image = Image(case="large", modality=b"MR", also={0x7FE00010: (b"OW", os.urandom(20_000_000))})
+    large = Image(case="again", modality=b"MR", also={0x7FE00010: (b"OW", os.urandom(20_000_000))}).file()
+    paths = [tmp_path / "large.dcm", tmp_path / "small.dcm"]
+    for path, raw in zip(paths, (large, objects(2)[1]), strict=True):
+        path.write_bytes(raw)
     with site.importing():
-        with site.sender() as sender:
-            assert sender.send(image.file()) == [0]
+        words = ["storescu", "-aec", "SCANDOCK", "127.0.0.1", str(site.port), *map(str, paths)]
+        assert subprocess.run(words, check=False, capture_output=True).returncode == 0
         site.until(lambda: placed(site))
     (row,) = site.uploads()
-    assert entries(row) == {"stored": 1}
+    assert entries(row) == {"stored": 2}
     assert row.size > 20_000_000
     assert os.listdir(site.data / "incoming") in ([], [row.uuid])
 

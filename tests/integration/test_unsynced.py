@@ -547,6 +547,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/object_spools.py recover: os.fsync(fd)": recover_objects,
     "store/object_spools.py _recover_file: os.fsync(fd)": recover_file,
     "store/object_spools.py _bring: os.fdatasync(fd)": bring_object,
+    "store/object_spools.py finish: sync_folder(self._folder, self._root.fd)": bring_object,
     "workers/receiver_studies.py sync: study.spool.sync(end)": acknowledge_study,
     "store/object_spools.py finish: os.fsync(fd)": finish_objects,
     "store/root.py prepare: sync_folder(TRASH, self.fd)": prepare,

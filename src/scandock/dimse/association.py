@@ -138,7 +138,7 @@ def _serve(wire: Connection, acceptor: Acceptor[Pending], deadlines: Deadlines, 
     if not proposal.version & 1:
         return _reject(wire, acceptor, Rejected(1, 2, 2), "a version of the protocol that is not 1")
     if proposal.application_context != uids.APPLICATION_CONTEXT:
-        return _reject(wire, acceptor, Rejected(1, 1, 2), f"application context {proposal.application_context}")
+        return _reject(wire, acceptor, Rejected(1, 1, 2), f"application context {proposal.application_context[:64]}")
     request = AssociationRequest(
         peer=wire.peer(),
         called=_title(proposal.called),

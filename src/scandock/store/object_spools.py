@@ -309,8 +309,11 @@ class LocalObjectSpool:
                 with self._syncing:
                     self._sync(closed=True)
             try:
-                for number, size in list(self._files.items()):
+                files = list(self._files.items())
+                for number, size in files:
                     self._bring(fd, number, size)
+                if files:
+                    sync_folder(self._folder, self._root.fd)  # no kill brings one back beside the archive
                 at = self.size
                 for block in _directory(fd, at):
                     at += _write_at(fd, [block], at)

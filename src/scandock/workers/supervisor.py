@@ -147,7 +147,7 @@ def _prepare_first_start(data: str, settings: Settings, options: ServeOptions, s
     if admin is not None and admin.password is not None:
         say(f"The first account is {admin.name}, its password {admin.password} (it is not shown again).")
     if receiver is not None:
-        say(f"The DICOM receiver {receiver.title} listens at port {receiver.port}.")
+        say(f"The DICOM receiver {receiver.title} is set to port {receiver.port}.")  # whether it can, others say
         if not receiver.allow_list_enabled:
             say(f"Warning: {receiver.title} has no allow list: whoever reaches that port may send to it.")
     return are_wanted

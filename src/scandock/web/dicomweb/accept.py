@@ -95,7 +95,7 @@ def _parse_range(pieces: list[str]) -> MediaRange | None:
         name, _, value = parameter.partition("=")
         name, value = name.strip(" \t+").lower(), value.strip().strip("\"'").strip()
         if name == "type" and multipart and value not in ("", "*"):
-            part = next((one for one in re.split(r"\s*,\s*", value.lower()) if _TYPE.fullmatch(one)), "")
+            part = next((one for one in map(str.strip, value.lower().split(",")) if _TYPE.fullmatch(one)), "")
             if not part:
                 return None
         elif name == "transfer-syntax" and value:

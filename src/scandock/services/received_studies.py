@@ -7,7 +7,7 @@ what has come so far is noted every few seconds, for pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, insert, select, update
@@ -28,6 +28,7 @@ from scandock.services.privacy_source import usable_privacy
 from scandock.services.received_records import (
     HOST,
     AssociationLine,
+    CallerGone,
     LeftStudy,
     ReceiverListening,
     ReceiverUnfit,
@@ -85,12 +86,27 @@ class ReceivedStudies:
     A call whose answer may be lost with the worker can be made again, but for `accept` and `commit`.
     """
 
-    def __init__(self, catalog: Catalog, receiving: UploadReceiver, owner: str) -> None:
-        """`owner`: the receiver process, as rows name it; also what `receiving` begins uploads for."""
+    def __init__(
+        self,
+        catalog: Catalog,
+        receiving: UploadReceiver,
+        owner: str,
+        is_waited_for: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`owner`: the receiver process, as rows name it; also what `receiving` begins uploads for.
+
+        `is_waited_for`: whether who made the call that is being answered still waits for it.
+        """
         self.catalog = catalog
         self.receiving = receiving
         self.owner = owner
+        self._is_waited_for = is_waited_for
         self._commitments = Commitments(catalog, receiving.store)
+
+    def _check_caller(self) -> None:
+        """Have nothing be done, after a long wait for the catalog, that its caller has given up. Raises CallerGone."""
+        if not self._is_waited_for():
+            raise CallerGone
 
     def list_receivers(self) -> list[Receiver]:
         """All receivers, as they are set now."""
@@ -139,6 +155,7 @@ class ReceivedStudies:
                     heard=now,
                 )
             )
+            self._check_caller()
 
         return self.receiving.begin(offer, note, uuid)
 
@@ -155,17 +172,19 @@ class ReceivedStudies:
 
         False where somebody has ended it, or wants it discarded.
         """
-        with self.catalog.write() as connection:
-            wish = connection.execute(
-                select(received_study.c.wish).where(received_study.c.upload_id == incoming.upload_id).with_for_update()
-            ).scalar()
+
+        def prepare(connection: Connection) -> bool:
+            of_upload = received_study.c.upload_id == incoming.upload_id
+            wish = connection.execute(select(received_study.c.wish).where(of_upload).with_for_update()).scalar()
             if wish == StudyWish.DISCARD:
                 return False
             connection.execute(
-                update(received_study)
-                .where(received_study.c.upload_id == incoming.upload_id)
-                .values(objects=objects, rate=0, wish="", closed_by=reason)
+                update(received_study).where(of_upload).values(objects=objects, rate=0, wish="", closed_by=reason)
             )
+            self._check_caller()
+            return True
+
+        with self.catalog.read() as connection:
             account = accounts.by_id(connection, incoming.account_id)
             principal = SYSTEM if account is None else make_principal(connection, account, Door.SYSTEM)
         details: dict[str, DetailValue] = {
@@ -175,7 +194,7 @@ class ReceivedStudies:
             "closed": reason.value,
         }
         request = RequestInfo(address=sender.address)
-        return self.receiving.accept(incoming, size, principal, request, details=details)
+        return self.receiving.accept(incoming, size, principal, request, details=details, prepare=prepare)
 
     def read_state(self, incoming: IncomingUpload) -> ImportState | None:
         """How far a study's upload is; None where it is gone."""

@@ -139,6 +139,8 @@ class LocalObjectSpool:
         """Objects in files of their own: their bytes, by number."""
         self._numbers = itertools.count(1)
         self._entries = self._synced_entries = 0
+        self._finished: int | None = None
+        """Bytes of the whole zip, once it is: from then on somebody else may read it."""
         self.size = 0
         self.synced = 0
 
@@ -246,12 +248,13 @@ class LocalObjectSpool:
     def _fail(self) -> None:
         """Take nothing more, and keep what earlier syncs have covered."""
         with self._appending:
-            self._closed = "failed"
+            self._closed, self._finished = "failed", None
             if self._fd is not None:
                 self._cut_to(self._fd, self.synced)
 
     def cut(self) -> int:
         with self._finishing, self._syncing, self._appending:
+            self._finished = None
             if self._fd is not None:
                 self._cut_to(self._fd, self.synced)
             return self.size
@@ -277,6 +280,7 @@ class LocalObjectSpool:
                 raise sync_fault(error, f"Upload {self.upload}") from error
             self.size = self.synced = end
             self._entries = self._synced_entries = entries
+            self._finished = None
             self._files = files
             self._numbers = itertools.count(max(numbers, default=0) + 1)
             return self.entries
@@ -302,6 +306,8 @@ class LocalObjectSpool:
             with self._appending:
                 if self._closed == "discarded":
                     raise SpoolClosed(self.upload)
+                if self._finished is not None:
+                    return self._finished
                 self._closed = self._closed or "finished"
                 fd = self._open(closed=True)
                 self._cut_to(fd, self.synced if self._closed == "failed" else self.size)
@@ -323,6 +329,7 @@ class LocalObjectSpool:
                 if error.errno in _FULL:
                     raise disk_fault(error, f"closing upload {self.upload}") from error
                 raise sync_fault(error, f"Upload {self.upload}") from error
+            self._finished = at
             return at
 
     def _bring(self, fd: int, number: int, size: int) -> None:

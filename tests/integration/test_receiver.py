@@ -1057,6 +1057,30 @@ def test_the_bytes_of_a_study_whose_upload_was_cancelled_or_is_gone_are_removed(
         assert [(site.data / "incoming" / row.uuid).exists() for row in (one, two)] == [False, False]
 
 
+def test_a_study_that_was_discarded_behind_its_receiver_acknowledges_nothing_more(tmp_path, monkeypatch):
+    """As by another host, which took this one for silent."""
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        site.add()
+        with site.running() as process, site.sender() as sender:
+            first, second, third = objects(3)
+            assert sender.send(first) == [0]
+            (study,) = process.studies.all
+            with site.catalog.write() as connection:
+                connection.execute(delete(upload))
+            assert sender.send(second)[0] in {0, 0xA700}
+            site.until(lambda: study not in process.studies.all and not process.studies.busy)
+            assert not (site.data / "incoming" / study.incoming.uuid).exists()
+            with pytest.raises(Fault) as refused:
+                study.spool.sync(study.spool.size + 1)
+            assert refused.value.code == "spool_closed"
+            assert not (site.data / "incoming" / study.incoming.uuid).exists()
+            assert sender.send(third) == [0]
+        (row,) = site.uploads()
+        assert row.uuid != study.incoming.uuid
+        assert (site.data / "incoming" / row.uuid).exists()
+
+
 def test_the_receiver_of_the_option_is_made_changed_and_put_off(site):
     first, second = free_port(), free_port()
     made = set_option_receiver(site.catalog, first, "127.0.0.1")

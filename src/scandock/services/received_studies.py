@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 
 from scandock.access import accounts
 from scandock.access.authentication import make_principal
@@ -269,24 +269,30 @@ class ReceivedStudies:
             ).all()
         return {row.upload_id: StudyWish(row.wish) for row in rows}
 
-    def write_progress(self, studies: Iterable[StudyProgress]) -> None:
-        """Note for pages what has come."""
+    def write_progress(self, studies: Iterable[StudyProgress]) -> list[int]:
+        """Note for pages what has come; the uploads among these that are not being received any more."""
         progress = list(studies)
+        over: list[int] = []
         if not progress:
-            return
+            return over
         with self.catalog.write() as connection:
             now = self.catalog.now()
             for study in progress:
-                connection.execute(
+                is_open = exists().where(upload.c.id == study.upload_id, upload.c.state == ImportState.RECEIVING)
+                written = connection.execute(
                     update(received_study)
-                    .where(received_study.c.upload_id == study.upload_id)
+                    .where(received_study.c.upload_id == study.upload_id, is_open)
                     .values(objects=study.objects, rate=study.rate, heard=now)
                 )
+                if not written.rowcount:
+                    over.append(study.upload_id)
+                    continue
                 connection.execute(
                     update(reception)
                     .where(reception.c.upload_id == study.upload_id)
                     .values(received=study.bytes, heard=now)
                 )
+        return over
 
     def write_associations(self, lines: Iterable[AssociationLine]) -> dict[int, int]:
         """Note associations that began, went on or ended; the oldest beyond those that are kept go.

@@ -108,10 +108,9 @@ class ReceiverCatalog:
         self._forget_unsure()
         return cast("dict[int, StudyWish]", self._call("read_wishes"))
 
-    def write_progress(self, studies: Iterable[StudyProgress]) -> None:
+    def write_progress(self, studies: Iterable[StudyProgress]) -> list[int]:
         progress = list(studies)
-        if progress:
-            self._call("write_progress", progress)
+        return cast("list[int]", self._call("write_progress", progress)) if progress else []
 
     def write_associations(self, lines: Iterable[AssociationLine]) -> None:
         associations = list(lines)

@@ -394,8 +394,10 @@ class OpenStudies:
         state = self._rows.read_state(study.incoming)
         if state is ImportState.RECEIVING:
             return False
-        study.spool.close()
-        if state in {None, ImportState.CANCELLED}:
+        if state not in {None, ImportState.CANCELLED}:
+            study.spool.close()
+        else:
+            study.spool.discard()  # who waits for a sync is told no
             self._rows.discard_spool(study.incoming)
         self._log.info("study over", upload=study.incoming.uuid, state=state)
         return True

@@ -270,7 +270,7 @@ class LocalObjectSpool:
                     entries, end = entries + 1, entry.end
                     if numbers:
                         known.add(entry.content)
-                files = {number: size for number in numbers if (size := self._recover_file(number, known))}
+                files = {number: size for number in numbers if (size := self._measure_file(number, known))}
             except OSError as error:
                 raise disk_fault(error, f"recovering upload {self.upload}") from error
             try:
@@ -278,6 +278,12 @@ class LocalObjectSpool:
                 os.fsync(fd)
             except OSError as error:
                 raise sync_fault(error, f"Upload {self.upload}") from error
+            try:
+                for number in numbers:
+                    if number not in files:  # not before its copy is on disk
+                        os.unlink(paths.spool_object(self.upload, number), dir_fd=self._root.fd)
+            except OSError as error:
+                raise disk_fault(error, f"recovering upload {self.upload}") from error
             self.size = self.synced = end
             self._entries = self._synced_entries = entries
             self._finished = None
@@ -285,8 +291,8 @@ class LocalObjectSpool:
             self._numbers = itertools.count(max(numbers, default=0) + 1)
             return self.entries
 
-    def _recover_file(self, number: int, known: set[tuple[bytes, int, int]]) -> int:
-        """Bytes of an object's file; 0, and it is removed, where it is not whole or was copied already."""
+    def _measure_file(self, number: int, known: set[tuple[bytes, int, int]]) -> int:
+        """Bytes of an object's file; 0 where it is not whole or was copied already."""
         name = paths.spool_object(self.upload, number)
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd)
         try:
@@ -296,10 +302,9 @@ class LocalObjectSpool:
             if entry is not None and is_whole and entry.content not in known:
                 os.fsync(fd)
                 return size
+            return 0
         finally:
             os.close(fd)
-        os.unlink(name, dir_fd=self._root.fd)
-        return 0
 
     def finish(self) -> int:
         with self._finishing:

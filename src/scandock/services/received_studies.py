@@ -24,6 +24,7 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.owner import has_ended, is_mine
 from scandock.services.audit import DetailValue
 from scandock.services.commitment import Commitments
+from scandock.services.logs import log
 from scandock.services.privacy_source import usable_privacy
 from scandock.services.received_records import (
     HOST,
@@ -212,12 +213,15 @@ class ReceivedStudies:
     def find_left(self) -> tuple[list[LeftStudy], bool]:
         """Studies that stand in this store and whose receiver process is gone, each to be taken over.
 
-        Those of this host whose first byte never reached the store are forgotten. Also whether there are any of a
-        process that has not quite ended, as one that waits for its disk: they are to be asked for again.
+        Those of this host whose first byte never reached the store are forgotten, and those that somebody wants
+        discarded. Also whether there are any that are to be asked for again: of a process that has not quite ended, as
+        one that waits for its disk, or whose bytes are not there now, as where nothing is mounted.
         """
         with self.catalog.read() as connection:
             rows = connection.execute(
-                select(upload.c.id, upload.c.uuid, upload.c.owner, upload.c.request, received_study)
+                select(
+                    upload.c.id, upload.c.uuid, upload.c.owner, upload.c.request, received_study, reception.c.received
+                )
                 .join(reception, reception.c.upload_id == upload.c.id)
                 .join(received_study, received_study.c.upload_id == upload.c.id)
                 .where(upload.c.state == ImportState.RECEIVING, reception.c.door == "dimse")
@@ -238,7 +242,11 @@ class ReceivedStudies:
             if incoming is None:
                 continue
             if row.uuid not in spools:
-                self.receiving.discard(incoming)
+                if row.wish == StudyWish.DISCARD or not (row.objects or row.received):
+                    self.receiving.discard(incoming)
+                else:
+                    log().error("study's bytes are missing", upload=row.uuid, objects=row.objects)
+                    lingers = True
                 continue
             sender = StudySender(calling=row.calling, called=row.called, address=row.address)
             receiver = known.get(row.receiver_id)

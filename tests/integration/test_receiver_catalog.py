@@ -140,6 +140,77 @@ def test_a_study_that_may_have_been_begun_is_forgotten(pair: Pair, monkeypatch: 
     assert pair.site.states() == []
 
 
+def test_a_study_that_is_begun_after_it_was_forgotten_is_forgotten_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its call waited for the catalog for longer than the receiver did."""
+    monkeypatch.setattr(receiver_catalog, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(receiver_catalog, "UNSURE_SECONDS", 0.0)
+    forget = ReceivedStudies.forget
+    uuids: list[str] = []
+
+    def begin_behind(rows: ReceivedStudies, uuid: str) -> None:
+        forget(rows, uuid)
+        if not uuids:
+            rows.begin(receiver(pair.site), SENDER, uuid)
+        uuids.append(uuid)
+
+    with pytest.raises(WorkerAway):
+        pair.catalog.begin(receiver(pair.site), SENDER)
+    monkeypatch.setattr(ReceivedStudies, "forget", begin_behind)
+    monkeypatch.setattr(receiver_catalog, "ANSWER_SECONDS", 20.0)
+    with pair.working():
+        pair.catalog.read_wishes()
+        pair.catalog.read_wishes()
+    assert len(uuids) == 2
+    assert pair.site.states() == []
+
+
+def test_a_call_for_which_there_is_no_thread_ends_and_others_are_answered(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver_catalog, "ANSWER_SECONDS", 5.0)
+    with pair.working():
+        start = threading.Thread.start
+        refused: list[threading.Thread] = []
+
+        def refuse_once(thread: threading.Thread) -> None:
+            if thread.name == "receiver calls" and not refused:
+                refused.append(thread)
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", refuse_once)
+        with pytest.raises(WorkerAway):
+            pair.catalog.list_receivers()
+        assert [one.title for one in pair.catalog.list_receivers()] == ["SCANDOCK"]
+    assert len(refused) == 1
+
+
+def test_a_study_whose_bytes_are_not_there_now_is_not_forgotten(pair: Pair) -> None:
+    """As where nothing is mounted at `incoming`; one that somebody wants discarded is."""
+    site = pair.site
+    owner = json.dumps(json.loads(this_owner()) | {"pid": 2**22 + 1})
+    incoming = rows_of(site, owner).begin(receiver(site), SENDER, "00000000-0000-7000-8000-000000000001")
+    spool = LocalStore(site.data).object_spool(incoming.uuid)
+    spool.append("a.dcm", [b"a"])
+    spool.close()
+    away = site.data / "away"
+    (site.data / "incoming" / incoming.uuid).rename(away)
+    with site.catalog.write() as connection:
+        connection.execute(update(received_study).values(objects=1))
+    with pair.working():
+        assert pair.catalog.find_left() == ([], True)
+        away.rename(site.data / "incoming" / incoming.uuid)
+        ((left,), lingers) = pair.catalog.find_left()
+        assert (left.incoming.uuid, lingers) == (incoming.uuid, False)
+        (site.data / "incoming" / incoming.uuid).rename(away)
+        with site.catalog.write() as connection:
+            connection.execute(update(received_study).values(wish=StudyWish.DISCARD))
+        assert pair.catalog.find_left() == ([], False)
+    assert site.states() == []
+
+
 def test_an_association_that_may_have_been_written_is_written_once(pair: Pair) -> None:
     dying = pair.in_thread()
     with pytest.raises(WorkerAway):

@@ -97,7 +97,12 @@ class ReceiverCatalogThread:
         thread = threading.Thread(target=self._serve, args=(owner, end), name="receiver calls", daemon=True)
         with self._lock:
             self._connections[thread] = (owner, end)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no room for another thread: who asks is told by the end
+            with self._lock:
+                del self._connections[thread]
+            end.close()
 
     def _serve(self, owner: str, end: socket.socket) -> None:
         wire = Wire(end)

@@ -1024,7 +1024,7 @@ def test_a_study_that_can_not_be_begun_is_asked_for_once_by_all_who_wait(site, m
     monkeypatch.setattr(UploadReceiver, "begin", fail)
     with site.running() as process, ThreadPoolExecutor(3) as pool:
 
-        def send(data: bytes) -> list[int]:
+        def send(data: bytes) -> Any:
             with site.sender() as sender:
                 return sender.send(data)
 

@@ -171,6 +171,17 @@ class StoreConformance:
         assert spool.finish() == size
         assert read_zip(store, "u") == [("1.dcm", b"first")]
 
+    def test_a_finished_spool_is_not_written_again(self, store):
+        """Its import may have begun, though nobody said so."""
+        spool = store.object_spool("u")
+        add_file(store, spool, "1.dcm", b"", b"first")
+        size = spool.finish()
+        store.spool("u").append(size, b"which a second writing would cut")
+        whole = store.spool("u").size()
+        assert whole > size
+        assert spool.finish() == size
+        assert store.spool("u").size() == whole
+
     def test_objects_that_wait_in_files_are_appended(self, store):
         spool = store.object_spool("u")
         data = os.urandom(3_000_000)

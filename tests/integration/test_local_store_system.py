@@ -483,6 +483,28 @@ def test_a_large_object_whose_sync_fails_is_refused_alone(store, monkeypatch):
     assert read_zip(store, "u") == [("1.dcm", b"first"), ("3.dcm", b"third")]
 
 
+def test_an_object_in_a_file_is_kept_until_its_copy_is_on_disk(store, monkeypatch):
+    spool = store.object_spool("u")
+    add_file(store, spool, "1.dcm", b"meta", b"first")
+    with open(f"{store.path}/incoming/u/object-1", "rb") as file:
+        entry = file.read()
+    with open(f"{store.path}/incoming/u/archive", "r+b") as archive:  # what a kill leaves before the file is removed
+        archive.write(entry)
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(Fault) as failed:
+            store.object_spool("u").recover()
+    assert failed.value.code == "sync_failed"
+    assert sorted(os.listdir(f"{store.path}/incoming/u")) == ["archive", "object-1"]
+    recovered = store.object_spool("u")
+    assert (recovered.recover(), recovered.size) == (1, len(entry))
+    assert os.listdir(f"{store.path}/incoming/u") == ["archive"]
+
+
 @pytest.mark.parametrize("at", [0, 14, 70])
 def test_an_object_in_a_file_that_is_not_whole_is_not_recovered(store, at):
     spool = store.object_spool("u")

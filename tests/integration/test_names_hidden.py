@@ -14,9 +14,11 @@ from typing import Any, NoReturn
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from scandock.catalog.tables import scan
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import scan, upload
 from scandock.model.verdicts import FINAL
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Level, Policy
@@ -353,6 +355,10 @@ def test_the_archive_of_a_failed_import_goes_after_some_hours(
             with InProcessWorker(site.data):
                 until(lambda: client.get(f"/api/v1/imports/{again}").json()["state"] == "failed", "it does not fail")
         assert FAILED_ORIGINALS.run(web.site) == 0
+        _set_door(web.site.catalog, again, "dimse")  # its sender was told that it is kept
+        assert remove_failed_originals(web.site, -60_000) == 0
+        assert len(web.spools()) == 1
+        _set_door(web.site.catalog, again, "raw")
         until(lambda: remove_failed_originals(web.site, 0) == 1, "it is not old enough")
         assert web.spools() == []
         refused = client.post(f"/api/v1/imports/{again}/retry")
@@ -360,6 +366,15 @@ def test_the_archive_of_a_failed_import_goes_after_some_hours(
         assert client.get(f"/imports/{again}").status_code == 200
     found = search_folder(marks, site.data)
     assert not found, explain(found)
+
+
+def _set_door(catalog: Catalog, uuid: str, door: str) -> None:
+    with catalog.write() as connection:
+        connection.execute(
+            update(reception)
+            .where(reception.c.upload_id.in_(select(upload.c.id).where(upload.c.uuid == uuid)))
+            .values(door=door)
+        )
 
 
 def _broken(*_: object) -> NoReturn:

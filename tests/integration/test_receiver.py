@@ -992,6 +992,51 @@ def test_a_study_that_can_not_be_handed_over_is_tried_again(site, monkeypatch):
     assert site.sessions()[0].files == 2
 
 
+def test_a_study_for_whose_closing_there_is_no_thread_is_tried_again(site, monkeypatch):
+    site.add()
+    monkeypatch.setattr("scandock.workers.receiver_studies.RETRY_SECONDS", 0.05)
+    start = threading.Thread.start
+    failures = [RuntimeError("can't start new thread")] * 2
+
+    def maybe(thread: threading.Thread) -> None:
+        if failures and thread.name == "closing":
+            raise failures.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", maybe)
+    with site.importing():
+        with site.sender() as sender:
+            assert sender.send(*objects(2)) == [0, 0]
+        site.until(lambda: placed(site))
+    assert failures == []
+
+
+def test_a_study_that_can_not_be_begun_is_asked_for_once_by_all_who_wait(site, monkeypatch):
+    """A worker that is away takes 20 s each time."""
+    site.add()
+    asked, goes_on = [], threading.Event()
+
+    def fail(*_: object) -> None:
+        asked.append(1)
+        assert goes_on.wait(30)
+        raise Fault("catalog", "The catalog can't be written to.", "")
+
+    monkeypatch.setattr(UploadReceiver, "begin", fail)
+    with site.running() as process, ThreadPoolExecutor(3) as pool:
+
+        def send(data: bytes) -> Any:
+            with site.sender() as sender:
+                return sender.send(data)
+
+        sending = [pool.submit(send, data) for data in objects(3)]
+        beginnings = process.studies._beginning  # noqa: SLF001
+        site.until(lambda: [one.waiting for one in beginnings.values()] == [3])
+        goes_on.set()
+        assert [one.result(30) for one in sending] == [[0xA700]] * 3
+        assert beginnings == {}
+    assert asked == [1]
+
+
 def test_an_import_keeps_its_bytes_where_the_answer_of_its_acceptance_was_lost(site, monkeypatch):
     """What is tried again then touches nothing of them: neither before the catalog answers, nor where it says no."""
     site.add()
@@ -1055,6 +1100,30 @@ def test_the_bytes_of_a_study_whose_upload_was_cancelled_or_is_gone_are_removed(
                 process.studies.close(study, CloseReason.PERSON)
             site.until(lambda: not process.studies.busy)
         assert [(site.data / "incoming" / row.uuid).exists() for row in (one, two)] == [False, False]
+
+
+def test_a_study_that_was_discarded_behind_its_receiver_acknowledges_nothing_more(tmp_path, monkeypatch):
+    """As by another host, which took this one for silent."""
+    quicken(monkeypatch)
+    with make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
+        site.add()
+        with site.running() as process, site.sender() as sender:
+            first, second, third = objects(3)
+            assert sender.send(first) == [0]
+            (study,) = process.studies.all
+            with site.catalog.write() as connection:
+                connection.execute(delete(upload))
+            assert sender.send(second)[0] in {0, 0xA700}
+            site.until(lambda: study not in process.studies.all and not process.studies.busy)
+            assert not (site.data / "incoming" / study.incoming.uuid).exists()
+            with pytest.raises(Fault) as refused:
+                study.spool.sync(study.spool.size + 1)
+            assert refused.value.code == "spool_closed"
+            assert not (site.data / "incoming" / study.incoming.uuid).exists()
+            assert sender.send(third) == [0]
+        (row,) = site.uploads()
+        assert row.uuid != study.incoming.uuid
+        assert (site.data / "incoming" / row.uuid).exists()
 
 
 def test_the_receiver_of_the_option_is_made_changed_and_put_off(site):

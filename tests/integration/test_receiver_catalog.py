@@ -16,10 +16,11 @@ import structlog
 from sqlalchemy import delete, update
 
 from scandock.catalog import receivers
+from scandock.catalog.server_tables import received_study
 from scandock.catalog.tables import project, upload
 from scandock.model.errors import Fault
 from scandock.model.receivers import Receiver
-from scandock.model.reception import AssociationOutcome
+from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time, this_owner
 from scandock.services.received_records import AssociationLine, StudySender
@@ -139,6 +140,77 @@ def test_a_study_that_may_have_been_begun_is_forgotten(pair: Pair, monkeypatch: 
     assert pair.site.states() == []
 
 
+def test_a_study_that_is_begun_after_it_was_forgotten_is_forgotten_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its call waited for the catalog for longer than the receiver did."""
+    monkeypatch.setattr(receiver_catalog, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(receiver_catalog, "UNSURE_SECONDS", 0.0)
+    forget = ReceivedStudies.forget
+    uuids: list[str] = []
+
+    def begin_behind(rows: ReceivedStudies, uuid: str) -> None:
+        forget(rows, uuid)
+        if not uuids:
+            rows.begin(receiver(pair.site), SENDER, uuid)
+        uuids.append(uuid)
+
+    with pytest.raises(WorkerAway):
+        pair.catalog.begin(receiver(pair.site), SENDER)
+    monkeypatch.setattr(ReceivedStudies, "forget", begin_behind)
+    monkeypatch.setattr(receiver_catalog, "ANSWER_SECONDS", 20.0)
+    with pair.working():
+        pair.catalog.read_wishes()
+        pair.catalog.read_wishes()
+    assert len(uuids) == 2
+    assert pair.site.states() == []
+
+
+def test_a_call_for_which_there_is_no_thread_ends_and_others_are_answered(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver_catalog, "ANSWER_SECONDS", 5.0)
+    with pair.working():
+        start = threading.Thread.start
+        refused: list[threading.Thread] = []
+
+        def refuse_once(thread: threading.Thread) -> None:
+            if thread.name == "receiver calls" and not refused:
+                refused.append(thread)
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", refuse_once)
+        with pytest.raises(WorkerAway):
+            pair.catalog.list_receivers()
+        assert [one.title for one in pair.catalog.list_receivers()] == ["SCANDOCK"]
+    assert len(refused) == 1
+
+
+def test_a_study_whose_bytes_are_not_there_now_is_not_forgotten(pair: Pair) -> None:
+    """As where nothing is mounted at `incoming`; one that somebody wants discarded is."""
+    site = pair.site
+    owner = json.dumps(json.loads(this_owner()) | {"pid": 2**22 + 1})
+    incoming = rows_of(site, owner).begin(receiver(site), SENDER, "00000000-0000-7000-8000-000000000001")
+    spool = LocalStore(site.data).object_spool(incoming.uuid)
+    spool.append("a.dcm", [b"a"])
+    spool.close()
+    away = site.data / "away"
+    (site.data / "incoming" / incoming.uuid).rename(away)
+    with site.catalog.write() as connection:
+        connection.execute(update(received_study).values(objects=1))
+    with pair.working():
+        assert pair.catalog.find_left() == ([], True)
+        away.rename(site.data / "incoming" / incoming.uuid)
+        ((left,), lingers) = pair.catalog.find_left()
+        assert (left.incoming.uuid, lingers) == (incoming.uuid, False)
+        (site.data / "incoming" / incoming.uuid).rename(away)
+        with site.catalog.write() as connection:
+            connection.execute(update(received_study).values(wish=StudyWish.DISCARD))
+        assert pair.catalog.find_left() == ([], False)
+    assert site.states() == []
+
+
 def test_an_association_that_may_have_been_written_is_written_once(pair: Pair) -> None:
     dying = pair.in_thread()
     with pytest.raises(WorkerAway):
@@ -152,6 +224,84 @@ def test_an_association_that_may_have_been_written_is_written_once(pair: Pair) -
         (1_002, 0, "open"),
         (1_003, 0, "open"),
     ]
+
+
+@pytest.mark.parametrize("call", ["begin", "accept"])
+def test_what_waited_for_the_catalog_longer_than_its_caller_is_not_done(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Who asked has gone on as if nothing came of it: what is done behind it would be nobody's, or done twice."""
+    site = pair.site
+    row = receiver(site)
+    waits, goes_on, is_over = threading.Event(), threading.Event(), threading.Event()
+    actual = getattr(UploadReceiver, call)
+
+    def late(*words: Any, **more: Any) -> Any:
+        waits.set()
+        assert goes_on.wait(30)
+        try:
+            return actual(*words, **more)
+        finally:
+            is_over.set()
+
+    with pair.working():
+        incoming = pair.catalog.begin(row, SENDER) if call == "accept" else None
+        monkeypatch.setattr(UploadReceiver, call, late)
+        monkeypatch.setattr(receiver_catalog, "ANSWER_SECONDS", 0.5)
+        if incoming is None:
+            with pytest.raises(WorkerAway):
+                pair.catalog.begin(row, SENDER)
+        else:
+            with pytest.raises(WorkerAway):
+                pair.catalog.accept(incoming, 10, 1, SENDER, CloseReason.IDLE)
+        assert waits.is_set()
+        goes_on.set()
+        assert is_over.wait(30)
+    assert site.states() == ([] if incoming is None else [ImportState.RECEIVING])
+
+
+def test_a_worker_that_ends_finishes_what_it_was_asked_for(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = pair.site
+    waits, goes_on = threading.Event(), threading.Event()
+    accept = UploadReceiver.accept
+    answers: list[bool] = []
+
+    def late(*words: Any, **more: Any) -> bool:
+        waits.set()
+        assert goes_on.wait(30)
+        return accept(*words, **more)
+
+    monkeypatch.setattr(UploadReceiver, "accept", late)
+    with pair.working():
+        incoming = pair.catalog.begin(receiver(site), SENDER)
+        accepting = threading.Thread(
+            target=lambda: answers.append(pair.catalog.accept(incoming, 10, 1, SENDER, CloseReason.IDLE))
+        )
+        accepting.start()
+        assert waits.wait(30)
+        letting_go = threading.Timer(0.2, goes_on.set)
+        letting_go.start()
+    accepting.join(30)
+    letting_go.join(30)
+    assert answers == [True]
+
+
+def test_a_discard_that_comes_while_its_study_is_accepted_is_heeded(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = pair.site
+    accept = UploadReceiver.accept
+
+    def discard_first(*words: Any, **more: Any) -> bool:
+        with site.catalog.write() as connection:
+            connection.execute(update(received_study).values(wish=StudyWish.DISCARD))
+        return accept(*words, **more)
+
+    monkeypatch.setattr(UploadReceiver, "accept", discard_first)
+    with pair.working():
+        incoming = pair.catalog.begin(receiver(site), SENDER)
+        assert not pair.catalog.accept(incoming, 10, 1, SENDER, CloseReason.IDLE)
+    assert site.states() == [ImportState.RECEIVING]
 
 
 def test_what_a_process_that_died_has_asked_for_is_not_done(pair: Pair) -> None:

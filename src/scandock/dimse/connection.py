@@ -265,9 +265,11 @@ class Connection:
             return
         if self._is_secure:
             self._sock.settimeout(seconds)
-        elif seconds:
-            if self._timeout < 0:
-                self._sock.settimeout(None)
+            self._timeout = seconds
+            return
+        if self._timeout < 0:
+            self._sock.settimeout(None)
+        if seconds:
             whole, microseconds = divmod(max(1, int(seconds * 1_000_000)), 1_000_000)
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIME.pack(whole, microseconds))
         self._timeout = seconds

@@ -36,6 +36,10 @@ class ReceiverUnfit(Coded, Fault):
         self._fill({"title": title, "why": why})
 
 
+class CallerGone(Exception):
+    """Who asked for something has given it up: it is not done."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySender:
     """Who sent the first object of a study."""

@@ -7,10 +7,10 @@ what has come so far is noted every few seconds, for pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 
 from scandock.access import accounts
 from scandock.access.authentication import make_principal
@@ -24,10 +24,12 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.owner import has_ended, is_mine
 from scandock.services.audit import DetailValue
 from scandock.services.commitment import Commitments
+from scandock.services.logs import log
 from scandock.services.privacy_source import usable_privacy
 from scandock.services.received_records import (
     HOST,
     AssociationLine,
+    CallerGone,
     LeftStudy,
     ReceiverListening,
     ReceiverUnfit,
@@ -85,12 +87,27 @@ class ReceivedStudies:
     A call whose answer may be lost with the worker can be made again, but for `accept` and `commit`.
     """
 
-    def __init__(self, catalog: Catalog, receiving: UploadReceiver, owner: str) -> None:
-        """`owner`: the receiver process, as rows name it; also what `receiving` begins uploads for."""
+    def __init__(
+        self,
+        catalog: Catalog,
+        receiving: UploadReceiver,
+        owner: str,
+        is_waited_for: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`owner`: the receiver process, as rows name it; also what `receiving` begins uploads for.
+
+        `is_waited_for`: whether who made the call that is being answered still waits for it.
+        """
         self.catalog = catalog
         self.receiving = receiving
         self.owner = owner
+        self._is_waited_for = is_waited_for
         self._commitments = Commitments(catalog, receiving.store)
+
+    def _check_caller(self) -> None:
+        """Have nothing be done, after a long wait for the catalog, that its caller has given up. Raises CallerGone."""
+        if not self._is_waited_for():
+            raise CallerGone
 
     def list_receivers(self) -> list[Receiver]:
         """All receivers, as they are set now."""
@@ -139,6 +156,7 @@ class ReceivedStudies:
                     heard=now,
                 )
             )
+            self._check_caller()
 
         return self.receiving.begin(offer, note, uuid)
 
@@ -155,17 +173,19 @@ class ReceivedStudies:
 
         False where somebody has ended it, or wants it discarded.
         """
-        with self.catalog.write() as connection:
-            wish = connection.execute(
-                select(received_study.c.wish).where(received_study.c.upload_id == incoming.upload_id).with_for_update()
-            ).scalar()
+
+        def prepare(connection: Connection) -> bool:
+            of_upload = received_study.c.upload_id == incoming.upload_id
+            wish = connection.execute(select(received_study.c.wish).where(of_upload).with_for_update()).scalar()
             if wish == StudyWish.DISCARD:
                 return False
             connection.execute(
-                update(received_study)
-                .where(received_study.c.upload_id == incoming.upload_id)
-                .values(objects=objects, rate=0, wish="", closed_by=reason)
+                update(received_study).where(of_upload).values(objects=objects, rate=0, wish="", closed_by=reason)
             )
+            self._check_caller()
+            return True
+
+        with self.catalog.read() as connection:
             account = accounts.by_id(connection, incoming.account_id)
             principal = SYSTEM if account is None else make_principal(connection, account, Door.SYSTEM)
         details: dict[str, DetailValue] = {
@@ -175,7 +195,7 @@ class ReceivedStudies:
             "closed": reason.value,
         }
         request = RequestInfo(address=sender.address)
-        return self.receiving.accept(incoming, size, principal, request, details=details)
+        return self.receiving.accept(incoming, size, principal, request, details=details, prepare=prepare)
 
     def read_state(self, incoming: IncomingUpload) -> ImportState | None:
         """How far a study's upload is; None where it is gone."""
@@ -193,12 +213,15 @@ class ReceivedStudies:
     def find_left(self) -> tuple[list[LeftStudy], bool]:
         """Studies that stand in this store and whose receiver process is gone, each to be taken over.
 
-        Those of this host whose first byte never reached the store are forgotten. Also whether there are any of a
-        process that has not quite ended, as one that waits for its disk: they are to be asked for again.
+        Those of this host whose first byte never reached the store are forgotten, and those that somebody wants
+        discarded. Also whether there are any that are to be asked for again: of a process that has not quite ended, as
+        one that waits for its disk, or whose bytes are not there now, as where nothing is mounted.
         """
         with self.catalog.read() as connection:
             rows = connection.execute(
-                select(upload.c.id, upload.c.uuid, upload.c.owner, upload.c.request, received_study)
+                select(
+                    upload.c.id, upload.c.uuid, upload.c.owner, upload.c.request, received_study, reception.c.received
+                )
                 .join(reception, reception.c.upload_id == upload.c.id)
                 .join(received_study, received_study.c.upload_id == upload.c.id)
                 .where(upload.c.state == ImportState.RECEIVING, reception.c.door == "dimse")
@@ -219,7 +242,11 @@ class ReceivedStudies:
             if incoming is None:
                 continue
             if row.uuid not in spools:
-                self.receiving.discard(incoming)
+                if row.wish == StudyWish.DISCARD or not (row.objects or row.received):
+                    self.receiving.discard(incoming)
+                else:
+                    log().error("study's bytes are missing", upload=row.uuid, objects=row.objects)
+                    lingers = True
                 continue
             sender = StudySender(calling=row.calling, called=row.called, address=row.address)
             receiver = known.get(row.receiver_id)
@@ -250,24 +277,30 @@ class ReceivedStudies:
             ).all()
         return {row.upload_id: StudyWish(row.wish) for row in rows}
 
-    def write_progress(self, studies: Iterable[StudyProgress]) -> None:
-        """Note for pages what has come."""
+    def write_progress(self, studies: Iterable[StudyProgress]) -> list[int]:
+        """Note for pages what has come; the uploads among these that are not being received any more."""
         progress = list(studies)
+        over: list[int] = []
         if not progress:
-            return
+            return over
         with self.catalog.write() as connection:
             now = self.catalog.now()
             for study in progress:
-                connection.execute(
+                is_open = exists().where(upload.c.id == study.upload_id, upload.c.state == ImportState.RECEIVING)
+                written = connection.execute(
                     update(received_study)
-                    .where(received_study.c.upload_id == study.upload_id)
+                    .where(received_study.c.upload_id == study.upload_id, is_open)
                     .values(objects=study.objects, rate=study.rate, heard=now)
                 )
+                if not written.rowcount:
+                    over.append(study.upload_id)
+                    continue
                 connection.execute(
                     update(reception)
                     .where(reception.c.upload_id == study.upload_id)
                     .values(received=study.bytes, heard=now)
                 )
+        return over
 
     def write_associations(self, lines: Iterable[AssociationLine]) -> dict[int, int]:
         """Note associations that began, went on or ended; the oldest beyond those that are kept go.

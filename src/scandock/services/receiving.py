@@ -259,13 +259,17 @@ class UploadReceiver:
         offer: UploadOffer | None = None,
         digest: bytes | None = None,
         details: Mapping[str, DetailValue] = MappingProxyType({}),
+        prepare: Callable[[Connection], bool] | None = None,
     ) -> bool:
         """Keep it for good, and let its import begin: all its bytes are on disk, synced.
 
         `offer`: what was asked, where more of that came behind the bytes. `digest`: the sha256 of the bytes, by which
-        `check_same` knows them again. `details` for the audit. False where it is not receiving any more.
+        `check_same` knows them again. `details` for the audit. `prepare` is done first, in the same transaction, and
+        says whether it may be. False where it may not, or it is not receiving any more.
         """
         with self.catalog.write() as connection:
+            if prepare is not None and not prepare(connection):
+                return False
             if not accept(self.catalog, connection, incoming_upload.upload_id):
                 return False
             values: dict[str, object] = {"received": received, "size": received, "expires": None}

@@ -210,7 +210,8 @@ class Settings(BaseSettings):
     failed_hours: Annotated[int, Field(ge=0, le=876_000)] = Field(
         default=72,
         description="Hours that the archive of an import that failed is kept so that it can be tried again, where the"
-        " privacy policy lets less be known than everything; elsewhere it is kept until the import is deleted.",
+        " privacy policy lets less be known than everything; elsewhere, and where a DICOM receiver took it, it is kept"
+        " until the import is deleted.",
     )
     max_depth: Annotated[int, Field(ge=1, le=32)] = Field(
         default=_LIMITS.max_depth, description="Archives within archives; the upload itself is level 1."

@@ -139,6 +139,8 @@ class LocalObjectSpool:
         """Objects in files of their own: their bytes, by number."""
         self._numbers = itertools.count(1)
         self._entries = self._synced_entries = 0
+        self._finished: int | None = None
+        """Bytes of the whole zip, once it is: from then on somebody else may read it."""
         self.size = 0
         self.synced = 0
 
@@ -246,12 +248,13 @@ class LocalObjectSpool:
     def _fail(self) -> None:
         """Take nothing more, and keep what earlier syncs have covered."""
         with self._appending:
-            self._closed = "failed"
+            self._closed, self._finished = "failed", None
             if self._fd is not None:
                 self._cut_to(self._fd, self.synced)
 
     def cut(self) -> int:
         with self._finishing, self._syncing, self._appending:
+            self._finished = None
             if self._fd is not None:
                 self._cut_to(self._fd, self.synced)
             return self.size
@@ -267,7 +270,7 @@ class LocalObjectSpool:
                     entries, end = entries + 1, entry.end
                     if numbers:
                         known.add(entry.content)
-                files = {number: size for number in numbers if (size := self._recover_file(number, known))}
+                files = {number: size for number in numbers if (size := self._measure_file(number, known))}
             except OSError as error:
                 raise disk_fault(error, f"recovering upload {self.upload}") from error
             try:
@@ -275,14 +278,21 @@ class LocalObjectSpool:
                 os.fsync(fd)
             except OSError as error:
                 raise sync_fault(error, f"Upload {self.upload}") from error
+            try:
+                for number in numbers:
+                    if number not in files:  # not before its copy is on disk
+                        os.unlink(paths.spool_object(self.upload, number), dir_fd=self._root.fd)
+            except OSError as error:
+                raise disk_fault(error, f"recovering upload {self.upload}") from error
             self.size = self.synced = end
             self._entries = self._synced_entries = entries
+            self._finished = None
             self._files = files
             self._numbers = itertools.count(max(numbers, default=0) + 1)
             return self.entries
 
-    def _recover_file(self, number: int, known: set[tuple[bytes, int, int]]) -> int:
-        """Bytes of an object's file; 0, and it is removed, where it is not whole or was copied already."""
+    def _measure_file(self, number: int, known: set[tuple[bytes, int, int]]) -> int:
+        """Bytes of an object's file; 0 where it is not whole or was copied already."""
         name = paths.spool_object(self.upload, number)
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd)
         try:
@@ -292,16 +302,17 @@ class LocalObjectSpool:
             if entry is not None and is_whole and entry.content not in known:
                 os.fsync(fd)
                 return size
+            return 0
         finally:
             os.close(fd)
-        os.unlink(name, dir_fd=self._root.fd)
-        return 0
 
     def finish(self) -> int:
         with self._finishing:
             with self._appending:
                 if self._closed == "discarded":
                     raise SpoolClosed(self.upload)
+                if self._finished is not None:
+                    return self._finished
                 self._closed = self._closed or "finished"
                 fd = self._open(closed=True)
                 self._cut_to(fd, self.synced if self._closed == "failed" else self.size)
@@ -323,6 +334,7 @@ class LocalObjectSpool:
                 if error.errno in _FULL:
                     raise disk_fault(error, f"closing upload {self.upload}") from error
                 raise sync_fault(error, f"Upload {self.upload}") from error
+            self._finished = at
             return at
 
     def _bring(self, fd: int, number: int, size: int) -> None:

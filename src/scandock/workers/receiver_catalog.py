@@ -41,6 +41,10 @@ ANSWER_SECONDS: Final = 20.0
 """For an answer; a worker that dies is started again meanwhile."""
 AGAIN_SECONDS: Final = 0.1
 """After which a call that lost its worker is made again."""
+UNSURE_SECONDS: Final = 180.0
+"""After which an upload that may have been begun is forgotten once more: its call may have waited for the catalog."""
+_NOT_BEGUN: Final = frozenset({"receiver_unfit", "disk_full"})
+"""Faults for which surely nothing was begun."""
 MAX_FREE: Final = 4
 """Connections that are kept for the next calls."""
 _DONE: Final = "done"
@@ -62,8 +66,8 @@ class ReceiverCatalog:
         """Rows of the associations that are open, by their keys."""
         self._unsure_lines: set[int] = set()
         """Associations that may have been written, though nobody said so."""
-        self._unsure_uploads: list[str] = []
-        """Uploads that may have been begun, though nobody said so."""
+        self._unsure_uploads: list[tuple[float, str]] = []
+        """Uploads that may have been begun, though nobody said so, and when to forget each."""
         self._ended = threading.Event()
 
     def list_receivers(self) -> list[Receiver]:
@@ -79,9 +83,11 @@ class ReceiverCatalog:
         uuid = new_uuid()
         try:
             return cast("IncomingUpload", self._call("begin", receiver, sender, uuid, again=True))
-        except WorkerAway:
-            with self._lock:
-                self._unsure_uploads.append(uuid)
+        except Exception as error:
+            if not isinstance(error, Fault) or error.code not in _NOT_BEGUN:
+                now = time.monotonic()
+                with self._lock:
+                    self._unsure_uploads += [(now, uuid), (now + UNSURE_SECONDS, uuid)]
             raise
 
     def accept(
@@ -108,10 +114,9 @@ class ReceiverCatalog:
         self._forget_unsure()
         return cast("dict[int, StudyWish]", self._call("read_wishes"))
 
-    def write_progress(self, studies: Iterable[StudyProgress]) -> None:
+    def write_progress(self, studies: Iterable[StudyProgress]) -> list[int]:
         progress = list(studies)
-        if progress:
-            self._call("write_progress", progress)
+        return cast("list[int]", self._call("write_progress", progress)) if progress else []
 
     def write_associations(self, lines: Iterable[AssociationLine]) -> None:
         associations = list(lines)
@@ -153,14 +158,12 @@ class ReceiverCatalog:
 
     def _forget_unsure(self) -> None:
         with self._lock:
-            unsure, self._unsure_uploads = self._unsure_uploads, []
-        for number, uuid in enumerate(unsure):
-            try:
-                self._call("forget", uuid)
-            except Exception:
-                with self._lock:
-                    self._unsure_uploads += unsure[number:]
-                raise
+            now = time.monotonic()
+            due = [one for one in self._unsure_uploads if one[0] <= now]
+        for one in due:
+            self._call("forget", one[1])
+            with self._lock:
+                self._unsure_uploads.remove(one)
 
     def _call(self, name: str, *arguments: Any, again: bool = False) -> Any:  # noqa: ANN401  each call has its own
         """What a call answers; `again`: it may be made again where its worker dies. Raises Fault."""

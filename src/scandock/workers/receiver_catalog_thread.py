@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scandock.queue.owner import has_ended
 from scandock.services.logs import error_code, error_location
+from scandock.services.received_records import CallerGone
 from scandock.services.received_studies import ReceivedStudies
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.workers.errors import WorkerAway
@@ -96,32 +97,40 @@ class ReceiverCatalogThread:
         thread = threading.Thread(target=self._serve, args=(owner, end), name="receiver calls", daemon=True)
         with self._lock:
             self._connections[thread] = (owner, end)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no room for another thread: who asks is told by the end
+            with self._lock:
+                del self._connections[thread]
+            end.close()
 
     def _serve(self, owner: str, end: socket.socket) -> None:
         wire = Wire(end)
         try:
-            rows = self._rows_of(owner)
+            rows = self._rows_of(owner, end)
             while (message := wire.receive()) is not None:
                 if is_closed(end) or has_ended(owner):  # nobody waits for it any more
                     return
                 wire.send(self._answer(rows, owner, *message))
-        except OSError:
+        except (OSError, CallerGone):
             pass
         finally:
             with self._lock:
                 del self._connections[threading.current_thread()]
             wire.close()
 
-    def _rows_of(self, owner: str) -> ReceivedStudies:
+    def _rows_of(self, owner: str, end: socket.socket) -> ReceivedStudies:
         place = self._catalog.place
         if place:
             owner = json.dumps(json.loads(owner) | {"catalog": place})
-        return ReceivedStudies(self._catalog, UploadReceiver(self._catalog, self._store, self._limits, owner), owner)
+        receiving = UploadReceiver(self._catalog, self._store, self._limits, owner)
+        return ReceivedStudies(self._catalog, receiving, owner, lambda: not _has_hung_up(end))
 
     def _answer(self, rows: ReceivedStudies, owner: str, name: str, arguments: list[Any]) -> tuple[Any, ...]:
         try:
             return answer_call(lambda: self._call(rows, owner, name, arguments))
+        except CallerGone:
+            raise
         except Exception as error:  # noqa: BLE001  whatever it is, who asks is told that it failed
             self._log.error("receiver's call failed", call=name, code=error_code(error), where=error_location(error))
             return "failed", type(error).__name__
@@ -141,3 +150,10 @@ class ReceiverCatalogThread:
             thread.join(END_SECONDS)
         if any(thread.is_alive() for thread in others):
             raise WorkerAway
+
+
+def _has_hung_up(end: socket.socket) -> bool:
+    """Whether the other side of a connection is gone; no where only this one takes no more calls."""
+    poll = select.poll()
+    poll.register(end, 0)
+    return bool(poll.poll(0))

@@ -156,7 +156,8 @@ class ReceiverProcess:
         oldest = max((now - study.begun for study in studies), default=0.0)
         self._figures.set_open(self.associations.open_count, len(studies), oldest)
         progress = [one for one in (_progress(study, now) for study in studies) if one is not None]
-        self.rows.write_progress(progress)
+        for upload_id in self.rows.write_progress(progress):  # as discarded while its host seemed away
+            self.studies.close_upload(upload_id)
         lines = self.associations.take_changes()
         try:
             self.rows.write_associations(lines)

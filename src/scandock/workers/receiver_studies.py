@@ -104,6 +104,8 @@ class _Beginning:
         self.lock = threading.Lock()
         self.waiting = 0
         """Threads, with the one that does it."""
+        self.fault: Fault | None = None
+        """Why it could not be begun: told to all that waited meanwhile."""
 
 
 class OpenStudies:
@@ -287,12 +289,23 @@ class OpenStudies:
             beginning.waiting += 1
         try:
             with beginning.lock:
+                if beginning.fault is not None:
+                    raise beginning.fault
                 return self._begin(key, receiver, sender)
+        except Fault as fault:
+            with self._lock:
+                beginning.fault = fault.with_traceback(None)
+                self._end_beginning(key, beginning)
+            raise
         finally:
             with self._lock:
                 beginning.waiting -= 1
                 if not beginning.waiting:
-                    self._beginning.pop(key, None)
+                    self._end_beginning(key, beginning)
+
+    def _end_beginning(self, key: StudyKey, beginning: _Beginning) -> None:
+        if self._beginning.get(key) is beginning:
+            del self._beginning[key]
 
     def _begin(self, key: StudyKey, receiver: Receiver, sender: StudySender) -> OpenStudy:
         with self._lock:
@@ -346,7 +359,13 @@ class OpenStudies:
         thread = threading.Thread(target=self._close, args=(study, reason), name="closing", daemon=True)
         with self._lock:
             self._closing[study.incoming.upload_id] = thread
-        thread.start()
+            try:
+                thread.start()
+                return
+            except RuntimeError:  # the system has no room for another thread
+                del self._closing[study.incoming.upload_id]
+        self._log.error("study not handed over", upload=study.incoming.uuid, code="no_thread")
+        self._put_off(study, reason)
 
     def _close(self, study: OpenStudy, reason: CloseReason) -> None:
         """Hand a study to its import. What fails is tried again: nothing of it is lost meanwhile."""
@@ -394,8 +413,10 @@ class OpenStudies:
         state = self._rows.read_state(study.incoming)
         if state is ImportState.RECEIVING:
             return False
-        study.spool.close()
-        if state in {None, ImportState.CANCELLED}:
+        if state not in {None, ImportState.CANCELLED}:
+            study.spool.close()
+        else:
+            study.spool.discard()  # who waits for a sync is told no
             self._rows.discard_spool(study.incoming)
         self._log.info("study over", upload=study.incoming.uuid, state=state)
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import threading
 import time
 from collections.abc import Sequence
 from io import BytesIO
@@ -17,6 +18,7 @@ from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation
 
 from scandock.dimse import association, pdu
 from scandock.dimse.association import serve_association
+from scandock.dimse.connection import Connection
 from scandock.dimse.records import (
     Admitted,
     Answer,
@@ -31,7 +33,7 @@ from scandock.dimse.records import (
     too_many_associations,
     unknown_called_title,
 )
-from tests.acceptors import QUICK, InMemory, Keeper
+from tests.acceptors import PATIENT, QUICK, InMemory, Keeper
 from tests.crash.processes import until
 from tests.dimse_peer import (
     COMMITMENT,
@@ -642,3 +644,25 @@ def split_pdus(data: bytes) -> list[bytes]:
         parts.append(data[:end])
         data = data[end:]
     return parts
+
+
+def test_after_an_answer_that_had_to_wait_for_the_peer_nothing_else_does() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        connection = Connection(ours, PATIENT, WireLimits())
+        answer = bytes(4_000_000)  # more than the system keeps
+        reading = threading.Thread(target=lambda: _read(theirs, len(answer)))
+        reading.start()
+        connection.send(answer)
+        reading.join(30)
+        assert ours.gettimeout() == PATIENT.silence
+        begun = time.monotonic()
+        assert not connection.has_more()
+        assert ours.gettimeout() is None
+        assert time.monotonic() - begun < PATIENT.silence / 2
+        connection.close()
+
+
+def _read(end: socket.socket, count: int) -> None:
+    while count:
+        count -= len(end.recv(65_536))

@@ -348,6 +348,22 @@ def test_what_was_stored_before_the_rules_is_no_new_uid(site: DataFolder) -> Non
         assert uids_of(new["seg"]) == {(keyword, keyed_uid(KEY, uid)) for keyword, uid in uids_of(seg)}
 
 
+@pytest.mark.parametrize("name", ["PROFILE", "HASH"])
+def test_original_uids_become_no_stored_ones_by_a_second_import(site: DataFolder, name: str) -> None:
+    """A session from before the rules whose UIDs another site's key has made: its first import under them notes the
+    hash of its study, by which the next one knows that this is the original UID.
+    """
+    site.scrubs = True
+    values = {0x0020000D: made_up(1), 0x0020000E: made_up(2), FRAME: made_up(3)}
+    also = {tag: (b"UI", uid.encode()) for tag, uid in values.items()}
+    site.bring({"1": original("d", also=also).file()})
+    with given_privacy(EARLY_RULES[name]):
+        for number in (2, 3):
+            _, new = bring_new(site, {"1": original("d", number, also=also).file()})
+            assert count_sessions(site) == 1
+            assert [new["1"][tag].value for tag in values] == [keyed_uid(KEY, uid) for uid in values.values()]
+
+
 def test_another_object_by_a_stored_uid_waits_for_a_decision(site: DataFolder) -> None:
     """As anywhere; what waits has the study's UID and its references, so that it can join the session."""
     site.scrubs = True

@@ -51,10 +51,13 @@ def join_stored_study(context: JobContext, job: Job) -> bytes:
 
 
 def _has_new_uid(rules: PrivacyRules, session: SessionRecord, study_uid: str) -> bool:
-    """Whether the UID of a session's study stands for another one, be it that no hash of that is kept."""
-    if uuid_version(study_uid.encode()) == _KEYED_VERSION:
-        return True
-    return session.study_key not in {"", *rules.study_keys(study_uid)}
+    """Whether the UID of a session's study stands for another one.
+
+    Where no hash of that is kept it is told by its form alone: another site's key makes the like.
+    """
+    if session.study_key:
+        return session.study_key not in rules.study_keys(study_uid)
+    return uuid_version(study_uid.encode()) == _KEYED_VERSION
 
 
 def _read_session(context: JobContext, session: SessionRecord) -> Iterator[str]:

@@ -12,10 +12,12 @@ import pytest
 from sqlalchemy import delete, insert, select
 
 from scandock.catalog.server_tables import damage
+from scandock.catalog.sessions import existing_session
 from scandock.catalog.tables import file, project, session
 from scandock.services import dicom_instances, dicomweb_metadata
 from scandock.services.cleaning.registry import tidy_packs
 from scandock.services.dicomweb_packs import CHUNK
+from scandock.services.file_verification import VerificationPlan, verify_tree
 from scandock.store.local import LocalStore
 from scandock.viewing.cache import ImageCache
 from scandock.viewing.decoder_messages import DecoderRequest, Message
@@ -172,6 +174,27 @@ def test_of_a_tree_with_damage_headers_are_read_once(
         assert verbs == ["objects"] * 3  # made without the object whose bytes are no longer sure
         with web.site.catalog.write() as connection:
             connection.execute(delete(damage))
+
+
+def test_what_was_read_of_rotten_bytes_is_gone_once_they_are_whole(served: tuple[Web, DataFolder]) -> None:
+    web, site = served
+    site.bring({"1.dcm": Image(case="flaky", patient_name=b"DOE^JANE").file()})
+    (path,) = [
+        path for path in (site.data / "archive").rglob("*.dcm") if Image(case="flaky").sop_uid in path.read_bytes()
+    ]
+    sound = path.read_bytes()
+    store = LocalStore(web.site.data)
+    with web.site.catalog.read() as connection:
+        study = session.c.study_uid == Image(case="flaky").study_uid.decode()
+        holder = existing_session(connection, connection.execute(select(session.c.uuid).where(study)).scalar_one())
+    with web.client() as client:
+        path.write_bytes(sound.replace(b"DOE^JANE", b"ROT^TEN!"))
+        names = [client.get(f"{series('flaky')}/metadata").json()[0]["00100010"]["Value"][0]["Alphabetic"]]
+        assert verify_tree(web.site.catalog, store, holder, VerificationPlan()).problems == 1
+        path.write_bytes(sound)
+        assert verify_tree(web.site.catalog, store, holder, VerificationPlan()).problems == 0
+        names.append(client.get(f"{series('flaky')}/metadata").json()[0]["00100010"]["Value"][0]["Alphabetic"])
+    assert names == ["ROT^TEN!", "DOE^JANE"]
 
 
 def stored(web: Web) -> Sequence[Any]:

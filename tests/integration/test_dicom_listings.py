@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import EIO, ENOENT
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import structlog
-from sqlalchemy import Connection, Table, delete, func, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from scandock.catalog.dicom_listings import rewrite_listing
 from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import ListingState, dicom_series, dicom_study, project, scan, session, tree
 from scandock.catalog.trees import scan_values, scans_of
 from scandock.model.series import REQUESTS, SeriesTally
@@ -25,6 +27,8 @@ from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.data_catalog import open_data
 from scandock.services.dicom_listing_fill import fill_listings
+from scandock.store.local import LocalStore
+from scandock.store.snapshots import LocalSnapshot
 from scandock.testing.privacy import given_privacy
 from scandock.workers.janitor import Janitor
 from tests.badinput.objects import ITEM, ITEM_END, element
@@ -250,6 +254,47 @@ def test_sessions_from_before_are_filled(site: DataFolder) -> None:
     assert not fill(site)
     assert values(shown(site), later=False) == values(whole, later=False)
     assert states(site) == {ListingState.COMPLETE}
+
+
+@pytest.mark.parametrize("case", ["disk", "damage", "renamed"])
+def test_what_can_t_be_read_just_now_is_read_later(
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    site.bring(objects())
+    whole = shown(site)
+    forget(site, facts=True)
+    assert fill(site, stop_after=0), "its facts alone"
+
+    def fail(*_: object) -> None:
+        raise OSError(EIO, "Input/output error")
+
+    def rename(*_: object) -> None:
+        with catalog.write() as connection:
+            connection.execute(update(session).values(label="Renamed"))
+        raise FileNotFoundError(ENOENT, "No such file")
+
+    site.checked = case == "disk"
+    with open_data(str(site.data), site.settings) as (catalog, store), monkeypatch.context() as patch:
+        if case == "renamed":
+            patch.setattr(LocalStore, "snapshot", rename)
+        else:
+            patch.setattr(LocalSnapshot, "open", fail)
+        if case == "damage":  # of the disk itself, as verification has found
+            with catalog.write() as connection:
+                tree_id = connection.execute(select(tree.c.id)).scalar_one()
+                for n in range(2):
+                    values = {"tree_id": tree_id, "file_n": n, "kind": "unreadable", "found": 1, "error": ""}
+                    connection.execute(insert(damage).values(values))
+        assert not fill_listings(catalog, store, 60, lambda: False)
+    if case == "damage":
+        assert states(site) == {ListingState.COMPLETE}
+        return
+    assert states(site) == {ListingState.PARTIAL}
+    with site.catalog() as catalog, catalog.write() as connection:
+        connection.execute(update(session).values(label=whole[0]["label"]))
+    assert not fill(site)
+    assert states(site) == {ListingState.COMPLETE}
+    assert shown(site)[0]["physician"] == whole[0]["physician"] != ""
 
 
 def interrupt(catalog: Catalog, monkeypatch: pytest.MonkeyPatch, change: Callable[[Connection], None]) -> None:

@@ -12,13 +12,16 @@ import pytest
 from sqlalchemy import delete, insert, select
 
 from scandock.catalog.server_tables import damage
+from scandock.catalog.sessions import existing_session
 from scandock.catalog.tables import file, project, session
-from scandock.services import dicom_instances
+from scandock.services import dicom_instances, dicomweb_metadata
 from scandock.services.cleaning.registry import tidy_packs
 from scandock.services.dicomweb_packs import CHUNK
+from scandock.services.file_verification import VerificationPlan, verify_tree
 from scandock.store.local import LocalStore
 from scandock.viewing.cache import ImageCache
 from scandock.viewing.decoder_messages import DecoderRequest, Message
+from scandock.web.dicomweb import metadata
 from scandock.workers.pack_builder import PackBuilder
 from tests.builders import DataFolder, Image, images
 from tests.integration.dicomweb_parts import parts_of
@@ -97,6 +100,25 @@ def test_packs_of_a_data_folder_from_its_first_look_to_damage(served: tuple[Web,
         assert sorted(packs(web).values()) == sorted(made.values())  # what is left of it is sound
 
 
+def test_metadata_begin_before_all_packs_of_a_study_are_made(
+    served: tuple[Web, DataFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web, site = served
+    site.bring({f"{n}.dcm": data for n, data in enumerate(images(CHUNK + 1, case="slow"))})
+    verbs = ask_noting(web, monkeypatch)
+    with web.client() as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(dicomweb_metadata, "CHECK_SECONDS", 0.0)
+            patch.setattr(metadata, "read_metadata", lambda reader, base: iter([b"[]"]))
+            early = client.get(f"{series('slow')}/metadata")
+        assert (early.status_code, len(verbs), "etag" in early.headers) == (200, 1, False)
+        assert f"1 of {CHUNK + 1} objects were not checked" in early.headers["warning"]
+        whole = client.get(f"{series('slow')}/metadata")
+        assert (whole.status_code, len(verbs), len(whole.json())) == (200, 2, CHUNK + 1)
+        again = client.get(f"{series('slow')}/metadata", headers={"If-None-Match": whole.headers["etag"]})
+        assert (again.status_code, "warning" in whole.headers) == (304, False)
+
+
 def ask_noting(web: Web, monkeypatch: pytest.MonkeyPatch, then: Callable[[], None] = lambda: None) -> list[str]:
     """The verbs of all questions to decoders from now on; `then` is called before each is asked."""
     verbs: list[str] = []
@@ -147,10 +169,32 @@ def test_of_a_tree_with_damage_headers_are_read_once(
         assert verbs == ["objects"] * 2
         with web.site.catalog.write() as connection:
             connection.execute(insert(damage).values(rotten))
-        assert client.get(f"{series(case)}/metadata").status_code == 206
+        part = client.get(f"{series(case)}/metadata")
+        assert (part.status_code, "etag" in part.headers) == (206, False)
         assert verbs == ["objects"] * 3  # made without the object whose bytes are no longer sure
         with web.site.catalog.write() as connection:
             connection.execute(delete(damage))
+
+
+def test_what_was_read_of_rotten_bytes_is_gone_once_they_are_whole(served: tuple[Web, DataFolder]) -> None:
+    web, site = served
+    site.bring({"1.dcm": Image(case="flaky", patient_name=b"DOE^JANE").file()})
+    (path,) = [
+        path for path in (site.data / "archive").rglob("*.dcm") if Image(case="flaky").sop_uid in path.read_bytes()
+    ]
+    sound = path.read_bytes()
+    store = LocalStore(web.site.data)
+    with web.site.catalog.read() as connection:
+        study = session.c.study_uid == Image(case="flaky").study_uid.decode()
+        holder = existing_session(connection, connection.execute(select(session.c.uuid).where(study)).scalar_one())
+    with web.client() as client:
+        path.write_bytes(sound.replace(b"DOE^JANE", b"ROT^TEN!"))
+        names = [client.get(f"{series('flaky')}/metadata").json()[0]["00100010"]["Value"][0]["Alphabetic"]]
+        assert verify_tree(web.site.catalog, store, holder, VerificationPlan()).problems == 1
+        path.write_bytes(sound)
+        assert verify_tree(web.site.catalog, store, holder, VerificationPlan()).problems == 0
+        names.append(client.get(f"{series('flaky')}/metadata").json()[0]["00100010"]["Value"][0]["Alphabetic"])
+    assert names == ["ROT^TEN!", "DOE^JANE"]
 
 
 def stored(web: Web) -> Sequence[Any]:

@@ -21,7 +21,13 @@ from PIL import Image as Picture
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian, VideoEndoscopicImageStorage
+from pydicom.uid import (
+    UID,
+    EncapsulatedPDFStorage,
+    ExplicitVRLittleEndian,
+    SegmentationStorage,
+    VideoEndoscopicImageStorage,
+)
 from sqlalchemy import func, select
 
 from scandock.catalog.server_tables import verification
@@ -89,7 +95,7 @@ def made(sop_class: UID, uid: str, **elements: Any) -> bytes:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     if "PixelData" in dataset:
-        dataset["PixelData"].is_undefined_length = True
+        dataset["PixelData"].is_undefined_length = syntax != ExplicitVRLittleEndian
     file = io.BytesIO()
     pydicom.dcmwrite(file, dataset, enforce_file_format=True)
     return file.getvalue()
@@ -133,6 +139,11 @@ def served(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Iterator[S
                  Columns=8, SamplesPerPixel=3, BitsAllocated=8, BitsStored=8, HighBit=7, PixelRepresentation=0,
                  NumberOfFrames=25, PhotometricInterpretation="YBR_PARTIAL_420",
                  PixelData=encapsulate([FILM], has_bot=False))
+        )  # fmt: skip
+        samples["dots"] = Sample(
+            made(SegmentationStorage, "3", Modality="SEG", Rows=1, Columns=1, SamplesPerPixel=1, BitsAllocated=1,
+                 BitsStored=1, HighBit=0, PixelRepresentation=0, NumberOfFrames=65,
+                 PhotometricInterpretation="MONOCHROME2", PixelData=b"\x35" * 9 + b"\0")
         )  # fmt: skip
     samples |= {f"plain{n}": Sample(data) for n, data in enumerate(images(3))}
     (root / "files").mkdir()
@@ -246,7 +257,7 @@ def native_frames(sample: Sample) -> list[bytes]:
     return [frame.astype(frame.dtype.newbyteorder("<")).tobytes() for frame in pixels]
 
 
-@pytest.mark.parametrize("kind", ["explicit", "implicit", "big", "bits", "deflated"])
+@pytest.mark.parametrize("kind", ["explicit", "implicit", "big", "bits", "dots", "deflated"])
 def test_native_frames(served: Served, client: httpx.Client, kind: str) -> None:
     sample = served.samples[kind]
     wanted = native_frames(sample)
@@ -258,6 +269,14 @@ def test_native_frames(served: Served, client: httpx.Client, kind: str) -> None:
     single = client.get(f"{sample.address}/frames/1", headers={"Accept": "application/octet-stream"})
     assert single.content == wanted[0]
     assert single.headers["content-type"] == f"application/octet-stream; transfer-syntax={EXPLICIT}"
+
+
+def test_any_number_of_tiny_frames_is_sent_one_by_one(served: Served, client: httpx.Client) -> None:
+    """None are gathered in memory before: their bits are few, but each is a part of its own."""
+    for kind, count, is_gathered in (("bits", 3, True), ("dots", 65, False)):
+        answer = client.get(f"{served.samples[kind].address}/pixeldata", headers=FRAMES)
+        assert [body for _, body in parts_of(answer)] == native_frames(served.samples[kind])
+        assert (len(parts_of(answer)), "content-length" in answer.headers) == (count, is_gathered)
 
 
 @pytest.mark.parametrize(

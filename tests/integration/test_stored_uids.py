@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from errno import EIO
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
+from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import session, subject_patient
 from scandock.deidentification.uids import hash_uid
 from scandock.rules.keyed_values import keyed_uid
@@ -21,6 +23,7 @@ from scandock.rules.privacy import PrivacyRules, SitePrivacy
 from scandock.rules.privacy_policy import Policy
 from scandock.rules.stored_uids import is_made_uid
 from scandock.services.commitment import find_stored
+from scandock.store.snapshots import LocalSnapshot
 from scandock.testing.privacy import given_privacy
 from scandock.testing.worker import InProcessWorker
 from scandock.workers import context as worker_context
@@ -346,6 +349,53 @@ def test_what_was_stored_before_the_rules_is_no_new_uid(site: DataFolder) -> Non
         _, new = bring_new(site, {"seg": written(seg)})
         assert count_sessions(site) == 1
         assert uids_of(new["seg"]) == {(keyword, keyed_uid(KEY, uid)) for keyword, uid in uids_of(seg)}
+
+
+@pytest.mark.parametrize("name", ["PROFILE", "HASH", "DROP"])
+def test_original_uids_become_no_stored_ones_by_a_second_import(site: DataFolder, name: str) -> None:
+    """A session from before the rules whose UIDs another site's key has made: its first import under them notes the
+    hash of its study, by which the next one knows that this is the original UID; without, new objects show it.
+    """
+    site.scrubs = True
+    values = {0x0020000D: made_up(1), 0x0020000E: made_up(2), FRAME: made_up(3)}
+    also = {tag: (b"UI", uid.encode()) for tag, uid in values.items()}
+    site.bring({"1": original("d", also=also).file()})
+    with given_privacy(EARLY_RULES[name]):
+        for number in (2, 3):
+            _, new = bring_new(site, {"1": original("d", number, also=also).file()})
+            assert count_sessions(site) == 1
+            assert [new["1"][tag].value for tag in values] == [keyed_uid(KEY, uid) for uid in values.values()]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_unreadable_object_keeps_nobody_from_storing(
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    """Another one of its series tells the same."""
+    site.scrubs = True
+    with given_privacy(EARLY_RULES["PROFILE"]):
+        site.bring({str(number): original("g", number).file() for number in (1, 2)})
+        stored = stored_objects(site)
+        first = next(iter(stored))
+        if known:
+            site.checked = False  # the catalog says of a whole file that it is not
+            with site.catalog() as catalog, catalog.write() as connection:
+                row = {"tree_id": select(session.c.tree_id).scalar_subquery(), "file_n": 0, "kind": "unreadable"}
+                connection.execute(insert(damage).values(**row, found=1, error=""))
+        opened: list[str] = []
+        open_file = LocalSnapshot.open
+
+        def fail(self: LocalSnapshot, rel: Any, *place: Any) -> Any:
+            opened.append(rel)
+            if len(opened) == 1 and not known:
+                raise OSError(EIO, "Input/output error")
+            return open_file(self, rel, *place)
+
+        monkeypatch.setattr(LocalSnapshot, "open", fail)
+        seg = derive(list(stored.values()), SEG, "3")
+        _, new = bring_new(site, {"seg": written(seg)})
+        check_derived(new["seg"], seg)
+        assert first.endswith(opened[0]) is not known
 
 
 def test_another_object_by_a_stored_uid_waits_for_a_decision(site: DataFolder) -> None:

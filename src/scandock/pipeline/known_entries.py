@@ -166,7 +166,8 @@ def match_stored_objects(
     rows = ledger.rows(
         "SELECT e.ordinal, e.origin, b.origin, b.path, b.dataset_at FROM entry e CROSS JOIN base b INDEXED BY base_sop"
         " ON b.job = e.job AND b.sop = e.sop AND b.origin IS NOT NULL AND b.rules IS NOT NULL AND b.broken = 0"
-        " WHERE e.job = ? AND e.content = 'dicom' AND e.verdict = '' AND e.own_sha256 IS NULL AND e.sha256 <> b.sha256",
+        " WHERE e.job = ? AND e.content = 'dicom' AND e.verdict = '' AND e.own_sha256 IS NULL AND e.sha256 <> b.sha256"
+        " AND e.origin IS NOT NULL",
         (job.n,),
     )
     ledger.many(
@@ -174,7 +175,7 @@ def match_stored_objects(
         [
             (stored_origin, number)
             for number, origin, stored_origin, path, dataset_at in rows
-            if origin == read_origin(rules, partial(open_base, path), dataset_at)
+            if origin is not None and origin == read_origin(rules, partial(open_base, path), dataset_at)
         ],
     )
 

@@ -25,6 +25,7 @@ from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.formats.dicom_tally import Tally
 from scandock.model.series import REQUESTS, SeriesTally
 from scandock.model.tags import NUMBERS, TAGS
+from scandock.publishing.tree_files import damaged_paths_of
 from scandock.rules.dicom_listing import LATER_READ, is_whole
 from scandock.store.paths import RelPath, resource_file, tree_path
 from scandock.store.port import Snapshot, Store
@@ -76,17 +77,18 @@ def _fill_from_facts(catalog: Catalog, tree_id: int) -> None:
 
 def _fill_from_objects(catalog: Catalog, store: Store, tree_id: int) -> None:
     with catalog.read() as connection:
-        row = connection.execute(session_rows().where(session.c.tree_id == tree_id)).mappings().first()
-        if row is None:
+        source = _read_session(connection, tree_id)
+        if source is None:
             return
-        source = SessionRecord.from_row(row)
         objects = {
             scan.n: (path, size)
             for scan in scans_of(connection, tree_id)
             if isinstance(scan.facts, SeriesTally) and not is_whole(scan.facts)
             for path, size in _first_object(connection, tree_id, scan)
         }
+        damaged = damaged_paths_of(connection, tree_id)
     learned: dict[int, SeriesTally] = {}
+    is_complete = True
     try:
         snapshot = store.snapshot(tree_path(source.parts))
     except FileNotFoundError:  # moved meanwhile, or gone: as it stands there is nothing to learn
@@ -94,15 +96,27 @@ def _fill_from_objects(catalog: Catalog, store: Store, tree_id: int) -> None:
     if snapshot is not None:
         with closing(snapshot):
             for n, (path, size) in objects.items():
-                tally = _read_object(snapshot, path, size)
+                try:
+                    tally = _read_object(snapshot, path, size)
+                except OSError:  # the disk fails, or the network to it: it is read again, unless it is known as damage
+                    is_complete = is_complete and path in damaged
+                    continue
                 if tally is not None:
                     learned[n] = tally
     with catalog.write() as connection:
         holder = lock_listing(connection, tree_id)
         if holder is None or holder.uuid != source.uuid or holder.state is not ListingState.PARTIAL:
             return  # somebody was faster, or it is another session's tree: numbers of trees may come again
+        if snapshot is None and _read_session(connection, tree_id) != source:
+            return  # it was renamed: it is read at the next turn
         facts = [_learn(scan, learned.get(scan.n)) for scan in scans_of(connection, tree_id)]
-        rewrite_listing(connection, tree_id, facts, complete=True)
+        rewrite_listing(connection, tree_id, facts, complete=is_complete)
+
+
+def _read_session(connection: Connection, tree_id: int) -> SessionRecord | None:
+    """The session that has a tree."""
+    row = connection.execute(session_rows().where(session.c.tree_id == tree_id)).mappings().first()
+    return None if row is None else SessionRecord.from_row(row)
 
 
 def _scan_facts(scan: ScanRow) -> ScanFacts:
@@ -116,7 +130,7 @@ def _first_object(connection: Connection, tree_id: int, scan: ScanRow) -> list[t
 
 
 def _read_object(snapshot: Snapshot, path: RelPath, size: int) -> SeriesTally | None:
-    """What one object says; None where it can't be read: verification tells of that."""
+    """What one object says; None where it is gone or is none: verification tells of that. OSError."""
 
     def more(length: int) -> bytes:
         with snapshot.open(path, 0, length) as stream:
@@ -125,7 +139,7 @@ def _read_object(snapshot: Snapshot, path: RelPath, size: int) -> SeriesTally | 
     tally = Tally()
     try:
         tally.add(read_header(more(min(size, _HEAD)), size, _WANTED, more))
-    except (OSError, Unparseable):
+    except (FileNotFoundError, Unparseable):
         return None
     return tally.drain()[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
@@ -11,6 +12,8 @@ from scandock.services.dicomweb_objects import FoundObject, ObjectReader
 from scandock.viewing.dicom_json import BULK
 from scandock.web import urls
 
+CHECK_SECONDS: Final = 10.0
+"""For all packs of an answer before it begins: clients and proxies wait for its first byte."""
 _BULK: Final = BULK.encode()
 _ADDRESS: Final = BULK[:-1]
 
@@ -33,13 +36,22 @@ def read_metadata(reader: ObjectReader, base: str) -> Iterator[bytes]:
     yield b"[]" if separator == b"[" else b"]"
 
 
-def count_unreadable(reader: ObjectReader) -> int:
-    """The objects of a reader whose headers can't be read; within `Pictures.work`. Makes the packs that are missing.
+def count_unreadable(reader: ObjectReader) -> tuple[int, int]:
+    """The objects of a reader whose headers can't be read, and those that were not checked, as there was no time.
 
-    DecodersOccupied.
+    Within `Pictures.work`. Makes the packs that are missing, as many as there is time for. DecodersOccupied.
     """
-    found = (reader.packed(each) for each in reader.objects)
-    return sum(packed is None or not packed.length for packed in found)
+    deadline = time.monotonic() + CHECK_SECONDS
+    unreadable = 0
+    checked_pack = None
+    for number, found in enumerate(reader.objects):
+        if (pack := _pack_key(found)) != checked_pack:
+            if checked_pack is not None and time.monotonic() >= deadline:
+                return unreadable, len(reader.objects) - number
+            checked_pack = pack
+        packed = reader.packed(found)
+        unreadable += packed is None or not packed.length
+    return unreadable, 0
 
 
 def _pack_key(found: FoundObject) -> tuple[int, int, int]:

@@ -35,6 +35,7 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.deliveries import enqueue_damage
 from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.own_resources import Holder, current_tree_id, find_holder
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.tables import ecat_file, file, intent, resource, scan, session, shelf, tree, upload
 from scandock.catalog.trees import mend_files
@@ -283,7 +284,8 @@ class _TreeVerification:
                 with self.catalog.write() as connection:
                     if not self._is_current(connection):
                         return False
-                    self._write(connection, batch)
+                    doubtful = self._write(connection, batch)
+                self._drop_packs(doubtful)
                 at = batch.at
                 self.done.files += batch.files
                 self.done.bytes += batch.bytes
@@ -406,8 +408,16 @@ class _TreeVerification:
         batch.files += 1
         batch.bytes += length
 
-    def _write(self, connection: Connection, batch: _Batch) -> None:
-        """Note a batch, and the end of the round where it is the last."""
+    def _drop_packs(self, numbers: set[int]) -> None:
+        """Remove what was read of files whose bytes were others, or are the stored ones again."""
+        if numbers and isinstance(self.holder, SessionRecord):
+            from scandock.services.dicomweb_packs import PackStore, pack_tree
+
+            tree = pack_tree(self.holder.tree_id, self.holder.uuid)
+            PackStore(self.store.path, 0).drop_damaged(tree, numbers)
+
+    def _write(self, connection: Connection, batch: _Batch) -> set[int]:
+        """Note a batch, and the end of the round where it is the last; the files that are or were damaged."""
         now = self.plan.moment(self.catalog, connection)
         tree_id = self.holder.tree_id
         _lock_trees(connection, tree_id)
@@ -438,6 +448,8 @@ class _TreeVerification:
         connection.execute(update(verification).where(self._verification).values(**values))
         if batch.last:
             self._tell(connection)
+        doubtful = {problem.file_n for problem in batch.problems} | (known_numbers & batch.digests.keys())
+        return {n for n in doubtful if n is not None}
 
     def _note(self, connection: Connection, problem: _Problem, now: int, *, is_known: bool) -> None:
         """Keep what is wrong with a file, or (no number) with the folder; when it was found first stays."""

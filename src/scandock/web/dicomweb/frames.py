@@ -49,6 +49,10 @@ routes = DicomwebRoutes()
 
 WHOLE_BYTES: Final = 1024 * 1024
 """Of frames that are read before they are sent: to send them piece by piece costs a small one more than to read it."""
+WHOLE_PARTS: Final = 64
+"""Frames that are read before they are sent, at most: of empty ones an object may have any number."""
+_PART_BYTES: Final = 128
+"""Of the head of a part."""
 _INSTANCE: Final = "/studies/{study}/series/{series}/instances/{instance}"
 _ALIASES: Final = {
     "image/dicom-rle": ("image/x-dicom-rle", "image/dicom+rle", "image/x-dicom+rle"),
@@ -109,7 +113,7 @@ def pixel_response(
         size, read = whole
         return ranged_response(context.request, size, read, content_type, headers, reader)
     parts = _make_parts(reader, found, places, numbers, content_type)
-    if _stored_bytes(places, numbers, content_type) <= WHOLE_BYTES:
+    if len(numbers) <= WHOLE_PARTS and _stored_bytes(places, numbers, content_type) <= WHOLE_BYTES:
         bodies = [b"".join(part) for part in parts]
         reader.close()
         if single and len(numbers) == 1:
@@ -137,8 +141,8 @@ def _stored_bytes(places: FramePlaces, numbers: Sequence[int], content_type: str
     if places.compressed and not content_type.endswith(f"={EXPLICIT}"):
         if max(numbers) >= len(places.places):
             return WHOLE_BYTES + 1
-        return sum(sum(places.places[number][1::2]) for number in numbers)
-    return len(numbers) * (places.bits // 8) if has_native_places(places) else WHOLE_BYTES + 1
+        return sum(_PART_BYTES + sum(places.places[number][1::2]) for number in numbers)
+    return len(numbers) * (-(-places.bits // 8) + _PART_BYTES) if has_native_places(places) else WHOLE_BYTES + 1
 
 
 def _find_whole(

@@ -40,10 +40,9 @@ async def _metadata(context: Context, study: str, series: str | None = None, ins
         return answer
     reader = await open_reader(context, selection)
     try:
-        unreadable = await context.run_decoder(lambda: count_unreadable(reader))
+        unreadable, unchecked = await context.run_decoder(lambda: count_unreadable(reader))
     except BaseException:
         reader.close()
         raise
-    status, headers = partial_headers(reader, base, unreadable=unreadable)
-    headers["ETag"] = tag
+    status, headers = partial_headers(reader, base, tag, unreadable=unreadable, unchecked=unchecked)
     return json_response(context.request, read_metadata(reader, base), status=status, headers=headers, reader=reader)

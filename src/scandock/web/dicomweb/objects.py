@@ -74,12 +74,10 @@ async def _objects(context: Context, study: str, series: str | None = None, inst
     except BaseException:
         reader.close()
         raise
-    status, headers = partial_headers(reader, context.base, untried=untried)
-    if instance is not None:
-        headers["ETag"] = tag
-        if not chosen.multipart and chosen.media_type != ANY:
-            body = (piece for part in parts for piece in part)
-            return single_response(context.request, body, content_type, status=status, headers=headers, reader=reader)
+    status, headers = partial_headers(reader, context.base, tag if instance is not None else "", untried=untried)
+    if instance is not None and not chosen.multipart and chosen.media_type != ANY:
+        body = (piece for part in parts for piece in part)
+        return single_response(context.request, body, content_type, status=status, headers=headers, reader=reader)
     return multipart_response(context.request, parts, content_type, status=status, headers=headers, reader=reader)
 
 

@@ -79,10 +79,13 @@ def unchanged(request: Request, tag: str) -> Response | None:
 
 
 def partial_headers(
-    reader: ObjectReader, base: str, *, untried: int = 0, unreadable: int = 0
+    reader: ObjectReader, base: str, tag: str = "", *, untried: int = 0, unreadable: int = 0, unchecked: int = 0
 ) -> tuple[int, dict[str, str]]:
     """Status and headers of an answer: 206 with a warning where objects are left out, or those that were `untried`
-    may be, once their turn to be converted comes, or of `unreadable` ones next to nothing is told.
+    may be, once their turn to be converted comes, or of `unreadable` ones next to nothing is told. A warning alone
+    where some are `unchecked`: the answer has them all.
+
+    The entity tag is that of the whole answer alone: what is left out now may be there when it is asked for again.
     """
     every = len(reader.selection.objects)
     texts = []
@@ -92,7 +95,12 @@ def partial_headers(
         texts.append(f"{untried} of {every} objects were not tried: those that can't be converted are left out")
     if unreadable:
         texts.append(f"the headers of {unreadable} of {every} objects can't be read: of these only UIDs are told")
-    return (206, warning_header(base, texts)) if texts else (200, {})
+    status = 206 if texts else 200
+    if unchecked:
+        texts.append(f"{unchecked} of {every} objects were not checked: where headers can't be read only UIDs are told")
+    if texts:
+        return status, warning_header(base, texts)
+    return status, {"ETag": tag} if tag else {}
 
 
 def first_made(parts: Iterator[T]) -> Iterator[T]:

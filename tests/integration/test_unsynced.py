@@ -545,7 +545,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/object_spools.py append_file: sync_folder(self._folder, self._root.fd)": acknowledge_file,
     "store/object_spools.py append_file: sync_folder(INCOMING, self._root.fd)": acknowledge_file,
     "store/object_spools.py recover: os.fsync(fd)": recover_objects,
-    "store/object_spools.py _recover_file: os.fsync(fd)": recover_file,
+    "store/object_spools.py _measure_file: os.fsync(fd)": recover_file,
     "store/object_spools.py _bring: os.fdatasync(fd)": bring_object,
     "store/object_spools.py finish: sync_folder(self._folder, self._root.fd)": bring_object,
     "workers/receiver_studies.py sync: study.spool.sync(end)": acknowledge_study,

@@ -6,7 +6,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -83,6 +83,7 @@ class PeerCalls:
     @contextmanager
     def _associate(self, peer: DicomPeer, abstract_syntax: str, title: str) -> Iterator[Association]:
         from pynetdicom import AE, build_role, evt
+        from pynetdicom.pdu import A_ASSOCIATE_RJ
 
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # what fails is told by our own errors
         ae = AE(title)
@@ -95,6 +96,12 @@ class PeerCalls:
         roles: list[Any] = [build_role(abstract_syntax, scu_role=False, scp_role=True)] if as_provider else []
         tls = (self._tls_context(peer), peer.host) if peer.tls else None
         sockets: list[socket.socket] = []
+        rejections: list[tuple[int, int]] = []
+
+        def keep_rejection(event: Event) -> None:
+            """Now and then pynetdicom takes a rejection for an abort, where the peer's close comes with it."""
+            if isinstance(event.pdu, A_ASSOCIATE_RJ):
+                rejections.append((event.pdu.source, event.pdu.reason_diagnostic))
 
         def keep_socket(event: Event) -> None:
             transport = event.assoc.dul.socket
@@ -104,13 +111,13 @@ class PeerCalls:
         try:
             association = ae.associate(
                 peer.host, peer.port, ae_title=peer.title, ext_neg=roles, max_pdu=131_072, tls_args=tls,
-                evt_handlers=[(evt.EVT_CONN_OPEN, keep_socket)],
+                evt_handlers=[(evt.EVT_CONN_OPEN, keep_socket), (evt.EVT_PDU_RECV, keep_rejection)],
             )  # fmt: skip
         except socket.gaierror:
             raise _failure(peer, "there is no host of that name") from None
         try:
             if not association.is_established:
-                raise _failure(peer, self._refusal(association, peer, title))
+                raise _failure(peer, self._refusal(rejections, peer, title))
             if not association.accepted_contexts:
                 what = "storage commitment" if as_provider else "C-ECHO"
                 raise _failure(peer, f"it does not take part in {what}")
@@ -135,11 +142,9 @@ class PeerCalls:
         except OSError as error:
             raise _failure(peer, (error.strerror or str(error)).lower()) from None
 
-    def _refusal(self, association: Association, peer: DicomPeer, title: str) -> str:
-        if association.is_rejected:
-            primitive = association.acceptor.primitive
-            reason = (primitive.result_source or 0, primitive.diagnostic or 0) if primitive is not None else (0, 0)
-            words = _REJECTIONS.get(reason, "it gave an unknown reason")
+    def _refusal(self, rejections: Sequence[tuple[int, int]], peer: DicomPeer, title: str) -> str:
+        if rejections:
+            words = _REJECTIONS.get(rejections[0], "it gave an unknown reason")
             return "it rejected the association, as " + words.format(ours=title, theirs=peer.title)
         self._check_reachable(peer)
         if peer.tls:

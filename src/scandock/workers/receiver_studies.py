@@ -364,7 +364,7 @@ class OpenStudies:
                 return
             except RuntimeError:  # the system has no room for another thread
                 del self._closing[study.incoming.upload_id]
-        self._log.error("study not handed over", upload=study.incoming.uuid, code="no_thread")
+        self._log.error("study not handed over", upload=study.incoming.uuid, why="no thread can be started")
         self._put_off(study, reason)
 
     def _close(self, study: OpenStudy, reason: CloseReason) -> None:

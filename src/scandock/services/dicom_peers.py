@@ -101,7 +101,7 @@ class PeerCalls:
         def keep_rejection(event: Event) -> None:
             """Now and then pynetdicom takes a rejection for an abort, where the peer's close comes with it."""
             if isinstance(event.pdu, A_ASSOCIATE_RJ):
-                rejections.append((event.pdu.source, event.pdu.reason_diagnostic))
+                rejections.append((event.pdu.source or 0, event.pdu.reason_diagnostic or 0))
 
         def keep_socket(event: Event) -> None:
             transport = event.assoc.dul.socket

@@ -353,6 +353,7 @@ def test_receivers_and_peers_by_the_command_line(tmp_path: Path) -> None:
     admin("receiver", "set", "SCAN", "--enable", "--bind", "127.0.0.1", "--port", str(port))
     assert admin("receiver", "list").splitlines()[-1] == f"SCAN:{port}, to projects by rules, any peer, starting"
     assert {one["state"] for one in json.loads(admin("receiver", "list", "--json"))} == {"starting", "disabled"}
+    assert "There is no project 'NOPE' to receive for" in admin("receiver", "set", "SCAN", "--project", "NOPE", code=2)
     assert "is no size" in admin("receiver", "set", "SCAN", "--max-object", "big", code=2)
     assert admin("receiver", "remove", "OTHER") == "Receiver OTHER:11114 is removed.\n"
     assert "There is no receiver 'OTHER'" in admin("receiver", "remove", "OTHER", code=2)

@@ -307,7 +307,7 @@ def _with_project(connection: Connection, planned: Receiver, name: str | None) -
         select(project.c.name, project.c.uuid).where(project.c.key == name.casefold(), project.c.name != UNASSIGNED)
     ).first()
     if row is None:
-        raise ProjectUnknown(name)
+        raise ProjectUnknown(f"There is no project {name!r} to receive for.", "Check the id, or make it first.")
     return replace(planned, project=row.name, project_uuid=row.uuid)
 
 

@@ -536,6 +536,10 @@ def test_what_is_gone_is_left_out(served: Served, client: httpx.Client) -> None:
 
 
 def test_looks_and_downloads_are_in_the_trail(served: Served, client: httpx.Client) -> None:
+    address = served.samples["plain0"].address
+    for _ in range(2):
+        assert client.get(f"{address}/metadata").status_code == 200
+    assert client.get(address, headers={"Accept": "application/dicom"}).status_code == 200
     lines = client.get("/api/v1/audit?limit=500").json()["items"]
     kinds = {line["action"] for line in lines}
     assert {"view", "download"} <= kinds

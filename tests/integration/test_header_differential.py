@@ -25,7 +25,14 @@ from pydicom.multival import MultiValue
 
 from scandock.formats import dicom_fallback
 from scandock.formats.dicom_encoding import LITTLE
-from scandock.formats.dicom_header import DEFLATED_LITTLE, Header, Unparseable, looks_like_dicom, read_header
+from scandock.formats.dicom_header import (
+    DEFLATED_LITTLE,
+    Header,
+    Unparseable,
+    looks_like_dicom,
+    read_data_set,
+    read_header,
+)
 from scandock.formats.dicom_object import uid_text
 from scandock.formats.dicom_repair import repair_header
 from scandock.formats.dicom_scan import SEQUENCE_BYTES, VALUE_BYTES, encoding_of
@@ -275,6 +282,7 @@ def check_mutant(data: bytes) -> str:
         return "refused"
     if mine.is_dicomdir:
         return "dicomdir"
+    check_data_set(data, mine)
     as_read = by_pydicom_as_read(data, mine)
     if as_read is not None and not as_read.raised:
         check_same(mine, as_read)
@@ -285,6 +293,24 @@ def check_mutant(data: bytes) -> str:
         return "bolder"
     check_same(mine, oracle)
     return "same"
+
+
+def check_data_set(data: bytes, header: Header) -> None:
+    """What is told of a received object, of which the data set alone came, is what the import will read in its file."""
+    body = data[header.dataset_at :]
+    alone = read_data_set(body[:500], len(body), header.transfer_syntax, ALL, partial(head_of, body))
+    if alone is not None:
+        assert (alone.study_uid, alone.series_uid, alone.sop_uid) == (
+            header.study_uid,
+            header.series_uid,
+            header.sop_uid,
+        )
+        assert plain_values(alone) == plain_values(header)
+
+
+def plain_values(header: Header) -> dict[int, bytes]:
+    """Values of the data set but for sequences, of which as much is kept as was at hand."""
+    return {number: value for number, value in header.values.items() if number >> 16 != 2 and number not in SEQUENCES}
 
 
 def mutate_all(paths: list[Path], rounds: int) -> Counter[str]:

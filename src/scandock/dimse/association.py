@@ -157,9 +157,9 @@ def _serve(wire: Connection, acceptor: Acceptor[Pending], deadlines: Deadlines, 
         negotiated = negotiate(proposal, admitted, limits)
         accepted = pdu.encode_accept(proposal.called, proposal.calling, negotiated.accepted)
     except BaseException as error:
-        acceptor.aborted(Association(request, admitted, {}), End(EndCause.FAULT, type(error).__name__))
+        acceptor.aborted(Association(request, admitted, {}, wire.traffic), End(EndCause.FAULT, type(error).__name__))
         raise
-    association = Association(request, admitted, negotiated.contexts)
+    association = Association(request, admitted, negotiated.contexts, wire.traffic)
     del proposal  # it may be large, and is not needed any more
     loop = _Loop(wire, acceptor, association, negotiated.window, deadlines, limits)
     try:
@@ -283,9 +283,11 @@ class _Loop(Generic[Pending]):
         while True:
             if self._stores and not self._has_more():
                 self._settle()
-            kind, body = self._next()
-            self._association.bytes_received = self._wire.bytes_received
-            self._association.active_at = self._wire.active_at
+            if self._message is None:
+                self._wait()
+                if self._take_object():
+                    continue
+            kind, body = self._wire.read_pdu(within=self._message is not None)
             if kind == pdu.P_DATA:
                 for context, flags, piece in pdu.values_of(body):
                     self._value(context, flags, piece)
@@ -316,32 +318,58 @@ class _Loop(Generic[Pending]):
     def _has_more(self) -> bool:
         return len(self._stores) < self._window and self._wire.has_more()
 
-    def _next(self) -> tuple[int, memoryview]:
-        """The next PDU. Between messages the association can be stopped, and a result be told."""
-        if self._message is not None:
-            return self._wire.read_pdu(within=True)
-        if self._association.stopping:
+    def _wait(self) -> None:
+        """Wait for the first PDU of a message. Meanwhile the association can be stopped, and a result be told."""
+        if not self._association.stopping and not self._wire.is_empty:
+            self._wire.wait_for_pdu()
+            return
+        if self._association.stopping or not self._association.idle(self._wire.wake):
             self._settle()
             raise EndedError(EndCause.STOPPED)
-        if not self._wire.is_empty:
-            return self._wire.read_pdu(within=False)
-        if not self._association.idle(self._wire.wake):
-            return self._next()
         try:
-            if not self._results:
-                return self._wire.read_pdu(within=False)
-            return self._next_or_report()
+            if self._results:
+                self._wait_or_report()
+            else:
+                self._wire.wait_for_pdu()
         finally:
             self._association.idle(None)
 
-    def _next_or_report(self) -> tuple[int, memoryview]:
+    def _wait_or_report(self) -> None:
         try:
-            return self._wire.read_pdu(within=False, patience=self._deadlines.report)
+            self._wire.wait_for_pdu(self._deadlines.report)
+            return
         except EndedError as ended:
             if ended.end.cause is not EndCause.SILENT or not self._wire.is_empty:
                 raise
         self._report()
-        return self._wire.read_pdu(within=False)
+        self._wire.wait_for_pdu()
+
+    def _take_object(self) -> bool:
+        """Take the object that comes, all at once; False where that can't be: its PDUs are to be read one by one.
+
+        This is for speed alone: what is in any way unusual, refused or long is left to the other way.
+        """
+        message: _Message | None = None
+        store: StoreRequest | None = None
+
+        def begin(context_id: int, command: bytes) -> bool:
+            nonlocal message, store
+            context = self._association.contexts.get(context_id)
+            if context is None or len(command) > self._limits.command:
+                return False
+            message = _Message(context)
+            try:
+                store = self._store_request(message, Command(command))
+            except ProtocolError:  # raised there again
+                return False
+            return store is not None and message.answer is None
+
+        whole = self._wire.read_message(begin, min(self._limits.memory, self._limits.object))
+        if whole is None or message is None or store is None:
+            return False
+        self._wire.take(whole)
+        self._store(message, store, whole.data)
+        return True
 
     def _value(self, context_id: int, flags: int, piece: memoryview) -> None:
         context = self._association.contexts.get(context_id)
@@ -373,18 +401,9 @@ class _Loop(Generic[Pending]):
     def _command(self, message: _Message, command: Command) -> None:
         message.command = command
         field = command.field
+        message.store = self._store_request(message, command)
         if field == C_STORE:
-            message.store = StoreRequest(
-                message_id=command.number(MESSAGE_ID),
-                sop_class=command.text(AFFECTED_CLASS),
-                sop_instance=command.text(AFFECTED_INSTANCE),
-                transfer_syntax=message.context.transfer_syntax,
-                context=message.context.id,
-            )
-            if message.context.abstract_syntax in (uids.VERIFICATION, uids.COMMITMENT):
-                message.answer = Answer(Status.SOP_CLASS_NOT_SUPPORTED, "The context is not one of storage")
-            elif not command.has_data:
-                message.answer = Answer(Status.CANNOT_UNDERSTAND, "C-STORE without a data set")
+            pass
         elif not field & RESPONSE and field != C_CANCEL:
             command.number(MESSAGE_ID)  # there to be answered to
         elif field & RESPONSE and field != N_EVENT_REPORT | RESPONSE:
@@ -393,6 +412,23 @@ class _Loop(Generic[Pending]):
             message.answer = Answer(Status.SOP_CLASS_NOT_SUPPORTED, "The context is not one of storage commitment")
         if not command.has_data:
             self._complete(message, command)
+
+    def _store_request(self, message: _Message, command: Command) -> StoreRequest | None:
+        """What a C-STORE's command asks for, None of another one; the message has its answer where it is refused."""
+        if command.field != C_STORE:
+            return None
+        context = message.context
+        if context.abstract_syntax in (uids.VERIFICATION, uids.COMMITMENT):
+            message.answer = Answer(Status.SOP_CLASS_NOT_SUPPORTED, "The context is not one of storage")
+        elif not command.has_data:
+            message.answer = Answer(Status.CANNOT_UNDERSTAND, "C-STORE without a data set")
+        return StoreRequest(
+            message_id=command.number(MESSAGE_ID),
+            sop_class=command.text(AFFECTED_CLASS),
+            sop_instance=command.text(AFFECTED_INSTANCE),
+            transfer_syntax=context.transfer_syntax,
+            context=context.id,
+        )
 
     def _data(self, message: _Message, piece: memoryview, *, last: bool) -> None:
         command = message.command
@@ -443,7 +479,7 @@ class _Loop(Generic[Pending]):
         """A message is whole: do what it asks for."""
         self._message = None
         if message.store is not None:
-            self._store(message, message.store)
+            self._store(message, message.store, self._memory.view if message.file is None else message.file)
             return
         self._settle()
         field = command.field
@@ -459,14 +495,12 @@ class _Loop(Generic[Pending]):
             answer = Answer(Status.UNRECOGNIZED_OPERATION)
             self._respond(message.context.id, self._response(command, AFFECTED_CLASS, AFFECTED_INSTANCE, answer))
 
-    def _store(self, message: _Message, store: StoreRequest) -> None:
+    def _store(self, message: _Message, store: StoreRequest, data: memoryview | LargeFile) -> None:
         answer = message.answer
         if answer is None:
-            data = self._memory.view if message.file is None else message.file
+            size = len(data) if isinstance(data, memoryview) else message.size
             try:
-                self._pending.append(
-                    self._acceptor.append(self._association, ReceivedObject(store, data, message.size))
-                )
+                self._pending.append(self._acceptor.append(self._association, ReceivedObject(store, data, size)))
             except Exception as error:  # noqa: BLE001 - told, and answered
                 answer = self._fault(error)
             finally:

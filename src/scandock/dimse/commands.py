@@ -31,6 +31,8 @@ EVENT_TYPE: Final = 0x1002
 ACTION_TYPE: Final = 0x1008
 
 _ELEMENT: Final = struct.Struct("<HHI")
+_SUCCESS: Final = struct.Struct("<" + 4 * "HHIH")
+_GROUP_LENGTH: Final = struct.Struct("<HHII")
 _MAX_TEXT: Final = 128
 _U16: Final = struct.Struct("<H")
 
@@ -92,10 +94,32 @@ def encode_command(values: dict[int, bytes | str | int]) -> bytes:
     return _ELEMENT.pack(0, 0, 4) + struct.pack("<I", len(body)) + body
 
 
+def _encode_success(field: int, message_id: int, sop_class: str, sop_instance: str) -> bytes:
+    """What is sent for nearly each object, in one step."""
+    class_element, instance_element = (
+        _uid_element(AFFECTED_CLASS, sop_class),
+        _uid_element(AFFECTED_INSTANCE, sop_instance),
+    )
+    length = len(class_element) + _SUCCESS.size + len(instance_element)
+    numbers = _SUCCESS.pack(
+        *(0, COMMAND_FIELD, 2, field | RESPONSE), *(0, RESPONDED_TO, 2, message_id), *(0, DATA_SET_TYPE, 2, NO_DATA),
+        *(0, STATUS, 2, 0),
+    )  # fmt: skip
+    return b"".join((_GROUP_LENGTH.pack(0, 0, 4, length), class_element, numbers, instance_element))
+
+
+def _uid_element(element: int, value: str) -> bytes:
+    data = value.encode("ascii", "replace")
+    data += b"\0" * (len(data) % 2)
+    return _ELEMENT.pack(0, element, len(data)) + data
+
+
 def encode_response(
     field: int, message_id: int, sop_class: str, sop_instance: str, answer: Answer, **more: int
 ) -> bytes:
     """The command set of a response without a data set. `more`: `action_type`, which an N-ACTION's has."""
+    if not (answer.status or answer.comment or answer.elements or more) and sop_class and sop_instance:
+        return _encode_success(field, message_id, sop_class, sop_instance)
     values: dict[int, bytes | str | int] = {
         COMMAND_FIELD: field | RESPONSE,
         RESPONDED_TO: message_id,

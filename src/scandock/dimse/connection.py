@@ -11,13 +11,15 @@ import ssl
 import struct
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from scandock.dimse import pdu
 from scandock.dimse.pdu import AbortReason, ProtocolError
-from scandock.dimse.records import Deadlines, End, EndCause, Peer, WireLimits
+from scandock.dimse.records import Deadlines, End, EndCause, Peer, Traffic, WireLimits
 
 _HEADER: Final = 6
+_MAX_PIECES: Final = 128
+"""PDUs of a data set that are read at once: 16 kB each, which is what most senders take at least, make 2 MB."""
 _TIME: Final = struct.Struct("@ll")
 _QUICK_ACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
@@ -30,6 +32,15 @@ class EndedError(Exception):
     def __init__(self, cause: EndCause, detail: str = "") -> None:
         super().__init__(detail)
         self.end = End(cause, detail)
+
+
+class WholeMessage(NamedTuple):
+    """A message that stands in the buffer with all of its bytes."""
+
+    data: memoryview
+    """Its data set, valid until the next call."""
+    end: int
+    """Where it ends in the buffer."""
 
 
 class Connection:
@@ -49,8 +60,7 @@ class Connection:
         self._waker: int | None = None
         """Within TLS: an eventfd by which a read that waits is woken."""
         self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
-        self.bytes_received = 0
-        self.active_at = time.monotonic()
+        self.traffic = Traffic()
         if self._is_tcp:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -101,35 +111,78 @@ class Connection:
         Raises EndedError and ProtocolError.
         """
         if not within:
-            self._since_began = self._fill - self._at
-            self._began = time.monotonic()
+            self.wait_for_pdu(patience)
+        return self._read_pdu(self._seconds, _ANY)
 
-        def seconds(have: int) -> float:
-            if not (within or have):
-                return self._deadlines.between if patience is None else patience
-            now = time.monotonic()
-            allowed = self._deadlines.silence + self._since_began / self._deadlines.slowest
-            return min(self._deadlines.silence, self._began + allowed - now)
+    def wait_for_pdu(self, patience: float | None = None) -> None:
+        """Wait for the whole first PDU of a message, and read nothing of it; else as `read_pdu`."""
+        self._since_began = self._fill - self._at
+        self._began = time.monotonic()
+        first = self._deadlines.between if patience is None else patience
+        self._wait_for_pdu(lambda have: self._seconds(have) if have else first, _ANY)
 
-        return self._read_pdu(seconds, _ANY)
+    def read_message(self, wanted: Callable[[int, bytes], bool], most: int) -> WholeMessage | None:
+        """A message of at most `most` bytes of data, where its first PDU is at hand and each PDU has one value.
+
+        `wanted` says by its context and its command whether it has data and is to be read so. None where it is
+        otherwise, or does not fit into the buffer: it is still to be read then, PDU by PDU. One that is returned is
+        still to be taken, by `take`. Raises EndedError.
+        """
+        scan = _MessageScan(self._at, wanted, most)
+        while need := scan.run(self._buffer, self._fill):
+            if need > len(self._buffer):
+                if need - self._at > len(self._buffer):
+                    return None
+                scan.move(self._at)
+                self._move_to_start()
+            self._receive(self._seconds(self._fill - self._at))
+        return None if need is None else WholeMessage(self._join(scan.pieces), scan.at)
+
+    def _join(self, pieces: list[tuple[int, int]]) -> memoryview:
+        """The bytes of a data set, moved together where they stand in several PDUs."""
+        (start, end), *others = pieces
+        for begin, stop in others:
+            self._buffer[end : end + stop - begin] = self._buffer[begin:stop]
+            end += stop - begin
+        return self._buffer[start:end]
+
+    def take(self, message: WholeMessage) -> None:
+        """Go on behind a message."""
+        self._at = message.end
+        if self._at == self._fill:
+            self._at = self._fill = 0
+
+    def _seconds(self, _: int) -> float:
+        """How long the next byte of a message may take."""
+        allowed = self._deadlines.silence + self._since_began / self._deadlines.slowest
+        return min(self._deadlines.silence, self._began + allowed - time.monotonic())
 
     def _read_pdu(self, seconds: Callable[[int], float], kinds: frozenset[int]) -> tuple[int, memoryview]:
+        size = self._wait_for_pdu(seconds, kinds)  # which may move what is at hand
+        start, self._at = self._at, self._at + size
+        body = self._buffer[start + _HEADER : self._at]
+        if self._at == self._fill:
+            self._at = self._fill = 0
+        return self._kind(start), body
+
+    def _wait_for_pdu(self, seconds: Callable[[int], float], kinds: frozenset[int]) -> int:
+        """Wait for a whole PDU; its bytes with its header."""
         need = _HEADER
         while True:
             have = self._fill - self._at
             if have >= _HEADER:
                 need = _HEADER + self._check_header(kinds)
                 if have >= need:
-                    break
+                    return need
             if self._at + need > len(self._buffer):
-                self._buffer[:have] = bytes(self._buffer[self._at : self._fill])
-                self._at, self._fill = 0, have
+                self._move_to_start()
             self._receive(seconds(have))
-        start, self._at = self._at, self._at + need
-        body = self._buffer[start + _HEADER : self._at]
-        if self._at == self._fill:
-            self._at = self._fill = 0
-        return self._kind(start), body
+
+    def _move_to_start(self) -> None:
+        """Move what was not read to the buffer's beginning."""
+        have = self._fill - self._at
+        self._buffer[:have] = self._buffer[self._at : self._fill]
+        self._at, self._fill = 0, have
 
     def _kind(self, at: int) -> int:
         return self._buffer[at]
@@ -160,9 +213,7 @@ class Connection:
 
     def _receive_at_once(self) -> bool:
         if self._fill == len(self._buffer):
-            have = self._fill - self._at
-            self._buffer[:have] = bytes(self._buffer[self._at : self._fill])
-            self._at, self._fill = 0, have
+            self._move_to_start()
         try:
             self._receive(0.0)
         except EndedError as ended:
@@ -188,11 +239,11 @@ class Connection:
             raise EndedError(EndCause.PEER_CLOSED, error.strerror or str(error)) from None
         if not count:
             raise EndedError(EndCause.PEER_CLOSED)
-        self.active_at = time.monotonic()
+        now = self.traffic.active_at = time.monotonic()
         if not self._since_began:
-            self._began = self.active_at  # it waited for the first byte until now
+            self._began = now  # it waited for the first byte until now
         self._since_began += count
-        self.bytes_received += count
+        self.traffic.bytes_received += count
         self._fill += count
 
     def _wait_for_record(self, waker: int, seconds: float) -> None:
@@ -276,6 +327,59 @@ class Connection:
 
 
 _ANY: Final = frozenset(range(1, 8))
+
+
+class _MessageScan:
+    """How far the message at the buffer's `at` was looked at that is to be read at once (`Connection.read_message`)."""
+
+    __slots__ = ("_context", "_has_command", "_most", "_size", "_wanted", "at", "pieces")
+
+    def __init__(self, at: int, wanted: Callable[[int, bytes], bool], most: int) -> None:
+        self.at = at
+        self.pieces: list[tuple[int, int]] = []
+        """Where bytes of its data set stand."""
+        self._wanted = wanted
+        self._most = most
+        self._has_command = False
+        self._size = self._context = 0
+
+    def run(self, buffer: memoryview, fill: int) -> int | None:
+        """Look at what has come: 0 where it is the whole message, None where it is none to be read so.
+
+        Else the place up to which the buffer has to be filled at least before it can be told.
+        """
+        while self.at + pdu.VALUE_AT <= fill:
+            kind, length, value_length, context, flags = pdu.decode_single_value(buffer, self.at)
+            end = self.at + _HEADER + length
+            if kind != pdu.P_DATA or value_length < 2 or value_length + 4 != length:
+                return None
+            if end > fill:
+                return end
+            start, self.at = self.at + pdu.VALUE_AT, end
+            if not self._has_command:
+                self._has_command, self._context = True, context
+                if flags & 3 != 3 or not self._wanted(context, bytes(buffer[start:end])):
+                    return None
+                continue
+            self.pieces.append((start, end))
+            self._size += end - start
+            if flags & 1 or context != self._context or self._size > self._most or len(self.pieces) > _MAX_PIECES:
+                return None
+            if flags & 2:
+                return 0
+        return self.at + pdu.VALUE_AT if self._has_command and _may_be_data(buffer[self.at : fill]) else None
+
+    def move(self, count: int) -> None:
+        """What was looked at is moved so many bytes to the front."""
+        self.at -= count
+        self.pieces = [(start - count, end - count) for start, end in self.pieces]
+
+
+def _may_be_data(begun: memoryview) -> bool:
+    """Whether a PDU of which so much has come may be a P-DATA with a value: any other has to be read as it is."""
+    if len(begun) < _HEADER:
+        return not begun or begun[0] == pdu.P_DATA
+    return begun[0] == pdu.P_DATA and _HEADER + int.from_bytes(begun[2:_HEADER], "big") >= pdu.VALUE_AT
 
 
 def _plain_address(text: str) -> str:

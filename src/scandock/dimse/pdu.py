@@ -23,6 +23,9 @@ ABORT: Final = 7
 _U32: Final = struct.Struct(">I")
 _U16: Final = struct.Struct(">H")
 _PDV: Final = struct.Struct(">IBB")
+_SINGLE: Final = struct.Struct(">BxIIBB")
+VALUE_AT: Final = _SINGLE.size
+"""Where the bytes of a P-DATA's first value begin."""
 _MAX_SYNTAXES: Final = 128
 """Transfer syntaxes of a context that are looked at: the standard has some 60."""
 _MAX_NAMED: Final = 1_024
@@ -264,6 +267,11 @@ def _item(kind: int, value: bytes) -> bytes:
 
 def _sized(value: bytes) -> bytes:
     return _U16.pack(len(value)) + value
+
+
+def decode_single_value(buffer: memoryview, at: int) -> tuple[int, int, int, int, int]:
+    """Of the PDU at `at`, as a P-DATA with one value: type, length; length of its first value, context, flags."""
+    return _SINGLE.unpack_from(buffer, at)
 
 
 def values_of(body: memoryview) -> Iterator[tuple[int, int, memoryview]]:

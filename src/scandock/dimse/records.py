@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from scandock.model.limits import GIB, MIB
 
@@ -160,8 +160,7 @@ class LargeFile(Protocol):
         """Called once: after the `append` that had it, or where none comes of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreRequest:
+class StoreRequest(NamedTuple):
     """A C-STORE-RQ's command, before its data set."""
 
     message_id: int
@@ -171,8 +170,7 @@ class StoreRequest:
     context: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedObject:
+class ReceivedObject(NamedTuple):
     """A whole object: its data set as sent, in the request's transfer syntax, without meta information."""
 
     request: StoreRequest
@@ -273,10 +271,27 @@ class WireLimits:
 _numbers = itertools.count(1)
 
 
+class Traffic:
+    """What has come over a connection; one thread counts, others may look."""
+
+    __slots__ = ("active_at", "bytes_received")
+
+    def __init__(self) -> None:
+        self.bytes_received = 0
+        self.active_at = time.monotonic()
+        """When bytes last came."""
+
+
 class Association:
     """A live association, as other threads may look at it."""
 
-    def __init__(self, request: AssociationRequest, admitted: Admitted, contexts: dict[int, AcceptedContext]) -> None:
+    def __init__(
+        self,
+        request: AssociationRequest,
+        admitted: Admitted,
+        contexts: dict[int, AcceptedContext],
+        traffic: Traffic,
+    ) -> None:
         self.number = next(_numbers)
         """Of this process: for logs and pages."""
         self.request = request
@@ -285,13 +300,20 @@ class Association:
         self.since = time.time()
         self.objects = 0
         """Answered so far."""
-        self.bytes_received = 0
-        self.active_at = time.monotonic()
-        """When bytes last came."""
+        self._traffic = traffic
         self._lock = threading.Lock()
         self._stop: Callable[[], None] | None = None
         self._stopping = False
         self.stop_reason = ""
+
+    @property
+    def bytes_received(self) -> int:
+        return self._traffic.bytes_received
+
+    @property
+    def active_at(self) -> float:
+        """When bytes last came."""
+        return self._traffic.active_at
 
     @property
     def stopping(self) -> bool:

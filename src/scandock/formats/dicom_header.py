@@ -111,6 +111,23 @@ def read_header(head: Buffer, size: int, tags: frozenset[int], more: More | None
         return header
 
 
+def read_data_set(
+    head: Buffer, size: int, transfer_syntax: str, tags: frozenset[int], more: More | None = None
+) -> Header | None:
+    """Read the header of a data set of `size` bytes that begins with `head`, in the transfer syntax that is told.
+
+    None where it is in any way unusual: `read_header` is to judge of it, of the whole file.
+    """
+    if transfer_syntax == DEFLATED_LITTLE:
+        return None
+    header = _blank(preamble=True)
+    _begin(header, {_SYNTAX: transfer_syntax.encode("ascii", "replace")}, 0)
+    try:
+        return _dataset(header, _Source(head, size, more), 0, tags)
+    except (DeclinedError, OddVRError, Unparseable):
+        return None
+
+
 def _has_mark_by_chance(source: _Source) -> bool:
     """Whether `DICM` stands in a value of a data set without a preamble: no meta information follows it."""
     return source.head[132:134] != _META and begins_like_a_data_set(source.head, source.size)

@@ -60,10 +60,13 @@ _MAX_ENDED: Final = 10_000
 """Associations that do, as where the catalog can't be written to for long."""
 _REFUSALS: Final = (AssociationOutcome.REJECTED, AssociationOutcome.FAILED)
 _NO_NAME: Final = re.compile(r"[^0-9.]+")
+_PLAIN_NAME: Final = re.compile(r"[0-9](?:[0-9.]{0,62}[0-9])?")
 
 
 def entry_name(sop_instance: str) -> str:
     """What an object is called in the archive: its SOP Instance UID, of which only what a UID may have is taken."""
+    if _PLAIN_NAME.fullmatch(sop_instance):
+        return f"{sop_instance}.dcm"
     uid = _NO_NAME.sub("", sop_instance)[:64].strip(".")
     return f"{uid or 'object'}.dcm"
 
@@ -445,6 +448,7 @@ class PortAcceptor:
             except Fault as fault:
                 faults[study] = fault
         answers = []
+        stored = 0
         for one in pending:
             if isinstance(one, Answer):
                 answer = one
@@ -453,14 +457,14 @@ class PortAcceptor:
                 self._associations.note_failure(association, answer.comment)
             else:
                 answer = STORED
-                self._figures.count_bytes(one.bytes)
-            self._figures.count_answer(answer.status)
+                stored += one.bytes
             answers.append(answer)
+        self._figures.count_answers([answer.status for answer in answers], stored)
         return answers
 
     def refused(self, association: Association, request: StoreRequest, answer: Answer) -> None:
         self._refuse(association, request, answer)
-        self._figures.count_answer(answer.status)
+        self._figures.count_answers([answer.status])
 
     def _refuse(self, association: Association, request: StoreRequest, answer: Answer) -> None:
         name = f"Object {request.sop_instance}" if self._associations.shows_uids else "An object"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.model.reception import AssociationOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from mmap import mmap
 
 STATUSES: Final = ("0000", "0110", "0122", "0124", "A700", "A900", "C000", "other")
@@ -54,22 +55,24 @@ class ReceiverFigures:
         self._write("studies", studies)
         self._write("oldest", oldest)
 
-    def count_answer(self, status: int) -> None:
-        """An object was answered."""
-        self._add(_ANSWERED.get(status, "answered other"))
-
-    def count_bytes(self, count: int) -> None:
-        """So many bytes of objects are on disk."""
-        self._add("bytes", count)
+    def count_answers(self, statuses: Sequence[int], stored: int = 0) -> None:
+        """Objects were answered; so many bytes of them are on disk."""
+        with self._lock:
+            for status in statuses:
+                self._add(_ANSWERED.get(status, "answered other"), 1)
+            if stored:
+                self._add("bytes", stored)
 
     def count_sync(self, seconds: float) -> None:
         """A sync took so long."""
-        self._add("syncs", 1)
-        self._add("sync_seconds", seconds)
+        with self._lock:
+            self._add("syncs", 1)
+            self._add("sync_seconds", seconds)
 
     def count_end(self, outcome: AssociationOutcome) -> None:
         """An association ended, or was refused."""
-        self._add(f"ended {outcome}")
+        with self._lock:
+            self._add(f"ended {outcome}", 1)
 
     # -- in the others -------------------------------------------------------------------------------------------------
 
@@ -116,10 +119,10 @@ class ReceiverFigures:
         """Answers to C-STORE, by their status."""
         return {status: self._read(f"answered {status}") for status in STATUSES}
 
-    def _add(self, name: str, count: float = 1) -> None:
+    def _add(self, name: str, count: float) -> None:
+        """Called with the lock held."""
         memory, at = self._memory, self._offset + _AT[name]
-        with self._lock:
-            _FIGURE.pack_into(memory, at, _FIGURE.unpack_from(memory, at)[0] + count)
+        _FIGURE.pack_into(memory, at, _FIGURE.unpack_from(memory, at)[0] + count)
 
     def _write(self, name: str, value: float) -> None:
         _FIGURE.pack_into(self._memory, self._offset + _AT[name], float(value))

@@ -18,6 +18,7 @@ from pynetdicom.pdu import A_RELEASE_RQ
 from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation
 
 from scandock.dimse.association import serve_association
+from scandock.dimse.connection import Connection, WholeMessage
 from scandock.dimse.records import Answer, CommitmentAnswer, CommitmentRequest, CommitmentResult, Deadlines, WireLimits
 from tests.acceptors import Keeper
 from tests.dimse_peer import MR, USUAL, action_rq, associate_rq, dataset, echo_rq, store_rq
@@ -112,6 +113,44 @@ def drain(sock: socket.socket) -> None:
             pass
 
 
+def serve(stream: bytes) -> Keeper:
+    """What one association leaves that sends so, and does not read before its end."""
+    keeper = Keeper(decide=decide)
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    with theirs:
+        send_and_close(theirs, stream[: 1 << 19])
+        serve_association(ours, keeper, deadlines=DEADLINES, limits=LIMITS)
+        drain(theirs)
+    return keeper
+
+
+def test_objects_are_taken_at_once_as_they_are_pdu_by_pdu() -> None:
+    """Objects that stand whole in the buffer are taken in a shorter way, which may make no difference."""
+    rng = random.Random(20)
+    taken: list[WholeMessage] = []
+    take = Connection.take
+
+    def take_and_count(wire: Connection, message: WholeMessage) -> None:
+        taken.append(message)
+        take(wire, message)
+
+    for _ in range(400):
+        stream = b"".join(made_up(rng, rng.randrange(2, 16)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Connection, "take", take_and_count)
+            shorter = serve(stream)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Connection, "read_message", lambda *_: None)
+            longer = serve(stream)
+        assert shorter.objects == longer.objects
+        assert shorter.ends == longer.ends
+        assert shorter.refusals == longer.refusals
+        assert [one.references for one in shorter.commitments] == [one.references for one in longer.commitments]
+    assert len(taken) > 200
+
+
 @pytest.mark.long
 def test_whatever_comes_ends_in_words() -> None:
     seed = random.SystemRandom().randrange(1 << 32) if "FUZZED_PDUS" in os.environ else 18
@@ -123,14 +162,7 @@ def test_whatever_comes_ends_in_words() -> None:
     while sent < PDUS:
         pdus = made_up(rng, rng.randrange(2, 16))
         sent += len(pdus)
-        keeper = Keeper(decide=decide)
-        ours, theirs = socket.socketpair()
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        with theirs:
-            send_and_close(theirs, b"".join(pdus)[: 1 << 19])
-            serve_association(ours, keeper, deadlines=DEADLINES, limits=LIMITS)
-            drain(theirs)
+        keeper = serve(b"".join(pdus))
         assert not keeper.faults, seed
         assert len(keeper.ends) == 1, (seed, keeper.ends)
         assert all(file.closed == 1 for file in keeper.larges), seed

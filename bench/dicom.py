@@ -5,8 +5,9 @@
 rate: MR objects of 139 kB, the same bytes for all, in interleaved rounds. Senders: DCMTK's storescu, as it is and with
 TCP_NODELAY=1; and one that has its messages ready in memory, waiting for each answer or with 32 objects outstanding
 (the asynchronous window that dcm4che's tools ask for). Receivers: a served Scandock, DCMTK's storescp (which syncs
-nothing), Orthanc as it is configured by itself, and no receiver at all: a loop that appends the same bytes to a file
-and syncs it after each object. Of eight associations each sends a study of its own, or a share of one.
+nothing) as it is and, where there is a C compiler, made to sync each file before its answer (`synced_files.c`), Orthanc
+as it is configured by itself, and no receiver at all: a loop that appends the same bytes to a file and syncs it after
+each object. Of eight associations each sends a study of its own, or a share of one.
 memory: of the receiver process, idle, and while eight objects of 500 MB come at once.
 web: pages of a search, metadata and frames, by `bench.listings` and `bench.dicomweb`.
 
@@ -57,6 +58,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 BARE = "append and fdatasync"
 SCANDOCK, STORESCP, OUR_ORTHANC = "Scandock", "storescp", "Orthanc"
+SYNCED_STORESCP = "storescp, files synced"
+SYNCED_FILES = Path(__file__).with_name("synced_files.c")
 STORESCU, DELAYED = "storescu, TCP_NODELAY=1", "storescu"
 READY, WINDOWED = "messages ready", f"messages ready, window of {WINDOW}"
 
@@ -77,10 +80,11 @@ class Goal(NamedTuple):
     @property
     def row(self) -> str:
         bound = f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}"
-        return (
-            f"| {self.what} | {f'{bound} {self.unit}'.strip()} | {f'{self.figure:.3g} {self.unit}'.strip()} | "
-            f"{'met' if self.is_met else 'not met'} |"
-        )
+        verdict = "met" if self.is_met else "not met"
+        if self.least is None and self.most is None:  # to be compared with
+            bound, verdict = "", ""
+        figure = f"{self.figure:.3g} {self.unit}".strip()
+        return f"| {self.what} | {f'{bound} {self.unit}'.strip()} | {figure} | {verdict} |"
 
 
 @dataclass
@@ -152,6 +156,8 @@ def measure_rates(folder: Path, rounds: int, objects: int) -> dict[Key, Figures]
     with contextlib.ExitStack() as opened:
         ours = opened.enter_context(serve_scandock(folder))
         theirs = [opened.enter_context(serve_storescp(folder))]
+        if shutil.which("cc"):
+            theirs.append(opened.enter_context(serve_storescp(folder, is_synced=True)))
         if ORTHANC:
             theirs.append(opened.enter_context(serve_orthanc(folder)))
         runs: list[tuple[Key, Callable[[Batch], float]]] = []
@@ -316,19 +322,25 @@ def receiver_process(server: int) -> int:
 
 
 @contextlib.contextmanager
-def serve_storescp(folder: Path) -> Iterator[Receiver]:
-    """Two of DCMTK's storescp, one of which forks a process for each association."""
+def serve_storescp(folder: Path, *, is_synced: bool = False) -> Iterator[Receiver]:
+    """Two of DCMTK's storescp, one of which forks a process for each association; `is_synced`: they sync files."""
+    name = SYNCED_STORESCP if is_synced else STORESCP
+    environment = dict(NO_DELAY)
+    if is_synced:
+        library = folder / "synced-files.so"
+        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, SYNCED_FILES, "-ldl"], check=True)
+        environment["LD_PRELOAD"] = str(library)
     ports: dict[int, int] = {}
     pids: dict[int, int] = {}
     with contextlib.ExitStack() as opened:
         for associations in (1, ASSOCIATIONS):
-            at = folder / f"storescp-{associations}"
+            at = folder / f"storescp-{associations}{'-synced' if is_synced else ''}"
             at.mkdir()
             port = ports[associations] = servers.free_port()
             words = ["storescp", *(["--fork"] if associations > 1 else []), "-od", str(at), str(port)]
             log = at.with_suffix(".log")
-            pids[associations] = opened.enter_context(servers.running(words, log, port, **NO_DELAY))
-        yield Receiver(STORESCP, ports, pids, "STORESCP")
+            pids[associations] = opened.enter_context(servers.running(words, log, port, **environment))
+        yield Receiver(name, ports, pids, "STORESCP")
 
 
 @contextlib.contextmanager
@@ -376,6 +388,12 @@ def rate_goals(figures: dict[Key, Figures]) -> Iterator[Goal]:
     for case in (EIGHT, SHARED):
         of_storescp = share((SCANDOCK, STORESCU, case), (STORESCP, STORESCU, case))
         yield Goal(f"associations: {case}; storescu, of storescp", 0.9, None, of_storescp)
+    for case in CASES:
+        if (SYNCED_STORESCP, STORESCU, case) in figures:
+            of_synced = share((SCANDOCK, STORESCU, case), (SYNCED_STORESCP, STORESCU, case))
+            yield Goal(f"associations: {case}; storescu, of storescp that syncs files", None, None, of_synced)
+            of_itself = share((SYNCED_STORESCP, STORESCU, case), (STORESCP, STORESCU, case))
+            yield Goal(f"associations: {case}; storescp that syncs files, of storescp", None, None, of_itself)
     if ORTHANC:
         of_orthanc = share((SCANDOCK, STORESCU, EIGHT), (OUR_ORTHANC, STORESCU, EIGHT))
         yield Goal("8 associations, storescu, of Orthanc", 2, None, of_orthanc)

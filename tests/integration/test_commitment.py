@@ -551,7 +551,7 @@ def test_whatever_a_peer_sends_can_be_written_down(site: Site) -> None:
     receiving = UploadReceiver(site.catalog, site.store, receiving_limits(load_settings()))
     rows = ReceivedStudies(site.catalog, receiving, this_owner())
     line = AssociationLine(
-        key=1, receiver_id=77, port=104, called=odd, calling=odd, address=odd, security=odd,
+        number=1, receiver_id=77, port=104, called=odd, calling=odd, address=odd, security=odd,
         outcome=AssociationOutcome.FAILED, message=odd, begun=0,
     )  # fmt: skip
     rows.write_associations([line])

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MAX_STUDIES: Final = 500
 """Open studies that are listed, those that came last."""
 
+STOPPED: Final = "Stopped with all others, and enabled with them (/xapi/dicomscp/start)."
+
 StateWord = Literal["disabled", "rejecting", "starting", "listening", "failed"]
 Outcome = Literal["open", "released", "ended", "rejected", "failed"]
 
@@ -92,6 +94,7 @@ class Association(JsonRecord):
     """An association with a receiver, or one that was refused."""
 
     id: int
+    number: Annotated[int, Field(description="As the log of its host has it; 0 where it was not noted")]
     receiver: Annotated[str | None, Field(description="Its id; null where the peer called none")]
     host: str
     port: int
@@ -100,7 +103,7 @@ class Association(JsonRecord):
     address: str
     security: Annotated[str, Field(description="TLS version and certificate of the peer")]
     outcome: Annotated[Outcome, Field(description="failed: the connection ended before there was an association")]
-    message: Annotated[str, Field(description="Why, or which object was refused last")]
+    message: Annotated[str, Field(description="Why, or what was refused for which reasons, one a line")]
     objects: int
     bytes: int
     failures: Annotated[int, Field(description="Objects that were refused")]
@@ -111,6 +114,7 @@ class Association(JsonRecord):
     def from_row(cls, row: RowMapping) -> Self:
         return cls(
             id=row["id"],
+            number=row["number"],
             receiver=row["receiver"],
             host=row["host"],
             port=row["port"],
@@ -241,7 +245,7 @@ def _state_of(one: Receiver, rows: list[RowMapping], now: int) -> ReceiverState:
     current = [row for row in rows if row["at"] >= max(one.modified, now - SILENT_MS)]
     failed = [row for row in current if not row["listening"]]
     if not one.enabled:
-        word = "disabled"
+        word, message = "disabled", STOPPED if one.stopped else ""
     elif failed:
         word, message = "failed", " ".join(f"{row['host']}: {row['message']}" for row in failed)
     elif current:

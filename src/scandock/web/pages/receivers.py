@@ -105,10 +105,10 @@ async def _show(
     refused: bool = False,
     cursor: str | None = None,
 ) -> Response:
-    principal = context.service_context.principal
+    principal, reception = context.service_context.principal, context.server.settings.reception
 
     def ask(connection: Connection) -> _Seen:
-        receivers = [Receiver.of(one) for one in list_receivers(connection, principal, project)]
+        receivers = [Receiver.of(one, reception) for one in list_receivers(connection, principal, project)]
         sorting = Sorting(sort="-begun", limit=SHOWN, cursor=cursor)
         return {
             "receivers": receivers,
@@ -230,7 +230,8 @@ async def _form_page(
     principal, settings = context.service_context.principal, context.server.settings
     saved: Receiver | None = None
     if receiver != NEW:
-        saved = Receiver.of(await context.read(lambda c: find_receiver(c, principal, receiver)))
+        found = await context.read(lambda c: find_receiver(c, principal, receiver))
+        saved = Receiver.of(found, settings.reception)
     fields = _typed(context) if isinstance(context, Form) else _fields_of(saved, principal.name)
     return page(
         request, "receiver.html", principal, here="Administration", at="receivers", saved=saved, typed=fields,

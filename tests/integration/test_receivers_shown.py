@@ -249,12 +249,12 @@ def test_a_receiver_is_made_changed_and_removed_by_forms(web: Web, admin: Browse
     assert "There is no receiver." in admin.get("/admin/receivers")
 
 
-def associate(web: Web, number: int | None, **values: Any) -> None:
+def associate(web: Web, receiver_number: int | None, **values: Any) -> None:
     """A line of an association, as the receiver process writes it."""
     with web.site.catalog.write() as connection:
         row = {
-            "receiver_id": number, "host": "h", "owner": "", "port": 11112, "called": "CTROOM3", "calling": "CT1",
-            "address": "10.1.2.3", "begun": 1, "outcome": "released",
+            "receiver_id": receiver_number, "host": "h", "owner": "", "port": 11112, "called": "CTROOM3",
+            "calling": "CT1", "address": "10.1.2.3", "begun": 1, "outcome": "released",
         }  # fmt: skip
         connection.execute(insert(dicom_association).values(row | values))
 

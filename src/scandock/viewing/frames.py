@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scandock.viewing.lookup_tables import LookupTable
     from scandock.viewing.orientation import Orientation
 
 MOST_PIXELS: Final = 100_000_000
@@ -47,6 +48,8 @@ class Frame:
     """Towards which side of the patient each edge lies, where the header says it."""
     padding: tuple[float, float] | None = None
     """Raw values, from and to, that stand for nothing."""
+    table: LookupTable | None = None
+    """The first VOI LUT, by which shown values become grey; a way of showing them beside `windows`."""
 
     @property
     def colour(self) -> bool:

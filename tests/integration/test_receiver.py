@@ -19,6 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 import structlog
 from sqlalchemy import delete, insert, select, update
@@ -1239,6 +1240,39 @@ def test_storescu_is_here():
     assert shutil.which("storescu"), "apt-get install dcmtk"
 
 
+def assert_a_queued_study_is_discarded_and_not_cancelled(site: ReceiverSite, client: httpx.Client, uuid: str) -> None:
+    shown = client.get("/activity?whose=all").text
+    assert "Cancel the import" not in shown
+    assert f'href="/imports/{uuid}/discard"' in shown
+    assert f'action="/imports/{uuid}/close"' not in shown
+    for _ in range(2):
+        refused = client.post(f"/api/v1/imports/{uuid}/cancel")
+        assert (refused.status_code, refused.json()["code"]) == (409, "import_running")
+        assert "Discard the study" in refused.json()["remedy"]
+    late = client.post(f"/api/v1/receivers/studies/{uuid}/close")
+    assert (late.status_code, late.json()["code"]) == (409, "study_not_receiving")
+    assert site.states() == [ImportState.RECEIVED]
+    confirm = client.get(f"/imports/{uuid}/discard").text
+    assert "Its import is cancelled: nothing of it is stored." in confirm
+    discard = f"/api/v1/receivers/studies/{uuid}/discard"
+    with site.catalog.write() as connection:  # as while its import runs
+        connection.execute(update(upload).values(state="running"))
+    assert client.post(discard).status_code == 202
+    assert [row.cancel for row in site.uploads()] == [True]
+    assert f'href="/imports/{uuid}/discard"' not in client.get("/activity?whose=all").text
+    with site.catalog.write() as connection:
+        connection.execute(update(upload).values(state="received"))
+        connection.execute(update(reception).values(cancel=False))
+    assert client.post(discard).status_code == 202
+    assert site.states() == [ImportState.CANCELLED]
+    assert not list((site.data / "incoming").glob(f"{uuid}*/archive"))
+    line = site.rows(audit)[-1]
+    assert (line.action, line.target, json.loads(line.details)["objects"]) == ("study_discard", uuid, 3)
+    again = client.post(discard)
+    assert (again.status_code, again.json()["code"]) == (409, "study_not_receiving")
+    assert client.get(f"/imports/{uuid}/discard").status_code == 409
+
+
 def test_a_study_that_comes_is_shown_closed_and_discarded_and_never_cancelled(tmp_path, monkeypatch):
     quicken(monkeypatch)
     with serve_in_process(tmp_path / "data") as web, make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
@@ -1259,6 +1293,7 @@ def test_a_study_that_comes_is_shown_closed_and_discarded_and_never_cancelled(tm
                 asked = client.post(f"/api/v1/receivers/studies/{row.uuid}/{wish}")
                 assert asked.status_code in (200, 202, 204), asked.text
             site.until(lambda: site.states() == [ImportState.RECEIVED])
+            assert_a_queued_study_is_discarded_and_not_cancelled(site, client, one.uuid)
             names = client.get("/metrics").text
             assert 'scandock_dicom_answers_total{status="0000"}' in names
         assert {row.action for row in site.rows(audit)} >= {"study_close", "study_discard"}

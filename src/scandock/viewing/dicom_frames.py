@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from scandock.viewing.dicom_file import DicomFile, get_integer
 from scandock.viewing.dicom_mosaic import find_tiles
 from scandock.viewing.dicom_pixels import decode_frame
-from scandock.viewing.frames import Frame, NotViewable, Window, check_size
-from scandock.viewing.lookup_tables import LookupTable, read_table
+from scandock.viewing.frames import Frame, LookupTable, NotViewable, Window, check_size
+from scandock.viewing.lookup_tables import read_table
 from scandock.viewing.orientation import Orientation, orientation_of_cosines, orientation_of_sides
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ which turns values round that are far from the first one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from scandock.viewing.dicom_file import parse_numbers
-from scandock.viewing.frames import NotViewable
+from scandock.viewing.frames import LookupTable, NotViewable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,33 +17,6 @@ if TYPE_CHECKING:
 
 _MOST_ENTRIES: Final = 65_536
 _MOST_BITS: Final = 16
-_SIGN: Final = 0x8000
-
-
-@dataclass(frozen=True, slots=True)
-class LookupTable:
-    """What values become: `entries[value - first]`; those beyond its ends what the last one at that end is."""
-
-    first: int
-    entries: NDArray[Any]
-    bits: int
-    """Of an entry."""
-
-    def apply(self, values: NDArray[Any]) -> NDArray[Any]:
-        """What values become, from 0 to `most`."""
-        import numpy as np
-
-        whole = values if values.dtype.kind in "iub" else np.rint(np.nan_to_num(values))
-        # What the descriptor says unsigned for want of a sign (implicit VR), where values are below 0.
-        first = self.first - 2 * _SIGN if self.first >= _SIGN and whole.size and whole.min() < 0 else self.first
-        at = np.clip(whole.astype(np.int64) - first, 0, len(self.entries) - 1)
-        mapped: NDArray[Any] = self.entries[at]
-        return mapped
-
-    @property
-    def most(self) -> int:
-        """The largest value that an entry can have."""
-        return (1 << self.bits) - 1
 
 
 def read_table(item: Dataset, data: Dataset) -> LookupTable:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Final
 
-from scandock.viewing.frames import Frame, Window
-from scandock.viewing.lookup_tables import LookupTable
+from scandock.viewing.frames import Frame, LookupTable, Window
 from scandock.viewing.windows import default_window, through_table, to_grey
 
 if TYPE_CHECKING:

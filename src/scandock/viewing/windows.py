@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.viewing.frames import Frame, Window
+from scandock.viewing.frames import Frame, LookupTable, Window
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from scandock.viewing.lookup_tables import LookupTable
 
 _LOWEST, _HIGHEST = 0.5, 99.5
 """Percentiles that the automatic window spans: a bright dot shall not leave the rest dark."""

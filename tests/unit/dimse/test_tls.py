@@ -76,7 +76,11 @@ def test_a_handshake_that_fails_says_why_and_what_to_do(tmp_path: Path, subtests
     weak.set_ciphers("AES128-SHA256")
 
     def say(data: bytes) -> Act:
-        return lambda end: (end.sendall(data), end.recv(1))
+        def act(end: socket.socket) -> None:
+            end.sendall(data)
+            end.recv(1)
+
+        return act
 
     trials: list[tuple[str, ssl.SSLContext, Act, str, str]] = [
         ("DICOM", optional, say(b"\x01\0\0\0\0\xcc" + bytes(200)), "does not speak TLS", "wrong version number"),

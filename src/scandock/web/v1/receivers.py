@@ -129,9 +129,10 @@ async def studies(context: SignedContext, project: Maybe = None) -> Response:
     "/studies/{id}/{wish}", status_code=202, summary="Import a study now, or discard it", response_class=Response
 )
 async def ask(context: SignedContext, id: str, wish: Literal["close", "discard"]) -> Response:  # noqa: A002
-    """Its receiver does it within a few seconds; by who may cancel the import.
+    """Its receiver does it within a few seconds; by who may cancel the import. One that waits for its import, or whose
+    import runs, can be discarded, too.
 
-    409 `study_not_receiving`, `study_host_silent`.
+    409 `study_not_receiving`, `study_host_silent`, `import_placing`, `import_ended`.
     """
     await context.run(lambda: ask_for_study(context.service_context, id, StudyWish(wish)))
     return Response(status_code=202)

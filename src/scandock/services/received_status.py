@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MAX_STUDIES: Final = 500
 """Open studies that are listed, those that came last."""
 
-STOPPED: Final = "Stopped with all others, and enabled with them (/xapi/dicomscp/start)."
+STOPPED: Final = "Stopped together with all receivers. Enable it, or all of them by /xapi/dicomscp/start."
 
 StateWord = Literal["disabled", "rejecting", "starting", "listening", "failed"]
 Outcome = Literal["open", "released", "ended", "rejected", "failed"]

@@ -338,9 +338,10 @@ class _Kind(NamedTuple, Generic[Item]):
 
 def _receiver_warnings(one: Receiver, context: ServiceContext) -> list[str]:
     """By the settings that this command has: those of a server that runs should be the same."""
-    from scandock.services.receiver_records import find_warnings
+    from scandock.services.receiver_records import NO_CERTIFICATE, find_warnings
 
-    return find_warnings(one, context.settings.reception)
+    settings = {NO_CERTIFICATE: "SCANDOCK_DICOM_TLS_CERTIFICATE"}
+    return [f"{words} ({settings[words]})" for words in find_warnings(one, context.settings.reception)]
 
 
 _RECEIVER: Final = _Kind("Receiver", _find, _describe, _receiver_warnings)

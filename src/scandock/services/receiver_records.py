@@ -14,7 +14,8 @@ from scandock.model.json_records import JsonRecord, Moment
 from scandock.model.reception import ReceptionSettings
 
 NO_CERTIFICATE: Final = (
-    "TLS is on, and the server has no certificate: the receiver can't listen. Set SCANDOCK_DICOM_TLS_CERTIFICATE."
+    "TLS is on, and the server has no certificate for it: the receiver can't listen."
+    " Whoever runs the server has to name one in its settings."
 )
 
 Certificates = Literal["off", "optional", "required"]

@@ -13,9 +13,14 @@ from scandock.dimse.tls import TlsFiles
 
 
 def certify(
-    folder: Path, name: str, issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None, *, key: object | None = None
+    folder: Path,
+    name: str,
+    issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None,
+    *,
+    key: object | None = None,
+    days: int = 1,
 ) -> tuple[TlsFiles, x509.Name, ec.EllipticCurvePrivateKey]:
-    """A certificate in files, signed by itself or by `issuer`."""
+    """A certificate in files, signed by itself or by `issuer`, that ends in so many days."""
     private = key if isinstance(key, ec.EllipticCurvePrivateKey) else ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -25,8 +30,8 @@ def certify(
         .issuer_name(issuer[0] if issuer else subject)
         .public_key(private.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=2))
+        .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .sign(issuer[1] if issuer else private, hashes.SHA256())
     )

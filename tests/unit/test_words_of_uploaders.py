@@ -51,6 +51,7 @@ OPERATORS = (
 SETTINGS_OF_OPERATORS = {
     "catalog/engine.py",  # before a server has begun
     "dimse/negotiation.py",  # what peers are told of our version: no setting
+    "dimse/tls.py",  # connections that came to no association, which administrators alone see
     "model/children.py",  # the environment of processes
     "services/catalog_copies.py",  # backups
     "services/data_errors.py",

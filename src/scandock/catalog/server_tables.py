@@ -525,6 +525,7 @@ receiver = Table(
     Column("created", BigInteger, nullable=False),
     Column("modified", BigInteger, nullable=False),
     Column("by_option", Boolean, nullable=False, server_default=text("false")),
+    Column("stopped", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("title", "port"),
     _one_of("client_certificates", "off", "optional", "required"),
     _one_of("destination", "prearchive", "archive"),
@@ -535,7 +536,8 @@ receiver = Table(
 """DICOM receivers (`model.receivers`); `allow_list` has one entry a line.
 
 `project_uuid` refers to no row: where its project is deleted, a receiver takes nothing rather than that objects go
-elsewhere. `by_option`: `serve --dicom-port` made it, and without that option it does not listen.
+elsewhere. `by_option`: `serve --dicom-port` made it, and without that option it does not listen. `stopped`: it was
+disabled with all others, and is enabled with them.
 """
 
 dicom_peer = Table(
@@ -624,11 +626,13 @@ dicom_association = Table(
     Column("objects", BigInteger, nullable=False, server_default=text("0")),
     Column("bytes", BigInteger, nullable=False, server_default=text("0")),
     Column("failures", BigInteger, nullable=False, server_default=text("0")),
+    Column("number", BigInteger, nullable=False, server_default=text("0")),
     _one_of("outcome", "open", "released", "ended", "rejected", "failed"),
     Index(None, "receiver_id", "id"),
 )
 """The last associations with DICOM receivers, those that run and those that were rejected; `message` says why, or which
-object was refused last. `failed`: the connection ended before there was an association.
+objects were refused. `failed`: the connection ended before there was an association. `number` is that of the
+log, counted on each host; 0 where it was not noted.
 """
 
 receiver_state = Table(

@@ -16,10 +16,18 @@ from typing import Final, NamedTuple
 from scandock.dimse import pdu
 from scandock.dimse.pdu import AbortReason, ProtocolError
 from scandock.dimse.records import Deadlines, End, EndCause, Peer, Traffic, WireLimits
+from scandock.dimse.tls import describe_failure
 
 _HEADER: Final = 6
+_FIRST: Final = frozenset({pdu.ASSOCIATE_RQ, pdu.ABORT})
+"""Of PDUs, what may come first."""
 _MAX_PIECES: Final = 128
 """PDUs of a data set that are read at once: 16 kB each, which is what most senders take at least, make 2 MB."""
+_TLS_HANDSHAKE: Final = 22
+"""First byte of what a TLS client says."""
+_TLS_TO_PLAIN: Final = (
+    "the sender speaks TLS, and the receiver does not. Turn TLS off at the sender, or on at the receiver"
+)
 _TIME: Final = struct.Struct("@ll")
 _QUICK_ACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
@@ -78,10 +86,8 @@ class Connection:
             self._waker = os.eventfd(0, os.EFD_CLOEXEC)
         except TimeoutError:
             raise EndedError(EndCause.SILENT, "within the TLS handshake") from None
-        except ssl.SSLError as error:
-            raise EndedError(EndCause.TLS, (error.reason or str(error)).replace("_", " ").lower()) from None
         except OSError as error:
-            raise EndedError(EndCause.TLS, str(error)) from None
+            raise EndedError(EndCause.TLS, describe_failure(error)) from None
 
     def peer(self) -> Peer:
         """Who is there. No name is looked up."""
@@ -99,7 +105,7 @@ class Connection:
     def read_request(self) -> bytes:
         """The body of the A-ASSOCIATE-RQ that has to come first. Raises EndedError and ProtocolError."""
         deadline = time.monotonic() + self._deadlines.request
-        kind, body = self._read_pdu(lambda _: deadline - time.monotonic(), frozenset({pdu.ASSOCIATE_RQ, pdu.ABORT}))
+        kind, body = self._read_pdu(lambda _: deadline - time.monotonic(), _FIRST)
         if kind == pdu.ABORT:
             raise EndedError(EndCause.PEER_ABORTED)
         return bytes(body)
@@ -190,6 +196,8 @@ class Connection:
     def _check_header(self, kinds: frozenset[int]) -> int:
         kind = self._kind(self._at)
         length = int.from_bytes(self._buffer[self._at + 2 : self._at + 6], "big")
+        if kind == _TLS_HANDSHAKE and kinds is _FIRST:
+            raise ProtocolError(AbortReason.UNRECOGNIZED_PDU, _TLS_TO_PLAIN)
         if not pdu.ASSOCIATE_RQ <= kind <= pdu.ABORT:
             raise ProtocolError(AbortReason.UNRECOGNIZED_PDU, f"a PDU of type {kind}")
         if kind not in kinds:

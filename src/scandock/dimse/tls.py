@@ -53,6 +53,74 @@ def make_context(files: TlsFiles) -> ssl.SSLContext:
     return context
 
 
+def describe_failure(error: OSError) -> str:
+    """Why a handshake with a peer failed and what to do, in sentences, with the words of OpenSSL behind."""
+    if not isinstance(error, ssl.SSLError):
+        return f"{_CLOSED} {error.strerror or error}"
+    reason = getattr(error, "reason", None) or ""
+    words = reason.replace("_", " ").lower() or str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        words = f"{words}, {error.verify_message}"
+    sentences = _FAILURES.get(reason, "")
+    if getattr(error, "verify_code", 0) == _EXPIRED:
+        sentences = "the certificate of the sender has expired. Renew it."
+    return f"{sentences} OpenSSL: {words}".strip()
+
+
+_EXPIRED: Final = 10  # X509_V_ERR_CERT_HAS_EXPIRED
+_PLAIN: Final = (
+    "the sender does not speak TLS, and the receiver takes nothing else."
+    " Turn TLS on at the sender, or off at the receiver."
+)
+_NOTHING_COMMON: Final = (
+    "the sender and the server have no version or cipher of TLS in common."
+    " Have the sender use TLS 1.2 or 1.3 with AES-GCM or ChaCha20."
+)
+_NO_CERTIFICATE: Final = (
+    "the sender has shown no certificate, and the receiver asks for one."
+    " Have the sender use a client certificate, or make certificates optional."
+)
+_STRANGER: Final = (
+    "the certificate of the sender is of none of the authorities of SCANDOCK_DICOM_TLS_CLIENT_CA."
+    " Add its authority, or have the sender use another certificate."
+)
+_DISTRUSTED: Final = (
+    "the sender does not accept the server's certificate. Have it trust that certificate, or its authority."
+)
+_OURS_EXPIRED: Final = (
+    "the sender says that the server's certificate has expired. Renew SCANDOCK_DICOM_TLS_CERTIFICATE."
+)
+_CLOSED: Final = (
+    "the sender closed the connection. Its log says why: it may not trust the server's certificate, or speak no TLS."
+)
+_FAILURES: Final = {
+    "WRONG_VERSION_NUMBER": _PLAIN,
+    "UNKNOWN_PROTOCOL": _PLAIN,
+    "HTTP_REQUEST": _PLAIN,
+    "PACKET_LENGTH_TOO_LONG": _PLAIN,
+    "RECORD_LAYER_FAILURE": _PLAIN,
+    "UNSUPPORTED_PROTOCOL": _NOTHING_COMMON,
+    "VERSION_TOO_LOW": _NOTHING_COMMON,
+    "NO_SHARED_CIPHER": _NOTHING_COMMON,
+    "NO_SUITABLE_KEY_SHARE": _NOTHING_COMMON,
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": _NOTHING_COMMON,
+    "TLSV1_ALERT_PROTOCOL_VERSION": _NOTHING_COMMON,
+    "TLSV1_ALERT_INSUFFICIENT_SECURITY": _NOTHING_COMMON,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": _NOTHING_COMMON,
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": _NO_CERTIFICATE,
+    "CERTIFICATE_VERIFY_FAILED": _STRANGER,
+    "TLSV1_ALERT_UNKNOWN_CA": _DISTRUSTED,
+    "TLSV1_ALERT_ACCESS_DENIED": _DISTRUSTED,
+    "SSLV3_ALERT_BAD_CERTIFICATE": _DISTRUSTED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _DISTRUSTED,
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": _DISTRUSTED,
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _DISTRUSTED,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": _OURS_EXPIRED,
+    "UNEXPECTED_EOF_WHILE_READING": _CLOSED,
+}
+"""Reasons of OpenSSL, and what they come from."""
+
+
 def _stamp(path: str) -> tuple[int, int, int]:
     status = os.stat(path)
     return status.st_ino, status.st_mtime_ns, status.st_size

@@ -29,7 +29,10 @@ EXPORT_PAGE_ROWS: Final = 1_000
 MAX_PAGE_ROWS: Final = 10_000
 
 ExportFormat = Literal["jsonl", "csv"]
-DetailValue = str | int | bool | None | Sequence[str | int]
+DetailScalar = str | int | bool | None
+DetailValue = DetailScalar | Sequence[str | int] | Mapping[str, DetailScalar]
+MAX_DETAIL: Final = 200
+"""Characters of a value that is named as it was and as it is now."""
 
 
 class AuditOutcome(StrEnum):
@@ -189,6 +192,22 @@ def record(
     ).inserted_primary_key
     assert primary_key is not None
     return int(primary_key[0])
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, DetailValue]:
+    """Of two states of one thing, its old and new values where they differ, long ones cut."""
+    changed = sorted(name for name, value in now.items() if value != before[name])
+    return {
+        "before": {name: _short(before[name]) for name in changed},
+        "now": {name: _short(now[name]) for name in changed},
+    }
+
+
+def _short(value: object) -> DetailScalar:
+    if value is None or isinstance(value, int):
+        return value
+    text = ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+    return text if len(text) <= MAX_DETAIL else f"{text[: MAX_DETAIL - 1]}…"
 
 
 def search(

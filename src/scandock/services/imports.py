@@ -16,7 +16,7 @@ from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
-from scandock.model.verdicts import QUEUED, ImportState
+from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.cancel import CancelResult, cancel
 from scandock.queue.notify import notify
 from scandock.queue.retry import retry_upload
@@ -31,6 +31,7 @@ from scandock.services.progress import read_progress
 from scandock.services.records import row_ids
 from scandock.services.spool_removal import discard_spool
 from scandock.store.local import LocalStore
+from scandock.store.port import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,14 +145,23 @@ def cancel_import(
     """Cancel; what it is now. Raises ImportPlacing or ImportEnded where it is too late.
 
     Raises StudyComing of a study that a DICOM receiver takes: its senders would go on, and be told that all is well.
+    Raises StudyTaken of one that it took: nobody else may have it. It is discarded (`received_status.ask_for_study`).
     """
     with catalog.write() as connection:
         visible = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
-        if visible.door == "dimse" and visible.state is ImportState.RECEIVING:
-            raise import_errors.StudyComing
+        if visible.door == "dimse" and visible.state in UNFINISHED:
+            raise import_errors.StudyComing if visible.state is ImportState.RECEIVING else import_errors.StudyTaken
         became = cancel(catalog, connection, visible.upload_id)
         if became in (CancelResult.DONE, CancelResult.COMING):
             _record(connection, principal, AuditAction.IMPORT_CANCEL, visible, request)
+    return end_cancel(catalog, store, uuid, became)
+
+
+def end_cancel(catalog: Catalog, store: Store, uuid: str, became: CancelResult) -> ImportState:
+    """What is left to do of a cancel that is in the catalog; what the import is now.
+
+    Raises ImportPlacing or ImportEnded where it was too late.
+    """
     if became is CancelResult.TOO_LATE:
         raise import_errors.ImportPlacing
     if became is CancelResult.ENDED:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 
 from scandock.access import accounts
 from scandock.access.authentication import make_principal
@@ -305,7 +305,7 @@ class ReceivedStudies:
     def write_associations(self, lines: Iterable[AssociationLine]) -> dict[int, int]:
         """Note associations that began, went on or ended; the oldest beyond those that are kept go.
 
-        The row of each by its key.
+        The row of each by its number.
         """
         associations = list(lines)
         written: dict[int, int] = {}
@@ -326,7 +326,7 @@ class ReceivedStudies:
                     row = key[0]
                 else:
                     connection.execute(update(dicom_association).where(dicom_association.c.id == row).values(**columns))
-                written[line.key] = row
+                written[line.number] = row
             is_refusal = dicom_association.c.outcome.in_(_REFUSALS)
             for kind in (is_refusal, ~is_refusal):
                 newest = select(dicom_association.c.id).where(kind).order_by(dicom_association.c.id.desc())
@@ -343,6 +343,12 @@ class ReceivedStudies:
         return connection.execute(
             select(columns.id).where(columns.owner == self.owner, *same).order_by(columns.id.desc()).limit(1)
         ).scalar()
+
+    def last_number(self) -> int:
+        """The number of the last association of this host; 0 where there is none."""
+        with self.catalog.read() as connection:
+            query = select(func.max(dicom_association.c.number)).where(dicom_association.c.host == HOST)
+            return connection.execute(query).scalar() or 0
 
     def end_left_associations(self) -> None:
         """Say of associations of processes that are gone that they ended."""

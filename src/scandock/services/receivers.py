@@ -10,9 +10,10 @@ import os
 import platform
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from hashlib import sha256
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -42,7 +43,7 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.routing_rules import parse_rules
 from scandock.services import receiver_records, rights
-from scandock.services.audit import AuditAction, DetailValue
+from scandock.services.audit import AuditAction, DetailValue, differences
 from scandock.services.context import ServiceContext
 from scandock.services.editing import check_if_match
 from scandock.services.receiver_errors import ReceiverExists, ReceiverInvalid, ReceiverPortShared, ReceiversTooMany
@@ -127,7 +128,7 @@ def add_receiver(context: ServiceContext, changes: ReceiverChanges) -> Receiver:
             )
         except IntegrityError:  # made by another transaction since
             raise ReceiverExists(planned.title, planned.port) from None
-        _note(context, connection, AuditAction.RECEIVER_ADD, planned, sorted(changes))
+        _note(context, connection, AuditAction.RECEIVER_ADD, planned, {"fields": sorted(changes)})
         return _known(connection, planned.uuid)
 
 
@@ -151,16 +152,15 @@ def set_receiver(
     with context.catalog.write() as connection:
         before = find_receiver(connection, context.principal, uuid)
         planned = _apply(connection, context, before, changes)
-        check_if_match(receiver_records.Receiver.of(before), if_match)
+        check_if_match(receiver_records.Receiver.of(before, context.settings.reception), if_match)
         _check_among(connection, planned)
         columns, columns_before = rows.receiver_columns(planned), rows.receiver_columns(before)
-        changed = sorted(name for name, value in columns.items() if value != columns_before[name])
-        if not changed:
+        if columns == columns_before:
             return before
         connection.execute(
             update(receiver).where(receiver.c.uuid == uuid).values(modified=context.catalog.now(), **columns)
         )
-        _note(context, connection, AuditAction.RECEIVER_SET, planned, changed)
+        _note(context, connection, AuditAction.RECEIVER_SET, planned, _differences(context, before, planned))
         return _known(connection, uuid)
 
 
@@ -170,7 +170,39 @@ def remove_receiver(context: ServiceContext, uuid: str) -> None:
         rights.check(connection, context.principal, Action.SITE_ADMIN, None)
         before = find_receiver(connection, context.principal, uuid)
         connection.execute(delete(receiver).where(receiver.c.uuid == uuid))
-        _note(context, connection, AuditAction.RECEIVER_REMOVE, before, [])
+        _note(context, connection, AuditAction.RECEIVER_REMOVE, before, {})
+
+
+def stop_receivers(context: ServiceContext) -> list[Receiver]:
+    """Disable every receiver that is enabled, until `start_receivers`; those that were. AccessDenied."""
+    with context.catalog.write() as connection:
+        rights.check(connection, context.principal, Action.SITE_ADMIN, None)
+        enabled = [one for one in rows.list_receivers(connection) if one.enabled]
+        for before in enabled:
+            connection.execute(
+                update(receiver)
+                .where(receiver.c.uuid == before.uuid)
+                .values(enabled=False, stopped=True, modified=context.catalog.now())
+            )
+            planned = replace(before, enabled=False, stopped=True)
+            _note(context, connection, AuditAction.RECEIVER_SET, planned, _differences(context, before, planned))
+    return enabled
+
+
+def start_receivers(context: ServiceContext) -> list[tuple[Receiver, bool]]:
+    """Enable those that `stop_receivers` has disabled, and no others; each with whether it could be. AccessDenied."""
+    with context.catalog.read() as connection:
+        rights.check(connection, context.principal, Action.SITE_ADMIN, None)
+        stopped = [one for one in rows.list_receivers(connection) if one.stopped]
+    return [(one, _start(context, one)) for one in stopped]
+
+
+def _start(context: ServiceContext, one: Receiver) -> bool:
+    try:
+        set_receiver(context, one.uuid, {"enabled": True})
+    except ReceiverInvalid:
+        return False
+    return True
 
 
 def make_import_request(receiver: Receiver) -> ImportRequest:
@@ -266,6 +298,7 @@ def _with_values(before: Receiver, changes: ReceiverChanges) -> Receiver:
         host=changes.get("host", before.host).strip() or ANY_HOST,
         bind=_parse_bind(changes.get("bind", before.bind)),
         enabled=changes.get("enabled", before.enabled),
+        stopped=_stays_stopped(before, changes),
         label=" ".join(changes.get("label", before.label).replace("\0", " ").split()),
         tls=changes.get("tls", before.tls),
         client_certificates=ClientCertificates(changes.get("client_certificates", before.client_certificates)),
@@ -297,6 +330,11 @@ def _with_values(before: Receiver, changes: ReceiverChanges) -> Receiver:
             raise ReceiverInvalid(f"The rules have more than {MAX_RULES:,} characters.", "Shorten them.")
         parse_rules(text)
     return planned
+
+
+def _stays_stopped(before: Receiver, changes: ReceiverChanges) -> bool:
+    """Not where it is enabled, or disabled by itself: a form that has all fields does neither."""
+    return before.stopped and not changes.get("enabled", False) and set(changes) != {"enabled"}
 
 
 def _with_project(connection: Connection, planned: Receiver, name: str | None) -> Receiver:
@@ -427,8 +465,27 @@ def _check_range(what: str, value: int | None, least: int, most: int) -> None:
         raise ReceiverInvalid(f"{what} is {value}.", f"Right is {least:,} to {most:,}.")
 
 
+def _differences(context: ServiceContext, before: Receiver, planned: Receiver) -> dict[str, DetailValue]:
+    """The old and new values of what is changed, for the audit: of rules how long they are, as they may name people."""
+    settings = context.settings.reception
+    old, new = (_describe_rules(receiver_records.Receiver.of(one, settings).to_json()) for one in (before, planned))
+    return differences(old, new)
+
+
+def _describe_rules(values: dict[str, Any]) -> dict[str, Any]:
+    texts = {name: values[name] for name in ("project_rules", "subject_rules", "session_rules")}
+    return {name: value for name, value in values.items() if name != "warnings"} | {
+        name: f"{len(text):,} characters, SHA-256 {sha256(text.encode()).hexdigest()[:12]}" if text else ""
+        for name, text in texts.items()
+    }
+
+
 def _note(
-    context: ServiceContext, connection: Connection, action: AuditAction, one: Receiver, fields: list[str]
+    context: ServiceContext,
+    connection: Connection,
+    action: AuditAction,
+    one: Receiver,
+    more: Mapping[str, DetailValue],
 ) -> None:
-    details: dict[str, DetailValue] = {"ae_title": one.title, "port": one.port, "fields": fields}
+    details: dict[str, DetailValue] = {"ae_title": one.title, "port": one.port, **more}
     context.note(connection, action, one.uuid, one.project or "", details, kind="receiver")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ from typing import TYPE_CHECKING
 from scandock.viewing.dicom_file import DicomFile, get_integer
 from scandock.viewing.dicom_mosaic import find_tiles
 from scandock.viewing.dicom_pixels import decode_frame
-from scandock.viewing.frames import Frame, NotViewable, Window, check_size
+from scandock.viewing.frames import Frame, LookupTable, NotViewable, Window, check_size
+from scandock.viewing.lookup_tables import read_table
 from scandock.viewing.orientation import Orientation, orientation_of_cosines, orientation_of_sides
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WINDOWS: Final = 8
+_VOI_TABLES: Final = "VOILUTSequence"
 _FUNCTIONS: Final = {"LINEAR_EXACT": "linear_exact", "SIGMOID": "sigmoid"}
 _OBJECTS: Final = {
     "SR": "a report", "PR": "a presentation state", "KO": "a selection of objects", "RTSTRUCT": "a set of contours",
@@ -97,12 +100,10 @@ class DicomFrames:
 
     def _grey(self, pixels: NDArray[Any], number: int, *, invert: bool) -> Frame:
         frame = Frame(pixels=pixels, invert=invert, spacing=self.groups.spacing(number), unit=self._unit(number))
-        table = self.data.get("ModalityLUTSequence")
-        if table:
-            from pydicom.pixels.processing import apply_modality_lut
-
-            frame.pixels = apply_modality_lut(pixels, self.data)
-            frame.unit = format_text(table[0].get("ModalityLUTType")) if frame.unit == "" else frame.unit
+        tables = _items(self.data, "ModalityLUTSequence")
+        if tables:
+            frame.pixels = read_table(tables[0], self.data).apply(pixels)
+            frame.unit = format_text(tables[0].get("ModalityLUTType")) if frame.unit == "" else frame.unit
         else:
             place = "PixelValueTransformationSequence"
             slope = self.groups.numbers(number, place, "RescaleSlope")
@@ -111,7 +112,16 @@ class DicomFrames:
                 frame.slope, frame.intercept = slope[0], intercept[0]
             frame.padding = self._padding()
         frame.windows = self._windows(number)
+        frame.table = self._voi_table(number)
         return frame
+
+    def _voi_table(self, number: int) -> LookupTable | None:
+        """The first VOI LUT; None where there is none that can be read, as an image can be shown without."""
+        group = self.groups.macro(number, "FrameVOILUTSequence")
+        tables = (_items(group, _VOI_TABLES) if group is not None else []) or _items(self.data, _VOI_TABLES)
+        with contextlib.suppress(NotViewable):
+            return read_table(tables[0], self.data) if tables else None
+        return None
 
     def _padding(self) -> tuple[float, float] | None:
         padding = parse_numbers(self.data.get("PixelPaddingValue"))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MOST_PIXELS: Final = 100_000_000
 """Of one frame: four times the largest mammograms. Declared sizes are held against it before anything is decoded."""
+_SIGN: Final = 0x8000
 
 
 class NotViewable(Exception):
@@ -26,6 +27,32 @@ class Window:
     width: float
     name: str = ""
     function: str = "linear"
+
+
+@dataclass(frozen=True, slots=True)
+class LookupTable:
+    """What values become: `entries[value - first]`; those beyond its ends what the last one at that end is."""
+
+    first: int
+    entries: NDArray[Any]
+    bits: int
+    """Of an entry."""
+
+    def apply(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What values become, from 0 to `most`."""
+        import numpy as np
+
+        whole = values if values.dtype.kind in "iub" else np.rint(np.nan_to_num(values))
+        # What the descriptor says unsigned for want of a sign (implicit VR), where values are below 0.
+        first = self.first - 2 * _SIGN if self.first >= _SIGN and whole.size and whole.min() < 0 else self.first
+        at = np.clip(whole.astype(np.int64) - first, 0, len(self.entries) - 1)
+        mapped: NDArray[Any] = self.entries[at]
+        return mapped
+
+    @property
+    def most(self) -> int:
+        """The largest value that an entry can have."""
+        return (1 << self.bits) - 1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +74,8 @@ class Frame:
     """Towards which side of the patient each edge lies, where the header says it."""
     padding: tuple[float, float] | None = None
     """Raw values, from and to, that stand for nothing."""
+    table: LookupTable | None = None
+    """The first VOI LUT, by which shown values become grey; a way of showing them beside `windows`."""
 
     @property
     def colour(self) -> bool:

@@ -36,7 +36,7 @@ CALLS: Final = frozenset(
     {
         "list_receivers", "is_anything_private", "changes_objects", "begin", "forget", "accept", "read_state",
         "discard", "discard_spool", "find_left", "take_over", "read_wishes", "write_progress", "write_associations",
-        "end_left_associations", "write_states", "commit", "note_report",
+        "end_left_associations", "last_number", "write_states", "commit", "note_report",
     }
 )  # fmt: skip
 """Methods of `ReceivedStudies` that may be called."""

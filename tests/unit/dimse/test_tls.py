@@ -1,0 +1,118 @@
+"""What is said of TLS handshakes that fail: why, what to do, and the reason of OpenSSL behind."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scandock.dimse.connection import Connection, EndedError
+from scandock.dimse.records import Deadlines, EndCause, WireLimits
+from scandock.dimse.tls import TlsContexts, TlsFiles, describe_failure
+from tests.acceptors import Keeper, listening
+from tests.certificates import certify
+
+Act = Callable[[socket.socket], object]
+
+
+def client(authority: str = "", own: TlsFiles | None = None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    if authority:
+        context.load_verify_locations(authority)
+    if own is not None:
+        context.load_cert_chain(own.certificate, own.key)
+    return context
+
+
+def shake(context: ssl.SSLContext) -> Act:
+    def act(end: socket.socket) -> None:
+        with context.wrap_socket(end) as secure:
+            secure.recv(1)
+
+    return act
+
+
+def fail(server: ssl.SSLContext, act: Act) -> str:
+    """What is said where a peer does that instead of a handshake, or within it."""
+    ours, theirs = socket.socketpair()
+
+    def run() -> None:
+        with contextlib.suppress(OSError), theirs:
+            act(theirs)
+
+    peer = threading.Thread(target=run)
+    peer.start()
+    wire = Connection(ours, Deadlines(handshake=5, close=0.1), WireLimits())
+    try:
+        with pytest.raises(EndedError) as ended:
+            wire.start_tls(server)
+    finally:
+        wire.close(b"")
+        peer.join(10)
+    assert ended.value.end.cause is EndCause.TLS
+    return ended.value.end.detail
+
+
+def test_a_handshake_that_fails_says_why_and_what_to_do(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    authority, name, key = certify(tmp_path, "authority", None)
+    server, _, _ = certify(tmp_path, "server", (name, key))
+    stranger, _, _ = certify(tmp_path, "stranger", None)
+    expired, _, _ = certify(tmp_path, "expired", (name, key), days=-1)
+    optional = TlsContexts().get(TlsFiles(server.certificate, server.key, authority.certificate))
+    required = TlsContexts().get(TlsFiles(server.certificate, server.key, authority.certificate, required=True))
+    old, weak = client(authority.certificate), client(authority.certificate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    weak.maximum_version = ssl.TLSVersion.TLSv1_2
+    weak.set_ciphers("AES128-SHA256")
+
+    def say(data: bytes) -> Act:
+        def act(end: socket.socket) -> None:
+            end.sendall(data)
+            end.recv(1)
+
+        return act
+
+    trials: list[tuple[str, ssl.SSLContext, Act, str, str]] = [
+        ("DICOM", optional, say(b"\x01\0\0\0\0\xcc" + bytes(200)), "does not speak TLS", "wrong version number"),
+        ("HTTP", optional, say(b"GET / HTTP/1.1\r\n\r\n"), "does not speak TLS", "http request"),
+        ("old", optional, shake(old), "no version or cipher of TLS in common", "unsupported protocol"),
+        ("weak", optional, shake(weak), "no version or cipher of TLS in common", "no shared cipher"),
+        ("none", required, shake(client(authority.certificate)), "or make certificates optional",
+         "peer did not return a certificate"),
+        ("stranger", optional, shake(client(authority.certificate, stranger)), "SCANDOCK_DICOM_TLS_CLIENT_CA",
+         "certificate verify failed, self"),
+        ("expired", optional, shake(client(authority.certificate, expired)), "sender has expired. Renew it.",
+         "certificate verify failed, certificate has expired"),
+        ("distrust", optional, shake(client()), "does not accept the server's certificate", "tlsv1 alert unknown ca"),
+        ("gone", optional, lambda end: end.close(), "closed the connection", "unexpected eof while reading"),
+    ]  # fmt: skip
+    for what, context, act, words, reason in trials:
+        with subtests.test(what):
+            detail = fail(context, act)
+            sentences, behind, openssl = detail.partition(" OpenSSL: ")
+            assert behind, detail
+            assert words in sentences, detail
+            assert openssl.startswith(reason)
+
+
+def test_a_reason_that_nobody_knows_is_openssls() -> None:
+    assert describe_failure(ssl.SSLError(1, "what else")) == "OpenSSL: what else"
+    assert describe_failure(ConnectionResetError(104, "Connection reset by peer")).endswith("Connection reset by peer")
+
+
+def test_tls_to_a_port_without_it_is_said_to_be_that() -> None:
+    keeper = Keeper()
+    with listening(keeper) as port, contextlib.suppress(OSError):
+        client().wrap_socket(socket.create_connection(("127.0.0.1", port))).close()
+    (end,) = keeper.wait(1)
+    assert end.startswith("no association: broke the protocol: the sender speaks TLS, and the receiver does not.")

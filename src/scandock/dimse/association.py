@@ -287,7 +287,7 @@ class _Loop(Generic[Pending]):
                 self._wait()
                 if self._take_object():
                     continue
-            kind, body = self._wire.read_pdu(within=self._message is not None)
+            kind, body = self._wire.read_pdu()
             if kind == pdu.P_DATA:
                 for context, flags, piece in pdu.values_of(body):
                     self._value(context, flags, piece)

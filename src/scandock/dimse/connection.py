@@ -110,22 +110,22 @@ class Connection:
             raise EndedError(EndCause.PEER_ABORTED)
         return bytes(body)
 
-    def read_pdu(self, *, within: bool, patience: float | None = None) -> tuple[int, memoryview]:
-        """The next PDU: its type and its body, which is valid until the next call.
+    def wait_for_pdu(self, patience: float | None = None) -> None:
+        """Wait for a message's whole first PDU; `patience`, or the deadline between messages, is for its first byte.
 
-        `within` a message it has to go on; else, `patience` (or the deadline between messages) is for its first byte.
         Raises EndedError and ProtocolError.
         """
-        if not within:
-            self.wait_for_pdu(patience)
-        return self._read_pdu(self._seconds, _ANY)
-
-    def wait_for_pdu(self, patience: float | None = None) -> None:
-        """Wait for the whole first PDU of a message, and read nothing of it; else as `read_pdu`."""
         self._since_began = self._fill - self._at
         self._began = time.monotonic()
         first = self._deadlines.between if patience is None else patience
         self._wait_for_pdu(lambda have: self._seconds(have) if have else first, _ANY)
+
+    def read_pdu(self) -> tuple[int, memoryview]:
+        """The next PDU of a message: its type and its body, which is valid until the next call.
+
+        Raises EndedError and ProtocolError.
+        """
+        return self._read_pdu(self._seconds, _ANY)
 
     def read_message(self, wanted: Callable[[int, bytes], bool], most: int) -> WholeMessage | None:
         """A message of at most `most` bytes of data, where its first PDU is at hand and each PDU has one value.

@@ -85,11 +85,7 @@ class RequestContext:
 
     async def run_zip(self, call: Callable[[], T]) -> T:
         """Make a zip ready, where neither listings nor uploads wait for it."""
-        return await self._within(self.server.zip_threads, call)
-
-    async def _within(self, threads: Executor, call: Callable[[], T]) -> T:
-        bound_call = partial(copy_context().run, call)
-        return await asyncio.get_running_loop().run_in_executor(threads, bound_call)
+        return await _run_in(self.server.zip_threads, call)
 
     async def run_password(self, call: Callable[[], T]) -> T:
         """Do what checks or hashes a password, when the address has its turn."""
@@ -99,7 +95,7 @@ class RequestContext:
 
     async def run_decoder(self, call: Callable[[], T]) -> T:
         """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
-        return await self._within(self.server.pictures.threads, partial(self.server.pictures.work, call))
+        return await run_in_pictures(self.server, call)
 
     @property
     def accounts(self) -> Accounts:
@@ -149,6 +145,16 @@ class RequestContext:
     async def run_verb_each(self, uuids: list[str], verb: Callable[[str], Outcome], action: str) -> Response:
         """Do a verb to many sessions; each answer stands in its place."""
         return JSONResponse({"items": await self.run(lambda: run_each(uuids, verb, action))})
+
+
+async def run_in_pictures(server: ServerState, call: Callable[[], T]) -> T:
+    """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
+    return await _run_in(server.pictures.threads, partial(server.pictures.work, call))
+
+
+async def _run_in(threads: Executor, call: Callable[[], T]) -> T:
+    bound_call = partial(copy_context().run, call)
+    return await asyncio.get_running_loop().run_in_executor(threads, bound_call)
 
 
 def record_response(record: JsonRecord, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:

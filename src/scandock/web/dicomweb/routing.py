@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, TypeVar
 
@@ -12,11 +13,14 @@ from sqlalchemy import Connection
 
 from scandock.services.dicomweb import DicomwebScope, find_scope
 from scandock.web import urls
+from scandock.web.deps import server_state
 from scandock.web.methods import is_head_request
-from scandock.web.request_context import RequestContext
-from scandock.web.security import identify, is_from_other_site, refuse_other_site
+from scandock.web.request_context import RequestContext, run_in_pictures
+from scandock.web.security import identify, identify_within, is_from_other_site, refuse_other_site
 
 E = TypeVar("E", bound=Callable[..., Any])
+R = TypeVar("R")
+T = TypeVar("T")
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _HOST: Final = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?")
@@ -67,6 +71,53 @@ class DicomwebContext(RequestContext):
     def scope(self, connection: Connection) -> DicomwebScope:
         """The sessions that the base answers for. AccessDenied where its project may not be read."""
         return find_scope(connection, self.service_context.principal, self.project)
+
+
+class ReadRequest:
+    """A request that reads, of which nobody has asked yet who sends it.
+
+    That is found out by the transaction and in the thread that find what it is for: viewers ask for a hundred frames
+    at once, and each turn of a thread takes as long as a question.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.server = server_state(request)
+
+    async def read(self, query: Callable[[DicomwebContext, Connection], T]) -> tuple[DicomwebContext, T]:
+        """Ask the catalog for who sends it; their context, and what it answered. AccessDenied."""
+        return await self._run(self.server.read, query, lambda context, answer: (context, answer))
+
+    async def run_decoder(
+        self, query: Callable[[DicomwebContext, Connection], T], work: Callable[[DicomwebContext, T], R]
+    ) -> R:
+        """As `read`, then do what waits for a decoder, in the same turn of a thread (`RequestContext.run_decoder`)."""
+        return await self._run(partial(run_in_pictures, self.server), query, work)
+
+    async def _run(
+        self,
+        run: Callable[[Callable[[], list[R]]], Awaitable[list[R]]],
+        query: Callable[[DicomwebContext, Connection], T],
+        work: Callable[[DicomwebContext, T], R],
+    ) -> R:
+        def within() -> list[R]:
+            """Nothing where a password has to be checked first."""
+            with self.server.catalog.read() as connection:
+                principal = identify_within(self.request, connection)
+                if principal is None:
+                    return []
+                context = DicomwebContext(self.request, principal)
+                answer = query(context, connection)
+            return [work(context, answer)]
+
+        answers = await run(within)
+        if not answers:
+            await identify(self.request)
+            answers = await run(within)
+        return answers[0]
+
+
+Reading = Annotated[ReadRequest, Depends(ReadRequest)]
 
 
 async def _make_context(request: Request) -> DicomwebContext:

@@ -44,17 +44,16 @@ class Many(BaseModel):
 class RequestContext:
     """What one request works with, and the threads that its work is done in."""
 
-    def __init__(self, request: Request, principal: Caller) -> None:
+    def __init__(self, request: Request, principal: Principal) -> None:
         self.request = request
         self.server: ServerState = server_state(request)
-        proof = request_credentials(request, principal)
         self.service_context = ServiceContext(
             self.server.catalog,
             self.server.store,
             self.server.settings,
             principal,
             request_info(request),
-            ask_again=partial(reauthenticate, self.server.catalog, proof),
+            ask_again=lambda: reauthenticate(self.server.catalog, request_credentials(request, principal)),
         )
 
     async def refresh_principal(self) -> Principal:
@@ -167,7 +166,7 @@ def list_response(records: Iterable[JsonRecord]) -> JSONResponse:
     return JSONResponse({"items": [record.to_json() for record in records]})
 
 
-def parse_sorting(
+async def parse_sorting(
     sort: Annotated[str, Query(max_length=32, description="A column; - before it for the other direction")] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = LIMIT,
     cursor: Annotated[str | None, Query(max_length=2000)] = None,
@@ -176,7 +175,12 @@ def parse_sorting(
     return Sorting(sort=sort, limit=limit, cursor=cursor)
 
 
-SignedContext = Annotated[RequestContext, Depends(RequestContext)]
+async def _make_context(request: Request, principal: Caller) -> RequestContext:
+    return RequestContext(request, principal)
+
+
+SignedContext = Annotated[RequestContext, Depends(_make_context)]
+"""No class, nor a plain function: FastAPI would give each a turn of a thread, which takes longer than it does."""
 Sorted = Annotated[Sorting, Depends(parse_sorting)]
 Text = Annotated[str, Query(max_length=200)]
 Search = Annotated[str, Query(max_length=200, description="In the label or the subject, anywhere and in any case")]

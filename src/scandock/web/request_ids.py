@@ -57,8 +57,8 @@ def route_path(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", ""))
 
 
-async def bind_upload_of_path(request: Request) -> None:
-    """A dependency of every route: what is logged of a request to an upload, or to its import, carries its id."""
+def bind_upload_of_path(request: Request) -> None:
+    """Before every route: what is logged of a request to an upload, or to its import, carries its id."""
     match = _UPLOAD.search(route_path(request.scope))
     if match is not None:
         bind_upload(request.path_params[match[1]])

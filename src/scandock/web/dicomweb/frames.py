@@ -36,7 +36,7 @@ from scandock.web.dicomweb.answers import (
     single_response,
 )
 from scandock.web.dicomweb.errors import NotAcceptable
-from scandock.web.dicomweb.routing import DicomwebContext, DicomwebRoutes, Reading
+from scandock.web.dicomweb.routing import DicomwebContext, DicomwebRoutes, ReadRequest
 from scandock.web.dicomweb.selecting import (
     first_made,
     make_tag,
@@ -67,18 +67,18 @@ _ALIASES: Final = {
 
 
 @routes.get(f"{_INSTANCE}/frames/{{frames}}")
-async def frames(reading: Reading, study: str, series: str, instance: str, frames: str) -> Response:
+async def frames(reading: ReadRequest, study: str, series: str, instance: str, frames: str) -> Response:
     """Frames by their numbers from 1, in the order of the address."""
     return await _frames(reading, study, series, instance, frames)
 
 
 @routes.get(f"{_INSTANCE}/pixeldata")
-async def pixel_data(reading: Reading, study: str, series: str, instance: str) -> Response:
+async def pixel_data(reading: ReadRequest, study: str, series: str, instance: str) -> Response:
     """All frames; a film, and what is not compressed, also as one thing."""
     return await _frames(reading, study, series, instance, None)
 
 
-async def _frames(reading: Reading, study: str, series: str, instance: str, names: str | None) -> Response:
+async def _frames(reading: ReadRequest, study: str, series: str, instance: str, names: str | None) -> Response:
     """All in one turn of a thread: viewers ask for a hundred frames at once."""
 
     def find(context: DicomwebContext, connection: Connection) -> Selection:

@@ -29,7 +29,7 @@ from scandock.services.dicomweb_rendering import (
 from scandock.web.dicomweb.accept import MediaRange, parse_accept
 from scandock.web.dicomweb.answers import FRAMED, ranged_response, single_response
 from scandock.web.dicomweb.errors import NotAcceptable
-from scandock.web.dicomweb.routing import DicomwebContext, DicomwebRoutes, Reading
+from scandock.web.dicomweb.routing import DicomwebContext, DicomwebRoutes, ReadRequest
 from scandock.web.dicomweb.selecting import make_tag, only_object, open_reader, select, unchanged
 
 routes = DicomwebRoutes()
@@ -43,55 +43,55 @@ _DOCUMENT: Final = (0x00420011,)
 
 
 @routes.get("/studies/{study}/rendered")
-async def study_rendered(reading: Reading, study: str) -> Response:
+async def study_rendered(reading: ReadRequest, study: str) -> Response:
     """The image in the middle of the first series that has any."""
     return await _render(reading, study)
 
 
 @routes.get(f"{_SERIES}/rendered")
-async def series_rendered(reading: Reading, study: str, series: str) -> Response:
+async def series_rendered(reading: ReadRequest, study: str, series: str) -> Response:
     """The image in the middle of a series."""
     return await _render(reading, study, series)
 
 
 @routes.get(f"{_INSTANCE}/rendered")
-async def instance_rendered(reading: Reading, study: str, series: str, instance: str) -> Response:
+async def instance_rendered(reading: ReadRequest, study: str, series: str, instance: str) -> Response:
     """An object: its frame in the middle, its document or its film."""
     return await _render(reading, study, series, instance)
 
 
 @routes.get(f"{_INSTANCE}/frames/{{frame}}/rendered")
-async def frame_rendered(reading: Reading, study: str, series: str, instance: str, frame: str) -> Response:
+async def frame_rendered(reading: ReadRequest, study: str, series: str, instance: str, frame: str) -> Response:
     """A frame by its number from 1."""
     return await _render(reading, study, series, instance, frame)
 
 
 @routes.get("/studies/{study}/thumbnail")
-async def study_thumbnail(reading: Reading, study: str) -> Response:
+async def study_thumbnail(reading: ReadRequest, study: str) -> Response:
     """A small JPEG of a study."""
     return await _render(reading, study, thumbnail=True)
 
 
 @routes.get(f"{_SERIES}/thumbnail")
-async def series_thumbnail(reading: Reading, study: str, series: str) -> Response:
+async def series_thumbnail(reading: ReadRequest, study: str, series: str) -> Response:
     """A small JPEG of a series."""
     return await _render(reading, study, series, thumbnail=True)
 
 
 @routes.get(f"{_INSTANCE}/thumbnail")
-async def instance_thumbnail(reading: Reading, study: str, series: str, instance: str) -> Response:
+async def instance_thumbnail(reading: ReadRequest, study: str, series: str, instance: str) -> Response:
     """A small JPEG of an object."""
     return await _render(reading, study, series, instance, thumbnail=True)
 
 
 @routes.get(f"{_INSTANCE}/frames/{{frame}}/thumbnail")
-async def frame_thumbnail(reading: Reading, study: str, series: str, instance: str, frame: str) -> Response:
+async def frame_thumbnail(reading: ReadRequest, study: str, series: str, instance: str, frame: str) -> Response:
     """A small JPEG of a frame."""
     return await _render(reading, study, series, instance, frame, thumbnail=True)
 
 
 async def _render(
-    reading: Reading,
+    reading: ReadRequest,
     study: str,
     series: str | None = None,
     instance: str | None = None,

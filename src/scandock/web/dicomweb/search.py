@@ -15,13 +15,13 @@ from scandock.services.dicom_instances import InstanceSearch, find_instances, fi
 from scandock.services.dicom_search import SearchPage, Values, search_series, search_studies
 from scandock.web import urls
 from scandock.web.dicomweb.answers import json_list, json_response, require_json, warning_header
-from scandock.web.dicomweb.routing import DicomwebContext, DicomwebRoutes, Reading, ReadRequest
+from scandock.web.dicomweb.routing import DicomwebContext, DicomwebRoutes, ReadRequest
 
 routes = DicomwebRoutes()
 
 
 @routes.get("/studies")
-async def studies(reading: Reading) -> Response:
+async def studies(reading: ReadRequest) -> Response:
     """Studies that the query asks for."""
 
     def search(context: DicomwebContext, connection: Connection) -> tuple[DicomQuery, SearchPage]:
@@ -33,13 +33,13 @@ async def studies(reading: Reading) -> Response:
 
 
 @routes.get("/series")
-async def series(reading: Reading) -> Response:
+async def series(reading: ReadRequest) -> Response:
     """Series that the query names, with their studies."""
     return await _series_response(reading, None)
 
 
 @routes.get("/studies/{study}/series")
-async def study_series(reading: Reading, study: str) -> Response:
+async def study_series(reading: ReadRequest, study: str) -> Response:
     """Series of a study."""
     return await _series_response(reading, study)
 
@@ -54,19 +54,19 @@ async def _series_response(reading: ReadRequest, study: str | None) -> Response:
 
 
 @routes.get("/instances")
-async def instances(reading: Reading) -> Response:
+async def instances(reading: ReadRequest) -> Response:
     """Instances that the query names, with their studies and series."""
     return await _instances_response(reading, (Level.STUDY, Level.SERIES))
 
 
 @routes.get("/studies/{study}/instances")
-async def study_instances(reading: Reading, study: str) -> Response:
+async def study_instances(reading: ReadRequest, study: str) -> Response:
     """Instances of a study, with their series."""
     return await _instances_response(reading, (Level.SERIES,), study)
 
 
 @routes.get("/studies/{study}/series/{series}/instances")
-async def series_instances(reading: Reading, study: str, series: str) -> Response:
+async def series_instances(reading: ReadRequest, study: str, series: str) -> Response:
     """Instances of a series."""
     return await _instances_response(reading, (), study, series)
 

@@ -29,15 +29,15 @@ from scandock.web.connections import BodyCounter, Connections, connection_limits
 from scandock.web.deps import ServerState, open_server_state
 from scandock.web.dialect import Dialect, get_dialect
 from scandock.web.dicomweb.routers import ROUTERS as DICOMWEB_ROUTERS
-from scandock.web.json_bodies import check_json_body, json_unreadable
+from scandock.web.json_bodies import json_unreadable
 from scandock.web.methods import HeadMethod, Methods
 from scandock.web.pages.page_routers import CLIENT_PAGES, PAGES
 from scandock.web.pages.rendering import warm_up
 from scandock.web.pages.routing import handle_not_found, handle_page_error
-from scandock.web.query_parameters import ParameterLimit, check_no_nul, check_parameter_count, check_parameter_names
+from scandock.web.query_parameters import ParameterLimit, check_parameter_names
 from scandock.web.receiving.stream import stop_bodies
 from scandock.web.registration import find_dialect
-from scandock.web.request_ids import bind_upload_of_path
+from scandock.web.request_checks import check_request
 from scandock.web.response_sending import SendingMiddleware
 from scandock.web.router_index import index_routers
 from scandock.web.tus import routes as tus
@@ -110,7 +110,8 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        dependencies=[Depends(_check_request)],
+        dependencies=[Depends(check_request)],
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     dialect = app.state.dialect = find_dialect()
     problems.install(app)
@@ -137,14 +138,6 @@ def create_app(
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)
     return app
-
-
-async def _check_request(request: Request) -> None:
-    """What is looked at before each route: one dependency, as each costs its part of every request."""
-    bind_upload_of_path(request)
-    check_parameter_count(request)
-    check_no_nul(request)
-    check_json_body(request)
 
 
 def _make_routing(app: FastAPI, dialect: Dialect | None) -> Routing:

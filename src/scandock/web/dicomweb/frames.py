@@ -121,10 +121,10 @@ def pixel_response(
         return ranged_response(context.request, size, read, content_type, headers, reader)
     parts = _make_parts(reader, found, places, numbers, content_type)
     if len(numbers) <= WHOLE_PARTS and _stored_bytes(places, numbers, content_type) <= WHOLE_BYTES:
-        bodies = [b"".join(part) for part in parts]
+        bodies = [list(part) for part in parts]
         reader.close()
         if single and len(numbers) == 1:
-            return bytes_response(bodies[0], content_type, headers=headers)
+            return bytes_response(b"".join(bodies[0]), content_type, headers=headers)
         return multipart_bytes_response(bodies, content_type, headers=headers)
     parts = first_made(parts)
     if single and len(numbers) == 1:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
 from sqlalchemy import Connection
 from starlette.responses import Response
 
@@ -16,6 +17,7 @@ from scandock.services.dicomweb import DicomwebScope, find_scope
 from scandock.web import urls
 from scandock.web.deps import server_state
 from scandock.web.methods import is_head_request
+from scandock.web.request_checks import check_request
 from scandock.web.request_context import RequestContext, run_in_pictures
 from scandock.web.security import identify, identify_within, is_from_other_site, refuse_other_site
 
@@ -30,6 +32,23 @@ _HOST: Final = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(
 _PORTS: Final = {"http": 80, "https": 443}
 
 
+class _ReadRoute(APIRoute):
+    """A route whose endpoint takes the request and nothing else: FastAPI would look for its body and parameters.
+
+    Of dependencies there are those that the application has of every route alone.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint = self.endpoint
+
+        async def handle(request: Request) -> Response:
+            await check_request(request)
+            response: Response = await endpoint(request)
+            return response
+
+        return handle
+
+
 class DicomwebRoutes:
     """A router whose routes are below `/dicomweb` and below `/dicomweb/projects/{project}` alike."""
 
@@ -37,29 +56,28 @@ class DicomwebRoutes:
         self.router = APIRouter(prefix=urls.DICOMWEB, include_in_schema=False)
 
     def get(self, path: str) -> Callable[[ReadHandler], ReadHandler]:
-        """Register a handler of GET, whose parameters are those of the path, which begins below the base.
-
-        They are taken from the request at once: FastAPI would take longer to see that each is a text.
-        """
+        """Register a handler of GET, whose parameters are those of the path, which begins below the base."""
 
         def register(handler: ReadHandler) -> ReadHandler:
             async def handle(request: Request) -> Response:
                 values = {name: value for name, value in request.path_params.items() if name != "project"}
                 return await handler(ReadRequest(request), **values)
 
-            self._register("GET", path)(handle)
+            self._register("GET", path, _ReadRoute)(handle)
             return handler
 
         return register
 
     def post(self, path: str) -> Callable[[E], E]:
         """Register a handler of POST."""
-        return self._register("POST", path)
+        return self._register("POST", path, APIRoute)
 
-    def _register(self, method: str, path: str) -> Callable[[E], E]:
+    def _register(self, method: str, path: str, route_class: type[APIRoute]) -> Callable[[E], E]:
         def register(endpoint: E) -> E:
             for base in ("", "/projects/{project}"):
-                self.router.add_api_route(f"{base}{path}", endpoint, methods=[method], response_model=None)
+                self.router.add_api_route(
+                    f"{base}{path}", endpoint, methods=[method], response_model=None, route_class_override=route_class
+                )
             return endpoint
 
         return register

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, bindparam, or_, select, union
 
-from scandock.access.principal import Principal
+from scandock.access.principal import Door, Principal
 from scandock.access.visibility import own_where, sessions_where
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import dicom_study, session
-from scandock.rules.permissions import AccessDecision, Action
+from scandock.rules.permissions import AccessDecision, Action, Scope
 from scandock.services import rights
 
 
@@ -56,7 +56,8 @@ def find_study_sessions(
         query = _sessions_of_study_in()
         values["of_project"] = scope.project_id
     else:
-        query = _sessions_of_study().where(or_(sessions_where(scope.principal), own_where(scope.principal)))
+        who = scope.principal
+        query = _sessions_of_study_for(who.account_id, who.door, who.scope, admin=who.admin)
     rows = connection.execute(query, values).mappings()
     if scope.project_id is None:
         return [(SessionRecord.from_row(row), row["has_damage"]) for row in rows]
@@ -78,9 +79,12 @@ Asked with each request, as are the next: made once, as they take longer to make
 """
 
 
-@cache
-def _sessions_of_study() -> Select[Any]:
-    return _session_rows().where(session.c.id.in_(_LISTED)).order_by(session.c.place, session.c.id)
+@lru_cache(maxsize=256)
+def _sessions_of_study_for(account_id: int | None, door: Door, scope: Scope, *, admin: bool) -> Select[Any]:
+    """The sessions that somebody may look at, which the database finds out each time: the statement names no role."""
+    who = Principal(account_id, "", "", admin=admin, scope=scope, door=door)
+    is_visible = or_(sessions_where(who), own_where(who))
+    return _session_rows().where(session.c.id.in_(_LISTED), is_visible).order_by(session.c.place, session.c.id)
 
 
 @cache

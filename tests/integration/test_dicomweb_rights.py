@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
-from fastapi.dependencies.models import Dependant
 from sqlalchemy import delete, insert, select, update
 
 from scandock.access import passwords
@@ -188,21 +186,3 @@ def test_a_tree_that_is_just_being_replaced_is_waited_for(web: Web, monkeypatch:
         assert answer.status_code == 200
         assert parts_of(answer)
         assert waited == [row.uuid]
-
-
-def dependants(dependant: Dependant) -> Iterable[Dependant]:
-    for dependency in dependant.dependencies:
-        yield dependency
-        yield from dependants(dependency)
-
-
-def test_no_dependency_of_a_route_takes_a_turn_of_a_thread(web: Web) -> None:
-    checked = 0
-    entries: list[Any] = [*web.app.routes]
-    for entry in entries:
-        included: Any = getattr(entry, "original_router", None)
-        for route in [entry] if included is None else included.routes:
-            for dependency in dependants(route.dependant) if hasattr(route, "dependant") else ():
-                checked += 1
-                assert inspect.iscoroutinefunction(dependency.call), f"{dependency.call} of {route.path}"
-    assert checked > 100

@@ -79,7 +79,7 @@ Asked with each request, as are the next: made once, as they take longer to make
 """
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _sessions_of_study_for(account_id: int | None, door: Door, scope: Scope, *, admin: bool) -> Select[Any]:
     """The sessions that somebody may look at, which the database finds out each time: the statement names no role."""
     who = Principal(account_id, "", "", admin=admin, scope=scope, door=door)

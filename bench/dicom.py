@@ -1,6 +1,7 @@
 """What DICOM receivers and DICOMweb are held to: python -m bench.dicom [--rounds 5] [--objects 1000] [--mb 500].
 
     python -m bench.dicom --only rate,memory,web
+    python -m bench.dicom --only web --databases sqlite,postgresql --keys
 
 rate: MR objects of 139 kB, the same bytes for all, in interleaved rounds. Senders: DCMTK's storescu, as it is and with
 TCP_NODELAY=1; and one that has its messages ready in memory, waiting for each answer or with 32 objects outstanding
@@ -9,7 +10,8 @@ nothing) as it is and, where there is a C compiler, made to sync each file befor
 as it is configured by itself, and no receiver at all: a loop that appends the same bytes to a file and syncs it after
 each object. Of eight associations each sends a study of its own, or a share of one.
 memory: of the receiver process, idle, and while eight objects of 500 MB come at once.
-web: pages of a search, metadata and frames, by `bench.listings` and `bench.dicomweb`.
+web: pages of a search in each of the databases, of which `--keys` prints every key, metadata and frames, by
+`bench.listings` and `bench.dicomweb`.
 
 Each goal is printed with what was measured. A whole run writes the tables into docs/performance.md.
 """
@@ -24,7 +26,6 @@ import shutil
 import statistics
 import struct
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -123,6 +124,8 @@ def main() -> None:
     )
     parser.add_argument("--mb", type=int, default=LARGE_MB, help="size of each of the eight large objects")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(PARTS))
+    parser.add_argument("--databases", type=lambda text: text.split(","), default=list(listings.DATABASES))
+    parser.add_argument("--keys", action="store_true", help="print the milliseconds of each key of a search")
     chosen = parser.parse_args()
     folder = archives.HOME / "dicom" / f"{time.time_ns()}"
     folder.mkdir(parents=True)
@@ -136,7 +139,11 @@ def main() -> None:
         if "memory" in chosen.only:
             goals += measure_memory(folder, chosen.mb)
         if "web" in chosen.only:
-            goals += measure_web()
+            searches = {
+                database: listings.study_search_medians(database, listings.FULL, 10) for database in chosen.databases
+            }
+            goals += web_goals(searches)
+            lines += [*key_table(searches), ""] if chosen.keys else []
     finally:
         shutil.rmtree(folder)
     lines += ["| goal | bound | measured | |", "| --- | --- | --- | --- |", *(goal.row for goal in goals)]
@@ -467,15 +474,36 @@ def make_large(path: Path, study: int, size: int) -> None:
 # -- DICOMweb --------------------------------------------------------------------------------------------------------
 
 
-def measure_web() -> list[Goal]:
-    """The goals of DICOMweb."""
+def web_goals(searches: dict[str, dict[str, float]]) -> list[Goal]:
+    """The goals of DICOMweb; `searches`: milliseconds by database and key."""
     reading = dicomweb.measure_reading(20)
-    with tempfile.TemporaryDirectory(prefix="scandock-searches-") as folder:
-        key, search = listings.slowest_study_search(Path(folder), listings.FULL, 10)
+    slowest = {database: max(of_keys, key=lambda key: of_keys[key]) for database, of_keys in searches.items()}
     return [
-        Goal(f"QIDO page of 50 among 10,000 studies, slowest key ({key})", None, 50, search, "ms"),
+        *(
+            Goal(
+                f"QIDO page of 50 among 10,000 studies, {listings.DATABASES[database]}, slowest key ({key})",
+                None,
+                50,
+                searches[database][key],
+                "ms",
+            )
+            for database, key in slowest.items()
+        ),
         Goal("metadata of 200 objects from a pack", None, 60, reading[dicomweb.METADATA], "ms"),
         Goal("a frame of 131 kB", None, 3, reading[dicomweb.FRAME], "ms"),
+    ]
+
+
+def key_table(searches: dict[str, dict[str, float]]) -> list[str]:
+    """Milliseconds of each key of a search for studies."""
+    heads = " | ".join(f"{listings.DATABASES[database]} (ms)" for database in searches)
+    return [
+        f"| 50 of 10,000 studies by | {heads} |",
+        f"| --- |{' --- |' * len(searches)}",
+        *(
+            f"| {key} | {' | '.join(f'{of_keys[key]:.0f}' for of_keys in searches.values())} |"
+            for key in listings.SEARCHES_OF_STUDIES
+        ),
     ]
 
 

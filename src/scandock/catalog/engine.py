@@ -170,12 +170,12 @@ class Catalog:
             with self._lock:
                 self.waiting -= 1
 
-    def note(self, key: Hashable, write: Callable[[Connection], object]) -> None:
+    def note(self, key: Hashable, write: Callable[[Connection], object], *, later: bool = False) -> None:
         """Write something small that is no loss where the catalog can't be written to.
 
-        At once; or where this thread only reads a little later, in another, what has the same key only once.
+        At once; or `later`, and always where this thread only reads, in another, what has the same key only once.
         """
-        if not _is_read_only():
+        if not (later or _is_read_only()):
             self._write_notes([write])
             return
         with self._lock:

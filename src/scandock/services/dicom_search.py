@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, literal, or_, select, tuple_
 from sqlalchemy.sql.selectable import FromClause
 
 from scandock.access.visibility import studies_where
@@ -91,11 +91,12 @@ class SeriesPart(NamedTuple):
 
 def search_studies(connection: Connection, scope: DicomwebScope, query: DicomQuery) -> SearchPage:
     """Studies, the newest first."""
+    conditions = _study_conditions(connection, scope, query)
     if query.limit == 0:
-        return SearchPage([], max(_count_studies(connection, scope, query) - query.offset, 0))
+        return SearchPage([], max(_count_studies(connection, conditions) - query.offset, 0))
     statement = (
         select(*_SHOWN)
-        .where(*_study_conditions(connection, scope, query))
+        .where(*conditions)
         .order_by(dicom_study.c.date.desc(), dicom_study.c.time.desc(), dicom_study.c.id.desc())
         .limit(query.limit + 1)
         .offset(query.offset)
@@ -103,12 +104,11 @@ def search_studies(connection: Connection, scope: DicomwebScope, query: DicomQue
     rows = connection.execute(statement).all()
     remaining = 0
     if len(rows) > query.limit:
-        remaining = _count_studies(connection, scope, query) - query.offset - query.limit
+        remaining = _count_studies(connection, conditions) - query.offset - query.limit
     return SearchPage(_unite_studies(connection, scope, rows[: query.limit]), max(remaining, 0))
 
 
-def _count_studies(connection: Connection, scope: DicomwebScope, query: DicomQuery) -> int:
-    conditions = _study_conditions(connection, scope, query)
+def _count_studies(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> int:
     return connection.execute(select(func.count()).select_from(dicom_study).where(*conditions)).scalar_one()
 
 
@@ -363,20 +363,25 @@ def read_series(connection: Connection, studies: Sequence[Row[Any]]) -> dict[Ser
 
 def _count_instances(connection: Connection, series: Mapping[SeriesKey, Sequence[SeriesPart]]) -> dict[SeriesKey, int]:
     """The instances of series, those that several sessions have counted once."""
-    return {
-        key: parts[0].series.instances if len(parts) == 1 else _count_united(connection, parts)
-        for key, parts in series.items()
-    }
+    counts = {key: parts[0].series.instances if len(parts) == 1 else 0 for key, parts in series.items()}
+    several = [key for key, parts in series.items() if len(parts) > 1]
+    for at in range(0, len(several), _COUNTED):
+        parts = [(part.series.tree_id, part.series.n) for key in several[at : at + _COUNTED] for part in series[key]]
+        for study_uid, series_uid, count in connection.execute(_UNITED, {"parts": parts}):
+            counts[study_uid, series_uid] = count
+    return counts
 
 
-def _count_united(connection: Connection, parts: Sequence[SeriesPart]) -> int:
-    scans = [and_(resource.c.tree_id == part.series.tree_id, resource.c.scan_n == part.series.n) for part in parts]
-    query = (
-        select(func.count(file.c.sop_uid.distinct()))
-        .join(resource, and_(file.c.tree_id == resource.c.tree_id, file.c.resource_n == resource.c.n))
-        .where(file.c.tree_id.in_([part.series.tree_id for part in parts]), or_(*scans))
-    )
-    return connection.execute(query).scalar_one()
+_COUNTED: Final = 100
+"""Series of several sessions that are counted by one statement."""
+_UNITED: Final = (
+    select(dicom_series.c.study_uid, dicom_series.c.series_uid, func.count(file.c.sop_uid.distinct()))
+    .join(resource, and_(resource.c.tree_id == dicom_series.c.tree_id, resource.c.scan_n == dicom_series.c.n))
+    .join(file, and_(file.c.tree_id == resource.c.tree_id, file.c.resource_n == resource.c.n))
+    .where(tuple_(dicom_series.c.tree_id, dicom_series.c.n).in_(bindparam("parts", expanding=True)))
+    .group_by(dicom_series.c.study_uid, dicom_series.c.series_uid)
+)
+"""The different instances of series, by the trees and numbers of their parts."""
 
 
 def fits(query: DicomQuery, values: Values) -> bool:

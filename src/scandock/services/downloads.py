@@ -388,6 +388,38 @@ def _open_snapshot(
     raise _file_missing(context, uuid)
 
 
+def try_snapshot(context: ServiceContext, record: SessionRecord) -> Snapshot | None:
+    """A snapshot of the very tree that a record which was just read speaks of; None where another one comes, or has
+    come, in its place, or its folder is gone.
+    """
+    name = tree_path(record.parts)
+    try:
+        snapshot = context.store.snapshot(name)
+    except FileNotFoundError:
+        return None
+    try:
+        with context.catalog.read() as connection:
+            row = connection.execute(_PLACE, {"uuid": record.uuid, "of_tree": name}).first()
+    except BaseException:
+        snapshot.close()
+        raise
+    here = (record.tree_id, record.place, record.timestamp, record.label, record.project, False)
+    if row is not None and tuple(row) == here:
+        return snapshot
+    snapshot.close()
+    return None
+
+
+_PLACE: Final = (
+    select(
+        session.c.tree_id, session.c.place, session.c.timestamp, session.c.label, project.c.name,
+        select(intent.c.id).where(intent.c.name == bindparam("of_tree"), intent.c.state == "intent").exists(),
+    )
+    .join(project, project.c.id == session.c.project_id)
+    .where(session.c.uuid == bindparam("uuid"))
+)  # fmt: skip
+"""Where a session's tree is, and whether another one is just being put there. Asked with each frame: made once."""
+
 _PENDING: Final = (
     select(intent.c.id).where(intent.c.name == bindparam("of_tree"), intent.c.state == "intent").limit(1)
 )  # fmt: skip

@@ -29,15 +29,15 @@ from scandock.web.connections import BodyCounter, Connections, connection_limits
 from scandock.web.deps import ServerState, open_server_state
 from scandock.web.dialect import Dialect, get_dialect
 from scandock.web.dicomweb.routers import ROUTERS as DICOMWEB_ROUTERS
-from scandock.web.json_bodies import check_json_body, json_unreadable
+from scandock.web.json_bodies import json_unreadable
 from scandock.web.methods import HeadMethod, Methods
 from scandock.web.pages.page_routers import CLIENT_PAGES, PAGES
 from scandock.web.pages.rendering import warm_up
 from scandock.web.pages.routing import handle_not_found, handle_page_error
-from scandock.web.query_parameters import ParameterLimit, check_no_nul, check_parameter_count, check_parameter_names
+from scandock.web.query_parameters import ParameterLimit, check_parameter_names
 from scandock.web.receiving.stream import stop_bodies
 from scandock.web.registration import find_dialect
-from scandock.web.request_ids import bind_upload_of_path
+from scandock.web.request_checks import check_request
 from scandock.web.response_sending import SendingMiddleware
 from scandock.web.router_index import index_routers
 from scandock.web.tus import routes as tus
@@ -110,12 +110,8 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        dependencies=[
-            Depends(bind_upload_of_path),
-            Depends(check_parameter_count),
-            Depends(check_no_nul),
-            Depends(check_json_body),
-        ],
+        dependencies=[Depends(check_request)],
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     dialect = app.state.dialect = find_dialect()
     problems.install(app)
@@ -148,6 +144,8 @@ def _make_routing(app: FastAPI, dialect: Dialect | None) -> Routing:
     """Give an application all routes."""
     for module in (health, tus, oidc):
         app.include_router(module.router)
+    for dicomweb in DICOMWEB_ROUTERS:  # before what is asked for less often: each router takes its time to say no
+        app.include_router(dicomweb)
     for router in (
         *(
             included_module.router
@@ -156,8 +154,6 @@ def _make_routing(app: FastAPI, dialect: Dialect | None) -> Routing:
         *ROUTERS,
     ):
         app.include_router(router, dependencies=[Depends(check_parameter_names)])
-    for dicomweb in DICOMWEB_ROUTERS:
-        app.include_router(dicomweb)
     for pages in PAGES:
         app.include_router(pages)
     if dialect is not None:

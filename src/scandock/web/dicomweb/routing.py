@@ -63,6 +63,7 @@ class DicomwebRoutes:
                 values = {name: value for name, value in request.path_params.items() if name != "project"}
                 return await handler(ReadRequest(request), **values)
 
+            handle.__doc__ = handler.__doc__
             self._register("GET", path, _ReadRoute)(handle)
             return handler
 

@@ -80,10 +80,13 @@ class Goal(NamedTuple):
 
     @property
     def row(self) -> str:
-        bound = f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}"
         verdict = "met" if self.is_met else "not met"
-        if self.least is None and self.most is None:  # to be compared with
-            bound, verdict = "", ""
+        if self.least is not None:
+            bound = f"at least {self.least:g}"
+        elif self.most is not None:
+            bound = f"at most {self.most:g}"
+        else:
+            bound = verdict = ""  # to be compared with
         figure = f"{self.figure:.3g} {self.unit}".strip()
         return f"| {self.what} | {f'{bound} {self.unit}'.strip()} | {figure} | {verdict} |"
 

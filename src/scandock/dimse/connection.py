@@ -235,16 +235,7 @@ class Connection:
             raise EndedError(EndCause.SILENT, "too slow")
         if self._waker is not None and not self._since_began and seconds:
             self._wait_for_record(self._waker, seconds)
-        self._wait(seconds)
-        try:
-            if self._is_tcp and _QUICK_ACK is not None:
-                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
-            flags = 0 if self._is_secure or seconds else socket.MSG_DONTWAIT
-            count = self._sock.recv_into(self._buffer[self._fill :], 0, flags)
-        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise EndedError(EndCause.SILENT) from None
-        except OSError as error:
-            raise EndedError(EndCause.PEER_CLOSED, error.strerror or str(error)) from None
+        count = self._receive_within(seconds)
         if not count:
             raise EndedError(EndCause.PEER_CLOSED)
         now = self.traffic.active_at = time.monotonic()
@@ -253,6 +244,23 @@ class Connection:
         self._since_began += count
         self.traffic.bytes_received += count
         self._fill += count
+
+    def _receive_within(self, seconds: float) -> int:
+        """Wait for bytes; how many came. In turns of the same length, as each other one has to be set in the system."""
+        turn = self._deadlines.silence
+        while True:
+            self._wait(min(seconds, turn))
+            try:
+                if self._is_tcp and _QUICK_ACK is not None:
+                    self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+                flags = 0 if self._is_secure or seconds else socket.MSG_DONTWAIT
+                return self._sock.recv_into(self._buffer[self._fill :], 0, flags)
+            except (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                seconds -= turn
+                if seconds <= 0:
+                    raise EndedError(EndCause.SILENT) from None
+            except OSError as error:
+                raise EndedError(EndCause.PEER_CLOSED, error.strerror or str(error)) from None
 
     def _wait_for_record(self, waker: int, seconds: float) -> None:
         """Wait for something of TLS, or to be woken: TLS itself ends for good where its socket does."""

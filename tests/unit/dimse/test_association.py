@@ -25,6 +25,7 @@ from scandock.dimse.records import (
     CommitmentAnswer,
     CommitmentRequest,
     CommitmentResult,
+    Deadlines,
     Rejected,
     WireLimits,
     calling_not_allowed,
@@ -666,3 +667,21 @@ def test_after_an_answer_that_had_to_wait_for_the_peer_nothing_else_does() -> No
 def _read(end: socket.socket, count: int) -> None:
     while count:
         count -= len(end.recv(65_536))
+
+
+def test_between_messages_a_peer_has_longer_than_within_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[float] = []
+    wait = Connection._wait  # noqa: SLF001
+
+    def count(wire: Connection, seconds: float) -> None:
+        turns.append(seconds)
+        wait(wire, seconds)
+
+    with served(Keeper(), deadlines=Deadlines(silence=0.05, between=60)) as peer:
+        peer.associate()
+        monkeypatch.setattr(Connection, "_wait", count)
+        until(lambda: len(turns) > 3, "the loop does not go on waiting")
+        peer.send(echo_rq())
+        assert peer.response().command.Status == 0
+        peer.release()
+    assert set(turns) == {0.05}

@@ -736,6 +736,8 @@ def _is_rejected(site: ReceiverSite, reason: tuple[int, int, int]) -> bool:
         site.sender(calling="GOOD").release()
     except RejectedError as rejected:
         return rejected.args == reason
+    except ConnectionError:  # it was taken, and stopped at once
+        return False
     return False
 
 

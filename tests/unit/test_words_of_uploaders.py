@@ -56,7 +56,7 @@ SETTINGS_OF_OPERATORS = {
     "services/catalog_copies.py",  # backups
     "services/data_errors.py",
     "web/metric_table.py",
-    "workers/fork_server.py",  # reads one
+    "workers/attempt_server.py",  # reads one
     "web/xnat/site_preferences.py",  # administrators alone set these
     "workers/scrub_task.py",  # reads one
 }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import Connection, insert, literal, select
+from sqlalchemy import Connection, Insert, bindparam, insert, select
 from sqlalchemy.types import String, Text
 
 from scandock.catalog.deliveries import enqueue
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.server_tables import event, reception
 from scandock.catalog.tables import upload
 from scandock.model.import_report import ImportOutcome, ImportReport
@@ -33,16 +33,23 @@ def add_event(catalog: Catalog, connection: Connection, upload_id: int, data: Ev
     """
     if data.kind in _LOGGED:
         _log_step(catalog, connection, upload_id, _LOGGED[data.kind])
+    values = {"upload": upload_id, "event_kind": data.kind, "event_data": json.dumps(data.to_json())}
+    connection.execute(_adding(sqlite=catalog.sqlite), values)
+    if isinstance(data, ImportEnded):
+        enqueue(catalog, connection, upload_id, data.state)
+
+
+@cache
+def _adding(*, sqlite: bool) -> Insert:
+    """Made once: each import asks it some six times, and it takes longer to make than to be done."""
     whose = select(
         reception.c.upload_id,
         reception.c.account_id,
-        literal(data.kind, String(16)),
-        literal(json.dumps(data.to_json()), Text),
-        catalog.now(),
-    ).where(reception.c.upload_id == upload_id)
-    connection.execute(insert(event).from_select(["upload_id", "account_id", "kind", "data", "at"], whose))
-    if isinstance(data, ImportEnded):
-        enqueue(catalog, connection, upload_id, data.state)
+        bindparam("event_kind", type_=String(16)),
+        bindparam("event_data", type_=Text),
+        database_now(sqlite=sqlite),
+    ).where(reception.c.upload_id == bindparam("upload"))
+    return insert(event).from_select(["upload_id", "account_id", "kind", "data", "at"], whose)
 
 
 def add_outcome(catalog: Catalog, connection: Connection, upload_id: int, outcome: ImportOutcome) -> None:

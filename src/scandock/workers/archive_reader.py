@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scandock.pipeline.ledger import Ledger
     from scandock.store.port import Stage
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -28,7 +29,7 @@ from scandock.rules.privacy import UNLIMITED, UploadPrivacy
 from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
-from scandock.workers.archive_tasks import open_archive
+from scandock.workers.archive_tasks import MIN_BYTES, open_archive
 from scandock.workers.entry_names import EntryNames
 from scandock.workers.import_progress import EntryListener, ImportProgress
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
@@ -117,10 +118,17 @@ class ArchiveReader:
         listening.stage("opening")
         self._pool = ReaderPool(self.readers)
         try:
-            self._pool.start()
+            self._pool.start(self._count_early())
         except BaseException:
             self._pool.close()
             raise
+
+    def _count_early(self) -> int:
+        """How many readers will have work for sure."""
+        with contextlib.suppress(OSError):
+            if os.path.isfile(self.archive) and os.path.getsize(self.archive) < MIN_BYTES:
+                return 1
+        return self.readers
 
     def read(
         self, store: LocalStore, stage: Stage, site: SiteTexts, stop: Callable[[], bool], *, keep: bool

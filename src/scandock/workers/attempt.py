@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import socket
 import sys
 import threading
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from scandock.model.crash_points import reach
@@ -29,9 +31,11 @@ from scandock.workers.fault_pipe import NO_PIPE, send_fault
 from scandock.workers.import_progress import ImportProgress, make_note
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
+from scandock.workers.readers import use_reader_server
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+    from structlog.typing import FilteringBoundLogger
 
     from scandock.catalog.engine import Catalog
     from scandock.model.import_report import ImportReport
@@ -468,17 +472,30 @@ def _log_unexpected(upload: str, error: Exception) -> None:
     log().error("unexpected", upload=upload, error=type(error).__name__, where=error_location(error))
 
 
-def main(words: list[str], telling: int = NO_PIPE) -> int:
-    """Exit code 0 where what became of the import is written; else what stopped it is told on the pipe `telling`."""
+@cache
+def make_log(level: str) -> FilteringBoundLogger:
+    """The log of attempts; made once for all forks of a process."""
+    from scandock.services.logs import configure_logging
+
+    return configure_logging("attempt", level)
+
+
+def main(words: list[str], telling: int = NO_PIPE, readers: int | None = None) -> int:
+    """Exit code 0 where what became of the import is written; else what stopped it is told on the pipe `telling`.
+
+    `readers`: the wire of a server that forks readers, where there is one.
+    """
     parent, order_text = words
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its worker says when it is to stop, by SIGKILL
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     confine(int(parent), "attempt", oom=OOM_SCORE)
-    from scandock.services.logs import bind_upload, configure_logging, error_cause
+    if readers is not None:
+        use_reader_server(socket.socket(fileno=readers))
+    from scandock.services.logs import bind_upload, error_cause
     from scandock.services.settings import load_settings
 
     order, settings = AttemptRequest.from_json(order_text), load_settings()
-    log = configure_logging("attempt", settings.log_level)
+    log = make_log(settings.log_level)
     bind_upload(order.upload, attempt=order.attempt)
     try:
         run_attempt(order, settings)

@@ -52,8 +52,8 @@ class ReaderScrubber:
         if not batch:
             return False
         with closing(ReaderPool(min(self._readers, len(batch)))) as pool:
-            pool.start()
             pool.setup(self._setup(rules))
+            pool.start(len(batch))
             while batch:
                 pool.work(
                     [_make_task(order) for order in batch],

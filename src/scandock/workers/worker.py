@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES, Fault
-from scandock.model.process import confine, keep_one_heap, unblock_signals
+from scandock.model.process import can_die_with_pipe, confine, keep_one_heap, unblock_signals
 from scandock.model.ticker import Ticker
 from scandock.queue.claim import Claim, SlotUsage, claim
 from scandock.queue.engines import engine_of
@@ -28,12 +28,13 @@ from scandock.services.receiver_states import has_receivers
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
+from scandock.workers.attempt_server import ForkedAttempts, fork_attempt_server
 from scandock.workers.commitment_keeper import CommitmentKeeper
-from scandock.workers.fork_server import ForkedAttempts, fork_server
 from scandock.workers.janitor import Janitor
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.message_sender import MessageSender
 from scandock.workers.pack_builder import PackBuilderThread
+from scandock.workers.readers import keep_reader_server
 from scandock.workers.receiver_catalog_thread import ReceiverCatalogThread
 from scandock.workers.slots import SlotPool
 from scandock.workers.verifier import VerifierThread
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.services.settings import Settings
+    from scandock.workers.server_keeper import ServerKeeper
 
 DRAIN_SECONDS = 8.0
 """How long imports that run may still take to end when the server stops; then they wait for its next start."""
@@ -179,13 +181,17 @@ def main(words: list[str]) -> int:
     """Run until SIGTERM."""
     parent, data, size, *shared = words
     confine(int(parent), "worker")
-    forks = fork_server()  # before there are threads
+    forks = fork_attempt_server()  # before there are threads
     keep_one_heap()
     liveness = WorkerLiveness(int(shared[0])) if shared else WorkerLiveness.make()
     liveness.start()  # before the catalog is opened, which may take long
     settings = load_settings()
     log = configure_logging("worker", settings.log_level)
-    with ForkedAttempts(log, start_attempt_process, forks) as start:
+    with contextlib.ExitStack() as opened:
+        readers: ServerKeeper | None = None
+        if forks is not None and can_die_with_pipe():
+            readers = opened.enter_context(keep_reader_server(log))
+        start = opened.enter_context(ForkedAttempts(log, start_attempt_process, forks, readers))
         try:
             receiver = socket.socket(fileno=int(shared[1])) if len(shared) > 1 else None
             worker = Worker(data, int(size), settings, int(parent), liveness, log, start, receiver=receiver)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import ssl
+import sys
+import termios
 import threading
 import warnings
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from scandock.dimse.records import Deadlines, EndCause, WireLimits
 from scandock.dimse.tls import TlsContexts, TlsFiles, describe_failure
 from tests.acceptors import Keeper, listening
 from tests.certificates import certify
+from tests.crash.processes import until
 
 Act = Callable[[socket.socket], object]
 
@@ -103,6 +107,38 @@ def test_a_handshake_that_fails_says_why_and_what_to_do(tmp_path: Path, subtests
             assert behind, detail
             assert words in sentences, detail
             assert openssl.startswith(reason)
+
+
+@pytest.mark.parametrize("wakes", [True, False])
+def test_a_part_of_a_record_holds_up_neither_a_stop_nor_the_deadline(tmp_path: Path, *, wakes: bool) -> None:
+    server, _, _ = certify(tmp_path, "server", None)
+    ours, theirs = socket.socketpair()
+    raw, same = theirs.dup(), ours.dup()  # as TLS takes the others
+    wire = Connection(ours, Deadlines(handshake=5, silence=0.2, between=30 if wakes else 0.5), WireLimits())
+    ends: list[EndedError] = []
+
+    def wait() -> None:
+        wire.start_tls(TlsContexts().get(TlsFiles(server.certificate, server.key)))
+        try:
+            wire.wait_for_pdu()
+        except EndedError as ended:
+            ends.append(ended)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    with raw, same, client(server.certificate).wrap_socket(theirs):
+        raw.sendall(b"\x17\x03\x03")
+        until(lambda: not waits_to_be_read(same), "the part of a record was not read")
+        if wakes:
+            wire.wake()
+        waiting.join(20)
+    wire.close(b"")
+    assert [one.end.cause for one in ends] == [EndCause.STOPPED if wakes else EndCause.SILENT]
+
+
+def waits_to_be_read(end: socket.socket) -> int:
+    """Bytes that have come and nobody has read."""
+    return int.from_bytes(fcntl.ioctl(end, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def test_a_reason_that_nobody_knows_is_openssls() -> None:

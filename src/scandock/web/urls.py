@@ -273,6 +273,7 @@ API_DAMAGE: Final = f"{API}/damage"
 API_RECEIVERS: Final = f"{API}/receivers"
 API_PEERS: Final = f"{API}/peers"
 API_ME: Final = f"{API}/auth/me"
+API_TREE: Final = f"{API}/tree"
 OIDC: Final = f"{API}/auth/oidc"
 OIDC_CALLBACK: Final = f"{OIDC}/callback"
 
@@ -313,6 +314,11 @@ def api_project(name: str) -> str:
 def api_script_check(project: str | None) -> str:
     """Where a script of a project, with None of the site, is read."""
     return f"{api_project(project)}/scripts/check" if project else f"{API}/privacy/scripts/check"
+
+
+def api_tree(path: str = "") -> str:
+    """A folder of the archive as people mount it: that of a project, a session, or one in it."""
+    return f"{API_TREE}/{path_segments(path)}/" if path else f"{API_TREE}/"
 
 
 def api_account(uuid: str) -> str:

@@ -269,7 +269,7 @@ def _project_entries(
         try:
             record, snapshot = open_session_snapshot(context, uuid)
         except Fault:
-            lines.append((label, "", _find_gone_reason(context, uuid)))
+            lines.append((label, "", find_gone_reason(context, uuid)))
             continue
         with snapshot:
             try:
@@ -288,8 +288,8 @@ def _project_entries(
     yield from make_omissions_entry(lines)
 
 
-def _find_gone_reason(context: ServiceContext, uuid: str) -> str:
-    """Why a session of a project has no snapshot when its turn comes."""
+def find_gone_reason(context: ServiceContext, uuid: str) -> str:
+    """Why a session has no snapshot when its turn comes."""
     with context.catalog.read() as connection:
         record = find_session(connection, uuid)
         if record is None:

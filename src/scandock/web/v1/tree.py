@@ -61,7 +61,13 @@ _BYTES: Final[Responses] = {
 }
 
 
-@router.get("/tree", summary="To the folder of all projects", status_code=308, responses=_MOVED)
+@router.get(
+    "/tree",
+    summary="To the folder of all projects",
+    response_class=RedirectResponse,
+    status_code=308,
+    responses=_MOVED,
+)
 async def top(request: Request) -> Response:
     """Its address ends in a slash."""
     return RedirectResponse(urls.root_of(request.scope) + urls.api_tree(), 308)

@@ -18,6 +18,7 @@ from scandock.catalog.server_tables import audit, verification
 from scandock.catalog.tables import file, project, resource, session
 from scandock.services import output_folder, session_exports
 from scandock.services.session_exports import choose_sessions
+from scandock.store import durability
 from tests.builders import DataFolder, images, make_data_folder, sha256, uploader_layout
 from tests.crash.processes import KILLED, SCANDOCK, Command, run
 from tests.integration.in_process import call_in_process
@@ -232,7 +233,7 @@ def test_the_folder_and_the_data_folder_are_apart(exported: DataFolder) -> None:
 
 
 def test_a_disk_that_fills_up_ends_it_and_the_next_one_goes_on(exported: DataFolder, monkeypatch) -> None:
-    written = output_folder.write_all
+    written = durability.write_all
     left = [2]
 
     def write_some(fd: int, data: Any) -> int:

@@ -23,6 +23,7 @@ from scandock.rules.permissions import Scope
 from scandock.services import archive_folders
 from scandock.services.archive_folders import VISIT_SECONDS
 from scandock.services.settings import load_settings
+from scandock.web.v1 import tree
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 from tests.integration.web import PASSWORD, Web, serve_in_process
 
@@ -292,8 +293,11 @@ def test_headers_come_from_memory_for_a_second_and_bytes_never(mia: Mount, web: 
     assert mia.client.get(quoted(image)).status_code == 404
     assert mia.client.get(TREE + DICOM).status_code == 404
     assert mia.head(image).status_code == 200
-    now[0] += VISIT_SECONDS
+    now[0] += VISIT_SECONDS + 0.1
     assert mia.head(image).status_code == 404
+    with web.client() as admin:
+        Mount(admin).names("P/S2/")
+    assert len(web.site.archive_folders._visits) == 1, "what is over keeps no tree in memory"  # noqa: SLF001
 
 
 def mia_bytes(web: Web, path: str) -> bytes:
@@ -321,6 +325,18 @@ def test_a_replaced_session_is_another_tree(mia: Mount, web: Web, monkeypatch) -
     assert (before.content, after.content) == (b"0123456789", b"new")
     assert before.headers["etag"] != after.headers["etag"]
     assert after.headers["content-length"] == "3"
+    assert dict(mia.walk()) == sizes(web.site.data)
+
+
+def test_a_long_index_is_sent_in_pieces(mia: Mount, web: Web, monkeypatch) -> None:
+    whole = {folder: mia.client.get(TREE + folder) for folder in ("", "P/", DICOM)}
+    monkeypatch.setattr(tree, "MAX_WHOLE", 0)
+    monkeypatch.setattr(tree, "_LINES", 2)
+    for folder, answer in whole.items():
+        pieces = mia.client.get(TREE + folder)
+        assert (pieces.content, "content-length" in pieces.headers) == (answer.content, False)
+        assert pieces.headers["content-type"] == answer.headers["content-type"]
+        assert (mia.client.head(TREE + folder).status_code, "content-length" in answer.headers) == (200, True)
     assert dict(mia.walk()) == sizes(web.site.data)
 
 

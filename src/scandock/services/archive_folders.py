@@ -24,6 +24,7 @@ from scandock.access.visibility import projects_where
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import file, project, resource, scan, session, tree
 from scandock.catalog.trees import files_of
+from scandock.model.request_limits import MOUNTED_FILES
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 from scandock.services.audit import AuditAction
@@ -34,7 +35,7 @@ from scandock.services.downloads import FileDescription, FileDownload, open_file
 from scandock.services.file_errors import FileDamaged, FileMissing, FileUnknown, FolderTooLarge
 from scandock.store.paths import resource_folder
 
-MAX_LISTED: Final = 200_000
+MAX_LISTED: Final = MOUNTED_FILES
 """Files of a session whose folders are listed; so many are kept in memory of all sessions together."""
 
 VISIT_SECONDS: Final = 1.0
@@ -227,8 +228,8 @@ class ArchiveFolders:
         with self._lock:
             self._visits[key] = visit
             self._visits.move_to_end(key)
-            while len(self._visits) > _VISITS:
-                self._visits.popitem(last=False)
+            while len(self._visits) > _VISITS or next(iter(self._visits.values())).until < visit.until - VISIT_SECONDS:
+                self._visits.popitem(last=False)  # one that is over keeps a tree in memory
 
     def _folders_of(self, connection: Connection, found: _Session) -> _TreeFolders:
         key = (found.tree_id, found.created)  # numbers of trees may come again

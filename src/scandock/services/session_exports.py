@@ -34,7 +34,7 @@ from scandock.services.export_errors import ExportAmbiguous, ExportInData, Expor
 from scandock.services.file_verification import verify_soon
 from scandock.services.output_errors import OutputExists, OutputNotWritten
 from scandock.services.output_folder import OutputFolder
-from scandock.store.paths import RelPath, archive_path, parse_rel, path_below
+from scandock.store.paths import ARCHIVE, RelPath, archive_path, parse_rel, path_below
 from scandock.store.port import Snapshot
 from scandock.web import urls
 
@@ -116,10 +116,10 @@ def choose_sessions(connection: Connection, name: str) -> ExportChoice:
     if not archived and known_project is None:
         raise ExportWaits(name) if rows else ExportUnknown(name)
     if len(archived) + (known_project is not None) > 1:
-        which = [archive_path(row.project, row.label) for row in archived[:_MAX_NAMED]]
-        if known_project is not None:
-            which.insert(0, archive_path(known_project.name, "-").removesuffix("-"))
-        raise ExportAmbiguous(name, ", ".join([*which, *(["..."] if len(archived) > _MAX_NAMED else [])]))
+        which = [] if known_project is None else [f"{ARCHIVE}/{known_project.name}/"]
+        which += [archive_path(row.project, row.label) for row in archived[:_MAX_NAMED]]
+        which += ["..."] if len(archived) > _MAX_NAMED else []
+        raise ExportAmbiguous(name, ", ".join(which))
     if known_project is not None:
         project_name = known_project.name
         query = _SESSIONS.where(project.c.name == project_name, session.c.place == "archive")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from html import escape
+from itertools import islice
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
@@ -16,7 +17,7 @@ from scandock.services.file_errors import FileUnknown
 from scandock.web import urls
 from scandock.web.deps import server_state
 from scandock.web.description.schemas import Responses
-from scandock.web.file_responses import file_description_response, file_response
+from scandock.web.file_responses import file_description_response, file_response, streaming_response
 from scandock.web.openapi import binary_response
 from scandock.web.request_context import SignedContext
 from scandock.web.security import reader_key
@@ -51,6 +52,9 @@ Place = Annotated[
         max_length=4096,
     ),
 ]
+MAX_WHOLE: Final = 10_000
+"""Entries of an index that is made before it is sent; a longer one waits for its reader piece by piece."""
+_LINES: Final = 1_000
 _FILE: Final = binary_response("*/*")[200]["content"]
 _INDEX: Final[Responses] = {200: {"content": {"text/html": {"schema": {"type": "string"}}, **_FILE}}}
 _MOVED: Final[Responses] = {308: {"description": "It is a folder: its address ends in a slash"}}
@@ -104,34 +108,42 @@ async def head(request: Request, context: SignedContext, path: Place) -> Respons
 async def _find(request: Request, context: SignedContext, path: str) -> ArchivedFile | Response:
     """A file; or a folder's page, or the way to its address."""
 
-    def find() -> ArchivedFile | str | None:
+    def find() -> ArchivedFile | Response:
         found = context.server.archive_folders.find(
             context.service_context, path.removesuffix("/"), reader_key(request)
         )
         is_folder = not path or path.endswith("/")
         if isinstance(found, Folder):
-            return _make_index(path, found) if is_folder else None
+            if is_folder:
+                return _index_response(path, found)
+            return RedirectResponse(urls.root_of(request.scope) + urls.api_tree(path), 308)
         if is_folder:
             raise FileUnknown("There is a file of that name, and no folder.", "Leave the slash out.")
         return found
 
-    answer = await context.run_read(find)
-    if answer is None:
-        return RedirectResponse(urls.root_of(request.scope) + urls.api_tree(path), 308)
-    if isinstance(answer, str):
-        return HTMLResponse(answer, headers={"Cache-Control": "private, no-cache"})
-    return answer
+    return await context.run(find)  # all files of a session are read for the first folder that has some
 
 
-def _make_index(path: str, folder: Folder) -> str:
+def _index_response(path: str, folder: Folder) -> Response:
     """The page of a folder: a link for each thing in it, folders by a slash at the end."""
+    headers = {"Cache-Control": "private, no-cache"}
+    pieces = _make_index(path, folder)
+    if len(folder.entries) <= MAX_WHOLE:
+        return HTMLResponse(b"".join(pieces), headers=headers)
+    return streaming_response(pieces, status=200, headers=headers, media_type="text/html; charset=utf-8")
+
+
+def _make_index(path: str, folder: Folder) -> Iterator[bytes]:
     title = escape(f"Index of /{path}")
-    lines = "".join(_make_lines(folder))
     above = '<a href="../">../</a>\n' if path else ""
-    return (
+    yield (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>\n'
-        f"<body><h1>{title}</h1>\n<pre>{above}{lines}</pre></body></html>\n"
-    )
+        f"<body><h1>{title}</h1>\n<pre>{above}"
+    ).encode()
+    lines = _make_lines(folder)
+    while piece := "".join(islice(lines, _LINES)):
+        yield piece.encode()
+    yield b"</pre></body></html>\n"
 
 
 def _make_lines(folder: Folder) -> Iterator[str]:

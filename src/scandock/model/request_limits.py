@@ -35,6 +35,7 @@ LISTING_COLUMNS: Final = 200
 LISTING_VALUES: Final = 1_000
 LISTING_CONDITIONS: Final = 200
 LISTED_FILES: Final = 200_000
+MOUNTED_FILES: Final = 200_000
 SUBJECT_SCANS: Final = 5_000
 DOCUMENT_SCANS: Final = 5_000
 SCAN_PARAMETERS: Final = 100
@@ -112,6 +113,9 @@ FIXED_LIMITS: Final = (
     FixedLimit("values of a listing", LISTING_VALUES, "", "Values of all filters of a listing."),
     FixedLimit("conditions of a listing", LISTING_CONDITIONS, "", "Patterns and filters of a listing together."),
     FixedLimit("files of a listing of several sessions", LISTED_FILES, "", "That these have together."),
+    FixedLimit(
+        "files of a session whose folders are listed", MOUNTED_FILES, "", "With more, its folders can't be mounted."
+    ),
     FixedLimit(
         "scans of a subject's document", SUBJECT_SCANS, "", "With more, its experiments come without their scans."
     ),

@@ -65,26 +65,33 @@ _MAGIC: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FileDownload:
-    """One stored file, open; who takes it closes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDescription:
+    """What is said of a stored file before its bytes."""
 
     name: str
+    """Under what a browser saves it; empty where its address says that."""
     size: int
     sha256: str
     media_type: str
     modified: int
     """When the tree that holds it was made, in Unix milliseconds: a new label changes nothing of a file."""
-    _snapshot: Snapshot
-    _path: RelPath
-    _holder: Holder
-    _access: DownloadAccess
     damaged: str = ""
     """How it is known to be damaged; empty: it is not."""
 
     @property
     def etag(self) -> str:
         return f'"{self.sha256}"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDownload(FileDescription):
+    """One stored file, open; who takes it closes it."""
+
+    _snapshot: Snapshot
+    _path: RelPath
+    _holder: Holder
+    _access: DownloadAccess
 
     def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes of a range; then the file is closed."""
@@ -262,7 +269,7 @@ def _project_entries(
         try:
             record, snapshot = open_session_snapshot(context, uuid)
         except Fault:
-            lines.append((label, "", _find_gone_reason(context, uuid)))
+            lines.append((label, "", find_gone_reason(context, uuid)))
             continue
         with snapshot:
             try:
@@ -281,8 +288,8 @@ def _project_entries(
     yield from make_omissions_entry(lines)
 
 
-def _find_gone_reason(context: ServiceContext, uuid: str) -> str:
-    """Why a session of a project has no snapshot when its turn comes."""
+def find_gone_reason(context: ServiceContext, uuid: str) -> str:
+    """Why a session has no snapshot when its turn comes."""
     with context.catalog.read() as connection:
         record = find_session(connection, uuid)
         if record is None:

@@ -22,6 +22,7 @@ from scandock.catalog.engine import Catalog, forbid_writes
 from scandock.model import request_limits
 from scandock.model.errors import Fault
 from scandock.publishing.areas import make_areas
+from scandock.services.archive_folders import ArchiveFolders
 from scandock.services.authentication import make_gate
 from scandock.services.batching import ChangeBatcher
 from scandock.services.data_catalog import open_data_catalog
@@ -114,6 +115,8 @@ class ServerState:
     """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""
     instance_headers: InstanceHeaders = field(default_factory=InstanceHeaders)
     """What searches for DICOM instances have read."""
+    archive_folders: ArchiveFolders = field(default_factory=ArchiveFolders)
+    """What those who mount the archive have looked at."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
     bodies: WeakSet[Writer] = field(default_factory=WeakSet)

@@ -8,7 +8,9 @@ that was asked for a name and password sends them along too, so what it says to 
 from __future__ import annotations
 
 import contextlib
+import secrets
 from functools import partial
+from hashlib import blake2b
 from typing import Annotated, Final, NoReturn
 
 from fastapi import Depends, Request
@@ -170,6 +172,18 @@ async def _authenticate(request: Request, credentials: Credentials) -> Principal
         request=request_info(request),
         gate=server.gate,
     )
+
+
+_READER_KEY: Final = secrets.token_bytes(32)
+
+
+def reader_key(request: Request) -> bytes:
+    """What requests have in common that send the same proof of who sends them, or none.
+
+    A keyed hash, of this process alone: it says nothing of a password.
+    """
+    proof = "\0".join((request.headers.get("authorization", ""), _cookie(request) or ""))
+    return blake2b(proof.encode(), key=_READER_KEY, digest_size=16).digest()
 
 
 def request_credentials(request: Request, principal: Principal) -> SavedCredentials:

@@ -81,6 +81,8 @@ class AdvisoryLock(Enum):
     """Of who gives a project an id, a title, a secondary ID or an alias (`catalog/project_names.py`)."""
     ADD_PRIVACY_TEXT = 7_230_415
     """Of who adds a version of an import filter, a script or a lookup table (`catalog/privacy_texts.py`)."""
+    ADD_LOGIN_KEY = 7_230_416
+    """Of who adds a key for logins under way (`access/login_keys.py`)."""
 
 
 def split_values(values: Iterable[T]) -> Iterator[list[T]]:

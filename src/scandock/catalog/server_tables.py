@@ -86,6 +86,28 @@ api_token = Table(
 )
 """`parent_alias` is the token that made this one, by itself or by a login that it began: this one ends with it."""
 
+login_key = Table(
+    "login_key",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("secret", LargeBinary(32), nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+"""Keys that sign what a browser keeps while it logs in at a provider (`access.login_keys`): a login may come back to
+another web host than it began at.
+"""
+
+login_failure = Table(
+    "login_failure",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("forgiven", BigInteger, nullable=False),
+    Index(None, "forgiven"),
+)
+"""Wrong passwords that all web hosts have counted together (`access.shared_throttle`), on PostgreSQL alone. `key` is a
+hash of the name, the address or both; `forgiven` when the last of them counts no more.
+"""
+
 member = Table(
     "member",
     metadata,

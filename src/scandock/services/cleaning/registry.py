@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import delete, select
 
 from scandock.access import logins, tokens
+from scandock.access.shared_throttle import forget_forgiven
 from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.server_tables import damage, download_manifest, verification
 from scandock.catalog.tables import session
@@ -41,6 +42,9 @@ ENDED_ACCESS: Cleaner[HasCatalog] = Cleaner(
     what="logins and tokens that have ended",
     kept_ms=lambda _site: 0,
     clean=lambda site, _age: delete_ended_access(site.catalog),
+)
+LOGIN_FAILURES: Cleaner[HasCatalog] = Cleaner(
+    what="counts of wrong passwords that count no more", clean=lambda site, _age: forget_forgiven(site.catalog)
 )
 MANIFESTS: Cleaner[HasCatalog] = Cleaner(
     what="manifests of downloads",
@@ -119,6 +123,7 @@ SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (
     FAILED_ORIGINALS,
     ENDED_SPOOLS,
     ENDED_ACCESS,
+    LOGIN_FAILURES,
     MANIFESTS,
     PICTURES,
     GONE_RECEIVERS,

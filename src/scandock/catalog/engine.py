@@ -18,7 +18,17 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, inspect, literal_column, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    PoolProxiedConnection,
+    create_engine,
+    event,
+    inspect,
+    literal_column,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.sql import ColumnElement
@@ -110,6 +120,12 @@ def database_now(*, sqlite: bool) -> ColumnElement[int]:
     if sqlite:
         return literal_column("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
     return literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
+
+
+@cache
+def transaction_number(*, sqlite: bool) -> ColumnElement[int]:
+    """The number of the transaction at hand, which grows over all of PostgreSQL's; 0 on SQLite, where one writes."""
+    return literal_column("0" if sqlite else "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)", BigInteger)
 
 
 class Catalog:

@@ -210,10 +210,14 @@ event = Table(
     Column("kind", String(16), nullable=False),
     Column("data", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("txid", BigInteger, nullable=False, server_default=text("0")),
     Index(None, "upload_id", "id"),
     Index(None, "account_id", "id"),
+    Index("ix_event_txid", "txid", "id", sqlite_where=text("txid > 0")),
 )
-"""What was told of imports, in order; the id is the `Last-Event-ID` of the streams."""
+"""What was told of imports, in order; the id is the `Last-Event-ID` of the streams. `txid` is the transaction that
+wrote it, on PostgreSQL, where those of several imports are committed in any order (`services.event_order`).
+"""
 
 OF_SESSIONS: Final = text("kind = 'session'")
 """Lines of the audit about sessions, whose targets are UUIDs: an index has these alone, and serves who asks by it."""

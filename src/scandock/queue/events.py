@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, literal, select
 from sqlalchemy.types import String, Text
 
 from scandock.catalog.deliveries import enqueue
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, transaction_number
 from scandock.catalog.server_tables import event, reception
 from scandock.catalog.tables import upload
 from scandock.model.import_report import ImportOutcome, ImportReport
@@ -29,6 +29,7 @@ _LOGGED = {"received": "import queued", "cancelling": "import to be cancelled"}
 def add_event(catalog: Catalog, connection: Connection, upload_id: int, data: EventData) -> None:
     """Tell of an upload within the caller's transaction; no event for an import of the command line.
 
+    The caller holds the lock of the upload's row: so events of one upload are committed in the order of their numbers.
     An outcome is also noted for those who asked to be told of it.
     """
     if data.kind in _LOGGED:
@@ -39,8 +40,9 @@ def add_event(catalog: Catalog, connection: Connection, upload_id: int, data: Ev
         literal(data.kind, String(16)),
         literal(json.dumps(data.to_json()), Text),
         catalog.now(),
+        transaction_number(sqlite=catalog.sqlite),
     ).where(reception.c.upload_id == upload_id)
-    connection.execute(insert(event).from_select(["upload_id", "account_id", "kind", "data", "at"], whose))
+    connection.execute(insert(event).from_select(["upload_id", "account_id", "kind", "data", "at", "txid"], whose))
     if isinstance(data, ImportEnded):
         enqueue(catalog, connection, upload_id, data.state)
 

@@ -18,6 +18,7 @@ from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, 
 from scandock.services.decoding import Pictures
 from scandock.services.dicomweb_objects import DicomwebCache
 from scandock.services.dicomweb_packs import pack_tree
+from scandock.services.event_order import forget_other_transactions
 from scandock.services.pictures import ROUND, make_tree_key
 from scandock.services.received_studies import end_left_associations
 from scandock.services.receiver_states import end_associations_of_silent_hosts
@@ -117,6 +118,12 @@ GONE_RECEIVERS: Cleaner[HasCatalog] = Cleaner(
 )
 
 
+COPIED_EVENTS: Cleaner[HasCatalog] = Cleaner(
+    what="numbers of another server's transactions, which came with a copy of its database",
+    clean=lambda site, _age: forget_other_transactions(site.catalog),
+)
+
+
 SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (
     ABANDONED_UPLOADS,
     IDLE_UPLOADS,
@@ -127,4 +134,5 @@ SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (
     MANIFESTS,
     PICTURES,
     GONE_RECEIVERS,
+    COPIED_EVENTS,
 )

@@ -94,6 +94,7 @@ def test_who_comes_back_hears_of_it_too(catalog, uploads):
             assert read_missed_events(connection, SYSTEM, mark) == []
     with catalog.read() as connection:
         missed = read_missed_events(connection, SYSTEM, mark)
+        assert missed is not None
         assert stages(missed) == ["late", "early"]
         assert stages(read_missed_events(connection, SYSTEM, missed[0].mark)) == ["early"]
         assert read_newest_mark(connection) == missed[1].mark

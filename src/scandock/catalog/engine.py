@@ -506,13 +506,22 @@ def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[b
     (`sqlite:///path`, `postgresql+psycopg://...`). Raises `Fault` where it can't be opened.
     """
     sqlite = url.startswith("sqlite")
-    engine = create_engine(
-        url, pool_pre_ping=not sqlite, max_overflow=WRITERS + READERS - 5, pool_timeout=CONNECTION_SECONDS
-    )
     if sqlite:
+        engine = create_engine(url, max_overflow=WRITERS + READERS - 5, pool_timeout=CONNECTION_SECONDS)
         event.listen(engine, "connect", _tune_sqlite)
         # Not by an event: an engine that has one asks at each step of each statement whether somebody listens.
         engine.dialect.do_begin = _begin_sqlite  # type: ignore[method-assign]
+    else:
+        from scandock.catalog.server_connections import add_words, watch_connections
+
+        engine = create_engine(
+            url,
+            connect_args=add_words(url),
+            pool_pre_ping=True,
+            max_overflow=WRITERS + READERS - 5,
+            pool_timeout=CONNECTION_SECONDS,
+        )
+        watch_connections(engine)
     catalog = Catalog(engine)
     try:
         keep_catalog_private(catalog)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypedDict
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
@@ -274,7 +274,7 @@ _EVENTS: Final = (
 )  # fmt: skip
 
 
-def _make_event(row: Row[Any]) -> ImportEvent:
+def _make_event(row: Any) -> ImportEvent:  # noqa: ANN401  a row of `_EVENTS`
     return ImportEvent(
         number=row.id,
         at=row.at,

@@ -27,6 +27,7 @@ from sqlalchemy import (
     event,
     inspect,
     literal_column,
+    select,
     text,
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -425,6 +426,18 @@ class Catalog:
     def now(self) -> ColumnElement[int]:
         """The database's own clock, in unix milliseconds: leases are judged by it alone."""
         return database_now(sqlite=self.sqlite)
+
+    def read_now(self, connection: Connection | None = None) -> int:
+        """What that clock says; on SQLite, where it is this host's, without a statement.
+
+        What decides goes by it, as the clocks of hosts differ.
+        """
+        if self.sqlite:
+            return time.time_ns() // 1_000_000
+        if connection is not None:
+            return int(connection.execute(select(self.now())).scalar_one())
+        with self.read() as reading:
+            return self.read_now(reading)
 
     def dispose(self) -> None:
         """Close every connection, once what was noted is written."""

@@ -513,6 +513,14 @@ clock_seen = Table(
 deleted for its age, and by how much the clock had jumped then (milliseconds). Dates from before `doubted_since` may be
 too early by `doubted`."""
 
+chore = Table(
+    "chore",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+)
+"""What several hosts on PostgreSQL do by turns (`queue.chores`), and until when no other does it."""
+
 data_folder = Table(
     "data_folder",
     metadata,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -62,7 +63,7 @@ class RecoveryResult:
     """How many of all had a worker, which was gone or had not renewed its lease."""
 
 
-def recover(catalog: Catalog, store: Store) -> RecoveryResult:
+def recover(catalog: Catalog, store: Store, is_turn: Callable[[], bool] = lambda: True) -> RecoveryResult:
     """Take over every dead import: with intents it is rolled forward, without any it ends `failed`, `interrupted`.
 
     One that came by the server has its bytes kept, and waits for its next attempt instead. What was staged may be gone,
@@ -70,6 +71,7 @@ def recover(catalog: Catalog, store: Store) -> RecoveryResult:
     Live imports are known by their lease and are left alone. One that can't be finished now (a full disk, a folder that
     stands in its way) is reported as stuck and never keeps a command from its own work; Fault where the catalog fails,
     or a folder of what was placed is gone: then nothing can be told of what was placed, and nothing is given up.
+    `is_turn`: whether to clear away, too, what nobody is known to have left; where somebody did it is cleared anyway.
     """
     make_areas(catalog, store)
     with catalog.read() as connection:
@@ -95,8 +97,9 @@ def recover(catalog: Catalog, store: Store) -> RecoveryResult:
             result.done.append(dead.uuid)
             if why is not None:
                 result.lost[dead.uuid] = why
-    rename_deleted_projects(catalog, store)
-    _clear_rows(catalog)
+    if result.done or is_turn():
+        rename_deleted_projects(catalog, store)
+        _clear_rows(catalog)
     if _clear_works(catalog, store) or result.done:
         store.sweep(SWEEP_SECONDS)
     return result

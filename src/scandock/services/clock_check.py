@@ -1,7 +1,9 @@
 """Whether the clock may be trusted with what is deleted for its age: one that jumped must not empty the trash.
 
-What was seen last stands in the catalog, beside the machine's own count of time since it started, which nobody sets:
-within one start both must have gone on by as much. After a restart of the machine it may have been off for a week.
+The clock that decides is the database's, on SQLite this machine's. What it said last stands in the catalog, beside the
+machine's own count of time since it started, which nobody sets: within one start both must have gone on by as much.
+After a restart of the machine it may have been off for a week. A host whose own clock says otherwise deletes nothing,
+and what it sees is not noted: the others go on.
 
 A clock that was behind and was set right has dated what came meanwhile too early: for as long as anything is kept,
 what is deleted must be older by as much (`update_deletion_age`).
@@ -45,9 +47,7 @@ class Clocks:
     wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     since_start: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
     start: Callable[[], str] = boot_id
-    database: Callable[[Catalog, Connection], int] = lambda catalog, connection: int(
-        connection.execute(select(catalog.now())).scalar_one()
-    )
+    database: Callable[[Catalog, Connection], int] = Catalog.read_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ def check_deletion_allowed(catalog: Catalog, clocks: Clocks | None = None) -> st
     clocks = clocks or Clocks()
     with catalog.write() as connection:
         reading = _read_clocks(catalog, connection, clocks)
-        reading.note(connection)
+        if not reading.differs:
+            reading.note(connection)
     return reading.state.why
 
 
@@ -100,7 +101,8 @@ def read_deletion_age(catalog: Catalog, kept_ms: int, clocks: Clocks | None = No
 def _deletion_age(catalog: Catalog, kept_ms: int, clocks: Clocks) -> int:
     with catalog.read() as connection:
         row = connection.execute(select(clock_seen)).one_or_none()
-    doubted = 0 if row is None or clocks.wall() - row.doubted_since >= kept_ms else row.doubted
+        now = clocks.database(catalog, connection)
+    doubted = 0 if row is None or now - row.doubted_since >= kept_ms else row.doubted
     return kept_ms + doubted
 
 
@@ -138,6 +140,11 @@ class _ClockReading:
     seen: Row[Any] | None
 
     @property
+    def differs(self) -> bool:
+        """Whether this machine's clock and the database's are not one time."""
+        return self.apart > TOLERATED_MS
+
+    @property
     def off(self) -> int:
         """By how much the clock has gone on otherwise than it should have; 0 where that is tolerated."""
         if self.seen is None:
@@ -162,7 +169,7 @@ class _ClockReading:
 
     @property
     def state(self) -> ClockState:
-        if self.apart > TOLERATED_MS:
+        if self.differs:
             return ClockState(
                 f"The clocks of this machine and of the database differ by {_format_duration(self.apart)}.", False
             )
@@ -188,12 +195,12 @@ class _ClockReading:
 
 
 def _read_clocks(catalog: Catalog, connection: Connection, clocks: Clocks) -> _ClockReading:
-    now = clocks.wall()
+    now = clocks.database(catalog, connection)
     return _ClockReading(
         now=now,
         start=clocks.start(),
         since_start=clocks.since_start(),
-        apart=abs(clocks.database(catalog, connection) - now),
+        apart=abs(clocks.wall() - now),
         seen=connection.execute(select(clock_seen)).one_or_none(),
     )
 

@@ -109,6 +109,7 @@ PICTURES: Cleaner[HasServerState] = Cleaner(
     what="pictures and metadata of sessions that stand no more, and the longest unused of too many pictures",
     clean=lambda site, _age: tidy_pictures(site.pictures, site.catalog) + tidy_packs(site.dicomweb, site.catalog),
     every_seconds=300.0,
+    of_host=True,
 )
 
 

@@ -25,7 +25,7 @@ from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, 
 from scandock.web.xnat.services.cleaning import DIALECT_CLEANERS, INBOX_CLEANER, KEY_CLEANER
 
 SITE: Any = SimpleNamespace(
-    catalog="the catalog",
+    catalog=SimpleNamespace(sqlite=True),
     settings=SimpleNamespace(trash_days=30, failed_hours=72),
     receiving=SimpleNamespace(limits=SimpleNamespace(lasts_ms=7)),
 )

@@ -123,7 +123,7 @@ def test_one_host_looks_for_rows_of_nobody_and_one_verifies(hosts, tmp_path: Pat
 
     def note(number: int) -> Any:
         def before(*given: Any) -> None:
-            if given[2].startswith("SELECT tree.id") and "tree.state !=" in given[2]:
+            if given[2].startswith("SELECT tree.id") and "tree.state <>" in given[2]:
                 looked.append(number)
 
         return before

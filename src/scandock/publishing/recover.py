@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, literal, or_, select
+from sqlalchemy import Select, and_, delete, literal, or_, select, text
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import Catalog
@@ -171,8 +171,8 @@ def is_left_over() -> ColumnElement[bool]:
     """Whether nothing shows a tree, and nothing that goes on makes it; so it is of one that is just being replaced."""
     running = select(upload.c.id).where(upload.c.state == ImportState.RUNNING)
     return and_(
-        tree.c.state != "current",
-        tree.c.operation_id.is_(None),
+        text("tree.state <> 'current'"),  # as the index has it, which SQLite takes by no parameter
+        (tree.c.operation_id + 0).is_(None),  # so that SQLite takes that index, and not this column's, of nearly all
         or_(tree.c.upload_id.is_(None), tree.c.upload_id.not_in(running)),
     )
 

@@ -445,10 +445,14 @@ inbox_import = Table(
     Column("message", Text, nullable=False, server_default=EMPTY),
     Column("created", BigInteger, nullable=False),
     Column("cleaned", BigInteger),
+    Column("before", BigInteger),
     Index(None, "account_id"),
     Index(None, "upload_id"),
 )
-"""Imports of folders of the server: `message` says why one never became an upload, `cleaned` when its files went."""
+"""Imports of folders of the server: `message` says why one never became an upload, `cleaned` when its files went, and
+`before` (ns, by the clock of their file system) since when files have changed that are not the import's; NULL of those
+from before there was the column.
+"""
 
 saved_search = Table(
     "saved_search",

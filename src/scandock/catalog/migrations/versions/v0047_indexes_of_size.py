@@ -1,4 +1,7 @@
-"""Lists of all sessions are sorted by indexes, and trees that nothing shows are found without looking at all others."""
+"""Lists of all sessions are sorted by indexes, and trees that nothing shows are found without looking at all others.
+
+Imports of folders know by the clock of the folder's file system which files are theirs.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ SORTED = ("key", "modified", "bytes", "created")
 
 
 def upgrade() -> None:
-    """Make the indexes."""
+    """Make the indexes, and add the column."""
+    op.add_column("inbox_import", sa.Column("before", sa.BigInteger()))
     for column in SORTED:
         op.create_index(op.f(f"ix_session_place_{column}_id"), "session", ["place", column, "id"])
     where = sa.text("state <> 'current'")

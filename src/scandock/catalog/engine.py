@@ -604,6 +604,8 @@ def add_trigrams(connection: Connection) -> None:
 
 def _create_or_upgrade(catalog: Catalog, may_upgrade: Callable[[], AbstractContextManager[bool]]) -> None:
     with catalog.write() as connection:
+        if not catalog.sqlite:
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # another host may bring it up to date, for long
         catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
         if not inspect(connection).has_table("alembic_version"):
             create_tables(connection)

@@ -517,6 +517,15 @@ clock_seen = Table(
 deleted for its age, and by how much the clock had jumped then (milliseconds). Dates from before `doubted_since` may be
 too early by `doubted`."""
 
+clock_host = Table(
+    "clock_host",
+    metadata,
+    Column("start", String(64), primary_key=True),
+    Column("wall", BigInteger, nullable=False),
+    Column("since_start", BigInteger, nullable=False),
+)
+"""The database's clock as each host saw it last, by the host's start, with the time since then."""
+
 chore = Table(
     "chore",
     metadata,

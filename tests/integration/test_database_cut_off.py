@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,11 @@ import pytest
 from sqlalchemy import make_url, text
 
 from scandock.catalog import server_connections
-from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.engine import WRITERS, Catalog, open_catalog
 from scandock.catalog.errors import CatalogFailed
 from scandock.catalog.server_connections import WORDS, add_words, add_words_to
 from scandock.model.errors import OUTAGES
+from scandock.model.patience import tries
 from scandock.services.settings import load_settings
 from tests import postgres
 from tests.integration.web import serve_in_process
@@ -86,7 +88,34 @@ def test_a_statement_under_way_and_the_next_ones_fail_and_then_all_is_well(catal
     assert {failure.code for failure in failures} <= OUTAGES.keys(), "imports wait until it is over"
     fails_soon(lambda: ask(catalog))
     proxy.hole.clear()
+    is_well_again(lambda: ask(catalog) == 1)
+
+
+def is_well_again(asked: Callable[[], bool]) -> None:
+    for _ in tries(2 * server_connections.LOST_SECONDS, 0.05):
+        with contextlib.suppress(CatalogFailed):
+            if asked():
+                return
+    pytest.fail("it is not well again")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_crowd_that_waits_for_its_turn_to_write_is_told_within_seconds(catalog, proxy):
+    """Many more than may write at once: each would try to connect by itself, one after another."""
     assert ask(catalog) == 1
+    proxy.hole.set()
+
+    def write() -> None:
+        with catalog.write() as connection:
+            connection.execute(text("SELECT 1"))
+
+    failures: list[CatalogFailed] = []
+    threads = [threading.Thread(target=lambda: failures.append(fails_soon(write))) for _ in range(WRITERS * 6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(failures) == len(threads)
 
 
 @pytest.mark.usefixtures("quick")
@@ -133,7 +162,7 @@ def test_requests_are_told_of_the_fault_and_served_again(tmp_path: Path, proxied
         assert (refused.status_code, refused.json()["code"]) == (503, "catalog")
         assert client.get("/readyz").status_code == 503
         proxy.hole.clear()
-        assert client.get("/api/v1/projects").status_code == 200
+        is_well_again(lambda: client.get("/api/v1/projects").status_code == 200)
 
 
 def test_words_of_the_url_and_the_environment_go_first(monkeypatch):

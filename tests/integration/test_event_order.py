@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog, transaction_number
 from scandock.catalog.server_tables import account, event, reception
 from scandock.catalog.tables import upload
+from scandock.model.patience import tries
+from scandock.queue.cancel import CancelResult, cancel
+from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.event_data import StageBegun
 from scandock.queue.events import add_event
+from scandock.queue.leases import check_lease
+from scandock.queue.owner import this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.services.event_order import forget_other_transactions
 from scandock.services.import_events import (
@@ -23,6 +29,8 @@ from scandock.services.import_events import (
     read_missed_events,
     read_newest_mark,
 )
+from scandock.services.progress import read_events_after
+from tests.integration.upload_server import UploadServer
 
 
 @pytest.fixture
@@ -153,3 +161,32 @@ def test_a_copy_of_another_servers_database_goes_on(catalog, uploads):
     assert forget_other_transactions(catalog) == 0
     with catalog.read() as connection:
         assert stages(read_missed_events(connection, SYSTEM, "0-0")) == ["old"] * 3 + ["new"]
+
+
+def test_events_of_one_import_are_committed_in_the_order_of_their_numbers(tmp_path, postgres_url, catalog):
+    """By which the import's own stream goes on: whoever tells of it holds the lock of its row."""
+    server = UploadServer(tmp_path / "data", postgres_url)
+    uuid = server.send(b"bytes")
+    taken = claim(server.catalog, this_owner(), SlotUsage(4))
+    assert taken is not None
+
+    def tell_stage() -> None:
+        with server.catalog.write() as connection:
+            check_lease(server.catalog, connection, taken.lease)
+            tell(server.catalog, connection, taken.lease.upload_id, "reading")
+
+    other = threading.Thread(target=tell_stage)
+    with server.catalog.write() as connection:
+        assert cancel(server.catalog, connection, server.id(uuid)) is CancelResult.COMING
+        other.start()
+        for _ in tries(10, 0.02):
+            with catalog.engine.connect() as looking:
+                if looking.execute(text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).first():
+                    break
+        else:
+            pytest.fail("it did not wait")
+    other.join()
+    with catalog.read() as connection:
+        told = read_events_after(connection, 0, upload_id=taken.lease.upload_id)
+    assert [one.data.kind for one in told][-2:] == ["cancelling", "stage"]
+    server.close()

@@ -26,6 +26,8 @@ SILENT_SECONDS: Final = 2.0
 """For how long an answer is waited for before the server is asked whether it lives, each time."""
 LIVES_SECONDS: Final = 3.0
 """For how long that is waited for."""
+LOST_SECONDS: Final = 1.0
+"""For which nobody tries to connect again where that has just failed so: a hundred that wait are told at once."""
 WORDS: Final = {
     "connect_timeout": 3,
     "tcp_user_timeout": 4000,
@@ -132,7 +134,7 @@ class WatchedConnection(psycopg.Connection[Any]):
 
 def watch_connections(engine: Engine) -> None:
     """Let an engine's connections be such."""
-    event.listen(engine, "do_connect", _connect_watched)
+    event.listen(engine, "do_connect", _Connector().connect)
     event.listen(engine, "connect", _set_session)
 
 
@@ -152,8 +154,20 @@ def add_words_to(conninfo: str) -> str:
     )
 
 
-def _connect_watched(_dialect: object, _record: object, args: tuple[Any, ...], options: dict[str, Any]) -> Any:  # noqa: ANN401
-    return WatchedConnection.connect(*args, **options)
+class _Connector:
+    """Makes an engine's connections."""
+
+    def __init__(self) -> None:
+        self._lost_until = float("-inf")
+
+    def connect(self, _dialect: object, _record: object, args: tuple[Any, ...], options: dict[str, Any]) -> Any:  # noqa: ANN401
+        if time.monotonic() < self._lost_until:
+            raise ServerLost("the database server did not answer a moment ago")
+        try:
+            return WatchedConnection.connect(*args, **options)
+        except psycopg.errors.ConnectionTimeout:
+            self._lost_until = time.monotonic() + LOST_SECONDS
+            raise
 
 
 def _set_session(dbapi: Any, _record: object) -> None:  # noqa: ANN401  psycopg's, behind SQLAlchemy's adapter

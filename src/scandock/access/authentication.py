@@ -18,6 +18,7 @@ from scandock.access.accounts import Account
 from scandock.access.login_errors import LoginFailed
 from scandock.access.passwords import PasswordCache
 from scandock.access.principal import ANONYMOUS, AccessDenied, Door, Principal, RequestInfo
+from scandock.access.shared_throttle import SharedThrottle
 from scandock.access.throttle import Throttle, Throttled
 from scandock.catalog.engine import Catalog
 from scandock.rules.permissions import Role, Scope
@@ -55,7 +56,7 @@ def _wait_for_nothing() -> None:
 class LoginState:
     """What one process remembers of logins: failures, and good ones of the last minute."""
 
-    throttle: Throttle = field(default_factory=Throttle)
+    throttle: Throttle | SharedThrottle = field(default_factory=Throttle)
     remembered: PasswordCache = field(default_factory=PasswordCache)
     refused: Callable[[FailedLogin], None] = _ignore
     """Told of each that did not hold, or was one too many. It takes no time: that would tell which accounts exist."""

@@ -18,7 +18,18 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, inspect, literal_column, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    PoolProxiedConnection,
+    create_engine,
+    event,
+    inspect,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.sql import ColumnElement
@@ -81,6 +92,8 @@ class AdvisoryLock(Enum):
     """Of who gives a project an id, a title, a secondary ID or an alias (`catalog/project_names.py`)."""
     ADD_PRIVACY_TEXT = 7_230_415
     """Of who adds a version of an import filter, a script or a lookup table (`catalog/privacy_texts.py`)."""
+    ADD_LOGIN_KEY = 7_230_416
+    """Of who adds a key for logins under way (`access/login_keys.py`)."""
 
 
 def split_values(values: Iterable[T]) -> Iterator[list[T]]:
@@ -108,6 +121,12 @@ def database_now(*, sqlite: bool) -> ColumnElement[int]:
     if sqlite:
         return literal_column("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
     return literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
+
+
+@cache
+def transaction_number(*, sqlite: bool) -> ColumnElement[int]:
+    """The number of the transaction at hand, which grows over all of PostgreSQL's; 0 on SQLite, where one writes."""
+    return literal_column("0" if sqlite else "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)", BigInteger)
 
 
 class Catalog:
@@ -408,6 +427,18 @@ class Catalog:
         """The database's own clock, in unix milliseconds: leases are judged by it alone."""
         return database_now(sqlite=self.sqlite)
 
+    def read_now(self, connection: Connection | None = None) -> int:
+        """What that clock says; on SQLite, where it is this host's, without a statement.
+
+        What decides goes by it, as the clocks of hosts differ.
+        """
+        if self.sqlite:
+            return time.time_ns() // 1_000_000
+        if connection is not None:
+            return int(connection.execute(select(self.now())).scalar_one())
+        with self.read() as reading:
+            return self.read_now(reading)
+
     def dispose(self) -> None:
         """Close every connection, once what was noted is written."""
         noting = self._noting
@@ -488,13 +519,22 @@ def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[b
     (`sqlite:///path`, `postgresql+psycopg://...`). Raises `Fault` where it can't be opened.
     """
     sqlite = url.startswith("sqlite")
-    engine = create_engine(
-        url, pool_pre_ping=not sqlite, max_overflow=WRITERS + READERS - 5, pool_timeout=CONNECTION_SECONDS
-    )
     if sqlite:
+        engine = create_engine(url, max_overflow=WRITERS + READERS - 5, pool_timeout=CONNECTION_SECONDS)
         event.listen(engine, "connect", _tune_sqlite)
         # Not by an event: an engine that has one asks at each step of each statement whether somebody listens.
         engine.dialect.do_begin = _begin_sqlite  # type: ignore[method-assign]
+    else:
+        from scandock.catalog.server_connections import add_words, watch_connections
+
+        engine = create_engine(
+            url,
+            connect_args=add_words(url),
+            pool_pre_ping=True,
+            max_overflow=WRITERS + READERS - 5,
+            pool_timeout=CONNECTION_SECONDS,
+        )
+        watch_connections(engine)
     catalog = Catalog(engine)
     try:
         keep_catalog_private(catalog)
@@ -578,6 +618,8 @@ def _create_or_upgrade(catalog: Catalog, may_upgrade: Callable[[], AbstractConte
     if _is_newest(catalog):
         return
     with catalog.write() as connection:
+        if not catalog.sqlite:
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # another host may bring it up to date, for long
         catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
         if not inspect(connection).has_table("alembic_version"):
             create_tables(connection)

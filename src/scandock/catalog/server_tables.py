@@ -86,6 +86,28 @@ api_token = Table(
 )
 """`parent_alias` is the token that made this one, by itself or by a login that it began: this one ends with it."""
 
+login_key = Table(
+    "login_key",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("secret", LargeBinary(32), nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+"""Keys that sign what a browser keeps while it logs in at a provider (`access.login_keys`): a login may come back to
+another web host than it began at.
+"""
+
+login_failure = Table(
+    "login_failure",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("forgiven", BigInteger, nullable=False),
+    Index(None, "forgiven"),
+)
+"""Wrong passwords that all web hosts have counted together (`access.shared_throttle`), on PostgreSQL alone. `key` is a
+hash of the name, the address or both; `forgiven` when the last of them counts no more.
+"""
+
 member = Table(
     "member",
     metadata,
@@ -188,10 +210,14 @@ event = Table(
     Column("kind", String(16), nullable=False),
     Column("data", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("txid", BigInteger, nullable=False, server_default=text("0")),
     Index(None, "upload_id", "id"),
     Index(None, "account_id", "id"),
+    Index("ix_event_txid", "txid", "id", sqlite_where=text("txid > 0")),
 )
-"""What was told of imports, in order; the id is the `Last-Event-ID` of the streams."""
+"""What was told of imports, in order; the id is the `Last-Event-ID` of the streams. `txid` is the transaction that
+wrote it, on PostgreSQL, where those of several imports are committed in any order (`services.event_order`).
+"""
 
 OF_SESSIONS: Final = text("kind = 'session'")
 """Lines of the audit about sessions, whose targets are UUIDs: an index has these alone, and serves who asks by it."""
@@ -419,10 +445,14 @@ inbox_import = Table(
     Column("message", Text, nullable=False, server_default=EMPTY),
     Column("created", BigInteger, nullable=False),
     Column("cleaned", BigInteger),
+    Column("before", BigInteger),
     Index(None, "account_id"),
     Index(None, "upload_id"),
 )
-"""Imports of folders of the server: `message` says why one never became an upload, `cleaned` when its files went."""
+"""Imports of folders of the server: `message` says why one never became an upload, `cleaned` when its files went, and
+`before` (ns, by the clock of their file system) since when files have changed that are not the import's; NULL of those
+from before there was the column.
+"""
 
 saved_search = Table(
     "saved_search",
@@ -486,6 +516,23 @@ clock_seen = Table(
 """One row: the clock as it was last seen, with the machine's start and the time since then; until when nothing is
 deleted for its age, and by how much the clock had jumped then (milliseconds). Dates from before `doubted_since` may be
 too early by `doubted`."""
+
+clock_host = Table(
+    "clock_host",
+    metadata,
+    Column("start", String(64), primary_key=True),
+    Column("wall", BigInteger, nullable=False),
+    Column("since_start", BigInteger, nullable=False),
+)
+"""The database's clock as each host saw it last, by the host's start, with the time since then."""
+
+chore = Table(
+    "chore",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+)
+"""What several hosts on PostgreSQL do by turns (`queue.chores`), and until when no other does it."""
 
 data_folder = Table(
     "data_folder",

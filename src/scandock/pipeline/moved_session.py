@@ -30,7 +30,7 @@ from scandock.catalog.trees import (
 from scandock.model.import_report import ImportReport
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.tallies import Tallies
-from scandock.publishing.deletes import Removal
+from scandock.publishing.deletes import Removal, new_trash_id
 from scandock.publishing.errors import MovedSessionChanged
 from scandock.publishing.intents import Placement, SessionRow
 from scandock.publishing.locks import locks_of
@@ -291,7 +291,7 @@ def _removal(context: JobContext, job: Job, moved: SessionRecord, *, stays: bool
         inode=_inode(context, moved),
         tree_id=moved.tree_id,
         project_id=moved.project_id,
-        trash=context.store.new_trash_id(),
+        trash=new_trash_id(context.catalog, context.store),
         keep=False,
         stays=stays,
         discard=_is_discarded(job),

@@ -19,7 +19,7 @@ from scandock.pipeline.resource_files import ResourceWriter, assign_resources
 from scandock.pipeline.session_description import describe_session, session_warnings
 from scandock.pipeline.studies import index_folders
 from scandock.pipeline.tree_arranger import TreeArranger
-from scandock.publishing.deletes import Removal
+from scandock.publishing.deletes import Removal, new_trash_id
 from scandock.publishing.intents import Placement, SessionRow
 from scandock.publishing.tree_files import file_paths
 from scandock.publishing.tree_plan import ResourceSums, build_trees, set_sums
@@ -237,7 +237,7 @@ def resolve_conflict(context: JobContext, job: Job) -> None:
         inode=inode,
         tree_id=waiting.tree_id,
         project_id=waiting.project_id,
-        trash=context.store.new_trash_id(),
+        trash=new_trash_id(context.catalog, context.store),
         keep=True,
         row=row,
     )

@@ -50,6 +50,11 @@ class Removal:
     """Its folder is not kept in the trash."""
 
 
+def new_trash_id(catalog: Catalog, store: Store, connection: Connection | None = None) -> str:
+    """An id in the trash that is dated by the database's clock, by which it is emptied as well."""
+    return store.new_trash_id(catalog.read_now(connection) / 1000)
+
+
 def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int, name: TreePath, inode: int) -> None:
     """Fault `base_changed` where a session, or the folder at its name, is not any more the one that was meant."""
     if current_tree_id(connection, uuid) != tree_id or store.current(name) != inode:

@@ -23,7 +23,7 @@ from scandock.catalog.tables import IntentKind, intent, upload
 from scandock.model.errors import Fault
 from scandock.model.import_report import ImportReport, format_outcome, parse_outcome
 from scandock.model.verdicts import ImportState, Verdict
-from scandock.publishing.deletes import Removal, removals_of
+from scandock.publishing.deletes import Removal, new_trash_id, removals_of
 from scandock.publishing.errors import ImportReleased, StagingLost
 from scandock.publishing.intents import Placement, recorded_placements
 from scandock.publishing.receipts import ReceiptCounts, amend_receipt, tally_without
@@ -191,9 +191,10 @@ class _IntentMatcher:
         if placement.moves is not None or placement.restores is not None:
             return False  # it stays where it is
         note = {"upload": self.lease.uuid, "name": placement.name, "why": "not placed"}
-        is_moved = self.store.retire(placement.staged_path, stage=self.stage, note=note) is not None
+        trash, other = (new_trash_id(self.catalog, self.store) for _ in range(2))
+        is_moved = self.store.retire(placement.staged_path, stage=self.stage, note=note, trash=trash) is not None
         if placement.base_tree_id is None and self._at(placement, placement.name) is not TreeMatch.OTHER:
-            is_moved = self.store.retire(placement.name, note=note) is not None or is_moved
+            is_moved = self.store.retire(placement.name, note=note, trash=other) is not None or is_moved
         return is_moved
 
     def _at(self, placement: Placement, name: TreePath) -> TreeMatch:

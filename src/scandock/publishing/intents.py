@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, Self
 
 from sqlalchemy import Connection, RowMapping, Select, bindparam, insert, select, update
@@ -17,7 +17,7 @@ from scandock.catalog.records import ScanEdit, SessionFacts
 from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.model.import_report import ImportOutcome, format_outcome
-from scandock.publishing.deletes import Removal, check_standing, record_removals
+from scandock.publishing.deletes import Removal, check_standing, new_trash_id, record_removals
 from scandock.publishing.errors import BaseChanged, FolderUnknown
 from scandock.queue.leases import ImportLease, Lease, OperationLease, check_lease
 from scandock.rules.labels import label_key
@@ -208,15 +208,16 @@ def _record(
     record_removals(connection, lease, removals)
     if placements:
         with closing(store.stage(lease.uuid, lease.token)) as stage:
-            recorded = [_as_recorded(store, stage, placement) for placement in placements]
+            trash = partial(new_trash_id, catalog, store, connection)
+            recorded = [_as_recorded(trash, stage, placement) for placement in placements]
             connection.execute(insert(intent), [{**lease.mark(), **placement.columns()} for placement in recorded])
 
 
-def _as_recorded(store: Store, stage: Stage, placement: Placement) -> Placement:
+def _as_recorded(make_trash_id: Callable[[], str], stage: Stage, placement: Placement) -> Placement:
     """A placement with what is chosen as its intent is recorded."""
     return replace(
         placement,
-        trash=store.new_trash_id() if placement.keep_base else None,
+        trash=make_trash_id() if placement.keep_base else None,
         stamp=stage.stamp(placement.staged) if placement.staged is not None else None,
     )
 

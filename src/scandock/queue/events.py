@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Insert, bindparam, insert, select
 from sqlalchemy.types import String, Text
 
 from scandock.catalog.deliveries import enqueue
-from scandock.catalog.engine import Catalog, database_now
+from scandock.catalog.engine import Catalog, database_now, transaction_number
 from scandock.catalog.server_tables import event, reception
 from scandock.catalog.tables import upload
 from scandock.model.import_report import ImportOutcome, ImportReport
@@ -29,6 +29,7 @@ _LOGGED = {"received": "import queued", "cancelling": "import to be cancelled"}
 def add_event(catalog: Catalog, connection: Connection, upload_id: int, data: EventData) -> None:
     """Tell of an upload within the caller's transaction; no event for an import of the command line.
 
+    The caller holds the lock of the upload's row: so events of one upload are committed in the order of their numbers.
     An outcome is also noted for those who asked to be told of it.
     """
     if data.kind in _LOGGED:
@@ -48,8 +49,9 @@ def _adding(*, sqlite: bool) -> Insert:
         bindparam("event_kind", type_=String(16)),
         bindparam("event_data", type_=Text),
         database_now(sqlite=sqlite),
+        transaction_number(sqlite=sqlite),
     ).where(reception.c.upload_id == bindparam("upload"))
-    return insert(event).from_select(["upload_id", "account_id", "kind", "data", "at"], whose)
+    return insert(event).from_select(["upload_id", "account_id", "kind", "data", "at", "txid"], whose)
 
 
 def add_outcome(catalog: Catalog, connection: Connection, upload_id: int, outcome: ImportOutcome) -> None:

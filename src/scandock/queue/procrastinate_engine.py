@@ -20,6 +20,7 @@ from sqlalchemy import make_url
 
 from scandock.catalog.engine import AdvisoryLock
 from scandock.catalog.errors import CatalogFailed
+from scandock.catalog.server_connections import add_words_to
 from scandock.queue.engine import POLL_SECONDS
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class ProcrastinateEngine:
     """See `scandock.queue.engine.QueueEngine`."""
 
     def __init__(self, url: str) -> None:
-        self._conninfo = conninfo(url)
+        self._conninfo = add_words_to(conninfo(url))
         self._deferring = App(connector=SyncPsycopgConnector())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None

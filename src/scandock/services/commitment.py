@@ -28,6 +28,7 @@ from scandock.dimse.records import Answer, CommitmentAnswer, CommitmentResult, S
 from scandock.model.durations import DAY_MS
 from scandock.model.series import SeriesTally
 from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT, Verdict
+from scandock.queue.chores import chore
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.shown_names import ShownNames, is_dropped
 from scandock.rules.sop_hashes import sop_hash
@@ -218,7 +219,11 @@ class Commitments:
                 .where(file.c.sop_uid.is_not(None), file.c.sop_hash.is_(None))
                 .limit(FILLED_AT_ONCE)
             ).all()
-        if rows:
+        if not rows:
+            return 0
+        with chore(self._catalog, "hashes of old files") as is_turn:
+            if not is_turn:
+                return 0
             values = [{"tree": row.tree_id, "number": row.n, "hash": sop_hash(row.sop_uid)} for row in rows]
             where = (file.c.tree_id == bindparam("tree"), file.c.n == bindparam("number"))
             with self._catalog.write() as connection:

@@ -18,7 +18,7 @@ from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.tables import project, shelf
 from scandock.model import uris
 from scandock.model.xnat_ids import subject_id
-from scandock.publishing.deletes import Removal
+from scandock.publishing.deletes import Removal, new_trash_id
 from scandock.publishing.intents import OwnResourcesRow
 from scandock.publishing.locks import locks_of
 from scandock.publishing.operations import lock_names, retry_while_busy, run_operation
@@ -164,7 +164,7 @@ def remove_own_resources(
             inode=current_inode(context, source),
             tree_id=source.tree_id,
             project_id=source.project_id,
-            trash=context.store.new_trash_id(),
+            trash=new_trash_id(context.catalog, context.store),
             keep=False,
             shelf=True,
         )

@@ -15,7 +15,7 @@ from scandock.catalog.tables import project, session
 from scandock.catalog.view import SqlView
 from scandock.model import uris
 from scandock.model.tree_parts import TreeParts
-from scandock.publishing.deletes import Removal
+from scandock.publishing.deletes import Removal, new_trash_id
 from scandock.publishing.intents import Placement, SessionRow
 from scandock.publishing.locks import LockName, locks_of, session_locks
 from scandock.publishing.operations import run_operation
@@ -112,7 +112,7 @@ def build_removal(context: ServiceContext, source: SessionRecord, *, keep: bool,
         inode=current_inode(context, source),
         tree_id=source.tree_id,
         project_id=source.project_id,
-        trash=context.store.new_trash_id(),
+        trash=new_trash_id(context.catalog, context.store),
         keep=keep,
         row=row,
         account_id=context.principal.account_id,

@@ -224,10 +224,10 @@ class LocalStore:
         self._trees.prune(tree)
         return trash_id
 
-    def new_trash_id(self) -> str:
+    def new_trash_id(self, now: float | None = None) -> str:
         from scandock.store.trash import new_trash_id
 
-        return new_trash_id()
+        return new_trash_id(now)
 
     def trash(self) -> Iterator[TrashEntry]:
         return self._trash.entries()

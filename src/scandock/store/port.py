@@ -175,7 +175,9 @@ class Store(Protocol):
         None where there is nothing to retire.
         """
 
-    def new_trash_id(self) -> str: ...
+    def new_trash_id(self, now: float | None = None) -> str:
+        """An id for what goes to the trash at a moment, in Unix seconds; without one by the clock of this host."""
+
     def trash(self) -> Iterator[TrashEntry]: ...
     def trashed(self, trash: str) -> int | None:
         """The number of the tree that lies in the trash under an id, None where none does."""

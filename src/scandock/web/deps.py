@@ -232,21 +232,22 @@ def open_server_state(
         change_threads=change_threads,
         header_threads=ThreadPoolExecutor(1, "headers"),
         ohif=OhifLookup(store.path),
-        provider=_open_provider(settings),
+        provider=_open_provider(settings, catalog),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
         workers_ready=workers_ready,
         receivers=receiver_figures,
     )
 
 
-def _open_provider(settings: Settings) -> OidcProvider | None:
+def _open_provider(settings: Settings, catalog: Catalog) -> OidcProvider | None:
     """The provider of logins; its libraries are loaded where there is one."""
     oidc_settings = settings.oidc
     if oidc_settings is None:
         return None
+    from scandock.access.login_keys import read_login_keys
     from scandock.access.oidc import OidcProvider
 
-    return OidcProvider(oidc_settings)
+    return OidcProvider(oidc_settings, partial(read_login_keys, catalog))
 
 
 def server_state(request: Request) -> ServerState:

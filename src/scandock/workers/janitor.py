@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scandock.publishing.recover import recover
+from scandock.queue.chores import chore
 from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.clock_check import check_deletion_allowed
@@ -56,7 +57,8 @@ class Janitor(TurnThread):
 
     def _clear(self) -> None:
         self._store.sweep(SWEEP_SECONDS)  # first: a full disk takes no rows before it has room
-        result = recover(self._catalog, self._store)
+        with chore(self._catalog, "rows of nobody", EVERY_SECONDS) as is_turn:
+            result = recover(self._catalog, self._store, lambda: is_turn)
         for upload in result.done:
             self._log.info("dead import recovered", upload=upload)
         for upload, lost in result.lost.items():
@@ -77,8 +79,9 @@ class Janitor(TurnThread):
         waits = check_deletion_allowed(self._catalog)
         if not waits and not self._is_wanted():
             TRASH.run(CatalogAndStore(self._catalog, self._store, self._settings))
-        if fill_listings(self._catalog, self._store, FILL_SECONDS, self._is_wanted):
-            self._called.set()  # the rest after another turn: dead imports don't wait for it
+        with chore(self._catalog, "lists of studies") as is_turn:
+            if is_turn and fill_listings(self._catalog, self._store, FILL_SECONDS, self._is_wanted):
+                self._called.set()  # the rest after another turn: dead imports don't wait for it
         if waits != self._waits:
             self._waits = waits
             self._log.warning("nothing is deleted for its age" if waits else "deleting goes on", why=waits)

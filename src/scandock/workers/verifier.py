@@ -8,6 +8,7 @@ from sqlalchemy import exists, or_, select
 
 from scandock.catalog.tables import operation, upload
 from scandock.model.verdicts import QUEUED
+from scandock.queue.chores import chore
 from scandock.services.file_verification import VerificationCounts, VerificationPlan, Verifier
 from scandock.services.privacy_source import usable_privacy
 from scandock.services.rate_limit import RateLimiter
@@ -67,10 +68,14 @@ class VerifierThread(TurnThread):
 
     def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, log: FilteringBoundLogger) -> None:
         super().__init__("verifier", log, "not verified")
+        self._catalog = catalog
         self._verification = Verification(catalog, store, settings, RateLimiter(wait=self._ended.wait))
 
     def _turn(self) -> float:
-        done = self._verification.turn(TURN_SECONDS, self._ended.is_set)
+        with chore(self._catalog, "verification") as is_turn:
+            if not is_turn:  # another host reads: what may be read in a second is for all of them together
+                return EVERY_SECONDS
+            done = self._verification.turn(TURN_SECONDS, self._ended.is_set)
         if done.problems:
             self._log.error("stored files are damaged", count=done.problems)
         return 0.0 if done.files or done.trees else EVERY_SECONDS

@@ -161,6 +161,7 @@ def _named_projects(request: str, mapping: str) -> tuple[str, ...]:
 ABANDONED_UPLOADS: Cleaner[HasServerState] = Cleaner(
     what="uploads by raw or multipart body that nobody brings any more",
     clean=lambda site, _age: delete_abandoned_uploads(site.receiving),
+    of_host=True,
 )
 IDLE_UPLOADS: Cleaner[HasServerState] = Cleaner(
     what="resumable uploads and a user's cached files that nobody went on with",

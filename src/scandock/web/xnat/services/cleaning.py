@@ -6,7 +6,7 @@ import gzip
 import json
 from typing import Final
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.sealed_texts import SEALED
@@ -44,10 +44,16 @@ def delete_expired_keys(catalog: Catalog, age: int) -> int:
 def clean_inbox(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -> int:
     """Remove what was placed of folders that were to be removed; how many folders were looked at.
 
-    Files stay that are newer than their import, by this machine's clock.
+    Files stay that are newer than their import, by the clock of their file system.
     """
     query = (
-        select(inbox_import.c.number, inbox_import.c.path, inbox_import.c.created, upload.c.uuid, upload.c.archive)
+        select(
+            inbox_import.c.number,
+            inbox_import.c.path,
+            func.coalesce(inbox_import.c.before, inbox_import.c.created * 1_000_000).label("before"),
+            upload.c.uuid,
+            upload.c.archive,
+        )
         .join(upload, upload.c.id == inbox_import.c.upload_id)
         .where(inbox_import.c.cleanup, inbox_import.c.cleaned.is_(None), upload.c.state == ImportState.PLACED)
     )
@@ -58,7 +64,7 @@ def clean_inbox(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -
     for row, path in zip(rows, paths, strict=True):
         inbox_path = find_inbox_path(folders, path)
         if inbox_path is not None:
-            before = row.created * 1_000_000
+            before = int(row.before)
             removable = _read_stored_files(store, row.uuid)
             if is_hidden(row.archive):
                 removable = _find_names(privacy, inbox_path, removable, before)

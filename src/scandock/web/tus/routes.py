@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from functools import partial
 
@@ -91,7 +92,7 @@ def _unfinished_record(upload_record: UnfinishedUpload, writer: Writer | None) -
     return Unfinished.of(
         upload_record,
         arrived=upload_record.received if writer is None else max(upload_record.received, writer.came),
-        receiving=writer is not None,
+        receiving=writer is not None or upload_record.is_written,
         fingerprint=metadata.get("fingerprint"),
     )
 
@@ -138,7 +139,8 @@ async def _first_bytes(
     """
     try:
         async with server.locks.write(incoming_upload.uuid) as writer:
-            return await append(server, request, principal, incoming_upload, writer, checksum)
+            mine = replace(incoming_upload, writer=writer.token)
+            return await append(server, request, principal, mine, writer, checksum)
     except BaseException:
         if not request.headers.get("idempotency-key") and "fingerprint" not in parse_metadata(incoming_upload.metadata):
             await asyncio.shield(asyncio.ensure_future(server.run(server.receiving.discard, incoming_upload)))
@@ -203,8 +205,9 @@ async def offset_of(request: Request, upload: str, principal: Caller) -> Respons
     incoming_upload = await server.read(find_upload, server, principal, upload)
     # In a thread that neither writers nor uploads share: whoever asks for an offset waits for nobody's lock.
     if upload not in server.locks and await asyncio.to_thread(is_upload_lost, server.receiving, incoming_upload):
-        async with server.locks.write(upload):
-            await check_bytes(server, await server.read(find_upload, server, principal, upload))
+        with contextlib.suppress(errors.UploadLocked):  # another host has the bytes in hand, and its own look at them
+            async with server.locks.write(upload):
+                await check_bytes(server, await server.read(find_upload, server, principal, upload))
     incoming_upload = await finish(server, request, principal, incoming_upload)
     return _answer(
         200,
@@ -228,6 +231,7 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     await server.read(partial(find_upload, server, principal, upload, own=True))
     async with server.locks.write(upload) as writer:
         incoming_upload = await server.read(partial(find_upload, server, principal, upload, own=True))
+        incoming_upload = replace(incoming_upload, writer=writer.token)
         if offset != incoming_upload.received:
             raise errors.OffsetDiffers(incoming_upload.received, offset)
         await check_bytes(server, incoming_upload)
@@ -261,8 +265,9 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
     server = server_state(request)
     check_version(request.headers)
     await server.read(find_upload, server, principal, upload)
-    async with server.locks.write(upload, stop=True):
+    async with server.locks.write(upload, stop=True) as writer:
         incoming_upload = await server.read(find_upload, server, principal, upload)
+        incoming_upload = replace(incoming_upload, writer=writer.token)
         note = make_audit_writer(
             AuditAction.UPLOAD_DELETE,
             principal,

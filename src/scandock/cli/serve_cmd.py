@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import Enum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from scandock.cli import checks, options
 from scandock.cli.command_errors import DicomPortInvalid
 from scandock.cli.consoles import print_line
-
-
-class RoleName(Enum):
-    """What a host does: web answers requests, worker imports and has the DICOM receivers, all does both."""
-
-    WEB = "web"
-    WORKER = "worker"
-    ALL = "all"
 
 
 def serve(
@@ -40,9 +31,9 @@ def serve(
         typer.Option("--dicom-port", metavar="N|off", help="Port of the DICOM receiver SCANDOCK; off: it is none."),
     ] = "off",
     role: Annotated[
-        RoleName,
+        Literal["web", "worker", "all"],
         typer.Option("--role", help="What this host does, where several have one catalog in PostgreSQL."),
-    ] = RoleName.ALL,
+    ] = "all",
 ) -> None:
     """Serve a data folder: uploads and the API, until SIGTERM or Ctrl-C.
 
@@ -63,7 +54,7 @@ def serve(
     for sentence in describe_unknown_variables():
         configure_logging("supervisor", settings.log_level).warning("setting_unknown", message=sentence)
     serve_options = ServeOptions(
-        data=os.path.abspath(data), host=host, port=port, slots=workers, dicom_port=receiver_port, role=role.value
+        data=os.path.abspath(data), host=host, port=port, slots=workers, dicom_port=receiver_port, role=role
     )
     raise typer.Exit(run(serve_options, settings, lambda text: print_line(text, sys.stdout)))
 

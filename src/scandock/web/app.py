@@ -275,6 +275,8 @@ async def _renew_leases(server: ServerState) -> None:
                 await server.renew_receptions()
         except ScandockError as error:
             log().warning("leases", code=error.code, cause=error_cause(error), where=error_location(error))
+        except Exception as error:  # noqa: BLE001  without this task every request here would count as dead
+            log().error("unexpected", cause=error_cause(error), where=error_location(error))
 
 
 def _list_cleaners(dialect: Dialect | None) -> list[Cleaner[HasServerState]]:

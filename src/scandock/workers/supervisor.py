@@ -87,7 +87,7 @@ def serve(
     signal.pthread_sigmask(signal.SIG_BLOCK, [*STOPS, signal.SIGCHLD])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log = configure_logging("supervisor", settings.log_level)
-    _check_role(options, settings)
+    check_role(options, settings)
     store = LocalStore(os.path.abspath(options.data))
     prepare_data(store, settings)
     with _lock_data(store.path, host_folder(store.path, settings)), _open_listener(options) as listener:
@@ -120,7 +120,7 @@ def serve(
         catalog = open_data_catalog(store.path, settings, serves=True)
         try:
             if catalog.host:
-                _register_host(catalog, options.role, host_folder(store.path, settings))
+                register_this_host(catalog, options.role, host_folder(store.path, settings))
             make_areas(catalog, store)
         finally:
             catalog.dispose()
@@ -206,7 +206,7 @@ def _end(children: list[SupervisedProcess], worker: SupervisedProcess) -> None:
             child.look()
 
 
-def _check_role(options: ServeOptions, settings: Settings) -> None:
+def check_role(options: ServeOptions, settings: Settings) -> None:
     """Raise RoleUnfit where a host of this role could do nothing, or not what is asked of it."""
     if options.role != "all" and settings.database_url is None:
         raise RoleUnfit(
@@ -217,7 +217,7 @@ def _check_role(options: ServeOptions, settings: Settings) -> None:
         raise RoleUnfit("A host of the role web has no DICOM receiver.", "Give --dicom-port to a worker host.")
 
 
-def _register_host(catalog: Catalog, role: Role, folder: str) -> None:
+def register_this_host(catalog: Catalog, role: Role, folder: str) -> None:
     """Say that this host serves. What its machine said before it went down is waited for. Raises HostTaken."""
     for _ in tries(SILENT_MS / 1000 + BEAT_SECONDS, 0.5, _wait_for_stop):
         if register_host(catalog, role):

@@ -71,6 +71,12 @@ def are_others_at_work(connection: Connection, own: str) -> bool:
     return bool(connection.execute(select(exists().where(and_(host.c.uuid != own, lives)))).scalar())
 
 
+def forget_hosts(connection: Connection) -> None:
+    """Forget all hosts of a database, of whatever version: it is a copy, which none of them serves."""
+    if inspect(connection).has_table(host.name):
+        connection.execute(delete(host))
+
+
 def has_other_hosts(catalog: Catalog) -> bool:
     """Whether a host beside the one at hand serves this catalog."""
     if not catalog.host:

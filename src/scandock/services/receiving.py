@@ -19,6 +19,7 @@ from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import project, upload
+from scandock.model import request_limits
 from scandock.model.crash_points import reach
 from scandock.model.durations import HOUR_MS
 from scandock.model.incoming_upload import IncomingUpload
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 Door = Literal["raw", "multipart", "tus", "dicomweb", "dimse"]
 
-LEASE_MS = 30_000
+LEASE_MS = request_limits.LEASE_SECONDS * 1000
 """For which a request is believed to live that brings a whole body, by the database's clock; it says so meanwhile."""
 
 RENEWAL_MS = 120_000

@@ -222,7 +222,7 @@ def test_a_catalog_in_postgresql_is_dumped_with_the_files_that_it_knows(
     with (
         closing(create_engine(postgres_url).connect()) as connection,
         connection.begin(),
-    ):  # its server serves, and goes on
+    ):
         seen = int(time.time() * 1000) + 3_600_000
         values = {"name": "a", "boot": "b", "role": "all", "started": 1, "seen": seen, "worker_seen": seen}
         connection.execute(insert(host).values(uuid="a", **values))

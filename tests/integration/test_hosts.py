@@ -47,6 +47,10 @@ class Host(FreshServerProcess):
         changes |= {"SCANDOCK_DATABASE_URL": url, "SCANDOCK_HOST_FOLDER": str(own / "scandock")}
         super().__init__(own, free_port(), *words, data=str(folder / "data"), **changes)
 
+    def ready(self) -> Host:
+        super().ready()
+        return self
+
     def request(
         self, method: str, path: str, body: bytes = b"", **headers: str
     ) -> tuple[int, http.client.HTTPMessage, Any]:

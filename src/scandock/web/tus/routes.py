@@ -30,7 +30,7 @@ from scandock.web.receiving.upload_fields import check_misspelled, clean_filenam
 from scandock.web.request_context import list_response
 from scandock.web.security import Caller, SignedIn, check_upload, request_info
 from scandock.web.tus import errors
-from scandock.web.tus.locks import Writer
+from scandock.web.tus.locks import UploadLocks, Writer
 from scandock.web.tus.patching import append, check_bytes, check_length, finish
 from scandock.web.tus.protocol import (
     ALGORITHMS,
@@ -80,11 +80,12 @@ async def unfinished(request: Request, principal: SignedIn) -> Response:
     """
     server = server_state(request)
     uploads = await server.read(list_unfinished_uploads, server.catalog, principal)
-    writers = {upload_record.uuid: server.locks.find_receiving(upload_record.uuid) for upload_record in uploads}
-    return list_response(_unfinished_record(upload_record, writers[upload_record.uuid]) for upload_record in uploads)
+    return list_response(_unfinished_record(server.locks, upload_record) for upload_record in uploads)
 
 
-def _unfinished_record(upload_record: UnfinishedUpload, writer: Writer | None) -> Unfinished:
+def _unfinished_record(locks: UploadLocks, upload_record: UnfinishedUpload) -> Unfinished:
+    writer = locks.find_receiving(upload_record.uuid)
+    is_written_elsewhere = upload_record.is_written and upload_record.uuid not in locks
     metadata = parse_metadata(upload_record.metadata)
     if is_hidden(upload_record.filename):  # who sends it may know what they have called it
         filename = metadata.get("filename", metadata.get("name", ""))
@@ -92,7 +93,7 @@ def _unfinished_record(upload_record: UnfinishedUpload, writer: Writer | None) -
     return Unfinished.of(
         upload_record,
         arrived=upload_record.received if writer is None else max(upload_record.received, writer.came),
-        receiving=writer is not None or upload_record.is_written,
+        receiving=writer is not None or is_written_elsewhere,
         fingerprint=metadata.get("fingerprint"),
     )
 

@@ -217,6 +217,31 @@ def test_a_request_that_was_given_up_as_dead_has_nothing_accepted(webs: tuple[We
     assert states == ([] if how == "cleared" else ["received"])
 
 
+def test_a_request_given_up_as_dead_has_nothing_accepted_whatever_becomes_of_the_next(
+    webs: tuple[Web, Web], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the catalog dies once the bytes are gone, and takes back all but that."""
+    one, other = webs
+    headers = {"Idempotency-Key": "k"}
+
+    def away(*_: object) -> None:
+        raise DiskFull("No space left.")
+
+    with open_request(one, "POST", "/api/v1/imports?project=P", 1000, b"x", **headers) as raw:
+        until(lambda: one.site.receptions, "it did not begin")
+        disown(one)
+        pass_time(one, 31_000)
+        with monkeypatch.context() as patched, other.client() as client:
+            patched.setattr(other.site.receiving, "_insert", away)
+            again = client.post("/api/v1/imports?project=P", content=b"y" * 1000, headers=headers)
+        assert again.status_code == 507
+        raw.sendall(b"x" * 999)
+        assert answer_of(raw) == "HTTP/1.1 410 Gone"
+    with one.site.catalog.read() as connection:
+        assert connection.execute(text("SELECT state FROM upload")).scalars().all() == ["receiving"]
+    assert delete_abandoned_uploads(other.site.receiving) == 1
+
+
 def test_what_is_accepted_just_before_it_is_taken_for_dead_stays(webs: tuple[Web, Web]) -> None:
     """Between the look at the leases and the clearing away."""
     one, other = webs

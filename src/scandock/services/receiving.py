@@ -144,6 +144,7 @@ class UploadReceiver:
         Raises UploadTooLarge, UploadsTooMany, KeyReused or UploadRunning; Fault `disk_full`.
         """
         check_size(offer.size, self.limits.upload_bytes)
+        self._disown(offer)
         with self.catalog.write() as connection:
             connection.execute(select(account.c.id).where(account.c.id == offer.account_id).with_for_update()).one()
             existing = self._read(connection, uuid) if uuid else self._known(connection, offer)
@@ -197,7 +198,8 @@ class UploadReceiver:
     def take_over(self, connection: Connection, uuid: str, writer: str) -> str | None:
         """Become the writer of an upload that is over: who brought it can't have it accepted any more. The new one.
 
-        None where it was accepted, ended or taken over meanwhile.
+        It is over still, for whoever goes on where this process ends. None where it was accepted, ended or taken over
+        meanwhile.
         """
         token = new_uuid()
         changed = connection.execute(
@@ -206,7 +208,7 @@ class UploadReceiver:
                 reception.c.writer == writer,
                 reception.c.upload_id.in_(_select_receiving().where(upload.c.uuid == uuid)),
             )
-            .values(writer=token, writer_seen=self.catalog.now())
+            .values(writer=token, writer_seen=0)
         ).rowcount
         return token if changed == 1 else None
 
@@ -434,24 +436,15 @@ class UploadReceiver:
 
     def _known(self, connection: Connection, offer: UploadOffer) -> IncomingUpload | None:
         """The upload that has this offer's idempotency key already."""
-        if offer.idempotency_key is None:
-            return None
-        kept = _privacy_of(connection, offer)
-        row = connection.execute(
-            _select_offers()
-            .add_columns(self.is_leased().label("leased"))
-            .where(
-                reception.c.account_id == offer.account_id,
-                reception.c.idempotency_key.in_(kept.every_keyed(offer.idempotency_key)),
-            )
-        ).first()
+        row = self._find_keyed(connection, offer)
         if row is None:
             return None
+        kept = _privacy_of(connection, offer)
         existing = self._read(connection, row.uuid, known=True)
         assert existing is not None
         if existing.receiving and existing.door != "tus":
             is_over = self.is_over(row.uuid, row.owner, leased=row.leased)
-            if not is_over or self.take_over(connection, row.uuid, row.writer) is None:
+            if not is_over or self.take_over(connection, row.uuid, row.writer) is None:  # which locks its row
                 raise upload_errors.UploadRunning
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))
@@ -467,6 +460,31 @@ class UploadReceiver:
         if not _is_same_offer(kept, row, offer) or not sized:
             raise upload_errors.KeyReused
         return existing
+
+    def _find_keyed(self, connection: Connection, offer: UploadOffer) -> Row[Any] | None:
+        """The row that has an offer's idempotency key; None where none has, or it has none."""
+        if offer.idempotency_key is None:
+            return None
+        keys = _privacy_of(connection, offer).every_keyed(offer.idempotency_key)
+        return connection.execute(
+            _select_offers()
+            .add_columns(self.is_leased().label("leased"))
+            .where(reception.c.account_id == offer.account_id, reception.c.idempotency_key.in_(keys))
+        ).first()
+
+    def _disown(self, offer: UploadOffer) -> None:
+        """Take the upload of this offer's key from a request that is over, before any byte of it goes.
+
+        In a transaction of its own: whatever becomes of the next one, a request that lives nevertheless, on a host that
+        the catalog did not hear of, has nothing accepted any more.
+        """
+        with self.catalog.read() as connection:
+            row = self._find_keyed(connection, offer)
+        if row is None or row.state != ImportState.RECEIVING or row.door == "tus":
+            return
+        if self.is_over(row.uuid, row.owner, leased=row.leased):
+            with self.catalog.write() as connection:
+                self.take_over(connection, row.uuid, row.writer)
 
     def _insert(self, connection: Connection, offer: UploadOffer, uuid: str) -> None:
         now = self.catalog.now()

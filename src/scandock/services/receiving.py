@@ -144,7 +144,8 @@ class UploadReceiver:
         Raises UploadTooLarge, UploadsTooMany, KeyReused or UploadRunning; Fault `disk_full`.
         """
         check_size(offer.size, self.limits.upload_bytes)
-        self._disown(offer)
+        if offer.idempotency_key is not None:
+            self._disown(offer)
         with self.catalog.write() as connection:
             connection.execute(select(account.c.id).where(account.c.id == offer.account_id).with_for_update()).one()
             existing = self._read(connection, uuid) if uuid else self._known(connection, offer)
@@ -318,23 +319,22 @@ class UploadReceiver:
         with self.catalog.write() as connection:
             if prepare is not None and not prepare(connection):
                 return False
-            if not self.lock(connection, incoming_upload):
+            values: dict[str, object] = {"received": received, "size": received, "expires": None}
+            kept = None if offer is None else _privacy_of(connection, offer)
+            if offer is not None and kept is not None:
+                values |= {"mapping": kept.sealed(offer.mapping), "project_id": offer.project_id}
+                values["metadata"] = kept.sealed(offer.metadata) if digest is None else kept.digest(digest)
+            written = _update_receiving(incoming_upload).where(reception.c.writer == incoming_upload.writer)
+            if connection.execute(written.values(**values)).rowcount != 1:  # first: from here on nobody replaces it
                 return False
             if not accept(self.catalog, connection, incoming_upload.upload_id):
                 return False
-            values: dict[str, object] = {"received": received, "size": received, "expires": None}
-            if offer is not None:
-                kept = _privacy_of(connection, offer)
-                values |= {"mapping": kept.sealed(offer.mapping), "project_id": offer.project_id}
-                values["metadata"] = kept.sealed(offer.metadata) if digest is None else kept.digest(digest)
+            if offer is not None and kept is not None:
                 connection.execute(
                     update(upload)
                     .where(upload.c.id == incoming_upload.upload_id)
                     .values(archive=kept.names.archive(offer.filename), request=offer.request.to_json())
                 )
-            connection.execute(
-                update(reception).where(reception.c.upload_id == incoming_upload.upload_id).values(**values)
-            )
             audited = incoming_upload if offer is None else replace(incoming_upload, project_id=offer.project_id)
             make_audit_writer(
                 AuditAction.UPLOAD, principal, request, {"bytes": received, "door": incoming_upload.door, **details}

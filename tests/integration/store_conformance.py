@@ -136,6 +136,19 @@ class StoreConformance:
             with open(path, "rb") as reader:
                 assert reader.read() == b"abc"
 
+    def test_a_spool_is_held_by_one_at_a_time(self, store, reopen):
+        spool, other = store.spool("u"), reopen().spool("u")
+        assert spool.hold()
+        assert spool.hold()
+        assert not other.hold()
+        spool.append(0, b"abc")
+        spool.close()
+        assert other.hold()
+        other.append(3, b"d")
+        other.discard()
+        assert spool.hold()
+        spool.close()
+
     def test_discarded_spool_is_gone(self, store):
         spool = store.spool("u")
         spool.append(0, b"abc")

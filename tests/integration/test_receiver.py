@@ -26,7 +26,15 @@ from sqlalchemy import delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import ProjectRow, add_project
-from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state, reception
+from scandock.catalog.server_tables import (
+    account,
+    audit,
+    dicom_association,
+    received_study,
+    receiver,
+    receiver_state,
+    reception,
+)
 from scandock.catalog.tables import project, upload
 from scandock.dimse import records
 from scandock.dimse.records import Answer, AssociationNumbers, Peer, Status
@@ -36,11 +44,11 @@ from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import Closing
 from scandock.model.reception import AssociationOutcome, CloseReason
 from scandock.model.verdicts import ImportState
-from scandock.queue.owner import start_time
+from scandock.queue.owner import start_time, this_owner
 from scandock.services.backup import back_up
 from scandock.services.backup_restore import restore_backup
 from scandock.services.received_records import HOST, LeftStudy, StudySender
-from scandock.services.received_studies import ReceivedStudies
+from scandock.services.received_studies import ReceivedStudies, end_left_associations
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.store.local import LocalStore
@@ -413,6 +421,27 @@ def test_what_a_process_that_lingers_has_left_is_taken_up_once_it_has_ended(site
             lingering.kill()  # and nobody reaps it yet
             site.until(lambda: placed(site))
     assert site.sessions()[0].files == 2
+
+
+def test_what_another_host_has_open_is_left_to_it(site, monkeypatch):
+    """Its senders may still be there: that nothing is known of its process here says nothing."""
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(2)) == [0, 0]
+    limits = receiving_limits(site.settings)
+    rows = ReceivedStudies(site.catalog, UploadReceiver(site.catalog, LocalStore(site.data), limits), this_owner())
+    monkeypatch.setattr(site.catalog, "host", "here")
+
+    def found_of(**changes):
+        with site.catalog.write() as connection:
+            facts = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | changes
+            connection.execute(update(upload).values(owner=json.dumps(facts)))
+            connection.execute(update(dicom_association).values(outcome="open", owner=json.dumps(facts)))
+        left, lingers = rows.find_left()
+        return len(left), lingers, end_left_associations(site.catalog)
+
+    assert found_of(host_id="there", boot="another") == (0, False, 0)
+    assert found_of(host_id="here") == (1, False, 1)  # this machine was started again
 
 
 def test_a_study_whose_receiver_was_removed_is_imported_all_the_same(site):

@@ -139,6 +139,8 @@ class Catalog:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sqlite = engine.dialect.name == "sqlite"
+        self.host = ""
+        """The id of the host at hand, where several may work on this catalog (PostgreSQL); empty where none can."""
         self.damaged = ""
         """What the database has said of its own damage, if it did."""
         self._turns = threading.BoundedSemaphore(WRITERS)

@@ -166,6 +166,8 @@ reception = Table(
     Column("reserved_until", BigInteger),
     Column("outages", Integer, nullable=False, server_default=text("0")),
     Column("heard", BigInteger),
+    Column("writer", String(36), nullable=False, server_default=EMPTY),
+    Column("writer_seen", BigInteger),
     UniqueConstraint("account_id", "idempotency_key"),
     _one_of("door", "raw", "multipart", "tus", "dimse", "session", "dicomweb"),
     Index(None, "account_id"),
@@ -176,7 +178,27 @@ reception = Table(
 Of the door `session` no bytes come: what is imported stands here already (`session_import`).
 `reserved_until`: how long the space for those that are still to come is kept for it. `outages`: how often its import
 has waited for the disk, the rights or the catalog to be well again. `heard`: when bytes of it were noted last; NULL of
-those from before there was the column.
+those from before there was the column. `writer`: a token of the request that brings its bytes, which guards each change
+of how far it is; empty where none does, or where a resumable one has all its writers in one process (SQLite).
+`writer_seen`: when that request was known to live; NULL of uploads from before there was the column.
+"""
+
+host = Table(
+    "host",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("boot", String(36), nullable=False),
+    Column("role", String(6), nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("worker_seen", BigInteger, nullable=False, server_default=text("0")),
+    _one_of("role", "web", "worker", "all"),
+)
+"""The hosts that serve a catalog in PostgreSQL, by the id in their host folder; each says so every few seconds.
+
+`boot`: the machine's, as it is now. `seen`: when a server of it lived; 0 once that has ended. `worker_seen`: the same
+of its worker.
 """
 
 session_import = Table(

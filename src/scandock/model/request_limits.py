@@ -63,6 +63,7 @@ CATALOG_WRITERS: Final = 8
 CATALOG_CONNECTIONS: Final = 32
 
 RESERVED_SECONDS: Final = 3_600
+LEASE_SECONDS: Final = 30
 DAMAGE_MESSAGE_SECONDS: Final = 3_600
 MESSAGES_AT_ONCE: Final = 8
 MESSAGES_PER_OWNER: Final = 2
@@ -144,6 +145,7 @@ FIXED_LIMITS: Final = (
     FixedLimit("transactions that write", CATALOG_WRITERS, "", "Of one process, those included that wait for a lock."),
     FixedLimit("connections to the catalog", CATALOG_CONNECTIONS, "", "Of one process; most are for reading."),
     FixedLimit("reservation of an upload", RESERVED_SECONDS, "s", "For which space is kept after its last byte."),
+    FixedLimit("lease of a whole body", LEASE_SECONDS, "s", "After its request was last known to live."),
     FixedLimit("messages of damage", DAMAGE_MESSAGE_SECONDS, "s", "Between two to one receiver."),
     FixedLimit("messages at once", MESSAGES_AT_ONCE, "", "Mails and webhooks that are being sent."),
     FixedLimit("messages of an owner", MESSAGES_PER_OWNER, "", "Of an account or project at once."),

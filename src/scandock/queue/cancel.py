@@ -12,6 +12,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import intent, upload
 from scandock.model.import_report import ImportReport, format_outcome
 from scandock.model.verdicts import ImportState
+from scandock.queue.engines import engine_of
 from scandock.queue.event_data import CancelRequested
 from scandock.queue.events import add_event, add_outcome
 from scandock.queue.leases import ImportLease, check_lease
@@ -69,6 +70,7 @@ def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> CancelRe
     if connection.execute(select(intent.c.id).where(intent.c.upload_id == upload_id).limit(1)).first() is not None:
         return CancelResult.TOO_LATE
     connection.execute(update(reception).where(reception.c.upload_id == upload_id).values(cancel=True, retry_at=0))
+    engine_of(catalog).defer(connection, upload_id)  # where it waits for its next attempt, that ends it now
     add_event(catalog, connection, upload_id, CancelRequested())
     return CancelResult.COMING
 

@@ -21,7 +21,7 @@ from scandock.catalog.tables import project, upload
 from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
 from scandock.model.verdicts import ImportState
-from scandock.queue.owner import has_ended, is_mine
+from scandock.queue.owner import has_ended, is_mine, is_other_host
 from scandock.services.audit import DetailValue
 from scandock.services.commitment import Commitments
 from scandock.services.logs import log
@@ -67,7 +67,13 @@ def end_left_associations(catalog: Catalog) -> int:
                 dicom_association.c.outcome == AssociationOutcome.OPEN, dicom_association.c.host == HOST
             )
         ).all()
-    ended = [row.id for row in rows if not is_mine(row.owner) and has_ended(row.owner) is not False]
+    ended = [
+        row.id
+        for row in rows
+        if not is_mine(row.owner)
+        and not is_other_host(row.owner, catalog.host)
+        and has_ended(row.owner, catalog.host) is not False
+    ]
     if ended:
         with catalog.write() as connection:
             for row_id in ended:
@@ -232,8 +238,10 @@ class ReceivedStudies:
         left = []
         lingers = False
         for row in rows:
-            ended = has_ended(row.owner)
-            if row.owner == self.owner or (row.uuid not in spools and ended is None):
+            if row.owner == self.owner or is_other_host(row.owner, self.catalog.host):
+                continue  # another host's are that one's: its senders may still be there, whatever its leases say
+            ended = has_ended(row.owner, self.catalog.host)
+            if row.uuid not in spools and ended is None:
                 continue
             if ended is False:
                 lingers = True

@@ -167,6 +167,11 @@ class Settings(BaseModel):
         default=None,
         description="Database of the catalog; not set: SQLite, in the file scandock.db of the data folder.",
     )
+    host_folder: str | None = Field(
+        default=None,
+        description="Folder of this host alone, for its id and its server's lock, where several hosts share one data"
+        " folder; not set: the data folder. Only with PostgreSQL.",
+    )
     timezone: str = Field(
         default="UTC",
         description="Time zone of clock times that carry none (ECAT), by its IANA name; of pages' times where a"
@@ -445,6 +450,13 @@ class Settings(BaseModel):
             find_zone(value)
         except (KeyError, ValueError, OSError):  # an unknown name, one that climbs out, one that is a folder
             raise ValueError("is no time zone; right is a name like UTC or Europe/Berlin") from None
+        return value
+
+    @field_validator("host_folder")
+    @classmethod
+    def _host_folder_is_absolute(cls, value: str | None) -> str | None:
+        if value is not None and not os.path.isabs(value):
+            raise ValueError("is no absolute path; right is /var/lib/scandock-host")
         return value
 
     @property

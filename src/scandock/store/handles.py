@@ -19,6 +19,12 @@ class Spool(Protocol):
 
     upload: str
 
+    def hold(self) -> bool:
+        """Let no other process that asks for it write, until `close` or the end of this one; False where one holds it.
+
+        For one of several hosts that replaces a writer: it goes on once that one writes no more.
+        """
+
     def append(self, offset: int, data: bytes | memoryview) -> int:
         """Write `data` at `offset` and return the new size; what was beyond `offset` is dropped (sent again).
 

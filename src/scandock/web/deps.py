@@ -35,9 +35,17 @@ from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
 from scandock.services.tree_changes import TreeChange, apply_changes
+from scandock.services.upload_writers import UploadWriters
 from scandock.store.local import LocalStore
 from scandock.web.metrics import Metrics
-from scandock.web.readiness import Readiness, ReceiverCheck, check_catalog, check_clock, check_store
+from scandock.web.readiness import (
+    Readiness,
+    ReceiverCheck,
+    check_catalog,
+    check_clock,
+    check_store,
+    check_workers,
+)
 from scandock.web.response_sending import ResponseRegistry
 from scandock.web.shared_call import SharedCall
 from scandock.web.tus.locks import UploadLocks, Writer
@@ -45,6 +53,7 @@ from scandock.workers.scrub_trial import ScrubTrials
 
 if TYPE_CHECKING:
     from scandock.access.oidc import OidcProvider
+    from scandock.model.incoming_upload import IncomingUpload
     from scandock.services.settings import Settings
     from scandock.workers.receiver_figures import ReceiverFigures
     from scandock.workers.worker_figures import WorkerFigures
@@ -123,6 +132,10 @@ class ServerState:
     """Bodies that are being received, and can't be gone on with later."""
     receptions: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
     """Uploads that come whole, and what receives each: what is broken off is cleared away before the process ends."""
+    reception_writers: dict[str, str] = field(default_factory=dict)
+    """The writer of each, as its row has it."""
+    lease_threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "leases"))
+    """One, that says of requests that they live, whatever all others wait for."""
 
     def __post_init__(self) -> None:
         self.receiving.busy = self.receptions
@@ -136,10 +149,31 @@ class ServerState:
             notes={"clock": lambda: check_clock(self.catalog)},
         )
 
-    def track_reception(self, upload: str, task: asyncio.Task[Any]) -> None:
+    def track_reception(self, incoming_upload: IncomingUpload, task: asyncio.Task[Any]) -> None:
         """Note that a task of this process receives an upload, until it ends."""
-        self.receptions[upload] = task
-        task.add_done_callback(lambda _: self.receptions.pop(upload, None))
+        uuid = incoming_upload.uuid
+        self.receptions[uuid] = task
+        self.reception_writers[uuid] = incoming_upload.writer
+
+        def forget(_: object) -> None:
+            self.receptions.pop(uuid, None)
+            self.reception_writers.pop(uuid, None)
+
+        task.add_done_callback(forget)
+
+    async def renew_receptions(self) -> None:
+        """Say of each upload that comes whole that its request lives. Fault where the catalog is away."""
+        writers = list(self.reception_writers.values())
+        if writers:
+            await self.lease(partial(self.receiving.renew, writers))
+
+    async def renew_writers(self) -> None:
+        """As `renew_receptions`, of resumable uploads that any of several hosts may write to."""
+        await self.locks.renew(self.lease)
+
+    async def lease(self, call: Callable[[], T]) -> T:
+        """Call what says that a request lives."""
+        return await asyncio.get_running_loop().run_in_executor(self.lease_threads, call)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call what asks the catalog and may write to it, in a thread."""
@@ -172,6 +206,7 @@ class ServerState:
         self.spool_threads.shutdown(wait=True)
         self.zip_threads.shutdown(wait=True)
         self.header_threads.shutdown(wait=True)
+        self.lease_threads.shutdown(wait=True)
         self.refusals.close()
         self.pictures.close()
         self.scrub_trials.close()
@@ -185,11 +220,15 @@ class ServerState:
 def open_server_state(
     data: str,
     settings: Settings,
-    workers_ready: Callable[[], str] = lambda: "",
+    workers_ready: Callable[[], str] | None = lambda: "",
     worker_figures: WorkerFigures | None = None,
     receiver_figures: ReceiverFigures | None = None,
 ) -> ServerState:
-    """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
+    """Open DATA, made where missing. Recovery is the workers' and never delays readiness.
+
+    `workers_ready` says why no worker of this host takes imports, or nothing; None where this host has none, and any
+    other's will do.
+    """
     store = LocalStore(os.path.abspath(data))
     prepare_data(store, settings)
     catalog = open_data_catalog(store.path, settings)
@@ -215,7 +254,7 @@ def open_server_state(
         catalog=catalog,
         receiving=receiving,
         metrics=metrics,
-        locks=UploadLocks(),
+        locks=UploadLocks() if catalog.sqlite else UploadLocks(UploadWriters(catalog), store),
         gate=make_gate(catalog, refusals),
         refusals=refusals,
         passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
@@ -234,7 +273,7 @@ def open_server_state(
         ohif=OhifLookup(store.path),
         provider=_open_provider(settings, catalog),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
-        workers_ready=workers_ready,
+        workers_ready=workers_ready or partial(check_workers, catalog),
         receivers=receiver_figures,
     )
 

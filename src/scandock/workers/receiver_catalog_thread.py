@@ -7,14 +7,13 @@ before the next process is told what that one has left, what was being done for 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.queue.owner import has_ended
+from scandock.queue.owner import add_catalog, has_ended
 from scandock.services.logs import error_code, error_location
 from scandock.services.received_records import CallerGone
 from scandock.services.received_studies import ReceivedStudies
@@ -120,9 +119,7 @@ class ReceiverCatalogThread:
             wire.close()
 
     def _rows_of(self, owner: str, end: socket.socket) -> ReceivedStudies:
-        place = self._catalog.place
-        if place:
-            owner = json.dumps(json.loads(owner) | {"catalog": place})
+        owner = add_catalog(owner, place=self._catalog.place, host=self._catalog.host)
         receiving = UploadReceiver(self._catalog, self._store, self._limits, owner)
         return ReceivedStudies(self._catalog, receiving, owner, lambda: not _has_hung_up(end))
 

@@ -15,11 +15,12 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from scandock.model.errors import OUTAGES, Fault
+from scandock.model.errors import OUTAGES, Fault, ScandockError
 from scandock.model.process import can_die_with_pipe, confine, keep_one_heap, unblock_signals
 from scandock.model.ticker import Ticker
-from scandock.queue.claim import Claim, SlotUsage, claim
+from scandock.queue.claim import Claim, SlotUsage, claim, seconds_to_due
 from scandock.queue.engines import engine_of
+from scandock.queue.hosts import HostBeat
 from scandock.queue.owner import this_owner
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
@@ -94,10 +95,12 @@ class Worker:
         self.receiver = (
             ReceiverCatalogThread(receiver, self.catalog, self.store, settings, log) if receiver is not None else None
         )
-        owner = this_owner(server, place=self.catalog.place)
-        self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots)
+        owner = this_owner(server, place=self.catalog.place, host=self.catalog.host)
+        due = partial(seconds_to_due, self.catalog)
+        self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots, due)
         self.log = log
         self._watch = Ticker("receivers", WATCH_SECONDS, self._look_for_receivers)
+        self._host = HostBeat(self.catalog, is_worker=True, on_failure=self._tell_away)
         self._unsure: deque[str] = deque(maxlen=UNSURE_CLAIMS)
         self._stop = threading.Event()
 
@@ -137,6 +140,7 @@ class Worker:
             self.commitment.start()
         if self.receiver is not None:
             self.receiver.start()
+        self._host.start()
         self._tell_slots(self.slots.busy)
         self._look_for_receivers()
         self._watch.start()
@@ -151,8 +155,12 @@ class Worker:
         self._stop.set()
         self.engine.end()
 
+    def _tell_away(self, error: ScandockError) -> None:
+        self.log.warning("host not noted", code=error.code, why=OUTAGES.get(error.code))
+
     def _drain(self) -> None:
         self.liveness.say(ready=False)
+        self._host.end()
         self._watch.end()
         self.slots.end()
         if not self.slots.idle(DRAIN_SECONDS):

@@ -63,7 +63,7 @@ async def begin_import(request: Request, context: RequestContext, call: ImportCa
     number, incoming_upload = await server.run(begin)
     bind_upload(incoming_upload.uuid)
     server.track_reception(
-        incoming_upload.uuid, asyncio.ensure_future(_pack_folder(request, context, incoming_upload, inbox_path))
+        incoming_upload, asyncio.ensure_future(_pack_folder(request, context, incoming_upload, inbox_path))
     )
     return Response(f"{urls.inbox_import(number)}\r\n", media_type="text/uri-list")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,12 @@ from scandock.catalog.receivers import list_receivers
 from scandock.catalog.server_tables import account, audit, dicom_peer, receiver
 from scandock.catalog.tables import project
 from scandock.dimse.records import unknown_called_title
+from scandock.model.patience import tries
 from scandock.model.receivers import Receiver
+from scandock.services import receivers
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.receiver_records import ReceiverChanges
 from scandock.services.receivers import make_import_request
 from scandock.services.settings import load_settings
 from tests.acceptors import Keeper, listening
@@ -182,6 +186,53 @@ def test_start_enables_what_stop_has_disabled_and_nothing_else(web: Web, admin: 
         assert olga.put(f"{XNAT}/stop").status_code == 403
         assert olga.put(f"{XNAT}/start").status_code == 403
     assert enabled() == {"FIRST"}
+
+
+def test_start_leaves_what_was_changed_meanwhile_and_goes_on(
+    web: Web, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = sorted(free_port() for _ in range(4))
+    made = {
+        title: make(admin, ae_title=title, port=port, bind="127.0.0.1", enabled=True)["id"]
+        for title, port in zip(("OFF", "GONE", "SHARED", "LAST"), ports, strict=True)
+    }
+    admin.put(f"{XNAT}/stop")
+    other = make(admin, ae_title="OTHER", port=free_port())["id"]
+    with web.site.catalog.write() as connection:  # of another address, which can't be set by hand
+        connection.execute(update(receiver).where(receiver.c.uuid == other).values(port=ports[2]))
+    changed = []
+
+    def change_first(*patience: float) -> Iterable[object]:
+        """Between the transaction that looked at the first one and the one that enables it."""
+        if not changed:
+            changed.append(admin.patch(f"{URL}/{made['OFF']}", json={"enabled": False}).json()["stopped"])
+            changed.append(admin.delete(f"{URL}/{made['GONE']}").status_code)
+        return tries(*patience)
+
+    monkeypatch.setattr(receivers, "tries", change_first)
+    started = admin.put(f"{XNAT}/start")
+    assert changed == [False, 204]
+    assert (started.status_code, [(one["left"], one["right"]) for one in started.json()]) == (
+        200, [("SHARED", False), ("LAST", True)],
+    )  # fmt: skip
+    states = {one["ae_title"]: (one["enabled"], one["stopped"]) for one in admin.get(URL).json()["items"]}
+    assert states == {
+        "OFF": (False, False), "SHARED": (False, True), "OTHER": (False, False), "LAST": (True, False),
+    }  # fmt: skip
+    (line, *_) = admin.get("/api/v1/audit", params={"kind": "receiver", "target": made["OFF"]}).json()["items"]
+    assert line["details"]["now"] == {"stopped": False}  # by hand, not by the start
+
+    # one that was enabled by hand before its turn came
+    admin.put(f"{XNAT}/stop")
+    set_receiver = receivers.set_receiver
+
+    def enable_before(context: ServiceContext, uuid: str, changes: ReceiverChanges, **options: Any) -> Receiver:
+        if uuid == made["LAST"] and options.get("only_stopped"):
+            set_receiver(context, uuid, {"enabled": True})
+        return set_receiver(context, uuid, changes, **options)
+
+    monkeypatch.setattr(receivers, "set_receiver", enable_before)
+    assert [one["left"] for one in admin.put(f"{XNAT}/start").json()] == ["SHARED"]
 
 
 def test_owners_read_those_of_their_project_and_change_none(web: Web, admin: httpx.Client) -> None:

@@ -5,6 +5,7 @@ The receiver process looks for changes each second, so that what is set here is 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import platform
@@ -24,6 +25,7 @@ from scandock.access.principal import Principal, raise_denied
 from scandock.catalog import receivers as rows
 from scandock.catalog.server_tables import account, receiver
 from scandock.catalog.tables import project
+from scandock.model.errors import Usage
 from scandock.model.patience import tries
 from scandock.model.receivers import (
     ANY_HOST,
@@ -132,16 +134,26 @@ def add_receiver(context: ServiceContext, changes: ReceiverChanges) -> Receiver:
         return _known(connection, planned.uuid)
 
 
+class _NotStopped(Exception):
+    """The receiver is gone, or is no longer stopped."""
+
+
 def set_receiver(
-    context: ServiceContext, uuid: str, changes: ReceiverChanges, *, if_match: str | None = None
+    context: ServiceContext,
+    uuid: str,
+    changes: ReceiverChanges,
+    *,
+    if_match: str | None = None,
+    only_stopped: bool = False,
 ) -> Receiver:
     """Change a receiver; what is not named stays. Raises as `add_receiver`, and Usage `changed_meanwhile`.
 
+    `only_stopped`: change it only while it is stopped (`stop_receivers`).
     What becomes of open associations is the receiver process's to see to (`Admissions.check_again`).
     """
     with context.catalog.read() as connection:
         rights.check(connection, context.principal, Action.SITE_ADMIN, None)
-        before = find_receiver(connection, context.principal, uuid)
+        before = _find_to_set(connection, context, uuid, only_stopped=only_stopped)
         planned = _apply(connection, context, before, changes)
         _check_among(connection, planned)
         others = [one for one in rows.list_receivers(connection) if one.uuid != uuid]
@@ -150,18 +162,31 @@ def set_receiver(
         is_ours = before.port == planned.port and before.listens_on(here)
         _check_port(planned, others, is_ours=is_ours)
     with context.catalog.write() as connection:
-        before = find_receiver(connection, context.principal, uuid)
+        before = _find_to_set(connection, context, uuid, only_stopped=only_stopped)
         planned = _apply(connection, context, before, changes)
         check_if_match(receiver_records.Receiver.of(before, context.settings.reception), if_match)
         _check_among(connection, planned)
         columns, columns_before = rows.receiver_columns(planned), rows.receiver_columns(before)
         if columns == columns_before:
             return before
-        connection.execute(
-            update(receiver).where(receiver.c.uuid == uuid).values(modified=context.catalog.now(), **columns)
-        )
+        condition = receiver.c.uuid == uuid
+        if only_stopped:  # another transaction of PostgreSQL may have changed it since it was read
+            condition &= receiver.c.stopped
+        statement = update(receiver).where(condition).values(modified=context.catalog.now(), **columns)
+        if connection.execute(statement).rowcount == 0 and only_stopped:
+            raise _NotStopped
         _note(context, connection, AuditAction.RECEIVER_SET, planned, _differences(context, before, planned))
         return _known(connection, uuid)
+
+
+def _find_to_set(connection: Connection, context: ServiceContext, uuid: str, *, only_stopped: bool) -> Receiver:
+    """AccessDenied; where only one that is stopped is to be set, _NotStopped."""
+    if not only_stopped:
+        return find_receiver(connection, context.principal, uuid)
+    one = rows.find_receiver(connection, uuid)
+    if one is None or not one.stopped:
+        raise _NotStopped
+    return one
 
 
 def remove_receiver(context: ServiceContext, uuid: str) -> None:
@@ -190,17 +215,27 @@ def stop_receivers(context: ServiceContext) -> list[Receiver]:
 
 
 def start_receivers(context: ServiceContext) -> list[tuple[Receiver, bool]]:
-    """Enable those that `stop_receivers` has disabled, and no others; each with whether it could be. AccessDenied."""
+    """Enable those that `stop_receivers` has disabled, and no others; each with whether it could be. AccessDenied.
+
+    Those that are removed, enabled or disabled by hand meanwhile are left out.
+    """
     with context.catalog.read() as connection:
         rights.check(connection, context.principal, Action.SITE_ADMIN, None)
         stopped = [one for one in rows.list_receivers(connection) if one.stopped]
-    return [(one, _start(context, one)) for one in stopped]
+    started = []
+    for one in stopped:
+        with contextlib.suppress(_NotStopped):
+            started.append((one, _start(context, one)))
+    return started
 
 
 def _start(context: ServiceContext, one: Receiver) -> bool:
+    """Whether it could be enabled. AccessDenied, _NotStopped."""
     try:
-        set_receiver(context, one.uuid, {"enabled": True})
-    except ReceiverInvalid:
+        set_receiver(context, one.uuid, {"enabled": True}, only_stopped=True)
+    except Usage:
+        with context.catalog.read() as connection:
+            _find_to_set(connection, context, one.uuid, only_stopped=True)
         return False
     return True
 

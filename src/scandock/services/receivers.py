@@ -13,7 +13,6 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -45,7 +44,7 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.routing_rules import parse_rules
 from scandock.services import receiver_records, rights
-from scandock.services.audit import AuditAction, DetailValue, differences
+from scandock.services.audit import AuditAction, DetailValue, describe_text, differences
 from scandock.services.context import ServiceContext
 from scandock.services.editing import check_if_match
 from scandock.services.receiver_errors import ReceiverExists, ReceiverInvalid, ReceiverPortShared, ReceiversTooMany
@@ -510,8 +509,7 @@ def _differences(context: ServiceContext, before: Receiver, planned: Receiver) -
 def _describe_rules(values: dict[str, Any]) -> dict[str, Any]:
     texts = {name: values[name] for name in ("project_rules", "subject_rules", "session_rules")}
     return {name: value for name, value in values.items() if name != "warnings"} | {
-        name: f"{len(text):,} characters, SHA-256 {sha256(text.encode()).hexdigest()[:12]}" if text else ""
-        for name, text in texts.items()
+        name: describe_text(text) if text else "" for name, text in texts.items()
     }
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +21,9 @@ from scandock.catalog.server_tables import api_token, login
 from scandock.catalog.tables import intent, session, tree
 from scandock.services import dicomweb_objects, downloads
 from scandock.services.context import ServiceContext
+from scandock.services.decoding import MAX_WORKING
 from scandock.store.local import LocalStore
-from scandock.web.security import CSRF_HEADER
+from scandock.web.security import COOKIE, CSRF_HEADER
 from tests.builders import DataFolder, Image
 from tests.crash.processes import until
 from tests.integration.dicomweb_parts import parts_of
@@ -145,6 +149,44 @@ def test_a_password_is_checked_once_and_a_wrong_one_counts_once(web: Web, monkey
         assert nobody.get(FRAME, headers=ACCEPT).json()["code"] == "login_needed"
 
 
+def test_who_may_not_read_waits_for_no_place_of_a_viewer(web: Web) -> None:
+    """However many viewers are at work: nor does anybody whose object is not there."""
+    web.account("dan", P="member")
+    web.account("eve")
+    basic = (("eve", PASSWORD, 404), ("dan", "wrong", 401), ("nobody", "wrong", 401))
+    pictures = web.site.pictures
+    entered, finished = threading.Barrier(MAX_WORKING + 1), threading.Event()
+
+    def look() -> None:
+        entered.wait(20)
+        finished.wait(20)
+
+    at_work = [threading.Thread(target=pictures.work, args=(look,)) for _ in range(MAX_WORKING)]
+    with contextlib.ExitStack() as clients, ThreadPoolExecutor(1) as one:
+        clients.callback(finished.set)
+        dan = clients.enter_context(by_token(web, "dan"))
+        eve = clients.enter_context(by_token(web, "eve"))
+        strangers = [(clients.enter_context(web.asking(auth=(name, word))), status) for name, word, status in basic]
+        strangers += [
+            (clients.enter_context(web.asking(headers=headers)), 401)
+            for headers in ({}, {"Authorization": "Bearer a.b"}, {"Cookie": f"{COOKIE}=made-up"})
+        ]
+        for thread in at_work:
+            thread.start()
+        entered.wait(20)
+        for client, status in [*strangers, (eve, 404)]:
+            assert client.get(FRAME, headers=ACCEPT).status_code == status
+        missing = FRAME.replace(IMAGE.sop_uid.decode(), "1.2.3")
+        assert dan.get(missing, headers=ACCEPT).status_code == 404
+        waiting = one.submit(dan.get, FRAME, headers=ACCEPT)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.2)  # who may is the one that waits
+        finished.set()
+        assert waiting.result(20).status_code == 200
+        for thread in at_work:
+            thread.join()
+
+
 @pytest.mark.parametrize(("door", "table"), [(by_token, api_token), (by_cookie, login)])
 def test_the_use_of_a_token_or_login_is_noted(web: Web, door: Callable[[Web, str], Any], table: Any) -> None:
     name = f"cat-{door.__name__}".replace("_", "-")
@@ -212,7 +254,7 @@ def test_a_session_that_changed_since_its_object_was_found_is_read_as_it_is_now(
         uuid = connection.execute(select(session.c.uuid).where(session.c.label == label)).scalar_one()
     changed: list[int] = []
     waited: list[str] = []
-    real, wait = getattr(owner, name), dicomweb_objects.open_session_snapshot
+    real, wait = getattr(owner, name), downloads.open_session_snapshot
 
     def apply() -> None:
         with web.client() as client:

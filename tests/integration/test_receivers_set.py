@@ -202,14 +202,14 @@ def test_start_leaves_what_was_changed_meanwhile_and_goes_on(
     other = make(admin, ae_title="OTHER", port=free_port())["id"]
     with web.site.catalog.write() as connection:  # of another address, which can't be set by hand
         connection.execute(update(receiver).where(receiver.c.uuid == other).values(port=ports[2]))
-    changed = []
+    changed: list[object] = []
 
-    def change_first(*patience: float) -> Iterable[object]:
+    def change_first(seconds: float, pause: float) -> Iterable[object]:
         """Between the transaction that looked at the first one and the one that enables it."""
         if not changed:
             changed.append(admin.patch(f"{URL}/{made['OFF']}", json={"enabled": False}).json()["stopped"])
             changed.append(admin.delete(f"{URL}/{made['GONE']}").status_code)
-        return tries(*patience)
+        return tries(seconds, pause)
 
     monkeypatch.setattr(receivers, "tries", change_first)
     started = admin.put(f"{XNAT}/start")

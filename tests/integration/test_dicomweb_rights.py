@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +21,9 @@ from scandock.catalog.server_tables import api_token, login
 from scandock.catalog.tables import intent, session, tree
 from scandock.services import dicomweb_objects, downloads
 from scandock.services.context import ServiceContext
-from scandock.web.security import CSRF_HEADER
+from scandock.services.decoding import MAX_WORKING
+from scandock.store.local import LocalStore
+from scandock.web.security import COOKIE, CSRF_HEADER
 from tests.builders import DataFolder, Image
 from tests.crash.processes import until
 from tests.integration.dicomweb_parts import parts_of
@@ -141,6 +149,44 @@ def test_a_password_is_checked_once_and_a_wrong_one_counts_once(web: Web, monkey
         assert nobody.get(FRAME, headers=ACCEPT).json()["code"] == "login_needed"
 
 
+def test_who_may_not_read_waits_for_no_place_of_a_viewer(web: Web) -> None:
+    """However many viewers are at work: nor does anybody whose object is not there."""
+    web.account("dan", P="member")
+    web.account("eve")
+    basic = (("eve", PASSWORD, 404), ("dan", "wrong", 401), ("nobody", "wrong", 401))
+    pictures = web.site.pictures
+    entered, finished = threading.Barrier(MAX_WORKING + 1), threading.Event()
+
+    def look() -> None:
+        entered.wait(20)
+        finished.wait(20)
+
+    at_work = [threading.Thread(target=pictures.work, args=(look,)) for _ in range(MAX_WORKING)]
+    with contextlib.ExitStack() as clients, ThreadPoolExecutor(1) as one:
+        clients.callback(finished.set)
+        dan = clients.enter_context(by_token(web, "dan"))
+        eve = clients.enter_context(by_token(web, "eve"))
+        strangers = [(clients.enter_context(web.asking(auth=(name, word))), status) for name, word, status in basic]
+        strangers += [
+            (clients.enter_context(web.asking(headers=headers)), 401)
+            for headers in ({}, {"Authorization": "Bearer a.b"}, {"Cookie": f"{COOKIE}=made-up"})
+        ]
+        for thread in at_work:
+            thread.start()
+        entered.wait(20)
+        for client, status in [*strangers, (eve, 404)]:
+            assert client.get(FRAME, headers=ACCEPT).status_code == status
+        missing = FRAME.replace(IMAGE.sop_uid.decode(), "1.2.3")
+        assert dan.get(missing, headers=ACCEPT).status_code == 404
+        waiting = one.submit(dan.get, FRAME, headers=ACCEPT)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.2)  # who may is the one that waits
+        finished.set()
+        assert waiting.result(20).status_code == 200
+        for thread in at_work:
+            thread.join()
+
+
 @pytest.mark.parametrize(("door", "table"), [(by_token, api_token), (by_cookie, login)])
 def test_the_use_of_a_token_or_login_is_noted(web: Web, door: Callable[[Web, str], Any], table: Any) -> None:
     name = f"cat-{door.__name__}".replace("_", "-")
@@ -186,3 +232,72 @@ def test_a_tree_that_is_just_being_replaced_is_waited_for(web: Web, monkeypatch:
         assert answer.status_code == 200
         assert parts_of(answer)
         assert waited == [row.uuid]
+
+
+CHANGES = ("replaced", "moved", "renamed", "deleted", "deleted and followed")
+"""What becomes of a session after its object was found: `followed` is one that takes its label, and its folder."""
+POINTS = ((dicomweb_objects, "try_snapshot"), (LocalStore, "snapshot"))
+"""Before its snapshot is taken, and right after that, before its row is read again."""
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(("owner", "name"), POINTS)
+def test_a_session_that_changed_since_its_object_was_found_is_read_as_it_is_now(
+    web: Web, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, change: str
+) -> None:
+    folder = DataFolder(root=Path(web.site.data).parent, checked=False)
+    label = f"{change}-{name}".replace(" ", "-")
+    image = Image(case=label)
+    asked = {"session": label, "destination": "prearchive"} if change == "moved" else {"session": label}
+    folder.bring({"a.dcm": image.file()}, **asked)
+    with web.site.catalog.read() as connection:
+        uuid = connection.execute(select(session.c.uuid).where(session.c.label == label)).scalar_one()
+    changed: list[int] = []
+    waited: list[str] = []
+    real, wait = getattr(owner, name), downloads.open_session_snapshot
+
+    def apply() -> None:
+        with web.client() as client:
+            if change == "replaced":
+                folder.bring({"b.dcm": replace(image, number=2).file()}, overwrite="append", **asked)
+            elif change == "moved":
+                client.post("/api/v1/projects", json={"id": "Q"})
+                assert client.post(f"/api/v1/prearchive/{uuid}/move", json={"project": "Q"}).status_code == 200
+            elif change == "renamed":
+                assert client.patch(f"/api/v1/sessions/{uuid}", json={"label": f"{label}-2"}).status_code == 200
+            else:
+                assert client.delete(f"/api/v1/sessions/{uuid}").status_code == 200
+                if change != "deleted":
+                    folder.bring({"c.dcm": Image(case=f"{label}-2").file()}, **asked)
+
+    def take(*args: Any) -> Any:
+        if changed:
+            return real(*args)
+        changed.append(1)
+        if owner is dicomweb_objects:
+            apply()
+            snapshot = real(*args)
+        else:
+            snapshot = real(*args)
+            apply()
+        return snapshot
+
+    def count(context: ServiceContext, uuid: str) -> Any:
+        waited.append(uuid)
+        return wait(context, uuid)
+
+    monkeypatch.setattr(dicomweb_objects, "open_session_snapshot", count)
+    monkeypatch.setattr(owner, name, take)
+    study = image.study_uid.decode()
+    address = f"/dicomweb/studies/{study}/series/{image.series_uid.decode()}/instances/{image.sop_uid.decode()}"
+    with web.client() as client:
+        answer = client.get(f"{address}/frames/1", headers=ACCEPT)
+    assert changed
+    assert waited == [uuid]  # the snapshot that was at hand is none of the session's
+    if change == "replaced":
+        assert (answer.status_code, answer.json()["code"]) == (412, "changed_meanwhile")
+    elif change in ("moved", "renamed"):
+        assert answer.status_code == 200
+        assert [body for _, body in parts_of(answer)] == [hashlib.sha256(image.sop_uid).digest()]
+    else:
+        assert answer.json()["code"] == "file_missing"

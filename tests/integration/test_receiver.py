@@ -35,7 +35,7 @@ from scandock.catalog.server_tables import (
     receiver_state,
     reception,
 )
-from scandock.catalog.tables import project, upload
+from scandock.catalog.tables import intent, project, tree, upload
 from scandock.dimse import records
 from scandock.dimse.records import Answer, AssociationNumbers, Peer, Status
 from scandock.model.errors import Fault, Usage
@@ -1285,7 +1285,23 @@ def assert_a_queued_study_is_discarded_and_not_cancelled(site: ReceiverSite, cli
     assert "Its import is cancelled: nothing of it is stored." in confirm
     discard = f"/api/v1/receivers/studies/{uuid}/discard"
     with site.catalog.write() as connection:  # as while its import runs
-        connection.execute(update(upload).values(state="running"))
+        number = connection.execute(update(upload).values(state="running").returning(upload.c.id)).scalar_one()
+    refused = client.post(f"/api/v1/imports/{uuid}/cancel")
+    assert (refused.json()["code"], "Discard the study" in refused.json()["remedy"]) == ("import_running", True)
+    with site.catalog.write() as connection:  # and as while it is being placed
+        made = connection.execute(insert(tree).values(upload_id=number, state="staged", created=1)).inserted_primary_key
+        assert made is not None
+        connection.execute(
+            insert(intent).values(
+                upload_id=number, n=1, state="intent", name="archive/P/S", staged="s", inode=1, tree_id=made[0],
+                keep_base=False, session="{}", kind="publish",
+            )
+        )  # fmt: skip
+    for address in (f"/api/v1/imports/{uuid}/cancel", discard):
+        assert (client.post(address).status_code, client.post(address).json()["code"]) == (409, "import_placing")
+    with site.catalog.write() as connection:
+        connection.execute(delete(intent))
+        connection.execute(delete(tree))
     assert client.post(discard).status_code == 202
     assert [row.cancel for row in site.uploads()] == [True]
     assert f'href="/imports/{uuid}/discard"' not in client.get("/activity?whose=all").text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,12 @@ from scandock.catalog.receivers import list_receivers
 from scandock.catalog.server_tables import account, audit, dicom_peer, receiver
 from scandock.catalog.tables import project
 from scandock.dimse.records import unknown_called_title
+from scandock.model.patience import tries
 from scandock.model.receivers import Receiver
+from scandock.services import receivers
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.receiver_records import ReceiverChanges
 from scandock.services.receivers import make_import_request
 from scandock.services.settings import load_settings
 from tests.acceptors import Keeper, listening
@@ -106,16 +110,18 @@ def test_the_audit_has_old_and_new_values_but_no_rule(web: Web, admin: httpx.Cli
     assert admin.patch(f"{URL}/{made['id']}", json=changes).status_code == 200
     (line, _) = admin.get("/api/v1/audit", params={"kind": "receiver", "target": made["id"]}).json()["items"]
     before, now = line["details"]["before"], line["details"]["now"]
-    assert set(before) == set(now) == set(changes)
+    assert set(before) == set(now) == set(changes) - {"allow_list"}
     assert (before["account"], now["account"], before["label"], now["label"]) == ("admin", "olga", "", "MR")
-    assert before["allow_list"] == "CT1"
-    assert now["allow_list"].startswith("PEER000000000000, PEER000000000001, ")
-    assert (len(now["allow_list"]), now["allow_list"][-1]) == (200, "…")
+    assert line["details"]["removed"] == {"allow_list": "CT1"}
+    added = line["details"]["added"]["allow_list"]
+    assert added.startswith("PEER000000000000, PEER000000000001, ")
+    assert (len(added), "… (718 characters, SHA-256 " in added) == (200, True)
     assert "DOE" not in json.dumps(line)
     assert (before["project_rules"].startswith("34 characters, SHA-256 "), now["project_rules"]) == (True, "")
     with web.client() as client:
         page = client.get("/admin/audit", params={"kind": "receiver", "action": "receiver_set"}).text
-        assert "account admin, allow list CT1, label none" in page
+        assert "account admin, label none" in page
+        assert "removed: allow list CT1" in page
         peer = client.post("/api/v1/peers", json={"ae_title": "PACS", "host": "pacs", "port": 104}).json()
         client.patch(f"/api/v1/peers/{peer['id']}", json={"port": 105})
         (line,) = client.get("/api/v1/audit", params={"action": "peer_set"}).json()["items"][:1]
@@ -182,6 +188,53 @@ def test_start_enables_what_stop_has_disabled_and_nothing_else(web: Web, admin: 
         assert olga.put(f"{XNAT}/stop").status_code == 403
         assert olga.put(f"{XNAT}/start").status_code == 403
     assert enabled() == {"FIRST"}
+
+
+def test_start_leaves_what_was_changed_meanwhile_and_goes_on(
+    web: Web, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = sorted(free_port() for _ in range(4))
+    made = {
+        title: make(admin, ae_title=title, port=port, bind="127.0.0.1", enabled=True)["id"]
+        for title, port in zip(("OFF", "GONE", "SHARED", "LAST"), ports, strict=True)
+    }
+    admin.put(f"{XNAT}/stop")
+    other = make(admin, ae_title="OTHER", port=free_port())["id"]
+    with web.site.catalog.write() as connection:  # of another address, which can't be set by hand
+        connection.execute(update(receiver).where(receiver.c.uuid == other).values(port=ports[2]))
+    changed: list[object] = []
+
+    def change_first(seconds: float, pause: float) -> Iterable[object]:
+        """Between the transaction that looked at the first one and the one that enables it."""
+        if not changed:
+            changed.append(admin.patch(f"{URL}/{made['OFF']}", json={"enabled": False}).json()["stopped"])
+            changed.append(admin.delete(f"{URL}/{made['GONE']}").status_code)
+        return tries(seconds, pause)
+
+    monkeypatch.setattr(receivers, "tries", change_first)
+    started = admin.put(f"{XNAT}/start")
+    assert changed == [False, 204]
+    assert (started.status_code, [(one["left"], one["right"]) for one in started.json()]) == (
+        200, [("SHARED", False), ("LAST", True)],
+    )  # fmt: skip
+    states = {one["ae_title"]: (one["enabled"], one["stopped"]) for one in admin.get(URL).json()["items"]}
+    assert states == {
+        "OFF": (False, False), "SHARED": (False, True), "OTHER": (False, False), "LAST": (True, False),
+    }  # fmt: skip
+    (line, *_) = admin.get("/api/v1/audit", params={"kind": "receiver", "target": made["OFF"]}).json()["items"]
+    assert line["details"]["now"] == {"stopped": False}  # by hand, not by the start
+
+    # one that was enabled by hand before its turn came
+    admin.put(f"{XNAT}/stop")
+    set_receiver = receivers.set_receiver
+
+    def enable_before(context: ServiceContext, uuid: str, changes: ReceiverChanges, **options: Any) -> Receiver:
+        if uuid == made["LAST"] and options.get("only_stopped"):
+            set_receiver(context, uuid, {"enabled": True})
+        return set_receiver(context, uuid, changes, **options)
+
+    monkeypatch.setattr(receivers, "set_receiver", enable_before)
+    assert [one["left"] for one in admin.put(f"{XNAT}/start").json()] == ["SHARED"]
 
 
 def test_owners_read_those_of_their_project_and_change_none(web: Web, admin: httpx.Client) -> None:

@@ -242,7 +242,7 @@ def _check_not_last_admin(connection: Connection, user: Account) -> None:
 
 @cache
 def _account_by(column: str) -> Select[Any]:
-    """One account; made once, as it is asked with each request, and takes longer to make than to be answered."""
+    """One account."""
     return select(account).where(account.c[column] == bindparam("value"))
 
 

@@ -126,10 +126,10 @@ def recall(catalog: Catalog, name: str, password: str, gate: LoginState) -> Prin
 
 
 def _recall_within(connection: Connection, name: str, password: str, gate: LoginState) -> Principal | None:
-    found = members.find_with_roles(connection, "key", name.casefold())
-    if found is None or not _is_remembered(found[0], name, password, gate):
+    account_and_roles = members.find_with_roles(connection, "key", name.casefold())
+    if account_and_roles is None or not _is_remembered(account_and_roles[0], name, password, gate):
         return None
-    account, roles = found
+    account, roles = account_and_roles
     return make_principal(connection, account, Door.BASIC, roles=roles)
 
 
@@ -244,11 +244,11 @@ def _token_principal(
     connection: Connection, alias: str, secret: str, request: RequestInfo, gate: LoginState
 ) -> tuple[Principal, _Use | None]:
     valid_token = tokens.find(connection, alias, secret)
-    found = members.find_with_roles(connection, "id", valid_token.account_id) if valid_token else None
-    if valid_token is None or found is None:
+    account_and_roles = members.find_with_roles(connection, "id", valid_token.account_id) if valid_token else None
+    if valid_token is None or account_and_roles is None:
         gate.refused(FailedLogin("token_use", tokens.find_account_id(connection, alias), request))
         raise login_failed_error()
-    account, roles = found
+    account, roles = account_and_roles
     principal = make_principal(
         connection, account, Door.TOKEN, scope=valid_token.scope, token=valid_token.alias, roles=roles
     )
@@ -257,10 +257,10 @@ def _token_principal(
 
 def _cookie_principal(connection: Connection, secret: str) -> tuple[Principal, _Use | None]:
     valid_login = logins.find(connection, secret)
-    found = members.find_with_roles(connection, "id", valid_login.account_id) if valid_login else None
-    if valid_login is None or found is None:
+    account_and_roles = members.find_with_roles(connection, "id", valid_login.account_id) if valid_login else None
+    if valid_login is None or account_and_roles is None:
         return ANONYMOUS, None
-    account, roles = found
+    account, roles = account_and_roles
     principal = make_principal(
         connection, account, Door.COOKIE, csrf=valid_login.csrf, token=valid_login.token, roles=roles
     )

@@ -163,7 +163,6 @@ _BY_HASHES: Final = (
         ~account.c.disabled,
     )
 )  # fmt: skip
-"""Asked with each request: made once, as it takes longer to make than to be answered."""
 
 
 def touch(connection: Connection, secret: str) -> None:

@@ -57,7 +57,7 @@ def roles_of(connection: Connection, account_id: int) -> Mapping[str, Role]:
 
 @cache
 def _account_and_roles(column: str) -> Select[Any]:
-    """Asked with each request: made once, as it takes longer to make than to be answered."""
+    """An account, once for each of its roles."""
     return (
         select(account, project.c.name.label("project"), member.c.role)
         .outerjoin(member, member.c.account_id == account.c.id)

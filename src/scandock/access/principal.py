@@ -148,7 +148,6 @@ _PROJECT: Final = (
     .outerjoin(project_deletion, project_deletion.c.project_id == project.c.id)
     .where(project.c.key == bindparam("name"))
 )
-"""Asked with each request: made once, as it takes longer to make than to be answered."""
 
 
 class ProjectRights:

@@ -199,7 +199,6 @@ _BY_ALIASES: Final = (
         ~account.c.disabled,
     )
 )
-"""Asked with each request: made once, as it takes longer to make than to be answered."""
 
 
 def find_account_id(connection: Connection, alias: str) -> int | None:

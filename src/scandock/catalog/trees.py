@@ -115,7 +115,6 @@ class FileRow(NamedTuple):
         return self.content, self.format, self.tags
 
 
-# Made once: they are asked of each tree, and take longer to make than to be answered.
 _SCANS: Final = select(scan).where(scan.c.tree_id == bindparam("tree")).order_by(scan.c.n)
 _RESOURCES: Final = select(resource).where(resource.c.tree_id == bindparam("tree")).order_by(resource.c.n)
 _FILES: Final = (

@@ -40,7 +40,6 @@ def trees_of_account(account_id: int) -> Select[tuple[int]]:
     )
 
 
-# Made once: imports ask it many times, and it takes longer to make than to be answered.
 _SUBJECT: Final = (
     select(subject.c.id, subject.c.label)
     .join(project, project.c.id == subject.c.project_id)

@@ -84,12 +84,15 @@ class Connection:
         try:
             self._sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
             self._sock.do_handshake()
-            self._is_secure = True
-            self._waker = os.eventfd(0, os.EFD_CLOEXEC)
         except TimeoutError:
             raise EndedError(EndCause.SILENT, "within the TLS handshake") from None
         except OSError as error:
             raise EndedError(EndCause.TLS, describe_failure(error)) from None
+        self._is_secure = True
+        try:
+            self._waker = os.eventfd(0, os.EFD_CLOEXEC)
+        except OSError as error:
+            raise EndedError(EndCause.FAULT, error.strerror or str(error)) from None
 
     def peer(self) -> Peer:
         """Who is there. No name is looked up."""

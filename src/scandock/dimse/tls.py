@@ -56,18 +56,17 @@ def make_context(files: TlsFiles) -> ssl.SSLContext:
 def describe_failure(error: OSError) -> str:
     """Why a handshake with a peer failed and what to do, in sentences, with the words of OpenSSL behind."""
     if not isinstance(error, ssl.SSLError):
-        return f"{_CLOSED} {error.strerror or error}"
+        words = error.strerror or str(error)
+        return f"{_CLOSED} {words}" if isinstance(error, ConnectionError) else words
     reason = getattr(error, "reason", None) or ""
     words = reason.replace("_", " ").lower() or str(error)
+    sentences = _FAILURES.get(reason, "")
     if isinstance(error, ssl.SSLCertVerificationError):
         words = f"{words}, {error.verify_message}"
-    sentences = _FAILURES.get(reason, "")
-    if getattr(error, "verify_code", 0) == _EXPIRED:
-        sentences = "the certificate of the sender has expired. Renew it."
+        sentences = _NOT_VERIFIED.get(error.verify_code, "the certificate of the sender was not accepted.")
     return f"{sentences} OpenSSL: {words}".strip()
 
 
-_EXPIRED: Final = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 _PLAIN: Final = (
     "the sender does not speak TLS, and the receiver takes nothing else."
     " Turn TLS on at the sender, or off at the receiver."
@@ -84,6 +83,17 @@ _STRANGER: Final = (
     "the certificate of the sender is of none of the authorities of SCANDOCK_DICOM_TLS_CLIENT_CA."
     " Add its authority, or have the sender use another certificate."
 )
+_NOT_VERIFIED: Final = {
+    9: "the certificate of the sender, or of its authority, is not valid yet."
+    " Check the clock of the server, or wait until it is.",
+    10: "the certificate of the sender, or of its authority, has expired. Renew it.",
+    18: _STRANGER,
+    19: _STRANGER,
+    20: _STRANGER,
+    26: "the certificate of the sender is not for TLS clients."
+    " Have the sender use one whose extended key usage has clientAuth.",
+}
+"""By OpenSSL's numbers (X509_V_ERR_...): it is not said which certificate of the chain is meant."""
 _DISTRUSTED: Final = (
     "the sender does not accept the server's certificate. Have it trust that certificate, or its authority."
 )
@@ -108,7 +118,6 @@ _FAILURES: Final = {
     "TLSV1_ALERT_INSUFFICIENT_SECURITY": _NOTHING_COMMON,
     "SSLV3_ALERT_HANDSHAKE_FAILURE": _NOTHING_COMMON,
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": _NO_CERTIFICATE,
-    "CERTIFICATE_VERIFY_FAILED": _STRANGER,
     "TLSV1_ALERT_UNKNOWN_CA": _DISTRUSTED,
     "TLSV1_ALERT_ACCESS_DENIED": _DISTRUSTED,
     "SSLV3_ALERT_BAD_CERTIFICATE": _DISTRUSTED,

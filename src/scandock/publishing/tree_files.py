@@ -14,7 +14,6 @@ from scandock.catalog.tables import file, scan
 from scandock.catalog.trees import FileRow, ResourceRow, files_of, resources_of
 from scandock.store.paths import RelPath, path_below, resource_folder
 
-# Made once: they are asked of each tree, and take longer to make than to be answered.
 _DAMAGED: Final = (
     select(file.c.resource_n, file.c.name)
     .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))

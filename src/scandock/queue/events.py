@@ -42,7 +42,7 @@ def add_event(catalog: Catalog, connection: Connection, upload_id: int, data: Ev
 
 @cache
 def _adding(*, sqlite: bool) -> Insert:
-    """Made once: each import asks it some six times, and it takes longer to make than to be done."""
+    """The next event of an upload."""
     whose = select(
         reception.c.upload_id,
         reception.c.account_id,

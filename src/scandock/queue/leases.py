@@ -244,7 +244,7 @@ def renew_all(catalog: Catalog, leases: Iterable[ImportLease]) -> RenewFailures:
 
 @cache
 def _renewal(kind: type[Lease], *, sqlite: bool) -> Update:
-    """What renews a lease, as it is asked many times in each import: it takes longer to make than to be answered."""
+    """What renews a lease."""
     held = kind.is_held(bindparam("lease_row"), bindparam("lease_token"))
     until = database_now(sqlite=sqlite) + bindparam("lease_ms", type_=BigInteger)
     return update(kind.table).where(held).values(lease_until=until)

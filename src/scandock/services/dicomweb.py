@@ -73,10 +73,7 @@ _LISTED: Final = select(dicom_study.c.session_id).where(
     dicom_study.c.study_uid == bindparam("of_study"), dicom_study.c.session_id.is_not(None)
 )
 """The sessions of a study. Those of older versions come to be listed in the background; of a project they are found
-meanwhile by their own study.
-
-Asked with each request, as are the next: made once, as they take longer to make than to be answered.
-"""
+meanwhile by their own study."""
 
 
 @lru_cache(maxsize=64)

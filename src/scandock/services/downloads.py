@@ -425,7 +425,7 @@ _PLACE: Final = (
     .join(project, project.c.id == session.c.project_id)
     .where(session.c.uuid == bindparam("uuid"))
 )  # fmt: skip
-"""Where a session's tree is, and whether another one is just being put there. Asked with each frame: made once."""
+"""Where a session's tree is, and whether another one is just being put there."""
 
 _PENDING: Final = (
     select(intent.c.id).where(intent.c.name == bindparam("of_tree"), intent.c.state == "intent").limit(1)

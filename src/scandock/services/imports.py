@@ -17,7 +17,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
 from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
-from scandock.queue.cancel import CancelResult, cancel
+from scandock.queue.cancel import CancelResult, cancel, is_placing
 from scandock.queue.notify import notify
 from scandock.queue.retry import retry_upload
 from scandock.rules.import_request import ImportRequest
@@ -145,11 +145,14 @@ def cancel_import(
     """Cancel; what it is now. Raises ImportPlacing or ImportEnded where it is too late.
 
     Raises StudyComing of a study that a DICOM receiver takes: its senders would go on, and be told that all is well.
-    Raises StudyTaken of one that it took: nobody else may have it. It is discarded (`received_status.ask_for_study`).
+    Raises StudyTaken of one that it took: nobody else may have it. It is discarded (`received_status.ask_for_study`)
+    until it is being placed.
     """
     with catalog.write() as connection:
         visible = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
         if visible.door == "dimse" and visible.state in UNFINISHED:
+            if visible.state is ImportState.RUNNING and is_placing(connection, visible.upload_id):
+                raise import_errors.ImportPlacing
             raise import_errors.StudyComing if visible.state is ImportState.RECEIVING else import_errors.StudyTaken
         became = cancel(catalog, connection, visible.upload_id)
         if became in (CancelResult.DONE, CancelResult.COMING):

@@ -5,6 +5,7 @@ The receiver process looks for changes each second, so that what is set here is 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import platform
@@ -12,7 +13,6 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -24,6 +24,7 @@ from scandock.access.principal import Principal, raise_denied
 from scandock.catalog import receivers as rows
 from scandock.catalog.server_tables import account, receiver
 from scandock.catalog.tables import project
+from scandock.model.errors import Usage
 from scandock.model.patience import tries
 from scandock.model.receivers import (
     ANY_HOST,
@@ -43,7 +44,7 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.routing_rules import parse_rules
 from scandock.services import receiver_records, rights
-from scandock.services.audit import AuditAction, DetailValue, differences
+from scandock.services.audit import AuditAction, DetailValue, describe_text, differences
 from scandock.services.context import ServiceContext
 from scandock.services.editing import check_if_match
 from scandock.services.receiver_errors import ReceiverExists, ReceiverInvalid, ReceiverPortShared, ReceiversTooMany
@@ -132,16 +133,26 @@ def add_receiver(context: ServiceContext, changes: ReceiverChanges) -> Receiver:
         return _known(connection, planned.uuid)
 
 
+class _NotStopped(Exception):
+    """The receiver is gone, or is no longer stopped."""
+
+
 def set_receiver(
-    context: ServiceContext, uuid: str, changes: ReceiverChanges, *, if_match: str | None = None
+    context: ServiceContext,
+    uuid: str,
+    changes: ReceiverChanges,
+    *,
+    if_match: str | None = None,
+    only_stopped: bool = False,
 ) -> Receiver:
     """Change a receiver; what is not named stays. Raises as `add_receiver`, and Usage `changed_meanwhile`.
 
+    `only_stopped`: change it only while it is stopped (`stop_receivers`).
     What becomes of open associations is the receiver process's to see to (`Admissions.check_again`).
     """
     with context.catalog.read() as connection:
         rights.check(connection, context.principal, Action.SITE_ADMIN, None)
-        before = find_receiver(connection, context.principal, uuid)
+        before = _find_to_set(connection, context, uuid, only_stopped=only_stopped)
         planned = _apply(connection, context, before, changes)
         _check_among(connection, planned)
         others = [one for one in rows.list_receivers(connection) if one.uuid != uuid]
@@ -150,18 +161,31 @@ def set_receiver(
         is_ours = before.port == planned.port and before.listens_on(here)
         _check_port(planned, others, is_ours=is_ours)
     with context.catalog.write() as connection:
-        before = find_receiver(connection, context.principal, uuid)
+        before = _find_to_set(connection, context, uuid, only_stopped=only_stopped)
         planned = _apply(connection, context, before, changes)
         check_if_match(receiver_records.Receiver.of(before, context.settings.reception), if_match)
         _check_among(connection, planned)
         columns, columns_before = rows.receiver_columns(planned), rows.receiver_columns(before)
         if columns == columns_before:
             return before
-        connection.execute(
-            update(receiver).where(receiver.c.uuid == uuid).values(modified=context.catalog.now(), **columns)
-        )
+        condition = receiver.c.uuid == uuid
+        if only_stopped:  # another transaction of PostgreSQL may have changed it since it was read
+            condition &= receiver.c.stopped
+        statement = update(receiver).where(condition).values(modified=context.catalog.now(), **columns)
+        if connection.execute(statement).rowcount == 0 and only_stopped:
+            raise _NotStopped
         _note(context, connection, AuditAction.RECEIVER_SET, planned, _differences(context, before, planned))
         return _known(connection, uuid)
+
+
+def _find_to_set(connection: Connection, context: ServiceContext, uuid: str, *, only_stopped: bool) -> Receiver:
+    """AccessDenied; where only one that is stopped is to be set, _NotStopped."""
+    if not only_stopped:
+        return find_receiver(connection, context.principal, uuid)
+    one = rows.find_receiver(connection, uuid)
+    if one is None or not one.stopped:
+        raise _NotStopped
+    return one
 
 
 def remove_receiver(context: ServiceContext, uuid: str) -> None:
@@ -190,17 +214,27 @@ def stop_receivers(context: ServiceContext) -> list[Receiver]:
 
 
 def start_receivers(context: ServiceContext) -> list[tuple[Receiver, bool]]:
-    """Enable those that `stop_receivers` has disabled, and no others; each with whether it could be. AccessDenied."""
+    """Enable those that `stop_receivers` has disabled, and no others; each with whether it could be. AccessDenied.
+
+    Those that are removed, enabled or disabled by hand meanwhile are left out.
+    """
     with context.catalog.read() as connection:
         rights.check(connection, context.principal, Action.SITE_ADMIN, None)
         stopped = [one for one in rows.list_receivers(connection) if one.stopped]
-    return [(one, _start(context, one)) for one in stopped]
+    started = []
+    for one in stopped:
+        with contextlib.suppress(_NotStopped):
+            started.append((one, _start(context, one)))
+    return started
 
 
 def _start(context: ServiceContext, one: Receiver) -> bool:
+    """Whether it could be enabled. AccessDenied, _NotStopped."""
     try:
-        set_receiver(context, one.uuid, {"enabled": True})
-    except ReceiverInvalid:
+        set_receiver(context, one.uuid, {"enabled": True}, only_stopped=True)
+    except Usage:
+        with context.catalog.read() as connection:
+            _find_to_set(connection, context, one.uuid, only_stopped=True)
         return False
     return True
 
@@ -475,8 +509,7 @@ def _differences(context: ServiceContext, before: Receiver, planned: Receiver) -
 def _describe_rules(values: dict[str, Any]) -> dict[str, Any]:
     texts = {name: values[name] for name in ("project_rules", "subject_rules", "session_rules")}
     return {name: value for name, value in values.items() if name != "warnings"} | {
-        name: f"{len(text):,} characters, SHA-256 {sha256(text.encode()).hexdigest()[:12]}" if text else ""
-        for name, text in texts.items()
+        name: describe_text(text) if text else "" for name, text in texts.items()
     }
 
 

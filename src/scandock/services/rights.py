@@ -24,10 +24,10 @@ def check_project(connection: Connection, principal: Principal, action: Action, 
     """As `check`; the number of the project."""
     projects = ProjectRights(connection)
     require_access(principal, action, project_name, projects)
-    found = projects.find(project_name)
-    if found is None:
+    project = projects.find(project_name)
+    if project is None:
         raise_denied(AccessDecision.HIDDEN, principal)
-    return found.id
+    return project.id
 
 
 def is_allowed(connection: Connection, principal: Principal, action: Action, project_name: str | None) -> bool:

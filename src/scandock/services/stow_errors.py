@@ -55,7 +55,7 @@ class ContentCodingUnsupported(CodedUsage):
     CODE = "content_coding"
     STATUS = 415
     MEANING = (
-        "STOW-RS: the body as a whole is compressed (Content-Encoding), and such are not taken. The header"
+        "STOW-RS: the body as a whole is compressed (Content-Encoding). Send it as it is: the header"
         " Accept-Encoding says so."
     )
     SENTENCE = "Objects can't be stored from a body that is encoded as {coding}."

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 MOST_PIXELS: Final = 100_000_000
 """Of one frame: four times the largest mammograms. Declared sizes are held against it before anything is decoded."""
-_SIGN: Final = 0x8000
 
 
 class NotViewable(Exception):
@@ -43,9 +42,7 @@ class LookupTable:
         import numpy as np
 
         whole = values if values.dtype.kind in "iub" else np.rint(np.nan_to_num(values))
-        # What the descriptor says unsigned for want of a sign (implicit VR), where values are below 0.
-        first = self.first - 2 * _SIGN if self.first >= _SIGN and whole.size and whole.min() < 0 else self.first
-        at = np.clip(whole.astype(np.int64) - first, 0, len(self.entries) - 1)
+        at = np.clip(whole.astype(np.int64) - self.first, 0, len(self.entries) - 1)
         mapped: NDArray[Any] = self.entries[at]
         return mapped
 

@@ -12,21 +12,30 @@ from scandock.viewing.dicom_file import parse_numbers
 from scandock.viewing.frames import LookupTable, NotViewable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from pydicom.dataset import Dataset
 
 _MOST_ENTRIES: Final = 65_536
 _MOST_BITS: Final = 16
+_SIGN: Final = 0x8000
 
 
-def read_table(item: Dataset, data: Dataset) -> LookupTable:
-    """The table of a sequence's item; `data`: the object, by whose byte order words are. NotViewable."""
+def read_table(item: Dataset, data: Dataset, can_be_negative: Callable[[], bool]) -> LookupTable:
+    """The table of a sequence's item; `data`: the object, by whose byte order words are. NotViewable.
+
+    `can_be_negative`: whether any of the object's values that go through it can be below 0. Then a large first one is
+    a negative one that was written without its sign, as implicit VR has it.
+    """
     import numpy as np
 
     described = [int(number) for number in parse_numbers(item.get("LUTDescriptor"))]
     if len(described) != 3 or not 0 < described[2] <= _MOST_BITS:
         raise NotViewable("The descriptor of its lookup table can't be read.")
     count, first, bits = described[0] & 0xFFFF or _MOST_ENTRIES, described[1], described[2]
+    if first >= _SIGN and can_be_negative():
+        first -= 2 * _SIGN
     value = item.get("LUTData")
     if isinstance(value, (bytes, bytearray)):
         entries = _unpack(bytes(value), count, bits, big=data.original_encoding[1] is False)

@@ -94,7 +94,7 @@ class RequestContext:
 
     async def run_decoder(self, call: Callable[[], T]) -> T:
         """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
-        return await run_in_pictures(self.server, call)
+        return await run_in_pictures(self.server, partial(self.server.pictures.work, call))
 
     @property
     def accounts(self) -> Accounts:
@@ -147,8 +147,8 @@ class RequestContext:
 
 
 async def run_in_pictures(server: ServerState, call: Callable[[], T]) -> T:
-    """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
-    return await _run_in(server.pictures.threads, partial(server.pictures.work, call))
+    """Call what finds something for a decoder or works with one, where nobody waits to upload or to ask the catalog."""
+    return await _run_in(server.pictures.threads, call)
 
 
 async def _run_in(threads: Executor, call: Callable[[], T]) -> T:

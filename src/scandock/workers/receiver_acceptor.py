@@ -124,7 +124,8 @@ class AssociationLog:
         self._changed: dict[int, AssociationLine] = {}
         """Associations that began or ended, by their numbers: no flood of refusals pushes their end out."""
         self._refusals: deque[AssociationLine] = deque(maxlen=_MAX_REFUSALS)
-        self._noted: dict[int, int] = {}
+        self._noted: dict[int, tuple[int, int, int]] = {}
+        """Of associations that are open, the counts that were taken last."""
         self.shows_uids = True
         """Whether objects that were refused may be named: not where less than everything may be known of them."""
 
@@ -221,8 +222,9 @@ class AssociationLog:
             self._refusals.clear()
             for association, line in self._open.values():
                 _count(association, line)
-                if self._noted.get(line.number) != line.bytes:
-                    self._noted[line.number] = line.bytes
+                counts = line.bytes, line.objects, line.failures
+                if self._noted.get(line.number) != counts:
+                    self._noted[line.number] = counts
                     changed[line.number] = line
             return [replace(line) for line in changed.values()]  # as they are now: associations go on meanwhile
 
@@ -233,7 +235,11 @@ class AssociationLog:
             refusals = [line for line in lines if line.outcome in _REFUSALS]
             self._refusals.extendleft(reversed(refusals[-room:] if room else ()))
             newer, self._changed = self._changed, {}
-            for line in (*(line for line in lines if line.outcome not in _REFUSALS), *newer.values()):
+            for line in lines:
+                if line.outcome not in _REFUSALS:
+                    _, live = self._open.get(line.number, (None, line))  # as it is by then, where it goes on
+                    self._change(live)
+            for line in newer.values():
                 self._change(line)
 
     def _change(self, line: AssociationLine) -> None:

@@ -654,7 +654,12 @@ def test_after_an_answer_that_had_to_wait_for_the_peer_nothing_else_does() -> No
     with theirs:
         connection = Connection(ours, PATIENT, WireLimits())
         answer = bytes(4_000_000)  # more than the system keeps
-        reading = threading.Thread(target=lambda: _read(theirs, len(answer)))
+
+        def read() -> None:
+            until(lambda: ours.gettimeout() == PATIENT.silence, "nothing waits")
+            _read(theirs, len(answer))
+
+        reading = threading.Thread(target=read)
         reading.start()
         connection.send(answer)
         reading.join(30)

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from scandock.dimse.connection import Connection, EndedError
 from scandock.dimse.records import Deadlines, EndCause, WireLimits
@@ -43,7 +45,7 @@ def shake(context: ssl.SSLContext) -> Act:
     return act
 
 
-def fail(server: ssl.SSLContext, act: Act) -> str:
+def fail(server: ssl.SSLContext, act: Act, cause: EndCause = EndCause.TLS) -> str:
     """What is said where a peer does that instead of a handshake, or within it."""
     ours, theirs = socket.socketpair()
 
@@ -60,7 +62,7 @@ def fail(server: ssl.SSLContext, act: Act) -> str:
     finally:
         wire.close(b"")
         peer.join(10)
-    assert ended.value.end.cause is EndCause.TLS
+    assert ended.value.end.cause is cause
     return ended.value.end.detail
 
 
@@ -69,6 +71,10 @@ def test_a_handshake_that_fails_says_why_and_what_to_do(tmp_path: Path, subtests
     server, _, _ = certify(tmp_path, "server", (name, key))
     stranger, _, _ = certify(tmp_path, "stranger", None)
     expired, _, _ = certify(tmp_path, "expired", (name, key), days=-1)
+    future, _, _ = certify(tmp_path, "future", (name, key), begins=1, days=2)
+    for_servers, _, _ = certify(tmp_path, "for_servers", (name, key), purpose=ExtendedKeyUsageOID.SERVER_AUTH)
+    of_stranger, _, _ = certify(tmp_path, "of_stranger", certify(tmp_path, "unknown", None)[1:])
+    forged, _, _ = certify(tmp_path, "forged", (name, ec.generate_private_key(ec.SECP256R1())))
     optional = TlsContexts().get(TlsFiles(server.certificate, server.key, authority.certificate))
     required = TlsContexts().get(TlsFiles(server.certificate, server.key, authority.certificate, required=True))
     old, weak = client(authority.certificate), client(authority.certificate)
@@ -95,8 +101,17 @@ def test_a_handshake_that_fails_says_why_and_what_to_do(tmp_path: Path, subtests
          "peer did not return a certificate"),
         ("stranger", optional, shake(client(authority.certificate, stranger)), "SCANDOCK_DICOM_TLS_CLIENT_CA",
          "certificate verify failed, self"),
-        ("expired", optional, shake(client(authority.certificate, expired)), "sender has expired. Renew it.",
+        ("of a stranger", optional, shake(client(authority.certificate, of_stranger)), "of none of the authorities",
+         "certificate verify failed, unable to get"),
+        ("expired", optional, shake(client(authority.certificate, expired)),
+         "the certificate of the sender, or of its authority, has expired. Renew it.",
          "certificate verify failed, certificate has expired"),
+        ("future", optional, shake(client(authority.certificate, future)), "is not valid yet. Check the clock",
+         "certificate verify failed, certificate is not yet valid"),
+        ("for servers", optional, shake(client(authority.certificate, for_servers)), "is not for TLS clients. Have",
+         "certificate verify failed, unsuitable certificate purpose"),
+        ("forged", optional, shake(client(authority.certificate, forged)),
+         "the certificate of the sender was not accepted.", "certificate verify failed, certificate signature"),
         ("distrust", optional, shake(client()), "does not accept the server's certificate", "tlsv1 alert unknown ca"),
         ("gone", optional, lambda end: end.close(), "closed the connection", "unexpected eof while reading"),
     ]  # fmt: skip
@@ -143,7 +158,23 @@ def waits_to_be_read(end: socket.socket) -> int:
 
 def test_a_reason_that_nobody_knows_is_openssls() -> None:
     assert describe_failure(ssl.SSLError(1, "what else")) == "OpenSSL: what else"
-    assert describe_failure(ConnectionResetError(104, "Connection reset by peer")).endswith("Connection reset by peer")
+    reset = describe_failure(ConnectionResetError(104, "Connection reset by peer"))
+    assert reset.startswith("the sender closed the connection. ")
+    assert reset.endswith("Connection reset by peer")
+    assert describe_failure(OSError(105, "No buffer space available")) == "No buffer space available"
+
+
+def test_what_the_server_lacks_after_a_handshake_is_no_fault_of_the_sender(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, _, _ = certify(tmp_path, "server", None)
+
+    def refuse(*_: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("scandock.dimse.connection.os.eventfd", refuse)
+    detail = fail(TlsContexts().get(files), shake(client(files.certificate)), EndCause.FAULT)
+    assert detail == "Too many open files"
 
 
 def test_tls_to_a_port_without_it_is_said_to_be_that() -> None:

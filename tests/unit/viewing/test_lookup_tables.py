@@ -108,6 +108,42 @@ def test_what_pydicom_turns_round_or_does_not_take_is_right() -> None:
     assert [round(one) for one in grey_of(frame_of(scaled))[0]] == [0, 64, 255]
 
 
+def test_a_first_value_without_a_sign_means_the_same_for_all_frames() -> None:
+    """Whichever of them has a value below 0."""
+    unsigned = table(2_000, 0, 16)
+    unsigned.LUTDescriptor = [2_000, 65_536 - 1_000, 16]
+    low, middle, high = (round(255 * (at / 1_999) ** 2) for at in (0, 1_000, 1_999))
+
+    def grey(data: Dataset) -> list[list[int]]:
+        frames = DicomFrames(open_dicom(io.BytesIO(file_of(data))))
+        return [[round(one) for one in grey_of(frames.frame(number))[0]] for number in range(frames.count)]
+
+    signed = np.array([[[-1_000, 0, 1_000, 1_000]], [[0, 0, 0, 1_000]]], dtype="<i2")
+    seen = [[low, middle, high, high], [middle, middle, middle, high]]
+    assert grey(dataset(signed, VOILUTSequence=[unsigned])) == seen
+    stored = (signed + 1_000).astype("<u2")
+    assert grey(dataset(stored, VOILUTSequence=[unsigned], RescaleSlope=1, RescaleIntercept=-1_000)) == seen
+    groups = []
+    for intercept in (-1_000, 0):
+        group, rescaling = Dataset(), Dataset()
+        rescaling.RescaleSlope, rescaling.RescaleIntercept = 1, intercept
+        group.PixelValueTransformationSequence = Sequence([rescaling])
+        groups.append(group)
+    stored[1] -= 1_000
+    assert grey(dataset(stored, VOILUTSequence=[unsigned], PerFrameFunctionalGroupsSequence=groups)) == seen
+    modality = DicomFrames(open_dicom(io.BytesIO(file_of(dataset(signed, ModalityLUTSequence=[unsigned])))))
+    entry = int(65_535 * (1_000 / 1_999) ** 2)
+    assert modality.frame(0).pixels.tolist() == [[0, entry, 65_535, 65_535]]
+    assert modality.frame(1).pixels.tolist() == [[entry, entry, entry, 65_535]]
+    # where no value can be below 0, it is what it says
+    above = np.array([[0, 64_536, 65_535, 65_535]], dtype="<u2")
+    seen = [[0, 0, (last := round(255 * (999 / 1_999) ** 2)), last]]
+    assert grey(dataset(above, VOILUTSequence=[unsigned])) == seen
+    moved = dataset((above.astype(int) - 32_768).astype("<i2"), VOILUTSequence=[unsigned])
+    moved.RescaleSlope, moved.RescaleIntercept = 1, 32_768
+    assert grey(moved) == seen
+
+
 def test_tables_of_a_functional_group_count_and_broken_ones_do_not() -> None:
     group, shared = Dataset(), Dataset()
     group.VOILUTSequence = Sequence([table(3_072, 0, 12)])

@@ -84,7 +84,7 @@ async def _frames(reading: ReadRequest, study: str, series: str, instance: str, 
     def find(context: DicomwebContext, connection: Connection) -> Selection:
         return select_within(context, connection, study, series, instance)
 
-    def answered(context: DicomwebContext, selection: Selection) -> Response:
+    def make_response(context: DicomwebContext, selection: Selection) -> Response:
         ranges = parse_accept(context.request)
         tag = make_tag(selection, "frames", names, *ranges)
         if (answer := unchanged(context.request, tag)) is not None:
@@ -96,7 +96,7 @@ async def _frames(reading: ReadRequest, study: str, series: str, instance: str, 
             reader.close()
             raise
 
-    return await reading.run_decoder(find, answered)
+    return await reading.run_decoder(find, make_response)
 
 
 def pixel_response(

@@ -120,35 +120,39 @@ class ReadRequest:
 
     async def read(self, query: Callable[[DicomwebContext, Connection], T]) -> tuple[DicomwebContext, T]:
         """Ask the catalog for who sends it; their context, and what it answered. AccessDenied."""
-        return await self._run(self.server.read, query, lambda context, answer: (context, answer))
+        return await self._run(self.server.read, lambda: self._find(query))
 
     async def run_decoder(
         self, query: Callable[[DicomwebContext, Connection], T], work: Callable[[DicomwebContext, T], R]
     ) -> R:
         """As `read`, then do what waits for a decoder, in the same turn of a thread (`RequestContext.run_decoder`)."""
-        return await self._run(partial(run_in_pictures, self.server), query, work)
+        pictures = self.server.pictures
+
+        def find_and_work() -> R | None:
+            context_and_answer = pictures.find(lambda: self._find(query))
+            return None if context_and_answer is None else pictures.work(lambda: work(*context_and_answer))
+
+        return await self._run(partial(run_in_pictures, self.server), find_and_work)
+
+    def _find(self, query: Callable[[DicomwebContext, Connection], T]) -> tuple[DicomwebContext, T] | None:
+        """None where a password has to be checked first."""
+        with self.server.catalog.read() as connection:
+            principal = identify_within(self.request, connection)
+            if principal is None:
+                return None
+            context = DicomwebContext(self.request, principal)
+            return context, query(context, connection)
 
     async def _run(
-        self,
-        run: Callable[[Callable[[], list[R]]], Awaitable[list[R]]],
-        query: Callable[[DicomwebContext, Connection], T],
-        work: Callable[[DicomwebContext, T], R],
+        self, run: Callable[[Callable[[], R | None]], Awaitable[R | None]], call: Callable[[], R | None]
     ) -> R:
-        def within() -> list[R]:
-            """Nothing where a password has to be checked first."""
-            with self.server.catalog.read() as connection:
-                principal = identify_within(self.request, connection)
-                if principal is None:
-                    return []
-                context = DicomwebContext(self.request, principal)
-                answer = query(context, connection)
-            return [work(context, answer)]
-
-        answers = await run(within)
-        if not answers:
+        """Call it in a thread; once more where a password has to be checked first."""
+        answer = await run(call)
+        if answer is None:
             await identify(self.request)
-            answers = await run(within)
-        return answers[0]
+            answer = await run(call)
+        assert answer is not None
+        return answer
 
 
 async def _make_context(request: Request) -> DicomwebContext:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import HEAD, Catalog
 from scandock.catalog.server_tables import host
 from scandock.model.errors import Fault, Usage
 from scandock.queue import hosts
@@ -122,13 +122,13 @@ def test_nothing_is_upgraded_or_adopted_while_another_host_is_at_work(
     register_host(catalog, "all")
     with catalog.write() as connection:
         connection.execute(update(host).values(uuid="another", seen=catalog.now()))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0042'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0048'"))
     for serves in (True, False):
         with pytest.raises(Fault) as refused:
             open_data_catalog(data, settings, serves=serves)
         assert refused.value.code == "catalog_older"
     with catalog.write() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0043'"))
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{HEAD}'"))
     with pytest.raises(Fault) as refused:
         open_data_catalog(data, settings, adopts=True)
     assert refused.value.code == "data_served"

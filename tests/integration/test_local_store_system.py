@@ -663,7 +663,7 @@ def test_reader_processes_load_little():
     script = """
     import sys
     from scandock.store.local import LocalStore
-    heavy = ("sqlalchemy", "ctypes", "dataclasses", "json", "pathlib", "threading", "fcntl", "scandock.store.port")
+    heavy = ("sqlalchemy", "ctypes", "dataclasses", "json", "pathlib", "threading", "scandock.store.port")
     print([name for name in heavy if name in sys.modules])
     """
     assert output(run(script)).strip() == "[]"

@@ -57,6 +57,8 @@ SETTINGS_OF_OPERATORS = {
     "services/data_errors.py",
     "web/metric_table.py",
     "workers/attempt_server.py",  # reads one
+    "workers/errors.py",  # before a server has begun, as the next
+    "workers/supervisor.py",
     "web/xnat/site_preferences.py",  # administrators alone set these
     "workers/scrub_task.py",  # reads one
 }

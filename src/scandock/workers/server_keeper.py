@@ -146,7 +146,8 @@ class ServerKeeper:
                 continue
             if not (server.is_ready or server.wait_ready()):
                 self.kill(server)
-            self._log.info(f"{self._name} started" if server.is_ready else f"{self._name} did not start")
+            if not self._ended.is_set():
+                self._log.info(f"{self._name} started" if server.is_ready else f"{self._name} did not start")
             code = server.process.wait()
             with self._lock:
                 server.wire.close()

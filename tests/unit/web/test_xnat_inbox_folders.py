@@ -139,6 +139,13 @@ def test_what_changes_later_stays_whatever_the_clock_of_the_machine_says(
     assert [one.name for one in (inbox / "P" / "S1").rglob("*")] == ["a.dcm"]
 
 
+def test_what_came_right_before_is_not_newer(inbox: Path) -> None:
+    place = find_inbox_path([str(inbox)], f"{inbox}/P/S1")
+    assert place is not None
+    (inbox / "P" / "S1" / "a.dcm").write_bytes(b"another")
+    assert remove_files(place, ["a.dcm"], read_file_clock(place)) == 1
+
+
 def test_where_nothing_can_be_written_the_clock_of_the_machine_counts(
     inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

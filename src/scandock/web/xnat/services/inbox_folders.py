@@ -22,6 +22,8 @@ from scandock.web.xnat.errors import InboxChanged
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TICK_SECONDS: Final = 0.1
+"""Longer than a tick of a file system's clock; where ticks are longer, what was changed in the same one stays."""
 BLOCK_BYTES: Final = 1024 * 1024
 
 
@@ -73,7 +75,8 @@ def open_parent(inbox_path: InboxPath) -> Iterator[tuple[int, str]]:
 def read_file_clock(inbox_path: InboxPath) -> int:
     """The moment (ns) by the clock that dates the changes of files there, which on a network is another machine's.
 
-    By this machine's where nothing can be written: then nothing can be removed there either.
+    Whatever was changed there before has an earlier date: that clock goes by ticks of some milliseconds, and its next
+    one is waited for. By this machine's where nothing can be written: then nothing can be removed there either.
     """
     try:
         with open_parent(inbox_path) as (parent_fd, name):
@@ -97,7 +100,13 @@ def _date_new_file(folder_fd: int) -> int:
         fd = os.open(name, flags | os.O_CREAT | os.O_EXCL, PRIVATE_FILE, dir_fd=folder_fd)
         os.unlink(name, dir_fd=folder_fd)
     try:
-        return os.fstat(fd).st_ctime_ns
+        made = changed = os.fstat(fd).st_ctime_ns
+        deadline = time.monotonic() + _TICK_SECONDS
+        while changed <= made and time.monotonic() < deadline:
+            time.sleep(0.001)
+            os.utime(fd)
+            changed = os.fstat(fd).st_ctime_ns
+        return changed
     finally:
         os.close(fd)
 

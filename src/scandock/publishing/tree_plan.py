@@ -35,7 +35,7 @@ from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, 
 from scandock.queue.leases import Lease
 from scandock.store.errors import TreeDamaged
 from scandock.store.paths import RelPath, TreePath, path_below
-from scandock.store.port import Stage
+from scandock.store.port import Mark, Stage
 
 _OF_IMAGES: Final = frozenset({"DICOM", "secondary", "ECAT"})
 """Resources whose frames are those of their scan."""
@@ -112,21 +112,21 @@ class BuiltTree(NamedTuple):
 
     plan: TreePlan
     tree_id: int
-    inode: int
+    mark: Mark
 
     def placement(
-        self, name: TreePath, row: SessionRow | OwnResourcesRow, *, base_inode: int | None = None, n: int = 0
+        self, name: TreePath, row: SessionRow | OwnResourcesRow, *, base_mark: Mark | None = None, n: int = 0
     ) -> Placement:
-        """How it gets its name, and `row` what the catalog says of it then; `base_inode` is of what stands there."""
+        """How it gets its name, and `row` what the catalog says of it then; `base_mark` is of what stands there."""
         plan = self.plan
         return Placement(
             n=n,
             name=name,
             staged=plan.root,
-            inode=self.inode,
+            mark=self.mark,
             tree_id=self.tree_id,
             base_tree_id=plan.base.tree_id if plan.base is not None else None,
-            base_inode=base_inode,
+            base_mark=base_mark,
             keep_base=plan.takes_out,
             session=row,
         )
@@ -161,9 +161,9 @@ def build_trees(
     for plan in plans:
         check()
         tree_id = _write_rows(catalog, lease, plan)
-        inode = stage.inode(plan.root)
-        assert inode is not None
-        built.append(BuiltTree(plan, tree_id, inode))
+        mark = stage.mark(plan.root)
+        assert mark is not None
+        built.append(BuiltTree(plan, tree_id, mark))
     reach("rows")
     return built
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from scandock.store.paths import RelPath, TreePath
-    from scandock.store.records import AdoptResult, Blob, StoreEntry
+    from scandock.store.records import AdoptResult, Blob, Mark, StoreEntry
 
 
 class Spool(Protocol):
@@ -196,11 +196,8 @@ class Stage(Protocol):
     def walk(self, rel: RelPath = TREE_ROOT) -> Iterator[StoreEntry]:
         """Everything below `rel`, as relpaths of the stage; `name` is empty."""
 
-    def inode(self, rel: RelPath) -> int | None:
-        """The number of a file or folder, kept by every rename; None where it isn't there."""
-
-    def stamp(self, rel: RelPath) -> int | None:
-        """As port.Store.stamp, of a staged tree."""
+    def mark(self, rel: RelPath) -> Mark | None:
+        """The mark of the tree that is staged at `rel`; None where none is."""
 
     def close(self) -> None: ...
 
@@ -209,7 +206,6 @@ class Snapshot(Protocol):
     """A published tree as it stood when opened: stays readable when it is replaced, retired or deleted."""
 
     name: TreePath
-    inode: int
 
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
         """A seekable reader of a file, or of a range of it; FileNotFoundError."""

@@ -18,7 +18,7 @@ from scandock.store.durability import disk_fault, sync_fault, write_all
 from scandock.store.errors import SyncFailed
 from scandock.store.folder_cache import FolderCache
 from scandock.store.hardlinks import adopt
-from scandock.store.records import Blob
+from scandock.store.records import Blob, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -241,13 +241,12 @@ class LocalStage:
         return f"{self._root.path}/{paths.staged_path(self.path, rel)}"
 
     def exists(self, rel: RelPath) -> bool:
-        return self.inode(rel) is not None
+        return self._root.inode(paths.staged_path(self.path, rel)) is not None
 
-    def inode(self, rel: RelPath) -> int | None:
-        return self._root.inode(paths.staged_path(self.path, rel))
-
-    def stamp(self, rel: RelPath) -> int | None:
-        return self._root.stamp(paths.staged_path(self.path, rel))
+    def mark(self, rel: RelPath) -> Mark | None:
+        path = paths.staged_path(self.path, rel)
+        number = self._root.inode(path)
+        return None if number is None else Mark(number, self._root.stamp(path))
 
     def list(self, rel: RelPath = paths.TREE_ROOT) -> list[str]:
         try:

@@ -17,6 +17,7 @@ from scandock.publishing.tree_files import paths_of
 from scandock.publishing.tree_plan import BaseTree, BuiltTree, Rename, TreePlan
 from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, TreePath, parse_rel, path_below, resource_folder
 from scandock.store.stages import LocalStage
+from tests.integration.store_conformance import publish_new, publish_replace
 from tests.unit.publishing.next_trees import Room, files_in, opened_room
 
 SCANS = [ScanRow(0, "1", "1.2")]
@@ -89,7 +90,7 @@ def test_what_is_built_is_what_a_plain_model_says(
         rename=lambda: renames,
     )
     built = room.build(stage, first)
-    room.store.publish_new(stage, CHANGED_TREE, name, inode=built.inode)
+    publish_new(room.store, stage, CHANGED_TREE, name, mark=built.mark)
     model = {path_of(key): data for key, data in before.items()}
     assert room.published(name) == model
     rows = dict(enumerate(before.items()))
@@ -157,7 +158,7 @@ def change(
         assert len(paths_of(connection, base.tree_id)) == len(rows)
     for n in gone:  # back again, so that the next change finds what its rows say
         stage.put_whole(path_below(CHANGED_TREE, path_of(rows[n][0])), rows[n][1])
-    room.store.publish_exchange(stage, CHANGED_TREE, name, inode=built.inode)
+    publish_replace(room.store, stage, CHANGED_TREE, name, mark=built.mark)
     return built, new
 
 
@@ -183,7 +184,7 @@ def test_a_base_that_lacks_a_file_is_told(room: Room) -> None:
         rename=lambda: coming(stage, files, set()),
     )
     built = room.build(stage, first)
-    room.store.publish_new(stage, CHANGED_TREE, name, inode=built.inode)
+    publish_new(room.store, stage, CHANGED_TREE, name, mark=built.mark)
     os.unlink(Path(room.store.path) / name / path_of((0, "a")))
     stage = room.stage()
     base = BaseTree(name=name, tree_id=built.tree_id, last=1, files=lambda: enumerate(map(path_of, files)))

@@ -16,6 +16,7 @@ from typing import cast
 import pytest
 
 from scandock.model.errors import Fault, TokenLost
+from scandock.store.handles import StagedPart
 from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTree, TrashStaged, TrashTree
 from scandock.store.paths import TreePath, parse_tree, unchecked_path
 from scandock.store.port import Mark, ObjectSpool, Stage, Store
@@ -89,6 +90,10 @@ def trash_staged(store: Store, stage: Stage, rel: str, trash: str | None = None)
 def restore_tree(store: Store, trash: str, name: str) -> None:
     """A tree comes back from the trash."""
     store.place([RestoreTree(trash, cast("TreePath", name), store.trashed(trash) or NO_MARK)])
+
+
+def part(source: str, target: str, stage: Stage | None = None) -> StagedPart:
+    return StagedPart(unchecked_path(source), unchecked_path(target), stage)
 
 
 def tree_mark(stage: Stage, rel: str) -> Mark:
@@ -488,24 +493,53 @@ class StoreConformance:
             stage.move(unchecked_path("none"), unchecked_path("z"))
         assert stage.read_at(unchecked_path("y/b"), 0, 10) == b"b"
 
-    def test_bring_takes_a_file_of_another_stage(self, store):
-        stage, other = stage_files(store, "u", {"x/a": b"a"}), stage_files(store, "v", {"f/1": b"one", "f/2": b"two"})
-        before = tree_mark(other, "f/1")
-        stage.bring(other, unchecked_path("f/1"), unchecked_path("y/z/1"))
-        assert (tree_mark(stage, "y/z/1"), other.exists(unchecked_path("f/1"))) == (before, False)
-        for old, new, wrong in (("f/2", "x/a", FileExistsError), ("f/1", "b", FileNotFoundError)):
-            with pytest.raises(wrong):
-                stage.bring(other, unchecked_path(old), unchecked_path(new))
-        with pytest.raises(ValueError, match="not a"):
-            stage.bring(other, unchecked_path("../../u/t1/x/a"), unchecked_path("b"))
-        assert other.read_at(unchecked_path("f/2"), 0, 10) == b"two"
+    def test_compose_takes_files_of_a_base_and_what_was_staged(self, store, reopen):
+        publish_tree(store, NAME, {f"{FILES}/a": b"one", f"{FILES}/b": b"two", "resources/X/files/c": b"three"})
+        stage, other = stage_files(store, "u", {"read/1": b"1", "read/odd": b"2"}), stage_files(store, "v", {"f": b"3"})
+        parts = [
+            part("read", "scans/2"),
+            part("tree/scans/2/odd", "scans/2/even"),  # below the root: an earlier part has brought it
+            part("f", "resources/Y/files/f", other),
+        ]
+        kept = [unchecked_path(f"{FILES}/a"), unchecked_path("resources/X/files/c")]
+        mark = stage.compose(unchecked_path("tree"), parts, base=parse_tree(NAME), kept=kept)
+        assert mark == stage.mark(unchecked_path("tree"))
+        publish_replace(store, stage, "tree", NAME, mark)
+        assert read_tree(store, NAME) == {
+            f"{FILES}/a": b"one",
+            "resources/X/files/c": b"three",
+            "scans/2/1": b"1",
+            "scans/2/even": b"2",
+            "resources/Y/files/f": b"3",
+        }
+        assert not other.exists(unchecked_path("f"))
+        replaced = reopen().stage("u", "t1")
+        assert replaced.read_at(unchecked_path(f"tree/{FILES}/b"), 0, 9) == b"two"
 
-    def test_make_makes_a_tree_without_files(self, store):
+    def test_compose_says_what_is_missing_or_taken(self, store):
+        publish_tree(store, NAME, {"a": b"one"})
+        stage = stage_files(store, "u", {"x": b"1"})
+        for kept in ("b", "a/b"):
+            with pytest.raises(Fault) as caught:
+                stage.compose(unchecked_path("t1"), [], base=parse_tree(NAME), kept=[unchecked_path(kept)])
+            assert caught.value.code == "tree_damaged"
+        for parts, wrong in (
+            ([part("none", "n")], FileNotFoundError),
+            ([part("x", "a")], FileExistsError),
+        ):
+            with pytest.raises(wrong):
+                stage.compose(unchecked_path("t2"), parts, base=parse_tree(NAME), kept=[unchecked_path("a")])
+            stage.remove(unchecked_path("t2"))
+        with pytest.raises(ValueError, match="not a"):
+            stage.compose(unchecked_path("t3"), [part("../../u/t1/x", "b", stage)])
+        assert stage.read_at(unchecked_path("x"), 0, 9) == b"1"
+
+    def test_compose_makes_a_tree_without_files(self, store):
+        """Also where nothing stays of a base whose folder is gone."""
         stage = store.begin("u", "t")
-        stage.make("tree")
-        stage.make("tree")
+        mark = stage.compose(unchecked_path("tree"), [], base=parse_tree("archive/P/gone"))
         stage.seal()
-        publish_new(store, stage, "tree", NAME)
+        publish_new(store, stage, "tree", NAME, mark)
         assert read_tree(store, NAME) == {}
         assert [entry.kind for entry in store.walk("archive")] == ["folder"]
 
@@ -518,8 +552,7 @@ class StoreConformance:
         assert store.standing(NAME, mark) is True
         move_tree(store, NAME, "archive/P/M")
         assert (store.standing(NAME, mark), store.standing("archive/P/M", mark)) == (None, True)
-        stage.make(unchecked_path("next"))
-        publish_new(store, stage, "next", NAME)
+        publish_new(store, stage, "next", NAME, stage.compose(unchecked_path("next"), []))
         assert store.standing(NAME, mark) is False
 
     def test_a_mark_with_another_stamp_is_that_of_a_copy(self, store):

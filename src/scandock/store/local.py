@@ -66,7 +66,6 @@ class LocalStore:
         self._root.prepare(stored=stored)
 
     def is_prepared(self) -> bool:
-        """Whether all that `prepare` makes is there, but for the folders of what was placed."""
         return self._root.is_prepared()
 
     def check_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
@@ -80,7 +79,6 @@ class LocalStore:
         return self._root.stands(area) and not self._root.is_empty(area)
 
     def close(self) -> None:
-        """Close DATA's descriptor; it is opened again when needed."""
         self._root.close()
 
     def reserve(self, needed: int, *, files: int = 0, min_free: int = 0) -> int:
@@ -178,7 +176,6 @@ class LocalStore:
         return self._trees.standing(name, mark)
 
     def local_path(self, name: TreePath) -> str:
-        """The folder of a tree, for readers that read it as an archive."""
         return f"{self.path}/{paths.parse_tree(name)}"
 
     def snapshot(self, name: TreePath) -> LocalSnapshot:

@@ -53,6 +53,12 @@ class Store(Protocol):
         Not `stored`: the folders of what was placed are left to `make_stored`.
         """
 
+    def is_prepared(self) -> bool:
+        """Whether all that `prepare` makes is there, but for the folders of what was placed."""
+
+    def close(self) -> None:
+        """Let go of what is open; a verb that comes later opens it again."""
+
     def check_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
         """Fault store_missing for one of `archive`, `prearchive` and `resources` that is missing, or has nothing in it,
         and is to have: its disk is not mounted, or somebody took it away. Gives the names of the other missing ones.
@@ -139,6 +145,9 @@ class Store(Protocol):
 
         With a stamp, as a staged tree's mark has one: False also of a copy that has the number by chance.
         """
+
+    def local_path(self, name: TreePath) -> str | None:
+        """The folder of a tree, for readers that read it as an archive; None where the store has no folders."""
 
     def snapshot(self, name: TreePath) -> Snapshot:
         """Open the tree at `name`; FileNotFoundError."""

@@ -34,7 +34,8 @@ from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
 from scandock.services.tree_changes import TreeChange, apply_changes
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
+from scandock.store.port import Store
 from scandock.web.metrics import Metrics
 from scandock.web.readiness import Readiness, ReceiverCheck, check_catalog, check_clock, check_store
 from scandock.web.response_sending import ResponseRegistry
@@ -74,7 +75,7 @@ class ServerState:
 
     data: str
     settings: Settings
-    store: LocalStore
+    store: Store
     catalog: Catalog
     receiving: UploadReceiver
     metrics: Metrics
@@ -187,7 +188,7 @@ def open_server_state(
     receiver_figures: ReceiverFigures | None = None,
 ) -> ServerState:
     """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
-    store = LocalStore(os.path.abspath(data))
+    store = open_store(os.path.abspath(data))
     prepare_data(store, settings)
     catalog = open_data_catalog(store.path, settings)
     with contextlib.suppress(Fault):  # what is placed can be looked up all the same, and `/readyz` tells of it

@@ -31,7 +31,7 @@ from scandock.services.logs import configure_logging
 from scandock.services.receiver_states import clear_states, has_receivers, set_option_receiver
 from scandock.services.settings import Settings
 from scandock.store import server_lock
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.workers.errors import HostUnknown, PortTaken
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.receiver_process import command_words
@@ -74,7 +74,7 @@ def serve(
     signal.pthread_sigmask(signal.SIG_BLOCK, [*STOPS, signal.SIGCHLD])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log = configure_logging("supervisor", settings.log_level)
-    store = LocalStore(os.path.abspath(options.data))
+    store = open_store(os.path.abspath(options.data))
     prepare_data(store, settings)
     with _lock_data(store.path), _open_listener(options) as listener:
         store.try_writing()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scandock.services.dicomweb_objects import DicomwebCache
     from scandock.services.receiving import UploadReceiver
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 TURN_SECONDS: Final = 60.0
 """How often a server looks which of its cleaners are due."""
@@ -38,7 +38,7 @@ class HasStore(HasCatalog, Protocol):
     """What cleaners of files work with."""
 
     @property
-    def store(self) -> LocalStore: ...
+    def store(self) -> Store: ...
     @property
     def settings(self) -> Settings: ...
 
@@ -63,7 +63,7 @@ class CatalogAndStore:
     """A catalog and its store, as a worker has them."""
 
     catalog: Catalog
-    store: LocalStore
+    store: Store
     settings: Settings
 
 

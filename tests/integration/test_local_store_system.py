@@ -19,8 +19,10 @@ import pytest
 from scandock.model.errors import Fault, Usage
 from scandock.store import object_spools, space, syscalls
 from scandock.store.local import LocalStore
+from scandock.store.moves import RestoreTree
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.root import Root
+from scandock.store.trees import PublishedTrees
 from tests.integration.store_conformance import (
     NAME,
     add_file,
@@ -571,6 +573,31 @@ def test_settle_syncs_both_parents(store, monkeypatch, tmp_path):
     publish_new(store, stage, "tree", NAME)
     for folder in ("archive", "archive/P", "work/u/t1"):
         assert (tmp_path / "DATA" / folder).stat().st_ino in synced
+
+
+def test_a_restore_that_is_repeated_after_a_kill_syncs_what_the_first_did_not(store, monkeypatch, tmp_path):
+    def dies(_trees):
+        raise KeyboardInterrupt
+
+    mark = publish_tree(store, NAME, {"a": b"1"})
+    trash = trash_tree(store, NAME)
+    move = RestoreTree(trash, parse_tree(NAME), mark)
+    with monkeypatch.context() as killed:
+        killed.setattr(PublishedTrees, "settle", dies)
+        with pytest.raises(KeyboardInterrupt):
+            store.place([move])
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def noted(fd):
+        synced.append(os.fstat(fd).st_ino)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    LocalStore(tmp_path / "DATA").place([move])
+    assert (tmp_path / "DATA/archive/P").stat().st_ino in synced
+    assert list(store.trash()) == []
+    assert not (tmp_path / "DATA/trash" / trash).exists()
 
 
 # ---- others beside it

@@ -52,6 +52,7 @@ def _publish(move: PublishNew | PublishReplace | MoveTree, trees: PublishedTrees
 
 def _restore(move: RestoreTree, trees: PublishedTrees, trash: Trash) -> None:
     if trees.standing(move.name, move.mark):
+        trees.touched(move.name)  # whoever moved it may have died before the sync
         return
     try:
         trees.bring(trash.tree_of(move.trash), move.name)

@@ -24,8 +24,8 @@ from scandock.services.cleaning.uploads import expire_uploads
 from scandock.services.clock_check import check_deletion_allowed, update_deletion_age
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.settings import load_settings
-from scandock.store.paths import parse_tree
 from scandock.store.trash import trashed_at
+from tests.integration.store_conformance import trash_tree
 from tests.integration.upload_server import UploadServer
 
 HOUR = 3600
@@ -72,7 +72,7 @@ def test_it_empties_no_trash_and_dates_it_as_others_do(tmp_path, postgres_url, o
     trash = new_trash_id(catalog, store)
     assert abs(trashed_at(trash) * 1000 - catalog.read_now()) < 60_000
     (server.data / "archive" / "P" / "S" / "scans").mkdir(parents=True)
-    store.retire(parse_tree("archive/P/S"), trash=trash)
+    trash_tree(store, "archive/P/S", trash)
     assert TRASH.run(CatalogAndStore(catalog, store, load_settings())) == 0
     assert empty_trash(catalog, store, days=0.5) == []
     assert store.trashed(trash) is not None, "not yet half a day old, whatever this host's clock says"

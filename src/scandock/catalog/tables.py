@@ -501,7 +501,10 @@ intent = Table(
     _whose(),
     CheckConstraint("(staged IS NOT NULL) = (kind = 'publish')", name="staged"),
 )
-"""`staged` is the tree's path in the stage, where it comes from there; `session` as JSON what is recorded besides."""
+"""`staged` is the tree's path in the stage, where it comes from there; `session` as JSON what is recorded besides.
+
+`inode` and `base_inode` are the numbers of the trees' marks (`store.records.Mark`).
+"""
 
 reservation = Table(
     "reservation",

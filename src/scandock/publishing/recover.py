@@ -35,6 +35,7 @@ from scandock.queue.leases import (
     release_lease,
     take_over,
 )
+from scandock.store.moves import MoveTree
 from scandock.store.paths import tree_path
 from scandock.store.port import Stage, Store
 
@@ -256,7 +257,7 @@ def rename_deleted_projects(catalog: Catalog, store: Store) -> None:
         )
         if before[name] in used_names or len(before[name]) > 64 or store.current(new) is not None:
             continue
-        inode = store.current(old)
-        if inode is not None:
+        mark = store.current(old)
+        if mark is not None:
             with contextlib.suppress(FileNotFoundError, FileExistsError):  # another command was quicker
-                store.rename(old, new, inode=inode)
+                store.place([MoveTree(old, new, mark)])

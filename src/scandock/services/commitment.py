@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from scandock.dimse.records import CommitmentRequest
     from scandock.model.receivers import DicomPeer, Receiver
     from scandock.rules.privacy import SitePrivacy
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
     Reference = tuple[str, str]
     Decision = dict[Reference, int]
@@ -89,7 +89,7 @@ class CommitmentTimes:
 class Commitments:
     """Requests for storage commitment in a catalog; may be used by several threads."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, times: CommitmentTimes = CommitmentTimes()) -> None:
+    def __init__(self, catalog: Catalog, store: Store, times: CommitmentTimes = CommitmentTimes()) -> None:
         self._catalog = catalog
         self._store = store
         self._times = times

@@ -19,8 +19,9 @@ from scandock.services.data_preparation import prepare_data
 from scandock.services.privacy_source import place_privacy
 from scandock.store.durability import disk_fault
 from scandock.store.identity import host_identity
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.store.paths import AREAS, RECEIPTS
+from scandock.store.port import Store
 from scandock.store.server_lock import unserved
 from scandock.store.space import refuse_network
 
@@ -109,9 +110,9 @@ def has_catalog(data: str, settings: Settings) -> bool:
 
 
 @contextmanager
-def open_data(data: str, settings: Settings) -> Iterator[tuple[Catalog, LocalStore]]:
+def open_data(data: str, settings: Settings) -> Iterator[tuple[Catalog, Store]]:
     """The catalog and the store of DATA, recovered."""
-    store = LocalStore(os.path.abspath(data))
+    store = open_store(os.path.abspath(data))
     prepare_data(store, settings)
     catalog = open_data_catalog(store.path, settings)
     try:

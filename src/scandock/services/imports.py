@@ -30,7 +30,6 @@ from scandock.services.pagination import Page, Sorting, check_choices, like_patt
 from scandock.services.progress import read_progress
 from scandock.services.records import row_ids
 from scandock.services.spool_removal import discard_spool
-from scandock.store.local import LocalStore
 from scandock.store.port import Store
 
 
@@ -139,9 +138,7 @@ def list_imports(
     return Page([Import.from_row(row, progress_by_id) for row in rows], following)
 
 
-def cancel_import(
-    catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo
-) -> ImportState:
+def cancel_import(catalog: Catalog, store: Store, principal: Principal, uuid: str, request: RequestInfo) -> ImportState:
     """Cancel; what it is now. Raises ImportPlacing or ImportEnded where it is too late.
 
     Raises StudyComing of a study that a DICOM receiver takes: its senders would go on, and be told that all is well.
@@ -176,7 +173,7 @@ def end_cancel(catalog: Catalog, store: Store, uuid: str, became: CancelResult) 
     return ImportState.RUNNING
 
 
-def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo) -> None:
+def retry_import(catalog: Catalog, store: Store, principal: Principal, uuid: str, request: RequestInfo) -> None:
     """Have a failed import tried again, or one that waits for its next attempt begin it at once.
 
     Raises ImportNotFailed where there is nothing to try: bytes are kept of failed ones alone.
@@ -195,7 +192,7 @@ def check_may_delete(catalog: Catalog, principal: Principal, uuid: str) -> None:
         find_import(connection, principal, uuid, Action.IMPORT_DELETE)
 
 
-def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo) -> None:
+def delete_import(catalog: Catalog, store: Store, principal: Principal, uuid: str, request: RequestInfo) -> None:
     """Forget an import that has ended or never arrived, its receipt and its bytes; what it stored stays.
 
     Raises DeletedTooEarly where it waits or runs.

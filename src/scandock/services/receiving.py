@@ -39,7 +39,7 @@ from scandock.services.privacy_source import current_privacy
 from scandock.services.quotas import check_size, check_uploads
 from scandock.services.reservations import RESERVED_MS, SpaceReservations, is_reserved
 from scandock.services.spool_removal import discard_spool
-from scandock.store.local import LocalStore
+from scandock.store.port import Store
 
 if TYPE_CHECKING:
     from scandock.rules.privacy import SitePrivacy
@@ -125,7 +125,7 @@ AuditWriter = Callable[[Connection, IncomingUpload], None]
 class UploadReceiver:
     """The rows of uploads until they are accepted; every call is short, and blocks."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, limits: ReceivingLimits, owner: str = "") -> None:
+    def __init__(self, catalog: Catalog, store: Store, limits: ReceivingLimits, owner: str = "") -> None:
         """`owner`: the process that receives, as rows name it, where that is another one."""
         self.catalog = catalog
         self.owner = owner

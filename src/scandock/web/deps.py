@@ -36,7 +36,8 @@ from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
 from scandock.services.tree_changes import TreeChange, apply_changes
 from scandock.services.upload_writers import UploadWriters
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
+from scandock.store.port import Store
 from scandock.web.metrics import Metrics
 from scandock.web.readiness import (
     Readiness,
@@ -84,7 +85,7 @@ class ServerState:
 
     data: str
     settings: Settings
-    store: LocalStore
+    store: Store
     catalog: Catalog
     receiving: UploadReceiver
     metrics: Metrics
@@ -229,7 +230,7 @@ def open_server_state(
     `workers_ready` says why no worker of this host takes imports, or nothing; None where this host has none, and any
     other's will do.
     """
-    store = LocalStore(os.path.abspath(data))
+    store = open_store(os.path.abspath(data))
     prepare_data(store, settings)
     catalog = open_data_catalog(store.path, settings)
     with contextlib.suppress(Fault):  # what is placed can be looked up all the same, and `/readyz` tells of it

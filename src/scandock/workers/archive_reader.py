@@ -27,8 +27,8 @@ from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.unreported import drop_unreported
 from scandock.rules.privacy import UNLIMITED, UploadPrivacy
 from scandock.rules.shown_names import ALL_SHOWN, ShownNames
-from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
+from scandock.store.port import Store
 from scandock.workers.archive_tasks import MIN_BYTES, open_archive
 from scandock.workers.entry_names import EntryNames
 from scandock.workers.import_progress import EntryListener, ImportProgress
@@ -130,9 +130,7 @@ class ArchiveReader:
                 return 1
         return self.readers
 
-    def read(
-        self, store: LocalStore, stage: Stage, site: SiteTexts, stop: Callable[[], bool], *, keep: bool
-    ) -> ReadEntries:
+    def read(self, store: Store, stage: Stage, site: SiteTexts, stop: Callable[[], bool], *, keep: bool) -> ReadEntries:
         """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers are gone.
 
         Raises Fault, or InterruptedError once `stop` says so; what is wrong with the archive is in what it gives.
@@ -156,7 +154,7 @@ class ArchiveReader:
         self,
         ledger: Ledger,
         tasks: list[Task],
-        store: LocalStore,
+        store: Store,
         stage: Stage,
         site: SiteTexts,
         stop: Callable[[], bool],

@@ -43,8 +43,7 @@ if TYPE_CHECKING:
     from scandock.rules.import_request import ImportRequest
     from scandock.services.progress import ProgressRecorder
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
-    from scandock.store.port import Stage
+    from scandock.store.port import Stage, Store
     from scandock.workers.context import WorkerContext
 
 OOM_SCORE = 300
@@ -103,9 +102,9 @@ def run_attempt(order: AttemptRequest, settings: Settings) -> None:
     from scandock.queue.leases import renew
     from scandock.services.data_catalog import open_data_catalog
     from scandock.services.progress import ProgressRecorder
-    from scandock.store.local import LocalStore
+    from scandock.store.opening import open_store
 
-    store = LocalStore(order.data)
+    store = open_store(order.data)
     catalog = open_data_catalog(store.path, settings)
     try:
         with catalog.read() as connection:
@@ -168,7 +167,7 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
     )
 
 
-def _unsealed(catalog: Catalog, store: LocalStore, stage: Stage, upload: ReceivedUpload) -> ReceivedUpload | None:
+def _unsealed(catalog: Catalog, store: Store, stage: Stage, upload: ReceivedUpload) -> ReceivedUpload | None:
     """The upload with its mapping as it was sent; None, with the import failed, where that can't be read any more."""
     from scandock.catalog.sealed_texts import SEALED
     from scandock.publishing.complete import has_intents
@@ -192,7 +191,7 @@ def _unsealed(catalog: Catalog, store: LocalStore, stage: Stage, upload: Receive
 
 
 def _finish_earlier(
-    catalog: Catalog, store: LocalStore, stage: Stage, upload: ReceivedUpload, order: AttemptRequest
+    catalog: Catalog, store: Store, stage: Stage, upload: ReceivedUpload, order: AttemptRequest
 ) -> bool:
     """Deal with what an attempt before has left: intents roll forward, all else goes. True where that was all."""
     from scandock.publishing.complete import has_intents
@@ -257,7 +256,7 @@ class UploadRun(ImportRun):
     def __init__(
         self,
         catalog: Catalog,
-        store: LocalStore,
+        store: Store,
         stage: Stage,
         upload: ReceivedUpload,
         order: AttemptRequest,
@@ -354,12 +353,11 @@ class UploadRun(ImportRun):
         """Where it lies: in the spool, or the folder of the session that moves, which nobody changes from here on."""
         if self.upload.session_uuid is not None:
             from scandock.pipeline.moved_session import hold_moved_session
-            from scandock.store.paths import tree_path
 
             self.moved = hold_moved_session(
                 self.context.catalog, self.store, self.lease, self.upload.session_uuid, self.check
             )
-            return self.store.local_path(tree_path(self.moved.parts))
+            return self.find_folder(self.moved)
         path = self.store.spool(self.order.upload).local_path()
         if path is None:
             raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")

@@ -42,7 +42,8 @@ NEEDED = (
     "scandock.publishing.row_cleanup", "scandock.publishing.requeue", "scandock.publishing.reserve",
     "scandock.queue.leases", "scandock.services.logs", "scandock.services.data_catalog",
     "scandock.services.progress", "scandock.services.settings",
-    "scandock.services.upload_rights", "scandock.store.local", "scandock.store.work_locks", "scandock.store.trees",
+    "scandock.services.upload_rights", "scandock.store.opening", "scandock.store.work_locks",
+    "scandock.store.trees", "scandock.store.trash", "scandock.store.placing",
     "scandock.workers.readers", "scandock.workers.context",
 )  # fmt: skip
 """What an attempt imports as it goes, and what those import."""

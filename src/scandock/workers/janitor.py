@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from scandock.catalog.engine import Catalog
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 EVERY_SECONDS = 30.0
 SWEEP_SECONDS = 5.0
@@ -35,7 +35,7 @@ class Janitor(TurnThread):
     def __init__(
         self,
         catalog: Catalog,
-        store: LocalStore,
+        store: Store,
         settings: Settings,
         log: FilteringBoundLogger,
         figures: WorkerFigures | None = None,

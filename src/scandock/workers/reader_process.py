@@ -23,7 +23,7 @@ from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.pipeline.entry_reader import EntryReader
 from scandock.pipeline.unpacker import Unpacker, open_container
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.workers.entry_names import EntryNames
 from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.wire import Wire
@@ -219,7 +219,7 @@ def serve(wire: Wire, board_fds: tuple[int, int] | None = None) -> None:
     process = ReaderProcess(wire, board, index)
     process.wanted = frozenset(tags)
     process.names = EntryNames.from_plain(names)
-    stage = LocalStore(root).stage(upload, token)
+    stage = open_store(root).stage(upload, token)
     entry_filter = None
     if filters is not None:
         from scandock.pipeline.entry_filter import EntryFilter

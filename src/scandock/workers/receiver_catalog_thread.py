@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from scandock.catalog.engine import Catalog
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 CALLS: Final = frozenset(
     {
@@ -51,7 +51,7 @@ class ReceiverCatalogThread:
         self,
         receiver: socket.socket,
         catalog: Catalog,
-        store: LocalStore,
+        store: Store,
         settings: Settings,
         log: FilteringBoundLogger,
     ) -> None:

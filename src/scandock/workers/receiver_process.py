@@ -24,7 +24,7 @@ from scandock.model.process import confine, keep_one_heap, return_large_blocks, 
 from scandock.model.reception import ReceptionSettings, StudyWish
 from scandock.services.logs import configure_logging, error_cause, error_code, error_location
 from scandock.services.received_records import HOST, LeftStudy, ReceiverListening, StudyProgress
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.receiver_acceptor import Admissions, AssociationLog, PortAcceptor
 from scandock.workers.receiver_catalog import ReceiverCatalog
@@ -68,7 +68,7 @@ class ReceiverProcess:
         self._settings = settings
         self._figures = figures
         self._log = log
-        self.store = LocalStore(data)
+        self.store = open_store(data)
         self.rows = rows
         self.admissions = Admissions(self.store, self._settings)
         self.associations = AssociationLog(figures)

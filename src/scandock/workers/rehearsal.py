@@ -33,11 +33,12 @@ from scandock.queue.tokens import new_uuid
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
 from scandock.services.settings import load_settings
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.workers.attempt import AttemptRequest, run_attempt
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
+    from scandock.store.port import Store
 
 PROJECT: Final = "REHEARSAL"
 _PREFIX: Final = "scandock-rehearsal-"
@@ -57,7 +58,7 @@ def rehearse() -> None:
     _remove_old_folders()
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
         data = os.path.join(folder, "data")
-        with closing(LocalStore(data)) as store:
+        with closing(open_store(data)) as store:
             prepare_data(store, settings)
             catalog = open_data_catalog(data, settings)
             try:
@@ -86,7 +87,7 @@ def _add_account(catalog: Catalog) -> int:
         return connection.execute(insert(account).values(created=0, modified=0, **person)).lastrowid
 
 
-def _receive(catalog: Catalog, store: LocalStore, account_id: int, archive: bytes) -> AttemptRequest:
+def _receive(catalog: Catalog, store: Store, account_id: int, archive: bytes) -> AttemptRequest:
     """Have an archive received, as if it had come by the server, and claimed."""
     uuid = new_uuid()
     with closing(store.spool(uuid)) as spool:

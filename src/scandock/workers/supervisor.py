@@ -35,7 +35,7 @@ from scandock.services.receiver_states import clear_states, has_receivers, set_o
 from scandock.services.settings import Settings
 from scandock.store import server_lock
 from scandock.store.identity import HOST_IDENTITY
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.workers.errors import HostTaken, HostUnknown, PortTaken, RoleUnfit
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.receiver_process import command_words
@@ -88,7 +88,7 @@ def serve(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log = configure_logging("supervisor", settings.log_level)
     check_role(options, settings)
-    store = LocalStore(os.path.abspath(options.data))
+    store = open_store(os.path.abspath(options.data))
     prepare_data(store, settings)
     with _lock_data(store.path, host_folder(store.path, settings)), _open_listener(options) as listener:
         store.try_writing()

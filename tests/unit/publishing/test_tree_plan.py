@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of
 from scandock.model.errors import Fault
 from scandock.publishing.tree_files import paths_of
-from scandock.publishing.tree_plan import BaseTree, BuiltTree, Rename, TreePlan
+from scandock.publishing.tree_plan import BaseTree, BuiltTree, TreePlan
+from scandock.store.handles import StagedPart
 from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, TreePath, parse_rel, path_below, resource_folder
 from scandock.store.stages import LocalStage
+from tests.integration.store_conformance import publish_new, publish_replace
 from tests.unit.publishing.next_trees import Room, files_in, opened_room
 
 SCANS = [ScanRow(0, "1", "1.2")]
@@ -45,7 +47,7 @@ def row(n: int, key: Key, data: bytes) -> FileRow:
     return FileRow(n, *key, len(data), sha256(data).digest(), None, 1, 0, md5=b"m" * 16)
 
 
-def coming(stage: LocalStage, files: dict[Key, bytes], whole: set[int]) -> list[Rename]:
+def coming(stage: LocalStage, files: dict[Key, bytes], whole: set[int]) -> list[StagedPart]:
     """Files that wait in a stage: those of the resources in `whole` in a folder, the first of each under a spare name.
 
     The others are waited for one by one, every other one in a stage of another upload.
@@ -57,12 +59,12 @@ def coming(stage: LocalStage, files: dict[Key, bytes], whole: set[int]) -> list[
             spare = f"{key[1]}~1" if at == 0 else key[1]
             stage.put_whole(path_below(folder, spare), data)
             if spare != key[1]:
-                odd.append(Rename(path_below(CHANGED_TREE, path_below(FOLDERS[resource], spare)), path_of(key)))
-        renames.append(Rename(folder, FOLDERS[resource]))
+                odd.append(StagedPart(path_below(CHANGED_TREE, path_below(FOLDERS[resource], spare)), path_of(key)))
+        renames.append(StagedPart(folder, FOLDERS[resource]))
     for at, (key, data) in enumerate((key, data) for key, data in files.items() if key[0] not in whole):
         waits = path_below(SENT_FILES, str(at))
         stage.put_whole(waits, data)
-        odd.append(Rename(waits, path_of(key)))
+        odd.append(StagedPart(waits, path_of(key)))
     return [*renames, *odd]
 
 
@@ -86,10 +88,10 @@ def test_what_is_built_is_what_a_plain_model_says(
         scans=SCANS,
         resources=RESOURCES,
         add=lambda: (row(n, *one) for n, one in enumerate(before.items())),
-        rename=lambda: renames,
+        staged=lambda: renames,
     )
     built = room.build(stage, first)
-    room.store.publish_new(stage, CHANGED_TREE, name, inode=built.inode)
+    publish_new(room.store, stage, CHANGED_TREE, name, mark=built.mark)
     model = {path_of(key): data for key, data in before.items()}
     assert room.published(name) == model
     rows = dict(enumerate(before.items()))
@@ -123,7 +125,7 @@ def change(
     renames = coming(stage, fresh, whole)
     for n in anew:
         stage.put_whole(parse_rel(f"anew/{n}"), rows[n][1])
-        renames.append(Rename(parse_rel(f"anew/{n}"), path_of(rows[n][0])))
+        renames.append(StagedPart(parse_rel(f"anew/{n}"), path_of(rows[n][0])))
     was = room.published(name)
     plan = TreePlan(
         root=CHANGED_TREE,
@@ -137,7 +139,7 @@ def change(
         ),
         drop=dropped,
         add=lambda: (row(n, *one) for n, one in enumerate(fresh.items(), last + 1)),
-        rename=lambda: renames,
+        staged=lambda: renames,
         unlinked=anew | gone,
         mended=anew,
         unverified=anew,
@@ -157,7 +159,7 @@ def change(
         assert len(paths_of(connection, base.tree_id)) == len(rows)
     for n in gone:  # back again, so that the next change finds what its rows say
         stage.put_whole(path_below(CHANGED_TREE, path_of(rows[n][0])), rows[n][1])
-    room.store.publish_exchange(stage, CHANGED_TREE, name, inode=built.inode)
+    publish_replace(room.store, stage, CHANGED_TREE, name, mark=built.mark)
     return built, new
 
 
@@ -180,10 +182,10 @@ def test_a_base_that_lacks_a_file_is_told(room: Room) -> None:
         scans=SCANS,
         resources=RESOURCES,
         add=lambda: (row(n, *one) for n, one in enumerate(files.items())),
-        rename=lambda: coming(stage, files, set()),
+        staged=lambda: coming(stage, files, set()),
     )
     built = room.build(stage, first)
-    room.store.publish_new(stage, CHANGED_TREE, name, inode=built.inode)
+    publish_new(room.store, stage, CHANGED_TREE, name, mark=built.mark)
     os.unlink(Path(room.store.path) / name / path_of((0, "a")))
     stage = room.stage()
     base = BaseTree(name=name, tree_id=built.tree_id, last=1, files=lambda: enumerate(map(path_of, files)))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scandock.services.dicomweb_objects import DicomwebCache
     from scandock.services.receiving import UploadReceiver
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 TURN_SECONDS: Final = 60.0
 """How often a server looks which of its cleaners are due."""
@@ -41,7 +41,7 @@ class HasStore(HasCatalog, Protocol):
     """What cleaners of files work with."""
 
     @property
-    def store(self) -> LocalStore: ...
+    def store(self) -> Store: ...
     @property
     def settings(self) -> Settings: ...
 
@@ -66,7 +66,7 @@ class CatalogAndStore:
     """A catalog and its store, as a worker has them."""
 
     catalog: Catalog
-    store: LocalStore
+    store: Store
     settings: Settings
 
 

@@ -21,7 +21,7 @@ from scandock.rules.shown_names import ShownNames, is_hidden
 from scandock.services.cleaning.cleaner import Cleaner, HasCatalog, HasServerState
 from scandock.services.door_names import read_sealed
 from scandock.services.privacy_source import current_privacy
-from scandock.store.local import LocalStore
+from scandock.store.port import Store
 from scandock.web.xnat.services.inbox_folders import InboxPath, find_inbox_path, list_files, remove_files
 
 KEYS_KEPT_MS: Final = 31 * DAY_MS
@@ -41,7 +41,7 @@ def delete_expired_keys(catalog: Catalog, age: int) -> int:
         ).rowcount
 
 
-def clean_inbox(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -> int:
+def clean_inbox(catalog: Catalog, store: Store, folders: tuple[str, ...]) -> int:
     """Remove what was placed of folders that were to be removed; how many folders were looked at.
 
     Files stay that are newer than their import, by the clock of their file system.
@@ -77,7 +77,7 @@ def clean_inbox(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -
     return len(rows)
 
 
-def _read_stored_files(store: LocalStore, uuid: str) -> dict[str, bool]:
+def _read_stored_files(store: Store, uuid: str) -> dict[str, bool]:
     """The files of a folder, and whether nothing of each was left out, by the receipt of its import."""
     removable: dict[str, bool] = {}
     try:

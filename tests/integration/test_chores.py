@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,14 +22,6 @@ from scandock.workers.janitor import EVERY_SECONDS, Janitor
 from scandock.workers.verifier import VerifierThread
 
 NAME = "a chore"
-
-
-@pytest.fixture
-def hosts(postgres_url: str) -> Iterator[list[Catalog]]:
-    catalogs = [open_catalog(postgres_url), open_catalog(postgres_url)]
-    yield catalogs
-    for catalog in catalogs:
-        catalog.dispose()
 
 
 def pass_ms(catalog: Catalog, ms: int) -> None:

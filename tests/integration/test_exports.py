@@ -282,10 +282,12 @@ def test_what_is_printed(exported: DataFolder) -> None:
     done = call_in_process("export", "S1", "--data", exported.data, "--to", out)
     assert done.returncode == 0
     assert done.stdout.startswith(f"Exported to {out}: 1 session of P, 5 files written (")
-    (out / f"P/S1/resources/NOTES/files/{STORED}").write_bytes(b"?")
+    place = f"P/S1/resources/NOTES/files/{STORED}"
+    (out / place).write_bytes(b"?")
     done = call_in_process("export", "S1", "--data", exported.data, "--to", out)
     assert done.stdout.splitlines() == [
-        f"occupied: P/S1/resources/NOTES/files/{STORED}: something else has its name there, which is left as it is",
+        f"occupied: {place}: something else has its name there, or that of a folder above it, and is left as it is",
+        "Move away what has the name of a file or of a folder above it, and run the command again.",
         f"Exported to {out}: 1 session of P, 0 files written (0 B), 4 there already, 1 problem",
     ]
 

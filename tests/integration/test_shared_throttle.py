@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select, update
@@ -13,14 +12,6 @@ from scandock.access.throttle import ADDRESS, NAME, PAIR, Throttle, Throttled
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.server_tables import login_failure
 from scandock.services.authentication import make_gate
-
-
-@pytest.fixture
-def hosts(postgres_url: str) -> Iterator[list[Catalog]]:
-    catalogs = [open_catalog(postgres_url), open_catalog(postgres_url)]
-    yield catalogs
-    for catalog in catalogs:
-        catalog.dispose()
 
 
 def pass_seconds(catalog: Catalog, seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -64,9 +64,21 @@ def export(
     raise typer.Exit(errors.FINDINGS if result.problems else 0)
 
 
+_DAMAGED: Final = "What is changed, missing or unreadable is so in the archive: import it again, which heals it."
+_REMEDIES: Final = {
+    "changed": _DAMAGED,
+    "missing": _DAMAGED,
+    "unreadable": f"{_DAMAGED} Where this user may not read the data folder, run the command as the server's user.",
+    "occupied": "Move away what has the name of a file or of a folder above it, and run the command again.",
+}
+"""By kind of problem, each said once."""
+
+
 def _print_result(result: ExportResult) -> None:
     for problem in result.problems:
         print_line(f"{problem.kind}: {printable(problem.path)}: {printable(problem.message)}", sys.stdout)
+    for remedy in dict.fromkeys(_REMEDIES[problem.kind] for problem in result.problems if problem.kind in _REMEDIES):
+        print_line(remedy, sys.stdout)
     missing = f", {format_count(len(result.problems), 'problem')}" if result.problems else ""
     print_line(
         f"Exported to {printable(result.path)}: {format_count(result.sessions, 'session')} of {result.project},"

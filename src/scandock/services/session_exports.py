@@ -288,7 +288,11 @@ class _Exporter:
                 raise
             self._add_problem("name", relative, "the folder can't hold a file of that name")
             return
-        self._add_problem("occupied", relative, "something else has its name there, which is left as it is")
+        self._add_problem(
+            "occupied",
+            relative,
+            "something else has its name there, or that of a folder above it, and is left as it is",
+        )
 
     def _compare(self, relative: str, size: int, sha256: bytes) -> bool | None:
         """Whether a file is there whole; None where it is not there. OutputExists where something else is."""

@@ -232,7 +232,12 @@ def _lock_data(data: str, folder: str) -> Iterator[None]:
     try:
         _retry_while_busy(
             lambda: server_lock.take(fd),
-            DataServed(f"Another server is at work on {data}.", "Stop it, or serve another folder."),
+            DataServed(f"Another server is at work on {data}.", "Stop it, or serve another folder.")
+            if folder == data
+            else DataServed(
+                f"Another server is at work with the host folder {folder}.",
+                "Stop it, or give this host a folder of its own by SCANDOCK_HOST_FOLDER.",
+            ),
         )
         yield
     finally:

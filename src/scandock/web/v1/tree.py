@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from scandock.access.principal import LoginNeeded
 from scandock.services.archive_folders import ArchivedFile, Folder, open_archived_file
 from scandock.services.file_errors import FileUnknown
 from scandock.web import urls
@@ -112,6 +113,15 @@ async def _find(request: Request, context: SignedContext, path: str) -> Archived
         found = context.server.archive_folders.find(
             context.service_context, path.removesuffix("/"), reader_key(request)
         )
+        if (
+            not path
+            and context.service_context.principal.account_id is None
+            and isinstance(found, Folder)
+            and not found.entries
+        ):
+            raise LoginNeeded(
+                "You are not signed in, and no project is public.", "Send a name and password, or a token."
+            )  # an empty page would say to programs that all is there
         is_folder = not path or path.endswith("/")
         if isinstance(found, Folder):
             if is_folder:

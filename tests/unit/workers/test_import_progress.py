@@ -8,7 +8,6 @@ import pytest
 
 from scandock.model.limits import Limits
 from scandock.pipeline.ledger import Ledger
-from scandock.workers import import_progress
 from scandock.workers.archive_tasks import ArchiveTasks
 from scandock.workers.import_progress import WRITE_BACK_SECONDS, EntryListener, ImportProgress
 
@@ -16,7 +15,7 @@ from scandock.workers.import_progress import WRITE_BACK_SECONDS, EntryListener, 
 @pytest.fixture
 def clock(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(import_progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("scandock.workers.import_progress.time.monotonic", lambda: now[0])
     return now
 
 

@@ -7,6 +7,7 @@ A command's module is imported once that command is asked for, and whatever is c
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -85,6 +86,13 @@ class _Commands(TyperGroup):
 
 
 def _make_command(name: str) -> Command:
+    command = _build_command(name)
+    gc.freeze()
+    gc.enable()
+    return command
+
+
+def _build_command(name: str) -> Command:
     loaded = _load(name)
     if isinstance(loaded, typer.Typer):
         command = typer.main.get_command(loaded)

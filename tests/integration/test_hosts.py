@@ -219,7 +219,7 @@ def test_a_web_host_answers_and_a_worker_host_imports(start: StartHost, connecti
     worker = start(2, "--role", "worker").ready()
     web.ready()
     assert uploading.wait(60) == 0, errors.read_text()
-    assert errors.read_text().count("No host of this server takes imports now.") == 1
+    assert errors.read_text().count("No host of this server has a worker that takes imports now.") == 1
     refused = run(upload_words(worker, archive), SCANDOCK_PASSWORD=PASSWORD)
     assert refused.code == 2
     assert f"http://127.0.0.1:{worker.port}: This host has the role worker" in refused.err

@@ -9,8 +9,8 @@ from scandock.model.errors import Coded, CodedUsage, Fault
 class WorkerMissing(Coded, Fault):
     CODE = "worker_missing"
     MEANING = "No host takes imports: those of the role web alone run. Uploads are kept and wait."
-    SENTENCE = "No host of this server takes imports now."
-    REMEDY = "The upload is kept; it is imported once a host runs with `scandock serve --role worker`, or `all`."
+    SENTENCE = "No host of this server has a worker that takes imports now."
+    REMEDY = "The upload is kept, and imported once an administrator starts one: scandock serve --role worker."
     ANSWERED = False
 
 

@@ -190,9 +190,10 @@ def _make_routing(app: FastAPI, dialect: Dialect | None) -> Routing:
 
 
 async def _no_route_of_worker(request: Request, error: Exception) -> Response:
-    """Of a host that only works, whose addresses are few."""
-    is_unknown = isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND
-    return await (handle_page_error(request, WorkerHost()) if is_unknown else _no_route(request, error))
+    """Of a host that only works: for people too a problem, as it has no pages, nor what they are made of."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        return problems.error_response(request, WorkerHost())
+    return await _no_route(request, error)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

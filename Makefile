@@ -27,7 +27,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-listings bench-pages bench-deidentify bench-dicom pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-listings bench-pages bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -111,6 +111,9 @@ bench-deidentify: setup  ## Measure de-identification: headers a second against 
 
 bench-dicom: setup  ## Measure DICOM receivers against storescp and Orthanc, their memory, and DICOMweb; prints each goal
 	$(BIN)/python -m bench.dicom $(ARGS)
+
+container-check: setup  ## Run the instructions of deploy/Containerfile in their order, without a container, and what it runs
+	$(BIN)/python -m scripts.container_check
 
 pictures: setup  ## Take the pictures of docs/ from the real pages
 	PYTHONPATH=. $(BIN)/python scripts/screenshots.py

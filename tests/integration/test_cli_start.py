@@ -16,6 +16,7 @@ import pytest
 
 from tests.crash.archives import Study, write_zip
 from tests.integration.in_process import call_in_process
+from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
 
@@ -32,20 +33,33 @@ def call(*args, **changes):
     return subprocess.run(command, env=environment(**changes), capture_output=True, text=True, timeout=60, check=False)
 
 
-def loaded_by(*args):
-    """Top-level modules that a command has loaded when it ends."""
+def loaded_by(*args, **changes):
+    """Modules that a command has loaded when it ends."""
     code = (
-        "import sys; from scandock.cli import main; sys.argv = ['scandock', *sys.argv[1:]]; code = main();"
-        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr); sys.exit(code)"
+        "import sys; from scandock.cli import main; sys.argv = ['scandock', *sys.argv[1:]]; main();"
+        "print('loaded:', *sys.modules, file=sys.stderr)"
     )
     command = [sys.executable, "-c", code, *args]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=True)
-    return set(done.stderr.split())
+    done = subprocess.run(command, env=environment(**changes), capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stderr.splitlines()[-1].removeprefix("loaded: ").split())
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"]])
-def test_help_loads_nothing_that_is_costly(args):
-    assert loaded_by(*args) & COSTLY == set()
+def test_help_loads_nothing_that_is_costly_and_no_command(args):
+    loaded = loaded_by(*args)
+    assert loaded & COSTLY == set()
+    assert [name for name in loaded if name.endswith("_cmd")] == []
+
+
+def test_a_command_loads_no_other():
+    assert [name for name in loaded_by("import", "--help") if name.endswith("_cmd")] == ["scandock.cli.import_cmd"]
+
+
+def test_an_upload_loads_no_more_than_it_needs(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", Study(1, 1, count=2, side=8).entries("S"))
+    loaded = loaded_by("upload", archive, "--url", f"http://127.0.0.1:{free_port()}", SCANDOCK_TOKEN="a.b")
+    assert {"httpx", "scandock.cli.upload_client.server"} <= loaded
+    assert loaded & (COSTLY - {"pydantic"} | {"pygments"}) == set()
 
 
 def test_readers_of_an_import_start_before_what_is_costly_is_loaded(tmp_path):

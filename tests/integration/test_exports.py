@@ -18,7 +18,7 @@ from scandock.catalog.server_tables import audit, verification
 from scandock.catalog.tables import file, project, resource, session
 from scandock.services import output_folder, session_exports
 from scandock.services.session_exports import choose_sessions
-from scandock.store import durability
+from scandock.store import durability, syscalls
 from tests.builders import DataFolder, images, make_data_folder, sha256, uploader_layout
 from tests.crash.processes import KILLED, SCANDOCK, Command, run
 from tests.integration.in_process import call_in_process
@@ -152,13 +152,16 @@ def test_an_export_goes_on_and_replaces_nothing(exported: DataFolder) -> None:
     code, result = export(exported, "P")
     assert code == 3
     assert (result["written"], result["present"]) == (1, 2)
-    assert set(problems(result).values()) == {"occupied"}
-    assert {path.removeprefix("P/") for path in problems(result)} == {
-        *(f"S1/{DICOM}/{path.name}" for path in (second, third)),
-        *(f"S2/{DICOM}/{name}" for name in os.listdir(exported.data / "archive/P/S2" / DICOM)),
-        f"S1/resources/NOTES/files/{STORED}",
-        "S2/resources/NOTES/files/sub/deep/empty.bin",
-    }
+    assert {path.removeprefix("P/"): kind for path, kind in problems(result).items()} == dict.fromkeys(
+        (
+            *(f"S1/{DICOM}/{path.name}" for path in (second, third)),
+            "S2/scans/1/resources",
+            f"S1/resources/NOTES/files/{STORED}",
+            "S2/resources/NOTES/files/sub/deep/empty.bin",
+        ),
+        "occupied",
+    ), "one for the thing in the way, however many files belong below it"
+    assert [problem["files"] for problem in result["problems"]] == [1, 1, 1, 3, 1]
     after = stamps(out)
     assert after.pop(str(first)) not in before.values()
     assert after == before
@@ -282,14 +285,72 @@ def test_what_is_printed(exported: DataFolder) -> None:
     done = call_in_process("export", "S1", "--data", exported.data, "--to", out)
     assert done.returncode == 0
     assert done.stdout.startswith(f"Exported to {out}: 1 session of P, 5 files written (")
-    place = f"P/S1/resources/NOTES/files/{STORED}"
-    (out / place).write_bytes(b"?")
+    notes = out / "P/S1/resources/NOTES/files"
+    (notes / STORED).write_bytes(b"?")
+    (notes / "sub/deep/empty.bin").unlink()
+    (notes / "sub/deep/empty.bin").symlink_to("elsewhere")
+    shutil.rmtree(out / "P/S1/scans")
+    (out / "P/S1/scans").write_bytes(b"?")
     done = call_in_process("export", "S1", "--data", exported.data, "--to", out)
     assert done.stdout.splitlines() == [
-        f"occupied: {place}: something else has its name there, or that of a folder above it, and is left as it is",
-        "Move away what has the name of a file or of a folder above it, and run the command again.",
-        f"Exported to {out}: 1 session of P, 0 files written (0 B), 4 there already, 1 problem",
+        "occupied: P/S1/scans: a file, where a folder belongs: 3 files below it are not written",
+        f"occupied: P/S1/resources/NOTES/files/{STORED}: a file of 1 byte, where the archive's file has 8 bytes",
+        "occupied: P/S1/resources/NOTES/files/sub/deep/empty.bin: a link, where a file of the archive belongs",
+        "What is occupied is left as it is. Move it away, and run the command again.",
+        f"Exported to {out}: 1 session of P, 0 files written (0 B), 0 there already, 3 problems: 5 files are not there",
     ]
+    (notes / STORED).write_bytes("?rüße\n".encode())
+    done = call_in_process("export", "S1", "--data", exported.data, "--to", out)
+    assert f"{STORED}: another file of 8 bytes, which are not those of the archive's file" in done.stdout
+
+
+@pytest.mark.parametrize("below", ["", "/sub", "/sub/deep"])
+def test_a_file_in_place_of_the_folder_is_wrong_usage(exported: DataFolder, below: str) -> None:
+    place = exported.root / "place"
+    place.write_bytes(b"a person's")
+    done = call_in_process("export", "S1", "--data", exported.data, "--to", f"{place}{below}")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"Error: --to '{place}{below}' is no folder that can be written to. Name a folder, or a new name.\n"
+    )
+    assert place.read_bytes() == b"a person's"
+
+
+def test_files_are_on_the_disk_before_they_have_their_names(exported: DataFolder, monkeypatch) -> None:
+    """So that no power cut leaves short files under the names of whole ones."""
+    out = exported.root / "out"
+    synced: list[list[str]] = []
+    syncfs = syscalls.syncfs
+
+    def sync(fd: int) -> None:
+        synced.append(sorted(files(out)))
+        syncfs(fd)
+
+    monkeypatch.setattr(syscalls, "syncfs", sync)
+    monkeypatch.setattr(output_folder, "UNNAMED_FILES", 4)
+    assert export(exported, "P")[0] == 0
+    assert [len(names) for names in synced] == [0, 4, 8, 10], "before each batch of names, and at the end"
+    assert files(out) == files(exported.data / "archive")
+
+
+def test_two_exports_to_one_folder_at_once(exported: DataFolder, monkeypatch) -> None:
+    """What another export has named meanwhile is there already; what somebody else has, is in the way."""
+    out = exported.root / "out"
+    name = output_folder.OutputFolder.name_files
+    mine = True
+
+    def name_files(self: output_folder.OutputFolder) -> Any:
+        nonlocal mine
+        if mine:
+            mine = False
+            assert export(exported, "S1")[0] == 0
+            (out / "P/S1/resources/NOTES/files" / STORED).write_bytes(b"?")
+        return name(self)
+
+    monkeypatch.setattr(output_folder.OutputFolder, "name_files", name_files)
+    code, result = export(exported, "S1")
+    assert (code, result["written"], result["present"], result["bytes"]) == (3, 0, 4, 0)
+    assert problems(result) == {f"P/S1/resources/NOTES/files/{STORED}": "occupied"}
 
 
 @pytest.mark.processes

@@ -79,7 +79,9 @@ def test_it_is_told_and_nothing_is_made_in_its_place(site, monkeypatch, how):
         take_away(archive, how)
         answer = client.get("/readyz")
         assert answer.status_code == 503
-        assert f"The folder archive of {site.data} {HOW[how]}" in answer.json()["checks"]["store"]
+        assert answer.json()["checks"]["store"] == "store_missing"
+        (detail,) = [line["detail"] for line in web.logged if line["event"] == "not ready"]
+        assert f"The folder archive of {site.data} {HOW[how]}" in detail
         gone = client.get(url)
         assert (gone.status_code, gone.json()["code"]) == (409, "file_missing")
         verify_some(web.site.catalog, web.site.store, 60)

@@ -20,8 +20,8 @@ from sqlalchemy import Connection, create_engine, select, text
 
 from scandock.catalog.tables import upload
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.processes import until
-from tests.crash.served import LOGIN, FreshServerProcess
+from tests.crash.processes import SCANDOCK, environment, run, until
+from tests.crash.served import LOGIN, PASSWORD, FreshServerProcess
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -202,26 +202,52 @@ def count_receiving(connection: Connection) -> int:
     return int(connection.execute(text("SELECT count(*) FROM upload WHERE state = 'receiving'")).scalar_one())
 
 
-def test_a_web_host_answers_and_a_worker_host_imports(start: StartHost, connection: Connection) -> None:
+def test_a_web_host_answers_and_a_worker_host_imports(start: StartHost, connection: Connection, tmp_path: Path) -> None:
     web = start(1, "--role", "web")
-    until(lambda: "no host has a worker" in str(readiness(web)), "it did not say that nobody imports")
+    until(lambda: "worker_missing" in str(readiness(web)), "it did not say that nobody imports")
+    web.project()
+    archive = tmp_path / "exam.zip"
+    archive.write_bytes(body(6))
+    errors = tmp_path / "errors"
+    with errors.open("w") as output:
+        words = upload_words(web, archive)
+        uploading = subprocess.Popen(words, env=environment(SCANDOCK_PASSWORD=PASSWORD), stderr=output, stdout=output)
+    until(lambda: "scandock serve --role worker" in errors.read_text(), "it waits in silence")
+    assert uploading.poll() is None, "it does not wait"
+    (waiting,) = web.ask("GET", "/api/v1/imports")[1]["items"]
+    assert (waiting["state"], waiting["code"], waiting["waiting"]) == ("received", "worker_missing", None)
     worker = start(2, "--role", "worker").ready()
     web.ready()
+    assert uploading.wait(60) == 0, errors.read_text()
+    assert errors.read_text().count("No host of this server has a worker that takes imports now.") == 1
+    refused = run(upload_words(worker, archive), SCANDOCK_PASSWORD=PASSWORD)
+    assert refused.code == 2
+    assert f"http://127.0.0.1:{worker.port}: This host has the role worker" in refused.err
+    assert "role web or all" in refused.err
     assert (web.child("worker"), web.child("receiver")) == (None, None)
     uuid = web.send(body(5))
     web.placed(uuid)
     assert worker.ask("GET", "/healthz")[0] == 200
     status, metrics = worker.ask("GET", "/metrics")
     assert (status, b"scandock_" in metrics) == (200, True)
-    for path in ("/", "/api/v1/imports", "/data/projects"):
-        assert worker.ask("GET", path)[0] == 404
-    assert worker.ask("POST", "/api/v1/imports", b"PK")[0] == 404
+    for method, path in (
+        ("GET", "/"),
+        ("GET", "/api/v1/imports"),
+        ("GET", "/data/projects"),
+        ("POST", "/api/v1/imports"),
+    ):
+        status, problem = worker.ask(method, path)
+        assert (status, problem["code"]) == (404, "worker_host")
     roles = connection.execute(text("SELECT role, worker_seen > 0 FROM host ORDER BY role")).all()
     assert [tuple(row) for row in roles] == [("web", False), ("worker", True)]
     worker.end()
-    until(lambda: "no host has a worker" in str(readiness(web)), "a host that has ended counts on")
+    until(lambda: "worker_missing" in str(readiness(web)), "a host that has ended counts on")
     assert connection.execute(text("SELECT count(*) FROM host WHERE seen > 0 AND role = 'worker'")).scalar_one() == 0
     web.end()
+
+
+def upload_words(host: Host, archive: Path) -> list[str | Path]:
+    return [SCANDOCK, "upload", archive, "--url", f"http://127.0.0.1:{host.port}", "--project", "P", "--user", "admin"]
 
 
 def readiness(host: Host) -> object:

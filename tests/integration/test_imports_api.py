@@ -576,7 +576,7 @@ def test_readiness_says_what_is_not_ready(web, client, monkeypatch):
     monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json() == {"ready": False, "checks": {"catalog": "ok", "store": "ok", "workers": "no worker listens"}}
+    assert answer.json() == {"ready": False, "checks": {"catalog": "ok", "store": "ok", "workers": "worker_missing"}}
 
 
 @pytest.mark.postgresql

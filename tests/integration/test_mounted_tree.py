@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from email.message import Message
 from html.parser import HTMLParser
 from pathlib import Path
@@ -290,8 +292,15 @@ def test_headers_come_from_memory_for_a_second_and_bytes_never(mia: Mount, web: 
         assert eve.head(quoted(image)).status_code == 404, "what one was let into is no other's"
     with web.client() as admin:
         assert admin.delete("/api/v1/projects/P/members/mia").status_code == 204
+    assert mia.head(image).status_code == 404, "a right that is lost by this server is lost at once"
     assert mia.client.get(quoted(image)).status_code == 404
     assert mia.client.get(TREE + DICOM).status_code == 404
+    with web.client() as admin:
+        assert admin.put("/api/v1/projects/P/members/mia", json={"role": "member"}).status_code == 200
+    assert mia.head(image).status_code == 200
+    with closing(sqlite3.connect(Path(web.site.data) / "scandock.db")) as other, other:
+        other.execute("DELETE FROM member")  # as the command line does, or another host
+    assert mia.client.get(quoted(image)).status_code == 404
     assert mia.head(image).status_code == 200
     now[0] += VISIT_SECONDS + 0.1
     assert mia.head(image).status_code == 404

@@ -287,8 +287,11 @@ def test_readyz_and_metrics_tell_of_a_catalog_that_is_damaged_under_a_server(tmp
         assert (answer.status_code, answer.json()["code"]) == (503, "catalog_damaged")
         ready = stranger.get("/readyz")
         assert ready.status_code == 503
-        assert str(data / "scandock.db") in ready.json()["checks"]["catalog"]
-        assert "backup" in ready.json()["checks"]["catalog"]
+        assert ready.json()["checks"]["catalog"] == "catalog_damaged"
+        assert str(data) not in ready.text, "anybody may ask"
+        (detail,) = [line["detail"] for line in web.logged if line["event"] == "not ready"]
+        assert str(data / "scandock.db") in detail
+        assert "backup" in detail
         found = values(stranger.get("/metrics").text)
     assert found["scandock_catalog_damaged"] == "1.0"
     assert found["scandock_catalog_read"] == "0.0"

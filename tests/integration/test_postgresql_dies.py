@@ -91,7 +91,7 @@ class Site:
         until(lambda: self.served.ask("GET", "/readyz")[0] == 503, "it says that it is ready")
         said = self.served.ask("GET", "/readyz")[1]["checks"]
         assert said["store"] == "ok"
-        assert "The catalog could not be" in said["catalog"]
+        assert said["catalog"] == "catalog"
         for method, path, body in (
             ("GET", "/api/v1/imports", None),
             ("POST", "/api/v1/imports?project=P&filename=a.zip", b"PK"),

@@ -49,6 +49,11 @@ def told(web):
     return said["checks"]
 
 
+def detail(web):
+    """What the log says of what is the matter now."""
+    return [line["detail"] for line in web.logged if line["event"] == "not ready"][-1]
+
+
 @contextmanager
 def read_only(folder):
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
@@ -67,8 +72,8 @@ def test_a_full_and_a_read_only_file_system_are_told(own_disk):
         with (own_disk / "filler").open("wb") as filler:
             os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(own_disk).free)
         said = told(web)
-        assert said["store"].startswith("No space left while writing to incoming")
-        assert "disk" in said["catalog"]
+        assert (said["store"], said["catalog"]) == ("disk_full", "disk_full")
+        assert any("No space left while writing to incoming" in line.get("detail", "") for line in web.logged)
         (own_disk / "filler").unlink()
         assert set(told(web).values()) == {"ok"}
 
@@ -81,7 +86,8 @@ def test_a_disk_with_less_room_than_must_stay_free_is_told(own_disk):
         with (own_disk / "filler").open("wb") as filler:
             os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(own_disk).free - 4 * 1024 * 1024)
         said = told(web)
-        assert "8,388,608 must stay free" in said["store"]
+        assert said["store"] == "disk_full"
+        assert "8,388,608 must stay free" in detail(web)
         assert said["catalog"] == "ok"
         (own_disk / "filler").unlink()
         assert told(web)["store"] == "ok"
@@ -106,12 +112,14 @@ def test_folders_that_are_gone_are_made_anew_and_one_that_is_no_folder_is_told(t
         assert [line["folder"] for line in web.logged if line["event"] == "folder_made"] == ["incoming", "work"]
         (data / "work").rmdir()
         (data / "work").write_text("no folder")
-        assert "work" in told(web)["store"]
+        assert told(web)["store"] == "store_read_only"
+        assert "work" in detail(web)
         (data / "work").unlink()
         assert told(web)["store"] == "ok"
         os.rename(data, tmp_path / "elsewhere")
         data.mkdir()
-        assert "another folder" in told(web)["store"]
+        assert told(web)["store"] == "store_missing"
+        assert "another folder" in detail(web)
         data.rmdir()
         os.rename(tmp_path / "elsewhere", data)
 
@@ -133,7 +141,8 @@ def test_a_lock_that_lasts_is_told_while_everything_else_is_answered(tmp_path):
         other.isolation_level = None
         other.execute("BEGIN IMMEDIATE")
         said = told(web)
-        assert "another process holds its lock" in said["catalog"]
+        assert said["catalog"] == "catalog"
+        assert "another process holds its lock" in detail(web)
         assert said["store"] == "ok"
         other.execute("ROLLBACK")
         assert told(web)["catalog"] == "ok"
@@ -144,7 +153,8 @@ def test_a_catalog_that_was_found_damaged_stays_so(tmp_path):
     data = tmp_path / "data"
     with serve_in_process(data) as web:
         web.site.catalog.fault(sqlite3.DatabaseError("database disk image is malformed"), "could not be read")
-        assert "damaged" in told(web)["catalog"]
+        assert told(web)["catalog"] == "catalog_damaged"
+        assert "backup" in detail(web)
     whole = (data / "scandock.db").read_bytes()
     (data / "scandock.db").write_bytes(whole[:8192] + bytes(len(whole) - 8192))
     done = run([SCANDOCK, "serve", "--data", str(data), "--port", "0"])

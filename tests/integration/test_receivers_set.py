@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -11,12 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, update
 
 from scandock.access import accounts
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.receivers import list_receivers
-from scandock.catalog.server_tables import account, audit, dicom_peer, receiver
+from scandock.catalog.server_tables import account, audit, dicom_peer, host, receiver
 from scandock.catalog.tables import project
 from scandock.dimse.records import unknown_called_title
 from scandock.model.patience import tries
@@ -140,6 +141,37 @@ def test_tls_without_a_certificate_is_warned_of_at_once(web: Web, admin: httpx.C
     known = {"If-Match": admin.get(path).headers["ETag"]}
     assert admin.patch(path, json={"tls": False}, headers=known).json()["warnings"] == []
     assert make(admin, ae_title="SAFE", port=2762, tls=True)["warnings"] == [warning]
+
+
+def test_what_nobody_can_send_to_is_warned_of_at_once(web: Web, admin: httpx.Client) -> None:
+    made = make(admin, host="no-such-machine", allow_list_enabled=True)
+    unknown, empty = made["warnings"]
+    assert unknown == (
+        "No host called no-such-machine works here, so that this receiver does not listen."
+        " Name one by the name of its machine, or any for all of them."
+    )
+    assert (
+        empty == "The allow list is empty, so that every peer is rejected. Add peers to it, or let any peer associate."
+    )
+    page = admin.get("/admin/receivers").text
+    assert unknown in page
+    assert empty in page
+    path = f"{URL}/{made['id']}"
+    known = {"If-Match": admin.get(path).headers["ETag"]}
+    changed = admin.patch(path, json={"host": platform.node(), "allow_list": ["CT1"]}, headers=known)
+    assert changed.json()["warnings"] == []
+    assert admin.patch(path, json={"allow_list": [], "allow_list_enabled": False}).json()["warnings"] == []
+
+
+def test_a_host_is_known_by_what_it_says_of_itself(web: Web, admin: httpx.Client) -> None:
+    """A host of the role web has no receivers."""
+    made = make(admin, host="h2")
+    path = f"{URL}/{made['id']}"
+    values = {"name": "h2", "boot": "", "started": 0, "seen": 0}
+    for number, (role, is_known) in enumerate((("web", False), ("worker", True))):
+        with web.site.catalog.write() as connection:
+            connection.execute(insert(host).values(uuid=str(number), role=role, **values))
+        assert (admin.get(path).json()["warnings"] == []) is is_known
 
 
 def test_start_enables_what_stop_has_disabled_and_nothing_else(web: Web, admin: httpx.Client) -> None:
@@ -489,6 +521,23 @@ def test_receivers_and_peers_by_the_command_line(tmp_path: Path) -> None:
     assert "TLS" in done.stdout
     assert done.stderr.startswith("Warning: TLS is on, and the server has no certificate")
     assert "SCANDOCK_DICOM_TLS_CERTIFICATE" in done.stderr
+    done = call_in_process(
+        "admin",
+        "receiver",
+        "add",
+        "THIRD",
+        "11115",
+        "--disable",
+        "--host",
+        "nowhere",
+        "--allow-list",
+        "--data",
+        str(data),
+    )
+    assert [line.partition(",")[0] for line in done.stderr.splitlines()] == [
+        "Warning: No host called nowhere works here", "Warning: The allow list is empty",
+    ]  # fmt: skip
+    admin("receiver", "remove", "THIRD")
     assert admin("receiver", "list").splitlines() == [
         "SCAN:11112, to projects by rules, any peer, disabled",
         "OTHER:11114, to projects by rules, any peer, TLS, disabled",

@@ -149,6 +149,8 @@ class Catalog:
         self._lock = threading.Lock()
         self.waiting = 0
         """Transactions of this process that wait for their turn to write."""
+        self.writes = 0
+        """Grows with each transaction of this process that may have written, once it is over."""
         self.on_damage: Callable[[], None] = lambda: None
         """Called whenever it says so."""
 
@@ -160,8 +162,12 @@ class Catalog:
         with self._turn(), self._connect() as connection:
             self._begin(connection, "BEGIN IMMEDIATE")
             connection.info.pop(_AFTER, None)  # of a transaction that was rolled back
-            with connection.begin():
-                yield connection
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                with self._lock:
+                    self.writes += 1
             for call in connection.info.pop(_AFTER, ()):
                 call()
 

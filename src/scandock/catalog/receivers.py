@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, Select, and_, select
+from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
 
 from scandock.catalog.projects import is_deleted
-from scandock.catalog.server_tables import account, dicom_peer, receiver
+from scandock.catalog.server_tables import account, dicom_peer, host, receiver
 from scandock.catalog.tables import project, project_deletion
-from scandock.model.receivers import ClientCertificates, Closing, DicomPeer, Receiver
+from scandock.model.receivers import ANY_HOST, ClientCertificates, Closing, DicomPeer, Receiver
 
 _RECEIVERS: Final = (
-    select(receiver, project.c.name.label("project"), account.c.name.label("account"), account.c.disabled)
+    select(
+        receiver,
+        project.c.name.label("project"),
+        account.c.name.label("account"),
+        account.c.disabled,
+        exists().where(host.c.name == receiver.c.host, host.c.role != "web").label("has_host"),
+    )
     .join(account, account.c.id == receiver.c.account_id)
     .outerjoin(
         project,
@@ -117,6 +124,7 @@ def _receiver(row: RowMapping) -> Receiver:
         title=row["title"],
         port=row["port"],
         host=row["host"],
+        is_host_known=bool(row["has_host"]) or row["host"] in {ANY_HOST, platform.node()},
         bind=row["bind"],
         enabled=row["enabled"],
         stopped=row["stopped"],

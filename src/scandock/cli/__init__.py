@@ -6,7 +6,7 @@ This module is what the console script imports, in every process that `spawn` st
 from __future__ import annotations
 
 _COLLECT_AFTER = 50_000
-"""New objects between two searches for garbage: importing libraries makes that many, hardly any of it garbage."""
+"""New objects between two searches for garbage, once a command is made."""
 
 
 def _open_missing_streams() -> None:
@@ -32,9 +32,12 @@ def _open_missing_streams() -> None:
 def main() -> int:
     """Run the command of sys.argv; the exit code is what the console script hands to the shell."""
     import gc
+    import os
 
     _open_missing_streams()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would search all that is installed for them
     gc.set_threshold(_COLLECT_AFTER)
+    gc.disable()  # until a command is made (app): what is imported until then stays
     from scandock.cli.app import main as run
 
     try:

@@ -19,6 +19,7 @@ from scandock.cli.command_errors import (
     DataNotWritable,
     FileUnreadable,
     LabelEmpty,
+    OutputNotAFolder,
     ProjectOptionInvalid,
     ReceiptInArchive,
     ReceiptInData,
@@ -101,6 +102,14 @@ def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = Fa
     for archive in archives:
         if os.path.isdir(archive) and _is_inside(data, archive):
             raise DataInArchive(data, archive)
+
+
+def check_output_folder(option: str, path: str) -> None:
+    """A folder that is written to is one, or can be made one. Raises OutputNotAFolder."""
+    if not path.strip() or (os.path.lexists(path) and not os.path.isdir(path)):
+        raise OutputNotAFolder(option, path)
+    if any(above.exists() and not above.is_dir() for above in Path(path).resolve().parents):
+        raise OutputNotAFolder(option, path)
 
 
 def check_receipt(name: str, archives: Sequence[str], data: str | None = None) -> None:

@@ -211,12 +211,12 @@ class OutputInInput(CodedUsage):
 
 class OutputNotAFolder(CodedUsage):
     CODE = "output_not_a_folder"
-    MEANING = "What --out names is no folder, or can't be made one."
-    SENTENCE = "--out {out!r} is no folder that can be written to."
+    MEANING = "What --out or --to names is no folder, or can't be made one."
+    SENTENCE = "{option} {path!r} is no folder that can be written to."
     REMEDY = "Name a folder, or a new name."
 
-    def __init__(self, out: str) -> None:
-        self._fill({"out": out})
+    def __init__(self, option: str, path: str) -> None:
+        self._fill({"option": option, "path": path})
 
 
 class VariableInvalid(CodedUsage):

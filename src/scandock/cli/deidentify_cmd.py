@@ -17,7 +17,6 @@ from scandock.cli import checks, errors, options
 from scandock.cli.command_errors import (
     KeyUnfit,
     OutputInInput,
-    OutputNotAFolder,
     ScriptNotText,
     VariableInvalid,
     VariableTwice,
@@ -213,11 +212,8 @@ def _read_tables(names: Sequence[str]) -> LookupTable:
 
 def _check_out(out: str, paths: Sequence[str]) -> None:
     """--out is a folder, or can be made one, and neither it nor a folder that is read is in the other."""
-    if not out.strip() or (os.path.lexists(out) and not os.path.isdir(out)):
-        raise OutputNotAFolder(out)
+    checks.check_output_folder("--out", out)
     folder = Path(out).resolve()
-    if any(above.exists() and not above.is_dir() for above in folder.parents):
-        raise OutputNotAFolder(out)
     for path in paths:
         if os.path.isdir(path):
             read = Path(path).resolve()

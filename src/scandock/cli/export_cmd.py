@@ -40,6 +40,7 @@ def export(
     Exit codes: 0 all files are there, whole; 3 some are not, and are named; 1 a fault of the machine, 2 wrong usage.
     """
     checks.check_data(data, must_exist=True)
+    checks.check_output_folder("--to", to)
     from scandock.access.principal import SYSTEM
     from scandock.cli.import_cmd import load_settings
     from scandock.cli.interrupt import Interrupt
@@ -69,7 +70,7 @@ _REMEDIES: Final = {
     "changed": _DAMAGED,
     "missing": _DAMAGED,
     "unreadable": f"{_DAMAGED} Where this user may not read the data folder, run the command as the server's user.",
-    "occupied": "Move away what has the name of a file or of a folder above it, and run the command again.",
+    "occupied": "What is occupied is left as it is. Move it away, and run the command again.",
 }
 """By kind of problem, each said once."""
 
@@ -80,6 +81,8 @@ def _print_result(result: ExportResult) -> None:
     for remedy in dict.fromkeys(_REMEDIES[problem.kind] for problem in result.problems if problem.kind in _REMEDIES):
         print_line(remedy, sys.stdout)
     missing = f", {format_count(len(result.problems), 'problem')}" if result.problems else ""
+    if (files := sum(problem.files for problem in result.problems)) > len(result.problems):
+        missing += f": {files:,} files are not there"
     print_line(
         f"Exported to {printable(result.path)}: {format_count(result.sessions, 'session')} of {result.project},"
         f" {format_count(result.written, 'file')} written ({format_size(result.bytes)}),"

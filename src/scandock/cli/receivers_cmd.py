@@ -341,7 +341,10 @@ def _receiver_warnings(one: Receiver, context: ServiceContext) -> list[str]:
     from scandock.services.receiver_records import NO_CERTIFICATE, find_warnings
 
     settings = {NO_CERTIFICATE: "SCANDOCK_DICOM_TLS_CERTIFICATE"}
-    return [f"{words} ({settings[words]})" for words in find_warnings(one, context.settings.reception)]
+    return [
+        f"{words} ({settings[words]})" if words in settings else words
+        for words in find_warnings(one, context.settings.reception)
+    ]
 
 
 _RECEIVER: Final = _Kind("Receiver", _find, _describe, _receiver_warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -59,6 +60,8 @@ def upload(
     if asked.mapping is not None:
         fields["mapping"] = _read_mapping(asked.mapping)
 
+    # httpx loads a command line of its own where it can, with rich and pygments: that is two fifths of its time
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from scandock.cli.upload_client.server import UploadServer
 
     if not _is_safe(url):

@@ -52,6 +52,8 @@ class Receiver:
     port: int
     host: str = ANY_HOST
     """Name of the host whose receiver process listens, or `any`."""
+    is_host_known: bool = True
+    """Whether there is such a host, as far as that was looked at."""
     bind: str = ""
     """Address that it is bound to; empty for all of its host."""
     enabled: bool = True

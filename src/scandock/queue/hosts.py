@@ -59,8 +59,12 @@ def _lives(now: ColumnElement[int]) -> ColumnElement[bool]:
 def has_worker(catalog: Catalog) -> bool:
     """Whether any host has a worker that takes imports."""
     with catalog.read() as connection:
-        query = select(exists().where(host.c.worker_seen > catalog.now() - SILENT_MS))
-        return bool(connection.execute(query).scalar())
+        return bool(connection.execute(select(worker_lives(catalog))).scalar())
+
+
+def worker_lives(catalog: Catalog) -> ColumnElement[bool]:
+    """The same as a condition; for catalogs that several hosts can have (`Catalog.host`)."""
+    return exists().where(host.c.worker_seen > catalog.now() - SILENT_MS)
 
 
 def are_others_at_work(connection: Connection, own: str) -> bool:

@@ -29,7 +29,9 @@ One that a person names is refused; one that a header or a folder gives gets a s
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LETTER_OR_DIGIT: Final = re.compile(r"[A-Za-z0-9]")
 _PROJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PADDING: Final = " \t\r\n\0\v\f^="
+PADDING: Final = " \t\r\n\0\v\f"
+"""What no label begins or ends with."""
+_PADDING: Final = PADDING + "^="
 _SPOILT: Final = re.compile("\ufffd+[A-Za-z0-9]?")
 """Bytes that the character set does not have, and a letter right behind: as a rule the second byte of a character."""
 
@@ -40,7 +42,7 @@ def clean_label(text: str) -> str:
     Each character outside `[A-Za-z0-9_-]` becomes `_`, as in the original (xnat-behaviour.md 2.5). What is longer than
     64 is cut and ends in 8 hex digits of a hash of the whole, so that cutting never makes two labels one.
     """
-    whole = text.strip(" \t\r\n\0\v\f")
+    whole = text.strip(PADDING)
     label = _UNSAFE.sub("_", whole)
     if not _LETTER_OR_DIGIT.search(label):
         return ""

@@ -11,6 +11,7 @@ from scandock.rules.comments import auto_archive, find_common_assignment, list_a
 from scandock.rules.errors import LabelUnusable, ProjectUnknown
 from scandock.rules.labels import (
     OWN_ID,
+    PADDING,
     UNASSIGNED,
     clean_label,
     hash_text,
@@ -45,6 +46,11 @@ class LabelChoice:
     """The text before cleaning."""
     former: str = ""
     """Of a subject: the label that earlier versions gave, where that is another one."""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether who asked for it did not get it to the letter."""
+        return self.requested and self.label != self.raw.strip(PADDING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

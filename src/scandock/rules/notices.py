@@ -101,6 +101,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Label {label} has more than one study in project {project}; this one is called {now}.",
         "Rename it, or give each study a label by a mapping.",
     ),
+    "label_changed": NoticeCode(
+        "warning",
+        "Which session 2",
+        "{what} label {asked} became {label}, as a label has 1 to 64 letters, digits, _ and -.",
+        "Rename it where another label is right.",
+    ),
     "label_own_id": NoticeCode(
         "warning",
         "Which session 2",

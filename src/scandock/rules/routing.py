@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from scandock.rules.catalog_view import CatalogView, KnownSession
 from scandock.rules.collisions import check_requested_labels, join_by_label, resolve_collisions
 from scandock.rules.decisions import Decision, StudyCase
-from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.labels import PADDING, UNASSIGNED, label_key
 from scandock.rules.naming import StudyNaming
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.petmr import pet_label
@@ -172,6 +172,11 @@ def _check_type(case: StudyCase, request: ImportRequest) -> None:
 def _warn_of_facts(case: StudyCase) -> None:
     """Warn of what the study's own objects do not agree on, or do not say."""
     study, naming, patients = case.study, case.naming, case.naming.patients
+    for what, choice in (("Session", naming.session), ("Subject", naming.subject)):
+        if choice.is_changed:
+            case.warnings.append(
+                make_notice("label_changed", what=what, asked=choice.raw.strip(PADDING), label=choice.label)
+            )
     if naming.session.source == "hash" and case.archived_session is None and case.waiting is None:
         case.warnings.append(make_notice("label_from_hash", label=case.label))
     if naming.session.source == "folder" and len(study.session_folders) > 1:

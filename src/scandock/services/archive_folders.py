@@ -3,7 +3,8 @@ folder, by the same names, as far as one may read it.
 
 Folders are read from the catalog. A tree never changes, so what stands in the folders of the last ones is kept. Who
 lists a folder by HTTP asks for the headers of each of its files by itself, thousands of them in a row: for a second
-after somebody was let into a session they have those from memory, in a tenth of the time. Bytes are always asked for.
+after somebody was let into a session they have those from memory, in a tenth of the time, unless this process has
+written to the catalog since. Bytes are always asked for.
 """
 
 from __future__ import annotations
@@ -142,6 +143,8 @@ class _Visit:
     """That somebody was let into a session, and what they may know of it for a moment."""
 
     until: float
+    writes: int
+    """`Catalog.writes` before they were let in: what this process changes of rights is heeded at once."""
     account_id: int | None
     session: _Session
     folders: _TreeFolders
@@ -186,7 +189,7 @@ class ArchiveFolders:
             raise_denied(AccessDecision.HIDDEN if context.principal.signed_in else AccessDecision.SIGN_IN)
         project_name, _, rest = path.partition("/")
         label, _, inner = rest.partition("/")
-        began = monotonic()
+        began, writes = monotonic(), context.catalog.writes
         with context.catalog.read() as connection:
             if not project_name:
                 return _list_projects(connection, context.principal)
@@ -196,7 +199,7 @@ class ArchiveFolders:
             found = _find_session(connection, context.principal, project_name, label)
             tree_folders = self._folders_of(connection, found)
             damaged = {row.file_n: row.kind for row in connection.execute(_DAMAGE, {"tree": found.tree_id})}
-            visit = _Visit(began + VISIT_SECONDS, context.principal.account_id, found, tree_folders, damaged)
+            visit = _Visit(began + VISIT_SECONDS, writes, context.principal.account_id, found, tree_folders, damaged)
             if reader is not None:
                 self._note_visit((reader, project_name, label), visit)
             entries = tree_folders.folders.get(inner)
@@ -209,16 +212,16 @@ class ArchiveFolders:
                 raise FileUnknown("There is no such file or folder in the session.", "Look into the folder above.")
             return visit.describe(entry)
 
-    def find_again(self, reader: bytes, path: str) -> tuple[ArchivedFile, int | None] | None:
+    def find_again(self, reader: bytes, path: str, writes: int) -> tuple[ArchivedFile, int | None] | None:
         """A file of a session that `reader` was let into within the last second, and their account; from memory alone.
 
-        None for whatever is to be asked by `find`. Usage `file_damaged`.
+        `writes`: those of the catalog by now. None for whatever is to be asked by `find`. Usage `file_damaged`.
         """
         project_name, _, rest = path.partition("/")
         label, _, inner = rest.partition("/")
         with self._lock:
             visit = self._visits.get((reader, project_name, label))
-        if visit is None or monotonic() >= visit.until:
+        if visit is None or visit.writes != writes or monotonic() >= visit.until:
             return None
         folder, _, name = inner.rpartition("/")
         entry = visit.folders.folders.get(folder, {}).get(name)

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from scandock.access.principal import Hidden
-from scandock.model.errors import CodedUsage
+from scandock.model.errors import Coded, CodedUsage, Fault
+
+
+class WorkerMissing(Coded, Fault):
+    CODE = "worker_missing"
+    MEANING = "No host takes imports: those of the role web alone run. Uploads are kept and wait."
+    SENTENCE = "No host of this server has a worker that takes imports now."
+    REMEDY = "The upload is kept, and imported once an administrator starts one: scandock serve --role worker."
+    ANSWERED = False
 
 
 class ImportRunning(CodedUsage):

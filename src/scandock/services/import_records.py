@@ -17,6 +17,7 @@ from scandock.model.imported import ImportedSession
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Notices
 from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.leases import LEASE_MS
+from scandock.services.import_errors import WorkerMissing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +144,9 @@ class Import(JsonRecord):
                 message=message,
                 received=row["received"],
             ).to_json()
-        message = report["message"]
+        message, code = report["message"], report["code"]
+        if row["unattended"] and waiting is None:
+            message, code = str(_WORKER_MISSING), _WORKER_MISSING.code
         if silent is not None:
             message = _SILENT_MESSAGE.format(since=_format_time(silent))
         if waiting is not None:
@@ -152,7 +155,7 @@ class Import(JsonRecord):
             upload=row["uuid"],
             archive=row["archive"],
             state=state,
-            code=report["code"],
+            code=code,
             message=message,
             warnings=report["warnings"],
             sessions=report["sessions"],
@@ -195,6 +198,7 @@ def _format_time(moment: int) -> str:
     return datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+_WORKER_MISSING = WorkerMissing()
 _STATE_MESSAGES = {
     ImportState.RECEIVING: "The upload is being received.",
     ImportState.RECEIVED: "The upload is kept and waits for its import.",

@@ -7,9 +7,22 @@ they would hear if there were none.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NoReturn, Self
+from typing import Any, Final, NoReturn, Self
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    delete,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, decide_access_of, raise_denied
 from scandock.access.visibility import projects_where
@@ -18,6 +31,7 @@ from scandock.catalog.server_tables import cached_file, event, progress, recepti
 from scandock.catalog.tables import project, tree, upload, upload_exception
 from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.cancel import CancelResult, cancel, is_placing
+from scandock.queue.hosts import worker_lives
 from scandock.queue.notify import notify
 from scandock.queue.retry import retry_upload
 from scandock.rules.import_request import ImportRequest
@@ -31,6 +45,9 @@ from scandock.services.progress import read_progress
 from scandock.services.records import row_ids
 from scandock.services.spool_removal import discard_spool
 from scandock.store.port import Store
+
+_CLAIM_MS: Final = 3000
+"""For which an upload waits before it is asked whether there is anybody to import it: a host begins with its pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,8 +264,12 @@ def _unknown_import(principal: Principal) -> NoReturn:
 
 
 def _select_rows_with_lease(catalog: Catalog) -> Select[Any]:
-    """As `_select_rows`, and whether the one who runs it has not renewed its lease in time."""
-    return _select_rows().add_columns((upload.c.lease_until < catalog.now()).label("overdue"))
+    """As `_select_rows`, and whether the one who runs it has not renewed its lease in time, or nobody will run it."""
+    waits = and_(upload.c.state == ImportState.RECEIVED.value, reception.c.accepted < catalog.now() - _CLAIM_MS)
+    return _select_rows().add_columns(
+        (upload.c.lease_until < catalog.now()).label("overdue"),
+        (and_(waits, not_(worker_lives(catalog))) if catalog.host else false()).label("unattended"),
+    )
 
 
 def _select_rows() -> Select[Any]:

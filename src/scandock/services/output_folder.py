@@ -40,6 +40,9 @@ _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno
 _OCCUPIED: Final = frozenset({errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.EISDIR})
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _COPY: Final = 64 * 1024 * 1024
+UNNAMED_FILES: Final = 128
+UNNAMED_BYTES: Final = 128 * 1024 * 1024
+"""Files, or their bytes, that are written to the disk at once before they have their names."""
 
 Part = bytes | memoryview | Range | EditedPixels
 """Bytes, or a range of the file that is copied from."""
@@ -54,6 +57,8 @@ class OutputFolder:
         self.overwrite = overwrite
         self._inputs = frozenset(inputs)
         self._last: tuple[str, int] | None = None
+        self._unnamed: list[tuple[str, int]] = []
+        self._unnamed_bytes = 0
         try:
             os.makedirs(path, exist_ok=True)
             self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -86,15 +91,12 @@ class OutputFolder:
     def check_free(self, relative: str) -> None:
         """Raises OutputExists or OutputIsInput where a file of that name could not be written now."""
         folder, _, name = relative.rpartition("/")
-        try:
-            with self._folder(folder, create=False) as folder_fd:
-                self._check_name(name, folder_fd)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if error.errno in _OCCUPIED:
-                raise OutputExists from None
-            raise _failure(error, relative) from error
+        with (
+            _output_errors(relative),
+            contextlib.suppress(FileNotFoundError),
+            self._folder(folder, create=False) as folder_fd,
+        ):
+            self._check_name(name, folder_fd)
 
     def write(self, relative: str, parts: Iterable[Part], source_fd: int = -1) -> int:
         """Write a file under a relative path; its size.
@@ -104,26 +106,80 @@ class OutputFolder:
         """
         return self._write(relative, lambda fd: _write_parts(fd, parts, source_fd))
 
-    def write_chunks(self, relative: str, chunks: Iterable[bytes]) -> int:
-        """The same of bytes that come piece by piece; what `chunks` raises, other than OSError, leaves no file."""
-        return self._write(relative, lambda fd: sum(write_all(fd, memoryview(chunk)) for chunk in chunks))
+    def write_unnamed(self, relative: str, chunks: Iterable[bytes]) -> bool:
+        """Write a file of which a power cut leaves no short one: once `name_files` is called, it has its name.
+
+        Where files can't be without a name, it has its name at once. What `chunks` raises, other than OSError, leaves
+        no file. Returns whether it is time to call `name_files`. Raises OutputExists, OutputNotWritten.
+        """
+
+        def fill(fd: int) -> int:
+            return sum(write_all(fd, memoryview(chunk)) for chunk in chunks)
+
+        def fill_synced(fd: int) -> int:
+            size = fill(fd)
+            os.fsync(fd)
+            return size
+
+        with _output_errors(relative):
+            fd = self._open_nameless()
+            if fd is None:
+                self._write_beside(relative, fill_synced)
+                return False
+            try:
+                self._unnamed_bytes += fill(fd)
+            except BaseException:
+                os.close(fd)
+                raise
+            self._unnamed.append((relative, fd))
+        return len(self._unnamed) >= UNNAMED_FILES or self._unnamed_bytes >= UNNAMED_BYTES
+
+    def name_files(self) -> dict[str, OutputExists | Fault]:
+        """Give the files of `write_unnamed` their names, now that they are on the disk; why some could not have theirs.
+
+        Raises OutputNotWritten where they could not be written to the disk: then none has its name.
+        """
+        refusals: dict[str, OutputExists | Fault] = {}
+        if self._unnamed:
+            self.sync()
+        for relative, fd in self._unnamed:
+            try:
+                with _output_errors(relative):
+                    self._link(fd, relative)
+            except (OutputExists, Fault) as error:
+                refusals[relative] = error
+        self._drop_unnamed()
+        return refusals
+
+    def _drop_unnamed(self) -> None:
+        for _, fd in self._unnamed:
+            os.close(fd)
+        self._unnamed.clear()
+        self._unnamed_bytes = 0
 
     def _write(self, relative: str, fill: Callable[[int], int]) -> int:
+        with _output_errors(relative):
+            fd = self._open_nameless()
+            if fd is None:
+                return self._write_beside(relative, fill)
+            try:
+                size = fill(fd)
+                self._link(fd, relative)
+            finally:
+                os.close(fd)
+            return size
+
+    def _open_nameless(self) -> int | None:
+        """A new file without a name; None where the file system has none."""
+        if not self._is_nameless:
+            return None
         try:
-            if self._is_nameless:
-                try:
-                    fd = os.open(".", _NAMELESS, FILE_MODE, dir_fd=self._fd)
-                except OSError as error:
-                    if error.errno not in _UNSUPPORTED:
-                        raise
-                    self._is_nameless = False
-                else:
-                    return self._write_nameless(fd, relative, fill)
-            return self._write_beside(relative, fill)
+            return os.open(".", _NAMELESS, FILE_MODE, dir_fd=self._fd)
         except OSError as error:
-            if error.errno in _OCCUPIED:
-                raise OutputExists from None
-            raise _failure(error, relative) from error
+            if error.errno not in _UNSUPPORTED:
+                raise
+            self._is_nameless = False
+            return None
 
     def open_existing(self, relative: str) -> int | None:
         """A descriptor of the file of that name, to be read; None where there is none.
@@ -131,15 +187,12 @@ class OutputFolder:
         Raises OutputExists where something else has its name or that of a folder above, OutputNotWritten.
         """
         folder, _, name = relative.rpartition("/")
-        try:
-            with self._folder(folder, create=False) as folder_fd:
-                fd = os.open(name, _EXISTING, dir_fd=folder_fd)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno in _OCCUPIED:
-                raise OutputExists from None
-            raise _failure(error, relative) from error
+        with _output_errors(relative):
+            try:
+                with self._folder(folder, create=False) as folder_fd:
+                    fd = os.open(name, _EXISTING, dir_fd=folder_fd)
+            except FileNotFoundError:
+                return None
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise OutputExists
@@ -152,23 +205,33 @@ class OutputFolder:
         except OSError as error:
             raise _failure(error, self.path) from error
 
+    def find_obstacle(self, relative: str) -> tuple[str, os.stat_result | None]:
+        """What has the name of a file or, first, of a folder above it, and is none; None where that is gone by now."""
+        names = relative.split("/")
+        for count in range(1, len(names) + 1):
+            path = "/".join(names[:count])
+            try:
+                status = os.lstat(os.path.join(self.path, path))
+            except OSError:
+                break
+            if not stat.S_ISDIR(status.st_mode) or count == len(names):
+                return path, status
+        return relative, None
+
     def close(self) -> None:
+        self._drop_unnamed()
         if self._last is not None:
             os.close(self._last[1])
             self._last = None
         os.close(self._fd)
 
-    def _write_nameless(self, fd: int, relative: str, fill: Callable[[int], int]) -> int:
+    def _link(self, fd: int, relative: str) -> None:
+        """Give a file that has no name its own."""
         folder, _, name = relative.rpartition("/")
-        try:
-            size = fill(fd)
-            with self._folder(folder, create=True) as folder_fd:
-                if self._check_name(name, folder_fd):
-                    os.unlink(name, dir_fd=folder_fd)
-                os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=folder_fd, follow_symlinks=True)
-        finally:
-            os.close(fd)
-        return size
+        with self._folder(folder, create=True) as folder_fd:
+            if self._check_name(name, folder_fd):
+                os.unlink(name, dir_fd=folder_fd)
+            os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=folder_fd, follow_symlinks=True)
 
     def _write_beside(self, relative: str, fill: Callable[[int], int]) -> int:
         folder, _, name = relative.rpartition("/")
@@ -339,6 +402,17 @@ def _copy_some(source_fd: int, fd: int, at: int, count: int) -> int:
         if error.errno not in {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}:
             raise
         return os.sendfile(fd, source_fd, at, min(count, 1 << 30))
+
+
+@contextlib.contextmanager
+def _output_errors(relative: str) -> Iterator[None]:
+    """What the system says of a file, as OutputExists or OutputNotWritten."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _OCCUPIED:
+            raise OutputExists from None
+        raise _failure(error, relative) from error
 
 
 def _failure(error: OSError, name: str) -> Fault:

@@ -17,6 +17,11 @@ NO_CERTIFICATE: Final = (
     "TLS is on, and the server has no certificate for it: the receiver can't listen."
     " Whoever runs the server has to name one in its settings."
 )
+UNKNOWN_HOST: Final = (
+    "No host called {host} works here, so that this receiver does not listen."
+    " Name one by the name of its machine, or any for all of them."
+)
+NO_PEERS: Final = "The allow list is empty, so that every peer is rejected. Add peers to it, or let any peer associate."
 
 Certificates = Literal["off", "optional", "required"]
 ClosingRule = Literal["idle", "release"]
@@ -91,7 +96,7 @@ class Receiver(JsonRecord):
     session_rules: str
     created: Moment
     modified: Moment
-    warnings: Annotated[list[str], Field(description="Why it can't listen as it is set, and what to do")]
+    warnings: Annotated[list[str], Field(description="Why it can't receive as it is set, and what to do")]
 
     @classmethod
     def of(cls, receiver: receivers.Receiver, settings: ReceptionSettings) -> Self:
@@ -129,10 +134,15 @@ class Receiver(JsonRecord):
 
 
 def find_warnings(receiver: receivers.Receiver, settings: ReceptionSettings) -> list[str]:
-    """What keeps a receiver from listening as it is set, by the settings of this process."""
+    """What keeps a receiver from receiving as it is set, by the settings of this process."""
+    warnings = []
     if receiver.tls and not settings.tls_certificate:
-        return [NO_CERTIFICATE]
-    return []
+        warnings.append(NO_CERTIFICATE)
+    if not receiver.is_host_known:
+        warnings.append(UNKNOWN_HOST.format(host=receiver.host))
+    if receiver.allow_list_enabled and not receiver.allow_list:
+        warnings.append(NO_PEERS)
+    return warnings
 
 
 @dataclass(frozen=True, kw_only=True)

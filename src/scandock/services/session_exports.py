@@ -1,8 +1,8 @@
 """Archived sessions written to a folder as they stand in `archive/`: PROJECT/SESSION/scans/..., plain files.
 
-Each file is read from a snapshot of its session's tree, and gets its name once all its bytes are there and have the
-sha256 of the catalog; nothing is linked to the archive. What has its name already is read and compared: a whole file
-is left as it is, so an export that was killed is gone on with, and another file is never replaced.
+Each file is read from a snapshot of its session's tree, and gets its name once all its bytes have the sha256 of the
+catalog and are on the disk; nothing is linked to the archive. What has its name already is read and compared: a whole
+file is left as it is, so an export that was killed is gone on with, and another file is never replaced.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from scandock.services.damaged_files import DAMAGE_SENTENCES
 from scandock.services.downloads import find_gone_reason, open_session_snapshot
 from scandock.services.export_errors import ExportAmbiguous, ExportInData, ExportUnknown, ExportWaits
 from scandock.services.file_verification import verify_soon
-from scandock.services.output_errors import OutputExists, OutputNotWritten
+from scandock.services.output_errors import OutputExists
 from scandock.services.output_folder import OutputFolder
 from scandock.store.paths import ARCHIVE, RelPath, archive_path, parse_rel, path_below
 from scandock.store.port import Snapshot
@@ -70,6 +71,8 @@ class ExportProblem:
     path: str
     """Below the folder."""
     message: str
+    files: int = 1
+    """Files that are not there for it; 0 where their number is not known."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -168,8 +171,14 @@ def export_sessions(
     output = OutputFolder(target, overwrite=False)
     try:
         exporter = _Exporter(context, choice, output, ExportResult(path=target, project=choice.project), on_progress)
-        for uuid, label in choice.sessions.items():
-            exporter.add_session(uuid, f"{choice.project}/{label}")
+        try:
+            for uuid, label in choice.sessions.items():
+                exporter.add_session(uuid, f"{choice.project}/{label}")
+        except Fault:
+            with contextlib.suppress(Fault):
+                exporter.name_files()  # those that are whole: the next call goes on behind them
+            raise
+        exporter.name_files()
         output.sync()
     finally:
         output.close()
@@ -210,6 +219,10 @@ class _Exporter:
         self._begun = time.monotonic()
         self._files = self._bytes = 0
         self._labels: list[str] = []
+        self._unnamed: dict[str, tuple[int, bytes]] = {}
+        """Size and sha256 of files that are written and have no names yet."""
+        self._obstacles: dict[str, int] = {}
+        """By path of what is in the way of a folder, the number of its problem."""
 
     def add_session(self, uuid: str, folder: str) -> None:
         """Write one session as it is now; `folder` is where it was expected."""
@@ -217,21 +230,22 @@ class _Exporter:
             try:
                 record, snapshot = open_session_snapshot(self._context, uuid)
             except Fault:
-                self._add_problem("gone", folder, find_gone_reason(self._context, uuid))
+                self._add_problem("gone", folder, find_gone_reason(self._context, uuid), files=0)
                 return
             except ValueError:
-                self._add_problem("name", folder, "no folder may be called so")
+                self._add_problem("name", folder, "no folder can be called so", files=0)
                 return
             with snapshot:
                 if record.place != "archive":
-                    self._add_problem("gone", folder, "it is no longer in the archive")
+                    self._add_problem("gone", folder, "it is no longer in the archive", files=0)
                     return
                 folder = archive_path(record.project, record.label).partition("/")[2]
                 paths = self._read_paths(record)
                 if paths is not None and len(paths) == record.files:
                     self._write_session(record, snapshot, folder, paths)
                     return
-        self._add_problem("unreadable", folder, "the catalog does not have all of its files; scandock check says more")
+        message = "the catalog does not have all of its files; scandock check says more"
+        self._add_problem("unreadable", folder, message, files=0)
 
     def _read_paths(self, record: SessionRecord) -> Mapping[RelPath, tuple[int, bytes]] | None:
         """The files of a session; None where rows are lost, or go as another tree has taken its place."""
@@ -266,33 +280,61 @@ class _Exporter:
         try:
             is_present = self._compare(relative, size, sha256)
             if is_present is None:
-                try:
-                    self._output.write_chunks(relative, self._read_file(snapshot, path, size, sha256))
-                except OutputExists:  # another export was quicker
-                    is_present = self._compare(relative, size, sha256)
-                else:
-                    self.result.written += 1
-                    self.result.bytes += size
-                    return
-            if is_present:
-                self.result.present += 1
-                self._bytes += size
+                is_batch_full = self._output.write_unnamed(relative, self._read_file(snapshot, path, size, sha256))
+                self._unnamed[relative] = size, sha256
+                if is_batch_full:
+                    self.name_files()
                 return
-        except OutputExists:
-            pass
         except _Damaged as damage:
             self._add_problem(damage.kind, relative, DAMAGE_SENTENCES[damage.kind])
             return
-        except OutputNotWritten as error:
-            if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in _NAME_REFUSED:
-                raise
-            self._add_problem("name", relative, "the folder can't hold a file of that name")
+        except (OutputExists, Fault) as error:
+            self._refuse(relative, size, sha256, error)
             return
-        self._add_problem(
-            "occupied",
-            relative,
-            "something else has its name there, or that of a folder above it, and is left as it is",
-        )
+        if is_present:
+            self.result.present += 1
+            self._bytes += size
+        else:
+            self._add_obstacle(relative, size)
+
+    def name_files(self) -> None:
+        """Give the files that were written their names."""
+        refusals = self._output.name_files()
+        unnamed, self._unnamed = self._unnamed, {}
+        for relative, (size, sha256) in unnamed.items():
+            if relative in refusals:
+                self._refuse(relative, size, sha256, refusals[relative])
+            else:
+                self.result.written += 1
+                self.result.bytes += size
+
+    def _refuse(self, relative: str, size: int, sha256: bytes, error: OutputExists | Fault) -> None:
+        """Note that a file can't have its name; raises a Fault that is not about the name."""
+        if isinstance(error, OutputExists):
+            with contextlib.suppress(OutputExists):
+                if self._compare(relative, size, sha256):  # another export was quicker
+                    self.result.present += 1
+                    return
+            self._add_obstacle(relative, size)
+        elif isinstance(error.__cause__, OSError) and error.__cause__.errno in _NAME_REFUSED:
+            self._add_problem("name", relative, "the folder can't hold a file of that name")
+        else:
+            raise error
+
+    def _add_obstacle(self, relative: str, size: int) -> None:
+        """Note what has the name of a file or of a folder above it: once, however many files belong below."""
+        path, status = self._output.find_obstacle(relative)
+        if path == relative:
+            self._add_problem("occupied", path, _describe_obstacle(status, size))
+            return
+        if path not in self._obstacles:
+            self._obstacles[path] = len(self.result.problems)
+            self._add_problem("occupied", path, "", files=0)
+        number = self._obstacles[path]
+        files = self.result.problems[number].files + 1
+        below = "1 file below it is" if files == 1 else f"{files:,} files below it are"
+        message = f"{_file_kind(status)}, where a folder belongs: {below} not written"
+        self.result.problems[number] = ExportProblem("occupied", path, message, files)
 
     def _compare(self, relative: str, size: int, sha256: bytes) -> bool | None:
         """Whether a file is there whole; None where it is not there. OutputExists where something else is."""
@@ -315,8 +357,8 @@ class _Exporter:
         if count != size or digest.digest() != sha256:
             raise _Damaged("changed")
 
-    def _add_problem(self, kind: str, path: str, message: str) -> None:
-        self.result.problems.append(ExportProblem(kind, path, message))
+    def _add_problem(self, kind: str, path: str, message: str, files: int = 1) -> None:
+        self.result.problems.append(ExportProblem(kind, path, message, files))
 
     def _tell_progress(self) -> None:
         if self._on_progress is not None:
@@ -331,6 +373,26 @@ class _Exporter:
                     seconds=time.monotonic() - self._begun,
                 )
             )
+
+
+def _file_kind(status: os.stat_result | None) -> str:
+    if status is None:
+        return "nothing by now"
+    kinds = {stat.S_ISREG: "a file", stat.S_ISDIR: "a folder", stat.S_ISLNK: "a link"}
+    return next((word for is_kind, word in kinds.items() if is_kind(status.st_mode)), "a special file")
+
+
+def _describe_obstacle(status: os.stat_result | None, size: int) -> str:
+    """What has the name of a file that should have so many bytes."""
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return f"{_file_kind(status)}, where a file of the archive belongs"
+    if status.st_size == size:
+        return f"another file of {_byte_count(size)}, which are not those of the archive's file"
+    return f"a file of {_byte_count(status.st_size)}, where the archive's file has {_byte_count(size)}"
+
+
+def _byte_count(count: int) -> str:
+    return "1 byte" if count == 1 else f"{count:,} bytes"
 
 
 def _read_chunks(snapshot: Snapshot, path: RelPath) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from scandock.web.connections import BodyCounter, Connections, connection_limits
 from scandock.web.deps import ServerState, open_server_state
 from scandock.web.dialect import Dialect, get_dialect
 from scandock.web.dicomweb.routers import ROUTERS as DICOMWEB_ROUTERS
+from scandock.web.errors import WorkerHost
 from scandock.web.json_bodies import json_unreadable
 from scandock.web.methods import HeadMethod, Methods
 from scandock.web.pages.page_routers import CLIENT_PAGES, PAGES
@@ -130,7 +132,7 @@ def create_app(
     )
     dialect = app.state.dialect = find_dialect()
     problems.install(app)
-    app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(HTTPException, _no_route_of_worker if only_health else _no_route)
     app.add_exception_handler(ScandockError, handle_page_error)
     openapi.install(app)
     if routing is None:
@@ -185,6 +187,13 @@ def _make_routing(app: FastAPI, dialect: Dialect | None) -> Routing:
     methods = Methods(app.routes)
     index_routers(app.routes)
     return Routing(routes=tuple(app.router.routes), methods=methods)
+
+
+async def _no_route_of_worker(request: Request, error: Exception) -> Response:
+    """Of a host that only works: for people too a problem, as it has no pages, nor what they are made of."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        return problems.error_response(request, WorkerHost())
+    return await _no_route(request, error)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -11,6 +11,14 @@ class NotFound(Worded, Usage):
     MEANING = "There is nothing of that name, or you may not know of it."
 
 
+class WorkerHost(CodedUsage):
+    CODE = "worker_host"
+    STATUS = 404
+    MEANING = "The host has the role worker: it imports, and answers whether it is ready alone."
+    SENTENCE = "This host has the role worker: it imports, and takes no requests."
+    REMEDY = "Use the address of a host with the role web or all."
+
+
 class MethodNotAllowed(Worded, Usage):
     CODE = "method_not_allowed"
     STATUS = 405

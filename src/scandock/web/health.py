@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from scandock.model.json_records import JsonRecord, LeftOut
 from scandock.web.deps import server_state
 from scandock.web.problems import RETRY_SECONDS
+from scandock.web.readiness import OK
 from scandock.web.shared_call import StillRunning
 
 router = APIRouter(tags=["operation"])
@@ -43,13 +44,14 @@ async def healthz() -> Response:
     "/readyz", summary="Ready, or what is not", response_model=Ready, responses={503: {"description": "Not ready"}}
 )
 async def readyz(request: Request) -> Response:
-    """`{"ready", "checks": {"catalog", "store", "workers", "receivers"}}`: each `ok`, or what is the matter with it.
+    """`{"ready", "checks": {"catalog", "store", "workers", "receivers"}}`: each `ok`, or the code of what is wrong.
 
-    `notes` where there is something to know all the same: `clock`, why nothing is deleted for its age.
+    `notes` where there is something to know all the same: `clock` is `deletions_held` while nothing is deleted for its
+    age.
     """
     readiness = server_state(request).readiness
     checks, notes = await asyncio.gather(readiness.ask(), readiness.notes())
-    ready = all(message == "ok" for message in checks.values())
+    ready = all(code == OK for code in checks.values())
     answer = Ready(ready=ready, checks=checks, notes=notes or None)
     return JSONResponse(answer.to_json(), 200 if ready else 503)
 

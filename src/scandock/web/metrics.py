@@ -93,7 +93,7 @@ class Metrics:
             return generate_latest(self.registry)
 
     def _ready(self) -> Iterable[Family]:
-        yield table.READY.family({check: float(message == "ok") for check, message in self._checks.items()})
+        yield table.READY.family({check: float(code == "ok") for check, code in self._checks.items()})
 
     def _read_catalog(self, catalog: Catalog) -> list[Family]:
         """What the catalog knows, or that it could not be read."""

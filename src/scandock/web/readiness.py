@@ -1,5 +1,7 @@
 """What `/readyz` tells: whether bytes, rows and imports get to where they belong, as last tried.
 
+Anybody may ask, so that it tells codes alone. What paths, disks and databases have to say is in the log.
+
 Each check is tried by one thread of its own, and not again within a few seconds: however many ask, and however long a
 disk hangs, no more than that waits for it.
 """
@@ -13,10 +15,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from scandock.catalog.engine import DAMAGED_REMEDY
+from scandock.catalog.errors import CatalogDamaged
 from scandock.model.errors import OUTAGES, ScandockError
+from scandock.model.machine_errors import InternalFault
 from scandock.publishing.areas import make_areas
 from scandock.queue.hosts import has_worker
 from scandock.services.clock_check import read_clock_state
+from scandock.services.import_errors import WorkerMissing
 from scandock.services.logs import error_cause, error_location, log
 from scandock.services.receiver_states import count_unsettled
 from scandock.web.shared_call import SharedCall, StillRunning
@@ -32,8 +37,11 @@ FRESH_SECONDS: Final = 3.0
 LOCK_SECONDS: Final = 2
 SETTLE_SECONDS: Final = 35.0
 """For which receivers are waited for: with what an answer is given again for, no later than 40 s."""
+OK: Final = "ok"
 HANGS: Final = "hangs"
-"""Code in the log of a part that does not answer."""
+"""Code of a part that does not answer."""
+_CODES: Final = {"workers": WorkerMissing.CODE, "receivers": "receivers_starting", "clock": "deletions_held"}
+"""By check, the code of what it says in words."""
 _WHY: Final = {**OUTAGES, HANGS: "it does not answer"}
 
 
@@ -53,47 +61,47 @@ class ReadinessCheck:
         self._clock = clock
         self._shared: SharedCall[str] = SharedCall(f"ready {name}", clock)
         self._last = float("-inf"), ""
-        """When it was looked at last, and what was said then."""
+        """When it was looked at last, and the code of then."""
         self._logged = ""
         """Code of what keeps it from being ready, as the log has been told."""
         self._saying = threading.Lock()
         """What a look says and what is said of one that hangs: the later one stays, in the log too."""
 
     async def ask(self) -> str:
-        """`ok`, or what is the matter."""
+        """`ok`, or the code of what is the matter."""
         last = self._last
-        checked_at, message = last
+        checked_at, code = last
         if self._clock() - checked_at < FRESH_SECONDS:
-            return message
+            return code
         try:
             return await self._shared.ask(self._tell)
         except StillRunning as error:
             with self._saying:
                 if self._last is not last:  # it ended just now
                     return self._last[1]
-                self._log(HANGS)
-            return f"has not answered for {error.seconds:.0f} seconds"
+                self._log(HANGS, f"It has not answered for {error.seconds:.0f} seconds.")
+            return HANGS
 
     def _tell(self) -> str:
-        code = ""
         try:
-            message = self._look() or "ok"
+            detail = self._look()
+            code = _CODES.get(self._name, self._name) if detail else OK
         except ScandockError as error:
-            message, code = f"{error.message} {error.remedy}".rstrip(), error.code
+            detail, code = str(error), error.code
         except Exception as error:  # noqa: BLE001  whatever it is, it is not ready
             log().error("unexpected", cause=error_cause(error), where=error_location(error))
-            message = "An unexpected error; the log tells where."
+            detail, code = "", InternalFault.CODE
         with self._saying:
-            self._log(code or ("" if message == "ok" else self._name))
-            self._last = self._clock(), message
-        return message
+            self._log("" if code == OK else code, detail)
+            self._last = self._clock(), code
+        return code
 
-    def _log(self, code: str) -> None:
+    def _log(self, code: str, detail: str) -> None:
         """Tell of a change, once: probes ask every few seconds."""
         if self._is_note:
             return
         if code and code != self._logged:
-            log().warning("not ready", check=self._name, code=code, why=_WHY.get(code))
+            log().warning("not ready", check=self._name, code=code, why=_WHY.get(code), detail=detail)
         elif self._logged and not code:
             log().info("ready again", check=self._name)
         self._logged = code
@@ -110,12 +118,12 @@ class Readiness:
         self._notes = {name: ReadinessCheck(name, check, is_note=True) for name, check in notes.items()}
 
     async def ask(self) -> dict[str, str]:
-        """What each says."""
+        """By check, `ok` or the code of what is the matter."""
         return await _run_checks(self._checks)
 
     async def notes(self) -> dict[str, str]:
-        """What each has to say, where it is anything."""
-        return {name: message for name, message in (await _run_checks(self._notes)).items() if message != "ok"}
+        """The codes of what there is to know all the same."""
+        return {name: code for name, code in (await _run_checks(self._notes)).items() if code != OK}
 
     def close(self) -> None:
         for check in (*self._checks.values(), *self._notes.values()):
@@ -123,14 +131,16 @@ class Readiness:
 
 
 async def _run_checks(checks: Mapping[str, ReadinessCheck]) -> dict[str, str]:
-    messages = await asyncio.gather(*(check.ask() for check in checks.values()))
-    return dict(zip(checks, messages, strict=True))
+    codes = await asyncio.gather(*(check.ask() for check in checks.values()))
+    return dict(zip(checks, codes, strict=True))
 
 
 def check_catalog(catalog: Catalog) -> str:
     """Whether rows get where they belong."""
     catalog.try_writing(LOCK_SECONDS)
-    return f"{catalog.damaged} {DAMAGED_REMEDY}" if catalog.damaged else ""
+    if catalog.damaged:
+        raise CatalogDamaged(catalog.damaged, DAMAGED_REMEDY)
+    return ""
 
 
 def check_workers(catalog: Catalog) -> str:

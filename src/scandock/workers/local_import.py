@@ -22,6 +22,7 @@ from scandock.formats.display_names import decode_file_name
 from scandock.model.crash_points import reach
 from scandock.model.errors import ScandockError
 from scandock.model.import_types import Progress
+from scandock.model.process import pause_garbage_collection
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing_rules import parse_rules, rule_tags
@@ -172,10 +173,11 @@ class _LocalImport:
 
     def _open(self, tell_texts: Callable[[SiteTexts], None], tell: Callable[[ImportRun], None]) -> None:
         """Open the catalog, deal with dead imports, check the request, and record this import as running."""
-        from scandock.publishing.recover import recover
-        from scandock.queue.heartbeat import Heartbeat
-        from scandock.queue.leases import begin
-        from scandock.workers.context import open_context
+        with pause_garbage_collection():
+            from scandock.publishing.recover import recover
+            from scandock.queue.heartbeat import Heartbeat
+            from scandock.queue.leases import begin
+            from scandock.workers.context import open_context
 
         context = open_context(self.store.path, self.settings, self.request, self.archive_number)
         self.beside.callback(context.close)

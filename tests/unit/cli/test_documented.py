@@ -7,8 +7,9 @@ from dataclasses import fields
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
-from scandock.cli.app import app
+from scandock.cli.app import COMMANDS, app
 from scandock.model.limit_counts import RequestLimit
 from scandock.model.limits import Limits
 from scandock.services.setting_rows import describe_limits, describe_settings
@@ -22,8 +23,13 @@ def page(project_root, name):
 def walk(command, path=()):
     """(words of the command, option names) for each command and group below `command`."""
     yield path, [name for param in command.params if param.param_type_name == "option" for name in all_names(param)]
-    for name, child in getattr(command, "commands", {}).items():
-        yield from walk(child, (*path, name))
+    for name in getattr(command, "commands", {}):
+        yield from walk(made(command, name), (*path, name))
+
+
+def made(group, name):
+    """A command of a group, which makes those of the whole command line once they are asked for."""
+    return group.get_command(typer.Context(group), name)
 
 
 def all_names(param):
@@ -34,6 +40,16 @@ def all_names(param):
 def commands():
     """The options of each command, by the command's words."""
     return dict(walk(typer.main.get_command(app)))
+
+
+def test_the_outline_of_each_command_is_how_its_own_help_begins():
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    for name, outline in list(group.commands.items()):
+        command = made(group, name)
+        assert command is not outline
+        assert (command.name, command.get_short_help_str(1000)) == (name, outline.get_short_help_str(1000))
+        assert command.help.partition("\n\n")[0].replace("\n", " ") == COMMANDS[name]
 
 
 def test_every_command_is_on_its_page(project_root, commands):

@@ -164,3 +164,20 @@ def test_but_not_by_a_session_that_is_held_under_a_label_that_did_not_fit():
     assert (held(made), made.label, made.existing) == ("", "other", None)
     (made,) = decide(ONE, catalog=catalog, destination="prearchive")
     assert (held(made), made.label, made.existing) == ("", "pid", None)
+
+
+def test_a_requested_label_that_can_not_be_had_to_the_letter_is_warned_of():
+    (made,) = decide(study("1.2", PatientID="pid"), session=" Visit 1 (MR)\t", subject="A.B")
+    assert (made.label, made.subject) == ("Visit_1__MR_", "A_B")
+    assert [warning.message for warning in made.warnings] == [
+        "Session label Visit 1 (MR) became Visit_1__MR_, as a label has 1 to 64 letters, digits, _ and -.",
+        "Subject label A.B became A_B, as a label has 1 to 64 letters, digits, _ and -.",
+    ]
+    (long,) = decide(study("1.2", PatientID="pid"), session="x" * 65)
+    assert codes(long) == ["label_changed"]
+
+
+@pytest.mark.parametrize("asked", [{"session": " visit-1\n", "subject": "A_B"}, {}])
+def test_one_that_is_as_it_was_asked_for_is_not(asked):
+    (made,) = decide(study("1.2", PatientID="p i d", PatientName="Doe^John"), **asked)
+    assert codes(made) == []

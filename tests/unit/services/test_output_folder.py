@@ -65,6 +65,43 @@ def test_a_file_is_written_whole_and_replaced_on_demand(tmp_path):
     replacing.close()
 
 
+def test_what_is_written_unnamed_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch, kind):
+    """So that no power cut leaves a name without its bytes."""
+    named_at_sync: list[list[str]] = []
+
+    def note(sync):
+        def noting(fd):
+            named_at_sync.append([path for path in below(tmp_path / "out") if path.endswith(".dcm")])
+            sync(fd)
+
+        return noting
+
+    monkeypatch.setattr(syscalls, "syncfs", note(syscalls.syncfs))
+    monkeypatch.setattr(os, "fsync", note(os.fsync))
+    monkeypatch.setattr(output_folder, "UNNAMED_BYTES", 8)
+    folder = OutputFolder(str(tmp_path / "out"), overwrite=False)
+    assert not folder.write_unnamed("a/1.dcm", [b"one", b"two"])
+    is_nameless = kind == "nameless"
+    assert folder.write_unnamed("a/2.dcm", [b"three"]) is is_nameless, "so many bytes are to be named"
+    assert (tmp_path / "out/a/1.dcm").exists() is not is_nameless
+    assert folder.name_files() == {}
+    assert named_at_sync == ([[]] if is_nameless else [[], ["a/1.dcm"]])
+    assert [(tmp_path / "out/a" / name).read_bytes() for name in ("1.dcm", "2.dcm")] == [b"onetwo", b"three"]
+    if is_nameless:
+        folder.write_unnamed("a/1.dcm", [b"other"])
+        folder.write_unnamed("a/3.dcm", [b"new"])
+        refusals = folder.name_files()
+        assert {name: type(error) for name, error in refusals.items()} == {"a/1.dcm": OutputExists}
+    else:
+        with pytest.raises(OutputExists):
+            folder.write_unnamed("a/1.dcm", [b"other"])
+    folder.write_unnamed("a/4.dcm", [b"given up"])
+    folder.close()
+    left = {"nameless": ["1.dcm", "2.dcm", "3.dcm"]}.get(kind, ["1.dcm", "2.dcm", "4.dcm"])
+    assert sorted(path.name for path in (tmp_path / "out/a").iterdir()) == left
+    assert (tmp_path / "out/a/1.dcm").read_bytes() == b"onetwo"
+
+
 @pytest.mark.usefixtures("kind")
 def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
     def broken():

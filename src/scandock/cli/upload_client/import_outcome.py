@@ -22,19 +22,25 @@ ASK_SECONDS: Final = 5.0
 
 
 class OutcomeWaiter:
-    """Looks at an import until it has ended; `tell` hears how far it is."""
+    """Looks at an import until it has ended; `on_progress` hears how far it is, `say` once what it waits for."""
 
     def __init__(
-        self, server: UploadServer, retry: ServerRetry, uuid: str, on_progress: Callable[[Progress], None]
+        self,
+        server: UploadServer,
+        retry: ServerRetry,
+        uuid: str,
+        on_progress: Callable[[Progress], None],
+        say: Callable[[str], None],
     ) -> None:
         self._server = server
         self._patience = retry
         self._uuid = uuid
         self._tell = on_progress
+        self._say = say
 
     def wait(self) -> ImportJson:
         """The import's object in its final state. Raises UploadCancelled, or Fault `import_unknown`."""
-        poll_count = 0
+        poll_count, known_code = 0, ""
         while True:
             try:
                 import_object = self._patience.call(lambda: self._server.read(self._uuid))
@@ -47,6 +53,9 @@ class OutcomeWaiter:
             if import_object["state"] not in UNFINISHED:
                 return import_object
             self._tell(parse_progress(import_object))
+            if import_object["code"] not in {"", known_code}:
+                self._say(f"{import_object['message']} This command goes on waiting; Ctrl-C cancels the import.")
+            known_code = import_object["code"]
             if self._patience.cancelled.wait(POLL_SECONDS[min(poll_count, len(POLL_SECONDS) - 1)]):
                 raise UploadCancelled
             poll_count += 1

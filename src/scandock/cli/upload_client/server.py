@@ -23,6 +23,8 @@ from scandock.web import urls
 TIMEOUT: Final = httpx.Timeout(connect=10, read=120, write=60, pool=None)
 TUS: Final = {"Tus-Resumable": "1.0.0"}
 _AWAY: Final = frozenset({502, 503, 504})
+_WORKER_HOST: Final = "worker_host"
+"""What a host says that only imports."""
 _BUSY: Final = frozenset({423, 429})
 
 
@@ -137,6 +139,8 @@ class UploadServer:
             raise NotScandock(f"{self.url} sends on to {location or 'elsewhere'}.", "Name that address by --url.")
         if answer.status_code in _AWAY:
             _raise_unreachable(self.url, ServerAway(f"it answers {_status(answer.status_code)}"))
+        if (problem := _read_problem(answer)).get("code") == _WORKER_HOST:
+            raise Usage(_WORKER_HOST, f"{self.url}: {problem['detail']}", problem["remedy"])
         if answer.status_code != 204 or "1.0.0" not in answer.headers.get("tus-version", ""):
             raise NotScandock(
                 f"{self.url} is no Scandock server (it answers {_status(answer.status_code)}).",
@@ -256,11 +260,7 @@ _NO_AUTH: Final = _NoAuth()
 
 def _raise_refusal(answer: httpx.Response) -> NoReturn:
     """Raise what an answer that is no success means."""
-    try:
-        problem = answer.json()
-    except ValueError:
-        problem = None
-    problem = problem if isinstance(problem, dict) else {}
+    problem = _read_problem(answer)
     code, detail = str(problem.get("code", "")), str(problem.get("detail", ""))
     status = answer.status_code
     wait = answer.headers.get("retry-after", "")
@@ -274,6 +274,15 @@ def _raise_refusal(answer: httpx.Response) -> NoReturn:
     raise ServerRefusal(
         status, code, detail or f"The server answers {_status(status)}.", str(problem.get("remedy", ""))
     )
+
+
+def _read_problem(answer: httpx.Response) -> dict[str, Any]:
+    """The object of an answer that tells of an error; empty where there is none."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = None
+    return problem if isinstance(problem, dict) else {}
 
 
 def _raise_unreachable(url: str, error: ServerAway) -> NoReturn:

@@ -80,7 +80,7 @@ class Transfer:
             self.uuid = upload.id
             try:
                 self._send(upload.offset)
-                import_object = OutcomeWaiter(self.server, self.patience, upload.id, self._tell_of).wait()
+                import_object = OutcomeWaiter(self.server, self.patience, upload.id, self._tell_of, self.say).wait()
                 if import_object["code"] not in LOST_CODES:
                     return import_object
             except UploadMissing:

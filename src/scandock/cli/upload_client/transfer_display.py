@@ -48,7 +48,7 @@ class TransferDisplay:
             self._views[number] = view
 
         def update(moment: Progress) -> None:
-            if moment.stage == "sending":
+            if moment.stage != "waiting":
                 self._notes.pop(number, None)
             view.update(moment)
 

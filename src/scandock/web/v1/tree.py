@@ -34,7 +34,8 @@ class TreeRoute(APIRoute):
         async def answer(request: Request) -> Response:
             if request.method == "HEAD":
                 path = request.path_params["path"]
-                known = server_state(request).archive_folders.find_again(reader_key(request), path)
+                server = server_state(request)
+                known = server.archive_folders.find_again(reader_key(request), path, server.catalog.writes)
                 if known is not None:
                     file, request.state.account_id = known
                     return file_description_response(request, file.description)

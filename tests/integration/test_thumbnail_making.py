@@ -135,6 +135,7 @@ def test_the_first_visit_finds_them_until_a_file_is_in_doubt(
     assert look(web, "S1") == pictures
     assert tidy_pictures(web.site.pictures, web.site.catalog) == 0
     assert asked == []
+    assert len(web.site.pictures.decoders.pids) == 1  # it is there for the image that they open next
     with web.client() as client:
         trail = client.get("/api/v1/audit", params={"action": "view"}).json()["items"]
     assert [line["actor"] for line in trail] == ["admin"]  # who looked, and no worker

@@ -161,7 +161,10 @@ def read_reading(connection: Connection, tree_id: int) -> TreeReading:
 
 
 def open_scan_view(context: ServiceContext, pictures: Pictures, uuid: str, scan_id: str) -> ScanView:
-    """A scan of a session that may be read. AccessDenied, Usage `scan_unknown`."""
+    """A scan of a session that may be read. AccessDenied, Usage `scan_unknown`.
+
+    Who looks at what is kept is about to look at images: a decoder is started for them meanwhile.
+    """
     with context.catalog.read() as connection:
         record = session_contents.find_readable_session(connection, context.principal, uuid)
         scan_n = connection.execute(
@@ -171,6 +174,7 @@ def open_scan_view(context: ServiceContext, pictures: Pictures, uuid: str, scan_
         reading = read_reading(connection, record.tree_id)
     if scan_n is None:
         raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
+    pictures.decoders.warm()
     return ScanView(context, pictures, record, scan_n, damaged, reading)
 
 

@@ -230,6 +230,15 @@ class DecoderPool:
         finally:
             self._give_back(decoder, usable=usable)
 
+    def warm(self) -> None:
+        """Have a decoder started, where there is none, for who is about to ask."""
+        with self._change:
+            self._bury()
+            if not (self._closed or self._all or self._starting):
+                self._starting = 1
+                self._keep()
+                self._change.notify_all()
+
     def close(self) -> None:
         """End them all."""
         with self._change:

@@ -27,7 +27,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-listings bench-pages bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -105,6 +105,9 @@ bench-listings: setup  ## Measure how long pages of lists take with 10,000 sessi
 
 bench-pages: setup  ## Measure the pages in Chromium: first paint, bytes, thumbnails
 	$(BIN)/python -m bench.pages $(ARGS)
+
+bench-downloads: setup  ## Measure downloads: zips of sessions beside reading their files, single files (ARGS="--cold --write" for the docs)
+	$(BIN)/python -m bench.downloads $(ARGS)
 
 bench-deidentify: setup  ## Measure de-identification: headers a second against pydicom, memory over many files and 2 GB
 	$(BIN)/python -m bench.deidentify --write $(ARGS)

@@ -1,26 +1,32 @@
 """Measures the pages in Chromium, on a served site with much on it; writes docs/performance.md.
 
-    python -m bench.pages [--rounds 7] [--sessions 10000]
+    python -m bench.pages [--rounds 7] [--sessions 10000] [--looks]
 
 First contentful paint and bytes transferred before pictures are those of a browser that was never here; the thumbnails
-are waited for to the last, of a session with 60 scans, when the server makes them and when it has them.
+are waited for to the last, of a session with 60 scans, when a worker has made them and when the server makes them as
+they are asked for, by turns. `--looks` measures these alone, and writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import signal
 import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from bench import report
+from bench import memory, report
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.settings import load_settings
+from tests.crash.served import ServerProcess
 from tests.e2e.browsing import Person, base_of, chromium, person
-from tests.e2e.crowded import LONG, crowded
+from tests.e2e.crowded import LONG, MANY_SCANS, crowded
 from tests.integration.many_rows import seed
 
 FULL = 10_000
@@ -33,6 +39,8 @@ TOLD = """() => {
   const plain = all.filter((one) => !['img', 'fetch', 'xmlhttprequest'].includes(one.initiatorType));
   return { paint: paint.startTime, bytes: plain.reduce((sum, one) => sum + one.transferSize, 0) };
 }"""
+FETCHED = """(part) => performance.getEntriesByType('resource').filter((one) => one.name.includes(part))
+  .map((one) => one.responseEnd)"""
 SHOWN = "() => [...document.querySelectorAll('main img')].every((one) => one.complete && one.naturalWidth > 0)"
 
 
@@ -40,12 +48,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--sessions", type=int, default=FULL)
+    parser.add_argument("--looks", action="store_true")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scandock-pages-") as folder, chromium() as browser:
-        text = measured(browser, Path(folder), wanted.rounds, wanted.sessions)
+        text = (
+            looked(browser, Path(folder), wanted.rounds)
+            if wanted.looks
+            else measured(browser, Path(folder), wanted.rounds, wanted.sessions)
+        )
     print(text)
-    if wanted.sessions == FULL:
+    if wanted.sessions == FULL and not wanted.looks:
         report.write(text, BEGIN, END)
+
+
+def looked(browser: Browser, folder: Path, rounds: int) -> str:
+    """The thumbnails alone."""
+    with crowded(folder) as (served, _):
+        return looks(browser, served, rounds)
 
 
 def measured(browser: Browser, folder: Path, rounds: int, sessions: int) -> str:
@@ -55,8 +74,7 @@ def measured(browser: Browser, folder: Path, rounds: int, sessions: int) -> str:
         seed(catalog, sessions, name=MANY)
         catalog.dispose()
         base = base_of(served)
-        first = thumbnails(browser, base)
-        again = [thumbnails(browser, base) for _ in range(rounds)]
+        table = looks(browser, served, rounds)
         pages = {
             "log in": "/login",
             "overview": "/",
@@ -77,7 +95,7 @@ def measured(browser: Browser, folder: Path, rounds: int, sessions: int) -> str:
             lines.append(f"| {name} | {spread(paints)} | {size:.0f} |")
         lines += [
             "",
-            f"All 60 thumbnails: {first:.0f} ms the first time, {spread(again)} ms when the server had them.",
+            table,
             "",
             f"{report.machine(folder)}; {rounds} rounds, each with a browser that kept nothing.",
         ]
@@ -102,15 +120,56 @@ def cookie_of(one: Person) -> None:
     assert told.ok
 
 
-def thumbnails(browser: Browser, base: str) -> float:
-    """Milliseconds from the address to the last of a session's thumbnails, in a window that shows them all."""
+def looks(browser: Browser, served: ServerProcess, rounds: int) -> str:
+    """First looks at a session and into the viewer: where a worker has made the thumbnails, and where nobody has."""
+    cache, base = served.data / "cache", base_of(served)
+    while not any(len(list(done.parent.glob("*.webp"))) >= MANY_SCANS for done in cache.glob("*/*-thumbnails")):
+        time.sleep(0.2)
+    kept = cache.with_name("cache.kept")
+    shutil.copytree(cache, kept)
+    table: dict[str, list[list[float]]] = {"made by a worker": [], "made as they are asked for": []}
+    for number in range(rounds + 1):
+        for name, values in table.items():
+            end_decoders(served)
+            cache.rename(f"{cache}.{number}.{name}")
+            if name == "made by a worker":
+                shutil.copytree(kept, cache)
+            values.append([*thumbnails(browser, base), first_frame(browser, base)])
+    lines = ["| thumbnails of 60 scans | the first (ms) | the last (ms) | then the first image in the viewer (ms) |"]
+    lines.append("|---|---|---|---|")
+    for name, values in table.items():
+        lines.append(f"| {name} | {' | '.join(spread(list(each)) for each in zip(*values[1:], strict=True))} |")
+    shutil.rmtree(kept)
+    return "\n".join(lines)
+
+
+def end_decoders(served: ServerProcess) -> None:
+    """As after two minutes without a picture."""
+    for pid in list(memory.tree(served.process.pid)):
+        if Path(f"/proc/{pid}/comm").read_text() == "decoder\n":
+            os.kill(pid, signal.SIGKILL)
+
+
+def first_frame(browser: Browser, base: str) -> float:
+    """Milliseconds from the viewer's address until the numbers of its first image are there."""
+    with person(browser, base) as one:
+        cookie_of(one)
+        one.go(f"{SESSION}/scans/1")
+        one.page.wait_for_function(f"() => ({FETCHED})('/frames/').length > 0", polling=20)
+        taken: float = one.page.evaluate(f"() => Math.min(...({FETCHED})('/frames/'))")
+        return taken
+
+
+def thumbnails(browser: Browser, base: str) -> tuple[float, float]:
+    """Milliseconds from the address to the first and the last thumbnail of a session, in a window that shows all."""
     with person(browser, base) as one:
         cookie_of(one)
         one.page.set_viewport_size({"width": 1280, "height": 6000})
         one.go(SESSION)
         shown(one.page)
-        taken: float = one.page.evaluate("() => performance.now()")
-        return taken
+        last: float = one.page.evaluate("() => performance.now()")
+        first: float = one.page.evaluate(f"() => Math.min(...({FETCHED})('/thumbnail'))")
+        return first, last
 
 
 def shown(page: Page) -> None:

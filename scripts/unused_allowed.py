@@ -11,7 +11,7 @@ seekable  # io.RawIOBase: asked before a seek
 makefile  # http.client reads from a socket by it
 auto_open  # http.client would connect by itself
 default_port  # http.client leaves it out of Host
-disconnected  # uvicorn tells the application by it
+expected_content_length  # uvicorn holds a body to it
 auth_flow  # httpx.Auth
 implementation_class_uid  # pynetdicom says it in associations
 implementation_version_name  # pynetdicom says it in associations

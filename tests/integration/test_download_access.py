@@ -136,6 +136,7 @@ def _context(web: Web, name: str) -> tuple[ServiceContext, Principal]:
 def test_a_session_is_asked_for_again_after_a_while(web, monkeypatch, end) -> None:
     """Half a minute apart, by the clock of the test; what stands goes on, also what was deleted meanwhile."""
     now = [0.0]
+    monkeypatch.setattr(zip_stream, "CHUNK", 16)  # the first one is not all of it
     monkeypatch.setattr(downloads, "DownloadAccess", partial(download_access.DownloadAccess, clock=lambda: now[0]))
     context, _ = _context(web, "mia")
     with web.client() as admin:

@@ -322,6 +322,7 @@ verification = Table(
     Column("begun", BigInteger),
     Column("asked", BigInteger),
     Column("oldest", BigInteger),
+    Column("doubted", BigInteger),
     Index(None, "finished"),
     Index(None, "oldest"),
 )

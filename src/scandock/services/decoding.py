@@ -87,10 +87,16 @@ class Pictures:
     """What the web process keeps for pictures: the decoders, their threads, and what was made lately."""
 
     def __init__(
-        self, data: str, settings: Settings, buffers: ResponseBuffers, note: Callable[[str], None] = lambda _: None
+        self,
+        data: str,
+        settings: Settings,
+        buffers: ResponseBuffers,
+        note: Callable[[str], None] = lambda _: None,
+        *,
+        niceness: int = 0,
     ) -> None:
-        """`note` is told of questions as by `DecoderPool`."""
-        self.decoders = DecoderPool(note=note)
+        """`note` is told of questions as by `DecoderPool`; `niceness` is that of its processes."""
+        self.decoders = DecoderPool(niceness=niceness, note=note)
         self.held = buffers
         self.cache = ImageCache(data, settings.cache_bytes, settings.min_free_bytes)
         self.threads = ThreadPoolExecutor(THREADS, "pictures")

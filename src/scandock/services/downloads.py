@@ -30,6 +30,7 @@ from scandock.model.patience import tries
 from scandock.rules.permissions import Action
 from scandock.rules.scan_ids import sort_key
 from scandock.services import own_resources, rights, session_contents
+from scandock.services.chunks import Chunk, FileRange, ReadAhead, find_descriptor
 from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import (
     DAMAGE_SENTENCES,
@@ -54,6 +55,8 @@ MAX_COUNTED_FILES: Final = 50_000
 SNAPSHOT_WAIT_SECONDS: Final = 2.0
 """How long a download waits for a session that is just being placed."""
 
+_RANGE_BYTES: Final = 1024 * 1024
+"""Of a file that goes out at once, without a question whether it still may."""
 _HEAD: Final = 4_096
 _UNSAFE: Final = re.compile(r'[^A-Za-z0-9._ ()+=@-]|"|\\')
 _MAGIC: Final = (
@@ -93,13 +96,26 @@ class FileDownload(FileDescription):
     _holder: Holder
     _access: DownloadAccess
 
-    def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[Chunk]:
         """The bytes of a range; then the file is closed."""
-        with self._snapshot as snapshot, snapshot.open(self._path, offset, length) as stream:
-            yield from self._access.each(self._holder, iter(partial(stream.read, CHUNK), b""))
+        size = self.size - offset if length is None else length
+        with self._snapshot as snapshot, snapshot.open(self._path) as stream:
+            fd = find_descriptor(stream)
+            if fd is not None:
+                yield from self._access.each(self._holder, _split_range(fd, offset, size))
+                return
+            with snapshot.open(self._path, offset, size) as part:
+                yield from self._access.each(self._holder, iter(partial(part.read, CHUNK), b""))
 
     def close(self) -> None:
         self._snapshot.close()
+
+
+def _split_range(fd: int, offset: int, length: int) -> Iterator[FileRange]:
+    ahead = ReadAhead(fd, offset, offset + length)
+    for at in range(offset, offset + length, _RANGE_BYTES):
+        ahead.want(at)
+        yield FileRange(fd, at, min(_RANGE_BYTES, offset + length - at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +124,8 @@ class ZipDownload:
 
     name: str
     length: int | None
-    chunks: Iterator[bytes]
+    chunks: Iterator[bytes | memoryview]
+    """Each is good until the next is asked for."""
     damaged: int = 0
     """Files that are known to be damaged, of those that were asked for."""
 
@@ -205,7 +222,7 @@ def _session_chunks(
     omitted: Mapping[RelPath, str],
     *,
     deflate: bool,
-) -> Iterator[bytes]:
+) -> Iterator[bytes | memoryview]:
     with snapshot:
         stream = ZipStream(deflate=deflate, moment=zip_time(record))
         entries = DownloadAccess(context).entries(record, _session_entries(snapshot, record, under, omitted))

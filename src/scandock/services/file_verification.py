@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     func,
     insert,
     or_,
@@ -155,7 +156,7 @@ def verify_tree(catalog: Catalog, store: Store, holder: Holder, plan: Verificati
 
 def mark_for_verification(catalog: Catalog, connection: Connection, *tree_ids: int) -> None:
     """Have every file of trees read once more, before all others: after a repair, or as a person asked for it."""
-    values = {"begun": catalog.now(), "asked": catalog.now(), "done_n": -1}
+    values = {"begun": catalog.now(), "asked": catalog.now(), "done_n": -1, "doubted": catalog.now()}
     for part in split_values(sorted(tree_ids)):
         _lock_trees(connection, *part)
         where = verification.c.tree_id.in_(part)
@@ -335,7 +336,8 @@ class _TreeVerification:
             connection.execute(insert(verification).values(tree_id=self.holder.tree_id, done_n=-1, begun=now))
             return -1, self.plan.read_before(now)
         if row.begun is None:
-            connection.execute(update(verification).where(self._verification).values(done_n=-1, begun=now))
+            values = {"done_n": -1, "begun": now, "doubted": now}
+            connection.execute(update(verification).where(self._verification).values(values))
             return -1, self.plan.read_before(now)
         return row.done_n, row.begun if row.asked is not None else self.plan.read_before(row.begun)
 
@@ -442,13 +444,16 @@ class _TreeVerification:
         if any(problem.file_n not in known_numbers for problem in batch.problems):
             enqueue_damage(self.catalog, connection, self.holder.project, mail=self.plan.mail)
         values: dict[str, object] = {"done_n": batch.at}
+        doubtful = {problem.file_n for problem in batch.problems} | (known_numbers & batch.digests.keys())
+        if doubtful:
+            values["doubted"] = now
         if batch.last:
+            values.setdefault("doubted", case((verification.c.doubted.is_not(None), now)))
             oldest = connection.execute(select(func.min(file.c.verified)).where(file.c.tree_id == tree_id)).scalar_one()
             values |= {"finished": now, "begun": None, "asked": None, "oldest": now if oldest is None else oldest}
         connection.execute(update(verification).where(self._verification).values(**values))
         if batch.last:
             self._tell(connection)
-        doubtful = {problem.file_n for problem in batch.problems} | (known_numbers & batch.digests.keys())
         return {n for n in doubtful if n is not None}
 
     def _note(self, connection: Connection, problem: _Problem, now: int, *, is_known: bool) -> None:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 from zlib import crc32
 
 from sqlalchemy import Connection, func, select
@@ -61,6 +61,19 @@ MISSING: Final = "The file is not in the store. Run `scandock check`."
 _BATCH_SECONDS: Final = 30.0
 
 
+class TreeReading(NamedTuple):
+    """When verification read a tree; 0: it has not."""
+
+    verified: int = 0
+    """When the round began that reads it now, else when the last one ended."""
+    doubted: int = 0
+    """When its files were last found to be damaged or whole again, or a round began or ended that was not the first.
+
+    A file is mended within a round only, so that this is another number from then on. The first round comes right after
+    a tree was placed: where all is whole, what was made of it is kept.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class ScanView:
     """A scan that somebody may look at: where it stands, and what its pictures are kept by."""
@@ -71,13 +84,13 @@ class ScanView:
     scan_n: int
     damaged: Mapping[int | None, str] = field(default_factory=dict)
     """Number -> kind of its files that are known to be damaged; None: of the whole session's folder."""
-    round: int = 0
-    """The verification's round of the tree (`read_round`): a picture from before it may be of bytes that had rotted."""
+    reading: TreeReading = TreeReading()  # noqa: RUF009  frozen
+    """When its files were read again: a picture from before they were in doubt may be of bytes that had rotted."""
 
     @property
     def version(self) -> str:
-        """Of what it shows: another one once its files are others, or were mended."""
-        return f"{self.session.tree_id}.{self.round}"
+        """Of what it shows, as pages and clients of the API know it: another one once files were read, or changed."""
+        return f"{self.session.tree_id}.{self.reading.verified}"
 
     def why_not_shown(self, n: int) -> str:
         """Why a file, by its number, is not shown; empty where it is."""
@@ -86,7 +99,7 @@ class ScanView:
 
     @property
     def tree(self) -> str:
-        return make_tree_key(self.session.tree_id, self.session.uuid, self.round)
+        return make_tree_key(self.session.tree_id, self.session.uuid, self.reading.doubted)
 
     @property
     def asker(self) -> Requester:
@@ -122,42 +135,47 @@ class ScanView:
             about = (*about, f"d{crc32(json.dumps(damaged).encode()):x}")
         return (
             '"'
-            + "-".join(str(value) for value in ("v", VERSION, self.session.tree_id, self.round, self.scan_n, *about))
+            + "-".join(
+                str(value) for value in ("v", VERSION, self.session.tree_id, self.reading.doubted, self.scan_n, *about)
+            )
             + '"'
         )
 
 
-def make_tree_key(tree_id: int, uuid: str, of_round: int) -> str:
+def make_tree_key(tree_id: int, uuid: str, doubted: int) -> str:
     """What the pictures of a tree are kept under; the session's id besides, as numbers of trees may come again.
 
-    And the verification's round: damage that was mended since leaves no other trace.
+    And when its files were last in doubt: damage that was mended since leaves no other trace.
     """
-    return f"{tree_id}.{of_round}-{uuid}"
+    return f"{tree_id}.{doubted}-{uuid}"
 
 
-ROUND: Final = func.coalesce(verification.c.begun, verification.c.finished, 0)
+DOUBTED: Final = func.coalesce(verification.c.doubted, 0)
 
 
-def read_round(connection: Connection, tree_id: int) -> int:
-    """When the round of verification began that reads a tree now, else when its last one ended; 0: none yet.
-
-    A file is mended within a round only, so that this is another number from then on.
-    """
-    return connection.execute(select(ROUND).where(verification.c.tree_id == tree_id)).scalar() or 0
+def read_reading(connection: Connection, tree_id: int) -> TreeReading:
+    """When a tree was read."""
+    verified = func.coalesce(verification.c.begun, verification.c.finished, 0)
+    row = connection.execute(select(verified, DOUBTED).where(verification.c.tree_id == tree_id)).first()
+    return TreeReading(*row) if row is not None else TreeReading()
 
 
 def open_scan_view(context: ServiceContext, pictures: Pictures, uuid: str, scan_id: str) -> ScanView:
-    """A scan of a session that may be read. AccessDenied, Usage `scan_unknown`."""
+    """A scan of a session that may be read. AccessDenied, Usage `scan_unknown`.
+
+    Who looks at what is kept is about to look at images: a decoder is started for them meanwhile.
+    """
     with context.catalog.read() as connection:
         record = session_contents.find_readable_session(connection, context.principal, uuid)
         scan_n = connection.execute(
             select(scan.c.n).where(scan.c.tree_id == record.tree_id, scan.c.scan_id == scan_id)
         ).scalar()
         damaged = {} if scan_n is None else find_damaged_numbers(connection, record.tree_id, scan_n)
-        of_round = read_round(connection, record.tree_id)
+        reading = read_reading(connection, record.tree_id)
     if scan_n is None:
         raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
-    return ScanView(context, pictures, record, scan_n, damaged, of_round)
+    pictures.decoders.warm()
+    return ScanView(context, pictures, record, scan_n, damaged, reading)
 
 
 def note_view(view: ScanView) -> None:
@@ -170,7 +188,7 @@ def read_stack(view: ScanView) -> Stack:
     """The order in which the scan's images are shown: from memory, from disk, or made anew. Fault `file_missing`."""
     key = (f"{view.session.tree_id}-{view.session.uuid}", view.scan_n)
     # a stack from before the damage has the places of files that are gone
-    remembered = view.pictures.known(key, None if view.damaged else view.round)
+    remembered = view.pictures.known(key, None if view.damaged else view.reading.doubted)
     if remembered is not None:
         return remembered
     name = f"{VERSION}-stack-{view.scan_n}.json.gz"
@@ -186,7 +204,7 @@ def read_stack(view: ScanView) -> Stack:
         if not lasting:
             return stack
         view.pictures.cache.keep(view.tree, name, gzip.compress(stack.to_json().encode(), 1, mtime=0))
-    view.pictures.remember(key, view.round, stack)
+    view.pictures.remember(key, view.reading.doubted, stack)
     return stack
 
 
@@ -243,7 +261,7 @@ def make_thumbnail(view: ScanView) -> DecoderResult:
     """A small picture of the scan's image in the middle, or of one near it where that can't be shown."""
     name = f"{VERSION}-thumbnail-{view.scan_n}.webp"
     cached = None if view.damaged else view.pictures.cache.read(view.tree, name)
-    if cached is not None:
+    if cached:  # nothing is what a cut of the power may leave of it
         return DecoderResult({"type": "image/webp"}, cached)
     stack = read_stack(view)
     if not stack.images:
@@ -296,10 +314,10 @@ def read_header(context: ServiceContext, pictures: Pictures, uuid: str, n: int) 
         record = session_contents.find_readable_session(connection, context.principal, uuid)
         item = session_contents.read_file(connection, record, n)
         damaged = dict(find_damaged_numbers(connection, record.tree_id, -1))
-        of_round = read_round(connection, record.tree_id)
+        reading = read_reading(connection, record.tree_id)
     if item.damaged:
         damaged[n] = item.damaged
-    view = ScanView(context, pictures, record, -1, damaged, of_round)
+    view = ScanView(context, pictures, record, -1, damaged, reading)
     with view.new_view() as is_new:
         if is_new:
             note_view(view)

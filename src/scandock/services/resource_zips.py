@@ -253,7 +253,7 @@ def _chunks(
     resources_by_number: dict[int, ResourcePart],
     omissions: Sequence[ZipEntry],
     naming: MemberNaming,
-) -> Iterator[bytes]:
+) -> Iterator[bytes | memoryview]:
     with snapshot:
         stream = ZipStream(moment=zip_time(holder))
         entries = (

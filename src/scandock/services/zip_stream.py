@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from isal import isal_zlib
 
+from scandock.model.errors import ScandockError
+from scandock.services.chunks import AHEAD_BYTES, ReadAhead, find_descriptor
 from scandock.services.file_errors import FileChanged
 
 CHUNK: Final = 256 * 1024
 IN_MEMORY: Final = 1024 * 1024
+AHEAD_FILES: Final = 8
+"""Files that are opened before their turn: a disk is quicker where it is asked for several."""
+
 _BIG: Final = 0xFFFFFFFF
 _MANY: Final = 0xFFFF
 _FLAGS: Final = 0x0808
@@ -59,53 +66,80 @@ class ZipStream:
         self._central_size = 0
         self._packer = zlib.compressobj(1)
         self._packed = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  closed once all is sent
+        self._buffer = memoryview(b"")
+        self._filled = 0
 
-    def chunks(self, entries: Iterable[ZipEntry]) -> Iterator[bytes]:
-        """The bytes of the zip, entry by entry, then its directory."""
-        with self._packed:
-            yield from self._all(entries)
+    def chunks(self, entries: Iterable[ZipEntry]) -> Iterator[bytes | memoryview]:
+        """The bytes of the zip, entry by entry, then its directory: each chunk is good until the next is asked for."""
+        self._buffer = memoryview(bytearray(CHUNK))
+        with self._packed, closing(_open_ahead(entries)) as files:
+            for opened in files:
+                with opened.stream:
+                    yield from self._entry(opened)
+            start = self._at
+            self._packed.write(self._packer.flush())
+            self._packed.seek(0)
+            unpacker = zlib.decompressobj()
+            while tail := self._packed.read(CHUNK):
+                while tail:
+                    yield from self._put(unpacker.decompress(tail, CHUNK))
+                    tail = unpacker.unconsumed_tail
+            yield from self._put(unpacker.flush())
+            yield from self._put(_format_directory_end(self._count, self._central_size, start))
+            if self._filled:
+                yield self._take()
 
-    def _all(self, entries: Iterable[ZipEntry]) -> Iterator[bytes]:
-        for entry in entries:
-            for chunk in self._entry(entry):
-                self._at += len(chunk)
-                yield chunk
-        start = self._at
-        self._packed.write(self._packer.flush())
-        self._packed.seek(0)
-        unpacker = zlib.decompressobj()
-        while tail := self._packed.read(CHUNK):
-            while tail:
-                if chunk := unpacker.decompress(tail, CHUNK):
-                    yield chunk
-                tail = unpacker.unconsumed_tail
-        if rest := unpacker.flush():
-            yield rest
-        yield self._end(start)
+    def _put(self, data: bytes) -> Iterator[bytes | memoryview]:
+        """Append what is made here: to the buffer where it has room, else behind what is in that."""
+        self._at += len(data)
+        if len(data) > len(self._buffer) - self._filled:
+            if self._filled:
+                yield self._take()
+            if len(data) > len(self._buffer):
+                yield data
+                return
+        self._buffer[self._filled : self._filled + len(data)] = data
+        self._filled += len(data)
 
-    def _entry(self, entry: ZipEntry) -> Iterator[bytes]:
+    def _take(self) -> memoryview:
+        """What the buffer has; it is filled from its beginning again."""
+        filled, self._filled = self._filled, 0
+        return self._buffer[:filled]
+
+    def _entry(self, opened: _OpenEntry) -> Iterator[bytes | memoryview]:
+        entry, stream, ahead = opened
         name = entry.name.encode()
         big = entry.size >= _BIG - 1024 * 1024  # deflate may make what can't be packed a little longer
         method = _DEFLATED if self.deflate else _STORED
         start = self._at
-        yield _format_header(self._stamp, name, method, big=big)
-        crc, read, written = 0, 0, 0
-        packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15) if self.deflate else None
-        with entry.open() as stream:
-            while chunk := _read_next(entry, stream):
-                crc = isal_zlib.crc32(chunk, crc)
-                read += len(chunk)
-                if packer is not None:
-                    chunk = packer.compress(chunk)
-                written += len(chunk)
-                if chunk:
-                    yield chunk
-        if packer is not None and (rest := packer.flush()):
-            written += len(rest)
-            yield rest
+        yield from self._put(_format_header(self._stamp, name, method, big=big))
+        begun = self._at
+        crc, read = 0, 0
+        if self.deflate:
+            packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15)
+            while data := _read_next(entry, stream):
+                crc = isal_zlib.crc32(data, crc)
+                read += len(data)
+                yield from self._put(packer.compress(data))
+            yield from self._put(packer.flush())
+        else:
+            while True:
+                if self._filled == len(self._buffer):
+                    yield self._take()
+                entry.ask()
+                ahead.want(read)
+                room = self._buffer[self._filled :]
+                count: int = stream.readinto(room)  # type: ignore[attr-defined]  # all readers have it
+                crc = isal_zlib.crc32(room[:count], crc)
+                read += count
+                self._at += count
+                self._filled += count
+                if not count or (read == entry.size and count < len(room)):  # a reader fills what it can
+                    break
         if read != entry.size:
             raise FileChanged
-        yield _format_descriptor(crc, written, read, big=big)
+        written = self._at - begun
+        yield from self._put(_format_descriptor(crc, written, read, big=big))
         self._note(name, method, crc, written, read, start)
 
     def _note(self, name: bytes, method: int, crc: int, packed: int, size: int, start: int) -> None:
@@ -116,8 +150,52 @@ class ZipStream:
         if packed_record := self._packer.compress(record):
             self._packed.write(packed_record)
 
-    def _end(self, start: int) -> bytes:
-        return _format_directory_end(self._count, self._central_size, start)
+
+class _OpenEntry(NamedTuple):
+    """An entry whose turn it is soon; who takes it closes its file."""
+
+    entry: ZipEntry
+    stream: IO[bytes]
+    ahead: ReadAhead
+
+
+def _open_ahead(entries: Iterable[ZipEntry]) -> Generator[_OpenEntry, None, None]:
+    """Entries with their files, open: a few more are opened meanwhile, whose bytes the system begins to read.
+
+    What fails is told in its turn.
+    """
+    remaining = iter(entries)
+    waiting: deque[_OpenEntry] = deque()
+    failure: BaseException | None = None
+    ended = False
+    size = 0
+    try:
+        while True:
+            while not ended and (not waiting or (len(waiting) < AHEAD_FILES and size < AHEAD_BYTES)):
+                try:
+                    entry = next(remaining, None)
+                    if entry is not None:
+                        waiting.append(_open(entry))
+                        size += entry.size
+                except (ScandockError, OSError) as error:
+                    failure, entry = error, None
+                ended = entry is None
+            if not waiting:
+                break
+            size -= waiting[0].entry.size
+            yield waiting.popleft()
+        if failure is not None:
+            raise failure
+    finally:
+        for opened in waiting:
+            opened.stream.close()
+
+
+def _open(entry: ZipEntry) -> _OpenEntry:
+    stream = entry.open()
+    ahead = ReadAhead(find_descriptor(stream), 0, entry.size)
+    ahead.want(0)
+    return _OpenEntry(entry, stream, ahead)
 
 
 class ZipWriter:

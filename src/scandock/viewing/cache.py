@@ -116,8 +116,14 @@ class ImageCache:
         for tree in trees:
             with contextlib.suppress(OSError):
                 folder = os.path.join(self._root, tree)
+                size = 0
                 with os.scandir(folder) as entries:
-                    size = sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+                    for entry in entries:
+                        status = entry.stat(follow_symlinks=False)
+                        if entry.name.startswith(".") and time.time() - status.st_mtime > _TOUCH_SECONDS:
+                            os.unlink(entry.path)  # of a process that was killed
+                        else:
+                            size += status.st_size
                 folders.append((os.stat(folder).st_mtime, size, tree))
         total = sum(size for _, size, _ in folders)
         gone = 0

@@ -10,6 +10,7 @@ import gzip
 import logging
 import os
 import resource
+import select
 import socket
 import sys
 import warnings
@@ -34,7 +35,10 @@ def main(parent: int, fd: int) -> None:
     confine(parent, "decoder", oom=700, limits=bounds)
     warnings.simplefilter("ignore")  # what libraries say of headers goes nowhere
     logging.disable(logging.CRITICAL)
+    sys.modules["requests"] = None  # type: ignore[assignment]  # pydicom would load it, for files of its own to download
     end = socket.socket(fileno=fd)
+    if not select.select([end], [], [], 0)[0]:  # nobody waits yet
+        load_libraries()
     while (message := receive(end)) is not None:
         try:
             fields, body = answer_message(message)
@@ -43,6 +47,13 @@ def main(parent: int, fd: int) -> None:
         send(end, fields, body)
         if fields.get("spent"):
             return
+
+
+def load_libraries() -> None:
+    """Load what most pictures need, so that whoever asks first does not wait for it."""
+    from PIL import PngImagePlugin, WebPImagePlugin  # noqa: F401
+
+    from scandock.viewing import dicom_frames, frame_positions, frame_sources, rendering, windows  # noqa: F401
 
 
 def answer_message(message: Message) -> Answer:

@@ -9,6 +9,7 @@ with other things, small pictures take long too, and to begin again would help n
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -66,11 +67,13 @@ class DecoderLost(Exception):
 class _Decoder:
     """One process and our end of the pair."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], niceness: int) -> None:
         environment = bare_environment(_ENVIRONMENT)
         self.process, self.end = start_connected(
             lambda end: Child([*words, str(end.fileno())], (end.fileno(),), output=Output.NONE, environment=environment)
         )
+        if niceness:
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, niceness)
         self.asked = 0
         self.late = False
         """Whether the last answer came so late that the kill may be under way."""
@@ -150,14 +153,19 @@ class DecoderPool:
         start: float = START_SECONDS,
         stuck: float = STUCK_SECONDS,
         line: int = MAX_WAITING,
+        niceness: int = 0,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`note` is told of each question that was `refused`, as too many wait, or `put_back`, as it is heavy."""
+        """`niceness` is what its processes leave to others of the processor, as nice(1) has it.
+
+        `note` is told of each question that was `refused`, as too many wait, or `put_back`, as it is heavy.
+        """
         self.seconds = seconds
         self._idle = idle
         self._moment = moment
         self._start_seconds = start
         self._stuck = stuck
+        self._niceness = niceness
         self._note = note
         self._words = words
         self._change = threading.Condition()
@@ -221,6 +229,15 @@ class DecoderPool:
             return answer
         finally:
             self._give_back(decoder, usable=usable)
+
+    def warm(self) -> None:
+        """Have a decoder started, where there is none, for who is about to ask."""
+        with self._change:
+            self._bury()
+            if not (self._closed or self._all or self._starting):
+                self._starting = 1
+                self._keep()
+                self._change.notify_all()
 
     def close(self) -> None:
         """End them all."""
@@ -382,7 +399,7 @@ class DecoderPool:
         new_decoder: _Decoder | None = None
         failed: OSError | None = None
         try:
-            new_decoder = _Decoder(self._words or python_command("scandock.viewing.decoder"))
+            new_decoder = _Decoder(self._words or python_command("scandock.viewing.decoder"), self._niceness)
         except OSError as error:
             failed = error
         finally:

@@ -74,6 +74,9 @@ SPOOL_THREADS = 32
 ZIP_THREADS = request_limits.ZIPS_MADE_READY
 """Zips that are made ready at once: one may name thousands of things, and listings and uploads don't wait for that."""
 
+DOWNLOAD_THREADS = 16
+"""That read and send files and zips, in short turns: as many downloads as wait for the disk at once."""
+
 PROVIDER_THREADS = 2
 CHANGE_THREADS = 8
 """Sessions that are changed by hand at once: each has one thread, however many requests wait for it."""
@@ -98,6 +101,7 @@ class ServerState:
     read_threads: ThreadPoolExecutor
     spool_threads: ThreadPoolExecutor
     zip_threads: ThreadPoolExecutor
+    download_threads: ThreadPoolExecutor
     pictures: Pictures
     dicomweb: DicomwebCache
     response_buffers: ResponseBuffers
@@ -206,6 +210,7 @@ class ServerState:
         self.read_threads.shutdown(wait=True)
         self.spool_threads.shutdown(wait=True)
         self.zip_threads.shutdown(wait=True)
+        self.download_threads.shutdown(wait=True)
         self.header_threads.shutdown(wait=True)
         self.lease_threads.shutdown(wait=True)
         self.refusals.close()
@@ -263,6 +268,7 @@ def open_server_state(
         read_threads=ThreadPoolExecutor(READ_THREADS, "reads", initializer=forbid_writes),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
         zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
+        download_threads=ThreadPoolExecutor(DOWNLOAD_THREADS, "downloads"),
         pictures=pictures,
         dicomweb=DicomwebCache(store.path, settings.min_free_bytes),
         response_buffers=response_buffers,

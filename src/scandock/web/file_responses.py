@@ -11,6 +11,7 @@ from fastapi import Request
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from scandock.services.chunks import Chunk
 from scandock.services.downloads import (
     FileDescription,
     FileDownload,
@@ -19,6 +20,7 @@ from scandock.services.downloads import (
     parse_byte_range,
 )
 from scandock.web.conditions import is_not_modified
+from scandock.web.response_sending import DownloadResponse
 
 DAMAGED: Final = "X-Scandock-Damaged"
 """The header that says of a download that it is known to be damaged: how, or of a zip how many files are."""
@@ -50,7 +52,7 @@ def zip_response(download: ZipDownload) -> Response:
         headers[DAMAGED] = str(download.damaged)
     if download.length is not None:
         headers["Content-Length"] = str(download.length)
-    return streaming_response(download.chunks, status=200, headers=headers, media_type="application/zip")
+    return DownloadResponse(download.chunks, 200, headers, "application/zip")
 
 
 def file_head_response(request: Request, download: FileDownload) -> Response:
@@ -108,9 +110,7 @@ def _make_file_response(request: Request, download: FileDownload) -> Response:
         chunks, status = download.chunks(offset, length), 206
         headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{download.size}"
     headers["Content-Length"] = str(length)
-    return streaming_response(
-        _close_after(download, chunks), status=status, headers=headers, media_type=download.media_type
-    )
+    return DownloadResponse(_close_after(download, chunks), status, headers, download.media_type)
 
 
 def _has_changed(request: Request, download: FileDownload) -> bool:
@@ -119,7 +119,7 @@ def _has_changed(request: Request, download: FileDownload) -> bool:
     return if_range is not None and (bool(download.damaged) or if_range.strip() != download.etag)
 
 
-def _close_after(download: FileDownload, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _close_after(download: FileDownload, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """Close the file also where nobody takes a single byte."""
     try:
         yield from chunks

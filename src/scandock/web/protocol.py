@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import secrets
 from collections import deque
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
 from scandock.services.logs import log
+from scandock.web.body_sending import SOCKET_BODY
 from scandock.web.connections import Connections, TooManyConnections
 from scandock.web.errors import AddressTooLong, HeadLate, HeadTooLong, RequestUnreadable, ServerFull
 from scandock.web.problems import MEDIA_TYPE, RETRY_SECONDS, problem_json
@@ -64,6 +66,38 @@ class Closing:
 
     def close(self) -> None:
         self._protocol.end()
+
+
+class SocketBody:
+    """The body of an answer that something else than uvicorn puts on its socket (`scandock.web.body_sending`)."""
+
+    def __init__(self, cycle: RequestResponseCycle, transport: asyncio.Transport) -> None:
+        self._cycle = cycle
+        self._transport = transport
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection has ended, or is to."""
+        return self._cycle.disconnected or self._transport.is_closing()
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the head said that the length of each chunk stands before it."""
+        return bool(self._cycle.chunked_encoding)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that uvicorn has yet to send: the head, or an answer before it."""
+        return self._transport.get_write_buffer_size()
+
+    def copy_descriptor(self) -> int:
+        """A descriptor of the socket, of a connection that has not ended; who takes it closes it."""
+        return os.dup(self._transport.get_extra_info("socket").fileno())
+
+    def count(self, size: int) -> None:
+        """Note bytes that were sent: uvicorn holds the body to the length that the head said."""
+        if not self.is_chunked:
+            self._cycle.expected_content_length -= size
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -128,6 +162,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        extensions: Any = cycle.scope["extensions"]
+        extensions[SOCKET_BODY] = SocketBody(cycle, self._raw)
         super()._start_asgi_task(cycle, app)
 
     def give_way(self) -> None:

@@ -23,17 +23,19 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fastapi import Request
 from starlette.concurrency import iterate_in_threadpool
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
+from scandock.services.chunks import copy_chunk
 from scandock.services.logs import log
 from scandock.services.response_buffers import client_key
+from scandock.web.body_sending import SOCKET_BODY, BodySender, ClientStopped, SocketBody, close_chunks
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from scandock.services.chunks import Chunk
     from scandock.services.response_buffers import BufferedFile, BufferReservation, ResponseBuffers
 
 PIECE: Final = 64 * 1024
@@ -54,14 +56,13 @@ LOOK_SECONDS: Final = 5.0
 TRANSPORT: Final = "scandock.transport"
 """Among the scope's extensions: the connection's transport, from `scandock.web.protocol`."""
 
+SEND_CHUNKS: Final = "scandock.send_chunks"
+"""Among the scope's extensions: sends a body from threads (`scandock.web.body_sending`), where the server can."""
+
 _RESERVED_BYTES: Final = "answer_bytes"
 """In the scope's state: what an answer holds that took its room before it is sent."""
 
 Refuse = Callable[[Request, ScandockError], Awaitable[Response]]
-
-
-class ClientStopped(ClientDisconnect):
-    """The client took nothing for too long, and its connection was ended; or it was answered otherwise."""
 
 
 class Transport(Protocol):
@@ -121,6 +122,8 @@ class SendingMiddleware:
             await self._app(scope, receive, send)
             return
         answer = _ResponseSender(scope, send, server.answers, server.response_buffers, self._refuse)
+        if SOCKET_BODY in scope.get("extensions", {}):
+            scope["extensions"][SEND_CHUNKS] = answer.send_chunks
         try:
             await self._app(scope, receive, answer.send)
             await answer.flush()
@@ -151,6 +154,8 @@ class _ResponseSender:
         self._over = False
         self._ended = False
         self._sent = 0
+        self._sender: BodySender | None = None
+        """Sends the body, where threads do."""
         self._mark: tuple[int, int] | None = None
         """The message that was being sent when the client last took something, and what it had yet to take then."""
         self._since = 0.0
@@ -175,6 +180,31 @@ class _ResponseSender:
                     raise ClientStopped
                 return
         await self._in_pieces(message)
+
+    async def send_chunks(self, chunks: Iterator[Chunk], threads: Executor) -> None:
+        """Send chunks of the body from threads. The end of the body is sent as ever.
+
+        The chunks are closed in any case, once no thread reads them any more.
+        """
+        sender = None
+        try:
+            if self._start is not None:
+                await self._begin({"type": "http.response.body", "more_body": True})
+            if self._refused:
+                raise ClientStopped
+            if self._scope["method"] != "HEAD":
+                body: SocketBody = self._scope["extensions"][SOCKET_BODY]
+                self._sender = sender = BodySender(body, chunks, self._note_progress)
+                await sender.send(threads)
+        finally:
+            self._sender = None
+            if sender is None:
+                close_chunks(chunks)
+            else:
+                sender.close()
+
+    def _note_progress(self) -> None:
+        self._sent += 1
 
     async def flush(self) -> None:
         """Send the head of an answer that has no body."""
@@ -240,7 +270,8 @@ class _ResponseSender:
         if self._over and not transport.get_write_buffer_size():
             self._answers.discard(self, transport)
             return
-        if self._events or not (self._waits or self._over):
+        waits = self._waits or (self._sender is not None and self._sender.waits)
+        if self._events or not (waits or self._over):
             self._mark = None
             return
         now, unsent = self._answers.clock(), _unsent_bytes(transport)
@@ -268,6 +299,8 @@ class _ResponseSender:
         log().info("unread", kind=kind, seconds=self._seconds)
         self._answers.ended(kind)
         self._answers.discard(self, transport)
+        if self._sender is not None:
+            self._sender.abort()
         transport.abort()
 
 
@@ -368,3 +401,30 @@ class BufferedResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._body.close()
+
+
+class DownloadResponse(StreamingResponse):
+    """A file or a zip: threads put it on the socket themselves where they can, else they read it while it is sent."""
+
+    def __init__(self, chunks: Iterator[Chunk], status: int, headers: Mapping[str, str], media_type: str) -> None:
+        super().__init__((), status, headers, media_type)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        threads: Executor = scope["app"].state.server.download_threads
+        send_chunks = scope.get("extensions", {}).get(SEND_CHUNKS)
+        if send_chunks is None:
+            copies = map(copy_chunk, self._chunks)
+            copied = ThreadedResponse(
+                copies, threads, partial(close_chunks, self._chunks),
+                status=self.status_code, headers=self.headers, media_type=self.media_type or "",
+            )  # fmt: skip
+            await copied(scope, receive, send)
+            return
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        except BaseException:
+            close_chunks(self._chunks)
+            raise
+        await send_chunks(self._chunks, threads)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

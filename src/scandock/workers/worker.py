@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections import deque
 from functools import partial
 from types import FrameType
@@ -38,6 +39,7 @@ from scandock.workers.pack_builder import PackBuilderThread
 from scandock.workers.readers import keep_reader_server
 from scandock.workers.receiver_catalog_thread import ReceiverCatalogThread
 from scandock.workers.slots import SlotPool
+from scandock.workers.thumbnail_maker import ThumbnailThread
 from scandock.workers.verifier import VerifierThread
 from scandock.workers.worker_figures import SlotCount
 
@@ -52,6 +54,9 @@ DRAIN_SECONDS = 8.0
 
 WATCH_SECONDS = 1.0
 """How often it is looked whether there are DICOM receivers."""
+
+QUIET_SECONDS = 2.0
+"""After which a worker without imports is idle."""
 
 UNSURE_CLAIMS = 16
 """Of claims that failed, the last: the database may have committed one, and been lost before it could say so."""
@@ -91,6 +96,7 @@ class Worker:
         self.messenger = MessageSender(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
         self.packs = PackBuilderThread(self.catalog, self.store, settings, log) if upkeep else None
+        self.thumbnails = ThumbnailThread(self.catalog, self.store, settings, log, self._is_idle) if upkeep else None
         self.commitment = CommitmentKeeper(self.catalog, self.store, settings, log) if upkeep else None
         self.receiver = (
             ReceiverCatalogThread(receiver, self.catalog, self.store, settings, log) if receiver is not None else None
@@ -102,6 +108,7 @@ class Worker:
         self._watch = Ticker("receivers", WATCH_SECONDS, self._look_for_receivers)
         self._host = HostBeat(self.catalog, is_worker=True, on_failure=self._tell_away)
         self._unsure: deque[str] = deque(maxlen=UNSURE_CLAIMS)
+        self._slots_told = time.monotonic()
         self._stop = threading.Event()
 
     def _claim(self, owner: str, slots: SlotUsage) -> Claim | None:
@@ -111,6 +118,7 @@ class Worker:
         return next_claim
 
     def _tell_slots(self, used: int) -> None:
+        self._slots_told = time.monotonic()
         self.liveness.figures.set_slots(SlotCount(self.slots.size, used))
 
     def _look_for_receivers(self) -> None:
@@ -124,6 +132,12 @@ class Worker:
             self.janitor.call()
         if self.messenger is not None:
             self.messenger.call()
+        if self.thumbnails is not None:
+            self.thumbnails.call()
+
+    def _is_idle(self) -> bool:
+        """Whether no import runs, or has run just now: of many, the next one may be near."""
+        return not self.slots.busy and time.monotonic() - self._slots_told >= QUIET_SECONDS
 
     def run(self) -> None:
         self.slots.start()
@@ -136,6 +150,8 @@ class Worker:
             self.verifier.start()
         if self.packs is not None:
             self.packs.start()
+        if self.thumbnails is not None:
+            self.thumbnails.start()
         if self.commitment is not None:
             self.commitment.start()
         if self.receiver is not None:
@@ -173,6 +189,8 @@ class Worker:
             self.verifier.end()
         if self.packs is not None:
             self.packs.end()
+        if self.thumbnails is not None:
+            self.thumbnails.end()
         if self.commitment is not None:
             self.commitment.end()
         if self.receiver is not None:

@@ -85,6 +85,28 @@ def test_nothing_runs_until_a_picture_is_asked_for(image):
     assert not alive(pid)
 
 
+def test_a_decoder_is_started_for_who_is_about_to_ask():
+    made = DecoderPool()
+    try:
+        for _ in range(3):
+            made.warm()
+        until(lambda: made.pids)
+        (pid,) = made.pids
+        loaded = Path(f"/proc/{pid}/maps")
+        until(lambda: "_webp" in loaded.read_text())  # which the first picture needs; nobody has asked for one
+        os.kill(pid, signal.SIGKILL)
+
+        def is_replaced() -> bool:
+            made.warm()
+            return made.pids not in ([], [pid])
+
+        until(is_replaced)
+    finally:
+        made.close()
+    made.warm()
+    assert made.pids == []
+
+
 @pytest.mark.parametrize("verb", ["crash", "garbage"])
 def test_a_decoder_that_dies_costs_one_picture(rogue, image, verb):
     with pytest.raises(DecoderLost, match="decoding it failed"):

@@ -19,7 +19,7 @@ from scandock.services.decoding import Pictures
 from scandock.services.dicomweb_objects import DicomwebCache
 from scandock.services.dicomweb_packs import pack_tree
 from scandock.services.event_order import forget_other_transactions
-from scandock.services.pictures import ROUND, make_tree_key
+from scandock.services.pictures import DOUBTED, make_tree_key
 from scandock.services.received_studies import end_left_associations
 from scandock.services.receiver_states import end_associations_of_silent_hosts
 
@@ -57,7 +57,7 @@ MANIFESTS: Cleaner[HasCatalog] = Cleaner(
 def tidy_pictures(pictures: Pictures, catalog: Catalog) -> int:
     """Forget what is kept of trees that stand no more, and what is too much. Returns how many trees it was.
 
-    And of those with damage, and of rounds of verification before: it may have been made of damaged bytes.
+    And of those with damage, and from before files were in doubt: it may have been made of damaged bytes.
     """
 
     def standing(keys: list[str]) -> list[str]:
@@ -66,11 +66,11 @@ def tidy_pictures(pictures: Pictures, catalog: Catalog) -> int:
         for part in split_values(sorted(uuids)):
             with catalog.read() as connection:
                 rows = connection.execute(
-                    select(session.c.tree_id, session.c.uuid, ROUND.label("round"))
+                    select(session.c.tree_id, session.c.uuid, DOUBTED.label("doubted"))
                     .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
                     .where(session.c.uuid.in_(part), session.c.tree_id.not_in(select(damage.c.tree_id)))
                 ).all()
-            keys_kept += [make_tree_key(row.tree_id, row.uuid, row.round) for row in rows]
+            keys_kept += [make_tree_key(row.tree_id, row.uuid, row.doubted) for row in rows]
         return keys_kept
 
     return pictures.cache.tidy(standing)

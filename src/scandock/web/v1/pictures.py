@@ -204,7 +204,7 @@ def _cache_headers(view: pictures.ScanView, tree: str | None, tag: str) -> dict[
 
     And the verification before: what is made of bytes that rotted must not be shown for a day once they are mended.
     """
-    is_versioned = tree == view.version or (tree == f"{view.session.tree_id}" and not view.round)
+    is_versioned = tree == view.version or (tree == f"{view.session.tree_id}" and not view.reading.verified)
     return {
         **_GUARD,
         "ETag": tag,

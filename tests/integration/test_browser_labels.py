@@ -287,6 +287,9 @@ class Former:
     def is_timestamp_taken(self, project: str, timestamp: str, /) -> bool:
         return False
 
+    def promised_timestamp(self, project: str, study_uid: str, label: str, /) -> str:
+        return ""
+
 
 VALUES: dict[str, tuple[str, ...]] = {
     "PatientID": ("P1", "P.1", "P 1", "anonymous", "", "p1", "é", "P2" * 40, "XNAT_E00003"),

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, literal, or_, select
 
 from scandock.catalog.assessors import archived_assessors_labelled
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.server_tables import reception
+from scandock.catalog.server_tables import gradual_upload, reception
 from scandock.catalog.session_lookups import (
     select_holders_of_ecat,
     select_holders_of_origins,
@@ -21,9 +21,10 @@ from scandock.catalog.session_lookups import (
     split_values,
 )
 from scandock.catalog.sessions import session_rows
-from scandock.catalog.tables import file, project, scan, session, subject, subject_patient, tree
+from scandock.catalog.tables import file, project, scan, session, subject, subject_patient, tree, upload
 from scandock.catalog.trees import scans_of
 from scandock.model.series import SERIES_KEYS, SeriesTally
+from scandock.model.verdicts import UNFINISHED
 from scandock.rules.catalog_view import KnownSession, KnownSubject
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.patients import fold_name
@@ -341,4 +342,42 @@ class SqlView:
         )
         if self._without is not None:
             query = query.where(session.c.uuid != self._without)
-        return self.connection.execute(query).first() is not None
+        return self.connection.execute(query).first() is not None or self._is_promised(project_name, timestamp)
+
+    def _is_promised(self, project_name: str, timestamp: str) -> bool:
+        """Whether senders of single objects were told that their session, which is still to be built, stands there."""
+        promise = _select_promises(project_name).where(gradual_upload.c.timestamp == timestamp).limit(1)
+        return self.connection.execute(promise).first() is not None
+
+    def promised_timestamp(self, project_name: str, study_uid: str, label: str) -> str:
+        """The timestamp that senders of single objects of a study were told of its session; "" where there is none."""
+        promise = (
+            _select_promises(project_name)
+            .where(gradual_upload.c.study_uid == study_uid, gradual_upload.c.key == label_key(label))
+            .order_by(gradual_upload.c.upload_id)
+            .limit(1)
+        )
+        if project_name == UNASSIGNED:
+            promise = promise.join(reception, reception.c.upload_id == upload.c.id).where(
+                reception.c.account_id.in_(self._accounts())
+            )
+        return str(self.connection.execute(promise).scalar() or "")
+
+    def _accounts(self) -> Select[Any]:
+        """The account whose upload this is, or who asks."""
+        if self._account_id is not None:
+            return select(literal(self._account_id))
+        return select(_own_reception.c.account_id).where(_own_reception.c.upload_id == self._upload_id)
+
+
+_own_reception: Final = reception.alias()
+
+
+def _select_promises(project_name: str) -> Select[tuple[str]]:
+    """The timestamps of sessions in a project that are still to be built of single objects."""
+    return (
+        select(gradual_upload.c.timestamp)
+        .join(project, project.c.id == gradual_upload.c.project_id)
+        .join(upload, upload.c.id == gradual_upload.c.upload_id)
+        .where(project.c.name == project_name, upload.c.state.in_(UNFINISHED))
+    )

@@ -72,4 +72,10 @@ class CatalogView(Protocol):
         """The subjects of some labels in a project, with their patients' names, by `label_key`."""
 
     def is_timestamp_taken(self, project: str, timestamp: str, /) -> bool:
-        """Whether any prearchive session of a project stands under a timestamp."""
+        """Whether any prearchive session of a project stands under a timestamp, or is to be built there."""
+
+    def promised_timestamp(self, project: str, study_uid: str, label: str, /) -> str:
+        """The timestamp of a session of a study and a label that is still to be built in a project's prearchive.
+
+        Its senders were told of it; "" where there is none.
+        """

@@ -137,6 +137,9 @@ class KeyedView:
     def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return self._view.is_timestamp_taken(project, timestamp)
 
+    def promised_timestamp(self, project: str, study_uid: str, label: str) -> str:
+        return self._view.promised_timestamp(project, study_uid, label)
+
     def _translate(self, rules: PrivacyRules, session: KnownSession) -> KnownSession:
         hashes = self._hashes(rules)
         own = hashes.studies.get(session.study_key) or hashes.studies.get(session.study_uid or "")

@@ -194,7 +194,11 @@ def _decide(case: StudyCase, request: ImportRequest, view: CatalogView, prearchi
     if place == "prearchive":
         requested_timestamp = request.timestamp if case.bound == "prearchive" else ""
         waiting, timestamp = prearchive.join(
-            find_joinable_sessions(case, view), case.label, requested_timestamp, request.former_timestamp
+            find_joinable_sessions(case, view),
+            case.label,
+            requested_timestamp,
+            request.former_timestamp,
+            case.study.study_uid,
         )
         existing = waiting.uuid if waiting else None
         if timestamp == requested_timestamp and not (

@@ -67,6 +67,8 @@ class FakeCatalog:
         self.sessions = list(sessions)
         self.series: dict[str, list[str]] = {}
         """UIDs of series by the session that has them."""
+        self.promised: dict[tuple[str, str, str], str] = {}
+        """Timestamps of sessions that are still to be built, by project, study and `label_key`."""
         self.subjects = {(project, label_key(subject.label)): subject for subject in subjects}
 
     def sessions_of_study(self, project: str, study_uid: str) -> list[KnownSession]:
@@ -90,6 +92,9 @@ class FakeCatalog:
 
     def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return any(s.project == project and s.timestamp == timestamp for s in self.sessions)
+
+    def promised_timestamp(self, project: str, study_uid: str, label: str) -> str:
+        return self.promised.get((project, study_uid, label_key(label)), "")
 
     def take(self, decisions: Sequence[Decision], *, ecat: bool = False) -> None:
         """Make what was decided stand, as placing does; fails where two would stand in one place."""

@@ -1,0 +1,40 @@
+"""Sessions of single objects that are still to be built: whoever asks for one has that done, and waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from starlette.requests import ClientDisconnect
+
+from scandock.model.uris import PrearchiveSessionUri
+from scandock.services.gradual_uploads import ask_for_sessions, count_unfinished, find_promised
+from scandock.web.errors import ServerStopping
+from scandock.web.import_waiting import POLL_SECONDS
+from scandock.web.request_context import RequestContext
+
+
+async def build_sessions(context: RequestContext, addresses: Sequence[PrearchiveSessionUri]) -> None:
+    """Have what is still to be built at these addresses be built, as far as one may look at it, and wait for that.
+
+    Fault `server_stopping` where the server ends first; ClientDisconnect.
+    """
+    server = context.server
+    upload_ids = await context.read(lambda c: find_promised(c, context.service_context.principal, addresses))
+    if not upload_ids:
+        return
+    server.gradual.close(upload_ids)
+    await server.run(ask_for_sessions, server.catalog, upload_ids)  # of those that other hosts receive
+    seconds = POLL_SECONDS[0]
+    while await context.read(lambda c: count_unfinished(c, upload_ids)):
+        if await context.request.is_disconnected():
+            raise ClientDisconnect
+        try:
+            await asyncio.wait_for(server.stopping.wait(), seconds)
+        except TimeoutError:
+            seconds = min(POLL_SECONDS[1], seconds * 1.5)
+            continue
+        raise ServerStopping(
+            "The server is being stopped before the session is built.",
+            "What was sent is kept: ask again once the server is back.",
+        )

@@ -1,8 +1,8 @@
 """What a small import costs on a server that is warm: python -m bench.small [--count 40] [--rounds 3] [--queue 100].
 
-single: objects sent one a request by XNAT's gradual-DICOM, each of a study of its own, then all of one study: seconds to
-the acknowledgment, by which the session is listed, beside those of a bare receiver that syncs what it takes; and the CPU
-time of the server for each, up to there, and for building the sessions behind it.
+single: objects sent one a request by XNAT's gradual-DICOM, each of a study of its own, then all of one study: seconds
+to the acknowledgment, by which the session is listed, beside those of a bare receiver that syncs what it takes; and the
+CPU time of the server for each, up to there, and for building the sessions behind it.
 
 alone: zips of one session of 26 small objects, each sent once the one before is listed: seconds from the request to the
 session listed, and the CPU time of all processes of the server for each, by process, down to what it does behind the

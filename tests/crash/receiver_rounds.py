@@ -1,8 +1,8 @@
 """Kills of a server, or of what takes objects, its worker and the whole of it, while four senders send studies.
 
 Objects come by a DICOM receiver: two senders are DCMTK's storescu, two send over an asynchronous window. Or they come
-one a request (XNAT's gradual-DICOM). Each sends again what was not acknowledged, as archives do. The judge goes by what was acknowledged and by the files of DATA: each object stands in exactly one
-session, with the bytes that were sent.
+one a request (XNAT's gradual-DICOM). Each sends again what was not acknowledged, as archives do. The judge goes by what
+was acknowledged and by the files of DATA: each object stands in exactly one session, with the bytes that were sent.
 """
 
 from __future__ import annotations

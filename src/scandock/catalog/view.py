@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, or_, select
 
 from scandock.catalog.assessors import archived_assessors_labelled
 from scandock.catalog.records import SessionRecord
@@ -346,38 +346,57 @@ class SqlView:
 
     def _is_promised(self, project_name: str, timestamp: str) -> bool:
         """Whether senders of single objects were told that their session, which is still to be built, stands there."""
-        promise = _select_promises(project_name).where(gradual_upload.c.timestamp == timestamp).limit(1)
-        return self.connection.execute(promise).first() is not None
+        values = {"project_name": project_name, "value": timestamp}
+        return self.connection.execute(_select_promises("timestamp"), values).first() is not None
 
-    def promised_timestamp(self, project_name: str, study_uid: str, label: str) -> str:
-        """The timestamp that senders of single objects of a study were told of its session; "" where there is none."""
-        promise = (
-            _select_promises(project_name)
-            .where(gradual_upload.c.study_uid == study_uid, gradual_upload.c.key == label_key(label))
-            .order_by(gradual_upload.c.upload_id)
-            .limit(1)
-        )
-        if project_name == UNASSIGNED:
-            promise = promise.join(reception, reception.c.upload_id == upload.c.id).where(
-                reception.c.account_id.in_(self._accounts())
+    def promised_sessions(self, project_name: str, *, label: str = "", study_uid: str = "") -> list[KnownSession]:
+        """Sessions of a label, or of a study, that are still to be built of single objects, the first one first."""
+        query = _select_promises("key" if label else "study_uid")
+        values = {"project_name": project_name, "value": label_key(label) if label else study_uid}
+        rows = self.connection.execute(query, values).all()
+        if rows and project_name == UNASSIGNED:
+            account_id = self._find_account()
+            rows = [row for row in rows if row.account_id == account_id]
+        return [
+            KnownSession(
+                uuid="",
+                project=project_name,
+                subject=row.subject,
+                label=row.label,
+                study_uid=row.study_uid,
+                place="prearchive",
+                timestamp=row.timestamp,
             )
-        return str(self.connection.execute(promise).scalar() or "")
+            for row in rows
+            if not study_uid or row.study_uid == study_uid
+        ]
 
-    def _accounts(self) -> Select[Any]:
-        """The account whose upload this is, or who asks."""
+    def _find_account(self) -> int | None:
+        """The account who asks, or whose upload this is."""
         if self._account_id is not None:
-            return select(literal(self._account_id))
-        return select(_own_reception.c.account_id).where(_own_reception.c.upload_id == self._upload_id)
+            return self._account_id
+        query = select(reception.c.account_id).where(reception.c.upload_id == self._upload_id)
+        return self.connection.execute(query).scalar()
 
 
-_own_reception: Final = reception.alias()
-
-
-def _select_promises(project_name: str) -> Select[tuple[str]]:
-    """The timestamps of sessions in a project that are still to be built of single objects."""
+@cache
+def _select_promises(column: str) -> Select[Any]:
+    """Sessions in a project that are still to be built of single objects, by one of their columns."""
     return (
-        select(gradual_upload.c.timestamp)
+        select(
+            gradual_upload.c.subject,
+            gradual_upload.c.label,
+            gradual_upload.c.study_uid,
+            gradual_upload.c.timestamp,
+            reception.c.account_id,
+        )
         .join(project, project.c.id == gradual_upload.c.project_id)
         .join(upload, upload.c.id == gradual_upload.c.upload_id)
-        .where(project.c.name == project_name, upload.c.state.in_(UNFINISHED))
+        .join(reception, reception.c.upload_id == gradual_upload.c.upload_id)
+        .where(
+            project.c.name == bindparam("project_name"),
+            gradual_upload.c[column] == bindparam("value"),
+            upload.c.state.in_(UNFINISHED),
+        )
+        .order_by(gradual_upload.c.upload_id)
     )

@@ -74,8 +74,8 @@ class CatalogView(Protocol):
     def is_timestamp_taken(self, project: str, timestamp: str, /) -> bool:
         """Whether any prearchive session of a project stands under a timestamp, or is to be built there."""
 
-    def promised_timestamp(self, project: str, study_uid: str, label: str, /) -> str:
-        """The timestamp of a session of a study and a label that is still to be built in a project's prearchive.
+    def promised_sessions(self, project: str, /, *, label: str = "", study_uid: str = "") -> Sequence[KnownSession]:
+        """Sessions of a label, or of a study, that are still to be built in a project's prearchive, the oldest first.
 
-        Its senders were told of it; "" where there is none.
+        They have no id: senders of single objects were told where each is to stand.
         """

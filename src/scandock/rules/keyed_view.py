@@ -137,8 +137,8 @@ class KeyedView:
     def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return self._view.is_timestamp_taken(project, timestamp)
 
-    def promised_timestamp(self, project: str, study_uid: str, label: str) -> str:
-        return self._view.promised_timestamp(project, study_uid, label)
+    def promised_sessions(self, project: str, *, label: str = "", study_uid: str = "") -> Sequence[KnownSession]:
+        return self._view.promised_sessions(project, label=label, study_uid=study_uid)
 
     def _translate(self, rules: PrivacyRules, session: KnownSession) -> KnownSession:
         hashes = self._hashes(rules)

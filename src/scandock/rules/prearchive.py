@@ -49,8 +49,8 @@ class PrearchiveSlots:
             waiting = find_first_waiting(available)
             stamp = waiting.timestamp if waiting is not None else None
         if stamp is None and study_uid is not None:
-            promised = self._view.promised_timestamp(self.project, study_uid, label)
-            stamp = promised if promised and promised not in self._taken else None
+            promised = self._view.promised_sessions(self.project, label=label, study_uid=study_uid)
+            stamp = next((one.timestamp for one in promised if one.timestamp not in self._taken), None)
         if stamp is None and former and self._is_free(former):
             stamp = former
         if stamp is None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
 
 from scandock.access import accounts
 from scandock.access.authentication import make_principal
@@ -20,7 +20,7 @@ from scandock.access.principal import SYSTEM, Door, Principal, RequestInfo
 from scandock.access.visibility import projects_where
 from scandock.catalog.projects import make_unassigned
 from scandock.catalog.server_tables import gradual_upload, reception
-from scandock.catalog.tables import project, upload
+from scandock.catalog.tables import project, session, upload
 from scandock.catalog.view import SqlView
 from scandock.model import uris
 from scandock.model.receivers import Closing
@@ -31,6 +31,7 @@ from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import REQUIREMENTS, Action
 from scandock.rules.prearchive import PrearchiveSlots
 from scandock.services.received_studies import take_over_upload
+from scandock.services.session_errors import SessionNotBuilt
 from scandock.services.spool_removal import discard_spool
 
 if TYPE_CHECKING:
@@ -47,8 +48,11 @@ if TYPE_CHECKING:
     from scandock.services.receiving import UploadOffer, UploadReceiver
 
 
+_FAILED: Final = (ImportState.FAILED, ImportState.REFUSED, ImportState.CANCELLED)
+
+
 class PlaceUnknown(Exception):
-    """A study is to be begun, and nobody has said where its session is to stand: its former upload was closed."""
+    """An upload is to be begun, and nobody has said where its session is to stand: one before was closed just now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +85,13 @@ class GradualSource:
 class GradualSender:
     """Who sent the first object of a study, and what of it is not in the catalog before that is begun."""
 
-    address: str
+    address: str = ""
+    """Empty where an earlier process began it."""
     offer: UploadOffer | None = None
-    """None of a study that an earlier process began: it goes on, and another is not begun with this."""
     place: GradualPlace | None = None
+    """Without both of them none is begun."""
     uri: str = ""
-    """The session's, once the study is begun."""
+    """The session's, once it is begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +304,25 @@ def count_unfinished(connection: Connection, upload_ids: Iterable[int]) -> int:
     """How many of these uploads are not imported yet."""
     query = select(func.count()).where(upload.c.id.in_(list(upload_ids)), upload.c.state.in_(UNFINISHED))
     return int(connection.execute(query).scalar_one())
+
+
+def check_built(connection: Connection, upload_ids: Iterable[int]) -> None:
+    """Raise SessionNotBuilt where the import of one of these has failed, and no session stands where it was to."""
+    stands = select(session.c.id).where(
+        session.c.place == "prearchive",
+        session.c.project_id == gradual_upload.c.project_id,
+        session.c.timestamp == gradual_upload.c.timestamp,
+        session.c.key == gradual_upload.c.key,
+    )
+    row = connection.execute(
+        select(upload.c.uuid, upload.c.message)
+        .join(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
+        .where(upload.c.id.in_(list(upload_ids)), upload.c.state.in_(_FAILED), ~exists(stands))
+        .order_by(upload.c.id)
+        .limit(1)
+    ).first()
+    if row is not None:
+        raise SessionNotBuilt(row.uuid, row.message)
 
 
 def forget_ended(catalog: Catalog) -> int:

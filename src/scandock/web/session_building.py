@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.requests import ClientDisconnect
 
 from scandock.model.uris import PrearchiveSessionUri
-from scandock.services.gradual_uploads import ask_for_sessions, count_unfinished, find_promised
+from scandock.services.gradual_uploads import ask_for_sessions, check_built, count_unfinished, find_promised
 from scandock.web.errors import ServerStopping
 from scandock.web.import_waiting import POLL_SECONDS
 from scandock.web.request_context import RequestContext
@@ -17,7 +17,8 @@ from scandock.web.request_context import RequestContext
 async def build_sessions(context: RequestContext, addresses: Sequence[PrearchiveSessionUri]) -> None:
     """Have what is still to be built at these addresses be built, as far as one may look at it, and wait for that.
 
-    Fault `server_stopping` where the server ends first; ClientDisconnect.
+    Raises SessionNotBuilt where the import has failed; Fault `server_stopping` where the server ends first;
+    ClientDisconnect.
     """
     server = context.server
     upload_ids = await context.read(lambda c: find_promised(c, context.service_context.principal, addresses))
@@ -38,3 +39,4 @@ async def build_sessions(context: RequestContext, addresses: Sequence[Prearchive
             "The server is being stopped before the session is built.",
             "What was sent is kept: ask again once the server is back.",
         )
+    await context.read(lambda c: check_built(c, upload_ids))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.model.reception import CloseReason
-from scandock.services.gradual_uploads import GradualRows, GradualSender, GradualSource, LeftUpload
+from scandock.services.gradual_uploads import GradualRows, GradualSender, GradualSource, LeftUpload, PlaceUnknown
 from scandock.services.logs import error_cause, error_code, error_location
 from scandock.store.errors import SpoolClosed
 from scandock.workers.receiver_studies import OpenStudies, OpenStudy
@@ -67,6 +67,7 @@ class GradualUploads:
         self._studies = OpenStudies[GradualSource, GradualSender](store, self._rows, bounds, count_sync, log)
         self._store = store
         self._log = log
+        self._min_free = bounds.min_free
         self._most = settings.max_uploads_per_user
         self._stopping = threading.Event()
         self._wake = threading.Event()
@@ -99,23 +100,25 @@ class GradualUploads:
         """Whether there is an upload for more objects of a study: else its place is to be found first."""
         return self._studies.find(key) is not None
 
-    def append(self, key: GradualKey, sender: GradualSender, size: int, write: Callable[[ObjectSpool], int]) -> str:
+    def begin(self, key: GradualKey, sender: GradualSender) -> None:
+        """Begin an upload for objects of a study, where there is none. Fault, Usage as from `GradualRows.begin`."""
+        self._make_room(key.account_id)
+        self._studies.begin(key, GradualSource(key.account_id), sender)
+        self._wake.set()
+
+    def append(self, key: GradualKey, size: int, write: Callable[[ObjectSpool], int]) -> str:
         """Keep an object; the URI of its session, once the object is on disk.
 
-        Raises PlaceUnknown where its upload has just been closed, and `sender` does not say where its session is to
-        stand. Fault, Usage as from `GradualRows.begin`.
+        Raises PlaceUnknown where there is no upload that takes it: it is to be begun first. Fault.
         """
-        source = GradualSource(key.account_id)
-        while True:
-            if not self.is_open(key):
-                self._make_room(key.account_id)
-            appended = self._studies.append(key, source, sender, None, size, write)
-            self._wake.set()
-            try:
-                self._studies.sync(appended.study, appended.end)
-            except SpoolClosed:  # in this moment: another upload takes it
-                continue
-            return appended.study.sender.uri
+        self._store.reserve(size, files=2, min_free=self._min_free)
+        appended = self._studies.append(key, GradualSource(key.account_id), GradualSender(), None, size, write)
+        self._wake.set()
+        try:
+            self._studies.sync(appended.study, appended.end)
+        except SpoolClosed:  # in this moment: another one takes it
+            raise PlaceUnknown from None
+        return appended.study.sender.uri
 
     def close(self, upload_ids: Iterable[int]) -> None:
         """Hand these to their imports, as far as they are this process's."""
@@ -195,7 +198,7 @@ class GradualUploads:
         spool = self._store.object_spool(left.incoming.uuid)
         objects = spool.recover()
         self._log.info("upload recovered", upload=left.incoming.uuid, objects=objects)
-        sender = GradualSender(address="", uri=left.uri)
+        sender = GradualSender(uri=left.uri)
         study: OpenStudy[GradualSource, GradualSender] = OpenStudy(
             ("left", left.incoming.uuid), None, sender, left.incoming, spool, time.monotonic()
         )

@@ -201,7 +201,7 @@ class OpenStudies(Generic[Source, Sender]):
         `association`: None where it came by no association.
         """
         while True:
-            study = self._find(key, receiver, sender)
+            study = self.begin(key, receiver, sender)
             if study.receiver is not receiver and study.receiver is not None:
                 if not receiver.imports_like(study.receiver):
                     self.close(study, CloseReason.CHANGED)
@@ -318,7 +318,8 @@ class OpenStudies(Generic[Source, Sender]):
         for study in self.all:
             study.spool.close()
 
-    def _find(self, key: Hashable, receiver: Source, sender: Sender) -> OpenStudy[Source, Sender]:
+    def begin(self, key: Hashable, receiver: Source, sender: Sender) -> OpenStudy[Source, Sender]:
+        """The study of a key, which is begun where there is none. Fault."""
         with self._lock:
             study = self._open.get(key)
             if study is not None:

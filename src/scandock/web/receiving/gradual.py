@@ -73,8 +73,9 @@ class GradualBody:
         routed = await server.look(gradual_routing.read_object, routing, head, whole=self._has_ended)
         if routed is None:
             return None
-        place = await self._find_place(routing, offer, routed)
-        if place is None and not server.gradual.is_open(_make_key(offer, routed)):
+        is_open = server.gradual.is_open(_make_key(offer, routed))
+        place = None if is_open else await self._find_place(routing, offer, routed)
+        if not is_open and place is None:
             return None
         await self._read_until(IN_MEMORY)
         name = make_entry_name(routed.sop_uid)
@@ -125,11 +126,9 @@ class GradualBody:
     async def _find_place(
         self, routing: WorkerContext, offer: UploadOffer, routed: RoutedObject
     ) -> GradualPlace | None:
-        """Where the session stands; None where that is known already, or the import alone can tell."""
-        server = self._server
-        if server.gradual.is_open(_make_key(offer, routed)):
-            return None
-        return await server.read(gradual_routing.find_place, server.catalog, routing, offer.account_id, routed.study)
+        """Where the session stands; None where the import alone can tell."""
+        catalog = self._server.catalog
+        return await self._server.read(gradual_routing.find_place, catalog, routing, offer.account_id, routed.study)
 
     async def _keep(
         self,
@@ -139,24 +138,27 @@ class GradualBody:
         size: int,
         write: Callable[[ObjectSpool], int],
     ) -> str:
-        """Have it on disk; the URI of its session. Who sends is looked up anew, as the right may be gone meanwhile."""
+        """Have it on disk; the URI of its session. Who sends is looked up anew, as the right may be gone meanwhile.
+
+        `place`: None where an upload took such objects.
+        """
         server = self._server
         principal = await reauthenticate_request(self._request, self._principal)
         offer = await server.read(self._make_offer, principal)
         key = _make_key(offer, routed)
         while True:
-            sender = GradualSender(address=request_info(self._request).address, offer=offer, place=place)
             try:
-                uri = await server.spool(server.gradual.append, key, sender, size + _HEADER_BYTES, write)
-            except PlaceUnknown:  # its upload was closed in this moment
-                place = await server.read(
-                    gradual_routing.find_place, server.catalog, routing, offer.account_id, routed.study
-                )
+                uri = await server.spool(server.gradual.append, key, size + _HEADER_BYTES, write)
+            except PlaceUnknown:
+                place = place or await self._find_place(routing, offer, routed)
                 if place is None:
                     raise upload_errors.CancelledMeanwhile from None
-            else:
-                server.metrics.received.inc(size)
-                return uri
+                sender = GradualSender(address=request_info(self._request).address, offer=offer, place=place)
+                await server.run(server.gradual.begin, key, sender)
+                place = None  # another one may stand elsewhere
+                continue
+            server.metrics.received.inc(size)
+            return uri
 
     @staticmethod
     def _check_whole(size: int | None, received: int) -> None:

@@ -122,14 +122,15 @@ async def _receive_body(request: Request, context: RequestContext, call: ImportC
             return None
     if call.query.get("src") or read_handler(call.query, media_type) == "inbox":
         return None
-    if read_handler(call.query, media_type) == ONE_OBJECT and not _is_followed(request, call):
+    if read_handler(call.query, media_type) == ONE_OBJECT and not _is_own_import(request, call):
         return await _receive_object(request, context, call)
     return await receive_raw(context.server, request, context.service_context.principal, speech)
 
 
-def _is_followed(request: Request, call: ImportCall) -> bool:
-    """Whether a call is to be known by a key: then its object is an import of its own."""
-    return bool(read_listener(call.query)) or "idempotency-key" in request.headers
+def _is_own_import(request: Request, call: ImportCall) -> bool:
+    """Whether the object of a call is an import of its own: it is to be built now, or to be known by a key."""
+    is_commit = call.query.get("action", "").strip().lower() == "commit"
+    return is_commit or bool(read_listener(call.query)) or "idempotency-key" in request.headers
 
 
 async def _receive_object(request: Request, context: RequestContext, call: ImportCall) -> str | KeptObject:

@@ -164,3 +164,14 @@ def test_but_not_by_a_session_that_is_held_under_a_label_that_did_not_fit():
     assert (held(made), made.label, made.existing) == ("", "other", None)
     (made,) = decide(ONE, catalog=catalog, destination="prearchive")
     assert (held(made), made.label, made.existing) == ("", "pid", None)
+
+
+def test_a_session_that_senders_were_told_of_stands_where_they_were_told():
+    catalog = FakeCatalog()
+    catalog.promised = [waiting("told", "1.2", timestamp="20200101_000000000"), waiting("pid", "1.3")]
+    (own,) = decide(ONE, catalog=catalog, destination="prearchive")
+    assert (own.place, own.label, own.timestamp, own.existing) == ("prearchive", "told", "20200101_000000000", None)
+    (requested,) = decide(ONE, catalog=catalog, destination="prearchive", session="other")
+    assert (requested.label, requested.timestamp) == ("other", STAMP)
+    (archived,) = decide(ONE, catalog=catalog, destination="archive")
+    assert (archived.place, archived.label) == ("archive", "pid_77ac31")  # another one has `pid`

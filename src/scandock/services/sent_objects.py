@@ -45,7 +45,7 @@ class SentObject:
 
 
 def make_entry_name(sop_uid: str) -> str:
-    """What an object of this UID is called in the zip that is imported."""
+    """What an object of this UID, or of one that may not be told, is called in the zip that is imported."""
     return f"{sop_uid if _NAME.fullmatch(sop_uid) else 'object'}.dcm"
 
 

@@ -22,10 +22,13 @@ from scandock.model.tags import TAGS
 from scandock.pipeline.entry_filter import EntryFilter
 from scandock.pipeline.filter_setup import make_filter_setup
 from scandock.pipeline.plan import read_policies
+from scandock.rules.hidden_labels import hide_labels
+from scandock.rules.keyed_view import KeyedView
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.naming import name_study
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.policy import ProjectPolicy
+from scandock.rules.privacy import hide_patients
 from scandock.rules.routing import Decision, route_studies
 from scandock.rules.study_sides import separate_study
 from scandock.services.gradual_uploads import GradualPlace
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from scandock.catalog.engine import Catalog
+    from scandock.rules.catalog_view import CatalogView
     from scandock.rules.import_request import ImportRequest
     from scandock.rules.study import StudyFacts
     from scandock.services.settings import Settings
@@ -55,9 +59,9 @@ class RoutedObject(NamedTuple):
 
 
 def open_routing(catalog: Catalog, settings: Settings, request: ImportRequest) -> WorkerContext | None:
-    """What decides beside the header; None where only the import itself can decide, as it de-identifies."""
+    """What decides beside the header; None where the privacy policy can't be kept to, as the import says."""
     context = make_context(catalog, settings, request, ())
-    return context if context.privacy is None and context.privacy_error is None else None
+    return context if context.privacy_error is None else None
 
 
 def read_object(context: WorkerContext, head: bytes, *, whole: bool) -> RoutedObject | None:
@@ -117,14 +121,31 @@ def find_place(catalog: Catalog, context: WorkerContext, account_id: int, study:
         project = spelled.get(naming.project.label.casefold(), naming.project.label)
         naming = replace(naming, project=replace(naming.project, label=project))
         policy = rows[project][1] if project in rows else ProjectPolicy(id=project)
-        view = SqlView(connection, account_id=account_id)
+        view: CatalogView = SqlView(connection, account_id=account_id)
+        rules = context.privacy.rules_of(project) if context.privacy is not None else None
+        if rules is not None and context.privacy is not None:
+            if context.request.prevent_anon:
+                return None
+            patients = study.patient_ids(context.rules.placeholders)
+            naming = hide_patients(hide_labels(naming, study, rules), rules, {})
+            policy = replace(policy, identified="accept")  # it is de-identified before that is asked
+            view = KeyedView(
+                SqlView(connection, account_id=account_id),
+                context.privacy.rules_of,
+                [study.key],
+                lambda *_: {},
+                patient_ids=patients,
+            )
         if separate_study(study, policy, context.rules.map_words, view) != [study]:
             return None
         now = datetime.now(context.settings.zone)
         (decision,) = route_studies([naming], [study], context.request, {project: policy}, view, now)
         if decision.place != "prearchive":
             return None
-        return _make_place(connection, context.request, decision)
+        place = _make_place(connection, context.request, decision)
+        if rules is not None and rules.policy.study_uid != "keep":
+            return replace(place, study_uid=rules.new_uid(study.key))  # what it was is kept nowhere
+        return place
 
 
 def _make_place(connection: Connection, request: ImportRequest, decision: Decision) -> GradualPlace:

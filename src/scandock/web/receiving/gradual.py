@@ -78,7 +78,7 @@ class GradualBody:
         if not is_open and place is None:
             return None
         await self._read_until(IN_MEMORY)
-        name = make_entry_name(routed.sop_uid)
+        name = make_entry_name(routed.sop_uid if routing.upload_privacy.policy.is_open else "")
         if self._has_ended:
             data = bytes(self._head)
             self._check_whole(size, len(data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,28 @@ def test_who_waits_for_a_session_hears_that_its_import_has_failed(web: Web, clie
     assert (answer.status_code, answer.text.startswith("The session could not be built: ")) == (409, True), answer.text
     assert row.uuid in answer.text
     assert (client.get(f"{uri}/scans").status_code, listed(client)) == (404, [])
+
+
+def test_what_still_comes_for_a_session_is_archived_with_it(built: Web) -> None:
+    with built.client("mia") as client:
+        for number, verb in enumerate(("archive", "many", "page")):
+            first, second = images(2, case=verb, study=20 + number, patient_id=verb.encode())
+            uri = send(client, first)
+            client.get(uri)
+            assert send(client, second) == uri
+            (waiting,) = client.get("/api/v1/prearchive", params={"search": verb}).json()["items"]
+            if verb == "page":
+                page = client.get("/prearchive").text
+                csrf = re.search(r'name="csrf" value="([^"]*)"', page)
+                fields = {"do": f"archive:{waiting['id']}", "csrf": csrf[1] if csrf else ""}
+                answer = client.post("/prearchive", data=fields)
+            elif verb == "many":
+                answer = client.post("/api/v1/prearchive/archive", json={"sessions": [waiting["id"]]})
+            else:
+                answer = client.post(f"/api/v1/prearchive/{waiting['id']}/archive")
+            assert answer.status_code in (200, 303), answer.text
+            (archived,) = client.get("/api/v1/sessions", params={"search": verb}).json()["items"]
+            assert archived["files"] == 2
 
 
 # -- what the import itself takes --------------------------------------------------------------------------------------

@@ -290,6 +290,26 @@ def find_promised(connection: Connection, principal: Principal, where: Iterable[
     return list(connection.execute(query).scalars())
 
 
+def find_coming(connection: Connection, principal: Principal, uuids: Iterable[str]) -> list[int]:
+    """The uploads of objects that are still to join these sessions, which one may look at."""
+    query = (
+        select(gradual_upload.c.upload_id)
+        .join(
+            session,
+            and_(
+                session.c.project_id == gradual_upload.c.project_id,
+                session.c.timestamp == gradual_upload.c.timestamp,
+                session.c.key == gradual_upload.c.key,
+            ),
+        )
+        .join(project, project.c.id == gradual_upload.c.project_id)
+        .join(upload, upload.c.id == gradual_upload.c.upload_id)
+        .join(reception, reception.c.upload_id == gradual_upload.c.upload_id)
+        .where(visible_promises(principal, Action.PREARCHIVE_READ), session.c.uuid.in_(list(uuids)))
+    )
+    return list(connection.execute(query).scalars())
+
+
 def ask_for_sessions(catalog: Catalog, upload_ids: Iterable[int]) -> None:
     """Have the imports of these uploads begin; the processes that receive them see to it."""
     with catalog.write() as connection:

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from starlette.requests import ClientDisconnect
 
 from scandock.model.uris import PrearchiveSessionUri
-from scandock.services.gradual_uploads import ask_for_sessions, check_built, count_unfinished, find_promised
+from scandock.services.gradual_uploads import (
+    ask_for_sessions,
+    check_built,
+    count_unfinished,
+    find_coming,
+    find_promised,
+)
 from scandock.web.errors import ServerStopping
 from scandock.web.import_waiting import POLL_SECONDS
 from scandock.web.request_context import RequestContext
@@ -20,8 +26,22 @@ async def build_sessions(context: RequestContext, addresses: Sequence[Prearchive
     Raises SessionNotBuilt where the import has failed; Fault `server_stopping` where the server ends first;
     ClientDisconnect.
     """
+    principal = context.service_context.principal
+    await _build(context, await context.read(lambda c: find_promised(c, principal, addresses)))
+
+
+async def complete_sessions(context: RequestContext, uuids: Sequence[str]) -> None:
+    """Have single objects that still come for these sessions join them, before anything is done to them.
+
+    Raises as `build_sessions`.
+    """
+    principal = context.service_context.principal
+    await _build(context, await context.read(lambda c: find_coming(c, principal, uuids)))
+
+
+async def _build(context: RequestContext, upload_ids: Sequence[int]) -> None:
+    """Have these uploads be imported, and wait for that."""
     server = context.server
-    upload_ids = await context.read(lambda c: find_promised(c, context.service_context.principal, addresses))
     if not upload_ids:
         return
     server.gradual.close(upload_ids)

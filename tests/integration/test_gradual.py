@@ -21,7 +21,7 @@ from scandock.services.import_filters import enable_local_filter, set_local_filt
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.badinput.objects import Image
-from tests.builders import images, uploader_layout, zip_entries
+from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.web import Web, serve_in_process
 
@@ -35,9 +35,10 @@ def patient_settings(seconds: float = 600) -> Settings:
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> Iterator[Web]:
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Web]:
     """A server without a worker, on which nothing is built unless somebody asks for it."""
-    with serve_in_process(tmp_path / "data", patient_settings()) as running:
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
+    with serve_in_process(site.data, patient_settings()) as running:
         running.account("mia", P="member")
         running.account("carl", P="collaborator")
         yield running
@@ -77,6 +78,7 @@ def scans(client: httpx.Client, uri: str) -> list[str]:
     return sorted(row["Name"] for row in rows)
 
 
+@pytest.mark.postgresql
 def test_objects_are_answered_before_their_import_and_listed_at_once(web: Web, client: httpx.Client) -> None:
     sent = {send(client, one, subject="S", session="E") for one in images(3)}
     (uri,) = sent
@@ -140,6 +142,7 @@ def test_a_session_is_built_once_no_more_objects_come(tmp_path: Path) -> None:
         assert promises(web) == []
 
 
+@pytest.mark.postgresql
 def test_what_comes_for_a_study_meanwhile_stands_where_was_promised(web: Web, client: httpx.Client) -> None:
     first, second, third = images(3)
     uri = send(client, first)
@@ -156,6 +159,7 @@ def test_what_comes_for_a_study_meanwhile_stands_where_was_promised(web: Web, cl
     assert [one.source for one in uploads(web)] == ["server"] * 4
 
 
+@pytest.mark.postgresql
 def test_an_address_that_was_answered_stands_whatever_comes_meanwhile(web: Web, client: httpx.Client) -> None:
     """Another study of the same patient, and more objects of another patient in the first study."""
     odd, *others = (Image(case="odd", number=n, patient_id=b"PAT1" if n == 1 else b"PAT2").file() for n in range(1, 5))
@@ -171,6 +175,7 @@ def test_an_address_that_was_answered_stands_whatever_comes_meanwhile(web: Web, 
         assert [len(scans(client, uri)) for uri in (second, first)] == [1, 4]
 
 
+@pytest.mark.postgresql
 def test_only_who_may_see_the_prearchive_learns_of_it(web: Web, client: httpx.Client) -> None:
     uri = send(client, images(1)[0])
     own = send(client, images(1, study=2)[0], project="")
@@ -246,6 +251,7 @@ def test_a_server_that_stops_hands_over_what_it_has(tmp_path: Path) -> None:
             assert len(scans(client, uri)) == 1
 
 
+@pytest.mark.postgresql
 def test_what_another_host_receives_is_asked_for_by_the_catalog(web: Web, client: httpx.Client) -> None:
     send(client, images(1)[0])
     ask_for_sessions(web.site.catalog, [promises(web)[0].upload_id])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from scandock.catalog.server_tables import account, gradual_upload
+from scandock.catalog.server_tables import account, audit, gradual_upload
 from scandock.catalog.tables import upload
+from scandock.model.machine_errors import DiskFull
 from scandock.rules.series_filters import read_lines
 from scandock.services.gradual_uploads import ask_for_sessions, forget_ended
 from scandock.services.import_filters import enable_local_filter, set_local_filter
 from scandock.services.settings import Settings, load_settings
+from scandock.store.local import LocalStore
 from scandock.testing.worker import InProcessWorker
 from tests.badinput.objects import Image
 from tests.builders import images, make_data_folder, uploader_layout, zip_entries
@@ -139,6 +142,11 @@ def test_a_session_is_built_once_no_more_objects_come(tmp_path: Path) -> None:
             until(lambda: [one.state for one in uploads(web)] == ["placed", "placed"], "nothing joined it")
             assert len(scans(client, uri)) == 2
             assert forget_ended(web.site.catalog) == 2
+        with web.site.catalog.read() as connection:
+            (first, _) = connection.execute(select(audit).where(audit.c.action == "upload").order_by(audit.c.id)).all()
+        assert (first.actor, first.address) == ("admin", "127.0.0.1")
+        details = json.loads(first.details)
+        assert (details["door"], details["objects"], details["closed"]) == ("gradual", 1, "idle")
         assert promises(web) == []
 
 
@@ -202,6 +210,32 @@ def test_large_objects_and_bodies_without_a_length(web: Web, client: httpx.Clien
         (name,) = scans(client, answer.text.strip())
         uri = f"{answer.text.strip()}/scans/ALL/files"
         assert client.get(f"{answer.text.strip()}/scans/1/files/{name}").content == large, uri
+
+
+def test_a_header_that_is_longer_than_a_first_look(web: Web, client: httpx.Client) -> None:
+    long = Image(case="long", also={0x00091010: (b"OB", b"\1" * 200_000)}).file()
+    uri = send(client, long)
+    assert [one.state for one in uploads(web)] == ["receiving"]
+    with InProcessWorker(web.site.data):
+        assert len(scans(client, uri)) == 1
+
+
+def test_a_full_disk_refuses_objects_and_keeps_those_before(
+    web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = images(2)
+    uri = send(client, first)
+    with monkeypatch.context() as patch:
+
+        def refuse(*_: object, **__: object) -> int:
+            raise DiskFull("There is no room.", "Make some.")
+
+        patch.setattr(LocalStore, "reserve", refuse)
+        answer = client.post(IMPORT, params={"project": "P"}, content=second, headers=DICOM)
+        assert answer.status_code == 507, answer.text
+    assert send(client, second) == uri
+    with InProcessWorker(web.site.data):
+        assert len(scans(client, uri)) == 2
 
 
 def test_a_failed_sync_is_told_and_what_was_acknowledged_stays(

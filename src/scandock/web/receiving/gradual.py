@@ -65,12 +65,10 @@ class GradualBody:
         size = content_length(self._request)
         check_size(size, server.receiving.limits.upload_bytes)
         offer = await server.read(self._make_offer, self._principal)  # before a byte is read
-        await self._read_until(FIRST_HEAD)
         routing = await server.read(gradual_routing.open_routing, server.catalog, server.settings, offer.request)
         if routing is None:
             return None
-        head = bytes(self._head)
-        routed = await server.look(gradual_routing.read_object, routing, head, whole=self._has_ended)
+        routed = await self._read_object(routing)
         if routed is None:
             return None
         is_open = server.gradual.is_open(_make_key(offer, routed))
@@ -97,6 +95,16 @@ class GradualBody:
         if not self._has_ended:
             async for piece in self._body:
                 yield piece
+
+    async def _read_object(self, routing: WorkerContext) -> RoutedObject | None:
+        """What the object is, by as many of its first bytes as that takes; None where the import alone can tell."""
+        routed = None
+        for count in (FIRST_HEAD, IN_MEMORY):
+            if routed is None and not self._has_ended:
+                await self._read_until(count)
+                head = bytes(self._head)
+                routed = await self._server.look(gradual_routing.read_object, routing, head, whole=self._has_ended)
+        return routed
 
     async def _read_until(self, count: int) -> None:
         """Read on, until so many bytes have come or the body ends."""

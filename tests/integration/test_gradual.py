@@ -26,7 +26,7 @@ from scandock.testing.worker import InProcessWorker
 from tests.badinput.objects import Image
 from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
-from tests.integration.web import Web, serve_in_process
+from tests.integration.web import Web, serve_by_socket, serve_in_process
 
 IMPORT = "/data/services/import"
 DICOM = {"Content-Type": "application/dicom"}
@@ -210,6 +210,25 @@ def test_large_objects_and_bodies_without_a_length(web: Web, client: httpx.Clien
         (name,) = scans(client, answer.text.strip())
         uri = f"{answer.text.strip()}/scans/ALL/files"
         assert client.get(f"{answer.text.strip()}/scans/1/files/{name}").content == large, uri
+
+
+def test_an_object_that_no_import_would_take_is_not_acknowledged(tmp_path: Path) -> None:
+    settings = patient_settings().model_copy(update={"max_entry_bytes": 2 * 1024 * 1024})
+    large, taken = (
+        Image(case="large", number=size, also={0x7FE00010: (b"OB", bytes(range(250)) * 4_000 * size)}).file()
+        for size in (3, 2)
+    )
+    with serve_by_socket(tmp_path / "data", settings) as web, web.client() as client:
+        answer = client.post(IMPORT, params={"project": "P"}, content=iter([large]), headers=DICOM)
+        assert (answer.status_code, uploads(web)) == (413, [])
+        with InProcessWorker(tmp_path / "data", settings):
+            answer = client.post(IMPORT, params={"project": "P"}, content=large, headers=DICOM)
+            assert (answer.status_code, [one.state for one in uploads(web)]) == (400, ["refused"])
+            answer = client.post(IMPORT, params={"project": "P"}, content=iter([taken]), headers=DICOM)
+            assert uploads(web)[-1].state == "receiving"
+            uri = answer.text.strip()
+            (name,) = scans(client, uri)
+            assert client.get(f"{uri}/scans/1/files/{name}").content == taken
 
 
 def test_a_header_that_is_longer_than_a_first_look(web: Web, client: httpx.Client) -> None:

@@ -38,6 +38,7 @@ from scandock.workers.context import make_context
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from scandock.access.principal import Principal
     from scandock.catalog.engine import Catalog
     from scandock.rules.catalog_view import CatalogView
     from scandock.rules.import_request import ImportRequest
@@ -94,6 +95,29 @@ def _make_filter(site: str | None, projects: tuple[tuple[str, str], ...], *, is_
     return EntryFilter({"site": site, "projects": dict(projects), "is_decided": is_decided})
 
 
+class _Projects:
+    """The projects that an account may upload to, as far as they are asked for."""
+
+    def __init__(self, connection: Connection, context: WorkerContext, principal: Principal) -> None:
+        self._connection = connection
+        self._petmr = context.rules.petmr
+        self._principal = principal
+        self._rights = ProjectRights(connection)
+        self._closed = set(connection.execute(unfinished_deletions()).scalars())
+
+    def find(self, name: str) -> ProjectPolicy | None:
+        """The policy of a project, in any case of its name."""
+        rows = read_policies(self._connection, self._petmr, name).values()
+        return next((policy for number, policy in rows if number not in self._closed), None)
+
+    def is_usable(self, name: str) -> bool:
+        policy = self.find(name)
+        if policy is None or policy.id == UNASSIGNED:
+            return False
+        decision = decide_access_of(self._principal, Action.UPLOAD, policy.id, self._rights)
+        return decision is AccessDecision.ALLOWED
+
+
 def find_place(catalog: Catalog, context: WorkerContext, account_id: int, study: StudyFacts) -> GradualPlace | None:
     """Where the session of a study is to stand, by one of its objects.
 
@@ -104,23 +128,15 @@ def find_place(catalog: Catalog, context: WorkerContext, account_id: int, study:
         account = accounts.by_id(connection, account_id)
         if account is None or account.disabled:
             return None
-        principal, rights = make_principal(connection, account, Door.SYSTEM), ProjectRights(connection)
-        closed = set(connection.execute(unfinished_deletions()).scalars())
-        rows = read_policies(connection, context.rules.petmr)
-        spelled = {name.casefold(): name for name, (number, _) in rows.items() if number not in closed}
-
-        def is_usable(name: str) -> bool:
-            known = spelled.get(name.casefold(), UNASSIGNED)
-            is_allowed = known != UNASSIGNED and decide_access_of(principal, Action.UPLOAD, known, rights)
-            return is_allowed is AccessDecision.ALLOWED
-
+        principal = make_principal(connection, account, Door.SYSTEM)
+        projects = _Projects(connection, context, principal)
         try:
-            naming = name_study(study, context.request, context.rules, is_usable)
+            naming = name_study(study, context.request, context.rules, projects.is_usable)
         except Usage:
             return None
-        project = spelled.get(naming.project.label.casefold(), naming.project.label)
+        policy = projects.find(naming.project.label) or ProjectPolicy(id=naming.project.label)
+        project = policy.id
         naming = replace(naming, project=replace(naming.project, label=project))
-        policy = rows[project][1] if project in rows else ProjectPolicy(id=project)
         view: CatalogView = SqlView(connection, account_id=account_id)
         rules = context.privacy.rules_of(project) if context.privacy is not None else None
         if rules is not None and context.privacy is not None:

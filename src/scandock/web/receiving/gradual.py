@@ -55,6 +55,8 @@ class GradualBody:
         self._body = body
         self._head = bytearray()
         self._has_ended = False
+        self._most = min(server.receiving.limits.upload_bytes - _HEADER_BYTES, server.settings.max_entry_bytes)
+        """Bytes that an object may have, so that its import takes it."""
 
     async def receive(self) -> str | None:
         """The URI of the object's session, once it is on disk; None where the import is to take the body (`pieces`).
@@ -65,6 +67,8 @@ class GradualBody:
         size = content_length(self._request)
         check_size(size, server.receiving.limits.upload_bytes)
         offer = await server.read(self._make_offer, self._principal)  # before a byte is read
+        if size is not None and size > self._most:
+            return None
         routing = await server.read(gradual_routing.open_routing, server.catalog, server.settings, offer.request)
         if routing is None:
             return None
@@ -76,6 +80,8 @@ class GradualBody:
         if not is_open and place is None:
             return None
         await self._read_until(IN_MEMORY)
+        if len(self._head) > self._most:
+            return None
         name = make_entry_name(routed.sop_uid if routing.upload_privacy.policy.is_open else "")
         if self._has_ended:
             data = bytes(self._head)
@@ -117,13 +123,12 @@ class GradualBody:
 
     async def _write(self, file: ObjectFile) -> int:
         """Write what is still to come of an object; the bytes of all of it."""
-        most = self._server.receiving.limits.upload_bytes
         block, received = bytearray(), len(self._head)
         self._head.clear()
         async for piece in self._body:
             received += len(piece)
-            if received > most:
-                raise upload_errors.BytesTooMany(most)
+            if received > self._most:
+                raise upload_errors.BytesTooMany(self._most)
             block += piece
             if len(block) >= IN_MEMORY:
                 await self._server.spool(file.write, memoryview(bytes(block)))

@@ -311,6 +311,25 @@ def test_what_another_host_receives_is_asked_for_by_the_catalog(web: Web, client
     until(lambda: uploads(web)[0].state == "received", "nobody looked")
 
 
+def test_two_hosts_that_receive_one_study_promise_one_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
+    site = make_data_folder(tmp_path, monkeypatch, postgres_url)
+    first, second, third = images(3)
+    with (
+        serve_in_process(site.data, patient_settings()) as one,
+        serve_in_process(site.data, patient_settings()) as two,
+        one.client() as here,
+        two.client() as there,
+    ):
+        uri = send(here, first)
+        assert (send(there, second), send(here, third)) == (uri, uri)
+        assert [row["status"] for row in listed(there)] == ["RECEIVING"]
+        with InProcessWorker(site.data):
+            assert len(scans(there, uri)) == 3
+        assert [row.state for row in uploads(one)] == ["placed"] * 2
+
+
 def test_what_was_acknowledged_is_kept_whatever_becomes_of_its_account(web: Web, client: httpx.Client) -> None:
     uri = send(client, images(1)[0])
     with web.site.catalog.write() as connection:

@@ -231,6 +231,28 @@ def test_an_object_that_no_import_would_take_is_not_acknowledged(tmp_path: Path)
             assert client.get(f"{uri}/scans/1/files/{name}").content == taken
 
 
+def test_objects_as_files_of_forms(web: Web, client: httpx.Client) -> None:
+    first, second, third = images(3)
+    params = {"import-handler": "gradual-DICOM"}
+
+    def post(**options: Any) -> httpx.Response:
+        return client.post(IMPORT, params=params, **options)
+
+    uri = send(client, first)
+    answer = post(files={"image": ("1.dcm", second)}, data={"project": "P"})
+    assert (answer.status_code, answer.text.strip()) == (200, uri)
+    assert post(files={"image": ("1.dcm", second)}, data={"project": "NONE"}).status_code == 404
+    assert post(data={"project": "P"}, files={"image": ("", b"")}).status_code == 400
+    assert post(data={"project": "P"}, files=[("a", ("1.dcm", second)), ("b", ("2.dcm", third))]).status_code == 400
+    assert [one.state for one in uploads(web)] == ["receiving"]
+    large = Image(case="large form", also={0x7FE00010: (b"OB", bytes(2 * 1024 * 1024))}).file()
+    with InProcessWorker(web.site.data):
+        assert post(files={"image": ("1.dcm", third)}, data={"project": "P", "action": "commit"}).text.strip() == uri
+        assert len(scans(client, uri)) == 3
+        answer = post(files={"image": ("1.dcm", large)}, data={"project": "P"})
+        assert len(scans(client, answer.text.strip())) == 1
+
+
 def test_a_header_that_is_longer_than_a_first_look(web: Web, client: httpx.Client) -> None:
     long = Image(case="long", also={0x00091010: (b"OB", b"\1" * 200_000)}).file()
     uri = send(client, long)

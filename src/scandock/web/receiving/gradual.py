@@ -7,7 +7,7 @@ by an import filter or de-identified.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastapi import Request
 
@@ -18,7 +18,8 @@ from scandock.services.quotas import check_size
 from scandock.services.receiving import UploadOffer
 from scandock.services.sent_objects import FIRST_HEAD, make_entry_name
 from scandock.store.port import ObjectFile
-from scandock.web.receiving.raw import content_length
+from scandock.web.receiving.multipart import FormReader
+from scandock.web.receiving.upload_fields import FieldDialect
 from scandock.web.security import reauthenticate_request, request_info
 from scandock.workers import gradual_routing
 from scandock.workers.gradual_uploads import GradualKey
@@ -47,12 +48,15 @@ class GradualBody:
         principal: Principal,
         make_offer: OfferMaker,
         body: AsyncIterator[bytes],
+        size: int | None,
     ) -> None:
+        """`size`: the bytes that are to come; None where the client does not say."""
         self._server = server
         self._request = request
         self._principal = principal
         self._make_offer = make_offer
         self._body = body
+        self._size = size
         self._head = bytearray()
         self._has_ended = False
         self._most = min(server.receiving.limits.upload_bytes - _HEADER_BYTES, server.settings.max_entry_bytes)
@@ -64,7 +68,7 @@ class GradualBody:
         AccessDenied and Usage as `make_offer`; UploadCut, BytesTooMany; Fault of the disk or the catalog.
         """
         server = self._server
-        size = content_length(self._request)
+        size = self._size
         check_size(size, server.receiving.limits.upload_bytes)
         offer = await server.read(self._make_offer, self._principal)  # before a byte is read
         if size is not None and size > self._most:
@@ -177,6 +181,33 @@ class GradualBody:
     def _check_whole(size: int | None, received: int) -> None:
         if size is not None and size != received:
             raise upload_errors.UploadCut
+
+
+class ObjectForm(NamedTuple):
+    """The first bytes of a body that is a form, which are all of it where that has a small file."""
+
+    body: bytes
+    file: bytes | None
+    """What its one file has; None where it has none, or where the form is too large to be kept in memory."""
+
+    async def pieces(self, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """The whole body, `rest` behind what was read of it."""
+        yield self.body
+        async for piece in rest:
+            yield piece
+
+
+async def read_object_form(body: AsyncIterator[bytes], boundary: bytes, dialect: FieldDialect) -> ObjectForm:
+    """A form with one object as its file, as far as it is small. Usage as from `FormReader`."""
+    data = bytearray()
+    async for piece in body:
+        data += piece
+        if len(data) > IN_MEMORY:
+            return ObjectForm(bytes(data), None)
+    reader = FormReader(boundary, dialect=dialect)
+    events = reader.push(bytes(data))
+    file = b"".join(value for kind, value in events if kind == "bytes" and isinstance(value, bytes))
+    return ObjectForm(bytes(data), file if reader.ended and file else None)
 
 
 def _make_key(offer: UploadOffer, routed: RoutedObject) -> GradualKey:

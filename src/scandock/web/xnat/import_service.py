@@ -8,6 +8,7 @@ take HTML for an error (xnat-clients.md 1, rule 5).
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -25,8 +26,8 @@ from scandock.services.quotas import check_size
 from scandock.services.receiving import UploadOffer
 from scandock.web.bodies import receives_upload
 from scandock.web.import_waiting import wait_for_import
-from scandock.web.receiving.gradual import GradualBody
-from scandock.web.receiving.multipart import receive_multipart
+from scandock.web.receiving.gradual import GradualBody, read_object_form
+from scandock.web.receiving.multipart import parse_boundary, receive_multipart
 from scandock.web.receiving.raw import content_length, receive_raw
 from scandock.web.receiving.stream import read_body
 from scandock.web.receiving.upload_fields import make_offer
@@ -109,6 +110,8 @@ async def _receive_body(request: Request, context: RequestContext, call: ImportC
         return None
     if media_type == MULTIPART:
         try:
+            if read_handler(call.query, media_type) == ONE_OBJECT and not _is_own_import(request, call):
+                return await _receive_form(request, context, call)
             return await receive_multipart(context.server, request, context.service_context.principal, dialect=speech)
         except upload_errors.MultipartNoFile:
             return None
@@ -129,25 +132,50 @@ async def _receive_body(request: Request, context: RequestContext, call: ImportC
 
 def _is_own_import(request: Request, call: ImportCall) -> bool:
     """Whether the object of a call is an import of its own: it is to be built now, or to be known by a key."""
-    is_commit = call.query.get("action", "").strip().lower() == "commit"
-    return is_commit or bool(read_listener(call.query)) or "idempotency-key" in request.headers
+    is_commit = call.values.get("action", "").strip().lower() == "commit"
+    return is_commit or bool(read_listener(call.values)) or "idempotency-key" in request.headers
 
 
 async def _receive_object(request: Request, context: RequestContext, call: ImportCall) -> str | KeptObject:
     """Keep the object that is the body, whose session is built later; else the upload that is imported at once."""
     server, principal = context.server, context.service_context.principal
-
-    def make(uploader: Principal) -> UploadOffer:
-        fields, import_request = call.read_fields({**call.query, "filename": _OBJECTS})
-        with server.catalog.read() as connection:
-            return make_offer(connection, uploader, fields, import_request, door="gradual")
-
+    make = _make_object_offers(context, call)
     async with aclosing(read_body(server, request)) as pieces:
-        body = GradualBody(server, request, principal, make, pieces)
+        body = GradualBody(server, request, principal, make, pieces, content_length(request))
         uri = await body.receive()
         if uri is not None:
             return KeptObject(uri)
         return await receive_raw(server, request, principal, call.speech(), body.pieces())
+
+
+async def _receive_form(request: Request, context: RequestContext, call: ImportCall) -> str | KeptObject:
+    """The same of an object that is the file of a form, as far as it is small. Raises MultipartNoFile."""
+    server, principal = context.server, context.service_context.principal
+    make = _make_object_offers(context, call)
+    await server.read(make, principal)  # what the query names is known before a byte is read
+    async with aclosing(read_body(server, request)) as pieces:
+        form = await read_object_form(pieces, parse_boundary(request), call.speech())
+        if form.file is not None and not _is_own_import(request, call):
+            async with aclosing(_one_piece(form.file)) as file:
+                uri = await GradualBody(server, request, principal, make, file, len(form.file)).receive()
+            if uri is not None:
+                return KeptObject(uri)
+        return await receive_multipart(server, request, principal, dialect=call.speech(), pieces=form.pieces(pieces))
+
+
+async def _one_piece(data: bytes) -> AsyncGenerator[bytes, None]:
+    yield data
+
+
+def _make_object_offers(context: RequestContext, call: ImportCall) -> Callable[[Principal], UploadOffer]:
+    """What says what a call wants done with its object. AccessDenied and Usage."""
+
+    def make(uploader: Principal) -> UploadOffer:
+        fields, import_request = call.read_fields({**call.values, "filename": _OBJECTS})
+        with context.server.catalog.read() as connection:
+            return make_offer(connection, uploader, fields, import_request, door="gradual")
+
+    return make
 
 
 async def _import_source(request: Request, context: RequestContext, call: ImportCall) -> Response:

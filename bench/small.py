@@ -1,5 +1,9 @@
 """What a small import costs on a server that is warm: python -m bench.small [--count 40] [--rounds 3] [--queue 100].
 
+single: objects sent one a request by XNAT's gradual-DICOM, each of a study of its own, then all of one study: seconds
+to the acknowledgment, by which the session is listed, beside those of a bare receiver that syncs what it takes; and the
+CPU time of the server for each, up to there, and for building the sessions behind it.
+
 alone: zips of one session of 26 small objects, each sent once the one before is listed: seconds from the request to the
 session listed, and the CPU time of all processes of the server for each, by process, down to what it does behind the
 listing. The bench reads the catalog's file to see the end, so that asking costs the server nothing.
@@ -71,6 +75,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> Iterator[str]:
                     walls.append(time.perf_counter() - begun)
                 time.sleep(QUIET_SECONDS)
             shares.append(share)
+        singles = list(single_objects(folder, port, pid, client, arguments.count))
         idle = sum(map(memory.pss, memory.tree(pid)))
         bodies = [small_zip(next(numbers)) for _ in range(arguments.queue)]
         begun = time.perf_counter()
@@ -85,9 +90,48 @@ def measure(folder: Path, arguments: argparse.Namespace) -> Iterator[str]:
         yield f"| of which {part} | {spread([share.get(part, 0.0) for share in shares])} | |"
     yield f"| {arguments.queue} sent one after another, imports a second | {rate:.1f} | 5 |"
     yield f"| memory of its processes before that (PSS, MB) | {idle / 1e6:.0f} | |"
+    yield from singles
     wall, cpu = command(folder, small_zip(next(numbers)), arguments.count)
     yield f"| `scandock import` of one (s) | {spread(wall)} | |"
     yield f"| its CPU time (s) | {spread(cpu)} | |"
+
+
+def single_objects(folder: Path, port: int, pid: int, client: Client, count: int) -> Iterator[str]:
+    """Rows of single objects: their acknowledgment, and what they cost."""
+    one_each = [next(archives.series_of(20_000 + n, 1, 1, TINY)[0].each())[1] for n in range(count + 1)]
+    of_one = [content for _, content in archives.series_of(20_999, 1, count + 1, TINY)[0].each()]
+    with servers.bare(folder / "bare") as (bare_port, _):
+        bare = [acknowledged(bare_port, body) for body in one_each][1:]
+    acknowledged(port, one_each[0])
+    client.wait_for_built()
+    with counted_cpu(pid, count) as first_cpu:
+        first = [acknowledged(port, body) for body in one_each[1:]]
+    with counted_cpu(pid, count) as built_cpu:
+        client.wait_for_built()
+        time.sleep(QUIET_SECONDS)
+    acknowledged(port, of_one[0])
+    with counted_cpu(pid, count) as next_cpu:
+        following = [acknowledged(port, body) for body in of_one[1:]]
+    client.wait_for_built()
+    yield f"| single object to acknowledged and listed, the first of its session (s) | {spread(first)} | |"
+    yield f"| another object of the same session (s) | {spread(following)} | |"
+    yield f"| the same bytes to a bare receiver that syncs them (s) | {spread(bare)} | |"
+    beyond = statistics.median(first) - statistics.median(bare)
+    yield f"| the first beyond that (s) | {beyond:.3f} | 0.050 |"
+    yield f"| CPU time of the server to acknowledged and listed, the first (s) | {sum(first_cpu.values()):.3f} | 0.10 |"
+    yield f"| the same, another object (s) | {sum(next_cpu.values()):.3f} | 0.10 |"
+    yield f"| CPU time behind it, to build a session (s) | {sum(built_cpu.values()):.3f} | |"
+
+
+def acknowledged(port: int, body: bytes) -> float:
+    """Seconds from the request to its answer."""
+    begun = time.perf_counter()
+    sending = servers.Sending(port, "/data/services/import?import-handler=gradual-DICOM&project=BENCH", len(body))
+    sending.socket.sendall(body)
+    status, answer = sending.answer()
+    if status not in (200, 202):
+        raise SystemExit(f"bench: an object was answered with {status}: {answer}")
+    return time.perf_counter() - begun
 
 
 def small_zip(study: int) -> bytes:
@@ -123,6 +167,13 @@ class Client:
                 if state not in ("received", "running"):
                     raise SystemExit(f"bench: an import ended {state}: {message}")
                 time.sleep(0.002)
+
+    def wait_for_built(self) -> None:
+        """Return once no session of single objects is still to be built."""
+        with closing(sqlite3.connect(f"file:{self.catalog}?mode=ro", uri=True)) as connection:
+            query = "SELECT COUNT(*) FROM upload WHERE state IN ('receiving', 'received', 'running')"
+            while connection.execute(query).fetchone()[0]:
+                time.sleep(0.05)
 
 
 @contextmanager

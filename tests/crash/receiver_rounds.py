@@ -1,14 +1,15 @@
-"""Kills of a server's receiver process, its worker and the whole of it, while four senders send studies.
+"""Kills of a server, or of what takes objects, its worker and the whole of it, while four senders send studies.
 
-Two senders are DCMTK's storescu, two send over an asynchronous window; each sends again what was not acknowledged, as
-archives do. The judge goes by what was acknowledged and by the files of DATA: each object stands in exactly one
-session, with the bytes that were sent.
+Objects come by a DICOM receiver: two senders are DCMTK's storescu, two send over an asynchronous window. Or they come
+one a request (XNAT's gradual-DICOM). Each sends again what was not acknowledged, as archives do. The judge goes by what
+was acknowledged and by the files of DATA: each object stands in exactly one session, with the bytes that were sent.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import os
 import random
 import re
@@ -25,20 +26,23 @@ from pathlib import Path
 from tests.crash.archives import Study
 from tests.crash.processes import check, process_name, until
 from tests.crash.rounds import assert_clean
-from tests.crash.served import ServerProcess
+from tests.crash.served import LOGIN, ServerProcess
 from tests.dicom_sender import DicomSender, RejectedError
 from tests.ports import free_port
 
-NAMED = ("receiving", "object_appended", "object_synced", "study_finished", "accepted")
-"""The points that the receiver process passes, and the worker where it keeps the catalog for it."""
+NAMED = ("receiving", "object_appended", "object_synced", "study_closing", "study_finished", "accepted")
+"""The points that the receiver process passes, and the worker where it keeps the catalog for it; the web process, which
+takes single objects, passes the same. Objects that are acknowledged and not yet an import's: `study_closing`.
+"""
 VICTIMS = ("receiver", "worker", "group")
+GRADUAL_VICTIMS = ("web", "worker", "group")
 LONGEST = 1.0
 """Seconds after the strike before within which random kills fall."""
 PATIENCE = 60.0
 _SENT = re.compile(r"^I: Sending file: (.*)$|^I: Received Store Response \((Success)\)", re.MULTILINE)
 
 
-def receiver_kills(count: int, seed: int) -> Iterator[str]:
+def receiver_kills(count: int, seed: int, victims: Sequence[str] = VICTIMS) -> Iterator[str]:
     """So many: the named points in turn, each in a server of its own, and victims at random moments between them."""
     chance = random.Random(seed)
     points = list(NAMED)
@@ -46,7 +50,7 @@ def receiver_kills(count: int, seed: int) -> Iterator[str]:
         if number % 2 == 0:
             yield points[(number // 2) % len(points)]
         else:
-            yield chance.choice(VICTIMS)
+            yield chance.choice(victims)
 
 
 def data_of(raw: bytes) -> bytes:
@@ -110,13 +114,16 @@ class Sender:
         deadline = time.monotonic() + PATIENCE
         while waiting:
             assert time.monotonic() < deadline, f"{len(waiting)} objects were never acknowledged"
-            kept = self._store_by_tool(waiting) if self._number % 2 else self._store_by_window(waiting)
-            for name in kept:
+            for name in self._store(waiting):
                 self._promises.add(name, waiting.pop(name))
                 self.sent += 1
             if waiting:
                 self.stop.wait(0.05)
                 time.sleep(0.05)  # the server is away, or comes back
+
+    def _store(self, objects: dict[str, bytes]) -> list[str]:
+        """Names of the objects that were acknowledged."""
+        return self._store_by_tool(objects) if self._number % 2 else self._store_by_window(objects)
 
     def _store_by_window(self, objects: dict[str, bytes]) -> list[str]:
         """Names of the objects that were acknowledged."""
@@ -151,8 +158,27 @@ class Sender:
         return kept
 
 
-def run_receiver_rounds(folder: Path, kills: Sequence[str], seed: int) -> list[str]:
-    """Play kills one after the other beneath the same senders; what was wrong."""
+class GradualSender(Sender):
+    """One that sends object by object to XNAT's import service, at the port of HTTP."""
+
+    def _store(self, objects: dict[str, bytes]) -> list[str]:
+        kept: list[str] = []
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+            for name, raw in objects.items():
+                headers = {**LOGIN, "Content-Type": "application/dicom"}
+                connection.request("POST", "/data/services/import", raw, headers)
+                answer = connection.getresponse()
+                text = answer.read()
+                if answer.status != 200:
+                    break
+                assert text.startswith(b"/data/prearchive/projects/Unassigned/"), text
+                kept.append(name)
+        return kept
+
+
+def run_receiver_rounds(folder: Path, kills: Sequence[str], seed: int, *, gradual: bool = False) -> list[str]:
+    """Play kills one after the other beneath the same senders; what was wrong. `gradual`: these send by HTTP."""
     folder.mkdir(parents=True, exist_ok=True)
     chance = random.Random(seed)
     port, dicom = free_port(), free_port()
@@ -163,14 +189,17 @@ def run_receiver_rounds(folder: Path, kills: Sequence[str], seed: int) -> list[s
         named = {"SCANDOCK_CRASH_AT": point, "SCANDOCK_CRASH_ONCE": str(once)} if point else {}
         return ServerProcess(
             folder, port, "--dicom-port", str(dicom), "--workers", "2",
-            SCANDOCK_WORKERS="1", SCANDOCK_DICOM_IDLE_SECONDS="0.5", **named,
+            SCANDOCK_WORKERS="1", SCANDOCK_DICOM_IDLE_SECONDS="0.5", SCANDOCK_GRADUAL_SECONDS="0.5", **named,
         )  # fmt: skip
 
     server = start()
     senders: list[Sender] = []
     try:
         server.ready()
-        senders = [Sender(dicom, number, seed, promises, folder) for number in range(4)]
+        if gradual:
+            senders = [GradualSender(port, number, seed, promises, folder) for number in range(4)]
+        else:
+            senders = [Sender(dicom, number, seed, promises, folder) for number in range(4)]
         for kill in kills:
             time.sleep(chance.uniform(0.05, LONGEST))
             if kill in NAMED:

@@ -4,7 +4,8 @@ The named points come first, for every kind of import, then so many rounds at ra
 then deletions of a project.
 `--server-rounds 100` kills the server and its parts under load instead, `--power-cuts 40` cuts the power of its disk,
 and plays the controls in which dropped syncs must be noticed (root alone may; what can't be played is said).
-`--receiver-rounds 200` kills a server's DICOM receiver, its worker and the whole beneath senders, ten times a server.
+`--receiver-rounds 200` kills a server's DICOM receiver, its worker and the whole beneath senders, ten times a server;
+then as often what takes single objects by HTTP.
 Each round is told by what plays it again: `--only append/switched/group/check`, `--only crowd/17`,
 `--only deletion/left_one/again`, `--only server/web/halfway/17`, `--only power/xfs/random/17`, `--only receiver/17`.
 """
@@ -27,7 +28,7 @@ from tests.crash.concurrent_imports import run_concurrent
 from tests.crash.deletions import Deletion, all_deletions, run_deletions
 from tests.crash.power_cuts import PowerCut, controls, power_cuts, run_cuts
 from tests.crash.processes import Command
-from tests.crash.receiver_rounds import receiver_kills, run_receiver_rounds
+from tests.crash.receiver_rounds import GRADUAL_VICTIMS, receiver_kills, run_receiver_rounds
 from tests.crash.rounds import Round, RoundArchives, assert_ended, run_rounds
 from tests.crash.served import ServerProcess
 from tests.crash.server_rounds import ServerRound, last_lines, run_server_rounds, server_rounds
@@ -155,11 +156,13 @@ def _receivers(arguments: argparse.Namespace, seed: int) -> list[int]:
 
 def _receive(folder: Path, seed: int) -> str:
     try:
-        wrong = "\n".join(run_receiver_rounds(folder, list(receiver_kills(KILLS, seed)), seed))
+        wrong = "\n".join(run_receiver_rounds(folder / "dicom", list(receiver_kills(KILLS, seed)), seed))
+        kills = list(receiver_kills(KILLS, seed, GRADUAL_VICTIMS))
+        wrong += "\n".join(run_receiver_rounds(folder / "single", kills, seed, gradual=True))
     except Exception:  # noqa: BLE001  the others are played all the same
         wrong = traceback.format_exc()
     if wrong:
-        wrong += last_lines(folder / "err")
+        wrong += last_lines(folder / "dicom" / "err") + last_lines(folder / "single" / "err")
     shutil.rmtree(folder, ignore_errors=True)
     return wrong
 

@@ -10,7 +10,7 @@ import random
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from scandock.model.errors import Usage
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS
 from scandock.rules import labels
-from scandock.rules.catalog_view import KnownSubject
+from scandock.rules.catalog_view import KnownSession, KnownSubject
 from scandock.rules.comments import find_assignment
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.junk import is_named_like_image, junk_code
@@ -286,6 +286,9 @@ class Former:
 
     def is_timestamp_taken(self, project: str, timestamp: str, /) -> bool:
         return False
+
+    def promised_sessions(self, project: str, /, *, label: str = "", study_uid: str = "") -> Sequence[KnownSession]:
+        return ()
 
 
 VALUES: dict[str, tuple[str, ...]] = {

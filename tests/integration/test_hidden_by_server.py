@@ -114,3 +114,40 @@ def test_a_server_tells_stores_and_logs_nothing(tmp_path: Path, level: Level, mo
     for address, body in answers:
         found += search_bytes(MARKS, body, address)
     assert not found, explain(found)
+
+
+@pytest.mark.parametrize(
+    ("level", "more"), [("hash", {}), ("drop", {"scripts": (LABELS,), "profile": "basic"})], ids=["hash", "drop"]
+)
+def test_single_objects_are_promised_an_address_that_tells_nothing(
+    tmp_path: Path, level: Level, more: dict[str, Any]
+) -> None:
+    """Only what is being received has what was sent; what is de-identified stands where its senders were told."""
+    data = tmp_path / "data"
+    site = PrivacyRules(key=KEY, policy=Policy(study_uid=level, patient=level), **more)
+    with serve(data, site) as (web, client, answers):
+        headers = {"Content-Type": "application/dicom"}
+        sent = [*marked_series(3, study=7).values(), *marked_series(1, study=8).values()]
+        uris = [
+            client.post("/data/services/import", params={"project": "P"}, content=one, headers=headers).text.strip()
+            for one in sent
+        ]
+        assert uris[:3] == [uris[0]] * 3
+        assert len(set(uris)) == 2
+        listed = client.get("/data/prearchive/projects/P", params={"format": "json"}).json()["ResultSet"]["Result"]
+        assert sorted(f"/data{row['url']}" for row in listed) == sorted(set(uris))
+        client.get("/imports")
+        found = search_folder(MARKS, data, without=["incoming"])
+        assert not found, explain(found)
+        joined = bring(client, marked_series(1, 4, study=7), project="P", destination="prearchive")
+        assert joined["state"] == "placed", joined
+        counts = {}
+        for uri in uris:
+            files = client.get(f"{uri}/scans/ALL/files", params={"format": "json"}).json()["ResultSet"]["Result"]
+            counts[uri] = len(files)
+        assert counts == {uris[0]: 4, uris[3]: 1}
+        logged = repr(web.logged).encode()
+    found = search_folder(MARKS, data) + search_bytes(MARKS, logged, "the log")
+    for address, body in answers:
+        found += search_bytes(MARKS, body, address)
+    assert not found, explain(found)

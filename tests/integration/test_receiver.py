@@ -41,7 +41,7 @@ from scandock.dimse.records import Answer, AssociationNumbers, Peer, Status
 from scandock.model.errors import Fault, Usage
 from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.machine_errors import DiskFull
-from scandock.model.receivers import Closing
+from scandock.model.receivers import Closing, Receiver
 from scandock.model.reception import AssociationOutcome, CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time, this_owner
@@ -711,9 +711,13 @@ def test_who_may_associate(site):
 @pytest.mark.parametrize(
     ("loss", "place", "says"),
     [
-        ("account", ("P", "prearchive"), "Its receiver's account sender may not upload to P any more."),
-        ("role", ("P", "prearchive"), "Its receiver's account sender may not upload to P any more."),
-        ("project", ("Unassigned", "prearchive"), "Project P, to which its receiver sends, is gone."),
+        (
+            "account",
+            ("P", "prearchive"),
+            "The account sender, for which it was received, may not upload to P any",
+        ),
+        ("role", ("P", "prearchive"), "The account sender, for which it was received, may not upload to P any"),
+        ("project", ("Unassigned", "prearchive"), "Project P, to which it was sent, is gone."),
     ],
 )
 def test_what_was_acknowledged_is_kept_whatever_rights_go(site, loss, place, says):
@@ -1151,7 +1155,7 @@ def test_an_import_keeps_its_bytes_where_the_answer_of_its_acceptance_was_lost(s
         assert (answers, finished) == ([True], [row.uuid])
         incoming = UploadReceiver(site.catalog, LocalStore(site.data), receiving_limits(site.settings)).find(row.uuid)
         assert incoming is not None
-        study = OpenStudy(
+        study = OpenStudy[Receiver, StudySender](
             StudyKey(0, row.uuid), None, StudySender(calling="", called="", address=""), incoming,
             process.store.object_spool(row.uuid), 0.0
         )  # fmt: skip

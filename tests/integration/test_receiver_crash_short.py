@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tests.crash.archives import Study
-from tests.crash.receiver_rounds import NAMED, VICTIMS, Promises, data_of, judge, receiver_kills, run_receiver_rounds
+from tests.crash.receiver_rounds import (
+    GRADUAL_VICTIMS,
+    NAMED,
+    VICTIMS,
+    Promises,
+    data_of,
+    judge,
+    receiver_kills,
+    run_receiver_rounds,
+)
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -15,8 +24,15 @@ def test_what_was_acknowledged_stands_in_one_session(tmp_path):
     assert run_receiver_rounds(tmp_path, list(receiver_kills(10, 1)), 1) == []
 
 
+def test_single_objects_that_were_acknowledged_stand_in_one_session(tmp_path):
+    """The same of objects that come one a request; a kill between acknowledgment and import is among them."""
+    kills = list(receiver_kills(12, 2, GRADUAL_VICTIMS))
+    assert set(NAMED) < set(kills)
+    assert run_receiver_rounds(tmp_path, kills, 2, gradual=True) == []
+
+
 def test_kills_are_of_every_kind():
-    assert set(receiver_kills(40, 1)) == {*NAMED, *VICTIMS}
+    assert set(receiver_kills(48, 1)) == {*NAMED, *VICTIMS}
 
 
 def test_the_judge_sees_what_is_lost_and_what_stands_twice(tmp_path):

@@ -499,8 +499,10 @@ def acknowledge_study(room: Promising) -> None:
     store = room.store()
     with room.watched("data/incoming"):
         spool = store.object_spool("u")
-        studies = OpenStudies(store, cast(Any, None), cast(Any, None), ReceiverFigures(), structlog.get_logger())
-        study = OpenStudy(StudyKey(1, "1.2"), None, cast(Any, None), cast(Any, None), spool, 0.0)
+        studies = OpenStudies[Any, Any](
+            store, cast(Any, None), cast(Any, None), ReceiverFigures().count_sync, structlog.get_logger()
+        )
+        study = OpenStudy[Any, Any](StudyKey(1, "1.2"), None, None, cast(Any, None), spool, 0.0)
         studies.sync(study, spool.append("1.dcm", [b"first"]))
 
 

@@ -169,7 +169,7 @@ reception = Table(
     Column("writer", String(36), nullable=False, server_default=EMPTY),
     Column("writer_seen", BigInteger),
     UniqueConstraint("account_id", "idempotency_key"),
-    _one_of("door", "raw", "multipart", "tus", "dimse", "session", "dicomweb"),
+    _one_of("door", "raw", "multipart", "tus", "dimse", "session", "dicomweb", "gradual"),
     Index(None, "account_id"),
     Index(None, "project_id"),
 )
@@ -675,6 +675,27 @@ received_study = Table(
 `calling`, `called` and `address` are of the association that sent the first; `objects` and `rate` (bytes a second) are
 as they were when `heard`. `wish` is what a person wants done with it, which its receiver process sees to. `closed_by`
 says why it was handed to its import.
+"""
+
+gradual_upload = Table(
+    "gradual_upload",
+    metadata,
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True),
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE"), nullable=False),
+    Column("timestamp", String(18), nullable=False),
+    Column("label", String(128), nullable=False),
+    Column("key", String(128), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("study_uid", Text, nullable=False),
+    Column("objects", BigInteger, nullable=False, server_default=text("0")),
+    Column("wanted", Boolean, nullable=False, server_default=text("false")),
+    Index(None, "project_id", "timestamp"),
+)
+"""Uploads of the door `gradual`: single objects of one study that an account sends, one a request.
+
+`project_id`, `timestamp` and `label` are those of the prearchive session that its senders were told of: it is listed
+there from the first object on. `objects` is how many had come when that was noted last. `wanted`: somebody asks for the
+session, so the import is to begin now. Rows go once the import has ended.
 """
 
 dicom_association = Table(

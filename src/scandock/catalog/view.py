@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, 
 
 from scandock.catalog.assessors import archived_assessors_labelled
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.server_tables import reception
+from scandock.catalog.server_tables import gradual_upload, reception
 from scandock.catalog.session_lookups import (
     select_holders_of_ecat,
     select_holders_of_origins,
@@ -21,9 +21,10 @@ from scandock.catalog.session_lookups import (
     split_values,
 )
 from scandock.catalog.sessions import session_rows
-from scandock.catalog.tables import file, project, scan, session, subject, subject_patient, tree
+from scandock.catalog.tables import file, project, scan, session, subject, subject_patient, tree, upload
 from scandock.catalog.trees import scans_of
 from scandock.model.series import SERIES_KEYS, SeriesTally
+from scandock.model.verdicts import UNFINISHED
 from scandock.rules.catalog_view import KnownSession, KnownSubject
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.patients import fold_name
@@ -341,4 +342,61 @@ class SqlView:
         )
         if self._without is not None:
             query = query.where(session.c.uuid != self._without)
-        return self.connection.execute(query).first() is not None
+        return self.connection.execute(query).first() is not None or self._is_promised(project_name, timestamp)
+
+    def _is_promised(self, project_name: str, timestamp: str) -> bool:
+        """Whether senders of single objects were told that their session, which is still to be built, stands there."""
+        values = {"project_name": project_name, "value": timestamp}
+        return self.connection.execute(_select_promises("timestamp"), values).first() is not None
+
+    def promised_sessions(self, project_name: str, *, label: str = "", study_uid: str = "") -> list[KnownSession]:
+        """Sessions of a label, or of a study, that are still to be built of single objects, the first one first."""
+        query = _select_promises("key" if label else "study_uid")
+        values = {"project_name": project_name, "value": label_key(label) if label else study_uid}
+        rows = self.connection.execute(query, values).all()
+        if rows and project_name == UNASSIGNED:
+            account_id = self._find_account()
+            rows = [row for row in rows if row.account_id == account_id]
+        return [
+            KnownSession(
+                uuid="",
+                project=project_name,
+                subject=row.subject,
+                label=row.label,
+                study_uid=row.study_uid,
+                place="prearchive",
+                timestamp=row.timestamp,
+            )
+            for row in rows
+            if not study_uid or row.study_uid == study_uid
+        ]
+
+    def _find_account(self) -> int | None:
+        """The account who asks, or whose upload this is."""
+        if self._account_id is not None:
+            return self._account_id
+        query = select(reception.c.account_id).where(reception.c.upload_id == self._upload_id)
+        return self.connection.execute(query).scalar()
+
+
+@cache
+def _select_promises(column: str) -> Select[Any]:
+    """Sessions in a project that are still to be built of single objects, by one of their columns."""
+    return (
+        select(
+            gradual_upload.c.subject,
+            gradual_upload.c.label,
+            gradual_upload.c.study_uid,
+            gradual_upload.c.timestamp,
+            reception.c.account_id,
+        )
+        .join(project, project.c.id == gradual_upload.c.project_id)
+        .join(upload, upload.c.id == gradual_upload.c.upload_id)
+        .join(reception, reception.c.upload_id == gradual_upload.c.upload_id)
+        .where(
+            project.c.name == bindparam("project_name"),
+            gradual_upload.c[column] == bindparam("value"),
+            upload.c.state.in_(UNFINISHED),
+        )
+        .order_by(gradual_upload.c.upload_id)
+    )

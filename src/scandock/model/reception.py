@@ -32,7 +32,9 @@ class CloseReason(StrEnum):
     CHANGED = "changed"
     """Its receiver was removed or disabled, or is set to import otherwise: what comes later is another upload."""
     PERSON = "person"
-    """A person closed it."""
+    """A person closed it, or asked for its session."""
+    STOP = "stop"
+    """The server that received it was stopped."""
 
 
 class StudyWish(StrEnum):

@@ -60,8 +60,14 @@ WAIT_SECONDS = 0.05
 RECOVER_SECONDS = 2.0
 
 
-def read_policies(connection: Connection, petmr: PetMr) -> dict[str, tuple[int, ProjectPolicy]]:
-    """Every project's id and policy, by name; `petmr` is the site's, for projects that leave it that."""
+def read_policies(
+    connection: Connection, petmr: PetMr, name: str | None = None
+) -> dict[str, tuple[int, ProjectPolicy]]:
+    """Every project's id and policy, by name; `petmr` is the site's, for projects that leave it that.
+
+    `name`: of that one alone, in any case.
+    """
+    query = select(project) if name is None else select(project).where(project.c.key == name.casefold())
     return {
         row.name: (
             row.id,
@@ -74,7 +80,7 @@ def read_policies(connection: Connection, petmr: PetMr) -> dict[str, tuple[int, 
                 quarantine=row.quarantine,
             ),
         )
-        for row in connection.execute(select(project))
+        for row in connection.execute(query)
     }
 
 

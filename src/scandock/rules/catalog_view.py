@@ -72,4 +72,10 @@ class CatalogView(Protocol):
         """The subjects of some labels in a project, with their patients' names, by `label_key`."""
 
     def is_timestamp_taken(self, project: str, timestamp: str, /) -> bool:
-        """Whether any prearchive session of a project stands under a timestamp."""
+        """Whether any prearchive session of a project stands under a timestamp, or is to be built there."""
+
+    def promised_sessions(self, project: str, /, *, label: str = "", study_uid: str = "") -> Sequence[KnownSession]:
+        """Sessions of a label, or of a study, that are still to be built in a project's prearchive, the oldest first.
+
+        They have no id: senders of single objects were told where each is to stand.
+        """

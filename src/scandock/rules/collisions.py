@@ -86,8 +86,8 @@ def join_by_label(case: StudyCase, view: CatalogView) -> None:
 
 
 def _blockers(case: StudyCase, view: CatalogView, label: str) -> list[KnownSession]:
-    """Known sessions of a label that this study has no part in."""
-    labelled = view.sessions_labelled(case.policy.id, label)
+    """Known sessions of a label that this study has no part in, also those that are still to be built."""
+    labelled = [*view.sessions_labelled(case.policy.id, label), *view.promised_sessions(case.policy.id, label=label)]
     return [session for session in labelled if not case.is_own(session) and not case.can_join(session)]
 
 

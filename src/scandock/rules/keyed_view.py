@@ -137,6 +137,15 @@ class KeyedView:
     def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return self._view.is_timestamp_taken(project, timestamp)
 
+    def promised_sessions(self, project: str, *, label: str = "", study_uid: str = "") -> Sequence[KnownSession]:
+        """By the study's UID, and by those that take its place."""
+        rules = self._rules_of(project)
+        if rules is None:
+            return self._view.promised_sessions(project, label=label, study_uid=study_uid)
+        uids = [study_uid, *rules.new_uids(study_uid)] if study_uid else [""]
+        sessions = [one for uid in uids for one in self._view.promised_sessions(project, label=label, study_uid=uid)]
+        return [self._translate(rules, session) for session in sessions]
+
     def _translate(self, rules: PrivacyRules, session: KnownSession) -> KnownSession:
         hashes = self._hashes(rules)
         own = hashes.studies.get(session.study_key) or hashes.studies.get(session.study_uid or "")

@@ -29,13 +29,18 @@ class PrearchiveSlots:
         self._taken.add(timestamp or "")
 
     def join(
-        self, sessions: Iterable[KnownSession], label: str = "", target: str = "", former: str = ""
+        self,
+        sessions: Iterable[KnownSession],
+        label: str = "",
+        target: str = "",
+        former: str = "",
+        study_uid: str | None = None,
     ) -> tuple[KnownSession | None, str]:
         """The first of some sessions that waits and that no other study joins, with its timestamp; else a free one.
 
         `target`: the timestamp that was asked for, for a session of `label`: that of one that waits there, or of a new
         one beside those of other labels; where that can't be, as if none had been asked for. `former`: the timestamp
-        that a new one gets where it is free.
+        that a new one gets where it is free. Of a study that senders of single objects were told of it is theirs.
         """
         available = [session for session in sessions if session.uuid not in self._joined]
         waiting = find_first_waiting(session for session in available if session.timestamp == target)
@@ -43,6 +48,9 @@ class PrearchiveSlots:
         if stamp is None:
             waiting = find_first_waiting(available)
             stamp = waiting.timestamp if waiting is not None else None
+        if stamp is None and study_uid is not None:
+            promised = self._view.promised_sessions(self.project, label=label, study_uid=study_uid)
+            stamp = next((one.timestamp for one in promised if one.timestamp not in self._taken), None)
         if stamp is None and former and self._is_free(former):
             stamp = former
         if stamp is None:

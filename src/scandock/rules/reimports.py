@@ -51,13 +51,14 @@ def hold_decision(
     for other in others:
         if other.project == decision.project:
             prearchive.use(other.existing, other.timestamp)
-    waiting, timestamp = prearchive.join(
+    joinable = (
         session
         for session in view.sessions_labelled(decision.project, decision.label)
         if session.study_uid == decision.study_uid
         and (decision.study_uid is not None or session.ecat)
         and shares_side(session.side, decision.side)
     )
+    waiting, timestamp = prearchive.join(joinable, decision.label, study_uid=decision.study_uid)
     warnings = [warning for warning in decision.warnings if warning.code != "session_in_prearchive_left"]
     study_sessions = view.sessions_of_study(decision.project, decision.study_uid) if decision.study_uid else ()
     same_side = [session for session in study_sessions if shares_side(session.side, decision.side)]

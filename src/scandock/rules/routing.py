@@ -199,7 +199,11 @@ def _decide(case: StudyCase, request: ImportRequest, view: CatalogView, prearchi
     if place == "prearchive":
         requested_timestamp = request.timestamp if case.bound == "prearchive" else ""
         waiting, timestamp = prearchive.join(
-            find_joinable_sessions(case, view), case.label, requested_timestamp, request.former_timestamp
+            find_joinable_sessions(case, view),
+            case.label,
+            requested_timestamp,
+            request.former_timestamp,
+            case.study.study_uid,
         )
         existing = waiting.uuid if waiting else None
         if timestamp == requested_timestamp and not (
@@ -243,7 +247,7 @@ def find_archived_session(case: StudyCase, view: CatalogView, *, dialect: bool) 
     if case.requested:
         _match_requested(case, view, dialect=dialect)
     else:
-        _match_derived(case)
+        _match_derived(case, view)
 
 
 def _match_requested(case: StudyCase, view: CatalogView, *, dialect: bool) -> None:
@@ -266,13 +270,16 @@ def _match_requested(case: StudyCase, view: CatalogView, *, dialect: bool) -> No
         (case.warnings if dialect else case.held).append(reason)
 
 
-def _match_derived(case: StudyCase) -> None:
+def _match_derived(case: StudyCase, view: CatalogView) -> None:
     archived = [session for session in case.known if session.place == "archive"]
     case.archived_session = _first(s for s in archived if label_key(s.label) == case.key) or _first(archived)
     if case.archived_session is None and case.bound == "prearchive":
         case.waiting = _find_waiting(case)
     matched = case.archived_session or case.waiting
     if matched is None:
+        if case.bound == "prearchive" and case.study.study_uid is not None and not case.study.side:
+            promised = view.promised_sessions(case.policy.id, study_uid=case.study.study_uid)
+            case.label = promised[0].label if promised else case.label
         return
     if not case.naming.is_hidden and label_key(matched.label) not in _own_labels(case):
         case.warnings.append(make_notice("label_kept", project=case.policy.id, label=matched.label, other=case.label))

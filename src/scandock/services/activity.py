@@ -123,8 +123,12 @@ class Activity(Import):
 
     @property
     def can_cancel(self) -> bool:
-        """Whether it goes on, and nobody has cancelled it; a study that a receiver took is discarded instead."""
-        return self.state in UNFINISHED and not self.cancelling and self.door != "dimse"
+        """Whether it goes on, and nobody has cancelled it.
+
+        A study that a receiver took is discarded instead, and single objects that still come are waited for.
+        """
+        is_coming = self.door == "gradual" and self.state is ImportState.RECEIVING
+        return self.state in UNFINISHED and not self.cancelling and self.door != "dimse" and not is_coming
 
     @property
     def can_discard(self) -> bool:
@@ -303,7 +307,7 @@ def silent_time(catalog: Catalog) -> ColumnElement[int | None]:
     comes = (
         (upload.c.state == ImportState.RECEIVING)
         & ~func.coalesce(cached_file.c.whole, False)
-        & (reception.c.door != "dimse")
+        & reception.c.door.not_in(("dimse", "gradual"))
     )
     return case((comes, catalog.now() - func.coalesce(reception.c.heard, upload.c.created)))
 

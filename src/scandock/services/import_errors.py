@@ -32,6 +32,11 @@ class StudyComing(ImportRunning):
     REMEDY = "Close it, and its import begins; or discard it."
 
 
+class ObjectsComing(ImportRunning):
+    SENTENCE = "Single objects of this session are still coming."
+    REMEDY = "Its import begins within seconds of the last one: cancel it then, or delete the session."
+
+
 class StudyTaken(ImportRunning):
     SENTENCE = "A DICOM receiver took this study: its sender was told that it is stored, and does not send it again."
     REMEDY = "Discard the study where it is not wanted."

@@ -160,7 +160,7 @@ def cancel_import(catalog: Catalog, store: Store, principal: Principal, uuid: st
 
     Raises StudyComing of a study that a DICOM receiver takes: its senders would go on, and be told that all is well.
     Raises StudyTaken of one that it took: nobody else may have it. It is discarded (`received_status.ask_for_study`)
-    until it is being placed.
+    until it is being placed. Raises ObjectsComing of single objects whose import has not begun.
     """
     with catalog.write() as connection:
         visible = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
@@ -168,6 +168,8 @@ def cancel_import(catalog: Catalog, store: Store, principal: Principal, uuid: st
             if visible.state is ImportState.RUNNING and is_placing(connection, visible.upload_id):
                 raise import_errors.ImportPlacing
             raise import_errors.StudyComing if visible.state is ImportState.RECEIVING else import_errors.StudyTaken
+        if visible.door == "gradual" and visible.state is ImportState.RECEIVING:
+            raise import_errors.ObjectsComing
         became = cancel(catalog, connection, visible.upload_id)
         if became in (CancelResult.DONE, CancelResult.COMING):
             _record(connection, principal, AuditAction.IMPORT_CANCEL, visible, request)

@@ -25,7 +25,8 @@ def check_uploads(connection: Connection, account_id: int, max_uploads: int) -> 
         .join(upload, upload.c.id == reception.c.upload_id)
         .where(
             reception.c.account_id == account_id,
-            reception.c.door != "dimse",  # what receivers take for it is nobody's upload
+            # what receivers take for it is nobody's upload, and single objects are handed over before there are many
+            reception.c.door.not_in(("dimse", "gradual")),
             upload.c.state == ImportState.RECEIVING,
         )
     ).scalar_one()

@@ -87,6 +87,21 @@ def end_left_associations(catalog: Catalog) -> int:
     return len(ended)
 
 
+def take_over_upload(catalog: Catalog, incoming: IncomingUpload, former: str, owner: str) -> bool:
+    """Have a process go on with what a former one received; False where somebody else does, or has ended it."""
+    with catalog.write() as connection:
+        changed = connection.execute(
+            update(upload)
+            .where(
+                upload.c.id == incoming.upload_id,
+                upload.c.owner.in_((former, owner)),
+                upload.c.state == ImportState.RECEIVING,
+            )
+            .values(owner=owner)
+        ).rowcount
+    return changed == 1
+
+
 class ReceivedStudies:
     """The rows of studies of one receiver process; may be used by several threads.
 
@@ -265,17 +280,7 @@ class ReceivedStudies:
 
     def take_over(self, left: LeftStudy) -> bool:
         """Have this process go on with a study; False where somebody else does, or has ended it."""
-        with self.catalog.write() as connection:
-            changed = connection.execute(
-                update(upload)
-                .where(
-                    upload.c.id == left.incoming.upload_id,
-                    upload.c.owner.in_((left.owner, self.owner)),
-                    upload.c.state == ImportState.RECEIVING,
-                )
-                .values(owner=self.owner)
-            ).rowcount
-        return changed == 1
+        return take_over_upload(self.catalog, left.incoming, left.owner, self.owner)
 
     def read_wishes(self) -> dict[int, StudyWish]:
         """What people want done with studies that are being received, by their uploads."""

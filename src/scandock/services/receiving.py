@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from scandock.rules.privacy import SitePrivacy
     from scandock.services.settings import Settings
 
-Door = Literal["raw", "multipart", "tus", "dicomweb", "dimse"]
+Door = Literal["raw", "multipart", "tus", "dicomweb", "dimse", "gradual"]
 
 LEASE_MS = request_limits.LEASE_SECONDS * 1000
 """For which a request is believed to live that brings a whole body, by the database's clock; it says so meanwhile."""
@@ -152,7 +152,7 @@ class UploadReceiver:
             if existing is not None:
                 return existing
             received_by_site = offer.door == "dimse"  # senders are no accounts, and can't be told to wait for one
-            if not received_by_site:
+            if not received_by_site and offer.door != "gradual":
                 check_uploads(connection, offer.account_id, self.limits.uploads)
             self.space.alone(connection)
             self.space.check(connection, offer.account_id, offer.size or 0, share=not received_by_site)

@@ -41,7 +41,12 @@ class SentObject:
     @property
     def entry_name(self) -> str:
         """What it is called in the zip that is imported."""
-        return f"{self.sop_uid if _NAME.fullmatch(self.sop_uid) else 'object'}.dcm"
+        return make_entry_name(self.sop_uid)
+
+
+def make_entry_name(sop_uid: str) -> str:
+    """What an object of this UID, or of one that may not be told, is called in the zip that is imported."""
+    return f"{sop_uid if _NAME.fullmatch(sop_uid) else 'object'}.dcm"
 
 
 def read_sent_object(head: bytes | bytearray, *, whole: bool, study_uid: str = "") -> SentObject | Literal["more"]:

@@ -45,6 +45,17 @@ class LabelTaken(Worded, Usage):
     MEANING = "A session, an assessor or a subject of that label stands there already."
 
 
+class SessionNotBuilt(CodedUsage):
+    CODE = "session_not_built"
+    STATUS = 409
+    MEANING = "XNAT's dialect: the session could not be built of the single objects that were sent for it."
+    SENTENCE = "The session could not be built: {message}"
+    REMEDY = "The import {uuid} says why, and its receipt names each object."
+
+    def __init__(self, uuid: str, message: str) -> None:
+        self._fill({"uuid": uuid, "message": message})
+
+
 class SessionMoves(CodedUsage):
     CODE = "session_moves"
     STATUS = 409

@@ -347,6 +347,11 @@ class Settings(BaseModel):
         default=32 * MIB,
         description="Bytes a second that this reads at most; a quarter of them while imports run or wait.",
     )
+    gradual_seconds: Seconds = Field(
+        default=5,
+        description="How long no more objects of a study have to come one a request (XNAT's gradual-DICOM) before its"
+        " session is built; whoever asks for the session has it built at once.",
+    )
     dicom_idle_seconds: Seconds = Field(
         default=60,
         description="How long nothing of a study has to come before a DICOM receiver hands it to its import, where the"

@@ -98,6 +98,7 @@ def create_app(
         janitor = asyncio.ensure_future(_run_cleaners(server, schedule))
         host = HostBeat(server.catalog, is_worker=False, on_failure=_tell_host_not_noted)
         await loop.run_in_executor(None, host.start)
+        server.gradual.start()
         leases = asyncio.ensure_future(_renew_leases(server))
         ending = asyncio.ensure_future(_end_streams(server))
         bodies = asyncio.ensure_future(_end_bodies(server))
@@ -113,6 +114,7 @@ def create_app(
                 await asyncio.gather(warming, janitor, bodies, answers, ending, return_exceptions=True)
                 if server.receptions:
                     await asyncio.wait(server.receptions.values(), timeout=END_SECONDS)
+                await loop.run_in_executor(None, server.gradual.stop)
                 leases.cancel()
                 await asyncio.gather(leases, return_exceptions=True)
                 await loop.run_in_executor(None, host.end)

@@ -30,6 +30,7 @@ from scandock.services.data_preparation import prepare_data
 from scandock.services.decoding import Pictures
 from scandock.services.dicom_instances import InstanceHeaders
 from scandock.services.dicomweb_objects import DicomwebCache
+from scandock.services.logs import log
 from scandock.services.ohif import OhifLookup
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.refusals import Refusals
@@ -50,6 +51,7 @@ from scandock.web.readiness import (
 from scandock.web.response_sending import ResponseRegistry
 from scandock.web.shared_call import SharedCall
 from scandock.web.tus.locks import UploadLocks, Writer
+from scandock.workers.gradual_uploads import GradualUploads
 from scandock.workers.scrub_trial import ScrubTrials
 
 if TYPE_CHECKING:
@@ -122,6 +124,8 @@ class ServerState:
     """One: a header that is made to take long holds up others that are looked at, and nothing else."""
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
+    gradual: GradualUploads
+    """Single objects that come one a request, until their sessions are built."""
     receivers: ReceiverFigures | None = None
     """What the receiver process of this server counts; None where the server has none."""
     readiness: Readiness = field(init=False)
@@ -251,6 +255,8 @@ def open_server_state(
     )
     metrics.held.set_function(lambda: response_buffers.bytes)
     metrics.waiting.set_function(lambda: pictures.decoders.waiting)
+    gradual = GradualUploads(catalog, store, receiving, settings, log(), metrics.gradual_syncs.observe)
+    metrics.gradual_open.set_function(lambda: gradual.open_count)
     refusals = Refusals(catalog, counted=lambda action: metrics.refused.labels(action.value).inc())
     refusals.start()
     return ServerState(
@@ -280,6 +286,7 @@ def open_server_state(
         ohif=OhifLookup(store.path),
         provider=_open_provider(settings, catalog),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
+        gradual=gradual,
         workers_ready=workers_ready or partial(check_workers, catalog),
         receivers=receiver_figures,
     )

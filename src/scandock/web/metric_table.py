@@ -155,6 +155,16 @@ UPLOADS_BROKEN: Final = CounterMetric(
     "scandock_uploads_broken", "Uploads by one request that nobody brought any more, and were cleared away."
 )
 
+GRADUAL_OPEN: Final = GaugeMetric(
+    "scandock_gradual_uploads_open", "Sessions of which single objects come, and that are not built yet."
+)
+GRADUAL_SYNCS: Final = HistogramMetric(
+    "scandock_gradual_sync_seconds",
+    "Seconds that single objects waited for the disk before they were acknowledged.",
+    (),
+    (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
+)
+
 # -- DICOM receivers -----------------------------------------------------------------------------------------------
 
 DICOM_ASSOCIATIONS: Final = GaugeMetric("scandock_dicom_associations", "DICOM associations that are open.")

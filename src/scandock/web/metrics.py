@@ -67,6 +67,8 @@ class Metrics:
         self.waiting = table.DECODERS_WAITING.make(self.registry)
         self.decoders = table.DECODERS_QUESTIONS.make(self.registry)
         self.received = table.RECEIVED_BYTES.make(self.registry)
+        self.gradual_open = table.GRADUAL_OPEN.make(self.registry)
+        self.gradual_syncs = table.GRADUAL_SYNCS.make(self.registry)
         self.space_refused = table.SPACE_REFUSED.make(self.registry)
         self.broken = table.UPLOADS_BROKEN.make(self.registry)
         for reason in ("disk", "account"):

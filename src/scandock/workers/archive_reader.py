@@ -22,6 +22,7 @@ from scandock.formats.zip_entries import ZipEntries
 from scandock.model.entry import Entry, ordinal
 from scandock.model.errors import BadInput
 from scandock.model.tags import TAGS
+from scandock.pipeline.filter_setup import make_filter_setup
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.unreported import drop_unreported
@@ -35,7 +36,6 @@ from scandock.workers.import_progress import EntryListener, ImportProgress
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 
 if TYPE_CHECKING:
-    from scandock.pipeline.entry_filter import FilterSetup
     from scandock.rules.import_request import ImportRequest
     from scandock.rules.privacy import EarlyScrub
     from scandock.services.settings import Settings
@@ -183,7 +183,7 @@ class ArchiveReader:
             check_space=lambda: store.reserve(0, min_free=settings.min_free_bytes),
             write_back=stage.write_back if keep and not site.privacy.policy.changes_objects else None,
         )
-        filters = self._filter_setup(site) if site.filters else None
+        filters = make_filter_setup(self.request, site.filters, has_mapping=site.has_mapping) if site.filters else None
         ledger.has_filters = filters is not None
         early = ledger.early = site.early if keep else None
         pool.setup(
@@ -219,19 +219,6 @@ class ArchiveReader:
     def expect_scrub(self) -> None:
         """Let readers load what de-identifies while the import is still told by which rules."""
         self._pool.expect_scrub()
-
-    def _filter_setup(self, site: SiteTexts) -> FilterSetup | None:
-        """The filters that this import may have to pass: of one project where all goes there, else those of all."""
-        request, filters = self.request, site.filters
-        is_decided = request.project is not None and request.mapping_path is None and not site.has_mapping
-        projects = {
-            name: text
-            for name, text in filters.items()
-            if name and (not is_decided or name.casefold() == str(request.project).casefold())
-        }
-        if not projects and "" not in filters:
-            return None
-        return {"site": filters.get(""), "projects": projects, "is_decided": is_decided}
 
     def close(self) -> None:
         """Kill the readers."""

@@ -88,7 +88,7 @@ class ReceivedUpload:
     session_uuid: str | None
     """The session that is its archive; None where bytes have come."""
     is_promised: bool = False
-    """Whether its sender, who is no account, was told that it is stored: then it is kept, whatever rights have gone."""
+    """Whether its sender was told that it is stored: then it is kept, whatever rights have gone."""
 
     @property
     def is_shown(self) -> bool:
@@ -163,7 +163,7 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
         name=row.archive,
         received=row.received,
         session_uuid=row.session_uuid,
-        is_promised=row.door == "dimse",
+        is_promised=row.door in ("dimse", "gradual"),
     )
 
 
@@ -241,12 +241,12 @@ def _find_place(catalog: Catalog, upload: ReceivedUpload) -> tuple[ReceivedUploa
         stands, account = is_usable(connection, project), find_account_name(connection, upload.account_id)
     if not stands:
         request = upload.request.with_fields(project=UNASSIGNED)
-        return replace(upload, request=request), f"Project {project}, to which its receiver sends, is gone."
+        return replace(upload, request=request), f"Project {project}, to which it was sent, is gone."
     if not may_upload(catalog, upload.account_id, project):
         request = upload.request.with_fields(destination="prearchive")
         return replace(
             upload, request=request
-        ), f"Its receiver's account {account} may not upload to {project} any more."
+        ), f"The account {account}, for which it was received, may not upload to {project} any more."
     return upload, ""
 
 

@@ -361,12 +361,13 @@ class Admissions:
         return None
 
 
-Pending = AppendedObject | Answer
+Pending = AppendedObject[Receiver, StudySender] | Answer
 
 
-class CommitmentRows(Protocol):
-    """What the catalog keeps of storage commitment (`services.received_studies.ReceivedStudies`)."""
+class AcceptorRows(Protocol):
+    """What the catalog knows of receivers and of storage commitment (`services.received_studies.ReceivedStudies`)."""
 
+    def changes_objects(self, receiver: Receiver) -> bool: ...
     def commit(self, receiver: Receiver, peer: str, address: str, request: CommitmentRequest) -> CommitmentAnswer: ...
     def note_report(self, peer: str, transaction: str, status: int | None) -> None: ...
 
@@ -379,14 +380,14 @@ class PortAcceptor:
         port: int,
         store: Store,
         admissions: Admissions,
-        studies: OpenStudies,
+        studies: OpenStudies[Receiver, StudySender],
         associations: AssociationLog,
-        commitments: CommitmentRows,
+        rows: AcceptorRows,
         settings: ReceptionSettings,
         figures: ReceiverFigures,
         log: FilteringBoundLogger,
     ) -> None:
-        self._commitments = commitments
+        self._rows = rows
         self._port = port
         self._store = store
         self._admissions = admissions
@@ -410,7 +411,14 @@ class PortAcceptor:
                 address=request.peer.address, why=decision.why,
             )  # fmt: skip
             return decision
-        return replace(decision, changes_objects=self._studies.changes_objects(decision.receiver))
+        return replace(decision, changes_objects=self._changes_objects(decision.receiver))
+
+    def _changes_objects(self, receiver: Receiver) -> bool:
+        """Whether what a receiver takes is de-identified; no where the catalog can't be asked."""
+        try:
+            return self._rows.changes_objects(receiver)
+        except Fault:
+            return False
 
     def begin(self, association: Association) -> None:
         request = association.request
@@ -550,7 +558,7 @@ class PortAcceptor:
         admitted = _admitted(association)
         receiver = self._admissions.current(admitted.receiver)
         try:
-            taken = self._commitments.commit(receiver, admitted.sender.calling, admitted.sender.address, request)
+            taken = self._rows.commit(receiver, admitted.sender.calling, admitted.sender.address, request)
         except Fault as fault:
             taken = CommitmentAnswer(_answer_fault(fault))
         if taken.answer.status:
@@ -563,7 +571,7 @@ class PortAcceptor:
 
     def reported(self, association: Association, transaction: str, status: int | None) -> None:
         with contextlib.suppress(Fault):  # else it is told again
-            self._commitments.note_report(_admitted(association).sender.calling, transaction, status)
+            self._rows.note_report(_admitted(association).sender.calling, transaction, status)
 
 
 def _sentence(text: str) -> str:

@@ -23,7 +23,7 @@ from scandock.dimse.records import association_numbers
 from scandock.model.process import confine, keep_one_heap, return_large_blocks, unblock_signals
 from scandock.model.reception import ReceptionSettings, StudyWish
 from scandock.services.logs import configure_logging, error_cause, error_code, error_location
-from scandock.services.received_records import HOST, LeftStudy, ReceiverListening, StudyProgress
+from scandock.services.received_records import HOST, LeftStudy, ReceiverListening
 from scandock.store.opening import open_store
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.receiver_acceptor import Admissions, AssociationLog, PortAcceptor
@@ -72,7 +72,7 @@ class ReceiverProcess:
         self.rows = rows
         self.admissions = Admissions(self.store, self._settings)
         self.associations = AssociationLog(figures)
-        self.studies = OpenStudies(self.store, self.rows, self._settings, figures, log)
+        self.studies = OpenStudies(self.store, self.rows, self._settings, figures.count_sync, log)
         self.ports = ReceiverPorts(self._settings, self._make_acceptor, log, time.monotonic)
         self._stop = threading.Event()
         self._told: tuple[list[Receiver], list[ReceiverListening]] | None = None
@@ -160,7 +160,7 @@ class ReceiverProcess:
         studies = self.studies.all
         oldest = max((now - study.begun for study in studies), default=0.0)
         self._figures.set_open(self.associations.open_count, len(studies), oldest)
-        progress = [one for one in (_progress(study, now) for study in studies) if one is not None]
+        progress = [one for one in (study.take_progress(now) for study in studies) if one is not None]
         for upload_id in self.rows.write_progress(progress):  # as discarded while its host seemed away
             self.studies.close_upload(upload_id)
         lines = self.associations.take_changes()
@@ -238,19 +238,6 @@ class ReceiverProcess:
         self.rows.close()
         self.store.close()
         self._log.info("receiver ended")
-
-
-def _progress(study: OpenStudy, now: float) -> StudyProgress | None:
-    """What came of a study since it was noted last; None where nothing did and its rate is 0 already."""
-    objects, size, at = study.noted
-    entries, synced = study.spool.entries, study.spool.synced + study.spool.beside
-    seconds = now - at
-    rate = int((synced - size) / seconds) if seconds > 0 and objects >= 0 else 0
-    study.noted = entries, synced, now
-    if (entries, synced) == (objects, size) and study.is_quiet:
-        return None
-    study.is_quiet = (entries, synced) == (objects, size)
-    return StudyProgress(upload_id=study.incoming.upload_id, objects=entries, bytes=synced, rate=max(0, rate))
 
 
 def command_words(data: str, beats: int, worker: int, settings: ReceptionSettings, log_level: str) -> list[str]:

@@ -1,11 +1,14 @@
-"""Studies while DICOM receivers take them: one growing upload for each receiver and study, whoever sends it."""
+"""Studies while they come object by object: one growing upload for each source and study, whoever sends it.
+
+A source is a DICOM receiver, or an account that sends single objects by HTTP (`gradual_uploads.py`).
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from scandock.model.crash_points import reach
 from scandock.model.errors import Fault
@@ -13,6 +16,7 @@ from scandock.model.receivers import Closing
 from scandock.model.reception import CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.services.logs import error_code
+from scandock.services.received_records import StudyProgress
 from scandock.store.errors import SpoolClosed
 
 if TYPE_CHECKING:
@@ -20,11 +24,8 @@ if TYPE_CHECKING:
 
     from scandock.dimse.records import Association
     from scandock.model.incoming_upload import IncomingUpload
-    from scandock.model.receivers import Receiver
     from scandock.model.reception import ReceptionSettings
-    from scandock.services.received_records import StudySender
     from scandock.store.port import ObjectSpool, Store
-    from scandock.workers.receiver_figures import ReceiverFigures
 
 RETRY_SECONDS: Final = 5.0
 """After which a study that could not be handed to its import is tried again."""
@@ -32,13 +33,33 @@ _ENTRY_DIRECTORY_BYTES: Final = 160
 """Most that an entry takes of a zip's directory."""
 
 
-class StudyRows(Protocol):
-    """What the catalog keeps of studies (`services.received_studies.ReceivedStudies`)."""
+class StudySource(Protocol):
+    """What studies come for, as a DICOM receiver."""
 
-    def changes_objects(self, receiver: Receiver) -> bool: ...
-    def begin(self, receiver: Receiver, sender: StudySender) -> IncomingUpload: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def closing(self) -> Closing: ...
+    @property
+    def idle_seconds(self) -> float | None: ...
+    def imports_like(self, other: Self, /) -> bool:
+        """Whether a study of the other one may go on with this one."""
+
+
+Source = TypeVar("Source", bound=StudySource)
+Sender = TypeVar("Sender")
+_Source_contra = TypeVar("_Source_contra", bound=StudySource, contravariant=True)
+_Sender_contra = TypeVar("_Sender_contra", contravariant=True)
+
+
+class StudyRows(Protocol[_Source_contra, _Sender_contra]):
+    """What the catalog keeps of studies (`services.received_studies`, `services.gradual_uploads`)."""
+
+    def begin(self, receiver: _Source_contra, sender: _Sender_contra, /) -> IncomingUpload: ...
     def accept(
-        self, incoming: IncomingUpload, size: int, objects: int, sender: StudySender, reason: CloseReason
+        self, incoming: IncomingUpload, size: int, objects: int, sender: _Sender_contra, reason: CloseReason, /
     ) -> bool: ...
     def read_state(self, incoming: IncomingUpload) -> ImportState | None: ...
     def discard(self, incoming: IncomingUpload) -> None: ...
@@ -52,24 +73,24 @@ class StudyKey(NamedTuple):
     study_uid: str
 
 
-class AppendedObject(NamedTuple):
+class AppendedObject(NamedTuple, Generic[Source, Sender]):
     """Where an object stands, until it is synced."""
 
-    study: OpenStudy
+    study: OpenStudy[Source, Sender]
     end: int
     bytes: int
     instance: str
     """The object's UID, as it was sent."""
 
 
-class OpenStudy:
+class OpenStudy(Generic[Source, Sender]):
     """One study that is being received. Its counts are for pages and rules; the spool knows what is there."""
 
     def __init__(
         self,
-        key: StudyKey,
-        receiver: Receiver | None,
-        sender: StudySender,
+        key: Hashable,
+        receiver: Source | None,
+        sender: Sender,
         incoming: IncomingUpload,
         spool: ObjectSpool,
         now: float,
@@ -98,6 +119,18 @@ class OpenStudy:
         """When bytes last came of an association that sends some of it."""
         return max([self.heard, *(one.active_at for one in list(self.feeders.values()))])
 
+    def take_progress(self, now: float) -> StudyProgress | None:
+        """What came since it was taken last; None where nothing did and the rate is 0 already."""
+        objects, size, at = self.noted
+        entries, synced = self.spool.entries, self.spool.synced + self.spool.beside
+        seconds = now - at
+        rate = int((synced - size) / seconds) if seconds > 0 and objects >= 0 else 0
+        self.noted = entries, synced, now
+        if (entries, synced) == (objects, size) and self.is_quiet:
+            return None
+        self.is_quiet = (entries, synced) == (objects, size)
+        return StudyProgress(upload_id=self.incoming.upload_id, objects=entries, bytes=synced, rate=max(0, rate))
+
 
 class _Beginning:
     """A study that is being begun: one thread does it, the others of its objects wait."""
@@ -110,34 +143,34 @@ class _Beginning:
         """Why it could not be begun: told to all that waited meanwhile."""
 
 
-class OpenStudies:
+class OpenStudies(Generic[Source, Sender]):
     """All studies of this process. May be used by the threads of associations and the one that looks after them."""
 
     def __init__(
         self,
         store: Store,
-        rows: StudyRows,
+        rows: StudyRows[Source, Sender],
         settings: ReceptionSettings,
-        figures: ReceiverFigures,
+        count_sync: Callable[[float], None],
         log: FilteringBoundLogger,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._rows = rows
         self._settings = settings
-        self._figures = figures
+        self._count_sync = count_sync
         self._log = log
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: dict[StudyKey, OpenStudy] = {}
-        self._beginning: dict[StudyKey, _Beginning] = {}
+        self._open: dict[Hashable, OpenStudy[Source, Sender]] = {}
+        self._beginning: dict[Hashable, _Beginning] = {}
         self._closing: dict[int, threading.Thread] = {}
-        self._waiting: dict[int, tuple[float, OpenStudy, CloseReason]] = {}
+        self._waiting: dict[int, tuple[float, OpenStudy[Source, Sender], CloseReason]] = {}
         """Those that could not be handed over: when to try again."""
         self._stopping = False
 
     @property
-    def all(self) -> list[OpenStudy]:
+    def all(self) -> list[OpenStudy[Source, Sender]]:
         """Those that take objects."""
         with self._lock:
             return list(self._open.values())
@@ -148,26 +181,27 @@ class OpenStudies:
         with self._lock:
             return bool(self._open or self._closing or self._waiting)
 
-    def changes_objects(self, receiver: Receiver) -> bool:
-        """Whether what a receiver takes is de-identified; no where the catalog can't be asked."""
-        try:
-            return self._rows.changes_objects(receiver)
-        except Fault:
-            return False
+    def find(self, key: Hashable) -> OpenStudy[Source, Sender] | None:
+        """The study of a key, where it takes objects."""
+        with self._lock:
+            return self._open.get(key)
 
     def append(
         self,
-        key: StudyKey,
-        receiver: Receiver,
-        sender: StudySender,
-        association: Association,
+        key: Hashable,
+        receiver: Source,
+        sender: Sender,
+        association: Association | None,
         size: int,
         write: Callable[[ObjectSpool], int],
         instance: str = "",
-    ) -> AppendedObject:
-        """Add an object of `size` bytes to its study, which is begun where there is none. Fault."""
+    ) -> AppendedObject[Source, Sender]:
+        """Add an object of `size` bytes to its study, which is begun where there is none. Fault.
+
+        `association`: None where it came by no association.
+        """
         while True:
-            study = self._find(key, receiver, sender)
+            study = self.begin(key, receiver, sender)
             if study.receiver is not receiver and study.receiver is not None:
                 if not receiver.imports_like(study.receiver):
                     self.close(study, CloseReason.CHANGED)
@@ -182,11 +216,12 @@ class OpenStudies:
                 self.close(study, CloseReason.FAILED)  # does nothing where it was closed or discarded, not failed
                 continue
             study.heard = self._clock()
-            study.feeders[association.number] = association
+            if association is not None:
+                study.feeders[association.number] = association
             reach("object_appended")
             return AppendedObject(study, end, size, instance)
 
-    def sync(self, study: OpenStudy, end: int) -> None:
+    def sync(self, study: OpenStudy[Source, Sender], end: int) -> None:
         """Have all of a study up to `end` on disk. Fault: what no sync has covered is lost, and the study closes."""
         begun = time.perf_counter()
         try:
@@ -197,10 +232,10 @@ class OpenStudies:
             self._log.error("sync failed", upload=study.incoming.uuid, code=error_code(error))
             self.close(study, CloseReason.FAILED)
             raise
-        self._figures.count_sync(time.perf_counter() - begun)
+        self._count_sync(time.perf_counter() - begun)
         reach("object_synced")
 
-    def set_receivers(self, receivers: Sequence[Receiver]) -> None:
+    def set_receivers(self, receivers: Sequence[Source]) -> None:
         """Close what came for receivers that are not among these any more, or are set to import otherwise."""
         now = {receiver.number: receiver for receiver in receivers}
         for study in self.all:
@@ -235,7 +270,7 @@ class OpenStudies:
         for _, study, reason in due:
             self._start_closing(study, reason)
 
-    def close(self, study: OpenStudy, reason: CloseReason) -> None:
+    def close(self, study: OpenStudy[Source, Sender], reason: CloseReason) -> None:
         """Take nothing more of it, and hand it to its import, in a thread. Done already is fine."""
         if self._forget(study):
             self._start_closing(study, reason)
@@ -262,10 +297,10 @@ class OpenStudies:
             waiting[1].is_unwanted = True
             self._start_closing(waiting[1], waiting[2])
 
-    def _find_upload(self, upload_id: int) -> OpenStudy | None:
+    def _find_upload(self, upload_id: int) -> OpenStudy[Source, Sender] | None:
         return next((study for study in self._open.values() if study.incoming.upload_id == upload_id), None)
 
-    def take_up(self, study: OpenStudy) -> None:
+    def take_up(self, study: OpenStudy[Source, Sender]) -> None:
         """Go on with one that an earlier process has left; where another of its key is open, it is closed."""
         with self._lock:
             taken = self._open.setdefault(study.key, study) is study
@@ -283,7 +318,8 @@ class OpenStudies:
         for study in self.all:
             study.spool.close()
 
-    def _find(self, key: StudyKey, receiver: Receiver, sender: StudySender) -> OpenStudy:
+    def begin(self, key: Hashable, receiver: Source, sender: Sender) -> OpenStudy[Source, Sender]:
+        """The study of a key, which is begun where there is none. Fault."""
         with self._lock:
             study = self._open.get(key)
             if study is not None:
@@ -306,11 +342,11 @@ class OpenStudies:
                 if not beginning.waiting:
                     self._end_beginning(key, beginning)
 
-    def _end_beginning(self, key: StudyKey, beginning: _Beginning) -> None:
+    def _end_beginning(self, key: Hashable, beginning: _Beginning) -> None:
         if self._beginning.get(key) is beginning:
             del self._beginning[key]
 
-    def _begin(self, key: StudyKey, receiver: Receiver, sender: StudySender) -> OpenStudy:
+    def _begin(self, key: Hashable, receiver: Source, sender: Sender) -> OpenStudy[Source, Sender]:
         with self._lock:
             study = self._open.get(key)
             if study is not None:
@@ -326,7 +362,7 @@ class OpenStudies:
         self._log.info("study begun", upload=incoming.uuid, receiver=receiver.title)
         return study
 
-    def _is_full(self, study: OpenStudy, size: int) -> bool:
+    def _is_full(self, study: OpenStudy[Source, Sender], size: int) -> bool:
         spool, bounds = study.spool, self._settings
         if not spool.entries:
             return False
@@ -336,7 +372,7 @@ class OpenStudies:
             or _ENTRY_DIRECTORY_BYTES * (spool.entries + 1) > bounds.directory_bytes
         )
 
-    def _due(self, study: OpenStudy, now: float) -> CloseReason | None:
+    def _due(self, study: OpenStudy[Source, Sender], now: float) -> CloseReason | None:
         if now - study.begun >= self._settings.open_seconds:
             return CloseReason.LONG
         receiver = study.receiver
@@ -350,7 +386,7 @@ class OpenStudies:
                 return CloseReason.RELEASE
         return CloseReason.IDLE if quiet >= idle else None
 
-    def _forget(self, study: OpenStudy) -> bool:
+    def _forget(self, study: OpenStudy[Source, Sender]) -> bool:
         """Have it take no more objects; False where that was done."""
         with self._lock:
             if self._open.get(study.key) is not study:
@@ -358,7 +394,7 @@ class OpenStudies:
             del self._open[study.key]
             return True
 
-    def _start_closing(self, study: OpenStudy, reason: CloseReason) -> None:
+    def _start_closing(self, study: OpenStudy[Source, Sender], reason: CloseReason) -> None:
         thread = threading.Thread(target=self._close, args=(study, reason), name="closing", daemon=True)
         with self._lock:
             self._closing[study.incoming.upload_id] = thread
@@ -370,7 +406,7 @@ class OpenStudies:
         self._log.error("study not handed over", upload=study.incoming.uuid, why="no thread can be started")
         self._put_off(study, reason)
 
-    def _close(self, study: OpenStudy, reason: CloseReason) -> None:
+    def _close(self, study: OpenStudy[Source, Sender], reason: CloseReason) -> None:
         """Hand a study to its import. What fails is tried again: nothing of it is lost meanwhile."""
         upload_id = study.incoming.upload_id
         try:
@@ -383,14 +419,15 @@ class OpenStudies:
             with self._lock:
                 self._closing.pop(upload_id, None)
 
-    def _put_off(self, study: OpenStudy, reason: CloseReason) -> None:
+    def _put_off(self, study: OpenStudy[Source, Sender], reason: CloseReason) -> None:
         with self._lock:
             self._waiting[study.incoming.upload_id] = (self._clock() + RETRY_SECONDS, study, reason)
 
-    def _hand_over(self, study: OpenStudy, reason: CloseReason) -> bool:
+    def _hand_over(self, study: OpenStudy[Source, Sender], reason: CloseReason) -> bool:
         """Whether it is done; else, as where somebody wants it discarded just now, it is tried again."""
         if self._is_over(study):
             return True
+        reach("study_closing")
         if not study.is_unwanted:
             size = study.spool.finish()
             objects = study.spool.entries
@@ -408,7 +445,7 @@ class OpenStudies:
         self._log.info("study closed", upload=study.incoming.uuid, reason=reason.value, objects=objects, bytes=size)
         return True
 
-    def _is_over(self, study: OpenStudy) -> bool:
+    def _is_over(self, study: OpenStudy[Source, Sender]) -> bool:
         """Whether its upload is not being received any more. Its bytes are left then, or removed where it was ended.
 
         They are an import's where it was accepted and the answer was lost: nothing may be written to them.

@@ -67,6 +67,8 @@ class FakeCatalog:
         self.sessions = list(sessions)
         self.series: dict[str, list[str]] = {}
         """UIDs of series by the session that has them."""
+        self.promised: list[KnownSession] = []
+        """Sessions that are still to be built."""
         self.subjects = {(project, label_key(subject.label)): subject for subject in subjects}
 
     def sessions_of_study(self, project: str, study_uid: str) -> list[KnownSession]:
@@ -90,6 +92,15 @@ class FakeCatalog:
 
     def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return any(s.project == project and s.timestamp == timestamp for s in self.sessions)
+
+    def promised_sessions(self, project: str, *, label: str = "", study_uid: str = "") -> list[KnownSession]:
+        return [
+            one
+            for one in self.promised
+            if one.project == project
+            and (not label or label_key(one.label) == label_key(label))
+            and (not study_uid or one.study_uid == study_uid)
+        ]
 
     def take(self, decisions: Sequence[Decision], *, ecat: bool = False) -> None:
         """Make what was decided stand, as placing does; fails where two would stand in one place."""

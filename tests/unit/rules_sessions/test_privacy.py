@@ -128,6 +128,9 @@ class Catalog:
     def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return timestamp == "t"
 
+    def promised_sessions(self, project: str, *, label: str = "", study_uid: str = "") -> list[KnownSession]:
+        return [known("", label=label, study_uid=study_uid)]
+
 
 def match_series(study_uid: str, stored: Iterable[tuple[bytes, Side]]) -> dict[str, Side]:
     """An upload with a series for each file that is there."""
@@ -233,6 +236,7 @@ def test_a_project_without_rules_is_as_the_catalog_has_it():
     assert view.subject("P", "S") == subject
     assert view.subjects_labelled("P", ["S"]) == {"s": subject}
     assert view.is_timestamp_taken("P", "t")
+    assert [one.study_uid for one in view.promised_sessions("P", study_uid="1.2")] == ["1.2"]
 
 
 DROPPED = PrivacyRules(key=b"k" * 32, policy=Policy(study_uid="drop", patient="drop"))

@@ -181,3 +181,14 @@ def test_a_requested_label_that_can_not_be_had_to_the_letter_is_warned_of():
 def test_one_that_is_as_it_was_asked_for_is_not(asked):
     (made,) = decide(study("1.2", PatientID="p i d", PatientName="Doe^John"), **asked)
     assert codes(made) == []
+
+
+def test_a_session_that_senders_were_told_of_stands_where_they_were_told():
+    catalog = FakeCatalog()
+    catalog.promised = [waiting("told", "1.2", timestamp="20200101_000000000"), waiting("pid", "1.3")]
+    (own,) = decide(ONE, catalog=catalog, destination="prearchive")
+    assert (own.place, own.label, own.timestamp, own.existing) == ("prearchive", "told", "20200101_000000000", None)
+    (requested,) = decide(ONE, catalog=catalog, destination="prearchive", session="other")
+    assert (requested.label, requested.timestamp) == ("other", STAMP)
+    (archived,) = decide(ONE, catalog=catalog, destination="archive")
+    assert (archived.place, archived.label) == ("archive", "pid_77ac31")  # another one has `pid`

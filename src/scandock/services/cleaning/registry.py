@@ -19,6 +19,7 @@ from scandock.services.decoding import Pictures
 from scandock.services.dicomweb_objects import DicomwebCache
 from scandock.services.dicomweb_packs import pack_tree
 from scandock.services.event_order import forget_other_transactions
+from scandock.services.gradual_uploads import forget_ended
 from scandock.services.pictures import DOUBTED, make_tree_key
 from scandock.services.received_studies import end_left_associations
 from scandock.services.receiver_states import end_associations_of_silent_hosts
@@ -119,6 +120,12 @@ GONE_RECEIVERS: Cleaner[HasCatalog] = Cleaner(
 )
 
 
+BUILT_SESSIONS: Cleaner[HasCatalog] = Cleaner(
+    what="addresses of sessions of single objects whose imports have ended",
+    clean=lambda site, _age: forget_ended(site.catalog),
+)
+
+
 COPIED_EVENTS: Cleaner[HasCatalog] = Cleaner(
     what="numbers of another server's transactions, which came with a copy of its database",
     clean=lambda site, _age: forget_other_transactions(site.catalog),
@@ -135,5 +142,6 @@ SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (
     MANIFESTS,
     PICTURES,
     GONE_RECEIVERS,
+    BUILT_SESSIONS,
     COPIED_EVENTS,
 )

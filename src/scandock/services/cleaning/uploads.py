@@ -117,8 +117,8 @@ def discard_ended_spools(receiving: UploadReceiver) -> int:
 def remove_failed_originals(site: HasServerState, age: int) -> int:
     """Remove the bytes of imports that failed so long ago, and what was sealed of them: they can't be tried again.
 
-    Where everything may be known they are kept; so are those that a DICOM receiver took, whose senders were told that
-    they are.
+    Where everything may be known they are kept; so are those that a DICOM receiver took, and single objects, whose
+    senders were told that they are.
     """
     catalog, store = site.catalog, site.store
     with catalog.read() as connection:
@@ -131,7 +131,7 @@ def remove_failed_originals(site: HasServerState, age: int) -> int:
             .where(
                 upload.c.state == ImportState.FAILED,
                 reception.c.accepted.is_not(None),
-                reception.c.door != "dimse",
+                reception.c.door.not_in(("dimse", "gradual")),
                 upload.c.finished < catalog.now() - age,
             )
             .limit(ROWS_PER_TURN)

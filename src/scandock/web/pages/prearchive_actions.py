@@ -46,6 +46,7 @@ from scandock.web.pages.prearchive_rows import WaitingRow, build_rows
 from scandock.web.pages.rendering import fragment, page
 from scandock.web.pages.routing import Form, PageContext, SentForm, redirect_back
 from scandock.web.pages.routing import router as pages
+from scandock.web.session_building import complete_sessions
 
 router = pages()
 
@@ -95,6 +96,7 @@ async def decide(form: SentForm) -> Response:
         return redirect_back(form.request, _make_origin(form).back[1], "none-chosen")
     if verb_name == LOOK:
         return await _row_response(form, uuids[0])
+    await complete_sessions(form, uuids)
     names = await form.read(lambda c: _find_sessions(c, form.service_context, uuids))
     new_names = _make_new_names(form, uuids, names)
     verb = _make_verb(form, verb_name, new_names, names)

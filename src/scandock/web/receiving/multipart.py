@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -182,8 +182,12 @@ async def receive_multipart(
     principal: Principal,
     page_fields: PageFields | None = None,
     dialect: FieldDialect = API_FIELDS,
+    pieces: AsyncGenerator[bytes, None] | None = None,
 ) -> str:
-    """Receive the archive of a multipart body; its id, once its bytes are kept. `page_fields`: the form is a page's."""
+    """Receive the archive of a multipart body; its id, once its bytes are kept. `page_fields`: the form is a page's.
+
+    `pieces`: the body, where that was begun to be read.
+    """
     query = dialect.parse(request.query_params.multi_items(), "query")
     key = request.headers.get("idempotency-key")
     try:
@@ -206,7 +210,7 @@ async def receive_multipart(
     await server.read(ask, principal)  # what the query names is known before a byte is read
     incoming_upload: IncomingUpload | None = None
     async with AsyncExitStack() as stack:
-        body = await stack.enter_async_context(aclosing(read_body(server, request)))
+        body = await stack.enter_async_context(aclosing(pieces or read_body(server, request)))
         receiver: UploadBody | RepeatedUpload | None = None
         async for piece in body:
             for kind, value in reader.push(piece):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from email.message import Message
 from typing import Final
@@ -38,9 +39,13 @@ def _disposition_filename(request: Request) -> str:
 
 
 async def receive_raw(
-    server: ServerState, request: Request, principal: Principal, dialect: FieldDialect = API_FIELDS
+    server: ServerState,
+    request: Request,
+    principal: Principal,
+    dialect: FieldDialect = API_FIELDS,
+    pieces: AsyncGenerator[bytes, None] | None = None,
 ) -> str:
-    """Receive an archive; its id, once its bytes are kept."""
+    """Receive an archive; its id, once its bytes are kept. `pieces`: its body, where that was begun to be read."""
     named_fields = dialect.parse(request.query_params.multi_items(), "query")
     named_fields.setdefault("filename", _disposition_filename(request))
     size = content_length(request)
@@ -56,19 +61,19 @@ async def receive_raw(
     bind_upload(incoming_upload.uuid)
     if incoming_upload.known:
         repeated_upload = RepeatedUpload(server, incoming_upload)
-        await _receive(server, request, repeated_upload, size)
+        await _receive(pieces or read_body(server, request), repeated_upload, size)
         await repeated_upload.end(await server.read(ask, principal))
         return incoming_upload.uuid
     async with UploadBody(server, request, principal, incoming_upload, keyed=bool(key)) as upload_body:
-        await _receive(server, request, upload_body, size)
+        await _receive(pieces or read_body(server, request), upload_body, size)
         await upload_body.accept(ask)
     return incoming_upload.uuid
 
 
 async def _receive(
-    server: ServerState, request: Request, receiver: UploadBody | RepeatedUpload, size: int | None
+    pieces: AsyncGenerator[bytes, None], receiver: UploadBody | RepeatedUpload, size: int | None
 ) -> None:
-    async with aclosing(read_body(server, request)) as body:
+    async with aclosing(pieces) as body:
         async for data in body:
             await receiver.feed(data)
     if size is not None and receiver.spooling.received != size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -19,9 +19,18 @@ from scandock.services.records import Session
 from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import DryRun, Many, Maybe, Search, SignedContext, Sorted, Text
+from scandock.web.session_building import complete_sessions
 from scandock.web.v1.openapi_keywords import etag_keywords, import_keywords
 
-router = APIRouter(prefix="/api/v1/prearchive", tags=["prearchive"])
+
+async def complete_session(context: SignedContext) -> None:
+    """Have single objects that still come for the session of an address join it first."""
+    session = context.request.path_params.get("session")
+    if session is not None:
+        await complete_sessions(context, [session])
+
+
+router = APIRouter(prefix="/api/v1/prearchive", tags=["prearchive"], dependencies=[Depends(complete_session)])
 
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -100,6 +109,7 @@ async def list_all(
 @router.post("/move", summary="Move sessions to another project")
 async def move_many(context: SignedContext, body: ManyMoved, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
+    await complete_sessions(context, body.sessions)
     return await context.run_verb_each(
         body.sessions,
         lambda uuid: move_session(context.service_context, uuid, project_name=body.project, dry_run=dry_run),
@@ -110,6 +120,7 @@ async def move_many(context: SignedContext, body: ManyMoved, dry_run: DryRun = F
 @router.post("/archive", summary="Archive sessions")
 async def archive_many(context: SignedContext, body: ManyArchived, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
+    await complete_sessions(context, body.sessions)
     return await context.run_verb_each(
         body.sessions,
         lambda uuid: archive_session(context.service_context, uuid, overwrite=body.overwrite, dry_run=dry_run),
@@ -120,6 +131,7 @@ async def archive_many(context: SignedContext, body: ManyArchived, dry_run: DryR
 @router.post("/rebuild", summary="Write sessions' attributes anew")
 async def rebuild_many(context: SignedContext, body: Many, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
+    await complete_sessions(context, body.sessions)
     return await context.run_verb_each(
         body.sessions, lambda uuid: rebuild_session(context.service_context, uuid, dry_run=dry_run), "rebuild"
     )
@@ -128,6 +140,7 @@ async def rebuild_many(context: SignedContext, body: Many, dry_run: DryRun = Fal
 @router.post("/resolve", summary="Decide the same of sessions that are held")
 async def resolve_many(context: SignedContext, body: ManyResolved, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
+    await complete_sessions(context, body.sessions)
     return await context.run_verb_each(
         body.sessions,
         lambda uuid: resolve_session(context.service_context, uuid, body.choice, dry_run=dry_run),
@@ -138,6 +151,7 @@ async def resolve_many(context: SignedContext, body: ManyResolved, dry_run: DryR
 @router.post("/delete", summary="Move sessions to the trash")
 async def delete_many(context: SignedContext, body: Many, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
+    await complete_sessions(context, body.sessions)
     return await context.run_verb_each(
         body.sessions,
         lambda uuid: delete_session(context.service_context, uuid, place="prearchive", dry_run=dry_run),

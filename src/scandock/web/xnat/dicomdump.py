@@ -17,6 +17,7 @@ from scandock.services.file_errors import FileUnknown
 from scandock.services.xnat_lookup import find_experiment, find_prearchive_session
 from scandock.web import urls
 from scandock.web.request_context import RequestContext
+from scandock.web.session_building import build_sessions
 from scandock.web.xnat.errors import DumpImpossible
 from scandock.web.xnat.responses import list_response
 from scandock.web.xnat.routing import SignedInContext, make_router
@@ -29,6 +30,10 @@ _COLUMNS: Final = ["tag1", "tag2", "vr", "value", "desc"]
 @routes.get("/data/services/dicomdump")
 async def dump(request: Request, context: SignedInContext, src: str) -> Response:
     """The first object's elements; `field` chooses by tag (`00100010`) or by name. Nested ones have `tag2`."""
+    if (waiting := urls.parse_waiting(src.strip())) is not None:
+        await build_sessions(
+            context, [PrearchiveSessionUri(waiting["project"], waiting["timestamp"], waiting["label"])]
+        )
     uuid, number = await context.read(lambda c: _find_first_object(c, context, src))
     header, _ = await context.run_decoder(
         lambda: pictures.read_header(context.service_context, context.server.pictures, uuid, number)

@@ -20,7 +20,9 @@ from scandock.web.receiving.upload_fields import FieldDialect
 from scandock.web.xnat.errors import DestinationInvalid, HandlerUnknown, OverwriteInvalid
 from scandock.web.xnat.services.destinations import Destination
 
-HANDLERS: Final = frozenset({"DICOM-zip", "SI", "gradual-DICOM", "inbox"})
+ONE_OBJECT: Final = "gradual-DICOM"
+"""The importer of one object a call."""
+HANDLERS: Final = frozenset({"DICOM-zip", "SI", ONE_OBJECT, "inbox"})
 _UNSUPPORTED: Final = {
     "xar": "XNAT's own archive format is not taken here: send the images, or a zip of them, by DICOM-zip.",
     "automation": "There are no automation scripts here.",
@@ -57,7 +59,7 @@ def read_handler(params: Mapping[str, str], media_type: str = "") -> str:
     """The importer that is named; all but `inbox` are one pipeline. Usage `handler_unknown` (404)."""
     name = params.get("import-handler", "").strip()
     if not name:
-        return "gradual-DICOM" if media_type in _ONE_OBJECT else "DICOM-zip"
+        return ONE_OBJECT if media_type in _ONE_OBJECT else "DICOM-zip"
     if name not in HANDLERS:
         why = _UNSUPPORTED.get(name.lower(), f"Known are {', '.join(sorted(HANDLERS))}.")
         raise HandlerUnknown(f"Unknown importer implementation specified: {name[:64]}.", why)
@@ -92,7 +94,7 @@ def read_import_fields(
     fields["ignore_unparsable"] = "true" if ignores else "false"
     fields["resources"] = "ignore"
     fields["filename"] = params.get("filename", "") or f"upload{_SUFFIXES.get(media_type, '')}"
-    keep_names = not is_true(params.get("rename")) and handler != "gradual-DICOM"
+    keep_names = not is_true(params.get("rename")) and handler != ONE_OBJECT
     options: dict[str, Any] = {"dialect": True, "keep_names": keep_names, "ignores_by_name": ignores_by_name}
     attributes = {name: text for name, text in parse_session_fields(params.items()).items() if text}
     if attributes:

@@ -8,6 +8,9 @@ take HTML for an error (xnat-clients.md 1, rule 5).
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
@@ -23,15 +26,24 @@ from scandock.services.quotas import check_size
 from scandock.services.receiving import UploadOffer
 from scandock.web.bodies import receives_upload
 from scandock.web.import_waiting import wait_for_import
-from scandock.web.receiving.multipart import receive_multipart
+from scandock.web.receiving.gradual import GradualBody, read_object_form
+from scandock.web.receiving.multipart import parse_boundary, receive_multipart
 from scandock.web.receiving.raw import content_length, receive_raw
+from scandock.web.receiving.stream import read_body
 from scandock.web.receiving.upload_fields import make_offer
 from scandock.web.request_context import RequestContext
 from scandock.web.security import check_upload, request_info
 from scandock.web.xnat import inbox
 from scandock.web.xnat.bodies import MULTIPART, URLENCODED, has_body, read_form_or_file, read_media_type
 from scandock.web.xnat.cache import IN_BODY
-from scandock.web.xnat.import_parameters import ImportCall, is_true, read_handler, read_listener, read_values
+from scandock.web.xnat.import_parameters import (
+    ONE_OBJECT,
+    ImportCall,
+    is_true,
+    read_handler,
+    read_listener,
+    read_values,
+)
 from scandock.web.xnat.routing import SignedInContext, make_router, text_response
 from scandock.web.xnat.services import user_cache
 from scandock.web.xnat.services.destinations import Destination, resolve_labels
@@ -41,8 +53,18 @@ from scandock.web.xnat.services.tracking import check_key, track_import
 routes = make_router()
 _URI_LIST: Final = "text/uri-list"
 _NO_FILE: Final = "Unable to identify upload format."
+_OBJECTS: Final = "DICOM objects"
+"""What an upload of single objects is called, each of which is an entry of it."""
 _MANY_FILES: Final = "Importer is limited to one uploaded resource at a time."
 _SRC: Final = re.compile(r"(?:/data)?/user/cache/resources/(?P<resource>[^/]+)/files/(?P<name>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptObject:
+    """An object that is on disk."""
+
+    uri: str
+    """Of its session, which is built later."""
 
 
 @routes.post("/data/services/import")
@@ -65,24 +87,31 @@ async def import_archive(request: Request, context: SignedInContext, name: str =
     if media_type == MULTIPART and is_true(query.get("inbody")):
         return text_response(406, IN_BODY)
     try:
-        uuid = await _receive_body(request, context, call)
+        received = await _receive_body(request, context, call)
     except upload_errors.MultipartFiles:
         return text_response(400, _MANY_FILES)
-    if uuid is None:
+    if received is None:
         return await _import_source(request, context, call)
+    if isinstance(received, KeptObject):
+        return _sessions_response(request, [received.uri])
+    uuid = received
     key = check_key(read_listener(call.values))
     if key:
         await context.server.run(track_import, context.server.catalog, context.service_context.principal, key, uuid)
     return await import_response(request, context, uuid)
 
 
-async def _receive_body(request: Request, context: RequestContext, call: ImportCall) -> str | None:
-    """The upload of what the request brings; None where it brings no file, and `call` what its form says."""
+async def _receive_body(request: Request, context: RequestContext, call: ImportCall) -> str | KeptObject | None:
+    """The upload of what the request brings, or the object that is kept; None where it brings no file, and `call` what
+    its form says.
+    """
     media_type, speech = read_media_type(request), call.speech()
     if not has_body(request):
         return None
     if media_type == MULTIPART:
         try:
+            if read_handler(call.query, media_type) == ONE_OBJECT and not _is_own_import(request, call):
+                return await _receive_form(request, context, call)
             return await receive_multipart(context.server, request, context.service_context.principal, dialect=speech)
         except upload_errors.MultipartNoFile:
             return None
@@ -96,7 +125,57 @@ async def _receive_body(request: Request, context: RequestContext, call: ImportC
             return None
     if call.query.get("src") or read_handler(call.query, media_type) == "inbox":
         return None
+    if read_handler(call.query, media_type) == ONE_OBJECT and not _is_own_import(request, call):
+        return await _receive_object(request, context, call)
     return await receive_raw(context.server, request, context.service_context.principal, speech)
+
+
+def _is_own_import(request: Request, call: ImportCall) -> bool:
+    """Whether the object of a call is an import of its own: it is to be built now, or to be known by a key."""
+    is_commit = call.values.get("action", "").strip().lower() == "commit"
+    return is_commit or bool(read_listener(call.values)) or "idempotency-key" in request.headers
+
+
+async def _receive_object(request: Request, context: RequestContext, call: ImportCall) -> str | KeptObject:
+    """Keep the object that is the body, whose session is built later; else the upload that is imported at once."""
+    server, principal = context.server, context.service_context.principal
+    make = _make_object_offers(context, call)
+    async with aclosing(read_body(server, request)) as pieces:
+        body = GradualBody(server, request, principal, make, pieces, content_length(request))
+        uri = await body.receive()
+        if uri is not None:
+            return KeptObject(uri)
+        return await receive_raw(server, request, principal, call.speech(), body.pieces())
+
+
+async def _receive_form(request: Request, context: RequestContext, call: ImportCall) -> str | KeptObject:
+    """The same of an object that is the file of a form, as far as it is small. Raises MultipartNoFile."""
+    server, principal = context.server, context.service_context.principal
+    make = _make_object_offers(context, call)
+    await server.read(make, principal)  # what the query names is known before a byte is read
+    async with aclosing(read_body(server, request)) as pieces:
+        form = await read_object_form(pieces, parse_boundary(request), call.speech())
+        if form.file is not None and not _is_own_import(request, call):
+            async with aclosing(_one_piece(form.file)) as file:
+                uri = await GradualBody(server, request, principal, make, file, len(form.file)).receive()
+            if uri is not None:
+                return KeptObject(uri)
+        return await receive_multipart(server, request, principal, dialect=call.speech(), pieces=form.pieces(pieces))
+
+
+async def _one_piece(data: bytes) -> AsyncGenerator[bytes, None]:
+    yield data
+
+
+def _make_object_offers(context: RequestContext, call: ImportCall) -> Callable[[Principal], UploadOffer]:
+    """What says what a call wants done with its object. AccessDenied and Usage."""
+
+    def make(uploader: Principal) -> UploadOffer:
+        fields, import_request = call.read_fields({**call.values, "filename": _OBJECTS})
+        with context.server.catalog.read() as connection:
+            return make_offer(connection, uploader, fields, import_request, door="gradual")
+
+    return make
 
 
 async def _import_source(request: Request, context: RequestContext, call: ImportCall) -> Response:
@@ -178,9 +257,13 @@ async def import_response(request: Request, context: RequestContext, uuid: str) 
     outcome = make_outcome(finished_import, import_request)
     if not outcome.good:
         return text_response(outcome.status, outcome.text)
+    return _sessions_response(request, list(outcome.uris))
+
+
+def _sessions_response(request: Request, uris: list[str]) -> Response:
     if read_media_type(request).startswith("application/x-mirc"):
         return text_response(200, "OK")
-    return uri_list_response(request, list(outcome.uris))
+    return uri_list_response(request, uris)
 
 
 def uri_list_response(request: Request, uris: list[str]) -> Response:

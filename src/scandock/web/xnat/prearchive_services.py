@@ -26,6 +26,7 @@ from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
 from scandock.services.xnat_lookup import find_prearchive_session
 from scandock.web.request_context import RequestContext
+from scandock.web.session_building import build_sessions
 from scandock.web.xnat.archive_errors import ARCHIVE_ERRORS, PREARCHIVE_ERRORS, describe_refusal, refusal_response
 from scandock.web.xnat.archive_parameters import read_archive_parameters, read_new_project, read_project_names
 from scandock.web.xnat.import_service import uri_list_response
@@ -114,6 +115,7 @@ async def _run_for_each(
         return Rows([*list_column_names(), "message"], rows)
 
     try:
+        await build_sessions(context, uris)
         results = await context.read(lambda c: _find_sessions(c, context.service_context.principal, uris, action))
         done = await run_tracked(
             context, key, [entry.uri for entry in uris], run_all, lambda done: _summarize_outcomes(make_rows(done)),
@@ -273,7 +275,8 @@ async def archive_service(request: Request, context: SignedInContext) -> Respons
 
 
 async def _find_session(context: RequestContext, uri: PrearchiveSessionUri) -> SessionRecord:
-    """A session that is to be archived. AccessDenied."""
+    """A session that is to be archived, built first where it is not. AccessDenied."""
+    await build_sessions(context, [uri])
     return await context.read(
         lambda c: find_prearchive_session(c, context.service_context.principal, uri, Action.SESSION_ARCHIVE).record
     )

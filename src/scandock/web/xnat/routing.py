@@ -22,6 +22,7 @@ from scandock.access.logins import check_csrf
 from scandock.access.principal import Door, raise_denied
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
+from scandock.model.uris import PrearchiveSessionUri
 from scandock.rules.permissions import AccessDecision
 from scandock.services.session_parts import split_names
 from scandock.services.xnat_lookup import resolve_project
@@ -29,6 +30,7 @@ from scandock.web.deps import server_state
 from scandock.web.problems import internal_error_response, log_error, request_id_of, retry_after
 from scandock.web.request_context import RequestContext
 from scandock.web.security import COOKIE, identify, is_from_other_site
+from scandock.web.session_building import build_sessions
 
 JSESSION: Final = "JSESSIONID"
 """The cookie of a login: the same secrets as the pages' under the name that these clients know."""
@@ -130,6 +132,9 @@ async def _make_context(request: Request) -> RequestContext:
         resolved_name = await context.read(lambda c: resolve_project(c, principal, project_name))
         if resolved_name != project_name:
             request.path_params["project"], request.state.project_alias = resolved_name, project_name
+    if "timestamp" in request.path_params:
+        parts = request.path_params
+        await build_sessions(context, [PrearchiveSessionUri(parts["project"], parts["timestamp"], parts["label"])])
     return context
 
 

@@ -12,6 +12,7 @@ from scandock.model.durations import DAY_MS
 from scandock.services.cleaning import cleaner
 from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, Schedule
 from scandock.services.cleaning.registry import (
+    BUILT_SESSIONS,
     COPIED_EVENTS,
     ENDED_ACCESS,
     GONE_RECEIVERS,
@@ -63,6 +64,7 @@ def turn(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch, doubted: int | None
 def test_what_is_deleted_for_its_age_asks_the_clock(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     if one in (
         ABANDONED_UPLOADS,
+        BUILT_SESSIONS,
         COPIED_EVENTS,
         ENDED_SPOOLS,
         GONE_RECEIVERS,
@@ -86,4 +88,4 @@ def test_each_has_its_turn_at_the_start_and_pictures_every_five_minutes() -> Non
     every = [one.what for one in (*SERVER_CLEANERS, *DIALECT_CLEANERS)]
     others = [what for what in every if what != PICTURES.what]
     assert turns == [every, others, others, others, others, every, others]
-    assert len(every) == 12
+    assert len(every) == 13

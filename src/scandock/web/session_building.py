@@ -1,0 +1,62 @@
+"""Sessions of single objects that are still to be built: whoever asks for one has that done, and waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from starlette.requests import ClientDisconnect
+
+from scandock.model.uris import PrearchiveSessionUri
+from scandock.services.gradual_uploads import (
+    ask_for_sessions,
+    check_built,
+    count_unfinished,
+    find_coming,
+    find_promised,
+)
+from scandock.web.errors import ServerStopping
+from scandock.web.import_waiting import POLL_SECONDS
+from scandock.web.request_context import RequestContext
+
+
+async def build_sessions(context: RequestContext, addresses: Sequence[PrearchiveSessionUri]) -> None:
+    """Have what is still to be built at these addresses be built, as far as one may look at it, and wait for that.
+
+    Raises SessionNotBuilt where the import has failed; Fault `server_stopping` where the server ends first;
+    ClientDisconnect.
+    """
+    principal = context.service_context.principal
+    await _build(context, await context.read(lambda c: find_promised(c, principal, addresses)))
+
+
+async def complete_sessions(context: RequestContext, uuids: Sequence[str]) -> None:
+    """Have single objects that still come for these sessions join them, before anything is done to them.
+
+    Raises as `build_sessions`.
+    """
+    principal = context.service_context.principal
+    await _build(context, await context.read(lambda c: find_coming(c, principal, uuids)))
+
+
+async def _build(context: RequestContext, upload_ids: Sequence[int]) -> None:
+    """Have these uploads be imported, and wait for that."""
+    server = context.server
+    if not upload_ids:
+        return
+    server.gradual.close(upload_ids)
+    await server.run(ask_for_sessions, server.catalog, upload_ids)  # of those that other hosts receive
+    seconds = POLL_SECONDS[0]
+    while await context.read(lambda c: count_unfinished(c, upload_ids)):
+        if await context.request.is_disconnected():
+            raise ClientDisconnect
+        try:
+            await asyncio.wait_for(server.stopping.wait(), seconds)
+        except TimeoutError:
+            seconds = min(POLL_SECONDS[1], seconds * 1.5)
+            continue
+        raise ServerStopping(
+            "The server is being stopped before the session is built.",
+            "What was sent is kept: ask again once the server is back.",
+        )
+    await context.read(lambda c: check_built(c, upload_ids))

@@ -1,0 +1,206 @@
+"""Single objects that come one a request: each study's is one growing upload, handed to its import once no more come.
+
+The web process has them, and what holds for a receiver's studies holds here (`receiver_studies.py`): an object is
+acknowledged once it is on disk; a kill loses nothing of that, and the next web process of the host goes on with it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from scandock.model.reception import CloseReason
+from scandock.services.gradual_uploads import GradualRows, GradualSender, GradualSource, LeftUpload, PlaceUnknown
+from scandock.services.logs import error_cause, error_code, error_location
+from scandock.store.errors import SpoolClosed
+from scandock.workers.receiver_studies import OpenStudies, OpenStudy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from scandock.catalog.engine import Catalog
+    from scandock.services.receiving import UploadReceiver
+    from scandock.services.settings import Settings
+    from scandock.store.port import ObjectSpool, Store
+
+BUSY_SECONDS: Final = 0.1
+"""How often it is looked whether studies are to be handed over, while there are any."""
+ASK_SECONDS: Final = 1.0
+"""How often the catalog is asked for which of them somebody waits."""
+NOTE_SECONDS: Final = 2.0
+"""How often the catalog is told what has come."""
+RECOVERY_SECONDS: Final = 1.0
+"""After which it is looked again for what the process before has left, where that lingers."""
+STOP_SECONDS: Final = 5.0
+"""How long handing over may take at the end; what is left then is gone on with at the next start."""
+
+
+class GradualKey(NamedTuple):
+    """What makes objects one upload."""
+
+    account_id: int
+    request: str
+    """What is asked of the import, as JSON."""
+    study_uid: str
+    modality: str
+    """PT or MR, of which a project may make two sessions; empty for any other."""
+
+
+class GradualUploads:
+    """What one web process receives so; may be used by several threads."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        receiving: UploadReceiver,
+        settings: Settings,
+        log: FilteringBoundLogger,
+        count_sync: Callable[[float], None],
+    ) -> None:
+        self._rows = GradualRows(catalog, receiving, settings.zone)
+        bounds = replace(settings.reception, idle_seconds=settings.gradual_seconds)
+        self._studies = OpenStudies[GradualSource, GradualSender](store, self._rows, bounds, count_sync, log)
+        self._store = store
+        self._log = log
+        self._min_free = bounds.min_free
+        self._most = settings.max_uploads_per_user
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._last_ask = self._last_note = self._last_recovery = float("-inf")
+        self._left: list[LeftUpload] = []
+        self._lingers = True
+        self._trouble = ""
+        self._thread = threading.Thread(target=self._run, name="single objects", daemon=True)
+
+    def start(self) -> None:
+        """Look after uploads, first of all after those that another process has left."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Hand over all that is open; what that takes too long for is gone on with at the next start."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for study in self._studies.all:
+            self._studies.close(study, CloseReason.STOP)
+        self._studies.stop(STOP_SECONDS)
+
+    @property
+    def open_count(self) -> int:
+        """Uploads that take objects."""
+        return len(self._studies.all)
+
+    def is_open(self, key: GradualKey) -> bool:
+        """Whether there is an upload for more objects of a study: else its place is to be found first."""
+        return self._studies.find(key) is not None
+
+    def begin(self, key: GradualKey, sender: GradualSender) -> None:
+        """Begin an upload for objects of a study, where there is none. Fault, Usage as from `GradualRows.begin`."""
+        self._make_room(key.account_id)
+        self._studies.begin(key, GradualSource(key.account_id), sender)
+        self._wake.set()
+
+    def append(self, key: GradualKey, size: int, write: Callable[[ObjectSpool], int]) -> str:
+        """Keep an object; the URI of its session, once the object is on disk.
+
+        Raises PlaceUnknown where there is no upload that takes it: it is to be begun first. Fault.
+        """
+        self._store.reserve(size, files=2, min_free=self._min_free)
+        appended = self._studies.append(key, GradualSource(key.account_id), GradualSender(), None, size, write)
+        self._wake.set()
+        try:
+            self._studies.sync(appended.study, appended.end)
+        except SpoolClosed:  # in this moment: another one takes it
+            raise PlaceUnknown from None
+        return appended.study.sender.uri
+
+    def close(self, upload_ids: Iterable[int]) -> None:
+        """Hand these to their imports, as far as they are this process's."""
+        for upload_id in upload_ids:
+            self._studies.close_upload(upload_id)
+        self._wake.set()
+
+    def _make_room(self, account_id: int) -> None:
+        """Hand over the upload that an account has sent nothing of for the longest time, where it has many open."""
+        own = [study for study in self._studies.all if study.receiver and study.receiver.number == account_id]
+        if len(own) >= self._most:
+            self._studies.close(min(own, key=lambda study: study.heard), CloseReason.FULL)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            self._turn()
+            is_recovering = self._lingers or self._left
+            if self._studies.busy:
+                self._stopping.wait(BUSY_SECONDS)
+            elif not self._stopping.is_set():
+                self._wake.wait(RECOVERY_SECONDS if is_recovering else None)
+
+    def _turn(self) -> None:
+        """What is due now; a catalog that fails keeps nobody from sending what goes into open uploads."""
+        now = time.monotonic()
+        try:
+            self._studies.look()
+            if (self._lingers or self._left) and now - self._last_recovery >= RECOVERY_SECONDS:
+                self._last_recovery = now
+                self._recover()
+            if not self._studies.all:
+                return
+            if now - self._last_ask >= ASK_SECONDS:
+                self._last_ask = now
+                self.close(self._rows.read_wanted())
+            if now - self._last_note >= NOTE_SECONDS:
+                self._last_note = now
+                self._note(now)
+            self._trouble = ""
+        except Exception as error:  # noqa: BLE001  whatever it is, what clients send is taken
+            code = error_code(error)
+            if code != self._trouble:
+                self._log.error(
+                    "single objects not looked after", code=code, cause=error_cause(error), where=error_location(error)
+                )
+            self._trouble = code
+
+    def _note(self, now: float) -> None:
+        """Tell the catalog what has come, for pages and backups."""
+        progress = [one for study in self._studies.all if (one := study.take_progress(now)) is not None]
+        for upload_id in self._rows.write_progress(progress):
+            self._studies.close_upload(upload_id)
+
+    def _recover(self) -> None:
+        """Go on with uploads of a process that is gone, from their last whole objects on."""
+        if self._lingers:
+            found, self._lingers = self._rows.find_left()
+            known = {one.incoming.uuid for one in self._left}
+            self._left += [one for one in found if one.incoming.uuid not in known]
+        self._left = [left for left in self._left if not self._recover_upload(left)]
+
+    def _recover_upload(self, left: LeftUpload) -> bool:
+        """Whether it was done; else, whatever the reason, the others are recovered before it is tried again."""
+        try:
+            if self._rows.take_over(left):
+                self._take_up(left)
+        except Exception as error:  # noqa: BLE001
+            self._log.error(
+                "upload not recovered", upload=left.incoming.uuid, code=error_code(error), where=error_location(error)
+            )
+            return False
+        return True
+
+    def _take_up(self, left: LeftUpload) -> None:
+        """Hand over what is left; more objects of its study go into another upload, and join its session."""
+        spool = self._store.object_spool(left.incoming.uuid)
+        objects = spool.recover()
+        self._log.info("upload recovered", upload=left.incoming.uuid, objects=objects)
+        sender = GradualSender(uri=left.uri)
+        study: OpenStudy[GradualSource, GradualSender] = OpenStudy(
+            ("left", left.incoming.uuid), None, sender, left.incoming, spool, time.monotonic()
+        )
+        self._studies.take_up(study)
+        self._studies.close(study, CloseReason.IDLE)

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
+from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue.claim import SMALL_BYTES, Claim
 from scandock.queue.leases import LEASE_MS, ImportLease
@@ -83,14 +84,21 @@ def renew_follows(catalog: Catalog, leases: Collection[ImportLease]) -> list[Imp
     """Follow for another while; gives those that are running imports by now."""
     with catalog.write() as connection:
         for lease in leases:
-            connection.execute(
-                update(reception).where(_is_followed(lease)).values(follow_until=catalog.now() + LEASE_MS)
-            )
+            _renew(catalog, connection, lease)
         running = select(upload.c.token).where(
             upload.c.state == ImportState.RUNNING, upload.c.token.in_([lease.token for lease in leases])
         )
         tokens = set(connection.execute(running).scalars())
     return [lease for lease in leases if lease.token in tokens]
+
+
+def check_follow(catalog: Catalog, connection: Connection, lease: ImportLease) -> None:
+    """Prove within a transaction that an upload comes still and is followed by this lease, and renew; else TokenLost.
+
+    Nobody accepts it until the transaction ends.
+    """
+    if not _renew(catalog, connection, lease):
+        raise TokenLost("This upload is not followed any more.")
 
 
 def end_follow(catalog: Catalog, lease: ImportLease) -> bool:
@@ -139,3 +147,8 @@ def _is_followed(lease: ImportLease) -> ColumnElement[bool]:
         reception.c.follow_until > 0,
         _is_received(),
     )
+
+
+def _renew(catalog: Catalog, connection: Connection, lease: ImportLease) -> bool:
+    renewed = update(reception).where(_is_followed(lease)).values(follow_until=catalog.now() + LEASE_MS)
+    return connection.execute(renewed).rowcount == 1

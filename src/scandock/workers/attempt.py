@@ -162,7 +162,8 @@ def _import(
     if readable is None or (reading is None and _finish_earlier(catalog, store, stage, readable, order)):
         return
     kept, why = _find_place(catalog, readable)
-    with ProgressRecorder(catalog, upload.lease, attempt=order.attempt) as recorder:
+    told = 0 if reading is None else reading.patients_told
+    with ProgressRecorder(catalog, upload.lease, attempt=order.attempt, patients_told=told) as recorder:
         run = UploadRun(catalog, store, stage, kept, order, settings, recorder, reading)
         if why:
             run.listening.notes.append(make_note("right_lost", why))

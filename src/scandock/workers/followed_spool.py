@@ -81,6 +81,8 @@ class FollowedSpool:
         self._look()
         self._check_ratio(totals()[1])
         if self._fd < 0:
+            if self._here == self.size:
+                raise FollowVoid("it has no bytes that can be read")
             return []
         self._walk.advance(self._here)
         if self._walk.stopped and not len(self._walk):

@@ -55,6 +55,8 @@ class FollowedReading:
     entries: ReadEntries
     listening: ImportProgress
     texts: SiteTexts
+    patients_told: int
+    """Of how many patients those were told who watch."""
     _opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def close(self) -> None:
@@ -192,6 +194,7 @@ def _read_offer(catalog: Catalog, uuid: str, token: str) -> FollowedOffer:
 def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, settings: Settings) -> FollowedReading:
     """Read it all, until it is accepted. Raises FollowVoid, _Ended, or whatever reading raises."""
     from scandock.rules.mapping import parse_mapping
+    from scandock.services.progress import ProgressRecorder
     from scandock.workers.context import make_context
 
     path = store.spool(offer.lease.uuid).local_path()
@@ -203,9 +206,10 @@ def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, 
         raise FollowVoid("not everything may be known of objects")
     watch = UploadWatch(catalog, offer.lease, path if offer.is_local else None)
     watch.ask()
-    listening = ImportProgress(None)
     readers = default_readers(offer.request, settings)
-    with contextlib.ExitStack() as opened:
+    recorder = ProgressRecorder(catalog, offer.lease, follows=True)
+    with contextlib.ExitStack() as opened, recorder:
+        listening = ImportProgress(recorder)
         coming = FollowedSpool(path, offer.name, offer.size, settings.limits, readers, watch.count_here)
         opened.callback(coming.close)
         reading = ArchiveReader(
@@ -221,7 +225,15 @@ def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, 
         reach("followed")
         if not watch.wait():
             raise FollowVoid("it was not accepted")
-        return FollowedReading(offer=offer, entries=entries, listening=listening, texts=texts, _opened=opened.pop_all())
+        recorder.close()
+        return FollowedReading(
+            offer=offer,
+            entries=entries,
+            listening=listening,
+            texts=texts,
+            patients_told=recorder.patients_told,
+            _opened=opened.pop_all(),
+        )
 
 
 def _log_void(uuid: str, error: FollowVoid | ScandockError) -> None:

@@ -1,4 +1,4 @@
-"""What is read of an archive while it comes is what is read of it at once, or nothing: every row of the table of bad input.
+"""What is read of an archive while it comes is what is read of it at once, or nothing: each row of the bad inputs.
 
 Archives come to thread readers in steps, with small limits, so that bombs go off soon.
 """

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +18,15 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.queue import follow
 from scandock.queue.cancel import CancelResult
+from scandock.testing.worker import InProcessWorker
+from scandock.workers import followed_spool
 from tests.badinput import zips
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine_data
 from tests.crash.processes import until
 from tests.integration.forked_workers import StartedAttempts, forked_worker, in_process_worker
 from tests.integration.upload_server import UploadServer
+from tests.integration.web import serve_by_socket
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -36,7 +41,7 @@ def follow_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Any) -> Iterator[UploadServer]:
+def server(tmp_path: Path) -> Iterator[UploadServer]:
     made = UploadServer(tmp_path / "data")
     yield made
     made.close()
@@ -229,7 +234,7 @@ def test_a_follower_that_is_killed_while_bytes_come_costs_nothing(server: Upload
 
 @pytest.mark.parametrize("point", ["followed", "began", "read", "reserved", "sealed", "intent", "published"])
 def test_an_import_that_is_killed_after_its_acceptance_is_tried_again_at_once(
-    server: UploadServer, point: str, tmp_path: Any
+    server: UploadServer, point: str, tmp_path: Path
 ) -> None:
     with in_process_worker(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_ONCE=str(tmp_path / "once")):
         coming = Coming(server)
@@ -280,3 +285,72 @@ def test_whole_uploads_go_first_and_what_is_no_zip_is_left(server: UploadServer)
     assert follow.begin_follow(server.catalog, "me") is None
     server.cancel(whole)
     assert follow.begin_follow(server.catalog, "me") is not None
+
+
+@pytest.mark.postgresql
+def test_a_catalog_in_postgresql_hands_an_accepted_upload_to_its_follower(tmp_path: Path, postgres_url: str) -> None:
+    server = UploadServer(tmp_path / "data", postgres_url)
+    study = Study(81, 1, count=20, side=512)
+    with server.worker():
+        coming = Coming(server, zip_bytes(study.entries("S")), door="tus")
+        coming.send(0.6)
+        coming.until_staged(20)
+        coming.send()
+        coming.until_staged(40)
+        coming.accept()
+        assert server.ended(coming.uuid) == "placed"
+        until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
+    report = json.loads(server.row(coming.uuid)["report"])
+    assert (report["entries"]["stored"], server.row(coming.uuid)["attempt"]) == (40, 1)
+    assert "reading" not in report["seconds"], "it was read a second time"
+    server.close()
+
+
+@pytest.mark.parametrize("door", ["raw", "tus"])
+def test_patients_are_shown_while_the_server_still_receives_and_sessions_stand_soon_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    monkeypatch.setattr(followed_spool, "BATCH_ENTRIES", 1)
+    study = Study(91, 1, count=20, side=256)
+    body = zip_bytes(study.entries("S"))
+    half = len(body) // 2
+    with (
+        serve_by_socket(tmp_path / "data") as web,
+        InProcessWorker(web.site.data, upkeep=False),
+        web.client() as client,
+    ):
+
+        def shown() -> bool:
+            """Whether the upload that comes says whom it has met."""
+            with web.client() as other:
+                items = other.get("/api/v1/imports?state=receiving").json()["items"]
+                told = [(item["progress"]["stage"], item["progress"]["sessions"]) for item in items]
+                return told == [("receiving", ["CRASH91_1"])]
+
+        def parts() -> Iterator[bytes]:
+            yield body[:half]
+            until(shown, "nobody is told of whom it met")
+            yield body[half:]
+
+        if door == "raw":
+            headers = {"Content-Length": str(len(body))}
+            answer = client.post("/api/v1/imports?project=P&filename=a.zip", content=parts(), headers=headers)
+            assert answer.status_code == 202
+            uuid = answer.json()["id"]
+        else:
+            metadata = ",".join(
+                f"{key} {b64encode(value).decode()}" for key, value in (("filename", b"a.zip"), ("project", b"P"))
+            )
+            client.headers["Tus-Resumable"] = "1.0.0"
+            made = {"Upload-Length": str(len(body)), "Upload-Metadata": metadata}
+            url = client.post("/api/v1/uploads", headers=made).headers["location"]
+            offset = 0
+            for part in parts():
+                sent = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+                assert client.patch(url, content=part, headers=sent).status_code == 204
+                offset += len(part)
+            uuid = url.rpartition("/")[2]
+        until(lambda: client.get(f"/api/v1/imports/{uuid}").json()["finished"], "it never ended")
+        ended = client.get(f"/api/v1/imports/{uuid}").json()
+        assert (ended["state"], ended["entries"]["stored"], ended["attempt"]) == ("placed", 40, 1)
+        assert "reading" not in ended["seconds"], "it was read a second time"

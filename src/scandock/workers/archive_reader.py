@@ -236,6 +236,7 @@ class ArchiveReader:
                 names=() if (names := self._entry_names(site)) is None else names.to_plain(),
                 rules=[(early.rules.to_plain(), b"")] if early is not None else [],
                 early=dict(early.variables) if early is not None else None,
+                is_ahead=coming is not None,
             )
         )
         more = None if coming is None else partial(coming.next_tasks, listener.open, pool.board.totals)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scandock.queue.claim import Claim
 
-LOOK_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 0.2
 
 
 class FollowerThread:

@@ -84,6 +84,8 @@ class ReaderSetup:
     """What messages call entries (`workers.entry_names`), where their names may not be known."""
     early: dict[str, str] | None = None
     """What scripts know by name, where the only rules are applied to objects as they are read."""
+    is_ahead: bool = False
+    """Whether the archive is still being received: that goes first, and so do imports of what is here."""
 
 
 Hear = Callable[["Task", tuple[Any, ...]], list["Task"]]
@@ -152,7 +154,7 @@ class ReaderPool:
         words = (
             setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
             setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose, setup.filters,
-            setup.hash_datasets, setup.rules, setup.names, setup.early,
+            setup.hash_datasets, setup.rules, setup.names, setup.early, setup.is_ahead,
         )  # fmt: skip
         with contextlib.suppress(OSError):  # it died: who listens to it finds out
             reader.wire.send(words)

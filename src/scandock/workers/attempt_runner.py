@@ -205,6 +205,8 @@ class AttemptRunner:
 
     def _tell(self, claim: Claim, child: RunningAttempt, code: int, log: FilteringBoundLogger) -> AttemptEnd:
         lease = claim.lease
+        if claim.follows:
+            end_follow(self.catalog, lease)  # first: from here on nobody hands it over to one that has ended
         if child.killed == CANCEL:
             try:
                 done = end_cancelled(self.catalog, self.store, lease, claim.previous)

@@ -18,6 +18,7 @@ from scandock.model.errors import ScandockError
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts, default_readers
 from scandock.workers.followed_spool import FollowedSpool, FollowVoid
 from scandock.workers.import_progress import ImportProgress
+from scandock.workers.machine_faults import to_machine_fault
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
@@ -30,7 +31,7 @@ ASK_SECONDS: Final = 0.05
 """How often the catalog is asked how far the upload is."""
 ACCEPT_SECONDS: Final = 0.01
 """The same once all of it is here."""
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 60.0
 """For an upload that is whole to be accepted."""
 
 
@@ -155,7 +156,9 @@ def _read_ahead(catalog: Catalog, store: Store, stage: Stage, settings: Settings
     offer = _read_offer(catalog, stage.upload, stage.token)
     try:
         return _follow(offer, catalog, store, stage, settings)
-    except (FollowVoid, ScandockError) as error:
+    except _Ended:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, the ordinary way meets it too, and tells of it, or does not
         _log_void(stage.upload, error)
     stage.clear()
     if end_follow(catalog, offer.lease):
@@ -236,8 +239,12 @@ def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, 
         )
 
 
-def _log_void(uuid: str, error: FollowVoid | ScandockError) -> None:
-    from scandock.services.logs import log
+def _log_void(uuid: str, error: Exception) -> None:
+    from scandock.services.logs import error_location, log
 
-    why = error.why if isinstance(error, FollowVoid) else error.code
-    log().info("upload not read ahead", upload=uuid, why=why)
+    known = to_machine_fault(error) or error
+    if isinstance(known, FollowVoid | ScandockError):
+        why = known.why if isinstance(known, FollowVoid) else known.code
+        log().info("upload not read ahead", upload=uuid, why=why)
+    else:
+        log().error("upload not read ahead", upload=uuid, error=type(error).__name__, where=error_location(error))

@@ -102,7 +102,7 @@ class Worker:
         due = partial(seconds_to_due, self.catalog)
         self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots, due)
         self.follower = (
-            FollowerThread(partial(begin_follow, self.catalog, owner), self.running.follow, log)
+            FollowerThread(partial(begin_follow, self.catalog, owner), self._follow, log)
             if settings.follow == "on"
             else None
         )
@@ -128,6 +128,14 @@ class Worker:
 
     def _run(self, next_claim: Claim) -> None:
         self.running.run(next_claim)
+        self._call_upkeep()
+
+    def _follow(self, next_claim: Claim) -> None:
+        self.running.follow(next_claim)
+        self._call_upkeep()
+
+    def _call_upkeep(self) -> None:
+        """Have what an import left cleared away, and people told of its end."""
         if self.janitor is not None:
             self.janitor.call()
         if self.messenger is not None:

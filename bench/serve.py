@@ -1,10 +1,12 @@
 """Measures the server: how fast it takes an upload, what that costs in memory, how soon the session stands.
 
-    python -m bench.serve [--rounds 5] [--mb 1024] [--uploads 10] [--each-mb 2048] [--only rate,memory,soon]
+    python -m bench.serve [--rounds 5] [--mb 1024] [--uploads 10] [--each-mb 2048]
+        [--only rate,memory,soon,sent]
 
 rate: a raw upload until it is accepted, against a bare uvicorn receiver that writes and syncs the same bytes, in turns.
 memory: how much the web process grows over idle while so many big uploads come at once (they are cut off at their end).
 soon: from the last byte of archive a (4,000 MR files) to the session archived, against `scandock import` of it.
+sent: the same of archive a sent at 1 Gbit/s, against the same server that does not read it while it comes, in turns.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ from bench import archives, contenders, memory, report, servers
 
 MB = 1_000_000
 BEGIN, END = "<!-- serve:begin -->", "<!-- serve:end -->"
+ALL = ["rate", "memory", "soon", "sent"]
+GIGABIT = 125 * MB
+"""Bytes a second of a line of 1 Gbit/s."""
+STEP = MB // 4
 
 
 def main() -> None:
@@ -36,11 +42,13 @@ def main() -> None:
             rows.append(grows(folder / "memory", arguments))
         if "soon" in arguments.only:
             rows.append(soon(folder / "soon", arguments))
+        if "sent" in arguments.only:
+            rows.append(sent(folder / "sent", arguments))
     finally:
         shutil.rmtree(folder)
     text = "\n".join(rows) + f"\n\n{report.machine(archives.HOME)}; {arguments.rounds} rounds."
     print(text)
-    if len(arguments.only) == 3 and arguments.each_mb >= 2000:
+    if len(arguments.only) == len(ALL) and arguments.each_mb >= 2000:
         report.write(text, BEGIN, END)
 
 
@@ -50,7 +58,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--mb", type=int, default=1024, help="size of the upload whose rate is measured")
     parser.add_argument("--uploads", type=int, default=10, help="uploads at once, for the memory")
     parser.add_argument("--each-mb", type=int, default=2048, help="size of each of these")
-    parser.add_argument("--only", type=lambda text: text.split(","), default=["rate", "memory", "soon"])
+    parser.add_argument("--only", type=lambda text: text.split(","), default=ALL)
     return parser.parse_args()
 
 
@@ -143,10 +151,45 @@ def soon(folder: Path, arguments: argparse.Namespace) -> str:
     return f"| last byte to archived, archive a (s) | {report.spread(waits)} | {beside} | {report.spread(more)} more |"
 
 
-def _until_placed(port: int, path: Path, size: int) -> float:
+def sent(folder: Path, arguments: argparse.Namespace) -> str:
+    archive = archives.make("a", 1.0)
+    size = archive.path.stat().st_size
+    waits: dict[str, list[float]] = {"on": [], "off": []}
+    for number in range(arguments.rounds + 1):
+        for follow in ("on", "off") if number % 2 else ("off", "on"):
+            place = folder / f"{number}-{follow}"
+            place.mkdir(parents=True)
+            with servers.scandock(place / "data", SCANDOCK_FOLLOW=follow) as (port, _):
+                contenders.warm(archive.path)
+                os.sync()
+                waited = _until_placed(port, archive.path, size, rate=GIGABIT)
+            progress(f"sent round {number} follow {follow}: last byte to archived {waited:.2f} s")
+            if number:
+                waits[follow].append(waited)
+    shares = [mine / plain for mine, plain in zip(waits["on"], waits["off"], strict=True)]
+    return (
+        f"| last byte to archived, archive a sent at 1 Gbit/s (s) | {report.spread(waits['on'])} "
+        f"| without following: {report.spread(waits['off'])} | {report.spread(shares)} |"
+    )
+
+
+def _send(sending: servers.Sending, file: int, size: int, rate: int | None) -> None:
+    """Send a file, at most `rate` bytes a second."""
+    if rate is None:
+        sending.send(file, 0, size)
+        return
+    begun = time.perf_counter()
+    for at in range(0, size, STEP):
+        ahead = at / rate - (time.perf_counter() - begun)
+        if ahead > 0:
+            time.sleep(ahead)
+        sending.send(file, at, min(STEP, size - at))
+
+
+def _until_placed(port: int, path: Path, size: int, rate: int | None = None) -> float:
     with path.open("rb") as file:
         sending = servers.Sending(port, f"{servers.IMPORTS}a.zip", size)
-        sending.send(file.fileno(), 0, size)
+        _send(sending, file.fileno(), size, rate)
     begun = time.perf_counter()
     status, told = sending.answer()
     if status != 202:

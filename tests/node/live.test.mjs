@@ -143,6 +143,7 @@ test("imports are under way until their outcome, and their changes are told once
   assert.equal(standing.hear("received", told).state, "received");
   assert.equal(standing.hear("received", told), null);
   assert.deepEqual(standing.under.map((one) => one.id), ["a", "b"]);
+  assert.equal(standing.hear("found", { ...told, patients: ["A"] }), null, "who is found while bytes come changes nothing");
   assert.equal(standing.hear("running", { ...told, attempt: 1 }).state, "running");
   assert.equal(standing.hear("stage", { ...told, stage: "reading" }), null);
   const bytes = { done: 1, total: 2 };

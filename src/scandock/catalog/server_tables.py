@@ -168,6 +168,9 @@ reception = Table(
     Column("heard", BigInteger),
     Column("writer", String(36), nullable=False, server_default=EMPTY),
     Column("writer_seen", BigInteger),
+    Column("follow_token", String(32), nullable=False, server_default=EMPTY),
+    Column("follow_owner", Text, nullable=False, server_default=EMPTY),
+    Column("follow_until", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("account_id", "idempotency_key"),
     _one_of("door", "raw", "multipart", "tus", "dimse", "session", "dicomweb", "gradual"),
     Index(None, "account_id"),
@@ -180,7 +183,9 @@ Of the door `session` no bytes come: what is imported stands here already (`sess
 has waited for the disk, the rights or the catalog to be well again. `heard`: when bytes of it were noted last; NULL of
 those from before there was the column. `writer`: a token of the request that brings its bytes, which guards each change
 of how far it is; empty where none does, or where a resumable one has all its writers in one process (SQLite).
-`writer_seen`: when that request was known to live; NULL of uploads from before there was the column.
+`writer_seen`: when that request was known to live; NULL of uploads from before there was the column. `follow_token`: of
+the import that reads ahead while the bytes come, by `follow_owner` (`queue.owner`), until its lease, `follow_until`, is
+over; empty where none ever did.
 """
 
 host = Table(

@@ -25,6 +25,7 @@ from scandock.publishing.errors import ImportNotStuck, RecoveryFailed
 from scandock.publishing.requeue import is_from_server, requeue_lost
 from scandock.publishing.roll_forward import roll_forward, roll_operation_forward
 from scandock.publishing.row_cleanup import delete_tree_rows
+from scandock.queue.follow import is_followed
 from scandock.queue.leases import (
     DeadLease,
     ImportLease,
@@ -223,7 +224,7 @@ def _clear_works(catalog: Catalog, store: Store) -> int:
             continue  # it has just begun, or another command clears it
         with hold:
             with catalog.read() as connection:
-                is_over = not is_unfinished(connection, work)
+                is_over = not is_unfinished(connection, work) and not is_followed(catalog, connection, work)
             if is_over:
                 cleared += store.forget(work)
     return cleared

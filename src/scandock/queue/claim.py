@@ -74,6 +74,8 @@ class Claim:
     """Code of what ended the attempt before; empty where nothing did."""
     lost: bool = False
     """Its worker was gone, or had not renewed its lease."""
+    follows: bool = False
+    """Its bytes are still coming (`queue.follow`)."""
 
 
 def claim(

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
 from scandock.queue.engines import engine_of
-from scandock.queue.event_data import ImportQueued
+from scandock.queue.event_data import AttemptBegun, ImportQueued
 from scandock.queue.events import add_event
+from scandock.queue.leases import LEASE_MS
 from scandock.queue.states import transition
 
 
 def accept(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
     """Make a receiving upload, whose bytes are on disk and synced, one that waits for its import.
 
-    Within the caller's transaction; once that is committed, call `scandock.queue.notify.notify`. False, and nothing
-    done, where it is not receiving (any more): it was accepted before, or cancelled.
+    One that is followed is its follower's import at once. Within the caller's transaction; once that is committed, call
+    `scandock.queue.notify.notify`. False, and nothing done, where it is not receiving (any more): it was accepted
+    before, or cancelled.
     """
     accepted = transition(ImportState.RECEIVING, ImportState.RECEIVED).where(upload.c.id == upload_id)
     changed = connection.execute(accepted).rowcount
@@ -26,6 +28,7 @@ def accept(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
         return False
     connection.execute(update(reception).where(reception.c.upload_id == upload_id).values(accepted=catalog.now()))
     announce(catalog, connection, upload_id)
+    _hand_over(catalog, connection, upload_id)
     return True
 
 
@@ -33,3 +36,27 @@ def announce(catalog: Catalog, connection: Connection, upload_id: int) -> None:
     """Tell the queue's engine, and those who watch, that an upload waits; takes effect with the transaction."""
     add_event(catalog, connection, upload_id, ImportQueued())
     engine_of(catalog).defer(connection, upload_id)
+
+
+def _hand_over(catalog: Catalog, connection: Connection, upload_id: int) -> None:
+    """Make an upload that was accepted just now the import of who follows it, where somebody does."""
+    row = connection.execute(
+        select(reception.c.follow_token, reception.c.follow_owner).where(
+            reception.c.upload_id == upload_id,
+            reception.c.follow_token != "",
+            reception.c.follow_until > catalog.now(),
+        )
+    ).first()
+    if row is None:
+        return
+    connection.execute(
+        transition(
+            ImportState.RECEIVED,
+            ImportState.RUNNING,
+            token=row.follow_token,
+            owner=row.follow_owner,
+            attempt=1,
+            lease_until=catalog.now() + LEASE_MS,
+        ).where(upload.c.id == upload_id)
+    )
+    add_event(catalog, connection, upload_id, AttemptBegun(attempt=1))

@@ -25,6 +25,7 @@ from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import WITH_RECEIPT
 from scandock.publishing.recover import is_left_over
 from scandock.publishing.tree_files import damaged_paths_of, paths_of
+from scandock.queue.follow import is_followed
 from scandock.queue.leases import is_unfinished
 from scandock.services.data_catalog import CATALOG_FILE, open_data
 from scandock.services.project_deletions import finish_deletions
@@ -296,7 +297,8 @@ class _ConsistencyCheck:
         except Fault:
             return False
         with hold, self.catalog.read() as connection:
-            return not is_unfinished(connection, work) and bool(self.store.tokens(work))
+            is_used = is_unfinished(connection, work) or is_followed(self.catalog, connection, work)
+            return not is_used and bool(self.store.tokens(work))
 
 
 def _has_lost_rows(

@@ -185,7 +185,8 @@ def _is_silent(row: RowMapping) -> bool:
 def _progress(row: RowMapping, state: ImportState, running: Progress | None) -> Progress | None:
     if state is ImportState.RECEIVING:
         received = Counted(done=row["received"], total=row["size"])
-        return Progress(stage="receiving", entries=None, bytes=received, sessions=[])
+        read_ahead = [] if running is None else running.sessions
+        return Progress(stage="receiving", entries=None, bytes=received, sessions=read_ahead)
     return running if state is ImportState.RUNNING else None
 
 

@@ -18,6 +18,7 @@ from scandock.model.errors import ScandockError
 from scandock.model.import_types import Progress
 from scandock.queue.event_data import EventData, PatientsFound, StageBegun, parse_event
 from scandock.queue.events import SHOWN_SESSIONS, add_event
+from scandock.queue.follow import check_follow
 from scandock.queue.leases import ImportLease, check_lease
 from scandock.services import import_records
 
@@ -46,7 +47,13 @@ class ProgressRecorder:
     one that was taken over says nothing more. `close` writes what is left, unless nothing was written before.
     """
 
-    def __init__(self, catalog: Catalog, lease: ImportLease, *, attempt: int = 1) -> None:
+    def __init__(
+        self, catalog: Catalog, lease: ImportLease, *, attempt: int = 1, follows: bool = False, patients_told: int = 0
+    ) -> None:
+        """`follows`: its bytes are still coming: of it patients alone are told, and no stage (`queue.follow`).
+
+        `patients_told`: how many of them that has told of.
+        """
         self._catalog = catalog
         self._lease = lease
         self._attempt = attempt
@@ -55,7 +62,8 @@ class ProgressRecorder:
         self._ended = False
         self._begun = False
         self._stage = ""
-        self._found = 0
+        self._follows = follows
+        self.patients_told = patients_told
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
     def __enter__(self) -> ProgressRecorder:
@@ -112,21 +120,24 @@ class ProgressRecorder:
         }
         number = self._lease.upload_id
         with self._catalog.write() as connection:
-            check_lease(self._catalog, connection, self._lease)
+            if self._follows:
+                check_follow(self._catalog, connection, self._lease)
+            else:
+                check_lease(self._catalog, connection, self._lease)
             if not self._begun:
                 connection.execute(delete(progress).where(progress.c.upload_id == number))
                 connection.execute(insert(progress).values(upload_id=number, **values))
             else:
                 connection.execute(update(progress).where(progress.c.upload_id == number).values(**values))
-            for stage in self._stages(moments):
+            for stage in () if self._follows else self._stages(moments):
                 add_event(self._catalog, connection, number, stage)
             met = next((moment.sessions for moment in reversed(moments) if moment.stage in _READING), ())
-            new_sessions = met[self._found : SHOWN_SESSIONS]
+            new_sessions = met[self.patients_told : SHOWN_SESSIONS]
             if new_sessions:
                 add_event(self._catalog, connection, number, PatientsFound(patients=list(new_sessions)))
         self._begun = True
         self._stage = newest.stage
-        self._found += len(new_sessions)
+        self.patients_told += len(new_sessions)
 
     def _stages(self, moments: Iterable[Progress]) -> Iterable[StageBegun]:
         stage = self._stage

@@ -180,6 +180,9 @@ class Settings(BaseModel):
     workers: Annotated[int, Field(ge=1, le=64)] | None = Field(
         default=None, description="Reader processes of one import; not set: one a core, at most 4."
     )
+    follow: Literal["on", "off"] = Field(
+        default="on", description="Whether large zips are read while the rest of them is still being received."
+    )
     placeholder_names: Names = Field(
         default=PLACEHOLDERS,
         description="Patient names and ids that count as absent, with commas between, in any case;"

@@ -15,7 +15,8 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from scandock.formats.display_names import decode_file_name, display_names_by
 from scandock.formats.zip_entries import ZipEntries
@@ -30,7 +31,7 @@ from scandock.rules.privacy import UNLIMITED, UploadPrivacy
 from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 from scandock.store.paths import LEDGER
 from scandock.store.port import Store
-from scandock.workers.archive_tasks import MIN_BYTES, open_archive
+from scandock.workers.archive_tasks import MIN_BYTES, ArchiveTasks, open_archive
 from scandock.workers.entry_names import EntryNames
 from scandock.workers.import_progress import EntryListener, ImportProgress
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
@@ -93,6 +94,23 @@ class ReadEntries:
         self.ledger.close()
 
 
+class ComingArchive(Protocol):
+    """An archive that comes while it is read."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes, once all of them are here."""
+
+    @property
+    def missing(self) -> int:
+        """Bytes that are still to come."""
+
+    def next_tasks(
+        self, on_whole: Callable[[ArchiveTasks], None], totals: Callable[[], tuple[int, int]]
+    ) -> list[Task] | None:
+        """See `pool.MoreTasks`. `on_whole` hears of the whole archive; `totals` are of what was read (`Meter`)."""
+
+
 class ArchiveReader:
     """Reader processes over one archive, started as this is made, since they take a moment to come up."""
 
@@ -130,9 +148,19 @@ class ArchiveReader:
                 return 1
         return self.readers
 
-    def read(self, store: Store, stage: Stage, site: SiteTexts, stop: Callable[[], bool], *, keep: bool) -> ReadEntries:
+    def read(
+        self,
+        store: Store,
+        stage: Stage,
+        site: SiteTexts,
+        stop: Callable[[], bool],
+        *,
+        keep: bool,
+        coming: ComingArchive | None = None,
+    ) -> ReadEntries:
         """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers are gone.
 
+        `coming`: what gives it piece by piece, where its bytes are still on their way.
         Raises Fault, or InterruptedError once `stop` says so; what is wrong with the archive is in what it gives.
         """
         self.listening.privacy = site.privacy
@@ -140,7 +168,7 @@ class ArchiveReader:
         tasks: list[Task] = []
         try:
             with display_names_by(self._entry_names(site)):
-                self._fill(ledger, tasks, store, stage, site, stop, keep=keep)
+                self._fill(ledger, tasks, store, stage, site, stop, keep=keep, coming=coming)
         except BadInput as error:
             return ReadEntries(ledger, tasks, error)
         except BaseException:
@@ -160,15 +188,23 @@ class ArchiveReader:
         stop: Callable[[], bool],
         *,
         keep: bool,
+        coming: ComingArchive | None,
     ) -> None:
         listening, settings, pool = self.listening, self.settings, self._pool
-        listening.received = os.path.getsize(self.archive) if os.path.isfile(self.archive) else 0
-        opened = open_archive(self.archive, settings.limits, self.readers, self.name)
+
+        def missing() -> int:
+            return 0 if coming is None else coming.missing
+
+        if coming is not None:
+            opened = ArchiveTasks([], coming.size)
+        else:
+            listening.received = os.path.getsize(self.archive) if os.path.isfile(self.archive) else 0
+            opened = open_archive(self.archive, settings.limits, self.readers, self.name)
         listening.received = opened.received
         tasks.extend(opened.tasks)
         if keep:
             store.reserve(
-                opened.bytes_total or opened.received,
+                (opened.bytes_total or opened.received) + missing(),
                 files=opened.entries_total or 0,
                 min_free=settings.min_free_bytes,
             )
@@ -180,7 +216,7 @@ class ArchiveReader:
             opened,
             limits=settings.limits,
             readers=self.readers,
-            check_space=lambda: store.reserve(0, min_free=settings.min_free_bytes),
+            check_space=lambda: store.reserve(missing(), min_free=settings.min_free_bytes),
             write_back=stage.write_back if keep and not site.privacy.policy.changes_objects else None,
         )
         filters = make_filter_setup(self.request, site.filters, has_mapping=site.has_mapping) if site.filters else None
@@ -201,9 +237,11 @@ class ArchiveReader:
                 names=() if (names := self._entry_names(site)) is None else names.to_plain(),
                 rules=[(early.rules.to_plain(), b"")] if early is not None else [],
                 early=dict(early.variables) if early is not None else None,
+                is_ahead=coming is not None,
             )
         )
-        pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop())
+        more = None if coming is None else partial(coming.next_tasks, listener.open, pool.board.totals)
+        pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop(), more)
         pool.stop()
         if pool.reread:
             drop_unreported(stage, ledger, IMAGES)

@@ -98,8 +98,13 @@ def zip_tasks(container: Container, source: Source, limits: Limits, readers: int
     directory = read_directory(source, limits)
     entries = directory.entries
     total = sum(size for _, size in entries.packed_sizes())
-    tasks = [Task("zip", container, part.__reduce__()[1]) for part in _ranges(entries, total, readers)]
+    tasks = range_tasks(container, entries, total, readers)
     return ArchiveTasks(tasks, container.size, len(entries), total, list(directory.notes))
+
+
+def range_tasks(container: Container, entries: ZipEntries, total: int, readers: int) -> list[Task]:
+    """Entries of a zip, of `total` bytes, in ranges of about the same work."""
+    return [Task("zip", container, part.__reduce__()[1]) for part in _ranges(entries, total, readers)]
 
 
 def _ranges(entries: ZipEntries, total: int, readers: int) -> Iterator[ZipEntries]:

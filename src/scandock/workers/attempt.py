@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
     from scandock.store.port import Stage, Store
     from scandock.workers.context import WorkerContext
+    from scandock.workers.following import FollowedReading
 
 OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
@@ -65,6 +66,8 @@ class AttemptRequest:
     """As many attempts as there are were lost: roll its intents forward, or let it fail."""
     reason: str
     """Code of what ended the attempt before; empty where nothing did."""
+    follows: bool = False
+    """Its bytes are still coming (`workers.following`)."""
 
     def to_json(self) -> str:
         """The document that the worker hands to the attempt's process."""
@@ -98,36 +101,73 @@ class ReceivedUpload:
 
 def run_attempt(order: AttemptRequest, settings: Settings) -> None:
     """Bring the import to its end, or back among those that wait; TokenLost where it is not ours."""
-    from scandock.publishing.areas import make_areas
-    from scandock.queue.leases import renew
     from scandock.services.data_catalog import open_data_catalog
-    from scandock.services.progress import ProgressRecorder
     from scandock.store.opening import open_store
 
     store = open_store(order.data)
     catalog = open_data_catalog(store.path, settings)
     try:
-        with catalog.read() as connection:
-            upload = _read_upload(connection, order)
-        renew(catalog, upload.lease)
-        make_areas(catalog, store)
+        if order.follows:
+            _follow(order, settings, catalog, store)
+            return
+        upload = _take_up(order, catalog, store)
         with store.hold(order.upload, force=True):
             stage = store.take(order.upload, order.previous or order.token, order.token)
             reach("began")
             try:
-                readable = _unsealed(catalog, store, stage, upload)
-                if readable is not None and not _finish_earlier(catalog, store, stage, readable, order):
-                    kept, why = _find_place(catalog, readable)
-                    with ProgressRecorder(catalog, upload.lease, attempt=order.attempt) as recorder:
-                        run = UploadRun(catalog, store, stage, kept, order, settings, recorder)
-                        if why:
-                            run.listening.notes.append(make_note("right_lost", why))
-                        run.run()
+                _import(order, settings, catalog, store, stage, upload, None)
             finally:
                 stage.close()
     finally:
         catalog.dispose()
         store.close()
+
+
+def _follow(order: AttemptRequest, settings: Settings, catalog: Catalog, store: Store) -> None:
+    """Read an upload that comes, and import it once it is accepted."""
+    from scandock.workers.following import follow_upload
+
+    def import_it(stage: Stage, reading: FollowedReading | None) -> None:
+        upload = _take_up(order, catalog, store)
+        reach("began")
+        _import(order, settings, catalog, store, stage, upload, reading)
+
+    follow_upload(catalog, store, order.upload, order.token, settings, import_it)
+
+
+def _take_up(order: AttemptRequest, catalog: Catalog, store: Store) -> ReceivedUpload:
+    from scandock.publishing.areas import make_areas
+    from scandock.queue.leases import renew
+
+    with catalog.read() as connection:
+        upload = _read_upload(connection, order)
+    renew(catalog, upload.lease)
+    make_areas(catalog, store)
+    return upload
+
+
+def _import(
+    order: AttemptRequest,
+    settings: Settings,
+    catalog: Catalog,
+    store: Store,
+    stage: Stage,
+    upload: ReceivedUpload,
+    reading: FollowedReading | None,
+) -> None:
+    """Import it, unless an attempt before has left something that is to be dealt with alone."""
+    from scandock.services.progress import ProgressRecorder
+
+    readable = _unsealed(catalog, store, stage, upload)
+    if readable is None or (reading is None and _finish_earlier(catalog, store, stage, readable, order)):
+        return
+    kept, why = _find_place(catalog, readable)
+    told = 0 if reading is None else reading.patients_told
+    with ProgressRecorder(catalog, upload.lease, attempt=order.attempt, patients_told=told) as recorder:
+        run = UploadRun(catalog, store, stage, kept, order, settings, recorder, reading)
+        if why:
+            run.listening.notes.append(make_note("right_lost", why))
+        run.run()
 
 
 def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUpload:
@@ -262,7 +302,9 @@ class UploadRun(ImportRun):
         order: AttemptRequest,
         settings: Settings,
         recorder: ProgressRecorder,
+        reading: FollowedReading | None = None,
     ) -> None:
+        """`reading`: its entries, where it was read while it came."""
         from scandock.rules.mapping import parse_mapping
         from scandock.workers.context import make_context
 
@@ -280,6 +322,7 @@ class UploadRun(ImportRun):
             lost=threading.Event(),
         )
         self.upload, self.order = upload, order
+        self._followed = reading
 
     def run(self) -> None:
         from scandock.publishing.requeue import drop_bytes
@@ -335,6 +378,14 @@ class UploadRun(ImportRun):
 
     def _read(self, opened: contextlib.ExitStack) -> ReadEntries:
         """Read the upload; readers and ledger are closed with `opened`."""
+        if self._followed is not None:
+            opened.callback(self._followed.close)
+            upload = self.upload
+            if self._followed.is_of(upload.request, upload.mapping, upload.received, self.archive, self.context.texts):
+                self.listening.adopt(self._followed.listening)
+                return self._followed.entries
+            self._followed.close()
+            self.stage.clear()
         reading = ArchiveReader(
             self._find_archive(),
             self.upload.request,

@@ -15,6 +15,7 @@ from scandock.model.process import python_command
 from scandock.model.ticker import Ticker
 from scandock.publishing.requeue import end_cancelled, wait_or_fail
 from scandock.queue.cancel import find_cancelled
+from scandock.queue.follow import end_follow, renew_follows
 from scandock.queue.leases import RENEW_SECONDS, renew_all
 from scandock.queue.retry import give_up_attempt, wait_seconds
 from scandock.workers.attempt import AttemptRequest
@@ -113,6 +114,8 @@ class AttemptRunner:
         """By token, from the claim until its end is written: leases are renewed while attempts are being started."""
         self._running: dict[str, _RunningImport] = {}
         """Those whose attempt has been started; by token too, as one that clears up may live beside the next."""
+        self._followed: dict[str, Claim] = {}
+        """Uploads that come, by token, until they are accepted and so claimed."""
         self._stopping = threading.Event()
         self._tickers = [
             Ticker("leases", RENEW_SECONDS, partial(self._watch, self._renew)),
@@ -134,6 +137,27 @@ class AttemptRunner:
         if claim.lost:
             self._figures.count_lost_leases(LeaseLoss.RAN_OUT)
             log.warning("import lost its worker, begun anew")
+        self.hold(claim)
+        try:
+            self._run_attempt(claim, log, "import begun")
+        finally:
+            with self._lock:
+                self._claimed.pop(claim.lease.token, None)
+
+    def follow(self, claim: Claim) -> None:
+        """Have an upload read while it comes, and imported once it is accepted; returns as `run` does."""
+        log = self.log.bind(upload=claim.lease.uuid)
+        with self._lock:
+            self._followed[claim.lease.token] = claim
+        try:
+            self._run_attempt(claim, log, "upload read ahead")
+        finally:
+            with self._lock:
+                self._followed.pop(claim.lease.token, None)
+                self._claimed.pop(claim.lease.token, None)
+            end_follow(self.catalog, claim.lease)
+
+    def _run_attempt(self, claim: Claim, log: FilteringBoundLogger, step: str) -> None:
         order = AttemptRequest(
             data=self.store.path,
             upload=claim.lease.uuid,
@@ -142,20 +166,19 @@ class AttemptRunner:
             attempt=claim.attempt,
             exhausted=claim.exhausted,
             reason=claim.reason,
+            follows=claim.follows,
         )
-        self.hold(claim)
         try:
             child = self._start_attempt(order)  # which may take a while
             with self._lock:
                 self._running[claim.lease.token] = _RunningImport(claim, child)
                 if self._stopping.is_set():
                     child.kill(STOP)
-            log.info("import begun", pid=child.pid)
+            log.info(step, pid=child.pid)
             self._tell_at_last(claim, child, child.wait(), log)
         finally:
             with self._lock:
                 self._running.pop(claim.lease.token, None)
-                self._claimed.pop(claim.lease.token, None)
 
     @property
     def held(self) -> frozenset[int]:
@@ -182,6 +205,8 @@ class AttemptRunner:
 
     def _tell(self, claim: Claim, child: RunningAttempt, code: int, log: FilteringBoundLogger) -> AttemptEnd:
         lease = claim.lease
+        if claim.follows:
+            end_follow(self.catalog, lease)  # first: from here on nobody hands it over to one that has ended
         if child.killed == CANCEL:
             try:
                 done = end_cancelled(self.catalog, self.store, lease, claim.previous)
@@ -209,6 +234,12 @@ class AttemptRunner:
         """Of one that nobody killed from here."""
         if death.is_outage:
             return self._wait_out(claim, death, log)
+        if claim.follows:  # the next attempt reads it as ever, and is the first that counts
+            if give_up_attempt(self.catalog, claim.lease, counted=False):
+                log.error("attempt died", code=death.code, exit=code, again_in=0)
+                return AttemptEnd.DIED
+            log.info("reading ahead ended", exit=code)
+            return AttemptEnd.ENDED
         seconds = wait_seconds(claim.attempt)
         if give_up_attempt(
             self.catalog, claim.lease, counted=True, seconds=seconds, code=death.code, message=str(death)
@@ -240,6 +271,14 @@ class AttemptRunner:
             for running_import in self._running.values():
                 running_import.child.kill(STOP)
 
+    def stop_follows(self) -> None:
+        """Kill what reads uploads ahead that are not accepted yet: each is read once it is whole."""
+        self._watch(self._renew_follows)
+        with self._lock:
+            for token in self._followed:
+                if (followed := self._running.get(token)) is not None:
+                    followed.child.kill(STOP)
+
     def end(self) -> None:
         for ticker in self._tickers:
             ticker.stop()
@@ -255,6 +294,7 @@ class AttemptRunner:
             self.log.error("not watched", exc_info=error)
 
     def _renew(self) -> None:
+        self._renew_follows()
         with self._lock:
             leases = [claim.lease for claim in self._claimed.values()]
         if not leases:
@@ -268,6 +308,19 @@ class AttemptRunner:
                 running_import.ended = running_import.ended or now
                 if now - running_import.ended > CLEARING_SECONDS:
                     running_import.child.kill(LINGERED)
+
+    def _renew_follows(self) -> None:
+        """Go on following; what was accepted meanwhile is an import as any other from here on."""
+        with self._lock:
+            leases = [claim.lease for claim in self._followed.values()]
+        if not leases:
+            return
+        accepted = renew_follows(self.catalog, leases)
+        with self._lock:
+            for lease in accepted:
+                claim = self._followed.pop(lease.token, None)
+                if claim is not None:  # else it has ended meanwhile
+                    self._claimed[lease.token] = claim
 
     def _hear(self) -> None:
         running_imports = self._started()

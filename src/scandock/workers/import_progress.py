@@ -64,6 +64,14 @@ class ImportProgress:
         self._spent: dict[str, float] = {}
         self._told = 0.0
 
+    def adopt(self, other: ImportProgress) -> None:
+        """Take over what the readers of another one have found, by which the archive was read."""
+        self.tallies, self.labels, self.totals = other.tallies, other.labels, other.totals
+        self.damages.extend(other.damages)
+        self.notes.extend(other.notes)
+        self.received, self.entries_total, self.bytes_total = other.received, other.entries_total, other.bytes_total
+        self.tell(now=True)
+
     def stage(self, stage: Stage) -> None:
         """Enter a stage; the time of the one before is noted."""
         now = time.monotonic()
@@ -123,8 +131,7 @@ class EntryListener:
         self.check_space = check_space
         self.write_back = write_back
         self._checked = self._written_back = time.monotonic()
-        listening.entries_total, listening.bytes_total = opened.entries_total, opened.bytes_total
-        listening.notes.extend(make_note("archive_note", note) for note in opened.notes)
+        self.open(opened)
         nothing = hashlib.sha256().digest()
         self.entries(
             [
@@ -132,6 +139,12 @@ class EntryListener:
                 for index, name in opened.specials
             ]
         )
+
+    def open(self, opened: ArchiveTasks) -> None:
+        """What is known of the archive as a whole; once more where that comes while it is read."""
+        listening = self.listening
+        listening.entries_total, listening.bytes_total = opened.entries_total, opened.bytes_total
+        listening.notes.extend(make_note("archive_note", note) for note in opened.notes)
 
     def entries(self, entries: list[Entry]) -> None:
         self.ledger.add(entries)

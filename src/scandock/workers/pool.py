@@ -84,10 +84,17 @@ class ReaderSetup:
     """What messages call entries (`workers.entry_names`), where their names may not be known."""
     early: dict[str, str] | None = None
     """What scripts know by name, where the only rules are applied to objects as they are read."""
+    is_ahead: bool = False
+    """Whether the archive is still being received: that goes first, and so do imports of what is here."""
 
 
 Hear = Callable[["Task", tuple[Any, ...]], list["Task"]]
 """What is done with what a reader tells of a task; gives tasks that are to be done as well."""
+MoreTasks = Callable[[], "list[Task] | None"]
+"""What else is to be done by now, each time that it is asked; None once there will be no more. It waits for nothing."""
+WAIT_SECONDS = 0.1
+FEED_SECONDS = 0.01
+"""The same while more tasks are to come."""
 
 
 class _Reader:
@@ -147,30 +154,47 @@ class ReaderPool:
         words = (
             setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
             setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose, setup.filters,
-            setup.hash_datasets, setup.rules, setup.names, setup.early,
+            setup.hash_datasets, setup.rules, setup.names, setup.early, setup.is_ahead,
         )  # fmt: skip
         with contextlib.suppress(OSError):  # it died: who listens to it finds out
             reader.wire.send(words)
 
-    def run(self, tasks: list[Task], listener: ReaderListener, cancelled: Callable[[], bool]) -> None:
-        """Work through the tasks of an archive and what they announce. Raises as `work` does."""
-        self.work(tasks, partial(_tell_listener, listener), listener.tick, cancelled)
+    def run(
+        self,
+        tasks: list[Task],
+        listener: ReaderListener,
+        cancelled: Callable[[], bool],
+        more: MoreTasks | None = None,
+    ) -> None:
+        """Work through the tasks of an archive and what they announce, and `more` that come. Raises as `work` does."""
+        self.work(tasks, partial(_tell_listener, listener), listener.tick, cancelled, more)
 
-    def work(self, tasks: list[Task], hear: Hear, tick: Callable[[], object], cancelled: Callable[[], bool]) -> None:
+    def work(
+        self,
+        tasks: list[Task],
+        hear: Hear,
+        tick: Callable[[], object],
+        cancelled: Callable[[], bool],
+        more: MoreTasks | None = None,
+    ) -> None:
         """Work through the tasks and what comes of them. Raises LimitExceeded, BadInput or Fault, as a reader said."""
         waiting = deque(tasks)
         while True:
+            if more is not None:
+                new_tasks = more()
+                waiting.extend(new_tasks or ())
+                more = None if new_tasks is None else more
             for reader in self.readers.values():
                 if reader.task is None and waiting:
                     self._give(reader, waiting.popleft())
             while waiting and len(self.readers) < self._most:
                 self._give(self._add(), waiting.popleft())
             busy = {r.wire.fileno(): r for r in self.readers.values() if r.task is not None}
-            if not busy and not waiting:
+            if not busy and not waiting and more is None:
                 return
             if cancelled():
                 raise InterruptedError
-            ready, _, _ = select.select(list(busy), [], [], 0.1)
+            ready, _, _ = select.select(list(busy), [], [], WAIT_SECONDS if more is None else FEED_SECONDS)
             for fd in ready:
                 self._hear(busy[fd], waiting, hear)
             tick()

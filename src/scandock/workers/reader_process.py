@@ -7,6 +7,7 @@ Forked by the fork server of readers (`reader_server.py`), or started as
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 import time
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from scandock.pipeline.staging import StageFiles
     from scandock.workers.scrub_task import EarlyScrubber, ScrubTasks
 
+AHEAD_NICE = 5
+"""Of a reader that reads what is still being received."""
 BATCH_ENTRIES = OBJECTS
 BATCH_SECONDS = 0.25
 MEMORY_BYTES = 2 * 1024**3
@@ -211,8 +214,10 @@ def serve(wire: Wire, board_fds: tuple[int, int] | None = None) -> None:
         return
     (
         root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose, filters, hashes,
-        rules, names, early,
+        rules, names, early, is_ahead,
     ) = setup  # fmt: skip
+    if is_ahead:
+        os.nice(AHEAD_NICE)
     board = ReaderCounters.attach(*(board_fds or (slots, currents)))
     bounds = Limits(**limits)
     meter = Meter(bounds, received, board.slots, index)

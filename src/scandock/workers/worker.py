@@ -21,6 +21,7 @@ from scandock.model.process import can_die_with_pipe, confine, keep_one_heap, un
 from scandock.model.ticker import Ticker
 from scandock.queue.claim import Claim, SlotUsage, claim, seconds_to_due
 from scandock.queue.engines import engine_of
+from scandock.queue.follow import begin_follow
 from scandock.queue.hosts import HostBeat
 from scandock.queue.owner import this_owner
 from scandock.services.data_catalog import open_data_catalog
@@ -32,6 +33,7 @@ from scandock.store.opening import open_store
 from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
 from scandock.workers.attempt_server import ForkedAttempts, fork_attempt_server
 from scandock.workers.commitment_keeper import CommitmentKeeper
+from scandock.workers.follower_thread import FollowerThread
 from scandock.workers.janitor import Janitor
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.message_sender import MessageSender
@@ -104,6 +106,11 @@ class Worker:
         owner = this_owner(server, place=self.catalog.place, host=self.catalog.host)
         due = partial(seconds_to_due, self.catalog)
         self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots, due)
+        self.follower = (
+            FollowerThread(partial(begin_follow, self.catalog, owner), self._follow, log)
+            if settings.follow == "on"
+            else None
+        )
         self.log = log
         self._watch = Ticker("receivers", WATCH_SECONDS, self._look_for_receivers)
         self._host = HostBeat(self.catalog, is_worker=True, on_failure=self._tell_away)
@@ -128,6 +135,14 @@ class Worker:
 
     def _run(self, next_claim: Claim) -> None:
         self.running.run(next_claim)
+        self._call_upkeep()
+
+    def _follow(self, next_claim: Claim) -> None:
+        self.running.follow(next_claim)
+        self._call_upkeep()
+
+    def _call_upkeep(self) -> None:
+        """Have what an import left cleared away, and people told of its end."""
         if self.janitor is not None:
             self.janitor.call()
         if self.messenger is not None:
@@ -156,6 +171,8 @@ class Worker:
             self.commitment.start()
         if self.receiver is not None:
             self.receiver.start()
+        if self.follower is not None:
+            self.follower.start()
         self._host.start()
         self._tell_slots(self.slots.busy)
         self._look_for_receivers()
@@ -179,9 +196,18 @@ class Worker:
         self._host.end()
         self._watch.end()
         self.slots.end()
-        if not self.slots.idle(DRAIN_SECONDS):
+        deadline = time.monotonic() + DRAIN_SECONDS
+        if self.follower is not None:
+            self.follower.end()
+            self.running.stop_follows()
+        is_idle = self.slots.idle(DRAIN_SECONDS)
+        if self.follower is not None:
+            is_idle &= self.follower.join(max(0.0, deadline - time.monotonic()))
+        if not is_idle:
             self.running.stop()
         self.slots.join()
+        if self.follower is not None:
+            self.follower.join()
         self.running.end()
         if self.janitor is not None:
             self.janitor.end()

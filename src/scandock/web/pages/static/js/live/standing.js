@@ -67,7 +67,7 @@ export class Standing {
       one.state = data.state;
       one.progress = { stage: data.stage, entries: data.entries ?? null, bytes: data.bytes };
     } else if (kind === "received") [one.state, one.progress] = ["received", null];
-    else if (["running", "stage", "found"].includes(kind)) one.state = "running";
+    else if (["running", "stage"].includes(kind)) one.state = "running"; // patients are found while bytes come, too
     else if (kind === "cancelling") one.cancelling = true;
     if (kind === "stage") one.progress = { ...(one.progress ?? { entries: null, bytes: null }), stage: data.stage };
     return one.state === before && known ? null : { ...one, before: known ? before : null };

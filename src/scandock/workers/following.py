@@ -1,0 +1,250 @@
+"""An attempt that reads an upload ahead while its bytes come, and is its import once it is accepted.
+
+See docs/design/0016-follow.md. Nothing is placed, and nobody is told of a refusal, by what is done before acceptance.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from scandock.model.crash_points import reach
+from scandock.model.errors import ScandockError
+from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts, default_readers
+from scandock.workers.followed_spool import FollowedSpool, FollowVoid
+from scandock.workers.import_progress import ImportProgress
+from scandock.workers.machine_faults import to_machine_fault
+
+if TYPE_CHECKING:
+    from scandock.catalog.engine import Catalog
+    from scandock.queue.leases import ImportLease
+    from scandock.rules.import_request import ImportRequest
+    from scandock.services.settings import Settings
+    from scandock.store.port import Stage, Store
+
+ASK_SECONDS: Final = 0.05
+"""How often the catalog is asked how far the upload is."""
+ACCEPT_SECONDS: Final = 0.01
+"""The same once all of it is here."""
+PATIENCE_SECONDS: Final = 60.0
+"""For an upload that is whole to be accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedOffer:
+    """What was said of an upload at its beginning, and by what it is read."""
+
+    lease: ImportLease
+    request: ImportRequest
+    mapping: str
+    name: str
+    size: int
+    is_local: bool
+    """Whether it comes to this host, in one request: then whatever is in its file counts, and may be read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class FollowedReading:
+    """All entries of an upload, read while it came, and by what."""
+
+    offer: FollowedOffer
+    entries: ReadEntries
+    listening: ImportProgress
+    texts: SiteTexts
+    patients_told: int
+    """Of how many patients those were told who watch."""
+    _opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def close(self) -> None:
+        """Close ledger and counters."""
+        self._opened.close()
+
+    def is_of(self, request: ImportRequest, mapping: str, received: int, name: str, texts: SiteTexts) -> bool:
+        """Whether an upload is to be read as it was: asked for the same, called the same, by the same texts."""
+        offer = self.offer
+        own = (offer.request, offer.mapping, offer.size, offer.name, self.texts)
+        return own == (request, mapping, received, name, texts)
+
+
+ImportIt = Callable[["Stage", FollowedReading | None], None]
+"""Imports what was accepted, from its stage; the reading is None where it is to be read in the ordinary way."""
+
+
+class _Ended(Exception):
+    """The upload is its follower's no more: cancelled, broken off, or another's."""
+
+
+class UploadWatch:
+    """How far a followed upload is, by its row, and by its file where that says more."""
+
+    def __init__(
+        self, catalog: Catalog, lease: ImportLease, path: str | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`path`: of the file, where all that is in it counts."""
+        self._catalog = catalog
+        self._lease = lease
+        self._path = path
+        self._clock = clock
+        self._asked = -ASK_SECONDS
+        self._received = 0
+        self.is_accepted = False
+
+    def count_here(self) -> int:
+        """Bytes that have come and stay as they are."""
+        if self._clock() - self._asked >= ASK_SECONDS:
+            self.ask()
+        if self._path is None or self.is_accepted:
+            return self._received
+        with contextlib.suppress(FileNotFoundError):
+            return max(self._received, os.stat(self._path).st_size)
+        return self._received
+
+    def ask(self) -> None:
+        """Ask the catalog. Raises where the upload is not to be followed any more."""
+        from scandock.queue.follow import read_followed
+
+        self._asked = self._clock()
+        with self._catalog.read() as connection:
+            followed = read_followed(connection, self._lease)
+        if followed is None:
+            raise _Ended
+        self._received, self.is_accepted = followed.received, followed.is_accepted
+
+    def wait(self) -> bool:
+        """Wait until the upload is accepted; False where that takes too long."""
+        deadline = self._clock() + PATIENCE_SECONDS
+        while not self.is_accepted:
+            if self._clock() > deadline:
+                return False
+            time.sleep(ACCEPT_SECONDS)
+            self.ask()
+        return True
+
+
+def follow_upload(
+    catalog: Catalog, store: Store, upload: str, token: str, settings: Settings, import_it: ImportIt
+) -> None:
+    """Read an upload that comes, and import it once it is accepted; nothing is left of one that is not.
+
+    `token`: by which it is followed.
+    """
+    with store.hold(upload):
+        stage = store.begin(upload, token)
+        try:
+            try:
+                reading = _read_ahead(catalog, store, stage, settings)
+            except _Ended:
+                store.finish(stage)
+                return
+            import_it(stage, reading)
+        finally:
+            stage.close()
+
+
+def _read_ahead(catalog: Catalog, store: Store, stage: Stage, settings: Settings) -> FollowedReading | None:
+    """What was read of the upload, which is an import under its token now; None where it is to be read again.
+
+    Raises _Ended where it is nothing under its token.
+    """
+    from scandock.queue.follow import end_follow
+
+    offer = _read_offer(catalog, stage.upload, stage.token)
+    try:
+        return _follow(offer, catalog, store, stage, settings)
+    except _Ended:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, the ordinary way meets it too, and tells of it, or does not
+        _log_void(stage.upload, error)
+    stage.clear()
+    if end_follow(catalog, offer.lease):
+        raise _Ended
+    return None  # it was accepted meanwhile
+
+
+def _read_offer(catalog: Catalog, uuid: str, token: str) -> FollowedOffer:
+    from sqlalchemy import select
+
+    from scandock.catalog.server_tables import reception
+    from scandock.catalog.tables import upload
+    from scandock.queue.leases import ImportLease
+    from scandock.queue.owner import is_other_host
+    from scandock.rules.import_request import ImportRequest
+
+    columns = (upload.c.id, upload.c.archive, upload.c.request, upload.c.owner)
+    with catalog.read() as connection:
+        row = connection.execute(
+            select(*columns, reception.c.mapping, reception.c.size, reception.c.door)
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .where(upload.c.uuid == uuid, reception.c.follow_token == token)
+        ).first()
+    if row is None:
+        raise _Ended
+    return FollowedOffer(
+        lease=ImportLease(row.id, uuid, token),
+        request=ImportRequest.from_json(row.request),
+        mapping=row.mapping,
+        name=row.archive or uuid,
+        size=row.size,
+        is_local=row.door == "raw" and not is_other_host(row.owner, catalog.host),
+    )
+
+
+def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, settings: Settings) -> FollowedReading:
+    """Read it all, until it is accepted. Raises FollowVoid, _Ended, or whatever reading raises."""
+    from scandock.rules.mapping import parse_mapping
+    from scandock.services.progress import ProgressRecorder
+    from scandock.workers.context import make_context
+
+    path = store.spool(offer.lease.uuid).local_path()
+    if path is None:
+        raise FollowVoid("its bytes can't be read from a file")
+    mapping = parse_mapping(offer.mapping, "mapping") if offer.mapping else ()
+    context = make_context(catalog, settings, offer.request, mapping)
+    if context.privacy is not None or context.privacy_error is not None:
+        raise FollowVoid("not everything may be known of objects")
+    watch = UploadWatch(catalog, offer.lease, path if offer.is_local else None)
+    watch.ask()
+    readers = default_readers(offer.request, settings)
+    recorder = ProgressRecorder(catalog, offer.lease, follows=True)
+    with contextlib.ExitStack() as opened, recorder:
+        listening = ImportProgress(recorder)
+        coming = FollowedSpool(path, offer.name, offer.size, settings.limits, readers, watch.count_here)
+        opened.callback(coming.close)
+        reading = ArchiveReader(
+            path, offer.request, settings, listening, threading.Event(), name=offer.name, readers=readers
+        )
+        opened.callback(reading.close)
+        texts = context.texts
+        entries = reading.read(store, stage, texts, lambda: False, keep=True, coming=coming)
+        opened.callback(entries.close)
+        if entries.refused is not None:
+            raise FollowVoid(entries.refused.code)
+        stage.write_back()
+        reach("followed")
+        if not watch.wait():
+            raise FollowVoid("it was not accepted")
+        recorder.close()
+        return FollowedReading(
+            offer=offer,
+            entries=entries,
+            listening=listening,
+            texts=texts,
+            patients_told=recorder.patients_told,
+            _opened=opened.pop_all(),
+        )
+
+
+def _log_void(uuid: str, error: Exception) -> None:
+    from scandock.services.logs import error_location, log
+
+    known = to_machine_fault(error) or error
+    if isinstance(known, FollowVoid | ScandockError):
+        why = known.why if isinstance(known, FollowVoid) else known.code
+        log().info("upload not read ahead", upload=uuid, why=why)
+    else:
+        log().error("upload not read ahead", upload=uuid, error=type(error).__name__, where=error_location(error))

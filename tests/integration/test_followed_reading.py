@@ -1,0 +1,144 @@
+"""What is read of an archive while it comes is what is read of it at once, or nothing: each row of the bad inputs.
+
+Archives come to thread readers in steps, with small limits, so that bombs go off soon.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scandock.model.errors import Fault
+from scandock.queue.tokens import new_token, new_uuid
+from scandock.rules.import_request import ImportRequest
+from scandock.services.settings import Settings, load_settings
+from scandock.testing.readers import thread_readers
+from scandock.workers import followed_spool
+from scandock.workers.archive_reader import ArchiveReader, ReadEntries
+from scandock.workers.context import make_context
+from scandock.workers.followed_spool import FollowedSpool, FollowVoid
+from scandock.workers.import_progress import ImportProgress
+from tests.badinput import CASES, zips
+from tests.badinput.case import good_pairs
+from tests.integration.test_import_corpus import EXPECTED
+from tests.integration.upload_server import UploadServer
+
+pytestmark = pytest.mark.long
+
+LIMITS = {"ratio_from_bytes": 8_000_000, "max_unpacked_bytes": 60_000_000, "max_entries": 20_000}
+STEPS = 9
+COLUMNS = (
+    "ordinal, path, size, hex(sha256), content, code, message, folder, session_folder, scan_folder, resource, study,"
+    " series, sop, sop_class, frames, dataset_at, syntax, facts, left_out_by"
+)
+
+
+class Site:
+    """A DATA in which archives are read in both ways."""
+
+    def __init__(self, folder: Path, **limits: int) -> None:
+        self.server = UploadServer(folder / "data")
+        self.settings: Settings = load_settings().model_copy(update={"workers": 2, **limits})
+        self.request = ImportRequest(project="P")
+        self.archive = folder / "archive"
+
+    def read(self, body: bytes, *, follow: bool) -> tuple[Any, ...]:
+        """All that the readers tell of an archive, or why it is read in the ordinary way."""
+        self.archive.write_bytes(body)
+        context = make_context(self.server.catalog, self.settings, self.request, ())
+        store, listening = self.server.store, ImportProgress(None)
+        stage = store.begin(new_uuid(), new_token())
+        reading = ArchiveReader(
+            str(self.archive), self.request, self.settings, listening, threading.Event(), name="archive", readers=2
+        )
+        coming = self.coming(len(body)) if follow else None
+        try:
+            entries = reading.read(store, stage, context.texts, lambda: False, keep=True, coming=coming)
+            return self.findings(entries, listening)
+        except (FollowVoid, Fault) as error:
+            return ("void", error.why if isinstance(error, FollowVoid) else error.code)
+        finally:
+            if coming is not None:
+                coming.close()
+            reading.close()
+            stage.clear()
+            store.finish(stage)
+
+    def coming(self, size: int) -> FollowedSpool:
+        here = iter(range(STEPS + 1))
+        return FollowedSpool(
+            str(self.archive), "archive", size, self.settings.limits, 2, lambda: size * next(here, STEPS) // STEPS
+        )
+
+    @staticmethod
+    def findings(entries: ReadEntries, listening: ImportProgress) -> tuple[Any, ...]:
+        rows = entries.ledger.rows(f"SELECT {COLUMNS} FROM entry ORDER BY ordinal")
+        entries.close()
+        if entries.refused is not None:
+            return ("refused", entries.refused.code)
+        notes = Counter((note.code, note.message) for note in listening.notes)
+        studies = sorted(listening.tallies.study_uids())
+        figures = (listening.entries_total, listening.bytes_total, listening.received)
+        return ("read", rows, sorted(listening.damages), notes, studies, figures)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("site"), **LIMITS)
+    with thread_readers(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(followed_spool, "BATCH_ENTRIES", 1)
+        yield made
+    made.server.close()
+
+
+SECTIONS = sorted({case.section for case in CASES})
+FOLLOWED = 60
+"""Rows of the table, at least, of which something is read while they come, and all of it is used."""
+
+
+def test_every_bad_archive_is_read_as_ever_or_not_at_all(site: Site, subtests: pytest.Subtests) -> None:
+    used = 0
+    for case in CASES:
+        with subtests.test(case.id):
+            body = case.build().archive
+            ordinary, followed = site.read(body, follow=False), site.read(body, follow=True)
+            assert followed == ordinary or followed[0] in ("void", "refused")
+            assert ordinary[0] != "refused" or followed[0] != "read"
+            used += followed[0] == "read"
+    assert used >= FOLLOWED
+
+
+def test_good_archives_are_read_while_they_come(site: Site) -> None:
+    for entries in (
+        zips.files(*good_pairs("good")),
+        zips.files(*good_pairs("good"), descriptor=b"PK\x07\x08"),
+        [zips.folder(b"good"), *zips.files(*good_pairs("good"), method=zips.STORED)],
+    ):
+        body = zips.archive(entries)
+        followed = site.read(body, follow=True)
+        assert followed[0] == "read"
+        assert followed == site.read(body, follow=False)
+
+
+@pytest.mark.corpus
+@pytest.mark.disk
+def test_every_zip_of_real_files_is_read_while_it_comes(
+    corpus_archives: Path, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    names = sorted(name for name in json.loads(EXPECTED.read_text(encoding="utf-8")) if name.endswith(".zip"))
+    assert names
+    site = Site(tmp_path)
+    with thread_readers():
+        for name in names:
+            with subtests.test(name):
+                body = (corpus_archives / name).read_bytes()
+                followed = site.read(body, follow=True)
+                assert followed[0] == "read", followed
+                assert followed == site.read(body, follow=False)
+    site.server.close()

@@ -1,0 +1,356 @@
+"""Uploads that are read while their bytes come: what stands in the end, whatever comes between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import upload
+from scandock.queue import follow
+from scandock.queue.cancel import CancelResult
+from scandock.testing.worker import InProcessWorker
+from scandock.workers import followed_spool
+from tests.badinput import zips
+from tests.crash.archives import Study, zip_bytes
+from tests.crash.checker import examine_data
+from tests.crash.processes import until
+from tests.integration.forked_workers import StartedAttempts, forked_worker, in_process_worker
+from tests.integration.upload_server import UploadServer
+from tests.integration.web import serve_by_socket
+
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
+
+STUDY = Study(61, 1, count=100, side=8)
+BODY = zip_bytes(STUDY.entries("S"))
+
+
+@pytest.fixture(autouse=True)
+def follow_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small uploads are followed too."""
+    monkeypatch.setattr(follow, "MIN_BYTES", 1)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[UploadServer]:
+    made = UploadServer(tmp_path / "data")
+    yield made
+    made.close()
+
+
+class Coming:
+    """An upload whose bytes come bit by bit, by no web process."""
+
+    def __init__(self, server: UploadServer, body: bytes = BODY, *, door: str = "raw", first: int = 0) -> None:
+        self.server, self.body, self.door = server, body, door
+        self.uuid = server.receive(body[:first], size=len(body))
+        self.here = first
+        if door != "raw":
+            self._set(door=door)
+
+    def send(self, share: float = 1.0, *, noted: bool = True) -> None:
+        """So much of it has come, and stands in its row where that is `noted`."""
+        end = int(len(self.body) * share)
+        with closing(self.server.store.spool(self.uuid)) as spool:
+            spool.append(self.here, self.body[self.here : end])
+            spool.sync()
+        self.here = end
+        if noted:
+            self._set(received=end)
+
+    def _set(self, **values: object) -> None:
+        with self.server.catalog.write() as connection:
+            number = self.server.id(self.uuid)
+            connection.execute(update(reception).where(reception.c.upload_id == number).values(**values))
+
+    def accept(self) -> None:
+        self._set(received=len(self.body))
+        self.server.accept(self.uuid)
+
+    @property
+    def lease(self) -> int:
+        with self.server.catalog.read() as connection:
+            query = select(reception.c.follow_until).where(reception.c.upload_id == self.server.id(self.uuid))
+            return int(connection.execute(query).scalar_one())
+
+    def staged(self) -> int:
+        """Files that its follower has staged."""
+        folder = self.server.data / "work" / self.uuid
+        return sum(name.endswith(".dcm") for _, _, names in os.walk(folder) for name in names)
+
+    def until_staged(self, least: int = 64) -> None:
+        until(lambda: self.staged() >= least, "nothing was read ahead")
+
+    def until_left(self) -> None:
+        """Wait until nobody follows it and nothing is staged of it."""
+        until(lambda: not self.lease and not self.server.store.works(), "it is followed still")
+
+
+def placed(server: UploadServer, coming: Coming) -> dict[str, Any]:
+    """Its row, once it is placed as it is to be."""
+    assert server.ended(coming.uuid) == "placed", server.row(coming.uuid)
+    until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
+    held, wrong = examine_data(server.data)
+    assert not wrong, wrong
+    assert held[STUDY.uid] == STUDY.held()
+    return server.row(coming.uuid)
+
+
+def steps(attempts: StartedAttempts) -> list[str]:
+    return [line["event"] for line in attempts.logged]
+
+
+@pytest.mark.parametrize("door", ["raw", "tus"])
+def test_what_came_is_read_before_the_rest_and_placed_once_it_is_accepted(server: UploadServer, door: str) -> None:
+    with in_process_worker(server) as attempts:
+        coming = Coming(server, door=door)
+        coming.send(0.5)
+        coming.until_staged()
+        coming.send(0.9, noted=door == "tus")
+        coming.until_staged(150)
+        until(lambda: server.progress(coming.uuid), "nobody is told of whom it met")
+        assert server.events(coming.uuid) == [("found", {"patients": ["CRASH61_1"]})]
+        assert json.loads((server.progress(coming.uuid) or {})["sessions"]) == ["CRASH61_1"]
+        coming.send()
+        coming.until_staged(200)
+        assert server.state(coming.uuid) == "receiving"
+        coming.accept()
+        row = placed(server, coming)
+        until(lambda: "reading ahead ended" in steps(attempts), "its process did not end")
+        assert "import begun" not in steps(attempts), "it was read a second time"
+    assert row["attempt"] == 1
+    report = json.loads(row["report"])
+    assert (report["state"], report["entries"]["stored"], report["bytes"]["received"]) == ("placed", 200, len(BODY))
+    kinds = [kind for kind, _ in server.events(coming.uuid)]
+    assert [kind for kind in kinds if kind != "stage"] == ["found", "received", "running", "session", "outcome"]
+
+
+def test_bytes_of_a_resumable_upload_that_are_not_noted_are_not_read(server: UploadServer) -> None:
+    """As with a wrong checksum they are dropped, and others come in their place."""
+    with in_process_worker(server) as attempts:
+        coming = Coming(server, door="tus")
+        coming.send(0.5)
+        coming.until_staged()
+        with closing(server.store.spool(coming.uuid)) as spool:
+            spool.append(coming.here, zip_bytes(Study(63, 1, count=100, side=8).entries("T")))
+            spool.sync()
+        coming.send()
+        coming.until_staged(200)
+        coming.accept()
+        placed(server, coming)
+        assert "import begun" not in steps(attempts), "it was read a second time"
+
+
+def hidden(entries: dict[str, bytes]) -> bytes:
+    """A zip before whose first entry others stand that its directory lacks."""
+    other = zips.files(*((name.encode(), data) for name, data in Study(62, 1, count=100, side=8).entries("T").items()))
+    before = b"".join(zips.local(entry, entry.packed_bytes()) for entry in other)
+    return zips.archive(zips.files(*((name.encode(), data) for name, data in entries.items())), prefix=before)
+
+
+def turned(entries: dict[str, bytes]) -> bytes:
+    """A zip whose directory has its entries in another order than they stand in."""
+    files = zips.files(*((name.encode(), data) for name, data in entries.items()))
+    places, at = {}, 0
+    for entry in files:
+        places[entry.name] = at
+        at += len(zips.local(entry, entry.packed_bytes()))
+    body = zips.archive(files)[:at]
+    directory = b"".join(zips.central(entry, places[entry.name], entry.packed_bytes()) for entry in reversed(files))
+    return body + directory + zips.end(count=len(files), size=len(directory), offset=at)
+
+
+@pytest.mark.parametrize("make", [hidden, turned])
+def test_a_directory_that_says_something_else_has_all_of_it_read_again(server: UploadServer, make: Any) -> None:
+    with in_process_worker(server) as attempts:
+        coming = Coming(server, make(STUDY.entries("S")))
+        coming.send(0.6)
+        coming.until_staged()
+        coming.send()
+        coming.until_left()
+        coming.accept()
+        placed(server, coming)
+        assert "import begun" in steps(attempts)
+
+
+def test_an_upload_is_read_again_where_it_is_asked_for_something_else_at_its_end(server: UploadServer) -> None:
+    with in_process_worker(server) as attempts:
+        coming = Coming(server)
+        coming.send()
+        coming.until_staged(200)
+        with server.catalog.write() as connection:
+            values = {"request": json.dumps({"project": "P", "resources": "ignore"})}
+            connection.execute(update(upload).where(upload.c.uuid == coming.uuid).values(**values))
+        coming.accept()
+        assert server.ended(coming.uuid) == "placed"
+        assert json.loads(server.row(coming.uuid)["report"])["entries"]["ignored"] == 1
+        assert "import begun" not in steps(attempts)
+
+
+def test_a_cancelled_upload_leaves_nothing(server: UploadServer) -> None:
+    with in_process_worker(server) as attempts:
+        coming = Coming(server)
+        coming.send(0.6)
+        coming.until_staged()
+        assert server.cancel(coming.uuid) is CancelResult.DONE
+        until(lambda: not server.store.works(), "staging was left")
+        until(lambda: not attempts.begun[coming.uuid].runs, "it is followed still")
+    assert server.state(coming.uuid) == "cancelled"
+
+
+def test_a_cancel_after_acceptance_is_heard(server: UploadServer) -> None:
+    with in_process_worker(server, SCANDOCK_CRASH_AT="began", SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
+        coming = Coming(server)
+        coming.send()
+        coming.until_staged(200)
+        coming.accept()
+        attempts.stopped(coming.uuid)
+        assert server.cancel(coming.uuid) is CancelResult.COMING
+        assert server.ended(coming.uuid) == "cancelled"
+        until(lambda: not server.store.works() and not server.spooled(), "bytes or staging were left")
+
+
+def test_a_follower_that_is_killed_while_bytes_come_costs_nothing(server: UploadServer) -> None:
+    with in_process_worker(server) as attempts:
+        coming = Coming(server)
+        coming.send(0.6)
+        coming.until_staged()
+        os.kill(attempts.begun[coming.uuid].pid, signal.SIGKILL)
+        until(lambda: not coming.lease, "its lease stands")
+        coming.send()
+        coming.accept()
+        row = placed(server, coming)
+    assert row["attempt"] == 1
+
+
+@pytest.mark.parametrize("point", ["followed", "began", "read", "reserved", "sealed", "intent", "published"])
+def test_an_import_that_is_killed_after_its_acceptance_is_tried_again_at_once(
+    server: UploadServer, point: str, tmp_path: Path
+) -> None:
+    with in_process_worker(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_ONCE=str(tmp_path / "once")):
+        coming = Coming(server)
+        coming.send()
+        if point != "followed":
+            coming.until_staged(200)
+        coming.accept()
+        row = placed(server, coming)
+    assert row["attempt"] == 1
+
+
+@pytest.mark.parametrize("part", [0.6, 1.0])
+def test_when_all_are_killed_whoever_comes_next_imports_it(
+    server: UploadServer, monkeypatch: pytest.MonkeyPatch, part: float
+) -> None:
+    monkeypatch.undo()  # the worker is a process of its own
+    study = Study(71, 1, count=20, side=512)
+    with forked_worker(server, SCANDOCK_CRASH_AT="began", SCANDOCK_CRASH_BY="SIGSTOP") as worker:
+        coming = Coming(server, zip_bytes(study.entries("S")))
+        coming.send(part)
+        coming.until_staged(20)
+        if part == 1.0:
+            coming.accept()
+            assert server.state(coming.uuid) == "running"
+        worker.kill()
+    assert coming.staged() >= 20
+    assert server.row(coming.uuid)["state"] == ("running" if part == 1.0 else "receiving")
+    if part < 1.0:
+        coming.send()
+        coming.accept()
+    with in_process_worker(server):
+        assert server.ended(coming.uuid) == "placed"
+        until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
+    held, wrong = examine_data(server.data)
+    assert not wrong, wrong
+    assert held[study.uid] == study.held()
+
+
+def test_whole_uploads_go_first_and_what_is_no_zip_is_left(server: UploadServer) -> None:
+    with in_process_worker(server) as attempts:
+        other = Coming(server, b"no zip" * 1000)
+        other.send(0.5)
+        until(lambda: attempts.begun.get(other.uuid) and not other.lease, "it is followed still")
+        assert server.state(other.uuid) == "receiving"
+    Coming(server)
+    assert server.receive(BODY)
+    whole = server.send(BODY)
+    assert follow.begin_follow(server.catalog, "me") is None
+    server.cancel(whole)
+    assert follow.begin_follow(server.catalog, "me") is not None
+
+
+@pytest.mark.postgresql
+def test_a_catalog_in_postgresql_hands_an_accepted_upload_to_its_follower(tmp_path: Path, postgres_url: str) -> None:
+    server = UploadServer(tmp_path / "data", postgres_url)
+    study = Study(81, 1, count=20, side=512)
+    with server.worker():
+        coming = Coming(server, zip_bytes(study.entries("S")), door="tus")
+        coming.send(0.6)
+        coming.until_staged(20)
+        coming.send()
+        coming.until_staged(40)
+        coming.accept()
+        assert server.ended(coming.uuid) == "placed"
+        until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
+    report = json.loads(server.row(coming.uuid)["report"])
+    assert (report["entries"]["stored"], server.row(coming.uuid)["attempt"]) == (40, 1)
+    assert "reading" not in report["seconds"], "it was read a second time"
+    server.close()
+
+
+@pytest.mark.parametrize("door", ["raw", "tus"])
+def test_patients_are_shown_while_the_server_still_receives_and_sessions_stand_soon_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    monkeypatch.setattr(followed_spool, "BATCH_ENTRIES", 1)
+    study = Study(91, 1, count=20, side=256)
+    body = zip_bytes(study.entries("S"))
+    half = len(body) // 2
+    with (
+        serve_by_socket(tmp_path / "data") as web,
+        InProcessWorker(web.site.data, upkeep=False),
+        web.client() as client,
+    ):
+
+        def shown() -> bool:
+            """Whether the upload that comes says whom it has met."""
+            with web.client() as other:
+                items = other.get("/api/v1/imports?state=receiving").json()["items"]
+                told = [(item["progress"]["stage"], item["progress"]["sessions"]) for item in items]
+                return told == [("receiving", ["CRASH91_1"])]
+
+        def parts() -> Iterator[bytes]:
+            yield body[:half]
+            until(shown, "nobody is told of whom it met")
+            yield body[half:]
+
+        if door == "raw":
+            headers = {"Content-Length": str(len(body))}
+            answer = client.post("/api/v1/imports?project=P&filename=a.zip", content=parts(), headers=headers)
+            assert answer.status_code == 202
+            uuid = answer.json()["id"]
+        else:
+            metadata = ",".join(
+                f"{key} {b64encode(value).decode()}" for key, value in (("filename", b"a.zip"), ("project", b"P"))
+            )
+            client.headers["Tus-Resumable"] = "1.0.0"
+            made = {"Upload-Length": str(len(body)), "Upload-Metadata": metadata}
+            url = client.post("/api/v1/uploads", headers=made).headers["location"]
+            offset = 0
+            for part in parts():
+                sent = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+                assert client.patch(url, content=part, headers=sent).status_code == 204
+                offset += len(part)
+            uuid = url.rpartition("/")[2]
+        until(lambda: client.get(f"/api/v1/imports/{uuid}").json()["finished"], "it never ended")
+        ended = client.get(f"/api/v1/imports/{uuid}").json()
+        assert (ended["state"], ended["entries"]["stored"], ended["attempt"]) == ("placed", 40, 1)
+        assert "reading" not in ended["seconds"], "it was read a second time"

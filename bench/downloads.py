@@ -22,7 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import archives, report, servers
-from bench.serve import IMPORTS, spread, web_process
+from bench.report import spread
+from bench.serve import web_process
+from bench.servers import IMPORTS
 
 MB = 1_000_000
 BEGIN, END = "<!-- downloads:begin -->", "<!-- downloads:end -->"

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, verification
 from scandock.catalog.tables import file, session, upload
+from scandock.catalog.verified_files import read_digests, read_spans
 from scandock.queue.tokens import new_uuid
 from scandock.services import browsing, file_verification
 from scandock.services.consistency_check import check_data
@@ -58,9 +59,12 @@ def test_every_file_is_confirmed_and_has_its_md5(site: DataFolder) -> None:
         assert (done.files, done.bytes, done.problems, done.trees) == (3, sum(map(len, objects)), 0, 1)
         assert item(catalog)["verified"] is not None
         with catalog.read() as connection:
-            rows = connection.execute(select(file.c.md5, file.c.verified)).all()
-        assert {row.md5 for row in rows} == {hashlib.md5(data).digest() for data in objects}
-        assert all(row.verified for row in rows)
+            rows = connection.execute(select(file.c.tree_id, file.c.n, file.c.md5, file.c.verified)).all()
+            digests, spans = read_digests(connection, rows[0].tree_id), read_spans(connection, rows[0].tree_id)
+        assert {digests[row.n] for row in rows} == {hashlib.md5(data).digest() for data in objects}
+        assert {row.n for row in rows} == set(range(spans[0].first, spans[0].last + 1))
+        assert len(spans) == 1
+        assert {(row.md5, row.verified) for row in rows} == {(None, None)}, "no row is written again"
         again = verify_some(catalog, store, 60)
         assert (again.files, again.trees) == (0, 0)
     assert check_data(str(site.data), site.settings) == []

@@ -390,7 +390,8 @@ file = Table(
 """`content`, `format` and `tags` are what a person said of this one file; without, it has its resource's. `origin` is
 a keyed hash of the object that it was before it was de-identified, `rules` the fingerprint of what that was done by.
 `sop_hash` is that of `sop_uid` (`rules.sop_hashes`), `sop_key` a keyed hash of the SOP Instance UID that it had before
-it was de-identified (`rules.privacy`), where it has another one now and UIDs are not dropped.
+it was de-identified (`rules.privacy`), where it has another one now and UIDs are not dropped. `md5` and `verified` are
+of trees from before `catalog.verified_files`, and written no more.
 """
 
 ecat_file = Table(

@@ -101,8 +101,6 @@ class FileRow(NamedTuple):
     """What a person said of this one file, as its format and tags: without, it has its resource's."""
     format: str | None = None
     tags: str | None = None
-    md5: builtins.bytes | None = None
-    """None until somebody needed it."""
     origin: builtins.bytes | None = None
     """Keyed hash of the object that it was before it was de-identified."""
     rules: builtins.bytes | None = None
@@ -121,7 +119,7 @@ _RESOURCES: Final = select(resource).where(resource.c.tree_id == bindparam("tree
 _FILES: Final = (
     select(
         file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
-        file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.md5, file.c.origin,
+        file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.origin,
         file.c.rules, file.c.sop_key,
     )
     .where(file.c.tree_id == bindparam("tree"))
@@ -229,14 +227,6 @@ def mend_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> 
     if whole:
         where = (damage.c.tree_id == tree_id, damage.c.file_n == bindparam("whole"))
         connection.execute(delete(damage).where(*where), whole)
-
-
-def unverify_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
-    """Have files of a tree read again as soon as its turn comes, as if nobody had yet."""
-    again = [{"again": n} for n in numbers]
-    if again:
-        where = (file.c.tree_id == tree_id, file.c.n == bindparam("again"))
-        connection.execute(update(file).where(*where).values(verified=None), again)
 
 
 def annotate_files(connection: Connection, tree_id: int, words: Mapping[int, FileAnnotations]) -> None:

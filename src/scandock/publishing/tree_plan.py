@@ -26,10 +26,10 @@ from scandock.catalog.trees import (
     drop_files,
     insert_files,
     mend_files,
-    unverify_files,
     write_files,
     write_structure,
 )
+from scandock.catalog.verified_files import add_digests, copy_learned, forget_verified
 from scandock.model.crash_points import reach
 from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, new_tree
 from scandock.queue.leases import Lease
@@ -90,6 +90,8 @@ class TreePlan:
     """Numbers of the base's files that the new tree does not hold. All others keep their number and path."""
     add: Callable[[], Iterable[FileRow]] = tuple
     """The files that come, numbered behind the base's."""
+    md5s: Mapping[int, bytes] = field(default_factory=dict)
+    """By number, the MD5s of files that come, as far as they are known."""
     rename: Callable[[], Iterable[Rename]] = tuple
     """How they get their places, in this order. A file that stays gets its bytes here too, where it is `unlinked`."""
     unlinked: Collection[int] = frozenset()
@@ -219,7 +221,10 @@ def _write_rows(catalog: Catalog, lease: Lease, plan: TreePlan) -> int:
 
 def _finish_rows(connection: Connection, tree_id: int, plan: TreePlan) -> None:
     """Write what stands beside the files' own rows, once all of these are there."""
+    if plan.base is not None:
+        copy_learned(connection, plan.base.tree_id, tree_id, plan.base.last)
+    add_digests(connection, tree_id, plan.md5s)
     mend_files(connection, tree_id, plan.mended)
-    unverify_files(connection, tree_id, plan.unverified)
+    forget_verified(connection, tree_id, plan.unverified)
     annotate_files(connection, tree_id, plan.words)
     write_structure(connection, tree_id, plan.scans, plan.resources)

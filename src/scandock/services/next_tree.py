@@ -286,6 +286,7 @@ class NextTree:
             base=base,
             drop=self.dropped,
             add=self._rows,
+            md5s={n: staged.md5 for n, (_, staged) in enumerate(self.added.values(), self.last + 1)},
             rename=self._renames,
             words=self.described,
         )
@@ -321,7 +322,7 @@ class NextTree:
     def _rows(self) -> Iterator[FileRow]:
         for n, ((number, name), (_, staged)) in enumerate(self.added.items(), self.last + 1):
             facts = (staged.size, staged.sha256, staged.sop_uid, staged.frames, staged.dataset_at)
-            yield FileRow(n, number, name, *facts, *staged.words, md5=staged.md5)
+            yield FileRow(n, number, name, *facts, *staged.words)
 
 
 def file_exists(name: str) -> Usage:

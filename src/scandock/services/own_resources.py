@@ -70,8 +70,8 @@ def list_own_files(connection: Connection, project_name: str, key: str, max_file
     if own is None:
         return OwnFiles([])
     query = session_contents.select_files(own).order_by(resource.c.label, file.c.name).limit(max_files)
-    rows = [File.from_row(row, own) for row in connection.execute(query).mappings()]
-    return OwnFiles(rows, own.files, own.bytes)
+    files = session_contents.make_files(connection, own, connection.execute(query).mappings().all())
+    return OwnFiles(files, own.files, own.bytes)
 
 
 def audit_target(holder: Holder) -> tuple[str, str]:

@@ -391,8 +391,8 @@ class File(JsonRecord):
     frames: int | None
 
     @classmethod
-    def from_row(cls, row: RowMapping, holder: Holder) -> Self:
-        """A row of `session_contents.select_files`."""
+    def from_row(cls, row: RowMapping, holder: Holder, md5: builtins.bytes | None, verified: int | None) -> Self:
+        """A row of `session_contents.select_files`, and what verification learned of the file."""
         scan, label, name = row["scan_id"], row["resource"], row["name"]
         return cls(
             id=row["n"],
@@ -407,8 +407,8 @@ class File(JsonRecord):
             tags=row["file_tags"],
             bytes=row["bytes"],
             sha256=row["sha256"].hex(),
-            md5=row["md5"].hex() if row["md5"] else None,
-            verified=row["verified"],
+            md5=md5.hex() if md5 is not None else None,
+            verified=verified,
             damaged=row["damaged"],
             sop_uid=row["sop_uid"],
             frames=row["frames"],
@@ -472,13 +472,11 @@ class StoredFile(NamedTuple):
     """Where it stands in its session's tree."""
     bytes: int
     sha256: builtins.bytes
-    verified: int | None
-    """When it was last read and whole, in Unix milliseconds."""
 
     @classmethod
     def from_row(cls, row: RowMapping) -> Self:
         """A row of `session_contents.select_files`."""
-        return cls(row["n"], row["resource_n"], path_of(row), row["bytes"], row["sha256"], row["verified"])
+        return cls(row["n"], row["resource_n"], path_of(row), row["bytes"], row["sha256"])
 
 
 def row_ids(rows: Iterable[RowMapping]) -> list[int]:

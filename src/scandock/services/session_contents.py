@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, ScalarSelect, Select, and_, func, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage, scan_edit
 from scandock.catalog.tables import file, resource, scan
+from scandock.catalog.verified_files import find_moment, read_digests, read_spans
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.file_errors import FileUnknown
-from scandock.services.pagination import Page, Sorting, like_pattern, read_page
+from scandock.services.pagination import Page, Sorting, like_pattern, read_page, read_rows
 from scandock.services.records import File, Resource, Scan
 from scandock.services.session_errors import ScanUnknown
 
@@ -130,7 +131,8 @@ def list_files(
         query = query.where(func.lower(resource.c.label) == resource_label.lower())
     if search:
         query = query.where(func.lower(file.c.name).like(like_pattern(search.lower()), escape="\\"))
-    return read_page(connection, query, FILE_SORTS, file.c.n, sorting, lambda row: File.from_row(row, holder))
+    rows, following = read_rows(connection, query, FILE_SORTS, file.c.n, sorting)
+    return Page(make_files(connection, holder, rows), following)
 
 
 def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -> File:
@@ -140,10 +142,23 @@ def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -
 
 def read_file(connection: Connection, holder: Holder, n: int) -> File:
     """As `find_file`, of a session or own resources that may be read."""
-    row = connection.execute(select_files(holder).where(file.c.n == n)).mappings().first()
-    if row is None:
+    rows = connection.execute(select_files(holder).where(file.c.n == n)).mappings().all()
+    if not rows:
         raise FileUnknown(f"The session has no file {n}.")
-    return File.from_row(row, holder)
+    return make_files(connection, holder, rows)[0]
+
+
+def make_files(connection: Connection, holder: Holder, rows: Sequence[RowMapping]) -> list[File]:
+    """Rows of `select_files` as records, with what verification learned of them."""
+    if not rows:
+        return []
+    first, last = min(row["n"] for row in rows), max(row["n"] for row in rows)
+    digests = read_digests(connection, holder.tree_id, first, last)
+    spans = read_spans(connection, holder.tree_id, first, last)
+    return [
+        File.from_row(row, holder, digests.get(row["n"], row["md5"]), find_moment(spans, row["n"]) or row["verified"])
+        for row in rows
+    ]
 
 
 def select_files(holder: Holder) -> Select[Any]:

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import file, resource, scan, session
+from scandock.catalog.verified_files import read_digests
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.session_fields import parameter_attributes
 from scandock.services.file_errors import ResourceUnknown
@@ -272,5 +273,8 @@ def find_files(
     if len(numbers) == 1:
         query = query.where(file.c.resource_n == next(iter(numbers)))
     rows = [one for one in map(FilePart._make, connection.execute(query)) if one.resource_n in numbers]
+    if rows:
+        digests = read_digests(connection, holder.tree_id, min(one.n for one in rows), max(one.n for one in rows))
+        rows = [one._replace(md5=digests.get(one.n, one.md5)) for one in rows]
     rows.sort(key=lambda one: numbers[one.resource_n])
     return rows if folder is None else [one for one in rows if folder.holds(one.name)]

@@ -18,8 +18,9 @@ from sqlalchemy import event, select
 
 from scandock.access import accounts, members
 from scandock.access.principal import SYSTEM
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.tables import file
-from scandock.catalog.trees import FileRow, insert_files
+from scandock.catalog.trees import insert_files
 from scandock.model.verdicts import ImportState
 from scandock.rules.privacy import PrivacyRules
 from scandock.services.imports import read_import

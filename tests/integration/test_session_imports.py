@@ -40,6 +40,7 @@ from scandock.testing.server import add_account
 from scandock.testing.worker import InProcessWorker
 from tests.builders import DataFolder, Image, make_data_folder, sha256
 from tests.crash.processes import until
+from tests.integration.file_words import say_of_files
 from tests.integration.test_import_filters import set_filter
 
 KEY = b"k" * 32
@@ -183,7 +184,7 @@ def test_what_people_said_goes_along_into_the_archive(site: DataFolder) -> None:
                     quarantined=True,
                 )
             )
-            connection.execute(update(file).where(file.c.name == "seen.txt").values(tags="kept", content="LETTER"))
+            assert say_of_files(connection, "seen.txt", ("LETTER", None, "kept")) == 1
         number = accession_number(context, uuid)
         outcome = archive_session(context, uuid, label="E2")
         assert (outcome.after, outcome.waits) == ("/data/archive/projects/P/subjects/SALT_ANNA/experiments/E2", True)

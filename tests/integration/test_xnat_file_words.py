@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from scandock.catalog.aliases import find_by_alias
 from scandock.catalog.tables import file
@@ -19,6 +19,7 @@ from scandock.services.consistency_check import check_data
 from scandock.services.data_catalog import open_data
 from scandock.services.project_description import ProjectDescription, read_description
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout
+from tests.integration.file_words import say_of_files
 from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
@@ -146,8 +147,7 @@ def test_a_session_that_joins_another_one_brings_the_words_of_its_files(site: Da
         site.bring(entries, session="E1", destination="prearchive", resources="keep")
         (waiting,) = client.get("/api/v1/prearchive").json()["items"]
         with web.site.catalog.write() as connection:  # as a session has it that was put back to where it waits
-            told = {"content": "waited", "tags": "mark"}
-            assert connection.execute(update(file).where(file.c.name == "w.txt").values(**told)).rowcount == 1
+            assert say_of_files(connection, "w.txt", ("waited", None, "mark")) == 1
         asked = {"sessions": [waiting["id"]], "overwrite": "append"}
         (answer,) = client.post("/api/v1/prearchive/archive", json=asked).json()["items"]
         assert answer["to"] == "/data/archive/projects/P/subjects/S1/experiments/E1", answer

@@ -302,7 +302,6 @@ file_md5 = Table(
     Column("last_n", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("tree_id", "first_n"),
-    sqlite_with_rowid=False,
 )
 """The MD5s of up to 1,000 files of a tree, by number (`catalog.verified_files`); each file's in one row at most."""
 

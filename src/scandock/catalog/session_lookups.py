@@ -89,10 +89,3 @@ def select_holders_of_origins(origins: Collection[bytes], where: ColumnElement[b
         .where(file.c.origin.in_(origins), where)
         .distinct()
     )
-
-
-def select_sop_uids(tree_ids: Collection[int]) -> Select[Any]:
-    """tree_id and SOP Instance UID of every DICOM file of some trees, and by what rules each was de-identified."""
-    return select(file.c.tree_id, file.c.sop_uid, file.c.rules).where(
-        file.c.tree_id.in_(tree_ids), file.c.sop_uid.is_not(None)
-    )

@@ -218,13 +218,15 @@ tree = Table(
     Column("created", BigInteger, nullable=False),
     Column("operation_id", Id, ForeignKey("operation.id", ondelete="SET NULL")),
     Column("listing", Integer, nullable=False, server_default=text("0")),
+    Column("manifests", Boolean, nullable=False, server_default=text("false")),
     _one_of("state", "staged", "current", "retired"),
     Index(None, "upload_id"),
     Index(None, "operation_id"),
     Index("ix_tree_unlisted", "id", sqlite_where=text("listing < 2")),
+    Index("ix_tree_without_manifests", "id", sqlite_where=text("NOT manifests")),
 )
 """`upload_id` is the import that its files came by, NULL where people made it by hand; `operation_id` the operation
-that makes it, until that has ended; `listing` a `ListingState`.
+that makes it, until that has ended; `listing` a `ListingState`; `manifests` whether all of its files are in `manifest`.
 """
 
 session = Table(
@@ -392,6 +394,22 @@ a keyed hash of the object that it was before it was de-identified, `rules` the 
 `sop_hash` is that of `sop_uid` (`rules.sop_hashes`), `sop_key` a keyed hash of the SOP Instance UID that it had before
 it was de-identified (`rules.privacy`), where it has another one now and UIDs are not dropped. `md5` and `verified` are
 of trees from before `catalog.verified_files`, and written no more.
+"""
+
+manifest = Table(
+    "manifest",
+    metadata,
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
+    Column("first_n", Integer, nullable=False),
+    Column("last_n", Integer, nullable=False),
+    Column("first_resource", Integer, nullable=False),
+    Column("last_resource", Integer, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tree_id", "first_n"),
+)
+"""Up to 1,000 files of a tree, by the numbers of the first and the last, and of their resources
+(`catalog.file_manifests`). `body` has what `file` has of them (`catalog.manifest_bodies`).
 """
 
 ecat_file = Table(

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import zlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, literal, not_, select, update
 
+from scandock.catalog import file_manifests
 from scandock.catalog.dicom_listings import write_listing
 from scandock.catalog.engine import Catalog, split_values
+from scandock.catalog.file_manifests import MAX_NUMBER
+from scandock.catalog.file_rows import FileAnnotations, FileHead, FileRow
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import ecat_file, file, resource, scan, tree
+from scandock.catalog.tables import ecat_file, file, manifest, resource, scan, tree
+from scandock.catalog.verified_files import move_learned
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.rules.scan_ids import sort_key
 from scandock.rules.sop_hashes import sop_hash
 
 BATCH = 5_000
 """Rows of one transaction, so that no writer waits long."""
-FileAnnotations = tuple[str | None, str | None, str | None]
-"""Content, format and tags that a person said of one file; None where nothing was said, and its resource's hold."""
-NO_ANNOTATIONS: Final[FileAnnotations] = (None, None, None)
 
 
 @dataclass(slots=True)
@@ -88,44 +88,20 @@ class ResourceRow:
         )
 
 
-class FileRow(NamedTuple):
-    n: int
-    resource_n: int
-    name: str
-    bytes: int
-    sha256: builtins.bytes
-    sop_uid: str | None
-    frames: int
-    dataset_at: int
-    content: str | None = None
-    """What a person said of this one file, as its format and tags: without, it has its resource's."""
-    format: str | None = None
-    tags: str | None = None
-    origin: builtins.bytes | None = None
-    """Keyed hash of the object that it was before it was de-identified."""
-    rules: builtins.bytes | None = None
-    """Fingerprint of the rules that de-identified it."""
-    sop_key: int | None = None
-    """Keyed hash of the SOP Instance UID that it had before it was de-identified."""
-
-    @property
-    def words(self) -> FileAnnotations:
-        return self.content, self.format, self.tags
-
-
 # Made once: they are asked of each tree, and take longer to make than to be answered.
 _SCANS: Final = select(scan).where(scan.c.tree_id == bindparam("tree")).order_by(scan.c.n)
 _RESOURCES: Final = select(resource).where(resource.c.tree_id == bindparam("tree")).order_by(resource.c.n)
-_FILES: Final = (
-    select(
-        file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
-        file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.origin,
-        file.c.rules, file.c.sop_key,
-    )
-    .where(file.c.tree_id == bindparam("tree"))
-    .order_by(file.c.n)
-    .execution_options(yield_per=BATCH)
-)  # fmt: skip
+_ALL_FILES: Final = select(*(file.c[name] for name in FileRow._fields)).where(file.c.tree_id == bindparam("tree"))
+_HEADS: Final = (
+    select(*(file.c[name] for name in FileHead._fields)).where(file.c.tree_id == bindparam("tree")).order_by(file.c.n)
+)
+_FILES_BETWEEN: Final = _ALL_FILES.where(file.c.n.between(bindparam("first"), bindparam("last"))).execution_options(
+    yield_per=BATCH
+)
+_FILES: Final = _FILES_BETWEEN.order_by(file.c.n)
+_FILES_DOWNWARDS: Final = _FILES_BETWEEN.order_by(file.c.n.desc())
+_FILES_NUMBERED: Final = _ALL_FILES.where(file.c.n.in_(bindparam("numbers", expanding=True)))
+_FILES_BEHIND: Final = _ALL_FILES.where(file.c.n > bindparam("last")).order_by(file.c.n).limit(bindparam("count"))
 
 _BY_HASH: Final = select(file.c.tree_id, file.c.n).where(
     file.c.sop_hash.in_(bindparam("hashes", expanding=True)), file.c.sop_uid.in_(bindparam("uids", expanding=True))
@@ -144,11 +120,46 @@ def resources_of(connection: Connection, tree_id: int) -> list[ResourceRow]:
     return [ResourceRow.from_row(row) for row in connection.execute(_RESOURCES, {"tree": tree_id}).mappings()]
 
 
-def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, None]:
-    """The files of a tree by number, streamed."""
-    with connection.execute(_FILES, {"tree": tree_id}) as rows:  # who stops half-way leaves PostgreSQL no cursor
+def files_of(
+    connection: Connection, tree_id: int, first: int = 0, last: int = MAX_NUMBER, *, downwards: bool = False
+) -> Generator[FileRow, None, None]:
+    """The files of a tree that have numbers from `first` to `last`, by number, streamed."""
+    if file_manifests.has_manifests(connection, tree_id):
+        yield from file_manifests.read_files(connection, tree_id, first, last, downwards=downwards)
+        return
+    query = _FILES_DOWNWARDS if downwards else _FILES
+    values = {"tree": tree_id, "first": first, "last": last}
+    with connection.execute(query, values) as rows:  # who stops half-way leaves PostgreSQL no cursor
         for row in rows:
             yield FileRow(*row)
+
+
+def heads_of(connection: Connection, tree_id: int) -> Iterator[FileHead]:
+    """What lists are sorted and searched by of the files of a tree, by number."""
+    if file_manifests.has_manifests(connection, tree_id):
+        return file_manifests.read_heads(connection, tree_id)
+    return (FileHead(*row) for row in connection.execute(_HEADS, {"tree": tree_id}))
+
+
+def files_of_resources(connection: Connection, tree_id: int, resources: Collection[int]) -> Iterator[FileRow]:
+    """The files of some resources of a tree, by number."""
+    if not resources:
+        return iter(())
+    if file_manifests.has_manifests(connection, tree_id):
+        return file_manifests.read_resource_files(connection, tree_id, resources)
+    return (row for row in files_of(connection, tree_id) if row.resource_n in resources)
+
+
+def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -> list[FileRow]:
+    """The files of some numbers of a tree, by number."""
+    if file_manifests.has_manifests(connection, tree_id):
+        return list(file_manifests.find_files(connection, tree_id, numbers))
+    rows = [
+        FileRow(*row)
+        for part in split_values(sorted(numbers))
+        for row in connection.execute(_FILES_NUMBERED, {"tree": tree_id, "numbers": part})
+    ]
+    return sorted(rows)
 
 
 def find_objects(connection: Connection, uids: Iterable[str]) -> list[tuple[int, int]]:
@@ -163,20 +174,27 @@ def find_objects(connection: Connection, uids: Iterable[str]) -> list[tuple[int,
 
 def has_variants(connection: Connection, tree_id: int) -> bool:
     """Whether a tree has objects that differ under one SOP UID."""
-    uids = select(file.c.sop_uid).where(file.c.tree_id == tree_id, file.c.sop_uid.is_not(None))
-    return connection.execute(uids.group_by(file.c.sop_uid).having(func.count() > 1).limit(1)).first() is not None
+    return count_variants(connection, tree_id) > 0
 
 
-def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None:
+def count_variants(connection: Connection, tree_id: int) -> int:
+    """How many objects of a tree share their SOP UID with one that came before."""
+    uids = [row.sop_uid for row in files_of(connection, tree_id) if row.sop_uid is not None]
+    return len(uids) - len(set(uids))
+
+
+def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow], *, manifests: bool = True) -> None:
     """Add files in batches, each a short transaction of its own."""
     every = iter(rows)
     while batch := list(islice(every, BATCH)):
         with catalog.write() as connection:
-            insert_files(connection, tree_id, batch)
+            insert_files(connection, tree_id, batch, manifests=manifests)
 
 
-def insert_files(connection: Connection, tree_id: int, rows: Iterable[FileRow]) -> None:
-    """Add files, as many as fit into one transaction."""
+def insert_files(connection: Connection, tree_id: int, rows: Sequence[FileRow], *, manifests: bool = True) -> None:
+    """Add files, as many as fit into one transaction; also to the tree's manifests, where it is to have some."""
+    if manifests:
+        file_manifests.add_files(connection, tree_id, rows)
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
     columns = ("tree_id", *FileRow._fields, "sop_hash")
     # said by hand: with so many rows SQLAlchemy's own work on each takes longer than the database's
@@ -188,23 +206,26 @@ def insert_files(connection: Connection, tree_id: int, rows: Iterable[FileRow]) 
 
 def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Iterable[int]) -> None:
     """Let a new tree hold all files of an old one, numbers kept, but for the dropped ones."""
+    gone = frozenset(dropped)
     for start in range(0, last + 1, BATCH):
         with catalog.write() as connection:
-            copy_batch(connection, old, new, start)
-    numbers = sorted(dropped)
+            copy_batch(connection, old, new, start, gone)
+    numbers = sorted(gone)
     for start in range(0, len(numbers), BATCH):
         with catalog.write() as connection:
             drop_files(connection, new, numbers[start : start + BATCH])
 
 
-def copy_batch(connection: Connection, old: int, new: int, start: int) -> None:
+def copy_batch(connection: Connection, old: int, new: int, start: int, dropped: Collection[int]) -> None:
     """Let a new tree hold the files of an old one from number `start` on, as many as fit into one transaction.
 
-    What is known to be damaged of them goes with them: the new tree has the very bytes.
+    Its manifests leave out the dropped ones; their rows are there until `drop_files`. What is known to be damaged of
+    them goes with them: the new tree has the very bytes.
     """
     columns = [column for column in file.c if column.name != "tree_id"]
     source = select(literal(new), *columns).where(file.c.tree_id == old, file.c.n.between(start, start + BATCH - 1))
     connection.execute(insert(file).from_select(["tree_id", *(c.name for c in columns)], source))
+    file_manifests.copy_files(connection, old, new, (start, start + BATCH - 1), dropped)
     columns = [column for column in damage.c if column.name not in ("id", "tree_id")]
     source = select(literal(new), *columns).where(
         damage.c.tree_id == old, damage.c.file_n.between(start, start + BATCH - 1)
@@ -235,10 +256,61 @@ def annotate_files(connection: Connection, tree_id: int, words: Mapping[int, Fil
         {"number": n, "said": annotation[0], "kind": annotation[1], "marks": annotation[2]}
         for n, annotation in words.items()
     ]
+    said = {n: dict(zip(("content", "format", "tags"), annotation, strict=True)) for n, annotation in words.items()}
+    file_manifests.change_files(connection, tree_id, said)
     where = (file.c.tree_id == tree_id, file.c.n == bindparam("number"))
     values: dict[str, object] = {"content": bindparam("said"), "format": bindparam("kind"), "tags": bindparam("marks")}
     for start in range(0, len(rows), BATCH):
         connection.execute(update(file).where(*where).values(**values), rows[start : start + BATCH])
+
+
+def change_files(connection: Connection, tree_id: int, changes: Mapping[int, Mapping[str, Any]]) -> None:
+    """Change what a shown tree says of single files, by number: the same columns of each, and their values."""
+    if not changes:
+        return
+    connection.execute(select(tree.c.id).where(tree.c.id == tree_id).with_for_update(key_share=True))
+    file_manifests.change_files(connection, tree_id, changes)
+    names = list(next(iter(changes.values())))
+    rows = [{"number": n, **{f"new_{name}": change[name] for name in names}} for n, change in changes.items()]
+    values: dict[str, object] = {name: bindparam(f"new_{name}") for name in names}
+    if "sop_uid" in names:
+        values["sop_hash"] = bindparam("new_hash")
+        rows = [{**row, "new_hash": sop_hash(row["new_sop_uid"])} for row in rows]
+    where = (file.c.tree_id == tree_id, file.c.n == bindparam("number"))
+    connection.execute(update(file).where(*where).values(**values), rows)
+
+
+def move_to_manifests(connection: Connection, tree_id: int) -> bool:
+    """Write the next manifests of a shown tree that has rows alone, a transaction's share; whether more are to come."""
+    query = select(tree.c.manifests).where(tree.c.id == tree_id).with_for_update(key_share=True)
+    if connection.execute(query).scalar_one_or_none() in (None, True):
+        return False
+    last = connection.execute(select(func.max(manifest.c.last_n)).where(manifest.c.tree_id == tree_id)).scalar_one()
+    last = -1 if last is None else last
+    rows = connection.execute(_FILES_BEHIND, {"tree": tree_id, "last": last, "count": BATCH})
+    files = [FileRow(*row) for row in rows]
+    move_learned(connection, tree_id, last, [row.n for row in files])
+    file_manifests.add_files(connection, tree_id, files)
+    if len(files) == BATCH:
+        return True
+    mark_manifests(connection, tree_id)
+    return False
+
+
+def mark_manifests(connection: Connection, tree_id: int) -> None:
+    """Note that all files of a tree are in manifests."""
+    connection.execute(update(tree).where(tree.c.id == tree_id).values(manifests=True))
+
+
+def trees_without_manifests(connection: Connection, after: int, count: int) -> Sequence[int]:
+    """Some shown trees, or trees in the trash, whose files are in rows alone, by their numbers behind one."""
+    query = (
+        select(tree.c.id)
+        .where(not_(tree.c.manifests), tree.c.state != "staged", tree.c.id > after)
+        .order_by(tree.c.id)
+        .limit(count)
+    )
+    return connection.execute(query).scalars().all()
 
 
 def damaged_files(connection: Connection, tree_id: int) -> dict[int, str]:
@@ -279,14 +351,13 @@ def write_structure(
 
 def _write_ecat_files(connection: Connection, tree_id: int, resources: Sequence[ResourceRow]) -> None:
     """Note the ECAT files among a tree's files, whose rows are written before."""
-    if not any(r.scan_n is not None and r.label.casefold() == "ecat" for r in resources):
-        return
-    source = (
-        select(file.c.tree_id, file.c.n, file.c.sha256)
-        .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
-        .where(file.c.tree_id == tree_id, resource.c.scan_n.is_not(None), func.lower(resource.c.label) == "ecat")
-    )
-    connection.execute(insert(ecat_file).from_select(["tree_id", "n", "sha256"], source))
+    numbers = {r.n for r in resources if r.scan_n is not None and r.label.casefold() == "ecat"}
+    rows = [
+        {"tree_id": tree_id, "n": row.n, "sha256": row.sha256}
+        for row in files_of_resources(connection, tree_id, numbers)
+    ]
+    if rows:
+        connection.execute(insert(ecat_file), rows)
 
 
 def scan_values(tree_id: int, s: ScanRow) -> dict[str, object]:

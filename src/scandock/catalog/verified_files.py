@@ -6,14 +6,17 @@ Never a row a file (docs/design/0013-manifests.md). Who writes them holds the lo
 from __future__ import annotations
 
 import struct
+import sys
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal, or_, select, update
 
 from scandock.catalog.errors import CatalogDamaged
+from scandock.catalog.file_manifests import MAX_NUMBER, has_manifests
 from scandock.catalog.server_tables import file_md5, verified_files
 from scandock.catalog.tables import file
 
@@ -24,8 +27,6 @@ _VERSION: Final = 1
 _HEAD: Final = struct.Struct("<BI")
 _RUN: Final = struct.Struct("<II")
 _MD5_BYTES: Final = 16
-_MAX: Final = 2**31 - 1
-"""Above all numbers of files."""
 
 
 class VerifiedSpan(NamedTuple):
@@ -43,7 +44,48 @@ def find_moment(spans: Sequence[VerifiedSpan], n: int) -> int | None:
     return spans[at].verified if at >= 0 and n <= spans[at].last else None
 
 
-def read_spans(connection: Connection, tree_id: int, first: int = 0, last: int = _MAX) -> list[VerifiedSpan]:
+@dataclass(frozen=True, slots=True)
+class LearnedFacts:
+    """What verification learned of files of a tree."""
+
+    spans: Sequence[VerifiedSpan]
+    digests: Mapping[int, bytes]
+    old_moments: Mapping[int, int]
+    """When files of trees from before manifests were read whole, where no span says it."""
+
+    def moment(self, n: int) -> int | None:
+        """When a file was read whole; None: it was not."""
+        return find_moment(self.spans, n) or self.old_moments.get(n)
+
+    def md5(self, n: int) -> bytes | None:
+        """The MD5 of a file, as far as it is known."""
+        return self.digests.get(n)
+
+
+def read_learned(connection: Connection, tree_id: int, first: int = 0, last: int = MAX_NUMBER) -> LearnedFacts:
+    """What is known of the files of a tree from `first` to `last`."""
+    spans, digests = read_spans(connection, tree_id, first, last), read_digests(connection, tree_id, first, last)
+    if has_manifests(connection, tree_id):
+        return LearnedFacts(spans, digests, {})
+    old = connection.execute(_COLUMNS, {"tree": tree_id, "first": first, "last": last}).all()
+    return LearnedFacts(
+        spans,
+        {**{row.n: row.md5 for row in old if row.md5 is not None}, **digests},
+        {row.n: row.verified for row in old if row.verified is not None},
+    )
+
+
+def move_learned(connection: Connection, tree_id: int, after: int, numbers: Sequence[int]) -> None:
+    """Let spans and digests have what the columns of files say: of those behind `after`, which are `numbers`."""
+    if numbers:
+        facts = read_learned(connection, tree_id, numbers[0], numbers[-1])
+        known = read_digests(connection, tree_id, numbers[0], numbers[-1])
+        add_digests(connection, tree_id, {n: digest for n, digest in facts.digests.items() if n not in known})
+        moments = [(n, facts.moment(n)) for n in numbers]
+        note_verified(connection, tree_id, (after, numbers[-1]), moments, sys.maxsize)
+
+
+def read_spans(connection: Connection, tree_id: int, first: int = 0, last: int = MAX_NUMBER) -> list[VerifiedSpan]:
     """The spans that have numbers from `first` to `last`, sorted."""
     rows = connection.execute(_SPANS, {"tree": tree_id, "first": first, "last": last})
     return [VerifiedSpan(*row) for row in rows]
@@ -60,7 +102,7 @@ def note_verified(
 
     `files` are these by number, None where one was not. A span is lengthened that the same round has just begun.
     """
-    after, until = numbers[0], _MAX if numbers[1] is None else numbers[1]
+    after, until = numbers[0], MAX_NUMBER if numbers[1] is None else numbers[1]
     spans: list[VerifiedSpan] = []
     gap = True
     for n, verified in files:
@@ -103,12 +145,12 @@ def forget_verified(connection: Connection, tree_id: int, numbers: Collection[in
     connection.execute(update(file).where(*where).values(verified=None), [{"again": n} for n in gone])
 
 
-def read_digests(connection: Connection, tree_id: int, first: int = 0, last: int = _MAX) -> dict[int, bytes]:
+def read_digests(connection: Connection, tree_id: int, first: int = 0, last: int = MAX_NUMBER) -> dict[int, bytes]:
     """The MD5s, by number, that are known of the files of a tree from `first` to `last`."""
     digests: dict[int, bytes] = {}
     for row in connection.execute(_DIGESTS, {"tree": tree_id, "first": first, "last": last}):
         digests.update(unpack_digests(row.body))
-    if first > 0 or last < _MAX:
+    if first > 0 or last < MAX_NUMBER:
         return {n: digest for n, digest in digests.items() if first <= n <= last}
     return digests
 
@@ -170,6 +212,11 @@ def unpack_digests(body: bytes) -> dict[int, bytes]:
     return {n: body[at + i * _MD5_BYTES : at + (i + 1) * _MD5_BYTES] for i, n in enumerate(numbers)}
 
 
+_COLUMNS: Final = select(file.c.n, file.c.md5, file.c.verified).where(
+    file.c.tree_id == bindparam("tree"),
+    file.c.n.between(bindparam("first"), bindparam("last")),
+    or_(file.c.md5.is_not(None), file.c.verified.is_not(None)),
+)
 _SPANS: Final = (
     select(verified_files.c.first_n, verified_files.c.last_n, verified_files.c.verified)
     .where(

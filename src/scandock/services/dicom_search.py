@@ -17,8 +17,9 @@ from sqlalchemy.sql.selectable import FromClause
 
 from scandock.access.visibility import studies_where
 from scandock.catalog.engine import split_values
-from scandock.catalog.tables import dicom_series, dicom_study, file, resource
-from scandock.catalog.trees import find_objects
+from scandock.catalog.tables import dicom_series, dicom_study
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import files_of_resources, find_files, find_objects
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.dicom_attributes import MODALITIES, SERIES_UID, SOP_UID, STUDY_UID, Level
 from scandock.rules.dicom_query import DicomQuery, Match, Range, glob_pattern, like_wildcards
@@ -323,13 +324,20 @@ def _studies_of_series(connection: Connection, uids: Iterable[str]) -> Sequence[
 
 def _studies_of_objects(connection: Connection, scope: DicomwebScope, uids: Iterable[str]) -> Sequence[str]:
     """The studies in which objects are, of those that may be seen."""
-    files = find_objects(connection, uids)
+    numbers: dict[int, set[int]] = defaultdict(set)
+    for tree_id, n in find_objects(connection, uids):
+        numbers[tree_id].add(n)
+    scans: set[tuple[int, int]] = set()
+    for tree_id, of_tree in numbers.items():
+        places = read_places(connection, tree_id)
+        for row in find_files(connection, tree_id, of_tree):
+            scan_n = places[row.resource_n].scan_n if row.resource_n in places else None
+            if scan_n is not None:
+                scans.add((tree_id, scan_n))
     studies: set[str] = set()
-    for part in split_values(files):
+    for part in split_values(scans):
         query = (
             select(dicom_series.c.study_uid)
-            .join(resource, and_(resource.c.tree_id == dicom_series.c.tree_id, resource.c.scan_n == dicom_series.c.n))
-            .join(file, and_(file.c.tree_id == resource.c.tree_id, file.c.resource_n == resource.c.n))
             .join(
                 dicom_study,
                 and_(
@@ -337,7 +345,7 @@ def _studies_of_objects(connection: Connection, scope: DicomwebScope, uids: Iter
                 ),
             )
             .where(
-                tuple_(file.c.tree_id, file.c.n).in_(part),
+                tuple_(dicom_series.c.tree_id, dicom_series.c.n).in_(part),
                 _is_visible(scope, dicom_study, by_study=_is_sqlite(connection)),
             )
         )
@@ -370,13 +378,13 @@ def _count_instances(connection: Connection, series: Mapping[SeriesKey, Sequence
 
 
 def _count_united(connection: Connection, parts: Sequence[SeriesPart]) -> int:
-    scans = [and_(resource.c.tree_id == part.series.tree_id, resource.c.scan_n == part.series.n) for part in parts]
-    query = (
-        select(func.count(file.c.sop_uid.distinct()))
-        .join(resource, and_(file.c.tree_id == resource.c.tree_id, file.c.resource_n == resource.c.n))
-        .where(file.c.tree_id.in_([part.series.tree_id for part in parts]), or_(*scans))
-    )
-    return connection.execute(query).scalar_one()
+    uids: set[str] = set()
+    for part in parts:
+        tree_id = part.series.tree_id
+        resources = {n for n, place in read_places(connection, tree_id).items() if place.scan_n == part.series.n}
+        files = files_of_resources(connection, tree_id, resources)
+        uids.update(row.sop_uid for row in files if row.sop_uid is not None)
+    return len(uids)
 
 
 def fits(query: DicomQuery, values: Values) -> bool:

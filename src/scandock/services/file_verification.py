@@ -12,18 +12,18 @@ import builtins
 import hashlib
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     Select,
     Table,
     and_,
-    bindparam,
     func,
     insert,
     or_,
@@ -34,17 +34,19 @@ from sqlalchemy import (
 from scandock.access.principal import SYSTEM
 from scandock.catalog.deliveries import enqueue_damage
 from scandock.catalog.engine import Catalog, split_values
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.own_resources import Holder, current_tree_id, find_holder
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import ecat_file, file, intent, resource, scan, session, shelf, tree, upload
-from scandock.catalog.trees import mend_files
+from scandock.catalog.tables import ecat_file, intent, session, shelf, tree, upload
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import change_files, files_of, mend_files
 from scandock.catalog.verified_files import (
     add_digests,
-    find_moment,
     forget_verified,
     note_verified,
     read_digests,
+    read_learned,
     read_spans,
 )
 from scandock.model.durations import DAY_MS
@@ -364,47 +366,44 @@ class _TreeVerification:
     def _read(self, snapshot: Snapshot, at: int, read_before: int) -> _Batch:
         """Read the next files of a tree, for a second or to the end of one file."""
         with self.catalog.read() as connection:
-            rows = connection.execute(
-                select(file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.verified,
-                       file.c.md5, file.c.sop_uid, file.c.dataset_at, resource.c.label.label("resource"),
-                       scan.c.scan_id,
-                       or_(file.c.origin.is_not(None), file.c.rules.is_not(None)).label("has_origin"),
-                       ecat_file.c.n.label("ecat_n"))
-                .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
-                .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
-                .outerjoin(ecat_file, and_(ecat_file.c.tree_id == file.c.tree_id, ecat_file.c.n == file.c.n))
-                .where(file.c.tree_id == self.holder.tree_id, file.c.n > at)
-                .order_by(file.c.n)
-                .limit(BATCH)
-            ).mappings().all()  # fmt: skip
-            spans = read_spans(connection, self.holder.tree_id, rows[0]["n"], rows[-1]["n"]) if rows else []
+            tree_id = self.holder.tree_id
+            places = read_places(connection, tree_id)
+            with closing(files_of(connection, tree_id, at + 1)) as files:
+                rows = list(islice((row for row in files if row.resource_n in places), BATCH))
+            numbers = (rows[0].n, rows[-1].n) if rows else (0, -1)
+            facts = read_learned(connection, tree_id, *numbers)
+            ecat = select(ecat_file.c.n).where(ecat_file.c.tree_id == tree_id, ecat_file.c.n.between(*numbers))
+            ecat_numbers = set(connection.execute(ecat).scalars())
         batch = _Batch(at, at, len(rows) < BATCH)
         until = time.monotonic() + BATCH_SECONDS
         for row in rows:
-            stored = StoredFile.from_row(row)
-            verified = find_moment(spans, stored.n) or row["verified"]
+            stored = StoredFile.make(row, places[row.resource_n])
+            verified = facts.moment(stored.n)
             if verified is None or verified < read_before:
+                origin_hash = self._make_origin_hash(row, is_ecat=row.n in ecat_numbers)
                 try:
-                    self._read_one(snapshot, batch, stored, self._make_origin_hash(row))
+                    self._read_one(snapshot, batch, stored, origin_hash)
                 except _Stopped:
                     batch.last = False
                     break
                 batch.moments[stored.n] = None
             else:
                 batch.moments[stored.n] = verified
-                if row["md5"] is not None:
-                    batch.old_digests[stored.n] = row["md5"]
+                md5 = facts.md5(stored.n)
+                if md5 is not None:
+                    batch.old_digests[stored.n] = md5
             batch.at = stored.n
             if row is not rows[-1] and (time.monotonic() > until or self.stop()):
                 batch.last = False
                 break
         return batch
 
-    def _make_origin_hash(self, row: RowMapping) -> OriginHash | None:
+    def _make_origin_hash(self, row: FileRow, *, is_ecat: bool) -> OriginHash | None:
         """What tells the origin of a file that has none; None of one that needs none."""
-        if self.rules is None or row["has_origin"] or (row["sop_uid"] is None and row["ecat_n"] is None):
+        has_origin = row.origin is not None or row.rules is not None
+        if self.rules is None or has_origin or (row.sop_uid is None and not is_ecat):
             return None
-        return OriginHash(self.rules, row["dataset_at"] if row["sop_uid"] is not None else None)
+        return OriginHash(self.rules, row.dataset_at if row.sop_uid is not None else None)
 
     def _read_one(self, snapshot: Snapshot, batch: _Batch, stored: StoredFile, origin_hash: OriginHash | None) -> None:
         ours, digest = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
@@ -459,13 +458,7 @@ class _TreeVerification:
             mend_files(connection, tree_id, [n for n in batch.digests if n in known_numbers])
         elif batch.last and not batch.problems:
             note_verified(connection, tree_id, (batch.after, None), (), begun)
-        if batch.origins:
-            connection.execute(
-                update(file)
-                .where(file.c.tree_id == tree_id, file.c.n == bindparam("number"))
-                .values(origin=bindparam("known_by")),
-                [{"number": n, "known_by": origin} for n, origin in batch.origins.items()],
-            )
+        change_files(connection, tree_id, {n: {"origin": origin} for n, origin in batch.origins.items()})
         for problem in batch.problems:
             self._note(connection, problem, now, is_known=problem.file_n in known_numbers)
         if any(problem.file_n not in known_numbers for problem in batch.problems):

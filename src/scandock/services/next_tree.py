@@ -11,17 +11,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from scandock.catalog.file_rows import NO_ANNOTATIONS, FileAnnotations, FileRow
 from scandock.catalog.own_resources import Holder
-from scandock.catalog.trees import (
-    NO_ANNOTATIONS,
-    FileAnnotations,
-    FileRow,
-    ResourceRow,
-    ScanRow,
-    files_of,
-    resources_of,
-    scans_of,
-)
+from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
 from scandock.publishing.tree_plan import BaseTree, Rename, ResourceSums, TreePlan, set_sums
 from scandock.services.file_errors import FileExists, FilePathInvalid, FileUnknown, ResourceUnknown

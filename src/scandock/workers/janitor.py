@@ -10,6 +10,7 @@ from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.clock_check import check_deletion_allowed
 from scandock.services.dicom_listing_fill import fill_listings
+from scandock.services.manifest_fill import fill_manifests
 from scandock.services.project_deletions import finish_deletions
 from scandock.workers.turns import TurnThread
 from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
@@ -79,6 +80,8 @@ class Janitor(TurnThread):
             TRASH.run(CatalogAndStore(self._catalog, self._store, self._settings))
         if fill_listings(self._catalog, self._store, FILL_SECONDS, self._is_wanted):
             self._called.set()  # the rest after another turn: dead imports don't wait for it
+        if fill_manifests(self._catalog, FILL_SECONDS, self._is_wanted):
+            self._called.set()
         if waits != self._waits:
             self._waits = waits
             self._log.warning("nothing is deleted for its age" if waits else "deleting goes on", why=waits)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of
+from scandock.catalog.file_rows import FileRow
+from scandock.catalog.trees import ResourceRow, ScanRow, files_of
 from scandock.catalog.verified_files import find_moment, note_verified, read_digests, read_spans
 from scandock.model.errors import Fault
 from scandock.publishing.tree_files import paths_of

@@ -8,6 +8,8 @@ import json
 import os
 import sqlite3
 import stat
+import struct
+import zlib
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -116,6 +118,11 @@ def _session(
         folders[r["n"]] = f"{above}resources/{r['label']}/files/"
     rows = database.execute("SELECT * FROM file WHERE tree_id = ?", (tree,)).fetchall()
     known = {folders[r["resource_n"]] + r["name"]: r["sha256"].hex() for r in rows}
+    (flag,) = database.execute("SELECT manifests FROM tree WHERE id = ?", (tree,)).fetchone()
+    if flag:
+        in_manifests = read_manifests(database, tree)
+        in_rows = [(r["n"], r["resource_n"], r["name"], r["bytes"], r["sha256"].hex()) for r in rows]
+        wrong.unless(in_manifests == sorted(in_rows), f"{name}: its manifests are not what its rows are")
     standing = hash_files(folder)
     for path in sorted(known.keys() - standing.keys())[:5]:
         wrong.append(f"{name}/{path} is in the catalog, not on disk")
@@ -136,6 +143,24 @@ def _session(
     wrong.unless(not twice, f"{name}: objects that are there twice: {twice[:3]}")
     wrong.unless(len(set(standing.values())) == len(standing), f"{name}: the same bytes stand there twice")
     return standing
+
+
+def read_manifests(database: sqlite3.Connection, tree: int) -> list[tuple[int, int, str, int, str]]:
+    """Number, resource, name, size and sha256 of the files of a tree, by its manifests (design 0013)."""
+    files = []
+    query = "SELECT body FROM manifest WHERE tree_id = ? ORDER BY first_n"
+    for (body,) in database.execute(query, (tree,)):
+        version, length = struct.unpack_from("<BI", body)
+        assert version == 1
+        count, numbers, resources, shared, rests, sizes, *_ = json.loads(zlib.decompress(body[5 : 5 + length]))
+        digests = [body[5 + length + 32 * at :][:32].hex() for at in range(count)]
+        names: list[str] = []
+        for same, rest in zip(shared, rests, strict=True):
+            names.append((names[-1] if names else "")[:same] + rest)
+        n = [number for first, many in numbers for number in range(first, first + many)]
+        resource = [number for number, many in resources for _ in range(many)]
+        files += list(zip(n, resource, names, sizes, digests, strict=True))
+    return files
 
 
 def _check_strays(data: Path, names: set[str], wrong: Findings) -> None:

@@ -1,14 +1,17 @@
 """What DICOM receivers and DICOMweb are held to: python -m bench.dicom [--rounds 5] [--objects 1000] [--mb 500].
 
     python -m bench.dicom --only rate,memory,web
+    python -m bench.dicom --only web --databases sqlite,postgresql --keys
 
 rate: MR objects of 139 kB, the same bytes for all, in interleaved rounds. Senders: DCMTK's storescu, as it is and with
 TCP_NODELAY=1; and one that has its messages ready in memory, waiting for each answer or with 32 objects outstanding
 (the asynchronous window that dcm4che's tools ask for). Receivers: a served Scandock, DCMTK's storescp (which syncs
-nothing), Orthanc as it is configured by itself, and no receiver at all: a loop that appends the same bytes to a file
-and syncs it after each object. Of eight associations each sends a study of its own, or a share of one.
+nothing) as it is and, where there is a C compiler, made to sync each file before its answer (`synced_files.c`), Orthanc
+as it is configured by itself, and no receiver at all: a loop that appends the same bytes to a file and syncs it after
+each object. Of eight associations each sends a study of its own, or a share of one.
 memory: of the receiver process, idle, and while eight objects of 500 MB come at once.
-web: pages of a search, metadata and frames, by `bench.listings` and `bench.dicomweb`.
+web: pages of a search in each of the databases, of which `--keys` prints every key, metadata and frames, by
+`bench.listings` and `bench.dicomweb`.
 
 Each goal is printed with what was measured. A whole run writes the tables into docs/performance.md.
 """
@@ -23,7 +26,6 @@ import shutil
 import statistics
 import struct
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +59,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 BARE = "append and fdatasync"
 SCANDOCK, STORESCP, OUR_ORTHANC = "Scandock", "storescp", "Orthanc"
+SYNCED_STORESCP = "storescp, files synced"
+SYNCED_FILES = Path(__file__).with_name("synced_files.c")
 STORESCU, DELAYED = "storescu, TCP_NODELAY=1", "storescu"
 READY, WINDOWED = "messages ready", f"messages ready, window of {WINDOW}"
 
@@ -76,11 +80,15 @@ class Goal(NamedTuple):
 
     @property
     def row(self) -> str:
-        bound = f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}"
-        return (
-            f"| {self.what} | {f'{bound} {self.unit}'.strip()} | {f'{self.figure:.3g} {self.unit}'.strip()} | "
-            f"{'met' if self.is_met else 'not met'} |"
-        )
+        verdict = "met" if self.is_met else "not met"
+        if self.least is not None:
+            bound = f"at least {self.least:g}"
+        elif self.most is not None:
+            bound = f"at most {self.most:g}"
+        else:
+            bound = verdict = ""  # to be compared with
+        figure = f"{self.figure:.3g} {self.unit}".strip()
+        return f"| {self.what} | {f'{bound} {self.unit}'.strip()} | {figure} | {verdict} |"
 
 
 @dataclass
@@ -119,6 +127,8 @@ def main() -> None:
     )
     parser.add_argument("--mb", type=int, default=LARGE_MB, help="size of each of the eight large objects")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(PARTS))
+    parser.add_argument("--databases", type=lambda text: text.split(","), default=list(listings.DATABASES))
+    parser.add_argument("--keys", action="store_true", help="print the milliseconds of each key of a search")
     chosen = parser.parse_args()
     folder = archives.HOME / "dicom" / f"{time.time_ns()}"
     folder.mkdir(parents=True)
@@ -132,7 +142,11 @@ def main() -> None:
         if "memory" in chosen.only:
             goals += measure_memory(folder, chosen.mb)
         if "web" in chosen.only:
-            goals += measure_web()
+            searches = {
+                database: listings.study_search_medians(database, listings.FULL, 10) for database in chosen.databases
+            }
+            goals += web_goals(searches)
+            lines += [*key_table(searches), ""] if chosen.keys else []
     finally:
         shutil.rmtree(folder)
     lines += ["| goal | bound | measured | |", "| --- | --- | --- | --- |", *(goal.row for goal in goals)]
@@ -152,6 +166,8 @@ def measure_rates(folder: Path, rounds: int, objects: int) -> dict[Key, Figures]
     with contextlib.ExitStack() as opened:
         ours = opened.enter_context(serve_scandock(folder))
         theirs = [opened.enter_context(serve_storescp(folder))]
+        if shutil.which("cc"):
+            theirs.append(opened.enter_context(serve_storescp(folder, is_synced=True)))
         if ORTHANC:
             theirs.append(opened.enter_context(serve_orthanc(folder)))
         runs: list[tuple[Key, Callable[[Batch], float]]] = []
@@ -316,19 +332,25 @@ def receiver_process(server: int) -> int:
 
 
 @contextlib.contextmanager
-def serve_storescp(folder: Path) -> Iterator[Receiver]:
-    """Two of DCMTK's storescp, one of which forks a process for each association."""
+def serve_storescp(folder: Path, *, is_synced: bool = False) -> Iterator[Receiver]:
+    """Two of DCMTK's storescp, one of which forks a process for each association; `is_synced`: they sync files."""
+    name = SYNCED_STORESCP if is_synced else STORESCP
+    environment = dict(NO_DELAY)
+    if is_synced:
+        library = folder / "synced-files.so"
+        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, SYNCED_FILES, "-ldl"], check=True)
+        environment["LD_PRELOAD"] = str(library)
     ports: dict[int, int] = {}
     pids: dict[int, int] = {}
     with contextlib.ExitStack() as opened:
         for associations in (1, ASSOCIATIONS):
-            at = folder / f"storescp-{associations}"
+            at = folder / f"storescp-{associations}{'-synced' if is_synced else ''}"
             at.mkdir()
             port = ports[associations] = servers.free_port()
             words = ["storescp", *(["--fork"] if associations > 1 else []), "-od", str(at), str(port)]
             log = at.with_suffix(".log")
-            pids[associations] = opened.enter_context(servers.running(words, log, port, **NO_DELAY))
-        yield Receiver(STORESCP, ports, pids, "STORESCP")
+            pids[associations] = opened.enter_context(servers.running(words, log, port, **environment))
+        yield Receiver(name, ports, pids, "STORESCP")
 
 
 @contextlib.contextmanager
@@ -376,6 +398,12 @@ def rate_goals(figures: dict[Key, Figures]) -> Iterator[Goal]:
     for case in (EIGHT, SHARED):
         of_storescp = share((SCANDOCK, STORESCU, case), (STORESCP, STORESCU, case))
         yield Goal(f"associations: {case}; storescu, of storescp", 0.9, None, of_storescp)
+    for case in CASES:
+        if (SYNCED_STORESCP, STORESCU, case) in figures:
+            of_synced = share((SCANDOCK, STORESCU, case), (SYNCED_STORESCP, STORESCU, case))
+            yield Goal(f"associations: {case}; storescu, of storescp that syncs files", None, None, of_synced)
+            of_itself = share((SYNCED_STORESCP, STORESCU, case), (STORESCP, STORESCU, case))
+            yield Goal(f"associations: {case}; storescp that syncs files, of storescp", None, None, of_itself)
     if ORTHANC:
         of_orthanc = share((SCANDOCK, STORESCU, EIGHT), (OUR_ORTHANC, STORESCU, EIGHT))
         yield Goal("8 associations, storescu, of Orthanc", 2, None, of_orthanc)
@@ -449,15 +477,36 @@ def make_large(path: Path, study: int, size: int) -> None:
 # -- DICOMweb --------------------------------------------------------------------------------------------------------
 
 
-def measure_web() -> list[Goal]:
-    """The goals of DICOMweb."""
+def web_goals(searches: dict[str, dict[str, float]]) -> list[Goal]:
+    """The goals of DICOMweb; `searches`: milliseconds by database and key."""
     reading = dicomweb.measure_reading(20)
-    with tempfile.TemporaryDirectory(prefix="scandock-searches-") as folder:
-        key, search = listings.slowest_study_search(Path(folder), listings.FULL, 10)
+    slowest = {database: max(of_keys, key=lambda key: of_keys[key]) for database, of_keys in searches.items()}
     return [
-        Goal(f"QIDO page of 50 among 10,000 studies, slowest key ({key})", None, 50, search, "ms"),
+        *(
+            Goal(
+                f"QIDO page of 50 among 10,000 studies, {listings.DATABASES[database]}, slowest key ({key})",
+                None,
+                50,
+                searches[database][key],
+                "ms",
+            )
+            for database, key in slowest.items()
+        ),
         Goal("metadata of 200 objects from a pack", None, 60, reading[dicomweb.METADATA], "ms"),
         Goal("a frame of 131 kB", None, 3, reading[dicomweb.FRAME], "ms"),
+    ]
+
+
+def key_table(searches: dict[str, dict[str, float]]) -> list[str]:
+    """Milliseconds of each key of a search for studies."""
+    heads = " | ".join(f"{listings.DATABASES[database]} (ms)" for database in searches)
+    return [
+        f"| 50 of 10,000 studies by | {heads} |",
+        f"| --- |{' --- |' * len(searches)}",
+        *(
+            f"| {key} | {' | '.join(f'{of_keys[key]:.0f}' for of_keys in searches.values())} |"
+            for key in listings.SEARCHES_OF_STUDIES
+        ),
     ]
 
 

@@ -115,6 +115,7 @@ SEARCHES_OF_STUDIES = {
     "OHIF's first page": {"limit": "101", "fuzzymatching": "false", "includefield": "00081030,00080060"},
 }
 """Keys by which DICOMweb searches for studies."""
+DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 SCANS = 20
 BEGIN, END = "<!-- listings:begin -->", "<!-- listings:end -->"
 
@@ -192,9 +193,8 @@ def measure_studies(web: Web, rounds: int) -> dict[str, list[str]]:
 
 
 def table_of_studies(of_studies: dict[str, dict[str, list[str]]]) -> list[str]:
-    names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
     heads = [
-        f"{names[database]}: {what}"
+        f"{DATABASES[database]}: {what}"
         for database in of_studies
         for what in ("of a project (ms)", "of all (ms)", "collaborator, of all (ms)")
     ]
@@ -205,19 +205,13 @@ def table_of_studies(of_studies: dict[str, dict[str, list[str]]]) -> list[str]:
     return lines
 
 
-def slowest_study_search(folder: Path, sessions: int, rounds: int) -> tuple[str, float]:
-    """The search for studies that takes longest of those of an administrator at `/dicomweb`: its key, milliseconds."""
-    with serve_in_process(folder) as web:
-        catalog = open_catalog(f"sqlite:///{folder}/scandock.db")
-        seed(catalog, sessions, name=PROJECT)
-        seed_scans(catalog, SCANS)
-        seed_studies(catalog)
-        catalog.dispose()
-        medians = {
+def study_search_medians(database: str, sessions: int, rounds: int) -> dict[str, float]:
+    """Milliseconds of an administrator's searches for studies at `/dicomweb`, by key."""
+    with serving(database, sessions) as web:
+        return {
             title: statistics.median(_search_times(web, "admin", urls.dicomweb(), params, rounds))
             for title, params in SEARCHES_OF_STUDIES.items()
         }
-    return max(medians.items(), key=lambda one: one[1])
 
 
 def whole(web: Web, path: str, rounds: int, body: str | None = None) -> str:

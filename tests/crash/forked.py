@@ -30,10 +30,10 @@ from typing import IO, Any, NoReturn
 from scandock.access import passwords
 from scandock.model.process import end_fork
 from scandock.testing.passwords import QUICK
-from scandock.workers import fork_server
+from scandock.workers import attempt_server, fork_server
 
 PREPARED = (
-    *fork_server.NEEDED, "scandock.workers.attempt", "scandock.workers.worker", "scandock.services.moving",
+    *attempt_server.NEEDED, "scandock.workers.attempt", "scandock.workers.worker", "scandock.services.moving",
     "scandock.workers.supervisor", "scandock.workers.receiver_process", "scandock.web.process",
     "uvicorn.lifespan.on", "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",

@@ -18,7 +18,7 @@ from tests.crash.archives import Step
 from tests.crash.forked import ForkedCommand
 
 SCANDOCK = Path(sys.executable).with_name("scandock")
-FORKED = ("import", "check", "admin", "backup", "restore")
+FORKED = ("import", "check", "admin", "backup", "restore", "export")
 PATIENCE = 60.0
 """Seconds after which something that should happen at once is held to have failed."""
 

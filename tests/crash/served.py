@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class ServerProcess:
     """
 
     fresh = False
+    before: Sequence[str] = ()
+    """Words of a command that runs the server's, of one that is `fresh`."""
 
     def __init__(self, folder: Path, port: int, *words: str, data: str = "", dropped: str = "", **changes: str) -> None:
         """DATA is `folder`/data, or where `data` says; the syncs that are `dropped` say yes and do nothing."""
@@ -49,7 +51,7 @@ class ServerProcess:
             if self.fresh:
                 unsynced = [sys.executable, "-m", "tests.crash.dropped_syncs", dropped] if dropped else []
                 self.process = subprocess.Popen(
-                    [*unsynced, *command],
+                    [*self.before, *unsynced, *command],
                     env=env,
                     stdin=subprocess.DEVNULL,
                     stdout=out,

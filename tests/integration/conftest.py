@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scandock.catalog.engine import Catalog, open_catalog
 from tests.builders import DataFolder, make_data_folder
 from tests.integration.small_disks import Mount, small_disk
 from tests.integration.web import Web, serve_in_process
@@ -31,6 +32,15 @@ def web(site: DataFolder) -> Iterator[Web]:
     """A server over `site`, by HTTP."""
     with serve_in_process(site.data) as running:
         yield running
+
+
+@pytest.fixture
+def hosts(postgres_url: str) -> Iterator[list[Catalog]]:
+    """One catalog in PostgreSQL, as two hosts have it."""
+    catalogs = [open_catalog(postgres_url), open_catalog(postgres_url)]
+    yield catalogs
+    for catalog in catalogs:
+        catalog.dispose()
 
 
 @pytest.fixture

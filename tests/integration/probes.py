@@ -97,6 +97,7 @@ _UPLOAD: Final = f"{_V1}/uploads/{{upload}}"
 _PATCH: Final = {"Upload-Offset": "5", "Content-Type": "application/offset+octet-stream"}
 _MOVED: Final = {"project": "{target}"}
 _ASKED: Final = {"session": "{session}"}
+_TREE: Final = f"{_V1}/tree/{{path:path}}"
 
 OPEN: Final = {
     ("GET", "/healthz"),
@@ -104,6 +105,7 @@ OPEN: Final = {
     ("GET", "/metrics"),
     ("GET", "/api/openapi.json"),
     ("HEAD", "/api/openapi.json"),
+    ("GET", f"{_V1}/tree"),
     ("OPTIONS", f"{_V1}/uploads"),
     ("OPTIONS", _UPLOAD),
     ("POST", f"{_V1}/auth/login"),
@@ -234,6 +236,8 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("GET", _FILE): _session(),
     ("GET", f"{_FILE}/content"): _session(),
     ("HEAD", f"{_FILE}/content"): _session(),
+    ("GET", _TREE): _session(fresh=lambda made, place, _: made.folder(place)),
+    ("HEAD", _TREE): _session(fresh=lambda made, place, _: f"{made.folder(place)}scans/"),
     ("GET", f"{_V1}/scans"): _session(params=_ASKED),
     ("GET", f"{_V1}/resources"): _session(params=_ASKED),
     ("GET", f"{_V1}/files"): _session(params=_ASKED),
@@ -302,6 +306,9 @@ MORE_PROBES: Final[list[tuple[str, str, Probe]]] = [
     ("GET", f"{_V1}/subjects", Probe(action=Action.SUBJECT_READ, of="owned", params={"project": "{project}"})),
     ("GET", f"{_V1}/prearchive", Probe(action=Action.PREARCHIVE_READ, of="owned", params={"project": "{project}"})),
     ("GET", _SESSION, Probe(action=Action.PREARCHIVE_READ, of="waiting")),
+    ("GET", _TREE, Probe(action=Action.SESSION_READ, of="owned", fresh=lambda made, place, _: f"{place.project}/")),
+    ("GET", _TREE, _session(fresh=lambda made, place, _: made.note(place))),
+    ("HEAD", _TREE, _session(fresh=lambda made, place, _: made.note(place))),
     ("GET", f"{_SESSION}/scans", Probe(action=Action.PREARCHIVE_READ, of="waiting")),
     ("GET", f"{_SESSION}/download", Probe(action=Action.PREARCHIVE_READ, of="waiting")),
     ("GET", f"{_FILE}/content", Probe(action=Action.PREARCHIVE_READ, of="waiting")),

@@ -108,6 +108,15 @@ class SampleServer:
             self.told[session] = self.clients["admin"].get(f"/api/v1/sessions/{session}").json()
         return self.told[session]
 
+    def folder(self, place: SampleProject) -> str:
+        """The path of the archived session of a project, as people mount it."""
+        return f"{place.project}/{self.record(place.archived)['label']}/"
+
+    def note(self, place: SampleProject) -> str:
+        """The path of a file of that session."""
+        word = place.project.removesuffix("_project")
+        return f"{self.folder(place)}resources/NOTES/files/{word}.txt"
+
     def subscribed(self, place: SampleProject) -> str:
         """A subscription of a project, the only one that it has."""
         site = self.web.site

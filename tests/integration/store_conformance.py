@@ -9,17 +9,22 @@ import os
 import pickle
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
 from scandock.model.errors import Fault, TokenLost
-from scandock.store.paths import parse_tree, unchecked_path
-from scandock.store.port import ObjectSpool, Stage, Store
+from scandock.store.handles import StagedPart
+from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTree, TrashStaged, TrashTree
+from scandock.store.paths import TreePath, parse_tree, unchecked_path
+from scandock.store.port import Mark, ObjectSpool, Stage, Store
 
 NAME = "archive/P/L"
 FILES = "scans/1/resources/DICOM/files"
+NO_MARK = Mark(0)
+"""That of no tree."""
 
 
 def read_tree(store: Store, name: str) -> dict[str, bytes]:
@@ -31,17 +36,16 @@ def read_tree(store: Store, name: str) -> dict[str, bytes]:
         return contents
 
 
-def publish_tree(store: Store, name: str, files: dict[str, bytes], upload: str = "first") -> int:
+def publish_tree(store: Store, name: str, files: dict[str, bytes], upload: str = "first") -> Mark:
     """A tree that stands at `name`, its import finished."""
     stage = store.begin(upload, "t")
     for rel, data in files.items():
         stage.put_whole(unchecked_path(f"tree/{rel}"), data)
     stage.seal()
-    inode = stage.inode(unchecked_path("tree"))
-    assert inode is not None
-    store.publish_new(stage, unchecked_path("tree"), parse_tree(name), inode=inode)
+    mark = tree_mark(stage, "tree")
+    publish_new(store, stage, "tree", name, mark)
     store.finish(stage)
-    return inode
+    return mark
 
 
 def stage_files(store: Store, upload: str, files: dict[str, bytes], token: str = "t1") -> Stage:
@@ -51,10 +55,51 @@ def stage_files(store: Store, upload: str, files: dict[str, bytes], token: str =
     return stage
 
 
-def tree_inode(stage: Stage, rel: str) -> int:
-    inode = stage.inode(unchecked_path(rel))
-    assert inode is not None
-    return inode
+def publish_new(store: Store, stage: Stage, rel: str, name: str, mark: Mark | None = None) -> None:
+    """A staged tree gets a name; `mark` is the staged one's, unless it is said."""
+    path = unchecked_path(rel)
+    store.place([PublishNew(stage, path, cast("TreePath", name), mark or stage.mark(path) or NO_MARK)])
+
+
+def publish_replace(store: Store, stage: Stage, rel: str, name: str, mark: Mark | None = None) -> None:
+    """A staged tree takes the name of another; `mark` as in `publish_new`."""
+    path = unchecked_path(rel)
+    store.place([PublishReplace(stage, path, cast("TreePath", name), mark or stage.mark(path) or NO_MARK)])
+
+
+def move_tree(store: Store, old: str, new: str, mark: Mark | None = None) -> None:
+    """A published tree gets another name; `mark` is that of what stands there, unless it is said."""
+    name = cast("TreePath", old)
+    store.place([MoveTree(name, cast("TreePath", new), mark or store.current(name) or NO_MARK)])
+
+
+def trash_tree(store: Store, name: str, trash: str | None = None, **note: object) -> str:
+    """A published tree goes to the trash; under which id."""
+    tree, trash = cast("TreePath", name), store.new_trash_id() if trash is None else trash
+    store.place([TrashTree(tree, store.current(tree) or NO_MARK, trash, note)])
+    return trash
+
+
+def trash_staged(store: Store, stage: Stage, rel: str, trash: str | None = None) -> str:
+    """What is in a stage goes to the trash; under which id."""
+    trash = store.new_trash_id() if trash is None else trash
+    store.place([TrashStaged(stage, unchecked_path(rel), trash, {})])
+    return trash
+
+
+def restore_tree(store: Store, trash: str, name: str) -> None:
+    """A tree comes back from the trash."""
+    store.place([RestoreTree(trash, cast("TreePath", name), store.trashed(trash) or NO_MARK)])
+
+
+def part(source: str, target: str, stage: Stage | None = None) -> StagedPart:
+    return StagedPart(unchecked_path(source), unchecked_path(target), stage)
+
+
+def tree_mark(stage: Stage, rel: str) -> Mark:
+    mark = stage.mark(unchecked_path(rel))
+    assert mark is not None
+    return mark
 
 
 def read_zip(store: Store, upload: str) -> list[tuple[str, bytes]]:
@@ -135,6 +180,19 @@ class StoreConformance:
         if path is not None:
             with open(path, "rb") as reader:
                 assert reader.read() == b"abc"
+
+    def test_a_spool_is_held_by_one_at_a_time(self, store, reopen):
+        spool, other = store.spool("u"), reopen().spool("u")
+        assert spool.hold()
+        assert spool.hold()
+        assert not other.hold()
+        spool.append(0, b"abc")
+        spool.close()
+        assert other.hold()
+        other.append(3, b"d")
+        other.discard()
+        assert spool.hold()
+        spool.close()
 
     def test_discarded_spool_is_gone(self, store):
         spool = store.spool("u")
@@ -364,7 +422,7 @@ class StoreConformance:
     )
     def test_paths_that_may_not_stand(self, store, rel):
         stage = stage_files(store, "u", {"a/x": b""})
-        for call in (stage.put, stage.open, stage.remove, stage.inode):
+        for call in (stage.put, stage.open, stage.remove, stage.mark):
             with pytest.raises(ValueError, match=r".+"):
                 call(rel)
         with pytest.raises(ValueError, match=r".+"):
@@ -427,9 +485,9 @@ class StoreConformance:
 
     def test_move_files_and_folders(self, store):
         stage = stage_files(store, "u", {"x/1/a": b"a", "x/2/b": b"b"})
-        before = stage.inode(unchecked_path("x"))
+        before = tree_mark(stage, "x")
         stage.move(unchecked_path("x"), unchecked_path("y/z"))
-        assert stage.inode(unchecked_path("y/z")) == before
+        assert tree_mark(stage, "y/z") == before
         stage.move(unchecked_path("y/z/1/a"), unchecked_path("y/z/2/a"))
         assert stage.list(unchecked_path("y/z/2")) == ["a", "b"]
         stage.put_whole(unchecked_path("x/1/a"), b"new")  # what was open before the move isn't written to
@@ -448,36 +506,73 @@ class StoreConformance:
             stage.move(unchecked_path("none"), unchecked_path("z"))
         assert stage.read_at(unchecked_path("y/b"), 0, 10) == b"b"
 
-    def test_bring_takes_a_file_of_another_stage(self, store):
-        stage, other = stage_files(store, "u", {"x/a": b"a"}), stage_files(store, "v", {"f/1": b"one", "f/2": b"two"})
-        before = other.inode(unchecked_path("f/1"))
-        stage.bring(other, unchecked_path("f/1"), unchecked_path("y/z/1"))
-        assert (stage.inode(unchecked_path("y/z/1")), other.exists(unchecked_path("f/1"))) == (before, False)
-        for old, new, wrong in (("f/2", "x/a", FileExistsError), ("f/1", "b", FileNotFoundError)):
-            with pytest.raises(wrong):
-                stage.bring(other, unchecked_path(old), unchecked_path(new))
-        with pytest.raises(ValueError, match="not a"):
-            stage.bring(other, unchecked_path("../../u/t1/x/a"), unchecked_path("b"))
-        assert other.read_at(unchecked_path("f/2"), 0, 10) == b"two"
+    def test_compose_takes_files_of_a_base_and_what_was_staged(self, store, reopen):
+        publish_tree(store, NAME, {f"{FILES}/a": b"one", f"{FILES}/b": b"two", "resources/X/files/c": b"three"})
+        stage, other = stage_files(store, "u", {"read/1": b"1", "read/odd": b"2"}), stage_files(store, "v", {"f": b"3"})
+        parts = [
+            part("read", "scans/2"),
+            part("tree/scans/2/odd", "scans/2/even"),  # below the root: an earlier part has brought it
+            part("f", "resources/Y/files/f", other),
+        ]
+        kept = [unchecked_path(f"{FILES}/a"), unchecked_path("resources/X/files/c")]
+        mark = stage.compose(unchecked_path("tree"), parts, base=parse_tree(NAME), kept=kept)
+        assert mark == stage.mark(unchecked_path("tree"))
+        publish_replace(store, stage, "tree", NAME, mark)
+        assert read_tree(store, NAME) == {
+            f"{FILES}/a": b"one",
+            "resources/X/files/c": b"three",
+            "scans/2/1": b"1",
+            "scans/2/even": b"2",
+            "resources/Y/files/f": b"3",
+        }
+        assert not other.exists(unchecked_path("f"))
+        replaced = reopen().stage("u", "t1")
+        assert replaced.read_at(unchecked_path(f"tree/{FILES}/b"), 0, 9) == b"two"
 
-    def test_make_makes_a_tree_without_files(self, store):
+    def test_compose_says_what_is_missing_or_taken(self, store):
+        publish_tree(store, NAME, {"a": b"one"})
+        stage = stage_files(store, "u", {"x": b"1"})
+        for kept in ("b", "a/b"):
+            with pytest.raises(Fault) as caught:
+                stage.compose(unchecked_path("t1"), [], base=parse_tree(NAME), kept=[unchecked_path(kept)])
+            assert caught.value.code == "tree_damaged"
+        for parts, wrong in (
+            ([part("none", "n")], FileNotFoundError),
+            ([part("x", "a")], FileExistsError),
+        ):
+            with pytest.raises(wrong):
+                stage.compose(unchecked_path("t2"), parts, base=parse_tree(NAME), kept=[unchecked_path("a")])
+            stage.remove(unchecked_path("t2"))
+        with pytest.raises(ValueError, match="not a"):
+            stage.compose(unchecked_path("t3"), [part("../../u/t1/x", "b", stage)])
+        assert stage.read_at(unchecked_path("x"), 0, 9) == b"1"
+
+    def test_compose_makes_a_tree_without_files(self, store):
+        """Also where nothing stays of a base whose folder is gone."""
         stage = store.begin("u", "t")
-        stage.make("tree")
-        stage.make("tree")
+        mark = stage.compose(unchecked_path("tree"), [], base=parse_tree("archive/P/gone"))
         stage.seal()
-        store.publish_new(stage, "tree", NAME, inode=tree_inode(stage, "tree"))
+        publish_new(store, stage, "tree", NAME, mark)
         assert read_tree(store, NAME) == {}
         assert [entry.kind for entry in store.walk("archive")] == ["folder"]
 
-    def test_a_stamp_tells_two_trees_apart_and_follows_a_switch(self, store):
+    def test_a_mark_tells_two_trees_apart_and_follows_every_move(self, store):
         stage = stage_files(store, "u", {"tree/a": b"a"})
-        assert stage.stamp(unchecked_path("none")) is None
-        assert store.stamp(NAME) is None
-        before = stage.stamp(unchecked_path("tree"))
-        store.publish_new(stage, "tree", NAME)
-        assert store.stamp(NAME) >= before
-        stage.make(unchecked_path("next"))
-        assert stage.stamp(unchecked_path("next")) != before
+        assert stage.mark(unchecked_path("none")) is None
+        assert store.standing(NAME, tree_mark(stage, "tree")) is None
+        mark = tree_mark(stage, "tree")
+        publish_new(store, stage, "tree", NAME)
+        assert store.standing(NAME, mark) is True
+        move_tree(store, NAME, "archive/P/M")
+        assert (store.standing(NAME, mark), store.standing("archive/P/M", mark)) == (None, True)
+        publish_new(store, stage, "next", NAME, stage.compose(unchecked_path("next"), []))
+        assert store.standing(NAME, mark) is False
+
+    def test_a_mark_with_another_stamp_is_that_of_a_copy(self, store):
+        mark = publish_tree(store, NAME, {"a": b"a"})
+        assert store.standing(NAME, Mark(mark.number)) is True
+        if mark.stamp is not None:
+            assert store.standing(NAME, Mark(mark.number, mark.stamp - 1)) is False
 
     def test_remove_and_clear(self, store):
         stage = stage_files(store, "u", {"x/1/a": b"a", "x/b": b"b", "c": b"c"})
@@ -542,14 +637,13 @@ class StoreConformance:
     def test_after_take_the_old_token_can_do_nothing(self, store, reopen):
         publish_tree(store, "archive/P/old", {"a": b"old"})
         stale = stage_files(store, "u", {"new/a": b"1", "other/b": b"2"})
-        inode = stale.inode(unchecked_path("new"))
+        mark = tree_mark(stale, "new")
         other = reopen()
         new_stage = other.take("u", "t1", "t2")
-        assert new_stage.inode("new") == inode
+        assert new_stage.mark("new") == mark
         attempts = [
-            lambda: store.publish_new(stale, "new", NAME),
-            lambda: store.publish_new(stale, "new", NAME, inode=inode),
-            lambda: store.publish_exchange(stale, "new", "archive/P/old", inode=inode),
+            lambda: publish_new(store, stale, "new", NAME, mark=mark),
+            lambda: publish_replace(store, stale, "new", "archive/P/old", mark=mark),
             lambda: stale.move(unchecked_path("new"), unchecked_path("else")),
             stale.seal,
             lambda: store.finish(stale),
@@ -558,10 +652,11 @@ class StoreConformance:
         for attempt in attempts:
             with pytest.raises(TokenLost):
                 attempt()
-        assert store.retire("new", stage=stale) is None
+        trash_staged(store, stale, "new")
+        assert list(store.trash()) == []
         assert store.current(NAME) is None
         assert read_tree(store, "archive/P/old") == {"a": b"old"}
-        other.publish_new(new_stage, "new", NAME, inode=inode)
+        publish_new(other, new_stage, "new", NAME, mark=mark)
         assert read_tree(store, NAME) == {"a": b"1"}
 
     def test_take_is_repeatable_and_finds_what_a_kill_left(self, store, reopen):
@@ -623,7 +718,7 @@ class StoreConformance:
     def test_finish_leaves_nothing(self, store):
         store.hold("u")
         stage = stage_files(store, "u", {"tree/a": b"1", "left/over": b"2"})
-        store.publish_new(stage, "tree", NAME)
+        publish_new(store, stage, "tree", NAME)
         store.finish(stage)
         assert store.works() == []
         assert not store.is_owner_alive("u")
@@ -648,33 +743,33 @@ class StoreConformance:
 
     def test_publish_new_shows_the_tree_once(self, store, reopen):
         stage = stage_files(store, "u", {"tree/a": b"1"})
-        inode = tree_inode(stage, "tree")
+        mark = tree_mark(stage, "tree")
         assert store.current(NAME) is None
-        store.publish_new(stage, "tree", NAME, inode=inode)
-        assert store.current(NAME) == inode
+        publish_new(store, stage, "tree", NAME, mark=mark)
+        assert store.standing(NAME, mark) is True
         assert not stage.exists(unchecked_path("tree"))
         again = reopen()
-        again.publish_new(again.take("u", "t1", "t2"), "tree", NAME, inode=inode)
-        assert again.current(NAME) == inode
+        publish_new(again, again.take("u", "t1", "t2"), "tree", NAME, mark=mark)
+        assert again.standing(NAME, mark) is True
 
     def test_publish_new_refuses_a_taken_name(self, store):
         publish_tree(store, NAME, {"a": b"old"})
         stage = stage_files(store, "u", {"tree/a": b"new"})
-        for inode in (None, stage.inode(unchecked_path("tree"))):
-            with pytest.raises(FileExistsError):
-                store.publish_new(stage, "tree", NAME, inode=inode)
+        with pytest.raises(FileExistsError) as caught:
+            publish_new(store, stage, "tree", NAME)
+        assert caught.value.filename == NAME
         assert read_tree(store, NAME) == {"a": b"old"}
         assert stage.read_at(unchecked_path("tree/a"), 0, 9) == b"new"
 
     def test_publishing_what_is_not_staged(self, store):
         publish_tree(store, NAME, {"a": b"old"})
         stage = stage_files(store, "u", {"tree/a": b"new"})
-        inode = tree_inode(stage, "tree")
+        mark = tree_mark(stage, "tree")
         for call in (
-            lambda: store.publish_new(stage, "none", "archive/P/M"),
-            lambda: store.publish_new(stage, "tree", "archive/P/M", inode=inode + 2**48),
-            lambda: store.publish_exchange(stage, "none", NAME),
-            lambda: store.publish_exchange(stage, "tree", NAME, inode=inode + 2**48),
+            lambda: publish_new(store, stage, "none", "archive/P/M"),
+            lambda: publish_new(store, stage, "tree", "archive/P/M", Mark(mark.number + 2**48)),
+            lambda: publish_replace(store, stage, "none", NAME),
+            lambda: publish_replace(store, stage, "tree", NAME, Mark(mark.number + 2**48)),
         ):
             with pytest.raises(Fault) as caught:
                 call()
@@ -685,47 +780,59 @@ class StoreConformance:
     def test_exchange_keeps_both_and_is_repeatable(self, store, reopen):
         old = publish_tree(store, NAME, {"a": b"old"})
         stage = stage_files(store, "u", {"tree/a": b"new"})
-        new = tree_inode(stage, "tree")
-        store.publish_exchange(stage, "tree", NAME, inode=new)
+        new = tree_mark(stage, "tree")
+        publish_replace(store, stage, "tree", NAME, mark=new)
         again = reopen()
         new_stage = again.take("u", "t1", "t2")
-        again.publish_exchange(new_stage, "tree", NAME, inode=new)
-        assert again.current(NAME) == new
-        assert new_stage.inode("tree") == old
+        publish_replace(again, new_stage, "tree", NAME, mark=new)
+        assert again.standing(NAME, new) is True
+        assert new_stage.mark("tree") == old
         assert new_stage.list() == ["tree"]
         assert read_tree(again, NAME) == {"a": b"new"}
         assert new_stage.read_at("tree/a", 0, 9) == b"old"
 
-    def test_exchange_needs_a_tree(self, store):
+    def test_a_replaced_tree_that_somebody_took_away_is_not_needed(self, store, reopen):
         stage = stage_files(store, "u", {"tree/a": b"new"})
-        with pytest.raises(FileNotFoundError):
-            store.publish_exchange(stage, "tree", NAME, inode=stage.inode(unchecked_path("tree")))
-        assert stage.exists(unchecked_path("tree"))
+        mark = tree_mark(stage, "tree")
+        publish_replace(store, stage, "tree", NAME)
+        publish_replace(reopen(), stage, "tree", NAME, mark)
+        assert read_tree(store, NAME) == {"a": b"new"}
+        assert stage.list() == []
 
     @pytest.mark.parametrize("area", ["archive", "resources"])
-    def test_settle_after_several_switches(self, store, area):
+    def test_several_moves_at_once_are_made_one_by_one(self, store, area):
         stage = stage_files(store, "u", {f"tree{i}/a": b"1" for i in range(3)})
-        for i in range(3):
-            store.publish_new(stage, f"tree{i}", f"{area}/P/L{i}", settle=False)
-        store.settle()
-        store.settle()
+        moves = [
+            PublishNew(stage, unchecked_path(f"tree{i}"), parse_tree(f"{area}/P/L{i}"), tree_mark(stage, f"tree{i}"))
+            for i in range(3)
+        ]
+
+        def each() -> Iterator[PublishNew]:
+            for move in moves:
+                assert store.current(move.name) is None
+                yield move
+                assert store.standing(move.name, move.mark) is True
+
+        store.place(each())
+        store.place(moves)
+        store.place([])
         assert [(entry.name, entry.rel) for entry in store.walk(area)] == [(f"{area}/P/L{i}", "a") for i in range(3)]
 
     def test_rename_moves_a_tree(self, store, reopen):
         target = "prearchive/P/20260102_030405678/L"
-        inode = publish_tree(store, NAME, {"a": b"1"})
-        store.rename(NAME, target, inode=inode)
-        reopen().rename(NAME, target, inode=inode)
-        assert store.current(target) == inode
+        mark = publish_tree(store, NAME, {"a": b"1"})
+        move_tree(store, NAME, target, mark=mark)
+        move_tree(reopen(), NAME, target, mark=mark)
+        assert store.standing(target, mark) is True
         assert store.current(NAME) is None
         assert list(store.walk("archive")) == []
         with pytest.raises(FileNotFoundError):
-            store.rename(NAME, "archive/P/M")
+            move_tree(store, NAME, "archive/P/M")
         publish_tree(store, NAME, {"a": b"2"})
         with pytest.raises(FileExistsError):
-            store.rename(target, NAME)
+            move_tree(store, target, NAME)
         with pytest.raises(FileNotFoundError):
-            store.rename(target, "archive/P/M", inode=inode + 2**48)
+            move_tree(store, target, "archive/P/M", Mark(mark.number + 2**48))
         assert read_tree(store, NAME) == {"a": b"2"}
 
     @pytest.mark.parametrize("name", ["", "archive/P", "archive/P/L/x", "work/u/t", "archive/../x", "prearchive/P/x/L"])
@@ -734,12 +841,12 @@ class StoreConformance:
         for call in (
             lambda: store.current(name),
             lambda: store.snapshot(name),
-            lambda: store.publish_new(stage, "tree", name),
-            lambda: store.publish_exchange(stage, "tree", name),
-            lambda: store.rename(name, NAME),
-            lambda: store.rename(NAME, name),
-            lambda: store.retire(name),
-            lambda: store.restore(store.new_trash_id(), name),
+            lambda: publish_new(store, stage, "tree", name),
+            lambda: publish_replace(store, stage, "tree", name),
+            lambda: move_tree(store, name, NAME),
+            lambda: move_tree(store, NAME, name),
+            lambda: trash_tree(store, name),
+            lambda: restore_tree(store, store.new_trash_id(), name),
         ):
             with pytest.raises(ValueError, match="not "):
                 call()
@@ -770,8 +877,8 @@ class StoreConformance:
         publish_tree(store, NAME, {f"{FILES}/{i}": bytes([i]) * 100 for i in range(5)})
         with reopen().snapshot(NAME) as snapshot:
             stage = stage_files(store, "u", {"tree/a": b"new"})
-            store.publish_exchange(stage, "tree", NAME)
-            store.retire("tree", stage=stage)
+            publish_replace(store, stage, "tree", NAME)
+            trash_staged(store, stage, "tree")
             store.finish(stage)
             assert len(store.purge(0)) == 1
             assert store.sweep().left == 1
@@ -793,48 +900,48 @@ class StoreConformance:
             store.snapshot(NAME)
 
     def test_retired_trees_come_back(self, store):
-        inode = publish_tree(store, NAME, {"a": b"1"})
-        trash = store.retire(NAME, note={"why": "deleted", "by": "someone"})
-        assert trash is not None
+        mark = publish_tree(store, NAME, {"a": b"1"})
+        trash = trash_tree(store, NAME, why="deleted", by="someone")
         assert store.current(NAME) is None
         (entry,) = store.trash()
         assert entry.id == trash
         assert entry.what == {"was": NAME, "why": "deleted", "by": "someone"}
         publish_tree(store, NAME, {"a": b"2"}, "second")
         with pytest.raises(FileExistsError):
-            store.restore(trash, NAME)
-        store.restore(trash, "archive/Q/back")
-        assert store.current("archive/Q/back") == inode
+            restore_tree(store, trash, NAME)
+        restore_tree(store, trash, "archive/Q/back")
+        assert store.standing("archive/Q/back", mark) is True
         assert list(store.trash()) == []
         with pytest.raises(FileNotFoundError):
-            store.restore(trash, "archive/Q/again")
+            restore_tree(store, trash, "archive/Q/again")
 
     def test_retiring_is_repeatable_with_a_journalled_id(self, store, reopen):
         publish_tree(store, NAME, {"a": b"1"})
         stage = stage_files(store, "u", {"tree/a": b"2"})
-        store.publish_exchange(stage, "tree", NAME)
+        publish_replace(store, stage, "tree", NAME)
         trash = store.new_trash_id()
-        assert store.retire("tree", stage=stage, trash=trash) == trash
-        assert reopen().retire("tree", stage=stage, trash=trash) == trash
+        assert trash_staged(store, stage, "tree", trash=trash) == trash
+        assert trash_staged(reopen(), stage, "tree", trash=trash) == trash
         assert [entry.id for entry in store.trash()] == [trash]
-        assert store.retire("archive/P/none") is None
-        assert store.retire("archive/P/none", trash=store.new_trash_id()) is None
+        trash_tree(store, "archive/P/none")
+        store.place([TrashTree(parse_tree(NAME), NO_MARK, store.new_trash_id(), {})])  # another's tree
+        assert read_tree(store, NAME) == {"a": b"2"}
         assert [entry.id for entry in store.trash()] == [trash]
 
     @pytest.mark.parametrize("trash", ["now", "", "x-y", "20260102T030405", "20260102T030405-", "20260102T030405-a/b"])
     def test_trash_ids_are_checked(self, store, trash):
         publish_tree(store, NAME, {"a": b"1"})
         with pytest.raises(ValueError, match=r".+"):
-            store.retire(NAME, trash=trash)
+            trash_tree(store, NAME, trash=trash)
         with pytest.raises(ValueError, match=r".+"):
-            store.restore(trash, "archive/P/M")
+            restore_tree(store, trash, "archive/P/M")
         assert store.current(NAME) is not None
 
     def test_purge_goes_by_age(self, store):
         publish_tree(store, "archive/P/A", {"a": b"1"})
         publish_tree(store, "archive/P/B", {"a": b"1"})
-        old = store.retire("archive/P/A", trash="20200101T000000-old")
-        new = store.retire("archive/P/B", trash="20200103T000000-new")
+        old = trash_tree(store, "archive/P/A", trash="20200101T000000-old")
+        new = trash_tree(store, "archive/P/B", trash="20200103T000000-new")
         assert [entry.id for entry in store.trash()] == [old, new]
         third_of_january = int(datetime(2020, 1, 3, tzinfo=UTC).timestamp())
         assert store.purge(86400, now=third_of_january) == [old]
@@ -845,7 +952,7 @@ class StoreConformance:
     def test_one_entry_of_the_trash_is_discarded(self, store):
         publish_tree(store, "archive/P/A", {"a": b"1"})
         publish_tree(store, "archive/P/B", {"a": b"1"})
-        gone, kept = (store.retire(f"archive/P/{name}") for name in "AB")
+        gone, kept = (trash_tree(store, f"archive/P/{name}") for name in "AB")
         store.discard_trash(gone)
         store.discard_trash(gone)  # nothing where it is not there
         assert [entry.id for entry in store.trash()] == [kept]
@@ -894,6 +1001,6 @@ class StoreConformance:
             store.open_receipt("u")
 
     def test_prepare_again_changes_nothing(self, store):
-        inode = publish_tree(store, NAME, {"a": b"1"})
+        mark = publish_tree(store, NAME, {"a": b"1"})
         store.prepare()
-        assert store.current(NAME) == inode
+        assert store.standing(NAME, mark) is True

@@ -20,9 +20,10 @@ from typing import Any
 
 from scandock.store import syscalls
 from scandock.store.local import LocalStore
+from scandock.store.moves import PublishNew, PublishReplace
 from scandock.store.paths import parse_tree, unchecked_path
-from scandock.store.port import Stage
-from tests.integration.store_conformance import publish_tree, read_tree
+from scandock.store.port import Mark, Stage
+from tests.integration.store_conformance import publish_tree, read_tree, restore_tree, trash_staged
 
 CALLS = ("mkdir", "rename", "link", "unlink", "rmdir", "open", "write", "fsync", "close", "sendfile")
 RENAME = os.rename  # of the catalog's stand-in: not counted
@@ -90,8 +91,8 @@ def small_import(data: Path, intent: Path) -> None:
     stage.put_whole(unchecked_path("receipt"), b"{}")
     stage.seal()
     facts = {
-        "one": stage.inode(unchecked_path("one")),
-        "two": stage.inode(unchecked_path("two")),
+        "one": stage.mark(unchecked_path("one")),
+        "two": stage.mark(unchecked_path("two")),
         "trash": store.new_trash_id(),
     }
     draft = intent.with_suffix(".draft")
@@ -101,15 +102,16 @@ def small_import(data: Path, intent: Path) -> None:
 
 
 def publish_session(store: LocalStore, stage: Stage, facts: dict[str, Any]) -> None:
-    store.publish_new(
-        stage, unchecked_path("one"), parse_tree("prearchive/P/20260102_030405678/L"), inode=facts["one"], settle=False
+    one, two = unchecked_path("one"), unchecked_path("two")
+    store.place(
+        [
+            PublishNew(stage, one, parse_tree("prearchive/P/20260102_030405678/L"), Mark(*facts["one"])),
+            PublishReplace(stage, two, parse_tree("archive/P/L"), Mark(*facts["two"])),
+        ]
     )
-    store.publish_exchange(stage, unchecked_path("two"), parse_tree("archive/P/L"), inode=facts["two"], settle=False)
-    store.settle()
     if stage.exists(unchecked_path("receipt")):
         store.keep_receipt(stage, unchecked_path("receipt"))
-    if stage.exists(unchecked_path("two")):
-        store.retire(unchecked_path("two"), stage=stage, trash=facts["trash"])
+    trash_staged(store, stage, "two", facts["trash"])
     store.finish(stage)
 
 
@@ -136,7 +138,7 @@ def assert_complete(data: Path, placed: bool) -> None:
     if placed:
         assert read_tree(store, "prearchive/P/20260102_030405678/L") == OTHER
         assert len(trash) == 1
-        store.restore(trash[0].id, parse_tree("archive/P/old"))
+        restore_tree(store, trash[0].id, "archive/P/old")
         assert read_tree(store, "archive/P/old") == OLD
         with store.open_receipt("u") as reader:
             assert reader.read() == b"{}"

@@ -7,13 +7,15 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, insert, select
 
 from scandock.access.principal import SYSTEM
+from scandock.catalog.server_tables import host
 from scandock.catalog.tables import session
 from scandock.model.errors import Fault
 from scandock.services import backup
@@ -217,6 +219,12 @@ def test_a_catalog_in_postgresql_is_dumped_with_the_files_that_it_knows(
 ):
     data, to, new = tmp_path / "data", tmp_path / "backups", tmp_path / "new"
     assert run(import_words(steps[0], data), threads=True, SCANDOCK_DATABASE_URL=postgres_url).code == 0
+    engine = create_engine(postgres_url)
+    with engine.begin() as connection:  # as of a host that serves, and goes on
+        seen = int(time.time() * 1000) + 3_600_000
+        values = {"name": "a", "boot": "b", "role": "all", "started": 1, "seen": seen, "worker_seen": seen}
+        connection.execute(insert(host).values(uuid="a", **values))
+    engine.dispose()
     done = run([SCANDOCK, "backup", "--data", data, "--to", to], SCANDOCK_DATABASE_URL=postgres_url)
     assert done.code == 0, str(done)
     full = run([SCANDOCK, "restore", to, "--data", new], SCANDOCK_DATABASE_URL=postgres_url)

@@ -14,12 +14,13 @@ from termios import TIOCSWINSZ
 
 import pytest
 
+from tests.crash.archives import Study, write_zip
 from tests.integration.in_process import call_in_process
 
 pytestmark = pytest.mark.processes
 
 SCRIPT = Path(sys.executable).with_name("scandock")
-COSTLY = {"rich", "pydantic", "pydantic_settings", "sqlalchemy", "alembic", "pydicom", "nibabel", "numpy", "asyncio"}
+COSTLY = {"rich", "pydantic", "sqlalchemy", "alembic", "pydicom", "nibabel", "numpy", "asyncio"}
 
 
 def environment(**changes):
@@ -45,6 +46,25 @@ def loaded_by(*args):
 @pytest.mark.parametrize("args", [["--help"], ["--version"]])
 def test_help_loads_nothing_that_is_costly(args):
     assert loaded_by(*args) & COSTLY == set()
+
+
+def test_readers_of_an_import_start_before_what_is_costly_is_loaded(tmp_path):
+    code = (
+        "import sys; from scandock.cli import main; from scandock.workers import readers\n"
+        "start = readers.start_process\n"
+        "def tell(*reader):\n"
+        "    print('loaded:', *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
+        "    return start(*reader)\n"
+        "readers._start = tell; sys.argv = ['scandock', *sys.argv[1:]]; sys.exit(main())"
+    )
+    archive = write_zip(tmp_path / "a.zip", Study(1, 1, count=2, side=8).entries("S"))
+    words = ["import", str(archive), "--data", str(tmp_path / "data"), "--project", "P", "--create-project"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], env=environment(), capture_output=True, text=True, timeout=60, check=True
+    )
+    told = [line.split() for line in done.stderr.splitlines() if line.startswith("loaded: ")]
+    assert len(told) == 1, "as many readers as a small archive has work for"
+    assert set(told[0]) & (COSTLY - {"pydantic"}) == set()
 
 
 def test_the_module_that_spawned_processes_import_loads_nothing():

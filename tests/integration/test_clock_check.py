@@ -134,10 +134,44 @@ def test_a_clock_that_jumps_ahead_and_back_deletes_nothing_until_it_has_been_rig
 
 
 def test_a_database_whose_clock_says_otherwise_is_believed_as_little(catalog, machine):
-    machine.database_apart = -40 * DAY
-    assert "differ by 40 days" in check_deletion_allowed(catalog, machine.clocks)
-    machine.database_apart = 60_000
     assert check_deletion_allowed(catalog, machine.clocks) == ""
+    machine.database_apart = -20 * DAY
+    assert "differ by 20 days" in check_deletion_allowed(catalog, machine.clocks)
+    machine.database_apart = 60_000
+    assert "jumped by 20 days" in check_deletion_allowed(catalog, machine.clocks), "it is the clock that dates all"
+    assert held_off(catalog, machine, 30 * DAY) == 20 * DAY + 60_000, "what it dated meanwhile is dated too early"
+
+
+def test_several_hosts_note_a_jump_once(catalog, machine):
+    """Each compares with what it saw itself, however they take turns: a jump may be shorter than a restart takes."""
+    other = Machine(machine.now, up=9_000, start="another")
+    both = [machine, other]
+
+    def look() -> list[str]:
+        return [check_deletion_allowed(catalog, host.clocks) for host in both]
+
+    assert look() == ["", ""]
+    for host in both:
+        host.pass_(3_600_000)
+    assert look() == ["", ""]
+    for host in both:
+        host.jump(3 * DAY)
+    assert all("jumped by 3 days" in why for why in look())
+    assert all("jumped by 3 days" in why for why in look())
+    for host in both:
+        host.pass_(HOLD_MS)
+    assert look() == ["", ""]
+    assert update_deletion_age(catalog, 30 * DAY, other.clocks) == 33 * DAY, "not six days"
+
+
+def test_a_host_whose_clock_is_off_keeps_no_other_from_deleting(catalog, machine):
+    other = Machine(machine.now + 3_600_000, start="another", database_apart=-3_600_000)
+    assert check_deletion_allowed(catalog, machine.clocks) == ""
+    for _ in range(3):
+        assert "differ by 60 minutes" in check_deletion_allowed(catalog, other.clocks)
+        assert check_deletion_allowed(catalog, machine.clocks) == ""
+        machine.pass_(120_000)
+        other.pass_(120_000)
 
 
 def test_what_is_looked_at_alone_is_told_as_well_and_nothing_is_written(catalog, machine):

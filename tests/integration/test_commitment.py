@@ -40,6 +40,7 @@ from scandock.dimse.commitment import CommitmentError, read_commitment
 from scandock.dimse.records import CommitmentRequest, CommitmentResult
 from scandock.model.receivers import DicomPeer, Receiver
 from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
+from scandock.model.verdicts import ImportState
 from scandock.queue.owner import this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.rules.privacy import PrivacyRules, SitePrivacy
@@ -281,7 +282,9 @@ def test_a_study_that_somebody_discards_is_not_handed_to_its_import(site: Site) 
     assert not rows.accept(first, 1, 1, sender, CloseReason.IDLE)
     assert rows.accept(second, 1, 1, sender, CloseReason.IDLE)
     with pytest.raises(StudyNotReceiving):
-        ask_for_study(context, second.uuid, StudyWish.DISCARD)
+        ask_for_study(context, second.uuid, StudyWish.CLOSE)
+    ask_for_study(context, second.uuid, StudyWish.DISCARD)
+    assert rows.read_state(second) is ImportState.CANCELLED
 
 
 def test_what_is_found_is_told_at_once_and_again_if_that_failed(site: Site) -> None:
@@ -551,7 +554,7 @@ def test_whatever_a_peer_sends_can_be_written_down(site: Site) -> None:
     receiving = UploadReceiver(site.catalog, site.store, receiving_limits(load_settings()))
     rows = ReceivedStudies(site.catalog, receiving, this_owner())
     line = AssociationLine(
-        key=1, receiver_id=77, port=104, called=odd, calling=odd, address=odd, security=odd,
+        number=1, receiver_id=77, port=104, called=odd, calling=odd, address=odd, security=odd,
         outcome=AssociationOutcome.FAILED, message=odd, begun=0,
     )  # fmt: skip
     rows.write_associations([line])

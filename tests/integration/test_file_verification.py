@@ -30,7 +30,7 @@ from scandock.services.file_verification import VerificationCounts, Verification
 from scandock.services.pagination import Sorting
 from scandock.services.rate_limit import RateLimiter
 from scandock.store.paths import parse_tree, unchecked_path
-from scandock.store.snapshots import LocalSnapshot
+from scandock.store.port import Snapshot
 from scandock.workers.verifier import Verification, VerifierThread
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout, verify_some
 from tests.crash.processes import until
@@ -155,7 +155,7 @@ def test_it_goes_on_where_it_was_left(site: DataFolder, monkeypatch: pytest.Monk
 class _Interrupted:
     """A snapshot of which something else happens each time after a file was opened."""
 
-    def __init__(self, snapshot: LocalSnapshot, happens: Callable[[], None]) -> None:
+    def __init__(self, snapshot: Snapshot, happens: Callable[[], None]) -> None:
         self._snapshot = snapshot
         self._happens = happens
 
@@ -182,7 +182,7 @@ def test_a_session_that_is_replaced_before_its_first_file_is_read_is_left_to_the
         snapshot = store.snapshot
         replaced: list[Any] = []
 
-        def replace(name: str) -> LocalSnapshot:
+        def replace(name: str) -> Snapshot:
             taken = snapshot(parse_tree(name))
             if not replaced:
                 replaced.append(site.bring(uploader_layout("S1", "1", images(3)), session="S1"))
@@ -291,9 +291,9 @@ def followed(store: Any) -> list[str]:
     read: list[str] = []
     snapshot = store.snapshot
 
-    def follow(name: str) -> LocalSnapshot:
+    def follow(name: str) -> Snapshot:
         read.append(name.rpartition("/")[2])
-        found: LocalSnapshot = snapshot(name)
+        found: Snapshot = snapshot(name)
         return found
 
     store.snapshot = follow

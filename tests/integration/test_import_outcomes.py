@@ -490,6 +490,9 @@ def test_what_can_be_done_goes_by_state_and_bytes(state: ImportState, accepted: 
     assert one.can_retry is (state is ImportState.FAILED and accepted is not None)
     assert one.can_cancel is (state.value in ("receiving", "received", "running"))
     assert an_activity(state=state, cancelling=True).can_cancel is False
+    received = an_activity(state=state, door="dimse")
+    assert (received.can_cancel, received.can_discard) == (False, one.can_cancel)
+    assert one.can_discard is an_activity(state=state, door="dimse", cancelling=True).can_discard is False
 
 
 def test_an_upload_is_interrupted_once_no_byte_has_come_for_two_minutes() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from scandock.model.errors import TokenLost
 from scandock.store.local import LocalStore
-from scandock.store.paths import parse_tree, unchecked_path
-from tests.integration.store_conformance import stage_files
+from scandock.store.paths import unchecked_path
+from tests.integration.store_conformance import publish_new, stage_files
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -83,7 +83,7 @@ def test_a_stopped_owner_is_taken_over(tmp_path):
         os.kill(os.getpid(), signal.SIGSTOP)
         lost = 0
         for late in (
-            lambda: mine.publish_new(stage, unchecked_path("tree"), parse_tree("archive/P/stale")),
+            lambda: publish_new(mine, stage, "tree", "archive/P/stale"),
             lambda: mine.finish(stage),
         ):
             try:
@@ -98,7 +98,7 @@ def test_a_stopped_owner_is_taken_over(tmp_path):
     os.kill(pid, signal.SIGCONT)
     assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 2
     assert LocalStore(tmp_path).is_owner_alive("u")
-    store.publish_new(stage, unchecked_path("tree"), parse_tree("archive/P/L"))
+    publish_new(store, stage, "tree", "archive/P/L")
     store.finish(stage)
     assert [one.name for one in store.walk("archive")] == ["archive/P/L"]
     assert store.works() == []

@@ -19,16 +19,22 @@ import pytest
 from scandock.model.errors import Fault, Usage
 from scandock.store import object_spools, space, syscalls
 from scandock.store.local import LocalStore
+from scandock.store.moves import RestoreTree
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.root import Root
+from scandock.store.trees import PublishedTrees
 from tests.integration.store_conformance import (
     NAME,
     add_file,
     add_object,
+    publish_new,
+    publish_replace,
     publish_tree,
     read_tree,
     read_zip,
     stage_files,
+    trash_staged,
+    trash_tree,
 )
 
 pytestmark = pytest.mark.disk
@@ -71,8 +77,8 @@ def test_files_are_plain_and_never_executable(tmp_path, umask, file_mode, folder
         publish_tree(store, NAME, {"scans/1/a.sh": b"#!/bin/sh\n"})
         stage = stage_files(store, "v", {"tree/a": b"1", "r": b""})
         stage.adopt(parse_tree(NAME), [(unchecked_path("scans/1/a.sh"), unchecked_path("tree/b"))])
-        store.publish_exchange(stage, unchecked_path("tree"), parse_tree(NAME))
-        store.retire(unchecked_path("tree"), stage=stage)
+        publish_replace(store, stage, "tree", NAME)
+        trash_staged(store, stage, "tree")
         store.keep_receipt(stage, unchecked_path("r"))
         store.hold("v")
     finally:
@@ -116,7 +122,7 @@ def test_links_in_a_stage_or_tree_are_never_followed(store, tmp_path):
     for rel in ("tree/folder/secret", "tree/file"):
         with pytest.raises(OSError, match=r".+"):
             stage.open(unchecked_path(rel))
-    store.publish_new(stage, "tree", NAME)
+    publish_new(store, stage, "tree", NAME)
     with store.snapshot(NAME) as snapshot:
         for rel in ("folder/secret", "file"):
             with pytest.raises(OSError, match=r".+"):
@@ -129,7 +135,7 @@ def test_links_in_a_stage_or_tree_are_never_followed(store, tmp_path):
     with pytest.raises(Fault) as caught:
         stage.adopt(parse_tree(NAME), [(unchecked_path("file"), unchecked_path("n/file"))])
     assert caught.value.code == "tree_damaged"
-    store.retire(NAME)
+    trash_tree(store, NAME)
     store.purge(0)
     store.sweep()
     assert (outside / "secret").read_bytes() == b"secret"
@@ -564,9 +570,34 @@ def test_settle_syncs_both_parents(store, monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, "fsync", noted)
     stage = stage_files(store, "u", {"tree/a": b"1"})
-    store.publish_new(stage, "tree", NAME)
+    publish_new(store, stage, "tree", NAME)
     for folder in ("archive", "archive/P", "work/u/t1"):
         assert (tmp_path / "DATA" / folder).stat().st_ino in synced
+
+
+def test_a_restore_that_is_repeated_after_a_kill_syncs_what_the_first_did_not(store, monkeypatch, tmp_path):
+    def dies(_trees):
+        raise KeyboardInterrupt
+
+    mark = publish_tree(store, NAME, {"a": b"1"})
+    trash = trash_tree(store, NAME)
+    move = RestoreTree(trash, parse_tree(NAME), mark)
+    with monkeypatch.context() as killed:
+        killed.setattr(PublishedTrees, "settle", dies)
+        with pytest.raises(KeyboardInterrupt):
+            store.place([move])
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def noted(fd):
+        synced.append(os.fstat(fd).st_ino)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    LocalStore(tmp_path / "DATA").place([move])
+    assert (tmp_path / "DATA/archive/P").stat().st_ino in synced
+    assert list(store.trash()) == []
+    assert not (tmp_path / "DATA/trash" / trash).exists()
 
 
 # ---- others beside it
@@ -574,6 +605,7 @@ def test_settle_syncs_both_parents(store, monkeypatch, tmp_path):
 NEIGHBOUR = """
 import sys
 from scandock.store.local import LocalStore
+from scandock.store.moves import MoveTree, PublishNew
 
 root, mine, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
 store = LocalStore(root)
@@ -581,12 +613,14 @@ parent = "prearchive/P/20260102_030405678"
 stage = store.begin(mine, "t")
 for number in range(rounds):
     stage.put_whole(f"tree{number}/a", b"1")
-    store.publish_new(stage, f"tree{number}", f"{parent}/{mine}", settle=False)
+    mark = stage.mark(f"tree{number}")
+    names = [f"{parent}/{mine}"]
     if number % 3 == 0:
-        store.rename(f"{parent}/{mine}", f"prearchive/Q/20260102_030405678/{mine}", settle=False)
-        store.rename(f"prearchive/Q/20260102_030405678/{mine}", f"archive/Q/{mine}-{number}", settle=False)
+        names += [f"prearchive/Q/20260102_030405678/{mine}", f"archive/Q/{mine}-{number}"]
     elif number < rounds - 1:
-        store.rename(f"{parent}/{mine}", f"archive/P/{mine}-{number}", settle=False)
+        names.append(f"archive/P/{mine}-{number}")
+    moves = [MoveTree(*pair, mark) for pair in zip(names, names[1:])]
+    store.place([PublishNew(stage, f"tree{number}", names[0], mark), *moves])
 store.finish(stage)
 """
 
@@ -627,7 +661,7 @@ def test_people_on_the_mount_always_see_one_of_the_trees(store, tmp_path):
     try:
         for number in range(1, 200):
             stage.put_whole(f"tree{number}/a", b"%d" % number)
-            store.publish_exchange(stage, f"tree{number}", NAME, settle=False)
+            publish_replace(store, stage, f"tree{number}", NAME)
             if number % 50 == 0:  # on a busy machine all could have passed before the first look
                 looked.clear()
                 assert looked.wait(60)
@@ -663,7 +697,7 @@ def test_reader_processes_load_little():
     script = """
     import sys
     from scandock.store.local import LocalStore
-    heavy = ("sqlalchemy", "ctypes", "dataclasses", "json", "pathlib", "threading", "fcntl", "scandock.store.port")
+    heavy = ("sqlalchemy", "ctypes", "dataclasses", "json", "pathlib", "threading", "scandock.store.port")
     print([name for name in heavy if name in sys.modules])
     """
     assert output(run(script)).strip() == "[]"
@@ -674,8 +708,10 @@ def test_handles_left_open_end_quietly(tmp_path):
     script = """
     import sys
     from scandock.store.local import LocalStore
+    from scandock.store.moves import PublishNew
     store = LocalStore(sys.argv[1]); store.prepare(); spool = store.spool("u"); spool.append(0, b"1")
-    stage = store.begin("u", "t"); stage.put_whole("tree/a", b"1"); store.publish_new(stage, "tree", "archive/P/L")
+    stage = store.begin("u", "t"); stage.put_whole("tree/a", b"1")
+    store.place([PublishNew(stage, "tree", "archive/P/L", stage.mark("tree"))])
     snapshot = store.snapshot("archive/P/L"); hold = store.hold("u"); me = [store]; me.append(me)
     """
     child = run(script, tmp_path / "DATA")
@@ -689,9 +725,9 @@ def test_dropped_handles_close_their_descriptors(tmp_path):
         store.prepare()
         store.spool("u").append(0, b"1")
         stage = stage_files(store, "u", {"a/b/c": b"1"})
-        store.publish_new(stage, unchecked_path("a"), parse_tree(NAME))
+        publish_new(store, stage, "a", NAME)
         store.snapshot(parse_tree(NAME)).open(unchecked_path("b/c")).close()
-        store.retire(parse_tree(NAME))
+        trash_tree(store, NAME)
     del store, stage
     assert len(os.listdir("/proc/self/fd")) == before
 

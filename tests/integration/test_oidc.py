@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from joserfc.jwk import OctKey
+from sqlalchemy import func, select, update
 
 from scandock.access.authentication import LoginState, authenticate
+from scandock.access.login_keys import SIGNS_MS, LoginKeys, read_login_keys
 from scandock.access.oidc import OidcProvider
 from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.access.principal import SYSTEM, AccessDenied, RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.server_tables import login_key
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import AccessDecision
 from scandock.services.accounts import Accounts
@@ -50,7 +54,7 @@ def there(running: oidc_provider.OidcProvider) -> oidc_provider.OidcProvider:
 
 @pytest.fixture
 def here(there: oidc_provider.OidcProvider) -> Iterator[OidcProvider]:
-    one = OidcProvider(settings(there))
+    one = OidcProvider(settings(there), login_keys)
     yield one
     one.close()
 
@@ -64,6 +68,10 @@ def provider_at(issuer: str) -> OidcSettings:
     made = Settings(oidc_issuer=issuer, oidc_client_id=CLIENT).oidc
     assert made is not None
     return made
+
+
+def login_keys() -> LoginKeys:
+    return LoginKeys([b"k" * 32], int(time.time() * 1000))
 
 
 def log_in(here: OidcProvider, there: oidc_provider.OidcProvider, then: str = "/") -> tuple[Identity, str]:
@@ -179,7 +187,7 @@ def test_the_issuer_has_to_be_named_where_the_provider_promises_it(here, there):
 
 
 def test_a_wrong_secret_is_told_as_a_failure(there):
-    one = OidcProvider(replace(settings(there), client_secret="wrong"))
+    one = OidcProvider(replace(settings(there), client_secret="wrong"), login_keys)
     assert_failed(log_in, one, there)
     one.close()
 
@@ -218,7 +226,7 @@ def test_metadata_that_are_not_the_issuers_own_or_not_safe_are_not_taken(here, t
 
 
 def test_nobody_there_is_a_fault(there):
-    one = OidcProvider(provider_at("http://127.0.0.1:9"))
+    one = OidcProvider(provider_at("http://127.0.0.1:9"), login_keys)
     with pytest.raises(Fault):
         one.begin(BACK)
     one.close()
@@ -236,7 +244,7 @@ def test_nobody_there_is_a_fault(there):
 )
 def test_settings_that_cannot_be_right(wrong):
     with pytest.raises(Usage) as refused:
-        OidcProvider(replace(provider_at("https://login.example"), **wrong))
+        OidcProvider(replace(provider_at("https://login.example"), **wrong), login_keys)
     assert refused.value.code == "setting_invalid"
 
 
@@ -341,3 +349,34 @@ def test_a_disabled_account_stays_out(catalog):
     login_by_identity(catalog, rule("*"), person(), HERE)
     Accounts(catalog, SYSTEM, HERE).set_disabled("alice", True)
     assert_refused(catalog, rule("*"), person(), "login_failed")
+
+
+@pytest.mark.postgresql
+def test_a_login_comes_back_to_another_host(database_url, there):
+    """The keys are in the catalog, which both hosts have."""
+    catalogs = [open_catalog(database_url), open_catalog(database_url)]
+    one, other = (OidcProvider(settings(there), partial(read_login_keys, catalog)) for catalog in catalogs)
+    begun = one.begin(BACK, "/projects/P")
+    assert other.finish(there.authorize(begun.url), begun.cookie, BACK)[1] == "/projects/P"
+    for provider, catalog in zip((one, other), catalogs, strict=True):
+        provider.close()
+        catalog.dispose()
+
+
+@pytest.mark.postgresql
+def test_keys_are_made_anew_each_month_and_the_one_before_stays_good(catalog):
+    def age(ms: int) -> None:
+        with catalog.write() as connection:
+            connection.execute(update(login_key).values(created=login_key.c.created - ms))
+
+    first = read_login_keys(catalog)
+    assert read_login_keys(catalog).keys == first.keys
+    age(SIGNS_MS)
+    second = read_login_keys(catalog)
+    assert second.signing != first.signing
+    assert second.keys[1] == first.signing
+    age(-SIGNS_MS)  # made by a clock that was ahead: not one that signs for ever
+    third = read_login_keys(catalog)
+    assert third.keys[1] == second.signing
+    with catalog.read() as connection:
+        assert connection.execute(select(func.count()).select_from(login_key)).scalar_one() == 2, "older ones are gone"

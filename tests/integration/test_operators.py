@@ -305,7 +305,7 @@ def test_a_part_of_the_server_that_can_not_open_the_catalog_says_so_in_one_line(
     me = str(os.getpid())
     words = {
         "worker": ["scandock.workers.worker", me, str(tmp_path), "1"],
-        "web": ["scandock.web.process", me, str(tmp_path), "0", str(liveness)],
+        "web": ["scandock.web.process", me, str(tmp_path), "0", str(liveness), "all"],
     }
     done = subprocess.run(
         [sys.executable, "-m", *words[part]],

@@ -104,7 +104,8 @@ def names(made: SampleServer, probe: Probe, place: SampleProject, who: Persona) 
     if probe.fresh is not None:
         asker = who.name if who.signed_in else "stranger"
         values |= dict.fromkeys(
-            ("upload", "alias", "subscription", "account", "login", "receiver", "peer"), probe.fresh(made, place, asker)
+            ("upload", "alias", "subscription", "account", "login", "receiver", "peer", "path"),
+            probe.fresh(made, place, asker),
         )
     return values
 
@@ -122,7 +123,7 @@ def ask(made: SampleServer, method: str, path: str, probe: Probe, place: SampleP
         body = {**body, "sessions": [values["session"]]}
     return made.clients[who.name].request(
         method,
-        path.format_map(values),
+        path.replace(":path}", "}").format_map(values),
         params={**filled(probe.params, values), **({"limit": "500"} if probe.kind == OBJECT_LIST else {})},
         headers=filled(probe.headers, values),
         json=body,
@@ -191,6 +192,18 @@ def test_the_answer_is_the_matrixs(made: SampleServer, kind: str, subtests: pyte
         if path.removeprefix("/api/v1/").partition("/")[0] == kind:
             with subtests.test(f"{method} {path}", action=probe.action, of=probe.of):
                 check(made, method, path, probe)
+
+
+def test_the_mounted_tree_lists_the_projects_of_which_one_may_read_the_sessions(made: SampleServer) -> None:
+    for who in PERSONAS:
+        told = made.clients[who.name].get("/api/v1/tree/")
+        if who.signed_in and who.scope not in REQUIREMENTS[Action.SESSION_READ].scopes:
+            assert told.status_code == 403
+            continue
+        assert told.status_code == 200
+        for place in made.places:
+            may = matrix(Action.SESSION_READ, who, place) is AccessDecision.ALLOWED
+            assert (f'href="{place.project}/"' in told.text) is may, (who.name, place.project)
 
 
 def test_what_is_open_is_open_to_all(made: SampleServer, subtests: pytest.Subtests) -> None:

@@ -23,8 +23,9 @@ from scandock.model.errors import Fault, TokenLost
 from scandock.model.import_report import ImportOutcome
 from scandock.model.verdicts import ImportState
 from scandock.publishing.requeue import wait_or_fail
+from scandock.queue import procrastinate_engine
 from scandock.queue.cancel import CancelResult, cancel, check_not_cancelled, find_cancelled
-from scandock.queue.claim import SMALL_BYTES, Claim, SlotUsage, claim
+from scandock.queue.claim import SMALL_BYTES, Claim, SlotUsage, claim, seconds_to_due
 from scandock.queue.engines import engine_of
 from scandock.queue.enqueue import accept
 from scandock.queue.leases import PATIENCE_MS, RenewFailures, finish, renew, renew_all
@@ -470,6 +471,9 @@ class Recorded:
     def look(self):
         self.looks += 1
 
+    def seconds_to_due(self):
+        return None
+
 
 def running_engine(engine, server, slots, stop):
     thread = threading.Thread(target=engine.run, args=(str(server.data), slots, stop))
@@ -493,6 +497,69 @@ def test_an_engine_wakes_at_once_and_ends_at_once(server):
         engine.end()
         thread.join(20)
     assert not thread.is_alive()
+
+
+def test_workers_of_other_hosts_are_woken_by_each_change_that_lets_an_import_begin(tmp_path, postgres_url, monkeypatch):
+    """By the database's message, as none of them looks by itself before the test is over."""
+    monkeypatch.setattr(procrastinate_engine, "NET_SECONDS", 600.0)
+    server = UploadServer(tmp_path / "data", postgres_url)
+    engine, slots, stop = engine_of(server.catalog), Recorded(), threading.Event()
+    thread = running_engine(engine, server, slots, stop)
+
+    def wakes(change):
+        before = slots.offers
+        change()
+        until(lambda: slots.offers > before, "it was not woken")
+
+    try:
+        until(lambda: slots.looks > 0, "it never looked")
+        wakes(lambda: server.send(b"x"))
+        first = claimed(server).lease
+        wakes(lambda: give_up_attempt(server.catalog, first, counted=False))  # its server is stopped
+        second = claimed(server).lease
+        wakes(lambda: requeued(server, second))
+        third = claimed(server).lease
+        assert give_up_attempt(server.catalog, third, counted=True, seconds=60, code="attempt_died")
+        wakes(lambda: cancelled(server, third.upload_id))
+        assert slots.looks == 1
+    finally:
+        stop.set()
+        engine.end()
+        thread.join(20)
+        server.close()
+
+
+def requeued(server, lease):
+    with server.catalog.write() as connection:
+        requeue(server.catalog, connection, lease, None, attempt=1, seconds=0)
+
+
+def cancelled(server, upload_id):
+    with server.catalog.write() as connection:
+        assert cancel(server.catalog, connection, upload_id) is CancelResult.COMING
+
+
+def test_a_worker_looks_again_as_soon_as_something_that_waits_is_due(tmp_path, postgres_url, monkeypatch):
+    monkeypatch.setattr(procrastinate_engine, "NET_SECONDS", 600.0)
+    server = UploadServer(tmp_path / "data", postgres_url)
+    server.send(b"x")
+    assert seconds_to_due(server.catalog) is None
+    lease = claimed(server).lease
+    assert give_up_attempt(server.catalog, lease, counted=True, seconds=2, code="attempt_died")
+    with server.catalog.write() as connection:
+        connection.execute(text("DELETE FROM procrastinate_jobs"))
+    assert 0 < (seconds_to_due(server.catalog) or 0) <= 2
+    engine, slots, stop = engine_of(server.catalog), Recorded(), threading.Event()
+    monkeypatch.setattr(slots, "seconds_to_due", lambda: seconds_to_due(server.catalog))
+    thread = running_engine(engine, server, slots, stop)
+    try:
+        until(lambda: slots.looks == 2, "it did not look when that was due")
+        assert claim(server.catalog, OWNER, ONE) is not None
+    finally:
+        stop.set()
+        engine.end()
+        thread.join(20)
+        server.close()
 
 
 def jobs(server):

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -18,30 +19,43 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
+import structlog
 from sqlalchemy import delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import ProjectRow, add_project
-from scandock.catalog.server_tables import account, audit, received_study, receiver, receiver_state, reception
-from scandock.catalog.tables import project, upload
-from scandock.dimse.records import Peer
+from scandock.catalog.server_tables import (
+    account,
+    audit,
+    dicom_association,
+    received_study,
+    receiver,
+    receiver_state,
+    reception,
+)
+from scandock.catalog.tables import intent, project, tree, upload
+from scandock.dimse import records
+from scandock.dimse.records import Answer, AssociationNumbers, Peer, Status
 from scandock.model.errors import Fault, Usage
 from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import Closing
 from scandock.model.reception import AssociationOutcome, CloseReason
 from scandock.model.verdicts import ImportState
-from scandock.queue.owner import start_time
+from scandock.queue.owner import start_time, this_owner
 from scandock.services.backup import back_up
 from scandock.services.backup_restore import restore_backup
 from scandock.services.received_records import HOST, LeftStudy, StudySender
-from scandock.services.received_studies import ReceivedStudies
+from scandock.services.received_studies import ReceivedStudies, end_left_associations
 from scandock.services.receiver_states import count_unsettled, has_receivers, set_option_receiver
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.store.local import LocalStore
 from scandock.store.object_spools import LocalObjectSpool
 from scandock.web.readiness import ReceiverCheck
+from scandock.workers import receiver_acceptor, receiver_process
+from scandock.workers.receiver_acceptor import Refused
 from scandock.workers.receiver_figures import ReceiverFigures
 from scandock.workers.receiver_studies import OpenStudies, OpenStudy, StudyKey
 from tests.builders import Image, images
@@ -182,6 +196,9 @@ def test_nothing_is_acknowledged_before_its_sync(site, monkeypatch):
     assert (entries(first), first.closed_by) == ({"stored": 3}, "failed")
     assert entries(second_upload) == {"stored": 3}
     assert [line.failures for line in site.associations()] in ([0, 3], [3, 0])
+    (message,) = (line.message for line in site.associations() if line.failures)
+    assert " refused with A700: Upload " in message  # of one sync or of several, each with its upload as a reason
+    assert "2.25." in message
     assert site.figures.answers["A700"] == 3
 
 
@@ -406,6 +423,27 @@ def test_what_a_process_that_lingers_has_left_is_taken_up_once_it_has_ended(site
     assert site.sessions()[0].files == 2
 
 
+def test_what_another_host_has_open_is_left_to_it(site, monkeypatch):
+    """Its senders may still be there: that nothing is known of its process here says nothing."""
+    site.add()
+    with site.running(), site.sender() as sender:
+        assert sender.send(*objects(2)) == [0, 0]
+    limits = receiving_limits(site.settings)
+    rows = ReceivedStudies(site.catalog, UploadReceiver(site.catalog, LocalStore(site.data), limits), this_owner())
+    monkeypatch.setattr(site.catalog, "host", "here")
+
+    def found_of(**changes):
+        with site.catalog.write() as connection:
+            facts = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | changes
+            connection.execute(update(upload).values(owner=json.dumps(facts)))
+            connection.execute(update(dicom_association).values(outcome="open", owner=json.dumps(facts)))
+        left, lingers = rows.find_left()
+        return len(left), lingers, end_left_associations(site.catalog)
+
+    assert found_of(host_id="there", boot="another") == (0, False, 0)
+    assert found_of(host_id="here") == (1, False, 1)  # this machine was started again
+
+
 def test_a_study_whose_receiver_was_removed_is_imported_all_the_same(site):
     site.add()
     with site.running(), site.sender() as sender:
@@ -518,6 +556,56 @@ def test_an_object_over_a_limit_is_refused_and_named(site):
     assert "2.9 KB" in line.message or "3" in line.message
 
 
+def test_of_many_objects_that_are_refused_the_reasons_are_named_each_with_its_first(site):
+    site.add(max_object_bytes=3_000)
+    large = [Image(case=f"large{n}", modality=b"MR", also={0x7FE00010: (b"OW", bytes(4_000))}) for n in range(3)]
+    with site.running() as process:
+        with site.sender() as sender:
+            assert sender.send(*(image.file() for image in large), *objects(1)) == [0xA700] * 3 + [0]
+            (association,) = process.associations.associations()
+            for n in range(6):  # more reasons than are named
+                refused = Answer(Status.CANNOT_UNDERSTAND, f"Why {n}")
+                process.associations.note_failure(association, Refused.OBJECT, refused, f"1.2.{n}")
+            refused = Answer(Status.PROCESSING_FAILURE, "x" * 3_000)
+            for _ in range(2):
+                process.associations.note_failure(association, Refused.COMMITMENT, refused)
+        site.until(lambda: [line.outcome for line in site.associations()] == ["released"])
+    (line,) = site.associations()
+    assert (line.failures, line.number) == (11, association.number)
+    why = "The object has more than the 3 kB that one may have"
+    assert line.message.split("\n") == [
+        f"3 objects were refused with A700: {why}. The first one is {large[0].sop_uid.decode()}.",
+        *(f"Object 1.2.{n} was refused with C000: Why {n}." for n in range(4)),
+        "4 more were refused for other reasons.",
+    ]
+
+
+def test_log_and_page_have_one_number_and_a_new_process_counts_on(site, monkeypatch):
+    site.add()
+    rows: list[Any] = []
+    with structlog.testing.capture_logs() as logs:
+        for process in range(2):
+            numbers = AssociationNumbers()
+            for module in (records, receiver_acceptor, receiver_process):
+                monkeypatch.setattr(module, "association_numbers", numbers)
+            with site.running():
+                with pytest.raises(RejectedError):
+                    site.sender(called="NOBODY")
+                with socket.create_connection(("127.0.0.1", site.port)) as plain:
+                    plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                    plain.recv(1)
+                sender = site.sender()
+                sender.send_raw(b"nonsense" * 4)
+                sender.read_pdu()
+                sender.close()
+                site.until(lambda count=process: len(site.associations()) == 3 * (count + 1))
+            rows = site.associations()
+    assert sorted(row.number for row in rows) == [1, 2, 3, 4, 5, 6]
+    words = {"rejected": "association rejected", "failed": "no association", "ended": "association ended"}
+    logged = {(line["association"], line["event"]) for line in logs if "association" in line}
+    assert logged == {(row.number, words[row.outcome]) for row in rows}
+
+
 def test_where_uids_are_hidden_an_object_that_is_refused_is_not_named(site, monkeypatch):
     monkeypatch.setattr("scandock.services.received_studies.is_anything_private", lambda _catalog: True)
     site.add(max_object_bytes=200)
@@ -527,7 +615,7 @@ def test_where_uids_are_hidden_an_object_that_is_refused_is_not_named(site, monk
             assert sender.send(*objects(1)) == [0xA700]
         site.until(lambda: [line.outcome for line in site.associations()] == ["released"])
     (line,) = site.associations()
-    assert line.message.startswith("An object was refused with A700: ")
+    assert line.message.startswith("One object was refused with A700: ")
 
 
 def test_objects_that_are_not_what_their_command_says(site):
@@ -674,7 +762,7 @@ def test_what_can_not_be_placed_stays_and_is_tried_again(site, monkeypatch):
 
 def _is_rejected(site: ReceiverSite, reason: tuple[int, int, int]) -> bool:
     try:
-        site.sender(calling="GOOD").release()
+        site.sender(calling="GOOD").close()  # no release: it may be stopped in that moment
     except RejectedError as rejected:
         return rejected.args == reason
     return False
@@ -1181,6 +1269,55 @@ def test_storescu_is_here():
     assert shutil.which("storescu"), "apt-get install dcmtk"
 
 
+def assert_a_queued_study_is_discarded_and_not_cancelled(site: ReceiverSite, client: httpx.Client, uuid: str) -> None:
+    shown = client.get("/activity?whose=all").text
+    assert "Cancel the import" not in shown
+    assert f'href="/imports/{uuid}/discard"' in shown
+    assert f'action="/imports/{uuid}/close"' not in shown
+    for _ in range(2):
+        refused = client.post(f"/api/v1/imports/{uuid}/cancel")
+        assert (refused.status_code, refused.json()["code"]) == (409, "import_running")
+        assert "Discard the study" in refused.json()["remedy"]
+    late = client.post(f"/api/v1/receivers/studies/{uuid}/close")
+    assert (late.status_code, late.json()["code"]) == (409, "study_not_receiving")
+    assert site.states() == [ImportState.RECEIVED]
+    confirm = client.get(f"/imports/{uuid}/discard").text
+    assert "Its import is cancelled: nothing of it is stored." in confirm
+    discard = f"/api/v1/receivers/studies/{uuid}/discard"
+    with site.catalog.write() as connection:  # as while its import runs
+        number = connection.execute(update(upload).values(state="running").returning(upload.c.id)).scalar_one()
+    refused = client.post(f"/api/v1/imports/{uuid}/cancel")
+    assert (refused.json()["code"], "Discard the study" in refused.json()["remedy"]) == ("import_running", True)
+    with site.catalog.write() as connection:  # and as while it is being placed
+        made = connection.execute(insert(tree).values(upload_id=number, state="staged", created=1)).inserted_primary_key
+        assert made is not None
+        connection.execute(
+            insert(intent).values(
+                upload_id=number, n=1, state="intent", name="archive/P/S", staged="s", inode=1, tree_id=made[0],
+                keep_base=False, session="{}", kind="publish",
+            )
+        )  # fmt: skip
+    for address in (f"/api/v1/imports/{uuid}/cancel", discard):
+        assert (client.post(address).status_code, client.post(address).json()["code"]) == (409, "import_placing")
+    with site.catalog.write() as connection:
+        connection.execute(delete(intent))
+        connection.execute(delete(tree))
+    assert client.post(discard).status_code == 202
+    assert [row.cancel for row in site.uploads()] == [True]
+    assert f'href="/imports/{uuid}/discard"' not in client.get("/activity?whose=all").text
+    with site.catalog.write() as connection:
+        connection.execute(update(upload).values(state="received"))
+        connection.execute(update(reception).values(cancel=False))
+    assert client.post(discard).status_code == 202
+    assert site.states() == [ImportState.CANCELLED]
+    assert not list((site.data / "incoming").glob(f"{uuid}*/archive"))
+    line = site.rows(audit)[-1]
+    assert (line.action, line.target, json.loads(line.details)["objects"]) == ("study_discard", uuid, 3)
+    again = client.post(discard)
+    assert (again.status_code, again.json()["code"]) == (409, "study_not_receiving")
+    assert client.get(f"/imports/{uuid}/discard").status_code == 409
+
+
 def test_a_study_that_comes_is_shown_closed_and_discarded_and_never_cancelled(tmp_path, monkeypatch):
     quicken(monkeypatch)
     with serve_in_process(tmp_path / "data") as web, make_receiver_site(tmp_path, dicom_idle_seconds=600) as site:
@@ -1201,6 +1338,7 @@ def test_a_study_that_comes_is_shown_closed_and_discarded_and_never_cancelled(tm
                 asked = client.post(f"/api/v1/receivers/studies/{row.uuid}/{wish}")
                 assert asked.status_code in (200, 202, 204), asked.text
             site.until(lambda: site.states() == [ImportState.RECEIVED])
+            assert_a_queued_study_is_discarded_and_not_cancelled(site, client, one.uuid)
             names = client.get("/metrics").text
             assert 'scandock_dicom_answers_total{status="0000"}' in names
         assert {row.action for row in site.rows(audit)} >= {"study_close", "study_discard"}

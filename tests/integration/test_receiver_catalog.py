@@ -100,16 +100,16 @@ def receiver(site: ReceiverSite) -> Receiver:
     return row
 
 
-def line(key: int, outcome: AssociationOutcome = AssociationOutcome.OPEN, **more: Any) -> AssociationLine:
+def line(number: int, outcome: AssociationOutcome = AssociationOutcome.OPEN, **more: Any) -> AssociationLine:
     return AssociationLine(
-        key=key,
+        number=number,
         receiver_id=None,
         port=104,
         called="SCANDOCK",
         calling="CT",
         address="127.0.0.1",
         outcome=outcome,
-        begun=1_000 + key,
+        begun=1_000 + number,
         **more,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,12 @@ from scandock.catalog.receivers import list_receivers
 from scandock.catalog.server_tables import account, audit, dicom_peer, receiver
 from scandock.catalog.tables import project
 from scandock.dimse.records import unknown_called_title
+from scandock.model.patience import tries
 from scandock.model.receivers import Receiver
+from scandock.services import receivers
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.receiver_records import ReceiverChanges
 from scandock.services.receivers import make_import_request
 from scandock.services.settings import load_settings
 from tests.acceptors import Keeper, listening
@@ -93,7 +97,144 @@ def test_a_receiver_is_made_read_changed_and_removed(web: Web, admin: httpx.Clie
     assert problem(admin.get(path)) == (404, "not_found")
     lines = admin.get("/api/v1/audit", params={"kind": "receiver", "target": made["id"]}).json()["items"]
     assert [line["action"] for line in lines] == ["receiver_remove", "receiver_set", "receiver_set", "receiver_add"]
-    assert lines[1]["details"] == {"ae_title": "SCAN", "port": port, "fields": ["idle_seconds", "project_uuid"]}
+    assert lines[1]["details"] == {
+        "ae_title": "SCAN", "port": port,
+        "before": {"idle_seconds": 5, "project": "LUNG"}, "now": {"idle_seconds": None, "project": None},
+    }  # fmt: skip
+
+
+def test_the_audit_has_old_and_new_values_but_no_rule(web: Web, admin: httpx.Client) -> None:
+    made = make(admin, allow_list=["CT1"], project_rules="(0010,0010):(DOE.JANE) t:.+ r:LUNG", rules_enabled=True)
+    peers = [f"PEER{number:012}" for number in range(40)]
+    changes = {"account": "olga", "allow_list": peers, "project_rules": "", "label": "MR"}
+    assert admin.patch(f"{URL}/{made['id']}", json=changes).status_code == 200
+    (line, _) = admin.get("/api/v1/audit", params={"kind": "receiver", "target": made["id"]}).json()["items"]
+    before, now = line["details"]["before"], line["details"]["now"]
+    assert set(before) == set(now) == set(changes) - {"allow_list"}
+    assert (before["account"], now["account"], before["label"], now["label"]) == ("admin", "olga", "", "MR")
+    assert line["details"]["removed"] == {"allow_list": "CT1"}
+    added = line["details"]["added"]["allow_list"]
+    assert added.startswith("PEER000000000000, PEER000000000001, ")
+    assert (len(added), "… (718 characters, SHA-256 " in added) == (200, True)
+    assert "DOE" not in json.dumps(line)
+    assert (before["project_rules"].startswith("34 characters, SHA-256 "), now["project_rules"]) == (True, "")
+    with web.client() as client:
+        page = client.get("/admin/audit", params={"kind": "receiver", "action": "receiver_set"}).text
+        assert "account admin, label none" in page
+        assert "removed: allow list CT1" in page
+        peer = client.post("/api/v1/peers", json={"ae_title": "PACS", "host": "pacs", "port": 104}).json()
+        client.patch(f"/api/v1/peers/{peer['id']}", json={"port": 105})
+        (line,) = client.get("/api/v1/audit", params={"action": "peer_set"}).json()["items"][:1]
+    assert line["details"] == {"ae_title": "PACS", "before": {"port": 104}, "now": {"port": 105}}
+
+
+def test_tls_without_a_certificate_is_warned_of_at_once(web: Web, admin: httpx.Client) -> None:
+    made = make(admin)
+    assert made["warnings"] == []
+    path = f"{URL}/{made['id']}"
+    changed = admin.patch(path, json={"tls": True})
+    (warning,) = changed.json()["warnings"]
+    assert warning.startswith("TLS is on, and the server has no certificate for it")
+    assert admin.get(path).json() == changed.json()
+    assert warning.replace("'", "&#39;") in admin.get("/admin/receivers").text
+    known = {"If-Match": admin.get(path).headers["ETag"]}
+    assert admin.patch(path, json={"tls": False}, headers=known).json()["warnings"] == []
+    assert make(admin, ae_title="SAFE", port=2762, tls=True)["warnings"] == [warning]
+
+
+def test_start_enables_what_stop_has_disabled_and_nothing_else(web: Web, admin: httpx.Client) -> None:
+    ports = [free_port() for _ in range(3)]
+    first = make(admin, ae_title="FIRST", port=ports[0], bind="127.0.0.1", enabled=True)
+    second = make(admin, ae_title="SECOND", port=ports[1], bind="127.0.0.1", enabled=True)
+    off = make(admin, ae_title="OFF", port=ports[2])
+
+    def enabled() -> set[str]:
+        return {one["ae_title"] for one in admin.get(URL).json()["items"] if one["enabled"]}
+
+    def answer(*titles: str) -> list[dict[str, Any]]:
+        known = {"FIRST": ports[0], "SECOND": ports[1]}
+        return sorted(
+            ({"left": one, "middle": known[one], "right": True} for one in titles), key=lambda one: one["middle"]
+        )
+
+    assert admin.put(f"{XNAT}/start").json() == []
+    assert enabled() == {"FIRST", "SECOND"}
+    assert admin.put(f"{XNAT}/stop").json() == answer("FIRST", "SECOND")
+    assert enabled() == set()
+    states = admin.get("/api/v1/receivers/states").json()["items"]
+    stopped = {one["receiver"]: (one["state"], "Stopped" in one["message"]) for one in states}
+    assert stopped == {
+        first["id"]: ("disabled", True), second["id"]: ("disabled", True), off["id"]: ("disabled", False),
+    }  # fmt: skip
+    assert admin.put(f"{XNAT}/stop").json() == []
+    assert admin.put(f"{XNAT}/start").json() == answer("FIRST", "SECOND")
+    assert enabled() == {"FIRST", "SECOND"}
+    (line, *_) = admin.get("/api/v1/audit", params={"kind": "receiver", "target": first["id"]}).json()["items"]
+    assert line["details"]["now"] == {"enabled": True, "stopped": False}
+    # what is disabled by hand meanwhile stays so; a form that names all fields disables nothing
+    admin.put(f"{XNAT}/stop")
+    assert admin.patch(f"{URL}/{first['id']}", json={"enabled": False, "label": "x"}).json()["stopped"] is True
+    assert admin.patch(f"{URL}/{second['id']}", json={"enabled": False}).json()["stopped"] is False
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", ports[0]))
+        other.listen()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("scandock.services.receivers._PORT_SECONDS", 0.01)
+            (failed,) = admin.put(f"{XNAT}/start").json()
+    assert failed == {"left": "FIRST", "middle": ports[0], "right": False}
+    assert admin.put(f"{XNAT}/start").json() == answer("FIRST")
+    assert enabled() == {"FIRST"}
+    with web.client("olga") as olga:
+        assert olga.put(f"{XNAT}/stop").status_code == 403
+        assert olga.put(f"{XNAT}/start").status_code == 403
+    assert enabled() == {"FIRST"}
+
+
+def test_start_leaves_what_was_changed_meanwhile_and_goes_on(
+    web: Web, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = sorted(free_port() for _ in range(4))
+    made = {
+        title: make(admin, ae_title=title, port=port, bind="127.0.0.1", enabled=True)["id"]
+        for title, port in zip(("OFF", "GONE", "SHARED", "LAST"), ports, strict=True)
+    }
+    admin.put(f"{XNAT}/stop")
+    other = make(admin, ae_title="OTHER", port=free_port())["id"]
+    with web.site.catalog.write() as connection:  # of another address, which can't be set by hand
+        connection.execute(update(receiver).where(receiver.c.uuid == other).values(port=ports[2]))
+    changed: list[object] = []
+
+    def change_first(seconds: float, pause: float) -> Iterable[object]:
+        """Between the transaction that looked at the first one and the one that enables it."""
+        if not changed:
+            changed.append(admin.patch(f"{URL}/{made['OFF']}", json={"enabled": False}).json()["stopped"])
+            changed.append(admin.delete(f"{URL}/{made['GONE']}").status_code)
+        return tries(seconds, pause)
+
+    monkeypatch.setattr(receivers, "tries", change_first)
+    started = admin.put(f"{XNAT}/start")
+    assert changed == [False, 204]
+    assert (started.status_code, [(one["left"], one["right"]) for one in started.json()]) == (
+        200, [("SHARED", False), ("LAST", True)],
+    )  # fmt: skip
+    states = {one["ae_title"]: (one["enabled"], one["stopped"]) for one in admin.get(URL).json()["items"]}
+    assert states == {
+        "OFF": (False, False), "SHARED": (False, True), "OTHER": (False, False), "LAST": (True, False),
+    }  # fmt: skip
+    (line, *_) = admin.get("/api/v1/audit", params={"kind": "receiver", "target": made["OFF"]}).json()["items"]
+    assert line["details"]["now"] == {"stopped": False}  # by hand, not by the start
+
+    # one that was enabled by hand before its turn came
+    admin.put(f"{XNAT}/stop")
+    set_receiver = receivers.set_receiver
+
+    def enable_before(context: ServiceContext, uuid: str, changes: ReceiverChanges, **options: Any) -> Receiver:
+        if uuid == made["LAST"] and options.get("only_stopped"):
+            set_receiver(context, uuid, {"enabled": True})
+        return set_receiver(context, uuid, changes, **options)
+
+    monkeypatch.setattr(receivers, "set_receiver", enable_before)
+    assert [one["left"] for one in admin.put(f"{XNAT}/start").json()] == ["SHARED"]
 
 
 def test_owners_read_those_of_their_project_and_change_none(web: Web, admin: httpx.Client) -> None:
@@ -266,9 +407,8 @@ def test_xnats_clients_make_and_change_receivers(web: Web, admin: httpx.Client) 
     assert admin.get(flag).json() is True
     assert admin.put(f"{flag}/false").json()["enabled"] is False
     assert admin.get(flag).json() is False
-    assert admin.put(f"{XNAT}/start").json() == [{"left": "XNAT", "middle": port, "right": True}]
     assert admin.put(f"{XNAT}/start").json() == []
-    assert admin.put(f"{XNAT}/stop").json() == [{"left": "XNAT", "middle": port, "right": True}]
+    assert admin.get(flag).json() is False
     gone = admin.delete(f"{XNAT}/{number}")
     assert (gone.status_code, gone.text) == (200, "")
     missing = admin.get(f"{XNAT}/{number}")
@@ -342,9 +482,13 @@ def test_receivers_and_peers_by_the_command_line(tmp_path: Path) -> None:
     assert "Several receivers" in admin("receiver", "set", "SCAN", "--idle", "0", code=2)
     changed = admin("receiver", "set", "SCAN:11112", "--idle", "0", "--project", "", "--allow", "", "--any-peer")
     assert changed == "Receiver SCAN:11112, to projects by rules, any peer, disabled is set.\n"
-    renamed = admin("receiver", "set", "SCAN:11113", "--ae-title", "OTHER", "--port", "11114", "--tls")
-    assert renamed.startswith("Receiver OTHER:11114,")
-    assert "TLS" in renamed
+    done = call_in_process(
+        "admin", "receiver", "set", "SCAN:11113", "--ae-title", "OTHER", "--port", "11114", "--tls", "--data", str(data)
+    )
+    assert done.stdout.startswith("Receiver OTHER:11114,")
+    assert "TLS" in done.stdout
+    assert done.stderr.startswith("Warning: TLS is on, and the server has no certificate")
+    assert "SCANDOCK_DICOM_TLS_CERTIFICATE" in done.stderr
     assert admin("receiver", "list").splitlines() == [
         "SCAN:11112, to projects by rules, any peer, disabled",
         "OTHER:11114, to projects by rules, any peer, TLS, disabled",

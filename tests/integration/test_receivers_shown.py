@@ -249,12 +249,12 @@ def test_a_receiver_is_made_changed_and_removed_by_forms(web: Web, admin: Browse
     assert "There is no receiver." in admin.get("/admin/receivers")
 
 
-def associate(web: Web, number: int | None, **values: Any) -> None:
+def associate(web: Web, receiver_number: int | None, **values: Any) -> None:
     """A line of an association, as the receiver process writes it."""
     with web.site.catalog.write() as connection:
         row = {
-            "receiver_id": number, "host": "h", "owner": "", "port": 11112, "called": "CTROOM3", "calling": "CT1",
-            "address": "10.1.2.3", "begun": 1, "outcome": "released",
+            "receiver_id": receiver_number, "host": "h", "owner": "", "port": 11112, "called": "CTROOM3",
+            "calling": "CT1", "address": "10.1.2.3", "begun": 1, "outcome": "released",
         }  # fmt: skip
         connection.execute(insert(dicom_association).values(row | values))
 
@@ -265,7 +265,8 @@ def test_owners_see_what_concerns_their_project(web: Web, admin: Browser) -> Non
     with web.client() as client:
         numbers = {one["aeTitle"]: one["id"] for one in client.get("/xapi/dicomscp").json()}
     associate(web, numbers["CTROOM3"], objects=5)
-    associate(web, None, calling="CT9", outcome="rejected", message="CT9 at 10.1.2.3 is not on the allow list.")
+    refused = "CT9 at 10.1.2.3 is not on the allow list."
+    associate(web, None, calling="CT9", outcome="rejected", message=refused, number=1234)
     associate(web, numbers["OTHER"], calling="HIDDEN", called="OTHER")
     associate(web, None, calling="HIDDEN", called="NOBODY", outcome="rejected", message="No enabled receiver.")
     whole = admin.get("/admin/receivers")
@@ -273,7 +274,8 @@ def test_owners_see_what_concerns_their_project(web: Web, admin: Browser) -> Non
     assert "CT9 at 10.1.2.3 is not on the allow list." in whole
     troubled = admin.get("/admin/receivers?refused=1")
     assert "CT9" in troubled
-    assert '10.1.2.3</span></th><td data-of="Called">CTROOM3:11112</td><td data-of="Begun"' in troubled
+    cells = '10.1.2.3</span></th><td data-of="Number" class="n">1234</td><td data-of="Called">CTROOM3:11112</td>'
+    assert cells in troubled
     with web.asking() as client:
         page = Browser(client, "olga").get("/projects/LUNG/receivers")
         assert "CTROOM3" in page
@@ -284,7 +286,8 @@ def test_owners_see_what_concerns_their_project(web: Web, admin: Browser) -> Non
     associations = "/api/v1/receivers/associations"
     with web.client("olga") as olga, web.client("mia") as mia, web.client() as client:
         assert [one["calling"] for one in olga.get(associations).json()["items"]] == ["CT9", "CT1"]
-        assert [one["calling"] for one in olga.get(associations, params={"refused": "true"}).json()["items"]] == ["CT9"]
+        (one,) = olga.get(associations, params={"refused": "true"}).json()["items"]
+        assert (one["calling"], one["number"]) == ("CT9", 1234)
         first = client.get(associations, params={"limit": 3}).json()
         rest = client.get(associations, params={"limit": 3, "cursor": first["next"]}).json()
         assert (len(first["items"]), len(rest["items"]), rest["next"]) == (3, 1, None)

@@ -336,9 +336,14 @@ def test_an_import_that_ended_or_was_given_up_reserves_nothing(web: Web) -> None
 
 
 def minutes_later(web: Web, minutes: int) -> None:
-    """Let every reservation be older, and nothing be received meanwhile."""
+    """Let every reservation and lease be older, and nothing be received meanwhile."""
+    past = minutes * 60_000
     with web.site.catalog.write() as connection:
-        connection.execute(update(reception).values(reserved_until=reception.c.reserved_until - minutes * 60_000))
+        connection.execute(
+            update(reception).values(
+                reserved_until=reception.c.reserved_until - past, writer_seen=reception.c.writer_seen - past
+            )
+        )
 
 
 def forget(web: Web) -> int:
@@ -392,7 +397,7 @@ def test_a_broken_upload_is_sent_again_under_its_key(web: Web, ann: httpx.Client
 def test_bytes_renew_the_lease_of_a_body_and_its_request_keeps_it(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     incoming_upload = begin(web.site.receiving, account_of(web, "ann"), size=900)
     lease = reserved_until(web)
-    assert lease <= now(web) + web.site.receiving.limits.lease_ms < now(web) + 600_000
+    assert lease <= now(web) + web.site.receiving.limits.request_ms < now(web) + 600_000
     minutes_later(web, 3)
     assert web.site.receiving.mark(incoming_upload, 10)
     assert reserved_until(web) >= lease

@@ -44,6 +44,7 @@ from scandock.services.settings import load_settings
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
 from scandock.store.local import LocalStore
+from scandock.store.moves import PublishNew
 from scandock.store.paths import AREAS, RECEIPT, parse_tree, unchecked_path
 from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
@@ -60,6 +61,14 @@ from tests.crash.rounds import ENDED, RoundArchives, whole
 from tests.crash.synced_disk import CUT, HINT, SyncedDisk, sync_calls
 from tests.integration import test_tree_changes_killed as by_hand
 from tests.integration.ohif_packages import make_package
+from tests.integration.store_conformance import (
+    move_tree,
+    publish_new,
+    publish_replace,
+    restore_tree,
+    trash_tree,
+    tree_mark,
+)
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -118,7 +127,7 @@ def test_an_import_is_whole_or_not_at_all(ground, name, point):
 
 CUT_IMPORTS = {
     "pipeline/flow.py decide_and_place: context.stage.seal()": ("new", "intent"),
-    "publishing/publish.py rename_trees: store.settle()": ("new", "published"),
+    "store/placing.py place: trees.settle()": ("new", "published"),
     "store/local.py keep_receipt: sync_file(source, self._root.fd)": ("refused", END),
     "store/local.py keep_receipt: sync_folder(RECEIPTS, self._root.fd)": ("new", END),
     "store/trash.py _describe: replace_file(paths.trash_note(trash), content, self._root.fd)": ("replace", END),
@@ -262,7 +271,7 @@ def staged(store: LocalStore, upload: str = "u") -> LocalStage:
 
 
 def published(store: LocalStore) -> None:
-    store.publish_new(staged(store, "first"), unchecked_path("tree"), parse_tree(NAME))
+    publish_new(store, staged(store, "first"), "tree", NAME)
 
 
 @dataclass
@@ -350,16 +359,17 @@ def publish(room: Promising) -> None:
     store = room.store()
     stage = staged(store)
     with room.watched("data/archive", "data/work"):
-        store.publish_new(stage, unchecked_path("tree"), parse_tree(NAME))
+        publish_new(store, stage, "tree", NAME)
 
 
 def publish_two(room: Promising) -> None:
     store = room.store()
     stages = {upload: staged(store, upload) for upload in ("first", "second")}
     with room.watched("data/archive", "data/work"):
-        for label, one in stages.items():
-            store.publish_new(one, unchecked_path("tree"), parse_tree(f"archive/P/{label}"), settle=False)
-        store.settle()
+        store.place(
+            PublishNew(one, unchecked_path("tree"), parse_tree(f"archive/P/{label}"), tree_mark(one, "tree"))
+            for label, one in stages.items()
+        )
 
 
 def exchange(room: Promising) -> None:
@@ -367,30 +377,40 @@ def exchange(room: Promising) -> None:
     published(store)
     stage = staged(store)
     with room.watched("data/archive", "data/work"):
-        store.publish_exchange(stage, unchecked_path("tree"), parse_tree(NAME))
+        publish_replace(store, stage, "tree", NAME)
 
 
 def rename(room: Promising) -> None:
     store = room.store()
     published(store)
     with room.watched("data/archive", "data/prearchive"):
-        store.rename(parse_tree(NAME), parse_tree("prearchive/P/20261129_120000000/L"))
+        move_tree(store, NAME, "prearchive/P/20261129_120000000/L")
 
 
 def retire(room: Promising) -> None:
     store = room.store()
     published(store)
     with room.watched("data/archive/P/", "data/trash/2"):
-        store.retire(parse_tree(NAME))
+        trash_tree(store, NAME)
 
 
 def bring_back(room: Promising) -> None:
     store = room.store()
     published(store)
-    trash = store.retire(parse_tree(NAME))
-    assert trash is not None
+    trash = trash_tree(store, NAME)
     with room.watched("data/archive"):
-        store.restore(trash, parse_tree(NAME))
+        restore_tree(store, trash, NAME)
+
+
+def place(room: Promising) -> None:
+    """Every move of a tree, each in a folder of its own: none may do without the sync behind it."""
+    for move in (publish, publish_two, exchange, rename, bring_back):
+        part = Promising(room.root / move.__name__, room.dropped)
+        part.root.mkdir()
+        move(part)
+        assert part.missing or not room.dropped, move.__name__
+        room.missed += part.missed
+        room.missing += part.missing
 
 
 def receive(room: Promising) -> None:
@@ -564,14 +584,10 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/staging.py take: sync_folder(folder, root.fd)": take,
     "store/stages.py seal: syscalls.syncfs(self._fd)": stage,
     "store/trees.py settle: sync_folder(folder, self._root.fd)": publish,
-    "store/local.py settle: self._trees.settle()": publish_two,
-    "store/local.py publish_new: self._trees.settle()": publish,
-    "store/local.py publish_exchange: self._trees.settle()": exchange,
-    "store/local.py rename: self._trees.settle()": rename,
+    "store/placing.py place: trees.settle()": place,
     "store/trash.py retire: sync_folder(entry, self._root.fd)": retire,
     "store/trash.py retire: sync_folder(TRASH, self._root.fd)": retire,
     "store/trash.py retire: sync_folder(paths.parent_folders(path)[0], self._root.fd)": retire,
-    "store/trash.py restore: self._trees.settle()": bring_back,
     "services/spool_writer.py sync: self._spool.sync()": receive,
     "web/xnat/services/inbox.py end: self._spool.sync()": read_inbox,
     "store/backups.py sync_all: syscalls.syncfs(fd)": back_it_up,

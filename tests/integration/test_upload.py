@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.server
 import json
 import os
 import pty
@@ -13,6 +14,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import threading
 from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCSWINSZ
@@ -304,6 +306,41 @@ def test_what_is_off_is_said_in_a_sentence(server, tmp_path):
     mapping.write_text("what,is,this\n1,2,3\n")
     assert "mapping" in said(2, [*words(port, archive), "--mapping", mapping])
     assert unfinished(server) == []
+
+
+class CatalogAway(http.server.BaseHTTPRequestHandler):
+    """A server that is there, and whose catalog is not."""
+
+    def do_OPTIONS(self) -> None:
+        self.send_response(204)
+        self.send_header("Tus-Version", "1.0.0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        body = json.dumps({"code": "catalog", "detail": "The server's catalog can't be used now."}).encode()
+        self.send_response(503)
+        self.send_header("Content-Type", "application/problem+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_server_whose_catalog_is_away_at_the_start_is_said(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", study(22).entries("S"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), CatalogAway) as away:
+        serving = threading.Thread(target=away.serve_forever)
+        serving.start()
+        try:
+            done = run(words(away.server_port, archive), **DIRECT)
+        finally:
+            away.shutdown()
+            serving.join(30)
+    assert done.code == 1, done
+    [line] = [line for line in done.err.splitlines() if line.startswith("Error: ")]
+    assert "does not answer: The server's catalog can't be used now. " in line
 
 
 def test_who_may_not_upload_there_hears_it(server, tmp_path):

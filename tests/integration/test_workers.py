@@ -13,10 +13,15 @@ import pytest
 
 from scandock.model.crash_points import POINTS
 from scandock.model.import_types import STAGES
+from scandock.queue.claim import SlotUsage, claim
+from scandock.queue.owner import this_owner
 from scandock.queue.retry import MAX_ATTEMPTS
+from scandock.services import progress as progress_module
 from scandock.services.consistency_check import check_data
+from scandock.services.progress import ProgressRecorder
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
+from scandock.workers.import_progress import ImportProgress
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine_data
 from tests.crash.processes import is_stopped, until
@@ -75,7 +80,23 @@ def test_an_upload_is_imported_at_once_and_told_of(server):
     assert (outcome["state"], outcome["sessions"]) == ("placed", [stands])
     patients = [data["patients"] for kind, data in server.events(uuid) if kind == "found"]
     assert patients in ([], [["CRASH31_1"]])  # a quick import is over before anybody is told whom it has met
-    assert server.progress(uuid)["stage"] in STAGES
+
+
+def test_what_lasts_is_told_while_it_runs_and_what_does_not_by_its_outcome(server, monkeypatch):
+    monkeypatch.setattr(progress_module, "FIRST_SECONDS", 60.0)
+    uuid = server.send(BODY)
+    claimed = claim(server.catalog, this_owner(), SlotUsage(total=1))
+    assert claimed is not None
+    with ProgressRecorder(server.catalog, claimed.lease) as record:
+        ImportProgress(record).stage("reading")
+    assert (server.progress(uuid), [kind for kind, _ in server.events(uuid) if kind == "stage"]) == (None, [])
+    monkeypatch.setattr(progress_module, "FIRST_SECONDS", 0.0)
+    with ProgressRecorder(server.catalog, claimed.lease) as record:
+        ImportProgress(record).stage("reading")
+        until(lambda: server.progress(uuid), "nobody is told of it")
+        ImportProgress(record).stage("syncing")
+    assert server.progress(uuid)["stage"] == "syncing"
+    assert [data["stage"] for kind, data in server.events(uuid) if kind == "stage"] == ["reading", "syncing"]
 
 
 def lease(server, uuid):

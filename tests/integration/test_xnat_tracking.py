@@ -178,9 +178,9 @@ def test_old_keys_are_forgotten_but_not_of_what_goes_on(web: Web, client: httpx.
     (uuid,) = web.spools()
     with web.site.catalog.write() as connection:
         connection.execute(update(tracked).values(created=tracked.c.created - KEYS_KEPT_MS - 1000))
-    assert KEY_CLEANER.run(web.site) == 0
+    assert KEY_CLEANER.clean(web.site, KEYS_KEPT_MS) == 0
     client.post(f"/api/v1/imports/{uuid}/cancel")
-    assert KEY_CLEANER.run(web.site) == 1
+    assert KEY_CLEANER.clean(web.site, KEYS_KEPT_MS) == 1
     assert client.get(TRACK).status_code == 404
     with web.site.catalog.read() as connection:
         assert connection.execute(select(tracked)).all() == []

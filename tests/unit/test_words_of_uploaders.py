@@ -51,11 +51,14 @@ OPERATORS = (
 SETTINGS_OF_OPERATORS = {
     "catalog/engine.py",  # before a server has begun
     "dimse/negotiation.py",  # what peers are told of our version: no setting
+    "dimse/tls.py",  # connections that came to no association, which administrators alone see
     "model/children.py",  # the environment of processes
     "services/catalog_copies.py",  # backups
     "services/data_errors.py",
     "web/metric_table.py",
-    "workers/fork_server.py",  # reads one
+    "workers/attempt_server.py",  # reads one
+    "workers/errors.py",  # before a server has begun, as the next
+    "workers/supervisor.py",
     "web/xnat/site_preferences.py",  # administrators alone set these
     "workers/scrub_task.py",  # reads one
 }

@@ -116,7 +116,7 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> Iterator[Account]:
     """The accounts of many numbers, those that there are."""
     for part in split_values(ids):
         for row in connection.execute(select(account).where(account.c.id.in_(part))).mappings():
-            yield _from_row(row)
+            yield account_from_row(row)
 
 
 def by_uuid(connection: Connection, uuid: str) -> Account | None:
@@ -141,7 +141,7 @@ def lock_accounts(connection: Connection, ids: Iterable[int]) -> dict[int, Accou
     rows = connection.execute(
         select(account).where(account.c.id.in_(sorted(ids))).order_by(account.c.id).with_for_update(read=True)
     ).mappings()
-    return {user.id: user for user in map(_from_row, rows)}
+    return {user.id: user for user in map(account_from_row, rows)}
 
 
 def list_page(connection: Connection, *, after: str = "", limit: int = 100) -> Sequence[Account]:
@@ -149,7 +149,7 @@ def list_page(connection: Connection, *, after: str = "", limit: int = 100) -> S
     rows = connection.execute(
         select(account).where(account.c.key > after.casefold()).order_by(account.c.key).limit(limit)
     ).mappings()
-    return [_from_row(row) for row in rows]
+    return [account_from_row(row) for row in rows]
 
 
 def set_password(connection: Connection, user: Account, password: str) -> Account:
@@ -242,18 +242,19 @@ def _check_not_last_admin(connection: Connection, user: Account) -> None:
 
 @cache
 def _account_by(column: str) -> Select[Any]:
-    """One account; made once, as it is asked with each request, and takes longer to make than to be answered."""
+    """One account."""
     return select(account).where(account.c[column] == bindparam("value"))
 
 
 def _find_account(connection: Connection, column: str, value: str | int) -> Account | None:
     row = connection.execute(_account_by(column), {"value": value}).mappings().first()
-    return None if row is None else _from_row(row)
+    return None if row is None else account_from_row(row)
 
 
 def _get_account(connection: Connection, column: str, value: str | int) -> Account:
-    return _from_row(connection.execute(_account_by(column), {"value": value}).mappings().one())
+    return account_from_row(connection.execute(_account_by(column), {"value": value}).mappings().one())
 
 
-def _from_row(row: RowMapping) -> Account:
+def account_from_row(row: RowMapping) -> Account:
+    """A row that has the columns of `account`."""
     return Account(**{name: row[name] for name in Account.__slots__})

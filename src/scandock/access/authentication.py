@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeGuard
 
@@ -18,6 +18,7 @@ from scandock.access.accounts import Account
 from scandock.access.login_errors import LoginFailed
 from scandock.access.passwords import PasswordCache
 from scandock.access.principal import ANONYMOUS, AccessDenied, Door, Principal, RequestInfo
+from scandock.access.shared_throttle import SharedThrottle
 from scandock.access.throttle import Throttle, Throttled
 from scandock.catalog.engine import Catalog
 from scandock.rules.permissions import Role, Scope
@@ -55,7 +56,7 @@ def _wait_for_nothing() -> None:
 class LoginState:
     """What one process remembers of logins: failures, and good ones of the last minute."""
 
-    throttle: Throttle = field(default_factory=Throttle)
+    throttle: Throttle | SharedThrottle = field(default_factory=Throttle)
     remembered: PasswordCache = field(default_factory=PasswordCache)
     refused: Callable[[FailedLogin], None] = _ignore
     """Told of each that did not hold, or was one too many. It takes no time: that would tell which accounts exist."""
@@ -108,13 +109,28 @@ def authenticate(
     """
     if basic is not None:
         name, password = basic
-        if tokens.ALIAS.fullmatch(name):
-            return _token_principal(catalog, name, password, request or RequestInfo(), gate)
-        return password_principal(catalog, check_password(catalog, name, password, request or RequestInfo(), gate))
-    if token is not None:
-        alias, _, secret = token.partition(".")
-        return _token_principal(catalog, alias, secret, request or RequestInfo(), gate)
-    return _cookie_principal(catalog, cookie) if cookie else ANONYMOUS
+        if not tokens.ALIAS.fullmatch(name):
+            return password_principal(catalog, check_password(catalog, name, password, request or RequestInfo(), gate))
+    with catalog.read() as connection:
+        credentials = Credentials(basic, token, cookie)
+        principal, use = _find_principal(connection, credentials, request or RequestInfo(), gate)
+    if use is not None:
+        catalog.note(*use)
+    return principal
+
+
+def recall(catalog: Catalog, name: str, password: str, gate: LoginState) -> Principal | None:
+    """Who asks by a name and password that were good within the last minute; None where they have to be checked."""
+    with catalog.read() as connection:
+        return _recall_within(connection, name, password, gate)
+
+
+def _recall_within(connection: Connection, name: str, password: str, gate: LoginState) -> Principal | None:
+    account_and_roles = members.find_with_roles(connection, "key", name.casefold())
+    if account_and_roles is None or not _is_remembered(account_and_roles[0], name, password, gate):
+        return None
+    account, roles = account_and_roles
+    return make_principal(connection, account, Door.BASIC, roles=roles)
 
 
 def find_remembered(catalog: Catalog, name: str, password: str, gate: LoginState) -> Account | None:
@@ -193,29 +209,62 @@ def password_principal(catalog: Catalog, account: Account) -> Principal:
         return make_principal(connection, account, Door.BASIC)
 
 
-def _token_principal(catalog: Catalog, alias: str, secret: str, request: RequestInfo, gate: LoginState) -> Principal:
-    with catalog.read() as connection:
-        valid_token = tokens.find(connection, alias, secret)
-        account = accounts.by_id(connection, valid_token.account_id) if valid_token else None
-        if valid_token is None or account is None:
-            gate.refused(FailedLogin("token_use", tokens.find_account_id(connection, alias), request))
-            raise login_failed_error()
-        principal = make_principal(connection, account, Door.TOKEN, scope=valid_token.scope, token=valid_token.alias)
-    if valid_token.stale:
-        catalog.note(("token", alias), lambda connection: tokens.touch(connection, alias))
+def authenticate_within(
+    catalog: Catalog, connection: Connection, credentials: Credentials, request: RequestInfo, gate: LoginState
+) -> Principal | None:
+    """As `authenticate`, within a transaction that reads; None where a name and password have to be checked first.
+
+    What is noted of the use of a token or login is written later, in another thread.
+    """
+    if credentials.basic is not None and not tokens.ALIAS.fullmatch(credentials.basic[0]):
+        return _recall_within(connection, *credentials.basic, gate)
+    principal, use = _find_principal(connection, credentials, request, gate)
+    if use is not None:
+        catalog.note(*use, later=True)
     return principal
 
 
-def _cookie_principal(catalog: Catalog, secret: str) -> Principal:
-    with catalog.read() as connection:
-        valid_login = logins.find(connection, secret)
-        account = accounts.by_id(connection, valid_login.account_id) if valid_login else None
-        if valid_login is None or account is None:
-            return ANONYMOUS
-        principal = make_principal(connection, account, Door.COOKIE, csrf=valid_login.csrf, token=valid_login.token)
-    if valid_login.stale:
-        catalog.note(("login", secret), lambda connection: logins.touch(connection, secret))
-    return principal
+_Use = tuple[Hashable, Callable[[Connection], object]]
+"""What notes that a token or login was used, with the key of the note."""
+
+
+def _find_principal(
+    connection: Connection, credentials: Credentials, request: RequestInfo, gate: LoginState
+) -> tuple[Principal, _Use | None]:
+    """Who asks by a token or a cookie, and what notes its use, where that is due."""
+    if credentials.basic is not None:
+        return _token_principal(connection, *credentials.basic, request, gate)
+    if credentials.token is not None:
+        alias, _, secret = credentials.token.partition(".")
+        return _token_principal(connection, alias, secret, request, gate)
+    return _cookie_principal(connection, credentials.cookie) if credentials.cookie else (ANONYMOUS, None)
+
+
+def _token_principal(
+    connection: Connection, alias: str, secret: str, request: RequestInfo, gate: LoginState
+) -> tuple[Principal, _Use | None]:
+    valid_token = tokens.find(connection, alias, secret)
+    account_and_roles = members.find_with_roles(connection, "id", valid_token.account_id) if valid_token else None
+    if valid_token is None or account_and_roles is None:
+        gate.refused(FailedLogin("token_use", tokens.find_account_id(connection, alias), request))
+        raise login_failed_error()
+    account, roles = account_and_roles
+    principal = make_principal(
+        connection, account, Door.TOKEN, scope=valid_token.scope, token=valid_token.alias, roles=roles
+    )
+    return principal, (("token", alias), lambda later: tokens.touch(later, alias)) if valid_token.stale else None
+
+
+def _cookie_principal(connection: Connection, secret: str) -> tuple[Principal, _Use | None]:
+    valid_login = logins.find(connection, secret)
+    account_and_roles = members.find_with_roles(connection, "id", valid_login.account_id) if valid_login else None
+    if valid_login is None or account_and_roles is None:
+        return ANONYMOUS, None
+    account, roles = account_and_roles
+    principal = make_principal(
+        connection, account, Door.COOKIE, csrf=valid_login.csrf, token=valid_login.token, roles=roles
+    )
+    return principal, (("login", secret), lambda later: logins.touch(later, secret)) if valid_login.stale else None
 
 
 def _update_hash(catalog: Catalog, account: Account, password: str) -> None:

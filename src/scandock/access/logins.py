@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, or_, select, update
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
@@ -143,28 +143,26 @@ def find_all(connection: Connection, secrets: Iterable[str]) -> dict[str, ValidL
     hashes = {hash_secret(secret): secret for secret in secrets}
     logins = {}
     for part in split_values(hashes):
-        rows = connection.execute(
-            select(
-                login.c.secret_hash,
-                login.c.account_id,
-                login.c.csrf,
-                login.c.seen,
-                login.c.expires,
-                login.c.token_alias,
-            )
-            .join(account, account.c.id == login.c.account_id)
-            .where(
-                login.c.secret_hash.in_(part),
-                login.c.epoch == account.c.epoch,
-                ~account.c.disabled,
-            )
-        ).all()
+        rows = connection.execute(_BY_HASHES, {"hashes": part}).all()
         now = now_ms(connection) if rows else 0
         for row in rows:
             if now < row.expires and now < row.seen + IDLE_MS:
                 valid_login = ValidLogin(row.account_id, row.csrf, now >= row.seen + SEEN_MS, row.token_alias)
                 logins[hashes[bytes(row.secret_hash)]] = valid_login
     return logins
+
+
+_BY_HASHES: Final = (
+    select(
+        login.c.secret_hash, login.c.account_id, login.c.csrf, login.c.seen, login.c.expires, login.c.token_alias,
+    )
+    .join(account, account.c.id == login.c.account_id)
+    .where(
+        login.c.secret_hash.in_(bindparam("hashes", expanding=True)),
+        login.c.epoch == account.c.epoch,
+        ~account.c.disabled,
+    )
+)  # fmt: skip
 
 
 def touch(connection: Connection, secret: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, insert, select, update
 
-from scandock.access.accounts import Account
+from scandock.access.accounts import Account, account_from_row
 from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project
@@ -23,7 +24,6 @@ _ROLES: Final = (
     .where(project.c.name != UNASSIGNED)
 )
 _ROLES_OF_ONE: Final = _ROLES.where(member.c.account_id == bindparam("account"))
-"""Asked with each request: made once, as it takes longer to make than to be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,27 @@ def project_key(connection: Connection, name: str) -> tuple[int, str]:
 def roles_of(connection: Connection, account_id: int) -> Mapping[str, Role]:
     """An account's roles, by project."""
     return {row.name: Role(row.role) for row in connection.execute(_ROLES_OF_ONE, {"account": account_id})}
+
+
+@cache
+def _account_and_roles(column: str) -> Select[Any]:
+    """An account, once for each of its roles."""
+    return (
+        select(account, project.c.name.label("project"), member.c.role)
+        .outerjoin(member, member.c.account_id == account.c.id)
+        .outerjoin(project, and_(project.c.id == member.c.project_id, project.c.name != UNASSIGNED))
+        .where(account.c[column] == bindparam("value"))
+    )
+
+
+def find_with_roles(
+    connection: Connection, column: Literal["id", "key"], value: int | str
+) -> tuple[Account, Mapping[str, Role]] | None:
+    """An account by its number, or by the key of its name, with its roles by project, in one statement."""
+    rows = connection.execute(_account_and_roles(column), {"value": value}).mappings().all()
+    if not rows:
+        return None
+    return account_from_row(rows[0]), {row["project"]: Role(row["role"]) for row in rows if row["project"] is not None}
 
 
 def roles_of_all(connection: Connection, ids: Iterable[int]) -> Mapping[int, Mapping[str, Role]]:

@@ -1,15 +1,13 @@
 """Logging in by OpenID Connect: code flow with PKCE, state and nonce (OpenID Connect Core 3.1, RFC 7636, RFC 9207).
 
 authlib speaks the protocol and joserfc checks signatures. What has to be remembered between going to the provider and
-coming back travels in a signed cookie of the browser that went; a restart of the web process ends logins under way.
+coming back travels in a cookie of the browser that went, signed by a key that all web hosts share (`login_keys`).
 """
 
 from __future__ import annotations
 
 import hmac
-import secrets
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,6 +23,7 @@ from joserfc.jwk import KeySet
 from scandock.access.clock import monotonic
 from scandock.access.errors import ProviderUnreachable
 from scandock.access.login_errors import ProviderAnswerInvalid
+from scandock.access.login_keys import LoginKeys
 from scandock.access.oidc_flow import LoginFlow, open_flow, safe_path, sign_flow
 from scandock.access.oidc_settings import Identity, OidcSettings, safe_url
 from scandock.access.principal import AccessDenied
@@ -48,11 +47,14 @@ class LoginStart:
 class OidcProvider:
     """One provider, its metadata and keys kept for an hour. May be used by several threads."""
 
-    def __init__(self, settings: OidcSettings, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, settings: OidcSettings, login_keys: Callable[[], LoginKeys], clock: Callable[[], float] = monotonic
+    ) -> None:
+        """`login_keys` reads the keys that all web hosts share, with their time."""
         settings.check()
         self.settings = settings
+        self._login_keys = login_keys
         self._clock = clock
-        self._key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._metadata: tuple[float, Mapping[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None
@@ -64,11 +66,12 @@ class OidcProvider:
     def begin(self, redirect_uri: str, then: str = "/") -> LoginStart:
         """Send a browser to the provider; `then` is where it goes at the end, a path of this server."""
         metadata = self._get_metadata()
-        flow = LoginFlow.new(safe_path(then))
+        login_keys = self._login_keys()
+        flow = LoginFlow.new(safe_path(then), login_keys.now)
         url, _ = self._client(metadata, redirect_uri).create_authorization_url(
             metadata["authorization_endpoint"], state=flow.state, code_verifier=flow.verifier, nonce=flow.nonce
         )
-        return LoginStart(url, sign_flow(flow, self._key))
+        return LoginStart(url, sign_flow(flow, login_keys.signing))
 
     def finish(self, answer: Mapping[str, str], cookie: str | None, redirect_uri: str) -> tuple[Identity, str]:
         """What the provider answered, checked: the identity and where to go on.
@@ -76,7 +79,8 @@ class OidcProvider:
         Raises AccessDenied `oidc_failed` for whatever does not fit, Fault `oidc_unreachable` where the provider does
         not answer.
         """
-        flow = open_flow(cookie, self._key)
+        login_keys = self._login_keys()
+        flow = open_flow(cookie, login_keys.keys, login_keys.now)
         if flow is None:
             raise _login_error("The login took too long, or began in another browser.")
         if not hmac.compare_digest(answer.get("state", "").encode(), flow.state.encode()):
@@ -87,7 +91,7 @@ class OidcProvider:
             raise _login_error("The provider refused the login.")
         client = self._client(metadata, redirect_uri)
         token = self._exchange(client, metadata, answer["code"], flow)
-        claims = self._claims(token, metadata, flow)
+        claims = self._claims(token, metadata, flow, login_keys.now // 1000)
         return self._identity(claims, token, metadata), flow.then
 
     def _client(self, metadata: Mapping[str, Any], redirect_uri: str) -> OAuth2Client:
@@ -122,8 +126,8 @@ class OidcProvider:
             raise _login_error("The provider sent no identity.")
         return dict(token)
 
-    def _claims(self, token: Mapping[str, Any], metadata: Mapping[str, Any], flow: LoginFlow) -> CodeIDToken:
-        """The identity token, its signature and every claim checked (Core 3.1.3.7)."""
+    def _claims(self, token: Mapping[str, Any], metadata: Mapping[str, Any], flow: LoginFlow, now: int) -> CodeIDToken:
+        """The identity token, its signature and every claim checked (Core 3.1.3.7); `now` in seconds."""
         offered = metadata.get("id_token_signing_alg_values_supported", ["RS256"])
         algorithms = [algorithm for algorithm in ALGORITHMS if algorithm in offered]
         try:
@@ -141,7 +145,7 @@ class OidcProvider:
                     "access_token": token.get("access_token"),
                 },
             )
-            claims.validate(int(time.time()), LEEWAY_SECONDS)
+            claims.validate(now, LEEWAY_SECONDS)
         except (JoseError, ValueError) as error:
             raise _login_error(_explain_token_error(error)) from error
         return claims

@@ -6,7 +6,7 @@ import base64
 import hmac
 import json
 import secrets
-import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -22,27 +22,32 @@ class LoginFlow:
     verifier: str
     then: str
     until: int
+    """Unix milliseconds, by the clock that all hosts share."""
 
     @classmethod
-    def new(cls, then: str) -> LoginFlow:
+    def new(cls, then: str, now: int) -> LoginFlow:
         fresh = secrets.token_urlsafe
-        return cls(fresh(24), fresh(24), fresh(48), then, int(time.time()) + FLOW_SECONDS)
+        return cls(fresh(24), fresh(24), fresh(48), then, now + FLOW_SECONDS * 1000)
 
 
 def sign_flow(flow: LoginFlow, key: bytes) -> str:
     """The flow as a cookie's value."""
     body = base64.urlsafe_b64encode(json.dumps(asdict(flow)).encode())
-    return f"{body.decode()}.{hmac.new(key, body, 'sha256').hexdigest()}"
+    return f"{body.decode()}.{_sign(body, key).decode()}"
 
 
-def open_flow(cookie: str | None, key: bytes) -> LoginFlow | None:
-    """The flow of a cookie; None where it is no one's of this process, was changed, or is too old."""
+def open_flow(cookie: str | None, keys: Iterable[bytes], now: int) -> LoginFlow | None:
+    """The flow of a cookie; None where none of the keys has signed it, it was changed, or is too old."""
     body, _, signature = (cookie or "").partition(".")
-    raw = body.encode("utf-8", "replace")
-    if not hmac.compare_digest(hmac.new(key, raw, "sha256").hexdigest().encode(), signature.encode("utf-8", "replace")):
+    raw, given = body.encode("utf-8", "replace"), signature.encode("utf-8", "replace")
+    if not any(hmac.compare_digest(_sign(raw, key), given) for key in keys):
         return None
     flow = LoginFlow(**json.loads(base64.urlsafe_b64decode(raw)))
-    return flow if flow.until > time.time() else None
+    return flow if flow.until > now else None
+
+
+def _sign(body: bytes, key: bytes) -> bytes:
+    return hmac.new(key, body, "sha256").hexdigest().encode()
 
 
 def safe_path(then: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import secrets
 import threading
 import unicodedata
@@ -134,4 +134,4 @@ class PasswordCache:
     def digest(self, name: str, password: str) -> bytes:
         """What a name and a password are called here: a keyed hash of both."""
         text = f"{len(name)}:{name}:{password}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self._key, text, "sha256")
+        return hashlib.blake2b(text, key=self._key, digest_size=32).digest()

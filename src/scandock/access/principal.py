@@ -134,6 +134,7 @@ class ProjectAccess(NamedTuple):
     accessibility: Accessibility
     deleting: bool
     """Whether its deletion has begun."""
+    id: int
 
     @property
     def set_aside(self) -> bool:
@@ -142,12 +143,11 @@ class ProjectAccess(NamedTuple):
 
 
 _PROJECT: Final = (
-    select(project.c.name, project_access.c.accessibility, project_deletion.c.begun)
+    select(project.c.id, project.c.name, project_access.c.accessibility, project_deletion.c.begun)
     .outerjoin(project_access, project_access.c.project_id == project.c.id)
     .outerjoin(project_deletion, project_deletion.c.project_id == project.c.id)
     .where(project.c.key == bindparam("name"))
 )
-"""Asked with each request: made once, as it takes longer to make than to be answered."""
 
 
 class ProjectRights:
@@ -163,7 +163,7 @@ class ProjectRights:
         if key not in self._known:
             row = self._connection.execute(_PROJECT, {"name": key}).first()
             self._known[key] = row and ProjectAccess(
-                row.name, _accessibility(row.name, row.accessibility), row.begun is not None
+                row.name, _accessibility(row.name, row.accessibility), row.begun is not None, row.id
             )
         return self._known[key]
 

@@ -1,8 +1,9 @@
 """Slowing down who guesses passwords: by name and address together, by name, by address.
 
-Kept in the memory of the web process, the only one that checks passwords over the network; a restart forgets it. Each
-counter is a bucket of failures that may still be made and fills up again with time. A failure is taken from it before
-the password is looked at and given back when it was right, so that guesses side by side count too.
+Kept in the memory of the web process where it is the only one that checks passwords over the network; a restart forgets
+it. On PostgreSQL web hosts share the counters (`shared_throttle`). Each is a bucket of failures that may still be made
+and fills up again with time. A failure is taken from it before the password is looked at and given back when it was
+right, so that guesses side by side count too.
 """
 
 from __future__ import annotations
@@ -63,13 +64,13 @@ class Throttle:
 
     def begin(self, name: str, address: str) -> None:
         """Take a try for `name` from `address`; raises Throttled where there is none left, which takes nothing."""
-        keys = _keys(name, address)
+        keys = bucket_keys(name, address)
         with self._lock:
             now = self._clock()
             left = [self._left(key, rate, now) for key, rate in keys]
             wait = max((1 - have) * rate.seconds for have, (_, rate) in zip(left, keys, strict=True))
             if wait > 0:
-                raise Throttled(max(1, math.ceil(wait)))
+                raise throttled_for(wait)
             for have, (key, _) in zip(left, keys, strict=True):
                 self._put(key, have - 1, now)
 
@@ -77,7 +78,7 @@ class Throttle:
         """Give back what `begin` took: the password was right."""
         with self._lock:
             now = self._clock()
-            for key, rate in _keys(name, address):
+            for key, rate in bucket_keys(name, address):
                 self._put(key, min(rate.burst, self._left(key, rate, now) + 1), now)
 
     def _left(self, key: tuple[str, ...], rate: Rate, now: float) -> float:
@@ -91,7 +92,13 @@ class Throttle:
             self._buckets.popitem(last=False)
 
 
-def _keys(name: str, address: str) -> list[tuple[tuple[str, ...], Rate]]:
+def throttled_for(seconds: float) -> Throttled:
+    """The refusal of who has to wait for so long."""
+    return Throttled(max(1, math.ceil(seconds)))
+
+
+def bucket_keys(name: str, address: str) -> list[tuple[tuple[str, ...], Rate]]:
+    """The buckets that a try counts in, each with its rate."""
     who, where = name.casefold()[:256], network_of(address)
     return [(("pair", who, where), PAIR), (("name", who), NAME), (("address", where), ADDRESS)]
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
@@ -178,12 +178,7 @@ def find_all(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict
     """As `find`, of many tokens by their aliases and secrets."""
     rows: dict[str, Row[Any]] = {}
     for part in split_values({alias.lower() for alias, _ in pairs}):
-        query = (
-            select(api_token)
-            .join(account, account.c.id == api_token.c.account_id)
-            .where(api_token.c.alias.in_(part), api_token.c.epoch == account.c.epoch, ~account.c.disabled)
-        )
-        rows |= {row.alias: row for row in connection.execute(query)}
+        rows |= {row.alias: row for row in connection.execute(_BY_ALIASES, {"aliases": part})}
     now = now_ms(connection) if rows else 0
     valid_tokens = {}
     for alias, secret in pairs:
@@ -193,6 +188,17 @@ def find_all(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict
         stale = row.seen is None or now >= row.seen + SEEN_MS
         valid_tokens[alias, secret] = ValidToken(row.alias, row.account_id, Scope(row.scope), stale)
     return valid_tokens
+
+
+_BY_ALIASES: Final = (
+    select(api_token)
+    .join(account, account.c.id == api_token.c.account_id)
+    .where(
+        api_token.c.alias.in_(bindparam("aliases", expanding=True)),
+        api_token.c.epoch == account.c.epoch,
+        ~account.c.disabled,
+    )
+)
 
 
 def find_account_id(connection: Connection, alias: str) -> int | None:

@@ -46,7 +46,6 @@ def audit_conflict_deletion(catalog: Catalog, connection: Connection, upload_id:
     )
 
 
-# Made once: each import asks them at its end, and they take longer to make than to be answered.
 _IMPORT: Final = (
     select(
         upload.c.uuid,

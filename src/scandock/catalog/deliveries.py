@@ -32,7 +32,7 @@ def enqueue(catalog: Catalog, connection: Connection, upload_id: int, state: str
 
 @cache
 def _enqueuing(*, sqlite: bool) -> Insert:
-    """Made once: each import asks it at its end, and it takes longer to make than to be done."""
+    """What is told to whom, of an upload that has ended."""
     upload = bindparam("upload", type_=delivery.c.upload_id.type)
     mine = select(reception.c.account_id).where(reception.c.upload_id == upload)
     named = select(reception.c.project_id).where(reception.c.upload_id == upload, reception.c.project_id.is_not(None))

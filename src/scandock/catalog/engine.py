@@ -18,7 +18,18 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, inspect, literal_column, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    PoolProxiedConnection,
+    create_engine,
+    event,
+    inspect,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.sql import ColumnElement
@@ -81,6 +92,8 @@ class AdvisoryLock(Enum):
     """Of who gives a project an id, a title, a secondary ID or an alias (`catalog/project_names.py`)."""
     ADD_PRIVACY_TEXT = 7_230_415
     """Of who adds a version of an import filter, a script or a lookup table (`catalog/privacy_texts.py`)."""
+    ADD_LOGIN_KEY = 7_230_416
+    """Of who adds a key for logins under way (`access/login_keys.py`)."""
 
 
 def split_values(values: Iterable[T]) -> Iterator[list[T]]:
@@ -110,6 +123,12 @@ def database_now(*, sqlite: bool) -> ColumnElement[int]:
     return literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 
 
+@cache
+def transaction_number(*, sqlite: bool) -> ColumnElement[int]:
+    """The number of the transaction at hand, which grows over all of PostgreSQL's; 0 on SQLite, where one writes."""
+    return literal_column("0" if sqlite else "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)", BigInteger)
+
+
 class Catalog:
     """One database: `read()` and `write()` give a connection inside a transaction.
 
@@ -120,6 +139,8 @@ class Catalog:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sqlite = engine.dialect.name == "sqlite"
+        self.host = ""
+        """The id of the host at hand, where several may work on this catalog (PostgreSQL); empty where none can."""
         self.damaged = ""
         """What the database has said of its own damage, if it did."""
         self._turns = threading.BoundedSemaphore(WRITERS)
@@ -170,12 +191,12 @@ class Catalog:
             with self._lock:
                 self.waiting -= 1
 
-    def note(self, key: Hashable, write: Callable[[Connection], object]) -> None:
+    def note(self, key: Hashable, write: Callable[[Connection], object], *, later: bool = False) -> None:
         """Write something small that is no loss where the catalog can't be written to.
 
-        At once; or where this thread only reads a little later, in another, what has the same key only once.
+        At once; or `later`, and always where this thread only reads, in another, what has the same key only once.
         """
-        if not _is_read_only():
+        if not (later or _is_read_only()):
             self._write_notes([write])
             return
         with self._lock:
@@ -408,6 +429,18 @@ class Catalog:
         """The database's own clock, in unix milliseconds: leases are judged by it alone."""
         return database_now(sqlite=self.sqlite)
 
+    def read_now(self, connection: Connection | None = None) -> int:
+        """What that clock says; on SQLite, where it is this host's, without a statement.
+
+        What decides goes by it, as the clocks of hosts differ.
+        """
+        if self.sqlite:
+            return time.time_ns() // 1_000_000
+        if connection is not None:
+            return int(connection.execute(select(self.now())).scalar_one())
+        with self.read() as reading:
+            return self.read_now(reading)
+
     def dispose(self) -> None:
         """Close every connection, once what was noted is written."""
         noting = self._noting
@@ -488,13 +521,22 @@ def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[b
     (`sqlite:///path`, `postgresql+psycopg://...`). Raises `Fault` where it can't be opened.
     """
     sqlite = url.startswith("sqlite")
-    engine = create_engine(
-        url, pool_pre_ping=not sqlite, max_overflow=WRITERS + READERS - 5, pool_timeout=CONNECTION_SECONDS
-    )
     if sqlite:
+        engine = create_engine(url, max_overflow=WRITERS + READERS - 5, pool_timeout=CONNECTION_SECONDS)
         event.listen(engine, "connect", _tune_sqlite)
         # Not by an event: an engine that has one asks at each step of each statement whether somebody listens.
         engine.dialect.do_begin = _begin_sqlite  # type: ignore[method-assign]
+    else:
+        from scandock.catalog.server_connections import add_words, watch_connections
+
+        engine = create_engine(
+            url,
+            connect_args=add_words(url),
+            pool_pre_ping=True,
+            max_overflow=WRITERS + READERS - 5,
+            pool_timeout=CONNECTION_SECONDS,
+        )
+        watch_connections(engine)
     catalog = Catalog(engine)
     try:
         keep_catalog_private(catalog)
@@ -564,8 +606,24 @@ def add_trigrams(connection: Connection) -> None:
         connection.execute(text(f"CREATE INDEX ix_dicom_study_trigrams ON dicom_study USING gin ({columns})"))
 
 
+def _is_newest(catalog: Catalog) -> bool:
+    """Whether SQLite has the tables in this version; False where that can't be told either.
+
+    Nearly always it has, and to ask takes a tenth of what asking within a transaction that may write takes.
+    """
+    if not catalog.sqlite:  # which would be waited for twice where it does not answer
+        return False
+    with contextlib.suppress(DBAPIError, sqlite3.Error), catalog.engine.connect() as connection:
+        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none() == HEAD
+    return False
+
+
 def _create_or_upgrade(catalog: Catalog, may_upgrade: Callable[[], AbstractContextManager[bool]]) -> None:
+    if _is_newest(catalog):
+        return
     with catalog.write() as connection:
+        if not catalog.sqlite:
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # another host may bring it up to date, for long
         catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
         if not inspect(connection).has_table("alembic_version"):
             create_tables(connection)

@@ -1,4 +1,4 @@
-"""The files of trees as manifests: rows of up to 1,000 files each (docs/design/0013-manifests.md).
+"""The files of trees as manifests: rows of up to 1,000 files each (docs/design/0014-manifests.md).
 
 A tree has all of its files in manifests where `tree.manifests` says so, and in rows of `file` until then. Manifests of
 one tree don't overlap, and follow one another by their numbers.

@@ -1,4 +1,4 @@
-"""The files of a manifest as bytes: up to 1,000 rows of files in some 45 bytes each (docs/design/0013-manifests.md).
+"""The files of a manifest as bytes: up to 1,000 rows of files in some 45 bytes each (docs/design/0014-manifests.md).
 
 A byte for the version, the length of the packed part, that part (zlib of JSON, a column after the other), then what no
 compression makes smaller as it is: the sha256s, origins, fingerprints of rules, and keys of UIDs.

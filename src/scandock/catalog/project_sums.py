@@ -9,7 +9,6 @@ from sqlalchemy import Connection, bindparam, case, delete, func, insert, select
 from scandock.catalog.server_tables import project_sums
 from scandock.catalog.tables import project, session, shelf, subject
 
-# Made once: each takes longer to make than to be answered.
 _SESSIONS: Final = select(
     func.coalesce(func.sum(case((session.c.place == "archive", 1), else_=0)), 0),
     func.count(),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, insert, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.errors import ProjectDeleting
@@ -34,8 +34,11 @@ class ProjectRow:
 
 def find_project(connection: Connection, name: str) -> ProjectRow | None:
     """The project of an id, in any case; None where there is none."""
-    row = connection.execute(select(project).where(project.c.key == name.casefold())).first()
+    row = connection.execute(_PROJECT, {"wanted": name.casefold()}).first()
     return _row(row) if row is not None else None
+
+
+_PROJECT: Final = select(project).where(project.c.key == bindparam("wanted"))
 
 
 def list_projects(connection: Connection) -> list[ProjectRow]:
@@ -119,14 +122,17 @@ def is_usable(connection: Connection, name: str) -> bool:
 def check_not_deleting(connection: Connection, names: Iterable[str]) -> None:
     """Raise Usage `project_deleting` where one of these projects, named in any case, is being deleted."""
     keys = sorted({name.casefold() for name in names})
-    project_name = connection.execute(
-        select(project.c.name)
-        .join(project_deletion, project_deletion.c.project_id == project.c.id)
-        .where(project.c.key.in_(keys))
-        .limit(1)
-    ).scalar()
+    project_name = connection.execute(_DELETING, {"keys": keys}).scalar()
     if project_name is not None:
         raise project_deleting(f"The project {project_name}")
+
+
+_DELETING: Final = (
+    select(project.c.name)
+    .join(project_deletion, project_deletion.c.project_id == project.c.id)
+    .where(project.c.key.in_(bindparam("keys", expanding=True)))
+    .limit(1)
+)
 
 
 def project_deleting(which: str) -> Usage:

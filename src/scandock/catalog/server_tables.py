@@ -86,6 +86,28 @@ api_token = Table(
 )
 """`parent_alias` is the token that made this one, by itself or by a login that it began: this one ends with it."""
 
+login_key = Table(
+    "login_key",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("secret", LargeBinary(32), nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+"""Keys that sign what a browser keeps while it logs in at a provider (`access.login_keys`): a login may come back to
+another web host than it began at.
+"""
+
+login_failure = Table(
+    "login_failure",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("forgiven", BigInteger, nullable=False),
+    Index(None, "forgiven"),
+)
+"""Wrong passwords that all web hosts have counted together (`access.shared_throttle`), on PostgreSQL alone. `key` is a
+hash of the name, the address or both; `forgiven` when the last of them counts no more.
+"""
+
 member = Table(
     "member",
     metadata,
@@ -144,6 +166,8 @@ reception = Table(
     Column("reserved_until", BigInteger),
     Column("outages", Integer, nullable=False, server_default=text("0")),
     Column("heard", BigInteger),
+    Column("writer", String(36), nullable=False, server_default=EMPTY),
+    Column("writer_seen", BigInteger),
     UniqueConstraint("account_id", "idempotency_key"),
     _one_of("door", "raw", "multipart", "tus", "dimse", "session", "dicomweb"),
     Index(None, "account_id"),
@@ -154,7 +178,27 @@ reception = Table(
 Of the door `session` no bytes come: what is imported stands here already (`session_import`).
 `reserved_until`: how long the space for those that are still to come is kept for it. `outages`: how often its import
 has waited for the disk, the rights or the catalog to be well again. `heard`: when bytes of it were noted last; NULL of
-those from before there was the column.
+those from before there was the column. `writer`: a token of the request that brings its bytes, which guards each change
+of how far it is; empty where none does, or where a resumable one has all its writers in one process (SQLite).
+`writer_seen`: when that request was known to live; NULL of uploads from before there was the column.
+"""
+
+host = Table(
+    "host",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("boot", String(36), nullable=False),
+    Column("role", String(6), nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("worker_seen", BigInteger, nullable=False, server_default=text("0")),
+    _one_of("role", "web", "worker", "all"),
+)
+"""The hosts that serve a catalog in PostgreSQL, by the id in their host folder; each says so every few seconds.
+
+`boot`: the machine's, as it is now. `seen`: when a server of it lived; 0 once that has ended. `worker_seen`: the same
+of its worker.
 """
 
 session_import = Table(
@@ -188,10 +232,14 @@ event = Table(
     Column("kind", String(16), nullable=False),
     Column("data", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("txid", BigInteger, nullable=False, server_default=text("0")),
     Index(None, "upload_id", "id"),
     Index(None, "account_id", "id"),
+    Index("ix_event_txid", "txid", "id", sqlite_where=text("txid > 0")),
 )
-"""What was told of imports, in order; the id is the `Last-Event-ID` of the streams."""
+"""What was told of imports, in order; the id is the `Last-Event-ID` of the streams. `txid` is the transaction that
+wrote it, on PostgreSQL, where those of several imports are committed in any order (`services.event_order`).
+"""
 
 OF_SESSIONS: Final = text("kind = 'session'")
 """Lines of the audit about sessions, whose targets are UUIDs: an index has these alone, and serves who asks by it."""
@@ -442,10 +490,14 @@ inbox_import = Table(
     Column("message", Text, nullable=False, server_default=EMPTY),
     Column("created", BigInteger, nullable=False),
     Column("cleaned", BigInteger),
+    Column("before", BigInteger),
     Index(None, "account_id"),
     Index(None, "upload_id"),
 )
-"""Imports of folders of the server: `message` says why one never became an upload, `cleaned` when its files went."""
+"""Imports of folders of the server: `message` says why one never became an upload, `cleaned` when its files went, and
+`before` (ns, by the clock of their file system) since when files have changed that are not the import's; NULL of those
+from before there was the column.
+"""
 
 saved_search = Table(
     "saved_search",
@@ -510,6 +562,23 @@ clock_seen = Table(
 deleted for its age, and by how much the clock had jumped then (milliseconds). Dates from before `doubted_since` may be
 too early by `doubted`."""
 
+clock_host = Table(
+    "clock_host",
+    metadata,
+    Column("start", String(64), primary_key=True),
+    Column("wall", BigInteger, nullable=False),
+    Column("since_start", BigInteger, nullable=False),
+)
+"""The database's clock as each host saw it last, by the host's start, with the time since then."""
+
+chore = Table(
+    "chore",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+)
+"""What several hosts on PostgreSQL do by turns (`queue.chores`), and until when no other does it."""
+
 data_folder = Table(
     "data_folder",
     metadata,
@@ -548,6 +617,7 @@ receiver = Table(
     Column("created", BigInteger, nullable=False),
     Column("modified", BigInteger, nullable=False),
     Column("by_option", Boolean, nullable=False, server_default=text("false")),
+    Column("stopped", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("title", "port"),
     _one_of("client_certificates", "off", "optional", "required"),
     _one_of("destination", "prearchive", "archive"),
@@ -558,7 +628,8 @@ receiver = Table(
 """DICOM receivers (`model.receivers`); `allow_list` has one entry a line.
 
 `project_uuid` refers to no row: where its project is deleted, a receiver takes nothing rather than that objects go
-elsewhere. `by_option`: `serve --dicom-port` made it, and without that option it does not listen.
+elsewhere. `by_option`: `serve --dicom-port` made it, and without that option it does not listen. `stopped`: it was
+disabled with all others, and is enabled with them.
 """
 
 dicom_peer = Table(
@@ -647,11 +718,13 @@ dicom_association = Table(
     Column("objects", BigInteger, nullable=False, server_default=text("0")),
     Column("bytes", BigInteger, nullable=False, server_default=text("0")),
     Column("failures", BigInteger, nullable=False, server_default=text("0")),
+    Column("number", BigInteger, nullable=False, server_default=text("0")),
     _one_of("outcome", "open", "released", "ended", "rejected", "failed"),
     Index(None, "receiver_id", "id"),
 )
 """The last associations with DICOM receivers, those that run and those that were rejected; `message` says why, or which
-object was refused last. `failed`: the connection ended before there was an association.
+objects were refused. `failed`: the connection ended before there was an association. `number` is that of the
+log, counted on each host; 0 where it was not noted.
 """
 
 receiver_state = Table(

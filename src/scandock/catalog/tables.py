@@ -224,6 +224,7 @@ tree = Table(
     Index(None, "operation_id"),
     Index("ix_tree_unlisted", "id", sqlite_where=text("listing < 2")),
     Index("ix_tree_without_manifests", "id", sqlite_where=text("NOT manifests")),
+    Index("ix_tree_not_current", "id", sqlite_where=text("state <> 'current'")),
 )
 """`upload_id` is the import that its files came by, NULL where people made it by hand; `operation_id` the operation
 that makes it, until that has ended; `listing` a `ListingState`; `manifests` whether all of its files are in `manifest`.
@@ -285,6 +286,10 @@ session = Table(
     Index(None, "project_id", "place", "received", "id"),
     Index(None, "project_id", "place", "modalities", "id"),
     Index(None, "project_id", "place", "subject", "id"),
+    Index(None, "place", "key", "id"),
+    Index(None, "place", "modified", "id"),
+    Index(None, "place", "bytes", "id"),
+    Index(None, "place", "created", "id"),
 )
 """`received`: when it was first shown, which moves, joins and the trash keep; `received_by`: by which import, NULL
 where people made it by hand or nothing tells. `date` and `modalities` are what its attributes and scans say, for lists
@@ -515,7 +520,10 @@ intent = Table(
     _whose(),
     CheckConstraint("(staged IS NOT NULL) = (kind = 'publish')", name="staged"),
 )
-"""`staged` is the tree's path in the stage, where it comes from there; `session` as JSON what is recorded besides."""
+"""`staged` is the tree's path in the stage, where it comes from there; `session` as JSON what is recorded besides.
+
+`inode` and `base_inode` are the numbers of the trees' marks (`store.records.Mark`).
+"""
 
 reservation = Table(
     "reservation",

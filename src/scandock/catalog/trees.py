@@ -88,7 +88,6 @@ class ResourceRow:
         )
 
 
-# Made once: they are asked of each tree, and take longer to make than to be answered.
 _SCANS: Final = select(scan).where(scan.c.tree_id == bindparam("tree")).order_by(scan.c.n)
 _RESOURCES: Final = select(resource).where(resource.c.tree_id == bindparam("tree")).order_by(resource.c.n)
 _ALL_FILES: Final = select(*(file.c[name] for name in FileRow._fields)).where(file.c.tree_id == bindparam("tree"))

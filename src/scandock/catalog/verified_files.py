@@ -1,6 +1,6 @@
 """What verification learned of the files of a tree: when they were read whole, by spans of numbers, and their MD5s.
 
-Never a row a file (docs/design/0013-manifests.md). Who writes them holds the lock of the tree's row, or makes the tree.
+Never a row a file (docs/design/0014-manifests.md). Who writes them holds the lock of the tree's row, or makes the tree.
 """
 
 from __future__ import annotations

@@ -40,7 +40,6 @@ def trees_of_account(account_id: int) -> Select[tuple[int]]:
     )
 
 
-# Made once: imports ask it many times, and it takes longer to make than to be answered.
 _SUBJECT: Final = (
     select(subject.c.id, subject.c.label)
     .join(project, project.c.id == subject.c.project_id)
@@ -50,6 +49,19 @@ _SUBJECT: Final = (
 
 _PATIENT: Final = func.coalesce(func.nullif(session.c.patient_key, ""), session.c.patient_id)
 """Who a session is of: by the token of its patient, where its objects were de-identified."""
+
+
+_WAITING_SUBJECTS: Final = (
+    select(session.c.subject, _PATIENT.label("patient_id"), session.c.attributes)
+    .join(project, project.c.id == session.c.project_id)
+    .where(
+        project.c.name == bindparam("project_name"),
+        session.c.place == "prearchive",
+        session.c.state == "ready",
+        func.lower(session.c.subject).in_(bindparam("keys", expanding=True)),
+    )
+    .order_by(session.c.id)
+)
 
 
 @cache
@@ -288,18 +300,8 @@ class SqlView:
 
     def _waiting_subjects(self, project_name: str, keys: Collection[str]) -> Sequence[Row[Any, Any, Any]]:
         """What unheld sessions in the prearchive say of the subjects of some keys."""
-        query = (
-            select(session.c.subject, _PATIENT.label("patient_id"), session.c.attributes)
-            .join(project, project.c.id == session.c.project_id)
-            .where(
-                self._here(project_name),
-                session.c.place == "prearchive",
-                session.c.state == "ready",
-                func.lower(session.c.subject).in_(keys),
-            )
-            .order_by(session.c.id)
-        )
-        return self.connection.execute(query).all()
+        query = self._seen(project_name, _WAITING_SUBJECTS)
+        return self.connection.execute(query, {"project_name": project_name, "keys": list(keys)}).all()
 
     def subjects_of_patients(self, project_name: str, patient_ids: Collection[str]) -> dict[str, set[str]]:
         """The subjects of a project that each patient has, by PatientID, or by its token."""

@@ -18,6 +18,7 @@ from scandock.cli.backup_cmd import backup, restore
 from scandock.cli.check_cmd import check
 from scandock.cli.consoles import output_fault
 from scandock.cli.deidentify_cmd import deidentify
+from scandock.cli.export_cmd import export
 from scandock.cli.import_cmd import import_
 from scandock.cli.inspect_cmd import inspect
 from scandock.cli.serve_cmd import serve
@@ -39,6 +40,7 @@ app.command("import")(import_)
 app.command("inspect")(inspect)
 app.command("upload")(upload)
 app.command("deidentify")(deidentify)
+app.command("export")(export)
 app.command("check")(check)
 app.command("backup")(backup)
 app.command("restore")(restore)

@@ -18,8 +18,8 @@ REFUSED: Final = 4
 INTERRUPTED: Final = 130
 
 REMEDIES: Final = {
-    "project_unknown": "Add --create-project to make it with this import, make it beforehand (scandock admin project"
-    " add ID --data DIR), or name the data folder that has it (--data DIR).",
+    "project_unknown": "Make it (scandock admin project add ID --data DIR), or name the data folder that has it"
+    " (--data DIR); an import makes it with --create-project.",
 }
 """Remedies in words of the command line, for errors that other doors meet as well."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -98,9 +97,13 @@ def run_archives(
 
 def make_names(data: str | None, request: ImportRequest, settings: Settings) -> Callable[[int], ShownNames]:
     """What may be shown of the names of an archive, by its number, where no import was made of it."""
-    from scandock.services.door_names import names_of_command
 
-    return partial(names_of_command, data, settings, request)
+    def names(number: int) -> ShownNames:
+        from scandock.services.door_names import names_of_command  # SQLAlchemy: readers start before it is loaded
+
+        return names_of_command(data, settings, request, number)
+
+    return names
 
 
 def check_options(asked: options.ImportOptions) -> None:
@@ -131,7 +134,7 @@ def build_request(
 def load_settings() -> Settings:
     """The settings, with a warning for each variable that means nothing.
 
-    Imported here, as pydantic-settings costs a tenth of a second.
+    Imported here, as pydantic costs a tenth of a second.
     """
     from scandock.cli.consoles import print_line
     from scandock.services.setting_rows import describe_unknown_variables

@@ -170,7 +170,9 @@ def receiver_list(data: options.ExistingData, as_json: options.AsJson = False) -
     rows: list[dict[str, object]] = []
     for one in receivers:
         state = states[one.uuid]
-        rows.append(Record.of(one).to_json() | {"state": state.state, "message": state.message})
+        rows.append(
+            Record.of(one, context.settings.reception).to_json() | {"state": state.state, "message": state.message}
+        )
     print_list(rows, as_json, lambda row: lines[str(row["id"])])
 
 
@@ -331,17 +333,28 @@ class _Kind(NamedTuple, Generic[Item]):
     word: str
     find: Callable[[ServiceContext, str], Item]
     describe: Callable[[Item], str]
+    warnings: Callable[[Item, ServiceContext], list[str]]
 
 
-_RECEIVER: Final = _Kind("Receiver", _find, _describe)
-_PEER: Final = _Kind("Peer", _find_peer, _describe_peer)
+def _receiver_warnings(one: Receiver, context: ServiceContext) -> list[str]:
+    """By the settings that this command has: those of a server that runs should be the same."""
+    from scandock.services.receiver_records import NO_CERTIFICATE, find_warnings
+
+    settings = {NO_CERTIFICATE: "SCANDOCK_DICOM_TLS_CERTIFICATE"}
+    return [f"{words} ({settings[words]})" for words in find_warnings(one, context.settings.reception)]
+
+
+_RECEIVER: Final = _Kind("Receiver", _find, _describe, _receiver_warnings)
+_PEER: Final = _Kind("Peer", _find_peer, _describe_peer, lambda _peer, _context: [])
 
 
 def _add(
     kind: _Kind[Item], data: str, add: Callable[[ServiceContext, Any], Item], changes: Mapping[str, object]
 ) -> None:
     with _open(data) as context:
-        print_line(f"{kind.word} {kind.describe(add(context, changes))} is made.", sys.stdout)
+        added = add(context, changes)
+        print_line(f"{kind.word} {kind.describe(added)} is made.", sys.stdout)
+        _warn(kind.warnings(added, context))
 
 
 def _set(
@@ -351,6 +364,12 @@ def _set(
     with _open(data, must_exist=True) as context:
         changed = change(context, kind.find(context, name).uuid, changes)
         print_line(f"{kind.word} {kind.describe(changed)} is set.", sys.stdout)
+        _warn(kind.warnings(changed, context))
+
+
+def _warn(warnings: list[str]) -> None:
+    for words in warnings:
+        print_line(f"Warning: {words}")
 
 
 def _remove(kind: _Kind[Item], data: str, name: str, remove: Callable[[ServiceContext, str], None]) -> None:

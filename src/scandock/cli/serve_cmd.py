@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,6 +30,10 @@ def serve(
         str,
         typer.Option("--dicom-port", metavar="N|off", help="Port of the DICOM receiver SCANDOCK; off: it is none."),
     ] = "off",
+    role: Annotated[
+        Literal["web", "worker", "all"],
+        typer.Option("--role", help="What this host does, where several have one catalog in PostgreSQL."),
+    ] = "all",
 ) -> None:
     """Serve a data folder: uploads and the API, until SIGTERM or Ctrl-C.
 
@@ -50,7 +54,7 @@ def serve(
     for sentence in describe_unknown_variables():
         configure_logging("supervisor", settings.log_level).warning("setting_unknown", message=sentence)
     serve_options = ServeOptions(
-        data=os.path.abspath(data), host=host, port=port, slots=workers, dicom_port=receiver_port
+        data=os.path.abspath(data), host=host, port=port, slots=workers, dicom_port=receiver_port, role=role
     )
     raise typer.Exit(run(serve_options, settings, lambda text: print_line(text, sys.stdout)))
 

@@ -281,13 +281,11 @@ class _Loop(Generic[Pending]):
     def run(self) -> None:
         """Until the peer releases. Raises EndedError and ProtocolError."""
         while True:
-            if self._stores and not self._has_more():
-                self._settle()
             if self._message is None:
                 self._wait()
                 if self._take_object():
                     continue
-            kind, body = self._wire.read_pdu(within=self._message is not None)
+            kind, body = self._wire.read_pdu()
             if kind == pdu.P_DATA:
                 for context, flags, piece in pdu.values_of(body):
                     self._value(context, flags, piece)
@@ -314,9 +312,6 @@ class _Loop(Generic[Pending]):
             self._acceptor.released(self._association)
         else:
             self._acceptor.aborted(self._association, why)
-
-    def _has_more(self) -> bool:
-        return len(self._stores) < self._window and self._wire.has_more()
 
     def _wait(self) -> None:
         """Wait for the first PDU of a message. Meanwhile the association can be stopped, and a result be told."""
@@ -402,9 +397,7 @@ class _Loop(Generic[Pending]):
         message.command = command
         field = command.field
         message.store = self._store_request(message, command)
-        if field == C_STORE:
-            pass
-        elif not field & RESPONSE and field != C_CANCEL:
+        if message.store is None and not field & RESPONSE and field != C_CANCEL:
             command.number(MESSAGE_ID)  # there to be answered to
         elif field & RESPONSE and field != N_EVENT_REPORT | RESPONSE:
             raise ProtocolError(AbortReason.UNEXPECTED_PARAMETER, f"a response {field:04X} to nothing")
@@ -480,6 +473,7 @@ class _Loop(Generic[Pending]):
         self._message = None
         if message.store is not None:
             self._store(message, message.store, self._memory.view if message.file is None else message.file)
+            self._memory.clear()
             return
         self._settle()
         field = command.field
@@ -508,6 +502,7 @@ class _Loop(Generic[Pending]):
         if answer is not None:
             self._acceptor.refused(self._association, store, answer)
         self._stores.append((store, answer))
+        self._wire.before_waiting = self._settle
         if len(self._stores) >= self._window:
             self._settle()
 
@@ -520,6 +515,7 @@ class _Loop(Generic[Pending]):
     def _answers(self) -> bytes:
         if not self._stores:
             return b""
+        self._wire.before_waiting = None
         stores, self._stores = self._stores, []
         pending, self._pending = self._pending, []
         try:

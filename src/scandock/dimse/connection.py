@@ -16,10 +16,18 @@ from typing import Final, NamedTuple
 from scandock.dimse import pdu
 from scandock.dimse.pdu import AbortReason, ProtocolError
 from scandock.dimse.records import Deadlines, End, EndCause, Peer, Traffic, WireLimits
+from scandock.dimse.tls import describe_failure
 
 _HEADER: Final = 6
+_FIRST: Final = frozenset({pdu.ASSOCIATE_RQ, pdu.ABORT})
+"""Of PDUs, what may come first."""
 _MAX_PIECES: Final = 128
 """PDUs of a data set that are read at once: 16 kB each, which is what most senders take at least, make 2 MB."""
+_TLS_HANDSHAKE: Final = 22
+"""First byte of what a TLS client says."""
+_TLS_TO_PLAIN: Final = (
+    "the sender speaks TLS, and the receiver does not. Turn TLS off at the sender, or on at the receiver"
+)
 _TIME: Final = struct.Struct("@ll")
 _QUICK_ACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
@@ -35,7 +43,7 @@ class EndedError(Exception):
 
 
 class WholeMessage(NamedTuple):
-    """A message that stands in the buffer with all of its bytes."""
+    """A message of which all bytes are in the buffer."""
 
     data: memoryview
     """Its data set, valid until the next call."""
@@ -61,6 +69,8 @@ class Connection:
         """Within TLS: an eventfd by which a read that waits is woken."""
         self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
         self.traffic = Traffic()
+        self.before_waiting: Callable[[], None] | None = None
+        """Called where a read would have to wait: what is to be answered is answered first."""
         if self._is_tcp:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -74,14 +84,15 @@ class Connection:
         try:
             self._sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
             self._sock.do_handshake()
-            self._is_secure = True
-            self._waker = os.eventfd(0, os.EFD_CLOEXEC)
         except TimeoutError:
             raise EndedError(EndCause.SILENT, "within the TLS handshake") from None
-        except ssl.SSLError as error:
-            raise EndedError(EndCause.TLS, (error.reason or str(error)).replace("_", " ").lower()) from None
         except OSError as error:
-            raise EndedError(EndCause.TLS, str(error)) from None
+            raise EndedError(EndCause.TLS, describe_failure(error)) from None
+        self._is_secure = True
+        try:
+            self._waker = os.eventfd(0, os.EFD_CLOEXEC)
+        except OSError as error:
+            raise EndedError(EndCause.FAULT, error.strerror or str(error)) from None
 
     def peer(self) -> Peer:
         """Who is there. No name is looked up."""
@@ -99,36 +110,36 @@ class Connection:
     def read_request(self) -> bytes:
         """The body of the A-ASSOCIATE-RQ that has to come first. Raises EndedError and ProtocolError."""
         deadline = time.monotonic() + self._deadlines.request
-        kind, body = self._read_pdu(lambda _: deadline - time.monotonic(), frozenset({pdu.ASSOCIATE_RQ, pdu.ABORT}))
+        kind, body = self._read_pdu(lambda _: deadline - time.monotonic(), _FIRST)
         if kind == pdu.ABORT:
             raise EndedError(EndCause.PEER_ABORTED)
         return bytes(body)
 
-    def read_pdu(self, *, within: bool, patience: float | None = None) -> tuple[int, memoryview]:
-        """The next PDU: its type and its body, which is valid until the next call.
+    def wait_for_pdu(self, patience: float | None = None) -> None:
+        """Wait for a message's whole first PDU; `patience`, or the deadline between messages, is for its first byte.
 
-        `within` a message it has to go on; else, `patience` (or the deadline between messages) is for its first byte.
         Raises EndedError and ProtocolError.
         """
-        if not within:
-            self.wait_for_pdu(patience)
-        return self._read_pdu(self._seconds, _ANY)
-
-    def wait_for_pdu(self, patience: float | None = None) -> None:
-        """Wait for the whole first PDU of a message, and read nothing of it; else as `read_pdu`."""
         self._since_began = self._fill - self._at
         self._began = time.monotonic()
         first = self._deadlines.between if patience is None else patience
         self._wait_for_pdu(lambda have: self._seconds(have) if have else first, _ANY)
 
-    def read_message(self, wanted: Callable[[int, bytes], bool], most: int) -> WholeMessage | None:
+    def read_pdu(self) -> tuple[int, memoryview]:
+        """The next PDU of a message: its type and its body, which is valid until the next call.
+
+        Raises EndedError and ProtocolError.
+        """
+        return self._read_pdu(self._seconds, _ANY)
+
+    def read_message(self, accepts: Callable[[int, bytes], bool], most: int) -> WholeMessage | None:
         """A message of at most `most` bytes of data, where its first PDU is at hand and each PDU has one value.
 
-        `wanted` says by its context and its command whether it has data and is to be read so. None where it is
+        `accepts` says by its context and its command whether it has data and is to be read so. None where it is
         otherwise, or does not fit into the buffer: it is still to be read then, PDU by PDU. One that is returned is
         still to be taken, by `take`. Raises EndedError.
         """
-        scan = _MessageScan(self._at, wanted, most)
+        scan = _MessageScan(self._at, accepts, most)
         while need := scan.run(self._buffer, self._fill):
             if need > len(self._buffer):
                 if need - self._at > len(self._buffer):
@@ -190,6 +201,8 @@ class Connection:
     def _check_header(self, kinds: frozenset[int]) -> int:
         kind = self._kind(self._at)
         length = int.from_bytes(self._buffer[self._at + 2 : self._at + 6], "big")
+        if kind == _TLS_HANDSHAKE and kinds is _FIRST:
+            raise ProtocolError(AbortReason.UNRECOGNIZED_PDU, _TLS_TO_PLAIN)
         if not pdu.ASSOCIATE_RQ <= kind <= pdu.ABORT:
             raise ProtocolError(AbortReason.UNRECOGNIZED_PDU, f"a PDU of type {kind}")
         if kind not in kinds:
@@ -198,45 +211,16 @@ class Connection:
             raise ProtocolError(AbortReason.INVALID_PARAMETER, f"a PDU of type {kind} with {length:,} bytes")
         return length
 
-    def has_more(self) -> bool:
-        """Whether a PDU, or a part of one, is there or comes without waiting. Raises EndedError."""
-        if self._fill > self._at:
-            return self._has_whole() or self._receive_at_once()
-        return self._receive_at_once()
-
-    def _has_whole(self) -> bool:
-        have = self._fill - self._at
-        if have < _HEADER:
-            return False
-        length = int.from_bytes(self._buffer[self._at + 2 : self._at + 6], "big")
-        return have >= _HEADER + length or length > self._limits.pdu
-
-    def _receive_at_once(self) -> bool:
-        if self._fill == len(self._buffer):
-            self._move_to_start()
-        try:
-            self._receive(0.0)
-        except EndedError as ended:
-            if ended.end.cause is EndCause.SILENT:
-                return False
-            raise
-        return True
-
     def _receive(self, seconds: float) -> None:
         if seconds < 0:
             raise EndedError(EndCause.SILENT, "too slow")
-        if self._waker is not None and not self._since_began and seconds:
-            self._wait_for_record(self._waker, seconds)
-        self._wait(seconds)
-        try:
-            if self._is_tcp and _QUICK_ACK is not None:
-                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
-            flags = 0 if self._is_secure or seconds else socket.MSG_DONTWAIT
-            count = self._sock.recv_into(self._buffer[self._fill :], 0, flags)
-        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise EndedError(EndCause.SILENT) from None
-        except OSError as error:
-            raise EndedError(EndCause.PEER_CLOSED, error.strerror or str(error)) from None
+        if self.before_waiting is not None and seconds:
+            if self._receive_at_once():
+                return
+            asked = time.monotonic()
+            self.before_waiting()
+            self._began += time.monotonic() - asked  # which is not the peer's time
+        count = self._receive_record(seconds) if self._waker is not None else self._receive_plain(seconds)
         if not count:
             raise EndedError(EndCause.PEER_CLOSED)
         now = self.traffic.active_at = time.monotonic()
@@ -246,17 +230,58 @@ class Connection:
         self.traffic.bytes_received += count
         self._fill += count
 
-    def _wait_for_record(self, waker: int, seconds: float) -> None:
+    def _receive_at_once(self) -> bool:
+        """Take what has come; False where nothing has."""
+        try:
+            self._receive(0.0)
+        except EndedError as ended:
+            if ended.end.cause is EndCause.SILENT:
+                return False
+            raise
+        return True
+
+    def _receive_plain(self, seconds: float) -> int:
+        """Wait for bytes; how many came. In turns of the same length, as each other one has to be set in the system."""
+        turn = self._deadlines.silence
+        while True:
+            self._wait(min(seconds, turn))
+            try:
+                if self._is_tcp and _QUICK_ACK is not None:
+                    self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+                return self._sock.recv_into(self._buffer[self._fill :], 0, 0 if seconds else socket.MSG_DONTWAIT)
+            except (TimeoutError, BlockingIOError):
+                seconds -= turn
+                if seconds <= 0:
+                    raise EndedError(EndCause.SILENT) from None
+            except OSError as error:
+                raise EndedError(EndCause.PEER_CLOSED, error.strerror or str(error)) from None
+
+    def _receive_record(self, seconds: float) -> int:
+        """As `_receive_plain`, within TLS, of whose records parts may come; woken, it ends between messages."""
+        deadline = time.monotonic() + seconds
+        self._sock.settimeout(0)
+        while True:
+            events = select.POLLIN
+            try:
+                return self._sock.recv_into(self._buffer[self._fill :])
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLWantWriteError:
+                events = select.POLLOUT
+            except OSError as error:
+                raise EndedError(EndCause.PEER_CLOSED, error.strerror or str(error)) from None
+            self._wait_for_record(events, deadline - time.monotonic())
+
+    def _wait_for_record(self, events: int, seconds: float) -> None:
         """Wait for something of TLS, or to be woken: TLS itself ends for good where its socket does."""
-        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
-            return
         poll = select.poll()
-        poll.register(self._sock, select.POLLIN)
-        poll.register(waker, select.POLLIN)
-        ready = poll.poll(seconds * 1000)
+        poll.register(self._sock, events)
+        if self._waker is not None and not self._since_began:
+            poll.register(self._waker, select.POLLIN)
+        ready = poll.poll(seconds * 1000) if seconds > 0 else []
         if not ready:
             raise EndedError(EndCause.SILENT)
-        if any(fd == waker for fd, _ in ready):
+        if any(fd == self._waker for fd, _ in ready):
             raise EndedError(EndCause.STOPPED)
 
     @property
@@ -311,18 +336,14 @@ class Connection:
             self._waker = None
 
     def _wait(self, seconds: float) -> None:
-        """Let the next read wait so long. Without TLS the system waits within the read, which saves a call for each."""
-        if seconds == self._timeout:
-            return
-        if self._is_secure:
-            self._sock.settimeout(seconds)
-            self._timeout = seconds
-            return
+        """Let the next read without TLS wait so long: the system waits within the read, which saves a call for each."""
         if self._timeout < 0:
             self._sock.settimeout(None)
-        if seconds:
-            whole, microseconds = divmod(max(1, int(seconds * 1_000_000)), 1_000_000)
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIME.pack(whole, microseconds))
+            self._timeout = 0.0
+        if not seconds or seconds == self._timeout:
+            return
+        whole, microseconds = divmod(max(1, int(seconds * 1_000_000)), 1_000_000)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIME.pack(whole, microseconds))
         self._timeout = seconds
 
 
@@ -332,13 +353,13 @@ _ANY: Final = frozenset(range(1, 8))
 class _MessageScan:
     """How far the message at the buffer's `at` was looked at that is to be read at once (`Connection.read_message`)."""
 
-    __slots__ = ("_context", "_has_command", "_most", "_size", "_wanted", "at", "pieces")
+    __slots__ = ("_accepts", "_context", "_has_command", "_most", "_size", "at", "pieces")
 
-    def __init__(self, at: int, wanted: Callable[[int, bytes], bool], most: int) -> None:
+    def __init__(self, at: int, accepts: Callable[[int, bytes], bool], most: int) -> None:
         self.at = at
         self.pieces: list[tuple[int, int]] = []
         """Where bytes of its data set stand."""
-        self._wanted = wanted
+        self._accepts = accepts
         self._most = most
         self._has_command = False
         self._size = self._context = 0
@@ -346,7 +367,7 @@ class _MessageScan:
     def run(self, buffer: memoryview, fill: int) -> int | None:
         """Look at what has come: 0 where it is the whole message, None where it is none to be read so.
 
-        Else the place up to which the buffer has to be filled at least before it can be told.
+        Else the place up to which the buffer has to be filled before more can be known.
         """
         while self.at + pdu.VALUE_AT <= fill:
             kind, length, value_length, context, flags = pdu.decode_single_value(buffer, self.at)
@@ -358,7 +379,7 @@ class _MessageScan:
             start, self.at = self.at + pdu.VALUE_AT, end
             if not self._has_command:
                 self._has_command, self._context = True, context
-                if flags & 3 != 3 or not self._wanted(context, bytes(buffer[start:end])):
+                if flags & 3 != 3 or not self._accepts(context, bytes(buffer[start:end])):
                     return None
                 continue
             self.pieces.append((start, end))
@@ -375,11 +396,11 @@ class _MessageScan:
         self.pieces = [(start - count, end - count) for start, end in self.pieces]
 
 
-def _may_be_data(begun: memoryview) -> bool:
+def _may_be_data(received: memoryview) -> bool:
     """Whether a PDU of which so much has come may be a P-DATA with a value: any other has to be read as it is."""
-    if len(begun) < _HEADER:
-        return not begun or begun[0] == pdu.P_DATA
-    return begun[0] == pdu.P_DATA and _HEADER + int.from_bytes(begun[2:_HEADER], "big") >= pdu.VALUE_AT
+    if len(received) < _HEADER:
+        return not received or received[0] == pdu.P_DATA
+    return received[0] == pdu.P_DATA and _HEADER + int.from_bytes(received[2:_HEADER], "big") >= pdu.VALUE_AT
 
 
 def _plain_address(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -268,7 +267,25 @@ class WireLimits:
     window: int = 32
 
 
-_numbers = itertools.count(1)
+class AssociationNumbers:
+    """Numbers of associations and of connections that came to none, each once in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def next(self) -> int:
+        with self._lock:
+            self._last += 1
+            return self._last
+
+    def go_on_from(self, last: int) -> None:
+        """Give none up to `last`, which an earlier process gave."""
+        with self._lock:
+            self._last = max(self._last, last)
+
+
+association_numbers: Final = AssociationNumbers()
 
 
 class Traffic:
@@ -292,8 +309,8 @@ class Association:
         contexts: dict[int, AcceptedContext],
         traffic: Traffic,
     ) -> None:
-        self.number = next(_numbers)
-        """Of this process: for logs and pages."""
+        self.number = association_numbers.next()
+        """For logs and pages."""
         self.request = request
         self.admitted = admitted
         self.contexts = contexts

@@ -1,7 +1,7 @@
 """Child processes, from their parents' side: started, killed, waited for. One way for all of them.
 
 What a child does first is in `process.py` (`confine`): it dies with the thread that started it, so that has to last. A
-child of a fork server has no place here: that process is its parent (`workers/fork_server.py`).
+fork of a fork server has no place here: that process is its parent (`workers/fork_server.py`).
 """
 
 from __future__ import annotations

@@ -50,6 +50,11 @@ NOT_STOPPED = threading.Lock()
 """Held while another thread than the import's writes: stopped within it, a process would keep the catalog's lock."""
 
 
+def is_armed() -> bool:
+    """Whether this process is to die at a point of an import."""
+    return bool(_POINT)
+
+
 def reach(point: str) -> None:
     """Pass a named point; dies (or stops, by SCANDOCK_CRASH_BY) there where the crash suite asked for it."""
     if point == _POINT and _first_time():

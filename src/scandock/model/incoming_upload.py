@@ -23,6 +23,8 @@ class IncomingUpload:
     metadata: str
     expires: int | None
     expired: bool
+    writer: str = ""
+    """Whoever brings its bytes, as its row has it: what is noted of them is noted for that one alone."""
     known: bool = False
     """It was there before, by its idempotency key: nothing is to be received."""
 

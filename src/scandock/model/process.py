@@ -5,19 +5,29 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import gc
 import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
+F_SETSIG = 10
+"""fcntl(2), which Python's module does not name."""
 M_ARENA_MAX = -8
 M_MMAP_THRESHOLD = -3
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def die_with_parent(parent: int) -> None:
@@ -25,9 +35,38 @@ def die_with_parent(parent: int) -> None:
 
     So it has to be started from a thread that lasts.
     """
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def die_with_pipe(reading: int) -> None:
+    """Be killed by the kernel once nobody has the writing end of a pipe any more; at once where that is so already.
+
+    For a fork of a fork server, whose parent is not who it works for: its pipe is closed with that, however it ends.
+    """
+    fcntl.fcntl(reading, fcntl.F_SETOWN, os.getpid())
+    _signal_at_end(reading)
+    if select.select([reading], [], [], 0)[0]:
+        os._exit(1)
+
+
+def can_die_with_pipe() -> bool:
+    """Whether the system has signals of pipes."""
+    reading, writing = os.pipe()
+    try:
+        _signal_at_end(reading)  # nobody has it
+    except OSError:
+        return False
+    finally:
+        os.close(reading)
+        os.close(writing)
+    return True
+
+
+def _signal_at_end(reading: int) -> None:
+    fcntl.fcntl(reading, F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(reading, fcntl.F_SETFL, fcntl.fcntl(reading, fcntl.F_GETFL) | fcntl.FASYNC)
 
 
 def confine(parent: int, name: str, *, oom: int = 0, limits: Mapping[int, int] | None = None) -> None:
@@ -39,7 +78,7 @@ def confine(parent: int, name: str, *, oom: int = 0, limits: Mapping[int, int] |
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it was inherited as ignored, nobody hears how a child ended
     die_with_parent(parent)
-    ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
+    _libc().prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
     if oom:
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
             score.write(str(oom))
@@ -72,7 +111,7 @@ def keep_one_heap() -> None:
     lock lets one of them allocate at a time anyway. Other C libraries have one heap, and no such call.
     """
     with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+        _libc().mallopt(M_ARENA_MAX, 1)
 
 
 def return_large_blocks(size: int) -> None:
@@ -82,7 +121,7 @@ def return_large_blocks(size: int) -> None:
     what lies behind them keeps them there.
     """
     with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, size)
+        _libc().mallopt(M_MMAP_THRESHOLD, size)
 
 
 def unblock_signals() -> None:

@@ -55,6 +55,8 @@ class Receiver:
     bind: str = ""
     """Address that it is bound to; empty for all of its host."""
     enabled: bool = True
+    stopped: bool = False
+    """It was disabled with all others, and is enabled with them."""
     label: str = ""
     """What people call it."""
     tls: bool = False

@@ -35,6 +35,7 @@ LISTING_COLUMNS: Final = 200
 LISTING_VALUES: Final = 1_000
 LISTING_CONDITIONS: Final = 200
 LISTED_FILES: Final = 200_000
+MOUNTED_FILES: Final = 200_000
 SUBJECT_SCANS: Final = 5_000
 DOCUMENT_SCANS: Final = 5_000
 SCAN_PARAMETERS: Final = 100
@@ -62,6 +63,7 @@ CATALOG_WRITERS: Final = 8
 CATALOG_CONNECTIONS: Final = 32
 
 RESERVED_SECONDS: Final = 3_600
+LEASE_SECONDS: Final = 30
 DAMAGE_MESSAGE_SECONDS: Final = 3_600
 MESSAGES_AT_ONCE: Final = 8
 MESSAGES_PER_OWNER: Final = 2
@@ -113,6 +115,9 @@ FIXED_LIMITS: Final = (
     FixedLimit("conditions of a listing", LISTING_CONDITIONS, "", "Patterns and filters of a listing together."),
     FixedLimit("files of a listing of several sessions", LISTED_FILES, "", "That these have together."),
     FixedLimit(
+        "files of a session whose folders are listed", MOUNTED_FILES, "", "With more, its folders can't be mounted."
+    ),
+    FixedLimit(
         "scans of a subject's document", SUBJECT_SCANS, "", "With more, its experiments come without their scans."
     ),
     FixedLimit("scans of a session's document", DOCUMENT_SCANS, "", "That a PUT or POST makes or changes at once."),
@@ -140,6 +145,7 @@ FIXED_LIMITS: Final = (
     FixedLimit("transactions that write", CATALOG_WRITERS, "", "Of one process, those included that wait for a lock."),
     FixedLimit("connections to the catalog", CATALOG_CONNECTIONS, "", "Of one process; most are for reading."),
     FixedLimit("reservation of an upload", RESERVED_SECONDS, "s", "For which space is kept after its last byte."),
+    FixedLimit("lease of a whole body", LEASE_SECONDS, "s", "After its request was last known to live."),
     FixedLimit("messages of damage", DAMAGE_MESSAGE_SECONDS, "s", "Between two to one receiver."),
     FixedLimit("messages at once", MESSAGES_AT_ONCE, "", "Mails and webhooks that are being sent."),
     FixedLimit("messages of an owner", MESSAGES_PER_OWNER, "", "Of an account or project at once."),

@@ -23,7 +23,7 @@ from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of,
 from scandock.model.import_report import ImportReport
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.tallies import Tallies
-from scandock.publishing.deletes import Removal
+from scandock.publishing.deletes import Removal, new_trash_id
 from scandock.publishing.errors import MovedSessionChanged
 from scandock.publishing.intents import Placement, SessionRow
 from scandock.publishing.locks import locks_of
@@ -36,7 +36,7 @@ from scandock.rules.notices import Notice, PrintableText, make_notice
 from scandock.rules.privacy import PrivacyRules
 from scandock.store.errors import TreeDamaged
 from scandock.store.paths import path_below, resource_folder, tree_path
-from scandock.store.port import Store
+from scandock.store.port import Mark, Store
 
 IMAGE_LABELS: Final = ("DICOM", "secondary", "ECAT")
 """Resources of scans whose words an import makes as they are everywhere."""
@@ -265,7 +265,7 @@ def replace_tree(context: JobContext, job: Job, placement: Placement) -> Placeme
     return replace(
         placement,
         base_tree_id=moved.tree_id,
-        base_inode=_inode(context, moved),
+        base_mark=_mark(context, moved),
         keep_base=not _is_discarded(job),
     )
 
@@ -281,21 +281,21 @@ def _removal(context: JobContext, job: Job, moved: SessionRecord, *, stays: bool
         n=_N,
         uuid=moved.uuid,
         name=tree_path(moved.parts),
-        inode=_inode(context, moved),
+        mark=_mark(context, moved),
         tree_id=moved.tree_id,
         project_id=moved.project_id,
-        trash=context.store.new_trash_id(),
+        trash=new_trash_id(context.catalog, context.store),
         keep=False,
         stays=stays,
         discard=_is_discarded(job),
     )
 
 
-def _inode(context: JobContext, moved: SessionRecord) -> int:
-    inode = context.store.current(tree_path(moved.parts))
-    if inode is None:
+def _mark(context: JobContext, moved: SessionRecord) -> Mark:
+    mark = context.store.current(tree_path(moved.parts))
+    if mark is None:
         raise TreeDamaged(f"{tree_path(moved.parts)} is not where it was stored.", "Run `scandock check`.")
-    return inode
+    return mark
 
 
 def _is_discarded(job: Job) -> bool:

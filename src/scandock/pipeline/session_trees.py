@@ -20,7 +20,7 @@ from scandock.pipeline.resource_files import ResourceWriter, assign_resources
 from scandock.pipeline.session_description import describe_session, session_warnings
 from scandock.pipeline.studies import index_folders
 from scandock.pipeline.tree_arranger import TreeArranger
-from scandock.publishing.deletes import Removal
+from scandock.publishing.deletes import Removal, new_trash_id
 from scandock.publishing.intents import Placement, SessionRow
 from scandock.publishing.tree_files import file_paths
 from scandock.publishing.tree_plan import ResourceSums, build_trees, set_sums
@@ -86,11 +86,11 @@ def build_job_trees(context: JobContext, jobs: list[Job]) -> None:
     for job in jobs:
         resolve_conflict(context, job)
         if job.plan is not None:
-            base_inode = context.store.current(job.name) if job.base is not None else None
+            base_mark = context.store.current(job.name) if job.base is not None else None
             row = _make_row(context, job)
             if moved is not None and job is heir:
                 row = inherit(moved, row, job)
-            job.placement = next(built).placement(job.name, row, base_inode=base_inode, n=job.n)
+            job.placement = next(built).placement(job.name, row, base_mark=base_mark, n=job.n)
             if job is heir:
                 job.placement = replace_tree(context, job, job.placement)
         elif job.base is not None and _changes_overwrite(context, job):
@@ -123,17 +123,17 @@ def _changes_overwrite(context: JobContext, job: Job) -> bool:
 
 def _place_row_only(context: JobContext, job: Job, base: SessionRecord) -> Placement:
     """The placement of a session whose tree stays where and as it is: what is said of it alone changes."""
-    inode = context.store.current(job.name)
-    if inode is None:
+    mark = context.store.current(job.name)
+    if mark is None:
         raise TreeDamaged(f"{job.name} is not where it was stored.", "Run `scandock check`.")
     return Placement(
         n=job.n,
         name=job.name,
         staged=None,
-        inode=inode,
+        mark=mark,
         tree_id=base.tree_id,
         base_tree_id=None,
-        base_inode=None,
+        base_mark=None,
         keep_base=False,
         session=_make_row(context, job),
         moves=job.name,
@@ -221,8 +221,8 @@ def resolve_conflict(context: JobContext, job: Job) -> None:
             return
         rows = list(files_of(connection, waiting.tree_id))
         row = read_for_trash(connection, waiting)
-    inode = context.store.current(tree_path(waiting.parts))
-    if inode is None or not _is_brought(context, job, waiting, rows):
+    mark = context.store.current(tree_path(waiting.parts))
+    if mark is None or not _is_brought(context, job, waiting, rows):
         return
     if (
         _has_other_fields(context, job, waiting)
@@ -235,10 +235,10 @@ def resolve_conflict(context: JobContext, job: Job) -> None:
         n=_N + job.n,
         uuid=waiting.uuid,
         name=tree_path(waiting.parts),
-        inode=inode,
+        mark=mark,
         tree_id=waiting.tree_id,
         project_id=waiting.project_id,
-        trash=context.store.new_trash_id(),
+        trash=new_trash_id(context.catalog, context.store),
         keep=True,
         row=row,
     )

@@ -17,9 +17,10 @@ from scandock.pipeline.healing import Healer
 from scandock.pipeline.job import Job
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.scans import assign_scans
-from scandock.publishing.tree_plan import BaseTree, Rename, ResourceSums, TreePlan
+from scandock.publishing.tree_plan import BaseTree, ResourceSums, TreePlan
 from scandock.rules.filenames import UsedNames, make_unique, object_name, resource_path, variant_name
 from scandock.rules.layout import parse_layout
+from scandock.store.handles import StagedPart
 from scandock.store.paths import RelPath, image_folder, path_below, relative_to, resource_folder, uid_key
 from scandock.store.port import Stage
 
@@ -284,7 +285,7 @@ class TreeArranger:
             base=base,
             drop=self.dropped,
             add=self._rows,
-            rename=self._renames,
+            staged=self._staged_parts,
             unlinked=healer.gone.union(healer.mended),
             mended=healer.mended,
             unverified=[*healer.mended, *healer.broken()],
@@ -322,9 +323,9 @@ class TreeArranger:
     def _base_files(self) -> Iterator[tuple[int, RelPath]]:
         return self.ledger.stream("SELECT n, path FROM base WHERE job = ? ORDER BY n", (self.job.n,))
 
-    def _renames(self) -> Iterator[Rename]:
+    def _staged_parts(self) -> Iterator[StagedPart]:
         moves = self.ledger.stream("SELECT source, target FROM move WHERE job = ? ORDER BY n", (self.job.n,))
-        return (Rename(source, target) for source, target in moves)
+        return (StagedPart(source, target) for source, target in moves)
 
     def _rows(self) -> Iterator[FileRow]:
         """The new files of the tree, numbered behind those of the joined session."""

@@ -22,8 +22,9 @@ from scandock.catalog.server_tables import trashed
 from scandock.catalog.tables import IntentKind, intent, session, shelf, tree
 from scandock.publishing.errors import BaseChanged
 from scandock.queue.leases import Lease
+from scandock.store.moves import TrashTree
 from scandock.store.paths import TreePath, parse_tree
-from scandock.store.port import Store
+from scandock.store.port import Mark, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Removal:
     n: int
     uuid: str
     name: TreePath
-    inode: int
+    mark: Mark
     tree_id: int
     project_id: int
     trash: str
@@ -49,10 +50,21 @@ class Removal:
     discard: bool = False
     """Its folder is not kept in the trash."""
 
+    def to_json(self) -> str:
+        """All of it, as an intent records it."""
+        values = asdict(self)
+        del values["mark"]
+        return json.dumps({**values, "inode": self.mark.number})
 
-def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int, name: TreePath, inode: int) -> None:
+
+def new_trash_id(catalog: Catalog, store: Store, connection: Connection | None = None) -> str:
+    """An id in the trash that is dated by the database's clock, by which it is emptied as well."""
+    return store.new_trash_id(catalog.read_now(connection) / 1000)
+
+
+def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int, name: TreePath, mark: Mark) -> None:
     """Fault `base_changed` where a session, or the folder at its name, is not any more the one that was meant."""
-    if current_tree_id(connection, uuid) != tree_id or store.current(name) != inode:
+    if current_tree_id(connection, uuid) != tree_id or not store.standing(name, mark):
         raise BaseChanged("The session was changed while this was being prepared.", "Try again.")
 
 
@@ -66,12 +78,12 @@ def record_removals(connection: Connection, lease: Lease, removals: Sequence[Rem
                 state="intent",
                 kind=IntentKind.REMOVE,
                 name=removal.name,
-                inode=removal.inode,
+                inode=removal.mark.number,
                 base_inode=None,
                 base_tree_id=None if removal.keep else removal.tree_id,
                 tree_id=removal.tree_id,
                 keep_base=removal.keep,
-                session=json.dumps(asdict(removal)),
+                session=removal.to_json(),
             )
         )
 
@@ -88,7 +100,8 @@ def removals_of(connection: Connection, lease: Lease, state: str) -> list[Remova
 
 def _removal(values: Mapping[str, Any]) -> Removal:
     row = DeletedSession.from_json(values["row"]) if values["row"] else None
-    return Removal(**{**values, "name": parse_tree(values["name"]), "row": row})
+    fields = {key: value for key, value in values.items() if key != "inode"}
+    return Removal(**{**fields, "name": parse_tree(values["name"]), "mark": Mark(values["inode"]), "row": row})
 
 
 def publish_removal(catalog: Catalog, connection: Connection, removal: Removal) -> None:
@@ -116,9 +129,9 @@ def publish_removal(catalog: Catalog, connection: Connection, removal: Removal) 
 
 def trash_removed(store: Store, removals: Sequence[Removal], note: dict[str, object]) -> None:
     """Move the folders of removed sessions to the trash; what is there already stays."""
+    store.place(
+        TrashTree(removal.name, removal.mark, removal.trash, {**note, "name": removal.name}) for removal in removals
+    )
     for removal in removals:
-        standing = store.current(removal.name)
-        if standing is None or standing == removal.inode:
-            store.retire(removal.name, note={**note, "name": removal.name}, trash=removal.trash)
         if removal.discard:
             store.discard_trash(removal.trash)

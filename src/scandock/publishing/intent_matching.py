@@ -1,6 +1,6 @@
-"""What a dead import's intents name, beside what stands: in a copy of DATA inodes differ, and staging is gone.
+"""What a dead import's intents name, beside what stands: in a copy of DATA marks differ, and staging is gone.
 
-A backup holds no `work`, and a copied tree has another inode than its intent. So where no tree bears the inode of an
+A backup holds no `work`, and a copied tree has another mark than its intent. So where no tree bears the mark of an
 intent, the tree that stands is compared with the intent's rows, by names, sizes and sha256. A whole one is what the
 intent meant. Without one the intent is given up: what stands of a new session goes to the trash, and a session that was
 to change stays as it was. A person may ask for the same where an import can't be finished for another reason.
@@ -9,7 +9,6 @@ to change stays as it was. A person may ask for the same where an import can't b
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ from scandock.catalog.tables import IntentKind, intent, upload
 from scandock.model.errors import Fault
 from scandock.model.import_report import ImportReport, format_outcome, parse_outcome
 from scandock.model.verdicts import ImportState, Verdict
-from scandock.publishing.deletes import Removal, removals_of
+from scandock.publishing.deletes import Removal, new_trash_id, removals_of
 from scandock.publishing.errors import ImportReleased, StagingLost
 from scandock.publishing.intents import Placement, recorded_placements
 from scandock.publishing.receipts import ReceiptCounts, amend_receipt, tally_without
@@ -31,7 +30,9 @@ from scandock.publishing.requeue import has_bytes
 from scandock.publishing.row_cleanup import delete_tree_rows
 from scandock.publishing.tree_files import paths_of
 from scandock.queue.leases import RENEW_SECONDS, ImportLease, Lease, check_lease, renew
+from scandock.store.moves import TrashStaged, TrashTree, TreeMove
 from scandock.store.paths import RelPath, TreePath, path_below, relative_to
+from scandock.store.port import Mark
 
 if TYPE_CHECKING:
     from scandock.store.port import Stage, Store, StoreEntry
@@ -89,25 +90,23 @@ class _StagedTree:
 def match_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False) -> MatchResult:
     """Let the intents of a dead import name what stands, and give up those of which nothing whole does.
 
-    In a copy any tree may have the intent's inode: the time at which its folder was changed tells it apart.
-
     `release`: give up also those whose trees wait in the stage, or can't be read. Costs a look at each name where the
-    inodes are right, as they are without a copy. TokenLost; Fault where a tree can't be read.
+    marks are right, as they are without a copy. TokenLost; Fault where a tree can't be read.
     """
     with catalog.read() as connection:
         waiting = recorded_placements(connection, lease)
         going = [removal for state in ("intent", "published") for removal in removals_of(connection, lease, state)]
     proving = _IntentMatcher(catalog, store, stage, lease, release=release)
     fitted = MatchResult()
-    inodes: dict[int, int] = {}
+    marks: dict[int, Mark] = {}
     for placement in waiting:
-        inode = proving.tree_of(placement)
-        if inode is None:
+        mark = proving.tree_of(placement)
+        if mark is None:
             fitted.lost.append(placement)
-        elif inode != placement.inode:
-            inodes[placement.n] = inode
-    moved = {removal.n: (removal, inode) for removal in going if (inode := proving.leaving(removal)) is not None}
-    if not inodes and not moved and not fitted.lost:
+        elif mark.number != placement.mark.number:
+            marks[placement.n] = mark
+    moved = [replace(removal, mark=mark) for removal in going if (mark := proving.leaving(removal)) is not None]
+    if not marks and not moved and not fitted.lost:
         return fitted
     if fitted.lost and any(removal.stays for removal in going):  # a session that moves does so whole, or stays
         fitted.lost = waiting
@@ -120,7 +119,7 @@ def match_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *,
         fitted.why = _incomplete_fault(fitted, every=len(waiting), release=release, has_archive=has_archive)
     with catalog.write() as connection:
         check_lease(catalog, connection, lease)
-        _write(connection, lease, inodes, moved)
+        _write(connection, lease, marks, moved)
         if fitted.why is not None:
             _give_up(connection, lease, fitted, fitted.why, tally, every=len(waiting))
     for placement in fitted.lost:
@@ -138,13 +137,11 @@ class _IntentMatcher:
         self.release = release
         self.renewed = time.monotonic()
 
-    def tree_of(self, placement: Placement) -> int | None:
-        """The inode of the tree that a placement is to show, wherever it stands; None where there is none."""
+    def tree_of(self, placement: Placement) -> Mark | None:
+        """The mark of the tree that a placement is to show, wherever it stands; None where there is none."""
+        if self.store.standing(placement.name, placement.mark):
+            return placement.mark
         standing = self.store.current(placement.name)
-        if standing == placement.inode and (
-            placement.stamp is None or self.store.stamp(placement.name) == placement.stamp
-        ):
-            return standing
         if self.release:
             return self._whole(placement, standing)
         if placement.restores is not None:
@@ -152,23 +149,23 @@ class _IntentMatcher:
         if placement.moves is not None:
             return self._moving(placement, standing)
         path = placement.staged_path
-        staged = self.stage.inode(path)
-        if staged == placement.inode and placement.stamp in (None, self.stage.stamp(path)):
+        staged = self.stage.mark(path)
+        if staged is not None and placement.mark in (staged, Mark(staged.number)):
             return staged
-        inode = self._whole(placement, standing)
-        if inode is None and staged is not None:
+        mark = self._whole(placement, standing)
+        if mark is None and staged is not None:
             staged_tree = _StagedTree(self.stage, path)
-            inode = staged if self._prove(placement, staged_tree) is TreeMatch.WHOLE else None
-        return inode
+            mark = staged if self._prove(placement, staged_tree) is TreeMatch.WHOLE else None
+        return mark
 
-    def _whole(self, placement: Placement, standing: int | None) -> int | None:
+    def _whole(self, placement: Placement, standing: Mark | None) -> Mark | None:
         return standing if standing is not None and self._at(placement, placement.name) is TreeMatch.WHOLE else None
 
-    def _moving(self, placement: Placement, standing: int | None) -> int | None:
+    def _moving(self, placement: Placement, standing: Mark | None) -> Mark | None:
         """A session that moves is taken as it is, damaged or not: its rows are shown already."""
         assert placement.moves is not None
         before = self.store.current(placement.moves)
-        if before == placement.inode:
+        if before is not None and before.number == placement.mark.number:
             return before
         if standing is not None and self._at(placement, placement.name) is not TreeMatch.OTHER:
             return standing
@@ -176,10 +173,12 @@ class _IntentMatcher:
             return before
         return None
 
-    def leaving(self, removal: Removal) -> int | None:
-        """The inode at a removed session's name where it is its tree and not known by that; None else."""
+    def leaving(self, removal: Removal) -> Mark | None:
+        """The mark of what stands at a removed session's name where it is its tree and not known by that; None else."""
+        if self.store.standing(removal.name, removal.mark) is not False:
+            return None
         standing = self.store.current(removal.name)
-        if standing is None or standing == removal.inode or self.store.trashed(removal.trash) is not None:
+        if standing is None or self.store.trashed(removal.trash) is not None:
             return None
         with self.catalog.read() as connection:
             rows = paths_of(connection, removal.tree_id)
@@ -191,10 +190,18 @@ class _IntentMatcher:
         if placement.moves is not None or placement.restores is not None:
             return False  # it stays where it is
         note = {"upload": self.lease.uuid, "name": placement.name, "why": "not placed"}
-        is_moved = self.store.retire(placement.staged_path, stage=self.stage, note=note) is not None
-        if placement.base_tree_id is None and self._at(placement, placement.name) is not TreeMatch.OTHER:
-            is_moved = self.store.retire(placement.name, note=note) is not None or is_moved
-        return is_moved
+        moves: list[TreeMove] = []
+        if self.stage.mark(placement.staged_path) is not None:
+            moves.append(TrashStaged(self.stage, placement.staged_path, new_trash_id(self.catalog, self.store), note))
+        standing = self.store.current(placement.name)
+        if (
+            standing is not None
+            and placement.base_tree_id is None
+            and self._at(placement, placement.name) is not TreeMatch.OTHER
+        ):
+            moves.append(TrashTree(placement.name, standing, new_trash_id(self.catalog, self.store), note))
+        self.store.place(moves)
+        return bool(moves)
 
     def _at(self, placement: Placement, name: TreePath) -> TreeMatch:
         try:
@@ -245,18 +252,11 @@ class _IntentMatcher:
             self.renewed = time.monotonic()
 
 
-def _write(
-    connection: Connection, lease: Lease, inodes: Mapping[int, int], moved: Mapping[int, tuple[Removal, int]]
-) -> None:
-    for n, inode in inodes.items():
-        connection.execute(_intent(lease, n).values(inode=inode))
-    for n, (removal, inode) in moved.items():
-        values = json.loads(
-            connection.execute(
-                select(intent.c.session).where(lease.holds(intent), intent.c.n == removal.n)
-            ).scalar_one()
-        )
-        connection.execute(_intent(lease, n).values(inode=inode, session=json.dumps({**values, "inode": inode})))
+def _write(connection: Connection, lease: Lease, marks: Mapping[int, Mark], moved: Sequence[Removal]) -> None:
+    for n, mark in marks.items():
+        connection.execute(_intent(lease, n).values(inode=mark.number))
+    for removal in moved:
+        connection.execute(_intent(lease, removal.n).values(inode=removal.mark.number, session=removal.to_json()))
 
 
 def _intent(lease: Lease, n: int) -> Any:  # noqa: ANN401  an update, whose values are still to be said

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any, Self
@@ -17,12 +16,12 @@ from scandock.catalog.records import ScanEdit, SessionFacts
 from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.model.import_report import ImportOutcome, format_outcome
-from scandock.publishing.deletes import Removal, check_standing, record_removals
+from scandock.publishing.deletes import Removal, check_standing, new_trash_id, record_removals
 from scandock.publishing.errors import BaseChanged, FolderUnknown
 from scandock.queue.leases import ImportLease, Lease, OperationLease, check_lease
 from scandock.rules.labels import label_key
 from scandock.store.paths import RelPath, TreePath, parse_rel, parse_tree
-from scandock.store.port import Stage, Store
+from scandock.store.port import Mark, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +66,10 @@ class Placement:
     name: TreePath
     staged: RelPath | None
     """None where the tree is no staged one: it moves, or comes back."""
-    inode: int
+    mark: Mark
     tree_id: int
     base_tree_id: int | None
-    base_inode: int | None
+    base_mark: Mark | None
     keep_base: bool
     """Whether the replaced tree goes to the trash (something was taken out) or is given up (only added to)."""
     session: SessionRow | OwnResourcesRow
@@ -80,8 +79,6 @@ class Placement:
     """The name at which the tree stands now, where it is no staged one but a session's that moves."""
     restores: str | None = None
     """The id under which the tree lies in the trash, where it comes back from there."""
-    stamp: int | None = None
-    """With the inode it tells the staged tree from any that a copy of DATA has; set as the intent is recorded."""
 
     @property
     def staged_path(self) -> RelPath:
@@ -103,20 +100,20 @@ class Placement:
         facts = json.loads(row["session"])
         trash, moves, restores = facts.pop("trash"), facts.pop("moves", None), facts.pop("restores", None)
         stamp = facts.pop("stamp", None)  # an older version recorded none
+        base_number = row["base_inode"]
         is_shelf = facts.pop("shelf", False)
         session_row = OwnResourcesRow(**facts) if is_shelf else SessionRow(**{**facts, "held": tuple(facts["held"])})
         return cls(
             n=row["n"],
             name=parse_tree(row["name"]),
             staged=parse_rel(row["staged"]) if row["staged"] is not None else None,
-            inode=row["inode"],
+            mark=Mark(row["inode"], stamp),
             tree_id=row["tree_id"],
             base_tree_id=row["base_tree_id"],
-            base_inode=row["base_inode"],
+            base_mark=None if base_number is None else Mark(base_number),
             keep_base=row["keep_base"],
             moves=parse_tree(moves) if moves is not None else None,
             restores=restores,
-            stamp=stamp,
             session=session_row,
             trash=trash,
         )
@@ -129,7 +126,7 @@ class Placement:
             "trash": self.trash,
             "moves": self.moves,
             "restores": self.restores,
-            "stamp": self.stamp,
+            "stamp": self.mark.stamp,
         }
         return {
             "n": self.n,
@@ -137,8 +134,8 @@ class Placement:
             "kind": self.kind,
             "name": self.name,
             "staged": self.staged,
-            "inode": self.inode,
-            "base_inode": self.base_inode,
+            "inode": self.mark.number,
+            "base_inode": None if self.base_mark is None else self.base_mark.number,
             "base_tree_id": self.base_tree_id,
             "tree_id": self.tree_id,
             "keep_base": self.keep_base,
@@ -201,24 +198,17 @@ def _record(
     for placement in placements:
         if placement.moves is not None:
             check_standing(
-                store, connection, placement.session.uuid, placement.tree_id, placement.moves, placement.inode
+                store, connection, placement.session.uuid, placement.tree_id, placement.moves, placement.mark
             )
     for removal in removals:
-        check_standing(store, connection, removal.uuid, removal.tree_id, removal.name, removal.inode)
+        check_standing(store, connection, removal.uuid, removal.tree_id, removal.name, removal.mark)
     record_removals(connection, lease, removals)
     if placements:
-        with closing(store.stage(lease.uuid, lease.token)) as stage:
-            recorded = [_as_recorded(store, stage, placement) for placement in placements]
-            connection.execute(insert(intent), [{**lease.mark(), **placement.columns()} for placement in recorded])
-
-
-def _as_recorded(store: Store, stage: Stage, placement: Placement) -> Placement:
-    """A placement with what is chosen as its intent is recorded."""
-    return replace(
-        placement,
-        trash=store.new_trash_id() if placement.keep_base else None,
-        stamp=stage.stamp(placement.staged) if placement.staged is not None else None,
-    )
+        recorded = [
+            replace(placement, trash=new_trash_id(catalog, store, connection) if placement.keep_base else None)
+            for placement in placements
+        ]
+        connection.execute(insert(intent), [{**lease.mark(), **placement.columns()} for placement in recorded])
 
 
 def recorded_placements(connection: Connection, lease: Lease) -> list[Placement]:

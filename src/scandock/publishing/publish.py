@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Insert, delete, insert, select, update
@@ -21,6 +21,8 @@ from scandock.publishing.deletes import Removal, publish_removal
 from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, name_taken_fault
 from scandock.queue.leases import Lease, check_lease
 from scandock.queue.tokens import new_uuid
+from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTree, TrashStaged, TreeMove
+from scandock.store.paths import parse_tree
 from scandock.store.port import Stage, Store
 
 
@@ -29,35 +31,28 @@ def rename_trees(store: Store, stage: Stage, placements: list[Placement]) -> Non
 
     Fault `name_taken` where a folder that the catalog does not know stands there: once it has gone, this goes on.
     """
-    for placement in placements:
-        try:
-            _rename_tree(store, stage, placement)
-        except FileExistsError as error:
-            raise name_taken_fault(placement.name) from error
-        reach("switched_one")
-    if placements:
-        store.settle()
+    try:
+        store.place(_moves_of(stage, placements))
+    except FileExistsError as error:
+        raise name_taken_fault(parse_tree(error.filename)) from error
     reach("switched")
 
 
-def _rename_tree(store: Store, stage: Stage, placement: Placement) -> None:
-    name, inode = placement.name, placement.inode
+def _moves_of(stage: Stage, placements: list[Placement]) -> Iterator[TreeMove]:
+    for placement in placements:
+        yield _move_of(stage, placement)
+        reach("switched_one")
+
+
+def _move_of(stage: Stage, placement: Placement) -> TreeMove:
+    name, mark = placement.name, placement.mark
     if placement.moves is not None:
-        store.rename(placement.moves, name, inode=inode, settle=False)
-        return
+        return MoveTree(placement.moves, name, mark)
     if placement.restores is not None:
-        if store.current(name) != inode:
-            store.restore(placement.restores, name)
-        return
-    staged = placement.staged_path
-    if placement.base_inode is not None:
-        try:
-            store.publish_exchange(stage, staged, name, inode=inode, settle=False)
-        except FileNotFoundError:
-            pass  # somebody took the old tree away by hand: the new one goes where it was
-        else:
-            return
-    store.publish_new(stage, staged, name, inode=inode, settle=False)
+        return RestoreTree(placement.restores, name, mark)
+    if placement.base_mark is not None:
+        return PublishReplace(stage, placement.staged_path, name, mark)
+    return PublishNew(stage, placement.staged_path, name, mark)
 
 
 def publish(catalog: Catalog, lease: Lease, placements: list[Placement], removals: Sequence[Removal] = ()) -> None:
@@ -182,8 +177,9 @@ def _make_subject(catalog: Catalog, connection: Connection, facts: SessionRow) -
 
 def trash_replaced(store: Store, stage: Stage, placements: list[Placement], note: dict[str, object]) -> None:
     """What replaces took out goes to the trash; trees that were only added to are given up with the stage."""
-    for placement in placements:
-        replaced = placement.staged if placement.base_inode is not None and placement.keep_base else None
-        if replaced is not None and stage.inode(replaced) is not None:
-            store.retire(replaced, stage=stage, note={**note, "name": placement.name}, trash=placement.trash)
+    store.place(
+        TrashStaged(stage, placement.staged_path, placement.trash, {**note, "name": placement.name})
+        for placement in placements
+        if placement.base_mark is not None and placement.trash is not None
+    )
     reach("retired")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, literal, or_, select
+from sqlalchemy import Select, and_, delete, literal, or_, select, text
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import Catalog
@@ -34,6 +35,7 @@ from scandock.queue.leases import (
     release_lease,
     take_over,
 )
+from scandock.store.moves import MoveTree
 from scandock.store.paths import tree_path
 from scandock.store.port import Stage, Store
 
@@ -62,7 +64,7 @@ class RecoveryResult:
     """How many of all had a worker, which was gone or had not renewed its lease."""
 
 
-def recover(catalog: Catalog, store: Store) -> RecoveryResult:
+def recover(catalog: Catalog, store: Store, is_turn: Callable[[], bool] = lambda: True) -> RecoveryResult:
     """Take over every dead import: with intents it is rolled forward, without any it ends `failed`, `interrupted`.
 
     One that came by the server has its bytes kept, and waits for its next attempt instead. What was staged may be gone,
@@ -70,6 +72,7 @@ def recover(catalog: Catalog, store: Store) -> RecoveryResult:
     Live imports are known by their lease and are left alone. One that can't be finished now (a full disk, a folder that
     stands in its way) is reported as stuck and never keeps a command from its own work; Fault where the catalog fails,
     or a folder of what was placed is gone: then nothing can be told of what was placed, and nothing is given up.
+    `is_turn`: whether to clear away, too, what nobody is known to have left; where somebody did it is cleared anyway.
     """
     make_areas(catalog, store)
     with catalog.read() as connection:
@@ -95,8 +98,9 @@ def recover(catalog: Catalog, store: Store) -> RecoveryResult:
             result.done.append(dead.uuid)
             if why is not None:
                 result.lost[dead.uuid] = why
-    rename_deleted_projects(catalog, store)
-    _clear_rows(catalog)
+    if result.done or is_turn():
+        rename_deleted_projects(catalog, store)
+        _clear_rows(catalog)
     if _clear_works(catalog, store) or result.done:
         store.sweep(SWEEP_SECONDS)
     return result
@@ -168,8 +172,8 @@ def is_left_over() -> ColumnElement[bool]:
     """Whether nothing shows a tree, and nothing that goes on makes it; so it is of one that is just being replaced."""
     running = select(upload.c.id).where(upload.c.state == ImportState.RUNNING)
     return and_(
-        tree.c.state != "current",
-        tree.c.operation_id.is_(None),
+        text("tree.state <> 'current'"),  # as the index has it, which SQLite takes by no parameter
+        (tree.c.operation_id + 0).is_(None),  # so that SQLite takes that index, and not this column's, of nearly all
         or_(tree.c.upload_id.is_(None), tree.c.upload_id.not_in(running)),
     )
 
@@ -253,7 +257,7 @@ def rename_deleted_projects(catalog: Catalog, store: Store) -> None:
         )
         if before[name] in used_names or len(before[name]) > 64 or store.current(new) is not None:
             continue
-        inode = store.current(old)
-        if inode is not None:
+        mark = store.current(old)
+        if mark is not None:
             with contextlib.suppress(FileNotFoundError, FileExistsError):  # another command was quicker
-                store.rename(old, new, inode=inode)
+                store.place([MoveTree(old, new, mark)])

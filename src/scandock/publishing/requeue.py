@@ -81,7 +81,7 @@ def requeue_lost(catalog: Catalog, store: Store, stage: Stage, lease: ImportLeas
     One that its worker let go keeps the reason and the time to wait that this worker gave. A server that was killed is
     no failed attempt, nor is one of which this is a copy.
     """
-    spared = is_server_gone(dead.owner) or is_elsewhere(dead.owner, catalog.place)
+    spared = is_server_gone(dead.owner, catalog.host) or is_elsewhere(dead.owner, catalog.place)
     attempt = dead.attempt - (1 if spared else 0)
     if attempt >= MAX_ATTEMPTS and not dead.outage:
         fail_import(catalog, store, stage, lease, exhausted(dead.code))

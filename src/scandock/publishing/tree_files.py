@@ -14,7 +14,6 @@ from scandock.catalog.tables import scan
 from scandock.catalog.trees import ResourceRow, damaged_files, files_of, find_files, resources_of
 from scandock.store.paths import RelPath, path_below, resource_folder
 
-# Made once: they are asked of each tree, and take longer to make than to be answered.
 _SCAN_IDS: Final = select(scan.c.n, scan.c.scan_id).where(scan.c.tree_id == bindparam("tree"))
 
 

@@ -34,23 +34,12 @@ from scandock.catalog.verified_files import add_digests, copy_learned, forget_ve
 from scandock.model.crash_points import reach
 from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, new_tree
 from scandock.queue.leases import Lease
-from scandock.store.errors import TreeDamaged
-from scandock.store.paths import RelPath, TreePath, path_below
-from scandock.store.port import Stage
+from scandock.store.handles import StagedPart
+from scandock.store.paths import RelPath, TreePath
+from scandock.store.port import Mark, Stage
 
 _OF_IMAGES: Final = frozenset({"DICOM", "secondary", "ECAT"})
 """Resources whose frames are those of their scan."""
-
-
-class Rename(NamedTuple):
-    """A staged file, or a folder with all that is in it, that gets its place in the tree."""
-
-    source: RelPath
-    """Where it waits in its stage. Below the plan's root: what an earlier rename has brought with its folder."""
-    target: RelPath
-    """Its path in the tree, which is free."""
-    stage: Stage | None = None
-    """The stage in which it waits; None: that of the tree itself."""
 
 
 class ResourceSums(NamedTuple):
@@ -75,7 +64,7 @@ class BaseTree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreePlan:
-    """A tree that is to be: what it takes over of `base`, without `drop`, and what comes, by `rename` and `add`.
+    """A tree that is to be: what it takes over of `base`, without `drop`, and what comes, by `staged` and `add`.
 
     Files are streamed, since there may be a million; each of the two may be asked for more than once.
     """
@@ -93,7 +82,7 @@ class TreePlan:
     """The files that come, numbered behind the base's."""
     md5s: Mapping[int, bytes] = field(default_factory=dict)
     """By number, the MD5s of files that come, as far as they are known."""
-    rename: Callable[[], Iterable[Rename]] = tuple
+    staged: Callable[[], Iterable[StagedPart]] = tuple
     """How they get their places, in this order. A file that stays gets its bytes here too, where it is `unlinked`."""
     unlinked: Collection[int] = frozenset()
     """Numbers of files that stay but are not taken over from the base: they are gone there, or come anew."""
@@ -115,21 +104,21 @@ class BuiltTree(NamedTuple):
 
     plan: TreePlan
     tree_id: int
-    inode: int
+    mark: Mark
 
     def placement(
-        self, name: TreePath, row: SessionRow | OwnResourcesRow, *, base_inode: int | None = None, n: int = 0
+        self, name: TreePath, row: SessionRow | OwnResourcesRow, *, base_mark: Mark | None = None, n: int = 0
     ) -> Placement:
-        """How it gets its name, and `row` what the catalog says of it then; `base_inode` is of what stands there."""
+        """How it gets its name, and `row` what the catalog says of it then; `base_mark` is of what stands there."""
         plan = self.plan
         return Placement(
             n=n,
             name=name,
             staged=plan.root,
-            inode=self.inode,
+            mark=self.mark,
             tree_id=self.tree_id,
             base_tree_id=plan.base.tree_id if plan.base is not None else None,
-            base_inode=base_inode,
+            base_mark=base_mark,
             keep_base=plan.takes_out,
             session=row,
         )
@@ -156,46 +145,25 @@ def build_trees(
 
     `check` is called between steps and may raise. TokenLost; Fault `tree_damaged` where a base is not as it was stored.
     """
+    marks = []
     for plan in plans:
         check()
-        _link_and_rename(stage, plan)
+        marks.append(_compose(stage, plan))
     reach("arranged")
     built = []
-    for plan in plans:
+    for plan, mark in zip(plans, marks, strict=True):
         check()
-        tree_id = _write_rows(catalog, lease, plan)
-        inode = stage.inode(plan.root)
-        assert inode is not None
-        built.append(BuiltTree(plan, tree_id, inode))
+        built.append(BuiltTree(plan, _write_rows(catalog, lease, plan), mark))
     reach("rows")
     return built
 
 
-def _link_and_rename(stage: Stage, plan: TreePlan) -> None:
-    """Link what stays, then let what comes have its place."""
-    stage.make(plan.root)
-    if plan.base is not None:
-        _adopt_files(stage, plan, plan.base)
-    for source, target, other in plan.rename():
-        path = path_below(plan.root, target)
-        if other is None:
-            stage.move(source, path)
-        else:
-            stage.bring(other, source, path)
-
-
-def _adopt_files(stage: Stage, plan: TreePlan, base: BaseTree) -> None:
-    pairs = (
-        (path, path_below(plan.root, path)) for n, path in base.files() if n not in plan.drop and n not in plan.unlinked
-    )
-    first = next(pairs, None)
-    if first is None:  # nothing stays, and the folder of a tree all of whose files are gone may be gone too
-        return
-    try:
-        stage.adopt(base.name, chain([first], pairs))
-    except FileNotFoundError as error:
-        message = f"Files of {base.name} are not where they were stored."
-        raise TreeDamaged(message, "Run `scandock check`.") from error
+def _compose(stage: Stage, plan: TreePlan) -> Mark:
+    base = plan.base
+    if base is None:
+        return stage.compose(plan.root, plan.staged())
+    kept = (path for n, path in base.files() if n not in plan.drop and n not in plan.unlinked)
+    return stage.compose(plan.root, plan.staged(), base=base.name, kept=kept)
 
 
 def _write_rows(catalog: Catalog, lease: Lease, plan: TreePlan) -> int:

@@ -12,6 +12,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import intent, upload
 from scandock.model.import_report import ImportReport, format_outcome
 from scandock.model.verdicts import ImportState
+from scandock.queue.engines import engine_of
 from scandock.queue.event_data import CancelRequested
 from scandock.queue.events import add_event, add_outcome
 from scandock.queue.leases import ImportLease, check_lease
@@ -66,11 +67,17 @@ def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> CancelRe
         return CancelResult.DONE
     if state is not ImportState.RUNNING:
         return CancelResult.ENDED
-    if connection.execute(select(intent.c.id).where(intent.c.upload_id == upload_id).limit(1)).first() is not None:
+    if is_placing(connection, upload_id):
         return CancelResult.TOO_LATE
     connection.execute(update(reception).where(reception.c.upload_id == upload_id).values(cancel=True, retry_at=0))
+    engine_of(catalog).defer(connection, upload_id)  # where it waits for its next attempt, that ends it now
     add_event(catalog, connection, upload_id, CancelRequested())
     return CancelResult.COMING
+
+
+def is_placing(connection: Connection, upload_id: int) -> bool:
+    """Whether it has recorded its intents, and only goes forward."""
+    return connection.execute(select(intent.c.id).where(intent.c.upload_id == upload_id).limit(1)).first() is not None
 
 
 def check_not_cancelled(catalog: Catalog, connection: Connection, lease: ImportLease) -> None:

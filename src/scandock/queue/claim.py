@@ -105,9 +105,23 @@ def claim(
         raise
 
 
+def seconds_to_due(catalog: Catalog) -> float | None:
+    """Seconds until the next of the imports that wait for their time may be claimed; None where none waits."""
+    waits = or_(
+        upload.c.state == ImportState.RECEIVED, and_(upload.c.state == ImportState.RUNNING, upload.c.owner == "")
+    )
+    with catalog.read() as connection:
+        query = (
+            select(func.min(reception.c.retry_at) - catalog.now())
+            .join(upload, upload.c.id == reception.c.upload_id)
+            .where(waits, reception.c.retry_at > catalog.now())
+        )
+        milliseconds = connection.execute(query).scalar()
+    return None if milliseconds is None else max(0, milliseconds) / 1000
+
+
 def _find_lost(catalog: Catalog, held: Collection[int], unsure: Collection[str]) -> tuple[list[tuple[int, str]], bool]:
     """Ids and tokens of imports whose worker is gone, and whether others wait; asked before anything is locked."""
-    place = catalog.place
     with catalog.read() as connection:
         due = is_due(reception.c.retry_at, catalog.now(), LONGEST_RETRY_MS)
         joined = select(upload.c.id, upload.c.token, upload.c.owner, upload.c.lease_until, catalog.now().label("now"))
@@ -122,18 +136,18 @@ def _find_lost(catalog: Catalog, held: Collection[int], unsure: Collection[str])
     lost = (
         row
         for row in running
-        if row.id not in held and (row.token in unsure or _is_lost(row.lease_until, row.now, row.owner, place))
+        if row.id not in held and (row.token in unsure or _is_lost(catalog, row.lease_until, row.now, row.owner))
     )
     return [(row.id, row.token) for row in lost], bool(waits)
 
 
-def _is_lost(lease_until: int, now: int, owner: str, place: str) -> bool:
+def _is_lost(catalog: Catalog, lease_until: int, now: int, owner: str) -> bool:
     """Whether nobody runs an import any more: what this process runs is asked of itself, and not of leases."""
-    if is_elsewhere(owner, place):
+    if is_elsewhere(owner, catalog.place):
         return True
     if is_mine(owner):
         return lease_until < now
-    return is_lost(lease_until, now, owner) or is_gone(owner) is True
+    return is_lost(lease_until, now, owner) or is_gone(owner, catalog.host) is True
 
 
 def _next_import(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) -> Select[Any]:
@@ -176,7 +190,7 @@ def _take(
 ) -> Claim | None:
     """Make an import the owner's; `ours`: it is so already, and no attempt of it has begun."""
     died = row.state == ImportState.RUNNING and not ours
-    spared = died and (is_server_gone(row.owner) or is_elsewhere(row.owner, catalog.place))
+    spared = died and (is_server_gone(row.owner, catalog.host) or is_elsewhere(row.owner, catalog.place))
     counted = not ours and row.code not in OUTAGES and not spared
     attempt = max(row.attempt + (1 if counted else 0), 1)
     changed = connection.execute(

@@ -1,7 +1,7 @@
 """What carries the news that an upload waits, and whom it is carried to; `engines.py` has both kinds of it.
 
 An engine's message is leave to claim one import, and no more: which one that is, and that nobody else has it, is the
-lease's to say (`claim.py`). So a message that is lost costs a second (the worker looks by itself), a doubled one a
+lease's to say (`claim.py`). So a message that is lost costs some seconds (the worker looks by itself), a doubled one a
 look.
 """
 
@@ -14,6 +14,10 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 POLL_SECONDS = 1.0
+"""How often a worker looks by itself, where nothing but this machine's socket wakes it."""
+NET_SECONDS = 5.0
+"""How often it does where the database wakes the workers of all hosts, unless something that waits is due before: for
+messages that were lost, and leases that ran out."""
 
 
 class WorkerSlots(Protocol):
@@ -26,6 +30,9 @@ class WorkerSlots(Protocol):
 
     def look(self) -> None:
         """Let every free slot look for something to claim."""
+
+    def seconds_to_due(self) -> float | None:
+        """Seconds until something may be claimed that waits for its time; None where nothing does. Raises Fault."""
 
 
 class QueueEngine(Protocol):

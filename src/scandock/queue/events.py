@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import Connection, insert, literal, select
+from sqlalchemy import Connection, Insert, bindparam, insert, select
 from sqlalchemy.types import String, Text
 
 from scandock.catalog.deliveries import enqueue
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, database_now, transaction_number
 from scandock.catalog.server_tables import event, reception
 from scandock.catalog.tables import upload
 from scandock.model.import_report import ImportOutcome, ImportReport
@@ -29,20 +29,29 @@ _LOGGED = {"received": "import queued", "cancelling": "import to be cancelled"}
 def add_event(catalog: Catalog, connection: Connection, upload_id: int, data: EventData) -> None:
     """Tell of an upload within the caller's transaction; no event for an import of the command line.
 
+    The caller holds the lock of the upload's row: so events of one upload are committed in the order of their numbers.
     An outcome is also noted for those who asked to be told of it.
     """
     if data.kind in _LOGGED:
         _log_step(catalog, connection, upload_id, _LOGGED[data.kind])
+    values = {"upload": upload_id, "event_kind": data.kind, "event_data": json.dumps(data.to_json())}
+    connection.execute(_adding(sqlite=catalog.sqlite), values)
+    if isinstance(data, ImportEnded):
+        enqueue(catalog, connection, upload_id, data.state)
+
+
+@cache
+def _adding(*, sqlite: bool) -> Insert:
+    """The next event of an upload."""
     whose = select(
         reception.c.upload_id,
         reception.c.account_id,
-        literal(data.kind, String(16)),
-        literal(json.dumps(data.to_json()), Text),
-        catalog.now(),
-    ).where(reception.c.upload_id == upload_id)
-    connection.execute(insert(event).from_select(["upload_id", "account_id", "kind", "data", "at"], whose))
-    if isinstance(data, ImportEnded):
-        enqueue(catalog, connection, upload_id, data.state)
+        bindparam("event_kind", type_=String(16)),
+        bindparam("event_data", type_=Text),
+        database_now(sqlite=sqlite),
+        transaction_number(sqlite=sqlite),
+    ).where(reception.c.upload_id == bindparam("upload"))
+    return insert(event).from_select(["upload_id", "account_id", "kind", "data", "at", "txid"], whose)
 
 
 def add_outcome(catalog: Catalog, connection: Connection, upload_id: int, outcome: ImportOutcome) -> None:

@@ -203,7 +203,7 @@ def _begin(catalog: Catalog, table: Table, number: str, token: str, values: Mapp
                 attempt=1,
                 token=token,
                 lease_until=catalog.now() + LEASE_MS,
-                owner=this_owner(place=catalog.place),
+                owner=this_owner(place=catalog.place, host=catalog.host),
                 created=catalog.now(),
                 **values,
             )
@@ -244,7 +244,7 @@ def renew_all(catalog: Catalog, leases: Iterable[ImportLease]) -> RenewFailures:
 
 @cache
 def _renewal(kind: type[Lease], *, sqlite: bool) -> Update:
-    """What renews a lease, as it is asked many times in each import: it takes longer to make than to be answered."""
+    """What renews a lease."""
     held = kind.is_held(bindparam("lease_row"), bindparam("lease_token"))
     until = database_now(sqlite=sqlite) + bindparam("lease_ms", type_=BigInteger)
     return update(kind.table).where(held).values(lease_until=until)
@@ -329,7 +329,10 @@ def find_dead_leases(catalog: Catalog) -> list[DeadLease]:
         )
         for kind, row in rows
         if is_elsewhere(row.owner, place)
-        or (not is_mine(row.owner) and (is_lost(row.lease_until, now, row.owner) or is_gone(row.owner) is True))
+        or (
+            not is_mine(row.owner)
+            and (is_lost(row.lease_until, now, row.owner) or is_gone(row.owner, catalog.host) is True)
+        )
     ]
 
 
@@ -350,7 +353,7 @@ def take_over(catalog: Catalog, dead: DeadLease) -> Lease | None:
             .where(before.stands())
             .values(
                 token=token,
-                owner=this_owner(place=catalog.place),
+                owner=this_owner(place=catalog.place, host=catalog.host),
                 attempt=before.table.c.attempt + (0 if dead.outage else 1),
                 lease_until=catalog.now() + LEASE_MS,
             )

@@ -20,7 +20,9 @@ from sqlalchemy import make_url
 
 from scandock.catalog.engine import AdvisoryLock
 from scandock.catalog.errors import CatalogFailed
-from scandock.queue.engine import POLL_SECONDS
+from scandock.catalog.server_connections import add_words_to
+from scandock.model.errors import Fault
+from scandock.queue.engine import NET_SECONDS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 QUEUE = "imports"
 TASK = "scandock.import"
 RESTART_SECONDS = 1.0
+SOON_SECONDS = 0.2
+"""After which something is looked for that was to wait: by the database's clock its time has surely come then."""
 
 
 def conninfo(url: str) -> str:
@@ -41,7 +45,7 @@ class ProcrastinateEngine:
     """See `scandock.queue.engine.QueueEngine`."""
 
     def __init__(self, url: str) -> None:
-        self._conninfo = conninfo(url)
+        self._conninfo = add_words_to(conninfo(url))
         self._deferring = App(connector=SyncPsycopgConnector())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -87,10 +91,13 @@ class ProcrastinateEngine:
             self._loop = self._ended = None
 
     async def _look(self, slots: WorkerSlots, stop: threading.Event) -> None:
-        """The poll that makes a lost message harmless, and brings what was to wait."""
+        """The poll that makes a lost message harmless, and brings what was to wait, and leases that ran out."""
         while not stop.is_set():
             slots.look()
-            await self._pause(POLL_SECONDS)
+            due = None
+            with contextlib.suppress(Fault):  # the catalog is away: the next look tells
+                due = await asyncio.to_thread(slots.seconds_to_due)
+            await self._pause(NET_SECONDS if due is None else min(NET_SECONDS, due + SOON_SECONDS))
 
     async def _pause(self, seconds: float) -> None:
         assert self._ended is not None

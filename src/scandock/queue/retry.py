@@ -20,6 +20,7 @@ from scandock.catalog.tables import reservation, upload, upload_exception
 from scandock.model.errors import Fault, ScandockError
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState
+from scandock.queue.engines import engine_of
 from scandock.queue.event_data import RetryPlanned
 from scandock.queue.events import add_event
 from scandock.queue.leases import ImportLease, check_lease
@@ -86,6 +87,7 @@ def requeue(
         ImportState.RUNNING, ImportState.RECEIVED, attempt=attempt, owner="", lease_until=0, report="", **reason
     )
     connection.execute(waits.where(upload.c.id == lease.upload_id))
+    engine_of(catalog).defer(connection, lease.upload_id)
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
 
 
@@ -112,6 +114,8 @@ def give_up_attempt(
         if changed != 1:
             return False
         _set_retry_time(catalog, connection, lease.upload_id, seconds)
+        if not seconds:
+            engine_of(catalog).defer(connection, lease.upload_id)  # the worker of another host may begin it now
         if code:
             planned = RetryPlanned(code=code, message=message, seconds=seconds)
             add_event(catalog, connection, lease.upload_id, planned)

@@ -123,8 +123,14 @@ class Activity(Import):
 
     @property
     def can_cancel(self) -> bool:
-        """Whether it goes on, and nobody has cancelled it."""
-        return self.state in UNFINISHED and not self.cancelling and self.study is None
+        """Whether it goes on, and nobody has cancelled it; a study that a receiver took is discarded instead."""
+        return self.state in UNFINISHED and not self.cancelling and self.door != "dimse"
+
+    @property
+    def can_discard(self) -> bool:
+        """Whether it is a study that a DICOM receiver takes or took, which goes on as nobody wants otherwise."""
+        is_wished = self.study is not None and self.study.wish != ""
+        return self.state in UNFINISHED and not self.cancelling and self.door == "dimse" and not is_wished
 
     def is_hidden(self, outcome: SessionOutcome) -> bool:
         """Whether a session of it is out of sight as its whole project is: that it was moved is not said."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Final, Literal, Self
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select
@@ -29,7 +30,10 @@ EXPORT_PAGE_ROWS: Final = 1_000
 MAX_PAGE_ROWS: Final = 10_000
 
 ExportFormat = Literal["jsonl", "csv"]
-DetailValue = str | int | bool | None | Sequence[str | int]
+DetailScalar = str | int | bool | None
+DetailValue = DetailScalar | Sequence[str | int] | Mapping[str, DetailScalar]
+MAX_DETAIL: Final = 200
+"""Characters of a value that is named as it was and as it is now."""
 
 
 class AuditOutcome(StrEnum):
@@ -189,6 +193,44 @@ def record(
     ).inserted_primary_key
     assert primary_key is not None
     return int(primary_key[0])
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, DetailValue]:
+    """Of two states of one thing, its old and new values where they differ; of lists what was added and removed.
+
+    Long ones are cut, and have their length and digest.
+    """
+    changed = sorted(name for name, value in now.items() if value != before[name])
+    parts: dict[str, dict[str, DetailScalar]] = {"before": {}, "now": {}}
+    for name in changed:
+        old, new = before[name], now[name]
+        if isinstance(old, list) and isinstance(new, list):
+            added, removed = (
+                [str(item) for item in one if item not in other] for one, other in ((new, old), (old, new))
+            )
+            if added or removed:
+                parts.setdefault("added", {})[name] = _short(", ".join(added))
+                parts.setdefault("removed", {})[name] = _short(", ".join(removed))
+                continue
+            old, new = json.dumps(old), json.dumps(new)  # in another order
+        parts["before"][name], parts["now"][name] = _short(old), _short(new)
+        assert parts["before"][name] != parts["now"][name], f"Both values of {name} are told in the same words."
+    return dict(parts)
+
+
+def _short(value: object) -> DetailScalar:
+    if value is None or isinstance(value, int):
+        return value
+    text = str(value)
+    if len(text) <= MAX_DETAIL:
+        return text
+    end = f"… ({describe_text(text)})"
+    return text[: MAX_DETAIL - len(end)] + end
+
+
+def describe_text(text: str) -> str:
+    """What the audit says of a text that it does not have: two that differ are told apart by it."""
+    return f"{len(text):,} characters, SHA-256 {sha256(text.encode()).hexdigest()[:12]}"
 
 
 def search(

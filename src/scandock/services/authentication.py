@@ -22,6 +22,8 @@ from scandock.access.principal import (
     raise_denied,
     require_access,
 )
+from scandock.access.shared_throttle import SharedThrottle
+from scandock.access.throttle import Throttle
 from scandock.catalog.engine import Catalog
 from scandock.model.limit_counts import AccountLimit, count_limit
 from scandock.rules.permissions import AccessDecision, Action, Scope
@@ -46,7 +48,8 @@ def make_gate(catalog: Catalog, refusals: Refusals | None = None) -> LoginState:
             Refusal(did=did, account_id=attempt.account_id, request=attempt.request, details=attempt.details)
         )
 
-    return LoginState(refused=refused, settle=refusals_.settle)
+    throttle = Throttle() if catalog.sqlite else SharedThrottle(catalog)  # SQLite has one web process
+    return LoginState(throttle=throttle, refused=refused, settle=refusals_.settle)
 
 
 def begin_login(

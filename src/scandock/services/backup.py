@@ -38,7 +38,7 @@ from scandock.services.consistency_check import HAS_RECEIPT
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost
 from scandock.services.data_errors import BackupInData, BackupRunning, BackupUnsettled
 from scandock.store import backups
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.store.paths import (
     INCOMING,
     RECEIPTS,
@@ -193,7 +193,7 @@ def _read_tree_keys(path: str) -> dict[DataPath, str]:
 
 class _Backup:
     def __init__(self, data: str, settings: Settings, target: str, on_progress: ProgressCallback | None) -> None:
-        self.store = LocalStore(data)
+        self.store = open_store(data)
         self.data = data
         self.settings = settings
         self.target = target

@@ -15,7 +15,7 @@ from scandock.services.consistency_check import Finding, check_data
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_errors import BackupMissing, BackupNewer, RestoreNotEmpty
 from scandock.store import backups
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.store.paths import TO_DELETE
 from scandock.store.root import FOLDERS
 
@@ -38,7 +38,7 @@ def restore_backup(
     if os.path.isdir(data) and os.listdir(data):
         raise RestoreNotEmpty(f"{data} is not empty.", "Name a new or an empty folder.")
     check_restorable(source, settings.database_url)
-    store = LocalStore(data)
+    store = open_store(data)
     store.prepare()
     begun, done = time.monotonic(), [0, 0]
 

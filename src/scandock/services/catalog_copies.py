@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from scandock.catalog.engine import HEAD
 from scandock.catalog.errors import CatalogFailed
 from scandock.model.private_files import PRIVATE_FILE
+from scandock.queue.hosts import forget_hosts
 from scandock.services.data_catalog import CATALOG_FILE
 from scandock.services.data_errors import CatalogOtherVersion, ProgramMissing, RestoreNotEmpty, RestoreOtherCatalog
 from scandock.services.data_folders import check_copied_catalog
@@ -101,6 +102,12 @@ def restore_catalog(backup: str, data: str, database_url: str | None) -> None:
     _run_program(
         "pg_restore", database_url, "--no-owner", "--exit-on-error", "--single-transaction", os.path.join(backup, DUMP)
     )
+    engine = create_engine(database_url)
+    try:
+        with engine.begin() as connection:
+            forget_hosts(connection)
+    finally:
+        engine.dispose()
 
 
 def check_restorable(backup: str, database_url: str | None) -> None:

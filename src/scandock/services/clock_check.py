@@ -1,7 +1,9 @@
 """Whether the clock may be trusted with what is deleted for its age: one that jumped must not empty the trash.
 
-What was seen last stands in the catalog, beside the machine's own count of time since it started, which nobody sets:
-within one start both must have gone on by as much. After a restart of the machine it may have been off for a week.
+The clock that decides is the database's, on SQLite this machine's. What it said last stands in the catalog, beside the
+machine's own count of time since it started, which nobody sets: within one start both must have gone on by as much.
+After a restart of the machine it may have been off for a week. Each of several hosts compares with what it saw itself.
+One whose own clock says otherwise deletes nothing, and the others go on.
 
 A clock that was behind and was set right has dated what came meanwhile too early: for as long as anything is kept,
 what is deleted must be older by as much (`update_deletion_age`).
@@ -10,18 +12,18 @@ what is deleted must be older by as much (`update_deletion_age`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import clock_seen
+from scandock.catalog.server_tables import clock_host, clock_seen
 from scandock.model.durations import DAY_MS, MINUTE_MS
 from scandock.queue.owner import boot_id
 from scandock.rules.permissions import Action
@@ -45,9 +47,7 @@ class Clocks:
     wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     since_start: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
     start: Callable[[], str] = boot_id
-    database: Callable[[Catalog, Connection], int] = lambda catalog, connection: int(
-        connection.execute(select(catalog.now())).scalar_one()
-    )
+    database: Callable[[Catalog, Connection], int] = Catalog.read_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def check_deletion_allowed(catalog: Catalog, clocks: Clocks | None = None) -> st
     """
     clocks = clocks or Clocks()
     with catalog.write() as connection:
-        reading = _read_clocks(catalog, connection, clocks)
+        reading = _read_clocks(catalog, connection, clocks, for_update=True)
         reading.note(connection)
     return reading.state.why
 
@@ -100,7 +100,8 @@ def read_deletion_age(catalog: Catalog, kept_ms: int, clocks: Clocks | None = No
 def _deletion_age(catalog: Catalog, kept_ms: int, clocks: Clocks) -> int:
     with catalog.read() as connection:
         row = connection.execute(select(clock_seen)).one_or_none()
-    doubted = 0 if row is None or clocks.wall() - row.doubted_since >= kept_ms else row.doubted
+        now = clocks.database(catalog, connection)
+    doubted = 0 if row is None or now - row.doubted_since >= kept_ms else row.doubted
     return kept_ms + doubted
 
 
@@ -114,7 +115,7 @@ def confirm_clock_state(
     clocks = clocks or Clocks()
     with catalog.write() as connection:
         rights.check(connection, principal, Action.SITE_ADMIN, None)
-        reading = _read_clocks(catalog, connection, clocks)
+        reading = _read_clocks(catalog, connection, clocks, for_update=True)
         if reading.state.why and not reading.state.confirmable:
             raise ClocksDiffer(reading.state.why, "Set the one that is wrong (NTP); it can't be confirmed.")
         reading.note(connection)
@@ -136,16 +137,25 @@ class _ClockReading:
     since_start: int
     apart: int
     seen: Row[Any] | None
+    """What any host saw last."""
+    seen_here: Row[Any] | None
+    """What this one saw since its start."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether this machine's clock and the database's are not one time."""
+        return self.apart > TOLERATED_MS
 
     @property
     def off(self) -> int:
         """By how much the clock has gone on otherwise than it should have; 0 where that is tolerated."""
         if self.seen is None:
             return 0
-        off = self.now - int(self.seen.wall)
-        if self.seen.start == self.start:
-            off -= self.since_start - int(self.seen.since_start)
+        here = self.seen_here
+        if here is not None:
+            off = self.now - int(here.wall) - (self.since_start - int(here.since_start))
             return off if abs(off) > TOLERATED_MS else 0
+        off = self.now - int(self.seen.wall)
         return 0 if -TOLERATED_MS <= off <= OFF_MS else off
 
     @property
@@ -162,7 +172,7 @@ class _ClockReading:
 
     @property
     def state(self) -> ClockState:
-        if self.apart > TOLERATED_MS:
+        if self.differs:
             return ClockState(
                 f"The clocks of this machine and of the database differ by {_format_duration(self.apart)}.", False
             )
@@ -173,28 +183,45 @@ class _ClockReading:
 
     def note(self, connection: Connection) -> None:
         """Keep it for the next look; no row is written where there is nothing new."""
-        values: dict[str, object] = {"wall": self.now, "start": self.start, "since_start": self.since_start}
+        looked = {"wall": self.now, "start": self.start, "since_start": self.since_start}
         if self.seen is None:
             with suppress(IntegrityError), connection.begin_nested():  # another process may look first at the same time
-                connection.execute(insert(clock_seen).values(id=1, held_until=0, jumped=0, **values))
-            return
-        if self.off:
-            values |= {"held_until": self.held_until, "jumped": self.jumped}
+                connection.execute(insert(clock_seen).values(id=1, held_until=0, jumped=0, **looked))
+        elif self.off:
             # a clock that is set ahead was behind, and one that is set back was ahead: then nothing was dated too early
             before = self.seen.doubted if self.now - self.seen.doubted_since < DOUBTED_MS else 0
-            values |= {"doubted": max(0, before + self.off), "doubted_since": self.now}
-        if self.off or self.seen.start != self.start or not 0 <= self.now - self.seen.wall < MINUTE_MS:
-            connection.execute(update(clock_seen).values(**values))
+            doubted = {"doubted": max(0, before + self.off), "doubted_since": self.now}
+            jump = {"held_until": self.held_until, "jumped": self.jumped}
+            connection.execute(update(clock_seen).values(**looked, **jump, **doubted))
+        elif not 0 <= self.now - self.seen.wall < MINUTE_MS:
+            connection.execute(update(clock_seen).values(**looked))
+        self._note_here(connection, looked)
+
+    def _note_here(self, connection: Connection, values: Mapping[str, object]) -> None:
+        """The same for this host; a jump is noted once: the others begin anew."""
+        here = self.seen_here
+        if here is not None and not self.off and 0 <= self.now - here.wall < MINUTE_MS:
+            return
+        mine = clock_host.c.start == self.start
+        old = clock_host.c.wall < self.now - OFF_MS  # of starts that are over
+        connection.execute(delete(clock_host).where(true() if self.off else mine | old))
+        with suppress(IntegrityError), connection.begin_nested():  # another process of this host may do so, too
+            connection.execute(insert(clock_host).values(**values))
 
 
-def _read_clocks(catalog: Catalog, connection: Connection, clocks: Clocks) -> _ClockReading:
-    now = clocks.wall()
+def _read_clocks(
+    catalog: Catalog, connection: Connection, clocks: Clocks, *, for_update: bool = False
+) -> _ClockReading:
+    seen, start = select(clock_seen), clocks.start()
+    row = connection.execute(seen.with_for_update() if for_update else seen).one_or_none()  # one host after another
+    now = clocks.database(catalog, connection)
     return _ClockReading(
         now=now,
-        start=clocks.start(),
+        start=start,
         since_start=clocks.since_start(),
-        apart=abs(clocks.database(catalog, connection) - now),
-        seen=connection.execute(select(clock_seen)).one_or_none(),
+        apart=abs(clocks.wall() - now),
+        seen=row,
+        seen_here=connection.execute(select(clock_host).where(clock_host.c.start == start)).one_or_none(),
     )
 
 

@@ -28,6 +28,7 @@ from scandock.dimse.records import Answer, CommitmentAnswer, CommitmentResult, S
 from scandock.model.durations import DAY_MS
 from scandock.model.series import SeriesTally
 from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT, Verdict
+from scandock.queue.chores import chore
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.shown_names import ShownNames, is_dropped
 from scandock.rules.sop_hashes import sop_hash
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from scandock.dimse.records import CommitmentRequest
     from scandock.model.receivers import DicomPeer, Receiver
     from scandock.rules.privacy import SitePrivacy
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
     Reference = tuple[str, str]
     Decision = dict[Reference, int]
@@ -88,7 +89,7 @@ class CommitmentTimes:
 class Commitments:
     """Requests for storage commitment in a catalog; may be used by several threads."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, times: CommitmentTimes = CommitmentTimes()) -> None:
+    def __init__(self, catalog: Catalog, store: Store, times: CommitmentTimes = CommitmentTimes()) -> None:
         self._catalog = catalog
         self._store = store
         self._times = times
@@ -218,7 +219,11 @@ class Commitments:
                 .where(file.c.sop_uid.is_not(None), file.c.sop_hash.is_(None))
                 .limit(FILLED_AT_ONCE)
             ).all()
-        if rows:
+        if not rows:
+            return 0
+        with chore(self._catalog, "hashes of old files") as is_turn:
+            if not is_turn:
+                return 0
             values = [{"tree": row.tree_id, "number": row.n, "hash": sop_hash(row.sop_uid)} for row in rows]
             where = (file.c.tree_id == bindparam("tree"), file.c.n == bindparam("number"))
             with self._catalog.write() as connection:

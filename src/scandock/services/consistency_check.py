@@ -29,9 +29,8 @@ from scandock.queue.leases import is_unfinished
 from scandock.services.data_catalog import CATALOG_FILE, open_data
 from scandock.services.project_deletions import finish_deletions
 from scandock.services.stuck_imports import list_imports
-from scandock.store.local import LocalStore
 from scandock.store.paths import AREAS, RECEIPTS, RelPath, TreePath, is_as_deep_as_trees, tree_path, work_folder
-from scandock.store.port import Snapshot
+from scandock.store.port import Snapshot, Store
 from scandock.store.root import FOLDERS
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def check_data(data: str, settings: Settings, on_progress: ProgressCallback | No
 
 class _ConsistencyCheck:
     def __init__(
-        self, catalog: Catalog, store: LocalStore, settings: Settings, on_progress: ProgressCallback | None
+        self, catalog: Catalog, store: Store, settings: Settings, on_progress: ProgressCallback | None
     ) -> None:
         self.catalog = catalog
         self.store = store

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.server_tables import data_folder
 from scandock.model.errors import Fault
+from scandock.queue.hosts import are_others_at_work
 from scandock.queue.tokens import new_uuid
 from scandock.services.data_errors import DataFolderOther, DataServed
 from scandock.store.identity import read_identity, write_identity
@@ -85,6 +86,8 @@ def adopt_folder(catalog: Catalog, data: str) -> None:
             with unserved(folder) as free:
                 if not free:
                     raise DataServed(f"A server is at work on {folder}.", "Stop it first.")
+        if are_others_at_work(connection, catalog.host):
+            raise DataServed("A server of another host is at work on this database.", "Stop it first.")
         connection.execute(delete(data_folder))
         _write_row(connection, data, "")
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 
-def prepare_data(store: LocalStore, settings: Settings) -> None:
+def prepare_data(store: Store, settings: Settings) -> None:
     """Make DATA and its folders, but for those of what was placed: `placing.stored_folders` knows whether that may be.
 
     Usage `data_folder_other` before anything is made in a folder that the database of the settings does not belong to:

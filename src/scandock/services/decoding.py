@@ -26,6 +26,9 @@ T = TypeVar("T")
 MAX_WORKING: Final = 12
 """Threads that are at work at once: those that wait for a decoder are none of them."""
 
+MAX_FINDING: Final = 4
+"""Threads that find out at once who asks, and for what: all connections to the catalog are not theirs."""
+
 THREADS: Final = MAX_WAITING + DECODERS + MAX_WORKING
 """One for each question that waits or is asked. A thread that waits costs little."""
 
@@ -92,6 +95,7 @@ class Pictures:
         self.cache = ImageCache(data, settings.cache_bytes, settings.min_free_bytes)
         self.threads = ThreadPoolExecutor(THREADS, "pictures")
         self._working = threading.Semaphore(MAX_WORKING)
+        self._finding = threading.Semaphore(MAX_FINDING)
         self._lock = threading.Lock()
         self._stacks: OrderedDict[tuple[str, int], tuple[int, Stack]] = OrderedDict()
         self._failed: OrderedDict[tuple[Any, ...], tuple[float, str]] = OrderedDict()
@@ -100,6 +104,11 @@ class Pictures:
     def close(self) -> None:
         self.decoders.close()
         self.threads.shutdown(wait=True)
+
+    def find(self, call: Callable[[], T]) -> T:
+        """Find out who asks and for what, in one of `threads`, before `work`: who may not has no place there."""
+        with self._finding:
+            return call()
 
     def work(self, call: Callable[[], T]) -> T:
         """Do what asks decoders, in one of `threads`: few at once, those aside that wait for their turn."""

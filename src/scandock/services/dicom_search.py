@@ -92,11 +92,12 @@ class SeriesPart(NamedTuple):
 
 def search_studies(connection: Connection, scope: DicomwebScope, query: DicomQuery) -> SearchPage:
     """Studies, the newest first."""
+    conditions = _study_conditions(connection, scope, query)
     if query.limit == 0:
-        return SearchPage([], max(_count_studies(connection, scope, query) - query.offset, 0))
+        return SearchPage([], max(_count_studies(connection, conditions) - query.offset, 0))
     statement = (
         select(*_SHOWN)
-        .where(*_study_conditions(connection, scope, query))
+        .where(*conditions)
         .order_by(dicom_study.c.date.desc(), dicom_study.c.time.desc(), dicom_study.c.id.desc())
         .limit(query.limit + 1)
         .offset(query.offset)
@@ -104,12 +105,11 @@ def search_studies(connection: Connection, scope: DicomwebScope, query: DicomQue
     rows = connection.execute(statement).all()
     remaining = 0
     if len(rows) > query.limit:
-        remaining = _count_studies(connection, scope, query) - query.offset - query.limit
+        remaining = _count_studies(connection, conditions) - query.offset - query.limit
     return SearchPage(_unite_studies(connection, scope, rows[: query.limit]), max(remaining, 0))
 
 
-def _count_studies(connection: Connection, scope: DicomwebScope, query: DicomQuery) -> int:
-    conditions = _study_conditions(connection, scope, query)
+def _count_studies(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> int:
     return connection.execute(select(func.count()).select_from(dicom_study).where(*conditions)).scalar_one()
 
 
@@ -371,20 +371,19 @@ def read_series(connection: Connection, studies: Sequence[Row[Any]]) -> dict[Ser
 
 def _count_instances(connection: Connection, series: Mapping[SeriesKey, Sequence[SeriesPart]]) -> dict[SeriesKey, int]:
     """The instances of series, those that several sessions have counted once."""
-    return {
-        key: parts[0].series.instances if len(parts) == 1 else _count_united(connection, parts)
-        for key, parts in series.items()
-    }
-
-
-def _count_united(connection: Connection, parts: Sequence[SeriesPart]) -> int:
-    uids: set[str] = set()
-    for part in parts:
-        tree_id = part.series.tree_id
-        resources = {n for n, place in read_places(connection, tree_id).items() if place.scan_n == part.series.n}
-        files = files_of_resources(connection, tree_id, resources)
-        uids.update(row.sop_uid for row in files if row.sop_uid is not None)
-    return len(uids)
+    scans: dict[int, dict[int, SeriesKey]] = defaultdict(dict)
+    for key, parts in series.items():
+        if len(parts) > 1:
+            for part in parts:
+                scans[part.series.tree_id][part.series.n] = key
+    uids: dict[SeriesKey, set[str]] = defaultdict(set)
+    for tree_id, keys in scans.items():
+        places = read_places(connection, tree_id)
+        resources = {n: keys[place.scan_n] for n, place in places.items() if place.scan_n in keys}
+        for row in files_of_resources(connection, tree_id, resources):
+            if row.sop_uid is not None:
+                uids[resources[row.resource_n]].add(row.sop_uid)
+    return {key: parts[0].series.instances if len(parts) == 1 else len(uids[key]) for key, parts in series.items()}
 
 
 def fits(query: DicomQuery, values: Values) -> bool:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, or_, select, union
+from sqlalchemy import Connection, Select, bindparam, or_, select, union
 
-from scandock.access.principal import Principal
+from scandock.access.principal import Door, Principal
 from scandock.access.visibility import own_where, sessions_where
 from scandock.catalog.records import SessionRecord
+from scandock.catalog.server_tables import damage
 from scandock.catalog.sessions import session_rows
-from scandock.catalog.tables import dicom_study, project, session
-from scandock.rules.permissions import AccessDecision, Action
+from scandock.catalog.tables import dicom_study, session
+from scandock.rules.permissions import AccessDecision, Action, Scope
 from scandock.services import rights
 
 
@@ -21,8 +22,6 @@ from scandock.services import rights
 class DicomwebScope:
     """The sessions that a base answers for."""
 
-    condition: ColumnElement[bool]
-    """On `session` joined with its `project`."""
     principal: Principal
     project_id: int | None = None
     """The project whose archive these are, where it is one project's."""
@@ -40,30 +39,34 @@ def find_scope(connection: Connection, principal: Principal, project_name: str |
     """
     if project_name is None:
         rights.check_scope(principal, Action.SESSION_READ)
-        return DicomwebScope(or_(sessions_where(principal), own_where(principal)), principal)
-    rights.check(connection, principal, Action.SESSION_READ, project_name)
-    number: int = connection.execute(_NUMBER, {"of_key": project_name.casefold()}).scalar_one()
-    condition = (session.c.project_id == number) & (session.c.place == "archive")
-    return DicomwebScope(condition, principal, number)
+        return DicomwebScope(principal)
+    number = rights.check_project(connection, principal, Action.SESSION_READ, project_name)
+    return DicomwebScope(principal, number)
 
 
-def find_study_sessions(connection: Connection, scope: DicomwebScope, study_uid: str) -> list[SessionRecord]:
-    """The sessions of a scope that a study is in, those of the archive first: of two copies the first one counts."""
+def find_study_sessions(
+    connection: Connection, scope: DicomwebScope, study_uid: str
+) -> list[tuple[SessionRecord, bool]]:
+    """The sessions of a scope that a study is in, and whether any of their files is known to be damaged.
+
+    Those of the archive come first: of two copies the first one counts.
+    """
     values: dict[str, object] = {"of_study": study_uid}
     if scope.project_id is not None:
         query = _sessions_of_study_in()
         values["of_project"] = scope.project_id
     else:
-        query = _sessions_of_study().where(scope.condition)
-    records = [SessionRecord.from_row(row) for row in connection.execute(query, values).mappings()]
+        who = scope.principal
+        query = _sessions_of_study_for(who.account_id, who.door, who.scope, admin=who.admin)
+    rows = connection.execute(query, values).mappings()
     if scope.project_id is None:
-        return records
+        return [(SessionRecord.from_row(row), row["has_damage"]) for row in rows]
     # Not in the query: SQLite would read all sessions of the project for it.
-    return [record for record in records if record.project_id == scope.project_id and record.place == "archive"]
-
-
-_NUMBER: Final = select(project.c.id).where(project.c.key == bindparam("of_key"))
-"""Asked with each request, as are the next: made once, as they take longer to make than to be answered."""
+    return [
+        (SessionRecord.from_row(row), row["has_damage"])
+        for row in rows
+        if row["project_id"] == scope.project_id and row["place"] == "archive"
+    ]
 
 
 _LISTED: Final = select(dicom_study.c.session_id).where(
@@ -73,9 +76,12 @@ _LISTED: Final = select(dicom_study.c.session_id).where(
 meanwhile by their own study."""
 
 
-@cache
-def _sessions_of_study() -> Select[Any]:
-    return session_rows().where(session.c.id.in_(_LISTED)).order_by(session.c.place, session.c.id)
+@lru_cache(maxsize=64)
+def _sessions_of_study_for(account_id: int | None, door: Door, scope: Scope, *, admin: bool) -> Select[Any]:
+    """The sessions that somebody may look at, which the database finds out each time: the statement names no role."""
+    who = Principal(account_id, "", "", admin=admin, scope=scope, door=door)
+    is_visible = or_(sessions_where(who), own_where(who))
+    return _session_rows().where(session.c.id.in_(_LISTED), is_visible).order_by(session.c.place, session.c.id)
 
 
 @cache
@@ -84,4 +90,9 @@ def _sessions_of_study_in() -> Select[Any]:
     own = select(other.c.id).where(
         other.c.project_id == bindparam("of_project"), other.c.study_uid == bindparam("of_study")
     )
-    return session_rows().where(session.c.id.in_(union(_LISTED, own))).order_by(session.c.place, session.c.id)
+    return _session_rows().where(session.c.id.in_(union(_LISTED, own))).order_by(session.c.place, session.c.id)
+
+
+def _session_rows() -> Select[Any]:
+    has_damage = select(damage.c.id).where(damage.c.tree_id == session.c.tree_id).exists()
+    return session_rows().add_columns(has_damage.label("has_damage"))

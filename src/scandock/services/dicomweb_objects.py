@@ -35,7 +35,7 @@ from scandock.services.dicomweb_packs import (
     pack_tree,
 )
 from scandock.services.download_access import DownloadAccess
-from scandock.services.downloads import open_session_snapshot
+from scandock.services.downloads import open_session_snapshot, try_snapshot
 from scandock.services.file_errors import FileDamaged, FileMissing
 from scandock.services.file_verification import verify_soon
 from scandock.services.pictures import descriptor_of
@@ -202,7 +202,6 @@ def sessions_of(objects: Iterable[FoundObject]) -> list[SessionRecord]:
 _DAMAGE: Final = select(damage.c.tree_id, damage.c.file_n, damage.c.kind).where(
     damage.c.tree_id.in_(bindparam("trees", expanding=True))
 )
-"""Asked with each frame: made once, as it takes longer to make than to be answered."""
 
 
 def read_damage(connection: Connection, trees: Iterable[int]) -> dict[tuple[int, int | None], str]:
@@ -222,7 +221,8 @@ def select_objects(
     """The objects of a study, a series or of one UID. AccessDenied where there is none that may be read."""
     copies: dict[str, list[FoundObject]] = {}
     trees: dict[int, TreeObjects] = {}
-    for record in find_study_sessions(connection, scope, study):
+    sessions = find_study_sessions(connection, scope, study)
+    for record, _ in sessions:
         tree = trees[record.tree_id] = cache.objects(connection, record)
         if instance is not None:
             stored = tree.by_uid.get(instance)
@@ -235,7 +235,8 @@ def select_objects(
             copies.setdefault(stored.sop_uid, []).append(FoundObject(record, stored))
     if not copies:
         raise_denied(scope.unknown)
-    selection = Selection(study, [], trees, read_damage(connection, trees), {})
+    damaged = [record.tree_id for record, has_damage in sessions if has_damage]
+    selection = Selection(study, [], trees, read_damage(connection, damaged) if damaged else {})
     others: dict[str, list[FoundObject]] = {}
     for uid, found in copies.items():
         if len(found) > 1:
@@ -306,10 +307,13 @@ class ObjectReader:
         return len(self.selection.objects) - len(self.objects)
 
     def _open_session(self, record: SessionRecord) -> None:
-        current, snapshot = open_session_snapshot(self.context, record.uuid)
+        snapshot = try_snapshot(self.context, record)
+        if snapshot is None:
+            current, snapshot = open_session_snapshot(self.context, record.uuid)
+            if current.tree_id != record.tree_id:
+                snapshot.close()
+                raise ChangedMeanwhile("The session has just changed.", "Ask again.")
         self._exits.enter_context(snapshot)
-        if current.tree_id != record.tree_id:
-            raise ChangedMeanwhile("The session has just changed.", "Ask again.")
         self._snapshots[record.uuid] = snapshot
 
     def _find_sound(self, found: FoundObject) -> FoundObject | None:

@@ -65,26 +65,33 @@ _MAGIC: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FileDownload:
-    """One stored file, open; who takes it closes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDescription:
+    """What is said of a stored file before its bytes."""
 
     name: str
+    """Under what a browser saves it; empty where its address says that."""
     size: int
     sha256: str
     media_type: str
     modified: int
     """When the tree that holds it was made, in Unix milliseconds: a new label changes nothing of a file."""
-    _snapshot: Snapshot
-    _path: RelPath
-    _holder: Holder
-    _access: DownloadAccess
     damaged: str = ""
     """How it is known to be damaged; empty: it is not."""
 
     @property
     def etag(self) -> str:
         return f'"{self.sha256}"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDownload(FileDescription):
+    """One stored file, open; who takes it closes it."""
+
+    _snapshot: Snapshot
+    _path: RelPath
+    _holder: Holder
+    _access: DownloadAccess
 
     def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes of a range; then the file is closed."""
@@ -262,7 +269,7 @@ def _project_entries(
         try:
             record, snapshot = open_session_snapshot(context, uuid)
         except Fault:
-            lines.append((label, "", _find_gone_reason(context, uuid)))
+            lines.append((label, "", find_gone_reason(context, uuid)))
             continue
         with snapshot:
             try:
@@ -281,8 +288,8 @@ def _project_entries(
     yield from make_omissions_entry(lines)
 
 
-def _find_gone_reason(context: ServiceContext, uuid: str) -> str:
-    """Why a session of a project has no snapshot when its turn comes."""
+def find_gone_reason(context: ServiceContext, uuid: str) -> str:
+    """Why a session has no snapshot when its turn comes."""
     with context.catalog.read() as connection:
         record = find_session(connection, uuid)
         if record is None:
@@ -387,6 +394,38 @@ def _open_snapshot(
             break
     raise _file_missing(context, uuid)
 
+
+def try_snapshot(context: ServiceContext, record: SessionRecord) -> Snapshot | None:
+    """A snapshot of the very tree that a record which was just read speaks of; None where another one comes, or has
+    come, in its place, or its folder is gone.
+    """
+    name = tree_path(record.parts)
+    try:
+        snapshot = context.store.snapshot(name)
+    except FileNotFoundError:
+        return None
+    try:
+        with context.catalog.read() as connection:
+            row = connection.execute(_PLACE, {"uuid": record.uuid, "of_tree": name}).first()
+    except BaseException:
+        snapshot.close()
+        raise
+    here = (record.tree_id, record.place, record.timestamp, record.label, record.project, False)
+    if row is not None and tuple(row) == here:
+        return snapshot
+    snapshot.close()
+    return None
+
+
+_PLACE: Final = (
+    select(
+        session.c.tree_id, session.c.place, session.c.timestamp, session.c.label, project.c.name,
+        select(intent.c.id).where(intent.c.name == bindparam("of_tree"), intent.c.state == "intent").exists(),
+    )
+    .join(project, project.c.id == session.c.project_id)
+    .where(session.c.uuid == bindparam("uuid"))
+)  # fmt: skip
+"""Where a session's tree is, and whether another one is just being put there."""
 
 _PENDING: Final = (
     select(intent.c.id).where(intent.c.name == bindparam("of_tree"), intent.c.state == "intent").limit(1)

@@ -28,6 +28,20 @@ class FileExists(CodedUsage):
         self._fill({"name": name})
 
 
+class FolderTooLarge(CodedUsage):
+    CODE = "folder_too_large"
+    STATUS = 409
+    MEANING = (
+        "A folder of a session with too many files for a listing: `scandock export` writes it out, and each file can be"
+        " read by its address."
+    )
+    SENTENCE = "The session has {files:,} files; folders are listed of up to {most:,}."
+    REMEDY = "Export the session, or ask for its files by their names."
+
+    def __init__(self, files: int, most: int) -> None:
+        self._fill({"files": files, "most": most})
+
+
 class FilePathInvalid(Worded, Usage):
     CODE = "file_path_invalid"
     MEANING = "That can't be the path of a file in a resource."

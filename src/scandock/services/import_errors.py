@@ -24,6 +24,11 @@ class StudyComing(ImportRunning):
     REMEDY = "Close it, and its import begins; or discard it."
 
 
+class StudyTaken(ImportRunning):
+    SENTENCE = "A DICOM receiver took this study: its sender was told that it is stored, and does not send it again."
+    REMEDY = "Discard the study where it is not wanted."
+
+
 class DiscardedTooLate(ImportRunning):
     SENTENCE = "The upload has all its bytes: its import waits or runs."
     REMEDY = "Cancel that."

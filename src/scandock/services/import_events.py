@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final, NamedTuple, TypedDict
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypedDict
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -15,13 +15,14 @@ from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.queue.event_data import EventData, ImportEnded, parse_event
 from scandock.rules.permissions import AccessDecision, Action, answer
 from scandock.services.activity import silent_time
+from scandock.services.event_order import FIRST, Position, newest_position, position_of, read_behind
 from scandock.services.import_records import Counted
 from scandock.services.imports import list_imports
 from scandock.services.pagination import Sorting
 
 OVERLAP: Final = 50
-"""Events before the newest known one that are looked at again: PostgreSQL shows some of them late, and SQLite gives the
-numbers of events that were deleted with their import to new ones."""
+"""Events before the newest known one that are looked at again on SQLite, which gives the numbers of events that were
+deleted with their import to new ones."""
 MAX_EVENTS: Final = 500
 MAX_UNFINISHED: Final = 100
 """Unfinished imports of which a listener hears at its start."""
@@ -86,24 +87,67 @@ class EventWatcher:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._known: dict[int, int] = {}
-        self._last = 0
-        self._looked: tuple[int, int, int] | None = None
+        self._events: _Follower = _ByNumber() if catalog.sqlite else _ByTransaction()
         self._far: dict[str, tuple[Any, ...]] = {}
 
     def begin(self) -> None:
         """Take what is there for known."""
         with self._catalog.read() as connection:
-            self._last = connection.execute(select(func.max(event.c.id))).scalar() or 0
-            self._read_news(connection)
+            self._events.begin(connection)
             self._numbers(connection)
 
     def look(self) -> list[ImportEvent]:
         """What has happened since: events in their order, then how far imports are that moved on."""
         with self._catalog.read() as connection:
-            return [*self._read_news(connection), *self._numbers(connection)]
+            return [*self._events.read_news(connection), *self._numbers(connection)]
 
-    def _read_news(self, connection: Connection) -> list[ImportEvent]:
+    def _numbers(self, connection: Connection) -> list[ImportEvent]:
+        rows = [_Moving._make(row) for row in connection.execute(_select_running())]
+        last_figures, self._far = self._far, {row.uuid: _progress_figures(row) for row in rows}
+        moved = [row for row in rows if last_figures.get(row.uuid) != self._far[row.uuid]]
+        return [_progress_event(row) for row in moved if row.state == ImportState.RECEIVING or row.stage is not None]
+
+
+class _Follower(Protocol):
+    """Knows which events have been told."""
+
+    def begin(self, connection: Connection) -> None: ...
+    def read_news(self, connection: Connection) -> list[ImportEvent]: ...
+
+
+class _ByTransaction:
+    """On PostgreSQL: by the order in which events are settled."""
+
+    def __init__(self) -> None:
+        self._position = FIRST
+
+    def begin(self, connection: Connection) -> None:
+        self._position = newest_position(connection)
+
+    def read_news(self, connection: Connection) -> list[ImportEvent]:
+        new_events: list[ImportEvent] = []
+        while True:
+            rows = _read_settled(connection, self._position, MAX_EVENTS)
+            new_events += [row for row, _ in rows]
+            if rows:
+                self._position = rows[-1][1]
+            if len(rows) < MAX_EVENTS:
+                return new_events
+
+
+class _ByNumber:
+    """On SQLite, where events are committed in the order of their numbers."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, int] = {}
+        self._last = 0
+        self._looked: tuple[int, int, int] | None = None
+
+    def begin(self, connection: Connection) -> None:
+        self._last = connection.execute(select(func.max(event.c.id))).scalar() or 0
+        self.read_news(connection)
+
+    def read_news(self, connection: Connection) -> list[ImportEvent]:
         new_events: list[ImportEvent] = []
         while True:
             newest = connection.execute(select(func.max(event.c.id))).scalar() or 0
@@ -119,12 +163,6 @@ class EventWatcher:
             self._looked = None if len(rows) == OVERLAP + MAX_EVENTS else _fingerprint(connection, _floor(self._last))
             if self._looked is not None:
                 return new_events
-
-    def _numbers(self, connection: Connection) -> list[ImportEvent]:
-        rows = [_Moving._make(row) for row in connection.execute(_select_running())]
-        last_figures, self._far = self._far, {row.uuid: _progress_figures(row) for row in rows}
-        moved = [row for row in rows if last_figures.get(row.uuid) != self._far[row.uuid]]
-        return [_progress_event(row) for row in moved if row.state == ImportState.RECEIVING or row.stage is not None]
 
 
 def _floor(last: int) -> int:
@@ -153,13 +191,22 @@ def read_missed_events(connection: Connection, principal: Principal, mark: str) 
         event_time = connection.execute(select(event.c.at).where(event.c.id == int(number))).scalar()
         if event_time != int(at):
             return None
-    rows = _read_events(connection, int(number), MAX_EVENTS + 1)
+    if connection.dialect.name == "sqlite":
+        rows = _read_events(connection, int(number), MAX_EVENTS + 1)
+    else:
+        position = position_of(connection, int(number))
+        rows = [row for row, _ in _read_settled(connection, position, MAX_EVENTS + 1)]
     return None if len(rows) > MAX_EVENTS else [row for row in rows if can_see_event(principal, row)]
 
 
 def read_newest_mark(connection: Connection) -> str:
-    """The mark of the newest event; of none at all `0-0`."""
-    row = connection.execute(select(event.c.id, event.c.at).order_by(event.c.id.desc()).limit(1)).first()
+    """The mark of the newest event that is told; of none at all `0-0`."""
+    newest = select(event.c.id, event.c.at)
+    if connection.dialect.name == "sqlite":
+        newest = newest.order_by(event.c.id.desc()).limit(1)
+    else:
+        newest = newest.where(event.c.id == newest_position(connection).number)
+    row = connection.execute(newest).first()
     return f"{row.id}-{row.at}" if row is not None else "0-0"
 
 
@@ -206,30 +253,37 @@ def list_unfinished_imports(catalog: Catalog, principal: Principal) -> list[Unfi
 
 
 def _read_events(connection: Connection, after: int, limit: int) -> list[ImportEvent]:
-    rows = connection.execute(
-        select(
-            event.c.id, event.c.kind, event.c.data, event.c.at, event.c.account_id, upload.c.uuid, upload.c.archive,
-            project.c.name,
-        )
-        .join(upload, upload.c.id == event.c.upload_id)
-        .join(reception, reception.c.upload_id == event.c.upload_id)
-        .outerjoin(project, project.c.id == reception.c.project_id)
-        .where(event.c.id > after)
-        .order_by(event.c.id)
-        .limit(limit)
-    )  # fmt: skip
-    return [
-        ImportEvent(
-            number=row.id,
-            at=row.at,
-            uuid=row.uuid,
-            archive=row.archive,
-            account_id=row.account_id,
-            project=row.name,
-            data=_without_sessions(parse_event(row.kind, row.data)),
-        )
-        for row in rows
-    ]
+    rows = connection.execute(_EVENTS.where(event.c.id > after).order_by(event.c.id).limit(limit))
+    return [_make_event(row) for row in rows]
+
+
+def _read_settled(connection: Connection, after: Position, limit: int) -> list[tuple[ImportEvent, Position]]:
+    """Events behind a position of PostgreSQL's order, each with its own."""
+    rows = read_behind(connection, _EVENTS.add_columns(event.c.txid), after, limit)
+    return [(_make_event(row), Position(row.txid, row.id)) for row in rows]
+
+
+_EVENTS: Final = (
+    select(
+        event.c.id, event.c.kind, event.c.data, event.c.at, event.c.account_id, upload.c.uuid, upload.c.archive,
+        project.c.name,
+    )
+    .join(upload, upload.c.id == event.c.upload_id)
+    .join(reception, reception.c.upload_id == event.c.upload_id)
+    .outerjoin(project, project.c.id == reception.c.project_id)
+)  # fmt: skip
+
+
+def _make_event(row: Any) -> ImportEvent:  # noqa: ANN401  a row of `_EVENTS`
+    return ImportEvent(
+        number=row.id,
+        at=row.at,
+        uuid=row.uuid,
+        archive=row.archive,
+        account_id=row.account_id,
+        project=row.name,
+        data=_without_sessions(parse_event(row.kind, row.data)),
+    )
 
 
 def _without_sessions(data: EventData) -> EventData:

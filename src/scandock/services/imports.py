@@ -16,8 +16,8 @@ from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
-from scandock.model.verdicts import QUEUED, ImportState
-from scandock.queue.cancel import CancelResult, cancel
+from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
+from scandock.queue.cancel import CancelResult, cancel, is_placing
 from scandock.queue.notify import notify
 from scandock.queue.retry import retry_upload
 from scandock.rules.import_request import ImportRequest
@@ -30,7 +30,7 @@ from scandock.services.pagination import Page, Sorting, check_choices, like_patt
 from scandock.services.progress import read_progress
 from scandock.services.records import row_ids
 from scandock.services.spool_removal import discard_spool
-from scandock.store.local import LocalStore
+from scandock.store.port import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,20 +138,30 @@ def list_imports(
     return Page([Import.from_row(row, progress_by_id) for row in rows], following)
 
 
-def cancel_import(
-    catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo
-) -> ImportState:
+def cancel_import(catalog: Catalog, store: Store, principal: Principal, uuid: str, request: RequestInfo) -> ImportState:
     """Cancel; what it is now. Raises ImportPlacing or ImportEnded where it is too late.
 
     Raises StudyComing of a study that a DICOM receiver takes: its senders would go on, and be told that all is well.
+    Raises StudyTaken of one that it took: nobody else may have it. It is discarded (`received_status.ask_for_study`)
+    until it is being placed.
     """
     with catalog.write() as connection:
         visible = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
-        if visible.door == "dimse" and visible.state is ImportState.RECEIVING:
-            raise import_errors.StudyComing
+        if visible.door == "dimse" and visible.state in UNFINISHED:
+            if visible.state is ImportState.RUNNING and is_placing(connection, visible.upload_id):
+                raise import_errors.ImportPlacing
+            raise import_errors.StudyComing if visible.state is ImportState.RECEIVING else import_errors.StudyTaken
         became = cancel(catalog, connection, visible.upload_id)
         if became in (CancelResult.DONE, CancelResult.COMING):
             _record(connection, principal, AuditAction.IMPORT_CANCEL, visible, request)
+    return end_cancel(catalog, store, uuid, became)
+
+
+def end_cancel(catalog: Catalog, store: Store, uuid: str, became: CancelResult) -> ImportState:
+    """What is left to do of a cancel that is in the catalog; what the import is now.
+
+    Raises ImportPlacing or ImportEnded where it was too late.
+    """
     if became is CancelResult.TOO_LATE:
         raise import_errors.ImportPlacing
     if became is CancelResult.ENDED:
@@ -163,7 +173,7 @@ def cancel_import(
     return ImportState.RUNNING
 
 
-def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo) -> None:
+def retry_import(catalog: Catalog, store: Store, principal: Principal, uuid: str, request: RequestInfo) -> None:
     """Have a failed import tried again, or one that waits for its next attempt begin it at once.
 
     Raises ImportNotFailed where there is nothing to try: bytes are kept of failed ones alone.
@@ -182,7 +192,7 @@ def check_may_delete(catalog: Catalog, principal: Principal, uuid: str) -> None:
         find_import(connection, principal, uuid, Action.IMPORT_DELETE)
 
 
-def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid: str, request: RequestInfo) -> None:
+def delete_import(catalog: Catalog, store: Store, principal: Principal, uuid: str, request: RequestInfo) -> None:
     """Forget an import that has ended or never arrived, its receipt and its bytes; what it stored stays.
 
     Raises DeletedTooEarly where it waits or runs.

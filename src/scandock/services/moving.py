@@ -27,6 +27,7 @@ from scandock.services.context import ServiceContext
 from scandock.services.outcomes import Outcome
 from scandock.services.session_errors import LabelTaken, SessionFolderMissing
 from scandock.store.paths import tree_path
+from scandock.store.port import Mark
 
 if TYPE_CHECKING:
     pass
@@ -64,10 +65,10 @@ def publish_session_row(
         n=0,
         name=name,
         staged=None,
-        inode=current_inode(context, source),
+        mark=current_mark(context, source),
         tree_id=source.tree_id,
         base_tree_id=None,
-        base_inode=None,
+        base_mark=None,
         keep_base=False,
         session=row,
         moves=before,
@@ -82,12 +83,12 @@ def publish_session_row(
     return outcome
 
 
-def current_inode(context: ServiceContext, source: Holder) -> int:
-    """The number of a session's or own resources' folder. Raises Usage `tree_missing` where somebody took it away."""
-    inode = context.store.current(tree_path(source.parts))
-    if inode is None:
+def current_mark(context: ServiceContext, source: Holder) -> Mark:
+    """The mark of a session's or own resources' tree. Raises Usage `tree_missing` where somebody took it away."""
+    mark = context.store.current(tree_path(source.parts))
+    if mark is None:
         raise SessionFolderMissing
-    return inode
+    return mark
 
 
 def check_label(label: str | None) -> str | None:

@@ -15,9 +15,10 @@ from scandock.catalog.file_rows import NO_ANNOTATIONS, FileAnnotations, FileRow
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
-from scandock.publishing.tree_plan import BaseTree, Rename, ResourceSums, TreePlan, set_sums
+from scandock.publishing.tree_plan import BaseTree, ResourceSums, TreePlan, set_sums
 from scandock.services.file_errors import FileExists, FilePathInvalid, FileUnknown, ResourceUnknown
 from scandock.services.session_errors import ScanUnknown
+from scandock.store.handles import StagedPart
 from scandock.store.paths import CHANGED_TREE, RelPath, path_below, resource_folder, tree_path
 from scandock.store.port import Stage
 
@@ -279,7 +280,7 @@ class NextTree:
             drop=self.dropped,
             add=self._rows,
             md5s={n: staged.md5 for n, (_, staged) in enumerate(self.added.values(), self.last + 1)},
-            rename=self._renames,
+            staged=self._staged_parts,
             words=self.described,
         )
 
@@ -304,10 +305,10 @@ class NextTree:
         folders = self._folders_by_number()
         return ((row.n, path_below(folders[number], name)) for (number, name), row in self.files.items())
 
-    def _renames(self) -> Iterator[Rename]:
+    def _staged_parts(self) -> Iterator[StagedPart]:
         folders = self._folders_by_number()
         return (
-            Rename(staged.rel, path_below(folders[number], name), stage)
+            StagedPart(staged.rel, path_below(folders[number], name), stage)
             for (number, name), (stage, staged) in self.added.items()
         )
 

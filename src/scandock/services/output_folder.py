@@ -16,7 +16,7 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from scandock.deidentification.data_set import EditedPixels, Range
@@ -33,6 +33,7 @@ FILE_MODE: Final = 0o666
 _NAMELESS: Final = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HIDDEN: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_EXISTING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _HIDDEN_NAME: Final = re.compile(r"\.scandock-[0-9a-f]{16}")
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
@@ -101,6 +102,13 @@ class OutputFolder:
         A range among the parts is copied from `source_fd` within the kernel. Raises OutputExists, OutputIsInput,
         OutputNotWritten, and ReadFailed where the source has become shorter.
         """
+        return self._write(relative, lambda fd: _write_parts(fd, parts, source_fd))
+
+    def write_chunks(self, relative: str, chunks: Iterable[bytes]) -> int:
+        """The same of bytes that come piece by piece; what `chunks` raises, other than OSError, leaves no file."""
+        return self._write(relative, lambda fd: sum(write_all(fd, memoryview(chunk)) for chunk in chunks))
+
+    def _write(self, relative: str, fill: Callable[[int], int]) -> int:
         try:
             if self._is_nameless:
                 try:
@@ -110,12 +118,32 @@ class OutputFolder:
                         raise
                     self._is_nameless = False
                 else:
-                    return self._write_nameless(fd, relative, parts, source_fd)
-            return self._write_beside(relative, parts, source_fd)
+                    return self._write_nameless(fd, relative, fill)
+            return self._write_beside(relative, fill)
         except OSError as error:
             if error.errno in _OCCUPIED:
                 raise OutputExists from None
             raise _failure(error, relative) from error
+
+    def open_existing(self, relative: str) -> int | None:
+        """A descriptor of the file of that name, to be read; None where there is none.
+
+        Raises OutputExists where something else has its name or that of a folder above, OutputNotWritten.
+        """
+        folder, _, name = relative.rpartition("/")
+        try:
+            with self._folder(folder, create=False) as folder_fd:
+                fd = os.open(name, _EXISTING, dir_fd=folder_fd)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in _OCCUPIED:
+                raise OutputExists from None
+            raise _failure(error, relative) from error
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OutputExists
+        return fd
 
     def sync(self) -> None:
         """Have it all on the disk; raises OutputNotWritten where something could not be written to it."""
@@ -130,10 +158,10 @@ class OutputFolder:
             self._last = None
         os.close(self._fd)
 
-    def _write_nameless(self, fd: int, relative: str, parts: Iterable[Part], source_fd: int) -> int:
+    def _write_nameless(self, fd: int, relative: str, fill: Callable[[int], int]) -> int:
         folder, _, name = relative.rpartition("/")
         try:
-            size = _write_parts(fd, parts, source_fd)
+            size = fill(fd)
             with self._folder(folder, create=True) as folder_fd:
                 if self._check_name(name, folder_fd):
                     os.unlink(name, dir_fd=folder_fd)
@@ -142,7 +170,7 @@ class OutputFolder:
             os.close(fd)
         return size
 
-    def _write_beside(self, relative: str, parts: Iterable[Part], source_fd: int) -> int:
+    def _write_beside(self, relative: str, fill: Callable[[int], int]) -> int:
         folder, _, name = relative.rpartition("/")
         above = self._hidden_folder()
         if not self._is_swept:
@@ -151,7 +179,7 @@ class OutputFolder:
         hidden, fd, lock = _open_hidden(above)
         try:
             try:
-                size = _write_parts(fd, parts, source_fd)
+                size = fill(fd)
             finally:
                 os.close(fd)  # which tells of what a network's disk could not take, before the file has its name
             with self._folder(folder, create=True) as folder_fd:
@@ -319,4 +347,4 @@ def _failure(error: OSError, name: str) -> Fault:
         return DiskFull(
             f"{name!r} could not be written: {reason}.", "Free space and run the command again.", quotes=True
         )
-    return OutputNotWritten(f"{name!r} could not be written: {reason}.", "Check the folder of --out.", quotes=True)
+    return OutputNotWritten(f"{name!r} could not be written: {reason}.", "Check the output folder.", quotes=True)

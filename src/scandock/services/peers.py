@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -16,7 +17,7 @@ from scandock.model.receivers import MAX_PORT, TITLE_RULE, DicomPeer, parse_titl
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import receiver_records, rights
-from scandock.services.audit import AuditAction, DetailValue
+from scandock.services.audit import AuditAction, DetailValue, differences
 from scandock.services.context import ServiceContext
 from scandock.services.dicom_peers import peer_calls
 from scandock.services.editing import check_if_match
@@ -64,7 +65,7 @@ def add_peer(context: ServiceContext, changes: PeerChanges) -> DicomPeer:
             )
         except IntegrityError:  # made by another transaction since
             raise PeerExists(planned.title) from None
-        _note(context, connection, AuditAction.PEER_ADD, planned, sorted(changes))
+        _note(context, connection, AuditAction.PEER_ADD, planned, {"fields": sorted(changes)})
         return find_peer(connection, context.principal, planned.uuid)
 
 
@@ -77,9 +78,9 @@ def set_peer(context: ServiceContext, uuid: str, changes: PeerChanges, *, if_mat
         if any(other.title == planned.title and other.uuid != uuid for other in rows.list_peers(connection)):
             raise PeerExists(planned.title)
         columns, columns_before = rows.peer_columns(planned), rows.peer_columns(before)
-        changed = sorted(name for name, value in columns.items() if value != columns_before[name])
-        if not changed:
+        if columns == columns_before:
             return before
+        changed = differences(receiver_records.Peer.of(before).to_json(), receiver_records.Peer.of(planned).to_json())
         try:
             connection.execute(
                 update(dicom_peer).where(dicom_peer.c.uuid == uuid).values(modified=context.catalog.now(), **columns)
@@ -95,7 +96,7 @@ def remove_peer(context: ServiceContext, uuid: str) -> None:
     with context.catalog.write() as connection:
         before = find_peer(connection, context.principal, uuid)
         connection.execute(delete(dicom_peer).where(dicom_peer.c.uuid == uuid))
-        _note(context, connection, AuditAction.PEER_REMOVE, before, [])
+        _note(context, connection, AuditAction.PEER_REMOVE, before, {})
 
 
 def echo_peer(context: ServiceContext, uuid: str) -> PeerEcho:
@@ -142,7 +143,11 @@ def _with_values(before: DicomPeer, changes: PeerChanges) -> DicomPeer:
 
 
 def _note(
-    context: ServiceContext, connection: Connection, action: AuditAction, peer: DicomPeer, fields: list[str]
+    context: ServiceContext,
+    connection: Connection,
+    action: AuditAction,
+    peer: DicomPeer,
+    more: Mapping[str, DetailValue],
 ) -> None:
-    details = {"ae_title": peer.title, "fields": fields}
+    details: dict[str, DetailValue] = {"ae_title": peer.title, **more}
     context.note(connection, action, peer.uuid, "", details, kind="peer")

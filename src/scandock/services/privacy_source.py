@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.catalog.privacy_texts import is_privacy_in_force
 from scandock.services.data_errors import PrivacyKeyUnfit
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def current_privacy(connection: Connection) -> SitePrivacy | None:
     """
     if _given is not None:
         return _given
+    from scandock.catalog.privacy_texts import is_privacy_in_force  # SQLAlchemy: readers start before it is loaded
+
     if not is_privacy_in_force(connection):
         return None
     place: _Place = connection.get_execution_options()[_PLACE]  # KeyError: nobody may go on as if nothing were in force

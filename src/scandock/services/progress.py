@@ -22,6 +22,8 @@ from scandock.queue.leases import ImportLease, check_lease
 from scandock.services import import_records
 
 WRITE_SECONDS = 0.5
+FIRST_SECONDS = 0.2
+"""Before anything is written: of an import that has ended by then its outcome tells all."""
 _READING = ("opening", "reading", "deciding")
 """Stages in which sessions are known by their patients alone: what they will be called is decided behind these."""
 
@@ -41,7 +43,7 @@ class ProgressRecorder:
     """Takes what an import says of itself and writes it down from a thread, so that no import waits for the catalog.
 
     Only the newest is written, with the stages and patients that are new since as events, under the import's token:
-    one that was taken over says nothing more. `close` writes what is left.
+    one that was taken over says nothing more. `close` writes what is left, unless nothing was written before.
     """
 
     def __init__(self, catalog: Catalog, lease: ImportLease, *, attempt: int = 1) -> None:
@@ -79,6 +81,9 @@ class ProgressRecorder:
         self._thread.join()
 
     def _run(self) -> None:
+        with self._read_news:
+            if self._read_news.wait_for(lambda: self._ended, FIRST_SECONDS):
+                return
         last = 0.0
         while True:
             with self._read_news:

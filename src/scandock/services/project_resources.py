@@ -18,7 +18,7 @@ from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.tables import project, shelf
 from scandock.model import uris
 from scandock.model.xnat_ids import subject_id
-from scandock.publishing.deletes import Removal
+from scandock.publishing.deletes import Removal, new_trash_id
 from scandock.publishing.intents import OwnResourcesRow
 from scandock.publishing.locks import locks_of
 from scandock.publishing.operations import lock_names, retry_while_busy, run_operation
@@ -26,7 +26,7 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import audit, own_resources, rights
 from scandock.services.context import ServiceContext
-from scandock.services.moving import current_inode
+from scandock.services.moving import current_mark
 from scandock.services.project_errors import OwnFilesLeft
 from scandock.services.session_creation import find_project_for_changes, publish_empty_tree, upsert_resource
 from scandock.services.xnat_lookup import SubjectRecord
@@ -161,10 +161,10 @@ def remove_own_resources(
             n=0,
             uuid=source.uuid,
             name=tree_path(source.parts),
-            inode=current_inode(context, source),
+            mark=current_mark(context, source),
             tree_id=source.tree_id,
             project_id=source.project_id,
-            trash=context.store.new_trash_id(),
+            trash=new_trash_id(context.catalog, context.store),
             keep=False,
             shelf=True,
         )

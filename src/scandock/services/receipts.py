@@ -14,8 +14,8 @@ from scandock.model.spreadsheet import TableWriter
 from scandock.model.verdicts import Verdict
 from scandock.rules.receipt_codes import CODES, ReceiptLine, receipt_columns
 from scandock.services.import_errors import ReceiptMissing, VerdictUnknown
-from scandock.store.local import LocalStore
 from scandock.store.paths import path_in_session
+from scandock.store.port import Store
 
 Format = Literal["jsonl", "csv"]
 PIECE_BYTES = 64 * 1024
@@ -23,7 +23,7 @@ MAX_LINES_READ: Final = 500_000
 """Lines of a receipt that one page looks at; they are some 150 MB unpacked."""
 
 
-def open_receipt(store: LocalStore, uuid: str) -> IO[bytes]:
+def open_receipt(store: Store, uuid: str) -> IO[bytes]:
     """The compressed receipt. Raises ReceiptMissing where there is none: not ended yet, failed or cancelled."""
     try:
         return store.open_receipt(uuid)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scandock.model.receivers import Receiver
 
 HOST: Final = platform.node()
-MAX_MESSAGE: Final = 1_000
+MAX_MESSAGE: Final = 2_000
 """Characters of what is told of an association."""
 
 
@@ -75,9 +75,10 @@ class LeftStudy:
 
 @dataclass(slots=True, kw_only=True)
 class AssociationLine:
-    """An association, or a refusal, as it is to be told; `key` tells it from others of this process."""
+    """An association, or a refusal, as it is to be told."""
 
-    key: int
+    number: int
+    """By which logs and pages call it; no other of this process has it."""
     receiver_id: int | None
     port: int
     called: str
@@ -100,6 +101,7 @@ class AssociationLine:
     @property
     def columns(self) -> dict[str, object]:
         return {
+            "number": self.number,
             "receiver_id": self.receiver_id,
             "host": HOST,
             "port": self.port,

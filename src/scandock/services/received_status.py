@@ -6,10 +6,10 @@ The receiver process writes all of it (`services.received_studies`); here it is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, and_, delete, exists, or_, select, update
 
 from scandock.access.clock import now_ms
 from scandock.access.principal import Principal
@@ -18,11 +18,12 @@ from scandock.catalog.tables import project, upload
 from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.model.receivers import Receiver
 from scandock.model.reception import SILENT_MS, AssociationOutcome, StudyWish
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import QUEUED, ImportState
+from scandock.queue.cancel import CancelResult, cancel
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.audit import AuditAction, DetailValue
-from scandock.services.imports import find_import
+from scandock.services.imports import VisibleImport, end_cancel, find_import
 from scandock.services.pagination import Page, Sorting, read_page
 from scandock.services.receiver_errors import StudyHostSilent, StudyNotReceiving
 from scandock.services.receiver_states import is_host_silent
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 MAX_STUDIES: Final = 500
 """Open studies that are listed, those that came last."""
+
+STOPPED: Final = "Stopped together with all receivers. Enable it, or all of them by /xapi/dicomscp/start."
 
 StateWord = Literal["disabled", "rejecting", "starting", "listening", "failed"]
 Outcome = Literal["open", "released", "ended", "rejected", "failed"]
@@ -92,6 +95,7 @@ class Association(JsonRecord):
     """An association with a receiver, or one that was refused."""
 
     id: int
+    number: Annotated[int, Field(description="As the log of its host has it; 0 where it was not noted")]
     receiver: Annotated[str | None, Field(description="Its id; null where the peer called none")]
     host: str
     port: int
@@ -100,7 +104,7 @@ class Association(JsonRecord):
     address: str
     security: Annotated[str, Field(description="TLS version and certificate of the peer")]
     outcome: Annotated[Outcome, Field(description="failed: the connection ended before there was an association")]
-    message: Annotated[str, Field(description="Why, or which object was refused last")]
+    message: Annotated[str, Field(description="Why, or what was refused for which reasons, one a line")]
     objects: int
     bytes: int
     failures: Annotated[int, Field(description="Objects that were refused")]
@@ -111,6 +115,7 @@ class Association(JsonRecord):
     def from_row(cls, row: RowMapping) -> Self:
         return cls(
             id=row["id"],
+            number=row["number"],
             receiver=row["receiver"],
             host=row["host"],
             port=row["port"],
@@ -198,36 +203,65 @@ def ask_for_study(context: ServiceContext, uuid: str, wish: StudyWish) -> None:
     """Have a study that is being received imported as it is now, or forgotten; the receiver process sees to it.
 
     As an import is cancelled: by who owns its project, and the account that it came for. Of a host that does not
-    answer it is forgotten here: that host removes its bytes when it is back. AccessDenied, StudyNotReceiving,
-    StudyHostSilent.
+    answer it is forgotten here: that host removes its bytes when it is back. One whose import waits or runs can be
+    discarded as well: that is cancelled. AccessDenied, StudyNotReceiving, StudyHostSilent; ImportPlacing, ImportEnded.
     """
     with context.catalog.write() as connection:
         visible = find_import(connection, context.principal, uuid, Action.IMPORT_CANCEL)
-        of_upload = received_study.c.upload_id == visible.upload_id
-        silent = _is_study_silent(context.catalog.now()).label("silent")
-        study = connection.execute(
-            select(received_study, reception.c.received, silent)
-            .join(reception, reception.c.upload_id == received_study.c.upload_id)
-            .where(of_upload)
-            .with_for_update(of=received_study)  # its import waits
-        ).first()
-        if study is None or (study.wish == StudyWish.DISCARD and wish is StudyWish.CLOSE):
-            raise StudyNotReceiving
-        is_open = exists().where(upload.c.id == visible.upload_id, upload.c.state == ImportState.RECEIVING)
-        if not connection.execute(update(received_study).where(of_upload, is_open).values(wish=wish)).rowcount:
-            raise StudyNotReceiving
-        if study.silent:
-            if wish is StudyWish.CLOSE:
-                raise StudyHostSilent(study.host)
-            connection.execute(delete(upload).where(upload.c.id == visible.upload_id))
-        action = AuditAction.STUDY_CLOSE if wish is StudyWish.CLOSE else AuditAction.STUDY_DISCARD
-        details: dict[str, DetailValue] = {
-            "calling": study.calling,
-            "called": study.called,
-            "objects": study.objects,  # as the receiver has told last
-            "bytes": study.received,
-        }
-        context.note(connection, action, uuid, visible.project or "", details, kind="import")
+        became = None
+        if wish is StudyWish.DISCARD and visible.door == "dimse" and visible.state in QUEUED:
+            became = _discard_queued(context, connection, visible)
+        else:
+            _ask_receiver(context, connection, visible, wish)
+    if became is not None:
+        end_cancel(context.catalog, context.store, uuid, became)
+
+
+def _discard_queued(context: ServiceContext, connection: Connection, visible: VisibleImport) -> CancelResult:
+    """Cancel the import of a study that waits or runs; its receipt says so."""
+    study = connection.execute(
+        select(received_study, reception.c.received)
+        .join(reception, reception.c.upload_id == received_study.c.upload_id)
+        .where(received_study.c.upload_id == visible.upload_id)
+    ).one()
+    became = cancel(context.catalog, connection, visible.upload_id)
+    if became in (CancelResult.DONE, CancelResult.COMING):
+        _note(context, connection, AuditAction.STUDY_DISCARD, visible, study)
+    return became
+
+
+def _ask_receiver(context: ServiceContext, connection: Connection, visible: VisibleImport, wish: StudyWish) -> None:
+    of_upload = received_study.c.upload_id == visible.upload_id
+    silent = _is_study_silent(context.catalog.now()).label("silent")
+    study = connection.execute(
+        select(received_study, reception.c.received, silent)
+        .join(reception, reception.c.upload_id == received_study.c.upload_id)
+        .where(of_upload)
+        .with_for_update(of=received_study)  # its import waits
+    ).first()
+    if study is None or (study.wish == StudyWish.DISCARD and wish is StudyWish.CLOSE):
+        raise StudyNotReceiving
+    is_open = exists().where(upload.c.id == visible.upload_id, upload.c.state == ImportState.RECEIVING)
+    if not connection.execute(update(received_study).where(of_upload, is_open).values(wish=wish)).rowcount:
+        raise StudyNotReceiving
+    if study.silent:
+        if wish is StudyWish.CLOSE:
+            raise StudyHostSilent(study.host)
+        connection.execute(delete(upload).where(upload.c.id == visible.upload_id))
+    action = AuditAction.STUDY_CLOSE if wish is StudyWish.CLOSE else AuditAction.STUDY_DISCARD
+    _note(context, connection, action, visible, study)
+
+
+def _note(
+    context: ServiceContext, connection: Connection, action: AuditAction, visible: VisibleImport, study: Row[Any]
+) -> None:
+    details: dict[str, DetailValue] = {
+        "calling": study.calling,
+        "called": study.called,
+        "objects": study.objects,  # as the receiver has told last
+        "bytes": study.received,
+    }
+    context.note(connection, action, visible.uuid, visible.project or "", details, kind="import")
 
 
 def _is_study_silent(now: ColumnElement[int] | int) -> ColumnElement[bool]:
@@ -241,7 +275,7 @@ def _state_of(one: Receiver, rows: list[RowMapping], now: int) -> ReceiverState:
     current = [row for row in rows if row["at"] >= max(one.modified, now - SILENT_MS)]
     failed = [row for row in current if not row["listening"]]
     if not one.enabled:
-        word = "disabled"
+        word, message = "disabled", STOPPED if one.stopped else ""
     elif failed:
         word, message = "failed", " ".join(f"{row['host']}: {row['message']}" for row in failed)
     elif current:

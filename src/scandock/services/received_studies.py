@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 
 from scandock.access import accounts
 from scandock.access.authentication import make_principal
@@ -21,7 +21,7 @@ from scandock.catalog.tables import project, upload
 from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
 from scandock.model.verdicts import ImportState
-from scandock.queue.owner import has_ended, is_mine
+from scandock.queue.owner import has_ended, is_mine, is_other_host
 from scandock.services.audit import DetailValue
 from scandock.services.commitment import Commitments
 from scandock.services.logs import log
@@ -67,7 +67,13 @@ def end_left_associations(catalog: Catalog) -> int:
                 dicom_association.c.outcome == AssociationOutcome.OPEN, dicom_association.c.host == HOST
             )
         ).all()
-    ended = [row.id for row in rows if not is_mine(row.owner) and has_ended(row.owner) is not False]
+    ended = [
+        row.id
+        for row in rows
+        if not is_mine(row.owner)
+        and not is_other_host(row.owner, catalog.host)
+        and has_ended(row.owner, catalog.host) is not False
+    ]
     if ended:
         with catalog.write() as connection:
             for row_id in ended:
@@ -232,8 +238,10 @@ class ReceivedStudies:
         left = []
         lingers = False
         for row in rows:
-            ended = has_ended(row.owner)
-            if row.owner == self.owner or (row.uuid not in spools and ended is None):
+            if row.owner == self.owner or is_other_host(row.owner, self.catalog.host):
+                continue  # another host's are that one's: its senders may still be there, whatever its leases say
+            ended = has_ended(row.owner, self.catalog.host)
+            if row.uuid not in spools and ended is None:
                 continue
             if ended is False:
                 lingers = True
@@ -305,7 +313,7 @@ class ReceivedStudies:
     def write_associations(self, lines: Iterable[AssociationLine]) -> dict[int, int]:
         """Note associations that began, went on or ended; the oldest beyond those that are kept go.
 
-        The row of each by its key.
+        The row of each by its number.
         """
         associations = list(lines)
         written: dict[int, int] = {}
@@ -326,7 +334,7 @@ class ReceivedStudies:
                     row = key[0]
                 else:
                     connection.execute(update(dicom_association).where(dicom_association.c.id == row).values(**columns))
-                written[line.key] = row
+                written[line.number] = row
             is_refusal = dicom_association.c.outcome.in_(_REFUSALS)
             for kind in (is_refusal, ~is_refusal):
                 newest = select(dicom_association.c.id).where(kind).order_by(dicom_association.c.id.desc())
@@ -343,6 +351,12 @@ class ReceivedStudies:
         return connection.execute(
             select(columns.id).where(columns.owner == self.owner, *same).order_by(columns.id.desc()).limit(1)
         ).scalar()
+
+    def last_number(self) -> int:
+        """The number of the last association of this host; 0 where there is none."""
+        with self.catalog.read() as connection:
+            query = select(func.max(dicom_association.c.number)).where(dicom_association.c.host == HOST)
+            return connection.execute(query).scalar() or 0
 
     def end_left_associations(self) -> None:
         """Say of associations of processes that are gone that they ended."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self, TypedDict
+from typing import Annotated, Final, Literal, Self, TypedDict
 
 from pydantic import Field
 
 from scandock.model import receivers
 from scandock.model.import_types import Destination
 from scandock.model.json_records import JsonRecord, Moment
+from scandock.model.reception import ReceptionSettings
+
+NO_CERTIFICATE: Final = (
+    "TLS is on, and the server has no certificate for it: the receiver can't listen."
+    " Whoever runs the server has to name one in its settings."
+)
 
 Certificates = Literal["off", "optional", "required"]
 ClosingRule = Literal["idle", "release"]
@@ -63,6 +69,7 @@ class Receiver(JsonRecord):
     host: Annotated[str, Field(description="Name of the host that listens, or any")]
     bind: Annotated[str, Field(description="Address that it listens at; empty for all of its host")]
     enabled: bool
+    stopped: Annotated[bool, Field(description="Disabled with all others by /xapi/dicomscp/stop, until start")]
     label: str
     tls: bool
     client_certificates: Certificates
@@ -84,9 +91,10 @@ class Receiver(JsonRecord):
     session_rules: str
     created: Moment
     modified: Moment
+    warnings: Annotated[list[str], Field(description="Why it can't listen as it is set, and what to do")]
 
     @classmethod
-    def of(cls, receiver: receivers.Receiver) -> Self:
+    def of(cls, receiver: receivers.Receiver, settings: ReceptionSettings) -> Self:
         return cls(
             id=receiver.uuid,
             ae_title=receiver.title,
@@ -94,6 +102,7 @@ class Receiver(JsonRecord):
             host=receiver.host,
             bind=receiver.bind,
             enabled=receiver.enabled,
+            stopped=receiver.stopped,
             label=receiver.label,
             tls=receiver.tls,
             client_certificates=receiver.client_certificates.value,
@@ -115,7 +124,15 @@ class Receiver(JsonRecord):
             session_rules=receiver.session_rules,
             created=receiver.created,
             modified=receiver.modified,
+            warnings=find_warnings(receiver, settings),
         )
+
+
+def find_warnings(receiver: receivers.Receiver, settings: ReceptionSettings) -> list[str]:
+    """What keeps a receiver from listening as it is set, by the settings of this process."""
+    if receiver.tls and not settings.tls_certificate:
+        return [NO_CERTIFICATE]
+    return []
 
 
 @dataclass(frozen=True, kw_only=True)

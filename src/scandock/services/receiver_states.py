@@ -85,7 +85,9 @@ def set_option_receiver(catalog: Catalog, port: int | None, host: str) -> Receiv
         now = catalog.now()
         if port is None:
             connection.execute(
-                update(receiver).where(receiver.c.by_option, receiver.c.enabled).values(enabled=False, modified=now)
+                update(receiver)
+                .where(receiver.c.by_option, or_(receiver.c.enabled, receiver.c.stopped))
+                .values(enabled=False, stopped=False, modified=now)
             )
             return None
         titled = receiver.c.title == DEFAULT_TITLE
@@ -95,7 +97,7 @@ def set_option_receiver(catalog: Catalog, port: int | None, host: str) -> Receiv
             .order_by(receiver.c.by_option.desc(), (receiver.c.port == port).desc(), receiver.c.id)
         ).scalar()
         bind = "" if host in _ALL_ADDRESSES else host
-        values = {"port": port, "bind": bind, "enabled": True, "by_option": True, "modified": now}
+        values = {"port": port, "bind": bind, "enabled": True, "stopped": False, "by_option": True, "modified": now}
         if known is not None:
             at_port = connection.execute(
                 select(receiver.c.id).where(titled, receiver.c.port == port, receiver.c.id != known)

@@ -5,14 +5,15 @@ The receiver process looks for changes each second, so that what is set here is 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import platform
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -23,6 +24,7 @@ from scandock.access.principal import Principal, raise_denied
 from scandock.catalog import receivers as rows
 from scandock.catalog.server_tables import account, receiver
 from scandock.catalog.tables import project
+from scandock.model.errors import Usage
 from scandock.model.patience import tries
 from scandock.model.receivers import (
     ANY_HOST,
@@ -42,7 +44,7 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.routing_rules import parse_rules
 from scandock.services import receiver_records, rights
-from scandock.services.audit import AuditAction, DetailValue
+from scandock.services.audit import AuditAction, DetailValue, describe_text, differences
 from scandock.services.context import ServiceContext
 from scandock.services.editing import check_if_match
 from scandock.services.receiver_errors import ReceiverExists, ReceiverInvalid, ReceiverPortShared, ReceiversTooMany
@@ -127,20 +129,30 @@ def add_receiver(context: ServiceContext, changes: ReceiverChanges) -> Receiver:
             )
         except IntegrityError:  # made by another transaction since
             raise ReceiverExists(planned.title, planned.port) from None
-        _note(context, connection, AuditAction.RECEIVER_ADD, planned, sorted(changes))
+        _note(context, connection, AuditAction.RECEIVER_ADD, planned, {"fields": sorted(changes)})
         return _known(connection, planned.uuid)
 
 
+class _NotStopped(Exception):
+    """The receiver is gone, or is no longer stopped."""
+
+
 def set_receiver(
-    context: ServiceContext, uuid: str, changes: ReceiverChanges, *, if_match: str | None = None
+    context: ServiceContext,
+    uuid: str,
+    changes: ReceiverChanges,
+    *,
+    if_match: str | None = None,
+    only_stopped: bool = False,
 ) -> Receiver:
     """Change a receiver; what is not named stays. Raises as `add_receiver`, and Usage `changed_meanwhile`.
 
+    `only_stopped`: change it only while it is stopped (`stop_receivers`).
     What becomes of open associations is the receiver process's to see to (`Admissions.check_again`).
     """
     with context.catalog.read() as connection:
         rights.check(connection, context.principal, Action.SITE_ADMIN, None)
-        before = find_receiver(connection, context.principal, uuid)
+        before = _find_to_set(connection, context, uuid, only_stopped=only_stopped)
         planned = _apply(connection, context, before, changes)
         _check_among(connection, planned)
         others = [one for one in rows.list_receivers(connection) if one.uuid != uuid]
@@ -149,19 +161,31 @@ def set_receiver(
         is_ours = before.port == planned.port and before.listens_on(here)
         _check_port(planned, others, is_ours=is_ours)
     with context.catalog.write() as connection:
-        before = find_receiver(connection, context.principal, uuid)
+        before = _find_to_set(connection, context, uuid, only_stopped=only_stopped)
         planned = _apply(connection, context, before, changes)
-        check_if_match(receiver_records.Receiver.of(before), if_match)
+        check_if_match(receiver_records.Receiver.of(before, context.settings.reception), if_match)
         _check_among(connection, planned)
         columns, columns_before = rows.receiver_columns(planned), rows.receiver_columns(before)
-        changed = sorted(name for name, value in columns.items() if value != columns_before[name])
-        if not changed:
+        if columns == columns_before:
             return before
-        connection.execute(
-            update(receiver).where(receiver.c.uuid == uuid).values(modified=context.catalog.now(), **columns)
-        )
-        _note(context, connection, AuditAction.RECEIVER_SET, planned, changed)
+        condition = receiver.c.uuid == uuid
+        if only_stopped:  # another transaction of PostgreSQL may have changed it since it was read
+            condition &= receiver.c.stopped
+        statement = update(receiver).where(condition).values(modified=context.catalog.now(), **columns)
+        if connection.execute(statement).rowcount == 0 and only_stopped:
+            raise _NotStopped
+        _note(context, connection, AuditAction.RECEIVER_SET, planned, _differences(context, before, planned))
         return _known(connection, uuid)
+
+
+def _find_to_set(connection: Connection, context: ServiceContext, uuid: str, *, only_stopped: bool) -> Receiver:
+    """AccessDenied; where only one that is stopped is to be set, _NotStopped."""
+    if not only_stopped:
+        return find_receiver(connection, context.principal, uuid)
+    one = rows.find_receiver(connection, uuid)
+    if one is None or not one.stopped:
+        raise _NotStopped
+    return one
 
 
 def remove_receiver(context: ServiceContext, uuid: str) -> None:
@@ -170,7 +194,49 @@ def remove_receiver(context: ServiceContext, uuid: str) -> None:
         rights.check(connection, context.principal, Action.SITE_ADMIN, None)
         before = find_receiver(connection, context.principal, uuid)
         connection.execute(delete(receiver).where(receiver.c.uuid == uuid))
-        _note(context, connection, AuditAction.RECEIVER_REMOVE, before, [])
+        _note(context, connection, AuditAction.RECEIVER_REMOVE, before, {})
+
+
+def stop_receivers(context: ServiceContext) -> list[Receiver]:
+    """Disable every receiver that is enabled, until `start_receivers`; those that were. AccessDenied."""
+    with context.catalog.write() as connection:
+        rights.check(connection, context.principal, Action.SITE_ADMIN, None)
+        enabled = [one for one in rows.list_receivers(connection) if one.enabled]
+        for before in enabled:
+            connection.execute(
+                update(receiver)
+                .where(receiver.c.uuid == before.uuid)
+                .values(enabled=False, stopped=True, modified=context.catalog.now())
+            )
+            planned = replace(before, enabled=False, stopped=True)
+            _note(context, connection, AuditAction.RECEIVER_SET, planned, _differences(context, before, planned))
+    return enabled
+
+
+def start_receivers(context: ServiceContext) -> list[tuple[Receiver, bool]]:
+    """Enable those that `stop_receivers` has disabled, and no others; each with whether it could be. AccessDenied.
+
+    Those that are removed, enabled or disabled by hand meanwhile are left out.
+    """
+    with context.catalog.read() as connection:
+        rights.check(connection, context.principal, Action.SITE_ADMIN, None)
+        stopped = [one for one in rows.list_receivers(connection) if one.stopped]
+    started = []
+    for one in stopped:
+        with contextlib.suppress(_NotStopped):
+            started.append((one, _start(context, one)))
+    return started
+
+
+def _start(context: ServiceContext, one: Receiver) -> bool:
+    """Whether it could be enabled. AccessDenied, _NotStopped."""
+    try:
+        set_receiver(context, one.uuid, {"enabled": True}, only_stopped=True)
+    except Usage:
+        with context.catalog.read() as connection:
+            _find_to_set(connection, context, one.uuid, only_stopped=True)
+        return False
+    return True
 
 
 def make_import_request(receiver: Receiver) -> ImportRequest:
@@ -266,6 +332,7 @@ def _with_values(before: Receiver, changes: ReceiverChanges) -> Receiver:
         host=changes.get("host", before.host).strip() or ANY_HOST,
         bind=_parse_bind(changes.get("bind", before.bind)),
         enabled=changes.get("enabled", before.enabled),
+        stopped=_stays_stopped(before, changes),
         label=" ".join(changes.get("label", before.label).replace("\0", " ").split()),
         tls=changes.get("tls", before.tls),
         client_certificates=ClientCertificates(changes.get("client_certificates", before.client_certificates)),
@@ -297,6 +364,11 @@ def _with_values(before: Receiver, changes: ReceiverChanges) -> Receiver:
             raise ReceiverInvalid(f"The rules have more than {MAX_RULES:,} characters.", "Shorten them.")
         parse_rules(text)
     return planned
+
+
+def _stays_stopped(before: Receiver, changes: ReceiverChanges) -> bool:
+    """Not where it is enabled, or disabled by itself: a form that has all fields does neither."""
+    return before.stopped and not changes.get("enabled", False) and set(changes) != {"enabled"}
 
 
 def _with_project(connection: Connection, planned: Receiver, name: str | None) -> Receiver:
@@ -427,8 +499,26 @@ def _check_range(what: str, value: int | None, least: int, most: int) -> None:
         raise ReceiverInvalid(f"{what} is {value}.", f"Right is {least:,} to {most:,}.")
 
 
+def _differences(context: ServiceContext, before: Receiver, planned: Receiver) -> dict[str, DetailValue]:
+    """The old and new values of what is changed, for the audit: of rules how long they are, as they may name people."""
+    settings = context.settings.reception
+    old, new = (_describe_rules(receiver_records.Receiver.of(one, settings).to_json()) for one in (before, planned))
+    return differences(old, new)
+
+
+def _describe_rules(values: dict[str, Any]) -> dict[str, Any]:
+    texts = {name: values[name] for name in ("project_rules", "subject_rules", "session_rules")}
+    return {name: value for name, value in values.items() if name != "warnings"} | {
+        name: describe_text(text) if text else "" for name, text in texts.items()
+    }
+
+
 def _note(
-    context: ServiceContext, connection: Connection, action: AuditAction, one: Receiver, fields: list[str]
+    context: ServiceContext,
+    connection: Connection,
+    action: AuditAction,
+    one: Receiver,
+    more: Mapping[str, DetailValue],
 ) -> None:
-    details: dict[str, DetailValue] = {"ae_title": one.title, "port": one.port, "fields": fields}
+    details: dict[str, DetailValue] = {"ae_title": one.title, "port": one.port, **more}
     context.note(connection, action, one.uuid, one.project or "", details, kind="receiver")

@@ -13,12 +13,13 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import Connection, Row, Select, Update, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Update, case, delete, func, insert, select, update
 
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import project, upload
+from scandock.model import request_limits
 from scandock.model.crash_points import reach
 from scandock.model.durations import HOUR_MS
 from scandock.model.incoming_upload import IncomingUpload
@@ -38,13 +39,16 @@ from scandock.services.privacy_source import current_privacy
 from scandock.services.quotas import check_size, check_uploads
 from scandock.services.reservations import RESERVED_MS, SpaceReservations, is_reserved
 from scandock.services.spool_removal import discard_spool
-from scandock.store.local import LocalStore
+from scandock.store.port import Store
 
 if TYPE_CHECKING:
     from scandock.rules.privacy import SitePrivacy
     from scandock.services.settings import Settings
 
 Door = Literal["raw", "multipart", "tus", "dicomweb", "dimse"]
+
+LEASE_MS = request_limits.LEASE_SECONDS * 1000
+"""For which a request is believed to live that brings a whole body, by the database's clock; it says so meanwhile."""
 
 RENEWAL_MS = 120_000
 """For how long, beside the silence that a client may keep, an upload's space is kept that can't be gone on with later.
@@ -72,18 +76,17 @@ class ReceivingLimits:
     """How long the space of an upload that can be gone on with later is kept for it after its last byte."""
 
     @property
-    def lease_ms(self) -> int:
-        """For how long a request that brings bytes is believed to live after those that it has noted."""
+    def request_ms(self) -> int:
+        """For how long space is kept for a request that brings bytes after those that it has noted."""
         return min(self.reserved_ms, int(self.idle_seconds * 1000) + RENEWAL_MS)
 
     def kept_ms(self, door: str) -> int:
         """How long the space of an upload is kept after its last byte.
 
-        A whole body comes in one request or not at all: its reservation is that request's lease. Where it was not
-        renewed, nobody brings the upload any more, and it is cleared away
-        (`cleaning.uploads.delete_abandoned_uploads`).
+        A whole body comes in one request or not at all. Where that does not renew its lease (`LEASE_MS`), nobody brings
+        the upload any more, and it is cleared away (`cleaning.uploads.delete_abandoned_uploads`).
         """
-        return self.reserved_ms if door == "tus" else self.lease_ms
+        return self.reserved_ms if door == "tus" else self.request_ms
 
 
 def receiving_limits(settings: Settings) -> ReceivingLimits:
@@ -122,7 +125,7 @@ AuditWriter = Callable[[Connection, IncomingUpload], None]
 class UploadReceiver:
     """The rows of uploads until they are accepted; every call is short, and blocks."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, limits: ReceivingLimits, owner: str = "") -> None:
+    def __init__(self, catalog: Catalog, store: Store, limits: ReceivingLimits, owner: str = "") -> None:
         """`owner`: the process that receives, as rows name it, where that is another one."""
         self.catalog = catalog
         self.owner = owner
@@ -141,6 +144,8 @@ class UploadReceiver:
         Raises UploadTooLarge, UploadsTooMany, KeyReused or UploadRunning; Fault `disk_full`.
         """
         check_size(offer.size, self.limits.upload_bytes)
+        if offer.idempotency_key is not None:
+            self._disown(offer)
         with self.catalog.write() as connection:
             connection.execute(select(account.c.id).where(account.c.id == offer.account_id).with_for_update()).one()
             existing = self._read(connection, uuid) if uuid else self._known(connection, offer)
@@ -170,10 +175,43 @@ class UploadReceiver:
         return current
 
     def is_over(self, uuid: str, owner: str, *, leased: bool) -> bool:
-        """Whether nobody brings an upload by raw or multipart body any more that, by its row, is being received."""
+        """Whether nobody brings an upload by raw or multipart body any more that, by its row, is being received.
+
+        `leased`: the request that brought it has said that it lives (`is_leased`).
+        """
         if uuid in self.busy:
             return False
-        return uuid in self.broken or not leased or is_gone(owner) is True or is_elsewhere(owner, self.catalog.place)
+        is_dead = is_gone(owner, self.catalog.host) is True
+        return uuid in self.broken or not leased or is_dead or is_elsewhere(owner, self.catalog.place)
+
+    def is_leased(self) -> ColumnElement[bool]:
+        """Whether the request lives that brings a whole body, as it says itself; of old rows, whether space is kept."""
+        said = reception.c.writer_seen > self.catalog.now() - LEASE_MS
+        return case((reception.c.writer_seen.is_(None), is_reserved(self.catalog)), else_=said)
+
+    def renew(self, writers: Collection[str]) -> None:
+        """Say of requests of this process that bring whole bodies that they live."""
+        with self.catalog.write() as connection:
+            connection.execute(
+                update(reception).where(reception.c.writer.in_(writers)).values(writer_seen=self.catalog.now())
+            )
+
+    def take_over(self, connection: Connection, uuid: str, writer: str) -> str | None:
+        """Become the writer of an upload that is over: who brought it can't have it accepted any more. The new one.
+
+        It is over still, for whoever goes on where this process ends. None where it was accepted, ended or taken over
+        meanwhile.
+        """
+        token = new_uuid()
+        changed = connection.execute(
+            update(reception)
+            .where(
+                reception.c.writer == writer,
+                reception.c.upload_id.in_(_select_receiving().where(upload.c.uuid == uuid)),
+            )
+            .values(writer=token, writer_seen=0)
+        ).rowcount
+        return token if changed == 1 else None
 
     def _is_over(self, incoming_upload: IncomingUpload) -> bool:
         age = read_deletion_age(self.catalog, self.limits.lasts_ms)
@@ -231,15 +269,26 @@ class UploadReceiver:
             if row is None or row.reserved:
                 return
             self._check_space(connection, incoming_upload, row.received)
-            until = self.catalog.now() + self.limits.lease_ms
+            until = self.catalog.now() + self.limits.request_ms
             connection.execute(_update_receiving(incoming_upload).values(reserved_until=until))
 
+    def lock(self, connection: Connection, incoming_upload: IncomingUpload) -> bool:
+        """Whether it is still received, by the very writer that it has here; so it stays until the transaction ends."""
+        return self._reservation(connection, incoming_upload) is not None
+
     def _reservation(self, connection: Connection, incoming_upload: IncomingUpload) -> Row[Any] | None:
-        """How far it is and whether its space is kept; None where it is received no more."""
+        """How far it is and whether its space is kept; None where it is received no more, or by somebody else.
+
+        Nobody else becomes its writer until the end of the transaction.
+        """
         return connection.execute(
             select(reception.c.received, is_reserved(self.catalog).label("reserved"))
             .join(upload, upload.c.id == reception.c.upload_id)
-            .where(reception.c.upload_id == incoming_upload.upload_id, upload.c.state == ImportState.RECEIVING)
+            .where(
+                reception.c.upload_id == incoming_upload.upload_id,
+                reception.c.writer == incoming_upload.writer,
+                upload.c.state == ImportState.RECEIVING,
+            )
             .with_for_update(of=reception)
         ).first()
 
@@ -270,21 +319,22 @@ class UploadReceiver:
         with self.catalog.write() as connection:
             if prepare is not None and not prepare(connection):
                 return False
-            if not accept(self.catalog, connection, incoming_upload.upload_id):
-                return False
             values: dict[str, object] = {"received": received, "size": received, "expires": None}
-            if offer is not None:
-                kept = _privacy_of(connection, offer)
+            kept = None if offer is None else _privacy_of(connection, offer)
+            if offer is not None and kept is not None:
                 values |= {"mapping": kept.sealed(offer.mapping), "project_id": offer.project_id}
                 values["metadata"] = kept.sealed(offer.metadata) if digest is None else kept.digest(digest)
+            written = _update_receiving(incoming_upload).where(reception.c.writer == incoming_upload.writer)
+            if connection.execute(written.values(**values)).rowcount != 1:  # first: from here on nobody replaces it
+                return False
+            if not accept(self.catalog, connection, incoming_upload.upload_id):
+                return False
+            if offer is not None and kept is not None:
                 connection.execute(
                     update(upload)
                     .where(upload.c.id == incoming_upload.upload_id)
                     .values(archive=kept.names.archive(offer.filename), request=offer.request.to_json())
                 )
-            connection.execute(
-                update(reception).where(reception.c.upload_id == incoming_upload.upload_id).values(**values)
-            )
             audited = incoming_upload if offer is None else replace(incoming_upload, project_id=offer.project_id)
             make_audit_writer(
                 AuditAction.UPLOAD, principal, request, {"bytes": received, "door": incoming_upload.door, **details}
@@ -366,12 +416,15 @@ class UploadReceiver:
             return True
         if current.state is ImportState.CANCELLED:
             discard_spool(self.catalog, self.store, incoming_upload.uuid)
-        if not current.receiving:
+        if not current.receiving or current.writer != incoming_upload.writer:
             return False
         discard_spool(self.catalog, self.store, incoming_upload.uuid)
         with self.catalog.write() as connection:
+            is_written = select(reception.c.upload_id).where(
+                reception.c.upload_id == incoming_upload.upload_id, reception.c.writer == incoming_upload.writer
+            )
             changed = connection.execute(
-                delete(upload).where(upload.c.id == incoming_upload.upload_id, upload.c.state == ImportState.RECEIVING)
+                delete(upload).where(upload.c.id.in_(is_written), upload.c.state == ImportState.RECEIVING)
             ).rowcount
             if changed == 1 and note is not None:
                 note(connection, current)
@@ -383,23 +436,15 @@ class UploadReceiver:
 
     def _known(self, connection: Connection, offer: UploadOffer) -> IncomingUpload | None:
         """The upload that has this offer's idempotency key already."""
-        if offer.idempotency_key is None:
-            return None
-        kept = _privacy_of(connection, offer)
-        row = connection.execute(
-            _select_offers()
-            .add_columns(is_reserved(self.catalog).label("reserved"))
-            .where(
-                reception.c.account_id == offer.account_id,
-                reception.c.idempotency_key.in_(kept.every_keyed(offer.idempotency_key)),
-            )
-        ).first()
+        row = self._find_keyed(connection, offer)
         if row is None:
             return None
+        kept = _privacy_of(connection, offer)
         existing = self._read(connection, row.uuid, known=True)
         assert existing is not None
         if existing.receiving and existing.door != "tus":
-            if not self.is_over(row.uuid, row.owner, leased=row.reserved):
+            is_over = self.is_over(row.uuid, row.owner, leased=row.leased)
+            if not is_over or self.take_over(connection, row.uuid, row.writer) is None:  # which locks its row
                 raise upload_errors.UploadRunning
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))
@@ -416,6 +461,31 @@ class UploadReceiver:
             raise upload_errors.KeyReused
         return existing
 
+    def _find_keyed(self, connection: Connection, offer: UploadOffer) -> Row[Any] | None:
+        """The row that has an offer's idempotency key; None where none has, or it has none."""
+        if offer.idempotency_key is None:
+            return None
+        keys = _privacy_of(connection, offer).every_keyed(offer.idempotency_key)
+        return connection.execute(
+            _select_offers()
+            .add_columns(self.is_leased().label("leased"))
+            .where(reception.c.account_id == offer.account_id, reception.c.idempotency_key.in_(keys))
+        ).first()
+
+    def _disown(self, offer: UploadOffer) -> None:
+        """Take the upload of this offer's key from a request that is over, before any byte of it goes.
+
+        In a transaction of its own: whatever becomes of the next one, a request that lives nevertheless, on a host that
+        the catalog did not hear of, has nothing accepted any more.
+        """
+        with self.catalog.read() as connection:
+            row = self._find_keyed(connection, offer)
+        if row is None or row.state != ImportState.RECEIVING or row.door == "tus":
+            return
+        if self.is_over(row.uuid, row.owner, leased=row.leased):
+            with self.catalog.write() as connection:
+                self.take_over(connection, row.uuid, row.writer)
+
     def _insert(self, connection: Connection, offer: UploadOffer, uuid: str) -> None:
         now = self.catalog.now()
         kept = _privacy_of(connection, offer, fields_follow=offer.door == "multipart")
@@ -426,7 +496,7 @@ class UploadReceiver:
                 source="server",
                 state=ImportState.RECEIVING,
                 request=offer.request.to_json(),
-                owner=self.owner or this_owner(place=self.catalog.place),
+                owner=self.owner or this_owner(place=self.catalog.place, host=self.catalog.host),
                 created=now,
             )
         ).inserted_primary_key
@@ -444,6 +514,8 @@ class UploadReceiver:
                 expires=now + self.limits.lasts_ms if offer.door == "tus" else None,
                 reserved_until=now + self.limits.kept_ms(offer.door),
                 heard=now,
+                writer="" if offer.door == "tus" else new_uuid(),
+                writer_seen=None if offer.door == "tus" else now,
             )
         )
 
@@ -476,6 +548,7 @@ def _select_offers() -> Select[Any]:
         reception.c.mapping,
         reception.c.received,
         reception.c.metadata,
+        reception.c.writer,
     ).join(reception, reception.c.upload_id == upload.c.id)
 
 
@@ -509,6 +582,7 @@ def _from_row(connection: Connection, row: Row[Any], *, known: bool) -> Incoming
         metadata=read_sealed(connection, row.metadata),
         expires=row.expires,
         expired=bool(row.expired),
+        writer=row.writer,
         known=known,
     )
 

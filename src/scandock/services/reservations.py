@@ -24,7 +24,7 @@ from scandock.model.errors import CodedUsage
 from scandock.model.machine_errors import DiskFull
 from scandock.model.verdicts import ImportState
 from scandock.services.byte_sizes import format_bytes
-from scandock.store.local import LocalStore
+from scandock.store.port import Store
 
 RESERVED_MS: Final = request_limits.RESERVED_SECONDS * 1_000
 """How long an upload's space is kept for it after its last byte: one that comes at 64 kbit/s brings 29 MB meanwhile."""
@@ -112,7 +112,7 @@ class SpaceReservations:
     """The free space of one DATA, shared by what comes in. May be used by several threads."""
 
     catalog: Catalog
-    store: LocalStore
+    store: Store
     min_free: int
     percent: int
     """Of the free space, for all uploads of one account together where it has several."""

@@ -20,6 +20,16 @@ def check(
     require_access(principal, action, project_name, ProjectRights(connection), own=is_own)
 
 
+def check_project(connection: Connection, principal: Principal, action: Action, project_name: str) -> int:
+    """As `check`; the number of the project."""
+    projects = ProjectRights(connection)
+    require_access(principal, action, project_name, projects)
+    project = projects.find(project_name)
+    if project is None:
+        raise_denied(AccessDecision.HIDDEN, principal)
+    return project.id
+
+
 def is_allowed(connection: Connection, principal: Principal, action: Action, project_name: str | None) -> bool:
     """Whether `principal` may: for what is offered, or not, where something else is shown."""
     return decide_access_of(principal, action, project_name, ProjectRights(connection)) is AccessDecision.ALLOWED

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 def check_server(settings: Settings) -> None:
     """Raises Usage `setting_invalid` naming every pair of settings that can't both be meant."""
-    wrong = [*_check_address(settings), *_check_mail(settings), *_check_oidc(settings)]
+    wrong = [*_check_hosts(settings), *_check_address(settings), *_check_mail(settings), *_check_oidc(settings)]
     if wrong:
         raise SettingInvalid(" ".join(wrong), "Set what is missing, or unset what is not meant.")
+
+
+def _check_hosts(settings: Settings) -> Iterator[str]:
+    if settings.host_folder is not None and settings.database_url is None:
+        yield "SCANDOCK_HOST_FOLDER is set, but SCANDOCK_DATABASE_URL is not: with SQLite there is one host."
 
 
 def _check_address(settings: Settings) -> Iterator[str]:

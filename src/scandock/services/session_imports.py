@@ -39,7 +39,6 @@ from scandock.services.context import ServiceContext
 from scandock.services.outcomes import Outcome
 from scandock.services.privacy_source import current_privacy
 from scandock.services.session_errors import AccountMissing, HeldUndecided, SessionMoves, SessionNotMoved
-from scandock.store.local import LocalStore
 
 DEIDENTIFIED: Final = "Its files are de-identified by the rules of project {project}"
 SEPARATED: Final = "Its PET and MR are separated, as project {project} has it"
@@ -199,8 +198,7 @@ def queue_session_import(
     accept(context.catalog, connection, key[0])
     audit_details = {"from": source.project, "to": destination.project, "import": uuid, **(details or {})}
     context.note(connection, action, source.uuid, destination.project, audit_details)
-    if isinstance(context.store, LocalStore):
-        context.catalog.after_commit(connection, partial(_notify, context.store.path))
+    context.catalog.after_commit(connection, partial(_notify, context.store.path))
     return outcome.with_import(uuid)
 
 

@@ -11,13 +11,21 @@ import re
 from dataclasses import fields
 from datetime import UTC, tzinfo
 from functools import lru_cache
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scandock.access.errors import SettingInvalid
 from scandock.access.oidc_settings import OidcSettings
@@ -130,22 +138,22 @@ def _check_viewers(entries: tuple[str, ...]) -> tuple[str, ...]:
 Count = Annotated[int, Field(ge=1, le=2**53)]
 Bytes = Annotated[int, BeforeValidator(_parse_byte_count), Field(ge=0, le=2**60)]
 Seconds = Annotated[float, Field(gt=0, le=604_800)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 """Names with commas between."""
 SiteUrl = Annotated[str, AfterValidator(_clean_site_url)]
 BasePath = Annotated[str, AfterValidator(_clean_base_path)]
-Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas), AfterValidator(_parse_networks)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_parse_networks)]
 """IP addresses and networks, or `none`."""
-Folders = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas), AfterValidator(_parse_folders)]
+Folders = Annotated[tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_parse_folders)]
 """Absolute paths of folders, with commas between."""
-Viewers = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_blanks), AfterValidator(_check_viewers)]
+Viewers = Annotated[tuple[str, ...], BeforeValidator(_split_blanks), AfterValidator(_check_viewers)]
 """Names and templates of addresses, with blanks between."""
 
 
 # -- the settings ------------------------------------------------------------------------------------------------------
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting, frozen; made by `load_settings`, which turns what is wrong into a `Usage` error.
 
     A field `max_depth` is the variable SCANDOCK_MAX_DEPTH. Those of `Limits` are here one by one with its defaults
@@ -153,11 +161,16 @@ class Settings(BaseSettings):
     `server_checks.check_server`, once `serve` is asked for.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     database_url: str | None = Field(
         default=None,
         description="Database of the catalog; not set: SQLite, in the file scandock.db of the data folder.",
+    )
+    host_folder: str | None = Field(
+        default=None,
+        description="Folder of this host alone, for its id and its server's lock, where several hosts share one data"
+        " folder; not set: the data folder. Only with PostgreSQL.",
     )
     timezone: str = Field(
         default="UTC",
@@ -416,6 +429,10 @@ class Settings(BaseSettings):
         " commas between; *: everybody; not set: only accounts that an administrator linked.",
     )
 
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401  of any type, as each field has its own
+        """Of the environment, but for `values`. Not by pydantic-settings, which takes as long to load as pydantic."""
+        super().__init__(**(_read_environment() | values))
+
     @field_validator("database_url")
     @classmethod
     def _database_is_known(cls, value: str | None) -> str | None:
@@ -433,6 +450,13 @@ class Settings(BaseSettings):
             find_zone(value)
         except (KeyError, ValueError, OSError):  # an unknown name, one that climbs out, one that is a folder
             raise ValueError("is no time zone; right is a name like UTC or Europe/Berlin") from None
+        return value
+
+    @field_validator("host_folder")
+    @classmethod
+    def _host_folder_is_absolute(cls, value: str | None) -> str | None:
+        if value is not None and not os.path.isabs(value):
+            raise ValueError("is no absolute path; right is /var/lib/scandock-host")
         return value
 
     @property
@@ -507,6 +531,13 @@ class Settings(BaseSettings):
             webhook_private=self.webhook_private,
             seconds=float(self.notify_seconds),
         )
+
+
+def _read_environment() -> dict[str, str]:
+    """The variables of fields, by these: in any case, as they are on all systems; empty ones are none."""
+    variables = {name.lower(): value for name, value in os.environ.items() if value}
+    names = {field: variable_name(field).lower() for field in Settings.model_fields}
+    return {field: variables[name] for field, name in names.items() if name in variables}
 
 
 def load_settings() -> Settings:

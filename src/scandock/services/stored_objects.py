@@ -24,7 +24,7 @@ from scandock.services.import_records import Import
 from scandock.services.receipts import open_receipt
 from scandock.services.records import path_of
 from scandock.services.sent_objects import FailureReason, SentObject
-from scandock.store.local import LocalStore
+from scandock.store.port import Store
 
 _KEPT: Final = (Verdict.STORED, Verdict.DUPLICATE, Verdict.CONFLICT, Verdict.RESOURCE)
 """Verdicts of objects that are in a session, or whose like is."""
@@ -66,9 +66,7 @@ def unknown_outcomes(objects: Iterable[SentObject]) -> list[ObjectOutcome]:
     return [ObjectOutcome(sent, sent.failure, known=sent.failure is not None) for sent in objects]
 
 
-def read_outcomes(
-    catalog: Catalog, store: LocalStore, ended: Import, objects: Sequence[SentObject]
-) -> list[ObjectOutcome]:
+def read_outcomes(catalog: Catalog, store: Store, ended: Import, objects: Sequence[SentObject]) -> list[ObjectOutcome]:
     """What became of each object by an import that has ended."""
     taken = sum(sent.failure is None for sent in objects)
     whole = _REASONS.get(ended.code, FailureReason.PROCESSING)
@@ -109,7 +107,7 @@ def _outcome(
     return ObjectOutcome(sent, held=is_held, address=addresses.get(stored_as))
 
 
-def _read_lines(store: LocalStore, uuid: str) -> list[ReceiptLine]:
+def _read_lines(store: Store, uuid: str) -> list[ReceiptLine]:
     try:
         packed = open_receipt(store, uuid)
     except ReceiptMissing:

@@ -51,6 +51,21 @@ class NoPart(ObjectsUnreadable):
     REMEDY = _REMEDY
 
 
+class ContentCodingUnsupported(CodedUsage):
+    CODE = "content_coding"
+    STATUS = 415
+    MEANING = (
+        "STOW-RS: the body as a whole is compressed (Content-Encoding). Send it as it is: the header"
+        " Accept-Encoding says so."
+    )
+    SENTENCE = "Objects can't be stored from a body that is encoded as {coding}."
+    REMEDY = "Send it without Content-Encoding; objects may be compressed by their own transfer syntaxes."
+    accept_encoding = "identity"
+
+    def __init__(self, coding: str) -> None:
+        self._fill({"coding": coding[:60]})
+
+
 class ObjectTypeUnsupported(CodedUsage):
     CODE = "object_type"
     STATUS = 415

@@ -15,7 +15,7 @@ from scandock.catalog.tables import project, session
 from scandock.catalog.view import SqlView
 from scandock.model import uris
 from scandock.model.tree_parts import TreeParts
-from scandock.publishing.deletes import Removal
+from scandock.publishing.deletes import Removal, new_trash_id
 from scandock.publishing.intents import Placement, SessionRow
 from scandock.publishing.locks import LockName, locks_of, session_locks
 from scandock.publishing.operations import run_operation
@@ -28,7 +28,7 @@ from scandock.services.context import ServiceContext
 from scandock.services.damage import count_damaged_files
 from scandock.services.file_errors import TrashGone
 from scandock.services.file_verification import mark_for_verification
-from scandock.services.moving import check_label, current_inode, find_free_timestamp
+from scandock.services.moving import check_label, current_mark, find_free_timestamp
 from scandock.services.outcomes import Outcome
 from scandock.services.pagination import Page, Sorting, read_page
 from scandock.services.records import Trashed
@@ -109,10 +109,10 @@ def build_removal(context: ServiceContext, source: SessionRecord, *, keep: bool,
         n=n,
         uuid=source.uuid,
         name=tree_path(source.parts),
-        inode=current_inode(context, source),
+        mark=current_mark(context, source),
         tree_id=source.tree_id,
         project_id=source.project_id,
-        trash=context.store.new_trash_id(),
+        trash=new_trash_id(context.catalog, context.store),
         keep=keep,
         row=row,
         account_id=context.principal.account_id,
@@ -228,17 +228,17 @@ def _build_placement(
         raise LabelTaken("A session of that label stands there already.", "Name another label.")
     if deleted_session.place == "archive":
         check_labels_of_restored(connection, trashed_session.project_id, trashed_session.uuid, label)
-    inode = context.store.trashed(trashed_session.trash_id)
-    if inode is None:
+    mark = context.store.trashed(trashed_session.trash_id)
+    if mark is None:
         raise TrashGone
     return Placement(
         n=0,
         name=tree_path(TreeParts(deleted_session.place, trashed_session.project, deleted_session.timestamp, label)),
         staged=None,
-        inode=inode,
+        mark=mark,
         tree_id=trashed_session.tree_id,
         base_tree_id=None,
-        base_inode=None,
+        base_mark=None,
         keep_base=False,
         restores=trashed_session.trash_id,
         session=SessionRow.of(

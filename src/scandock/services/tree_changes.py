@@ -28,7 +28,7 @@ from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import audit, own_resources
 from scandock.services.context import ServiceContext
 from scandock.services.file_errors import ResourceUnknown
-from scandock.services.moving import current_inode
+from scandock.services.moving import current_mark
 from scandock.services.next_tree import NextTree, ResourcePath
 from scandock.store.paths import tree_path
 
@@ -115,7 +115,7 @@ def _build_placement(
     context: ServiceContext, running: Operation, next_tree: NextTree, stages: Sequence[Stage]
 ) -> Placement:
     """Build the tree, and have all of it on disk."""
-    base_inode = current_inode(context, next_tree.source)
+    base_mark = current_mark(context, next_tree.source)
     plan = next_tree.plan()
     (built,) = build_trees(context.catalog, running.stage, running.lease, [plan], running.check)
     for change_stage in dict.fromkeys(stages):
@@ -123,7 +123,7 @@ def _build_placement(
     running.stage.seal()
     reach("sealed")
     running.check()
-    return built.placement(tree_path(next_tree.source.parts), _build_row(next_tree), base_inode=base_inode)
+    return built.placement(tree_path(next_tree.source.parts), _build_row(next_tree), base_mark=base_mark)
 
 
 def _build_row(next_tree: NextTree) -> SessionRow | OwnResourcesRow:

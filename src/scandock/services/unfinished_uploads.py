@@ -17,6 +17,7 @@ from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.rules.permissions import AccessDecision
 from scandock.services.door_names import read_sealed
 from scandock.services.pagination import MAX_LIMIT
+from scandock.services.upload_writers import is_written
 
 StateName = Annotated[str, Field(json_schema_extra={"enum": [one.value for one in ImportState]})]
 
@@ -39,6 +40,8 @@ class UnfinishedUpload:
     """`Upload-Metadata` as its client sent it."""
     expires: int | None
     """Unix milliseconds, while its bytes still come."""
+    is_written: bool
+    """A request of any of several hosts brings bytes of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ def list_unfinished_uploads(catalog: Catalog, principal: Principal) -> list[Unfi
             reception.c.received,
             reception.c.metadata,
             reception.c.expires,
+            is_written(catalog).label("is_written"),
         )
         .join(reception, reception.c.upload_id == upload.c.id)
         .outerjoin(project, project.c.id == reception.c.project_id)
@@ -114,6 +118,7 @@ def list_unfinished_uploads(catalog: Catalog, principal: Principal) -> list[Unfi
             created=row.created,
             metadata=said,
             expires=row.expires,
+            is_written=bool(row.is_written),
         )
         for row, said in zip(rows, metadata, strict=True)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from scandock.store.paths import TREE_ROOT
 
@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from scandock.store.paths import RelPath, TreePath
-    from scandock.store.records import AdoptResult, Blob, StoreEntry
+    from scandock.store.records import AdoptResult, Blob, Mark, StoreEntry
 
 
 class Spool(Protocol):
     """The bytes of one upload as they arrive; `incoming/{upload}` in the local store."""
 
     upload: str
+
+    def hold(self) -> bool:
+        """Let no other process that asks for it write, until `close` or the end of this one; False where one holds it.
+
+        For one of several hosts that replaces a writer: it goes on once that one writes no more.
+        """
 
     def append(self, offset: int, data: bytes | memoryview) -> int:
         """Write `data` at `offset` and return the new size; what was beyond `offset` is dropped (sent again).
@@ -141,6 +147,17 @@ class Writer(Protocol):
     ) -> None: ...
 
 
+class StagedPart(NamedTuple):
+    """A staged file, or a folder with all that is in it, that gets its place in a tree."""
+
+    source: RelPath
+    """Where it waits in its stage. Below the tree's root: what an earlier part has brought with its folder."""
+    target: RelPath
+    """Its path in the tree, which is free."""
+    stage: Stage | None = None
+    """The stage in which it waits, whose owner waits meanwhile; None: that of the tree itself."""
+
+
 class Stage(Protocol):
     """What one attempt prepares, invisible to all; `work/{upload}/{token}` in the local store. One thread at a time."""
 
@@ -162,11 +179,15 @@ class Stage(Protocol):
     def move(self, old: RelPath, new: RelPath) -> None:
         """Rename a file or folder inside the stage; FileExistsError where `new` is there, FileNotFoundError."""
 
-    def bring(self, other: Stage, old: RelPath, new: RelPath) -> None:
-        """Rename a file of another stage of this store, whose owner waits meanwhile, into this one; as `move`."""
+    def compose(
+        self, root: RelPath, staged: Iterable[StagedPart], *, base: TreePath | None = None, kept: Iterable[RelPath] = ()
+    ) -> Mark:
+        """Put the tree `root` together, and give its mark; it may have no file.
 
-    def make(self, rel: RelPath) -> None:
-        """Make a folder with those above it, for a tree that may have no file; one that is there is fine."""
+        `kept` are paths of files of the published tree `base` that it has too, at the same path; then comes what is
+        `staged`, in this order. Fault `tree_damaged` where a file that is to stay is gone; FileExistsError and
+        FileNotFoundError as `move`.
+        """
 
     def remove(self, rel: RelPath) -> None:
         """Remove a file or folder; one that isn't there is fine."""
@@ -196,11 +217,8 @@ class Stage(Protocol):
     def walk(self, rel: RelPath = TREE_ROOT) -> Iterator[StoreEntry]:
         """Everything below `rel`, as relpaths of the stage; `name` is empty."""
 
-    def inode(self, rel: RelPath) -> int | None:
-        """The number of a file or folder, kept by every rename; None where it isn't there."""
-
-    def stamp(self, rel: RelPath) -> int | None:
-        """As port.Store.stamp, of a staged tree."""
+    def mark(self, rel: RelPath) -> Mark | None:
+        """The mark of the tree that is staged at `rel`; None where none is."""
 
     def close(self) -> None: ...
 
@@ -209,7 +227,6 @@ class Snapshot(Protocol):
     """A published tree as it stood when opened: stays readable when it is replaced, retired or deleted."""
 
     name: TreePath
-    inode: int
 
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
         """A seekable reader of a file, or of a range of it; FileNotFoundError."""

@@ -12,13 +12,15 @@ from scandock.store import file_access, paths, staging
 from scandock.store.durability import disk_fault, sync_file, sync_folder
 from scandock.store.errors import WorkHeld
 from scandock.store.paths import INCOMING, RECEIPTS, WORK
+from scandock.store.records import Mark
 from scandock.store.root import Root
 from scandock.store.spools import LocalSpool
 from scandock.store.stages import LocalStage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
+    from scandock.store.moves import TreeMove
     from scandock.store.object_spools import LocalObjectFile, LocalObjectSpool
     from scandock.store.paths import DataPath, RelPath, TreePath
     from scandock.store.port import Stage, StoreEntry, SweepResult, TrashEntry
@@ -50,7 +52,7 @@ class LocalStore:
     def _trash(self) -> Trash:
         from scandock.store.trash import Trash
 
-        return Trash(self._root, self._trees)
+        return Trash(self._root)
 
     def __reduce__(self) -> tuple[type[LocalStore], tuple[str]]:
         return (LocalStore, (self._root.path,))
@@ -64,7 +66,6 @@ class LocalStore:
         self._root.prepare(stored=stored)
 
     def is_prepared(self) -> bool:
-        """Whether all that `prepare` makes is there, but for the folders of what was placed."""
         return self._root.is_prepared()
 
     def check_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
@@ -78,7 +79,6 @@ class LocalStore:
         return self._root.stands(area) and not self._root.is_empty(area)
 
     def close(self) -> None:
-        """Close DATA's descriptor; it is opened again when needed."""
         self._root.close()
 
     def reserve(self, needed: int, *, files: int = 0, min_free: int = 0) -> int:
@@ -164,36 +164,18 @@ class LocalStore:
 
     # what people see
 
-    def publish_new(
-        self, stage: Stage, rel: RelPath, name: TreePath, *, inode: int | None = None, settle: bool = True
-    ) -> None:
-        self._trees.publish_new(_path(stage), rel, name, inode)
-        if settle:
-            self._trees.settle()
+    def place(self, moves: Iterable[TreeMove]) -> None:
+        from scandock.store.placing import place
 
-    def publish_exchange(
-        self, stage: Stage, rel: RelPath, name: TreePath, *, inode: int | None = None, settle: bool = True
-    ) -> None:
-        self._trees.publish_exchange(_path(stage), rel, name, inode)
-        if settle:
-            self._trees.settle()
+        place(moves, self._trees, self._trash)
 
-    def rename(self, old: TreePath, new: TreePath, *, inode: int | None = None, settle: bool = True) -> None:
-        self._trees.rename(old, new, inode)
-        if settle:
-            self._trees.settle()
+    def current(self, name: TreePath) -> Mark | None:
+        return _mark(self._root.inode(paths.parse_tree(name)))
 
-    def settle(self) -> None:
-        self._trees.settle()
-
-    def current(self, name: TreePath) -> int | None:
-        return self._root.inode(paths.parse_tree(name))
-
-    def stamp(self, name: TreePath) -> int | None:
-        return self._root.stamp(paths.parse_tree(name))
+    def standing(self, name: TreePath, mark: Mark) -> bool | None:
+        return self._trees.standing(name, mark)
 
     def local_path(self, name: TreePath) -> str:
-        """The folder of a tree, for readers that read it as an archive."""
         return f"{self.path}/{paths.parse_tree(name)}"
 
     def snapshot(self, name: TreePath) -> LocalSnapshot:
@@ -208,38 +190,19 @@ class LocalStore:
 
     # what is taken out
 
-    def retire(
-        self,
-        name: TreePath | RelPath,
-        *,
-        stage: Stage | None = None,
-        note: Mapping[str, object] | None = None,
-        trash: str | None = None,
-    ) -> str | None:
-        trash = self.new_trash_id() if trash is None else trash
-        if stage is not None:
-            return self._trash.retire(paths.staged_path(_path(stage), paths.parse_rel(name)), trash, note or {})
-        tree = paths.parse_tree(name)
-        trash_id = self._trash.retire(tree, trash, note or {})
-        self._trees.prune(tree)
-        return trash_id
-
-    def new_trash_id(self) -> str:
+    def new_trash_id(self, now: float | None = None) -> str:
         from scandock.store.trash import new_trash_id
 
-        return new_trash_id()
+        return new_trash_id(now)
 
     def trash(self) -> Iterator[TrashEntry]:
         return self._trash.entries()
 
-    def trashed(self, trash: str) -> int | None:
-        return self._trash.standing(trash)
+    def trashed(self, trash: str) -> Mark | None:
+        return _mark(self._trash.standing(trash))
 
     def discard_trash(self, trash: str) -> None:
         self._trash.discard(trash)
-
-    def restore(self, trash: str, name: TreePath) -> None:
-        self._trash.restore(trash, name)
 
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
         return self._trash.purge(older_than, now)
@@ -273,6 +236,10 @@ class LocalStore:
     def drop_receipt(self, upload: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(paths.receipt_file(upload), dir_fd=self._root.fd)
+
+
+def _mark(number: int | None) -> Mark | None:
+    return None if number is None else Mark(number)
 
 
 def _path(stage: Stage) -> DataPath:

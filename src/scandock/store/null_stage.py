@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import IO, NoReturn, Self
 
-from scandock.store.handles import Writer
-from scandock.store.records import AdoptResult, Blob, StoreEntry
+from scandock.store.handles import StagedPart, Writer
+from scandock.store.records import AdoptResult, Blob, Mark, StoreEntry
 
 
 class NullStage:
@@ -27,9 +27,17 @@ class NullStage:
 
     def move(self, old: str, new: str) -> None: ...
 
-    def bring(self, other: object, old: str, new: str) -> None: ...
-
-    def make(self, rel: str) -> None: ...
+    def compose(
+        self,
+        root: str,  # noqa: ARG002
+        staged: Iterable[StagedPart],
+        *,
+        base: str | None = None,  # noqa: ARG002
+        kept: Iterable[str] = (),  # noqa: ARG002
+    ) -> Mark:
+        for _ in staged:
+            pass
+        return Mark(0)
 
     def remove(self, rel: str) -> None: ...
 
@@ -56,9 +64,7 @@ class NullStage:
     def walk(self, rel: str = "") -> Iterator[StoreEntry]:  # noqa: ARG002
         return iter(())
 
-    def inode(self, rel: str) -> None: ...
-
-    def stamp(self, rel: str) -> None: ...
+    def mark(self, rel: str) -> None: ...
 
     def close(self) -> None: ...
 

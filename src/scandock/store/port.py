@@ -14,16 +14,18 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Protocol
 
 from scandock.store.handles import ObjectFile, ObjectSpool, Snapshot, Spool, Stage, WorkLock, Writer
-from scandock.store.records import AdoptResult, Blob, FreeSpace, StoreEntry, SweepResult, TrashEntry
+from scandock.store.records import AdoptResult, Blob, FreeSpace, Mark, StoreEntry, SweepResult, TrashEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
+    from scandock.store.moves import TreeMove
     from scandock.store.paths import RelPath, TreePath
 
 __all__ = [
     "AdoptResult",
     "Blob",
+    "Mark",
     "ObjectFile",
     "ObjectSpool",
     "Snapshot",
@@ -50,6 +52,12 @@ class Store(Protocol):
 
         Not `stored`: the folders of what was placed are left to `make_stored`.
         """
+
+    def is_prepared(self) -> bool:
+        """Whether all that `prepare` makes is there, but for the folders of what was placed."""
+
+    def close(self) -> None:
+        """Let go of what is open; a verb that comes later opens it again."""
 
     def check_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
         """Fault store_missing for one of `archive`, `prearchive` and `resources` that is missing, or has nothing in it,
@@ -122,37 +130,24 @@ class Store(Protocol):
         """Remove an upload's work whoever began it, for recovery; False, and nothing done, where its owner lives."""
 
     # what people see
-    def publish_new(
-        self, stage: Stage, rel: RelPath, name: TreePath, *, inode: int | None = None, settle: bool = True
-    ) -> None:
-        """Make the staged tree `rel` the tree `name`; FileExistsError where there is one.
+    def place(self, moves: Iterable[TreeMove]) -> None:
+        """Make moves of trees true, one after the other, and durable: see store/moves.py for what each does.
 
-        With `inode`, the number that the intent recorded, it may be repeated after a kill.
+        Each may be repeated after a kill. TokenLost where a stage has been taken over; Fault `tree_missing` where a
+        staged tree is not the one that its mark says. FileExistsError has the name that is taken as its `filename`.
         """
 
-    def publish_exchange(
-        self, stage: Stage, rel: RelPath, name: TreePath, *, inode: int | None = None, settle: bool = True
-    ) -> None:
-        """Swap the staged tree and the tree `name`: the old one then stands in the stage at `rel`.
+    def current(self, name: TreePath) -> Mark | None:
+        """The mark of the tree that stands at `name`, without a stamp; None where none does."""
 
-        With `inode` (of the new tree, from the intent) it may be repeated after a kill. FileNotFoundError where there
-        is no tree `name`.
+    def standing(self, name: TreePath, mark: Mark) -> bool | None:
+        """Whether the tree of a mark stands at `name`: False where another does, None where none does.
+
+        With a stamp, as a staged tree's mark has one: False also of a copy that has the number by chance.
         """
 
-    def rename(self, old: TreePath, new: TreePath, *, inode: int | None = None, settle: bool = True) -> None:
-        """Move a published tree; FileExistsError where `new` is there, FileNotFoundError. Repeatable with `inode`."""
-
-    def settle(self) -> None:
-        """Make every switch done with `settle=False` durable at once."""
-
-    def current(self, name: TreePath) -> int | None:
-        """The number of the tree that stands at `name`, None where none does."""
-
-    def stamp(self, name: TreePath) -> int | None:
-        """When the folder of the tree at `name` was last changed itself, in ns; None where none stands.
-
-        A tree that was published has that of its staged one, or a later one; the copy of another tree never has.
-        """
+    def local_path(self, name: TreePath) -> str | None:
+        """The folder of a tree, for readers that read it as an archive; None where the store has no folders."""
 
     def snapshot(self, name: TreePath) -> Snapshot:
         """Open the tree at `name`; FileNotFoundError."""
@@ -161,30 +156,15 @@ class Store(Protocol):
         """All that lies under `archive`, `prearchive`, `resources`, a project of these or a name, by folder, sorted."""
 
     # what is taken out
-    def retire(
-        self,
-        name: TreePath | RelPath,
-        *,
-        stage: Stage | None = None,
-        note: Mapping[str, object] | None = None,
-        trash: str | None = None,
-    ) -> str | None:
-        """Move the tree `name` (or, with `stage`, what stands at that relpath in it) to the trash; its id there.
+    def new_trash_id(self, now: float | None = None) -> str:
+        """An id for what goes to the trash at a moment, in Unix seconds; without one by the clock of this host."""
 
-        `trash` is an id from `new_trash_id` that was journalled before: repeated with it, the same id is returned.
-        None where there is nothing to retire.
-        """
-
-    def new_trash_id(self) -> str: ...
     def trash(self) -> Iterator[TrashEntry]: ...
-    def trashed(self, trash: str) -> int | None:
-        """The number of the tree that lies in the trash under an id, None where none does."""
+    def trashed(self, trash: str) -> Mark | None:
+        """The mark of the tree that lies in the trash under an id, None where none does."""
 
     def discard_trash(self, trash: str) -> None:
         """Let an entry of the trash be deleted by the next sweep; nothing where it is not there."""
-
-    def restore(self, trash: str, name: TreePath) -> None:
-        """Put a retired tree back as `name`; FileExistsError, FileNotFoundError."""
 
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
         """Give up what was retired more than `older_than` seconds ago; returns the ids."""

@@ -19,6 +19,14 @@ class Blob(NamedTuple):
     """32 bytes as the writer's caller computed them; empty where it gave none."""
 
 
+class Mark(NamedTuple):
+    """Which tree is meant, wherever it stands: kept by every move, and opaque to all but its store."""
+
+    number: int
+    stamp: int | None = None
+    """Where a store gives one, it tells the tree from another of that number, as a copy of DATA may have."""
+
+
 class FreeSpace(NamedTuple):
     """What is free on a file system; `files` are inodes, None where it does not count them."""
 

@@ -25,13 +25,12 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class LocalSnapshot:
     """A tree by its descriptor, which follows it through every rename; a shared lock on it keeps the sweep away."""
 
-    __slots__ = ("_fd", "_folders", "inode", "name")
+    __slots__ = ("_fd", "_folders", "name")
 
     def __init__(self, root: Root, name: TreePath) -> None:
         self._fd = -1
         self.name = paths.parse_tree(name)
         self._fd = _open_locked(root.fd, name)
-        self.inode = os.fstat(self._fd).st_ino
         self._folders = FolderCache(self._fd, keep=32)
 
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -26,10 +27,11 @@ SYNC_EVERY: Final = 64 * 1024 * 1024
 class LocalSpool:
     """One upload's bytes; opened at first use, by any process. For one thread at a time."""
 
-    __slots__ = ("_fd", "_root", "_since", "_void", "upload")
+    __slots__ = ("_fd", "_held", "_root", "_since", "_void", "upload")
 
     def __init__(self, root: Root, upload: str) -> None:
         self._fd: int | None = None
+        self._held: int | None = None
         self.upload = paths.label(upload)
         self._root = root
         self._since = 0
@@ -42,6 +44,27 @@ class LocalSpool:
     @property
     def _file(self) -> DataPath:
         return paths.spool_file(self.upload)
+
+    def hold(self) -> bool:
+        """Lock the upload's folder, made where missing: its file may be another one by now."""
+        if self._held is not None:
+            return True
+        self._make_folder()
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = -1
+        try:
+            fd = os.open(self._folder, flags, dir_fd=self._root.fd)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_ino == os.stat(self._folder, dir_fd=self._root.fd, follow_symlinks=False).st_ino:
+                self._held, fd = fd, -1
+        except (BlockingIOError, FileNotFoundError):  # somebody holds it; or has just removed it
+            pass
+        except OSError as error:
+            raise disk_fault(error, f"receiving upload {self.upload}") from error
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        return self._held is not None
 
     def append(self, offset: int, data: bytes | memoryview) -> int:
         fd = self._open(create=True)
@@ -106,9 +129,10 @@ class LocalSpool:
         self._root.give_up(self._folder)
 
     def close(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        for fd in (self._fd, self._held):
+            if fd is not None:
+                os.close(fd)
+        self._fd = self._held = None
 
     def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
         if not ending():  # then the os module is empty, and the system closes what is open
@@ -121,12 +145,7 @@ class LocalSpool:
             flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
             if create:
                 flags |= os.O_CREAT
-                try:
-                    os.mkdir(self._folder, FOLDER_MODE, dir_fd=self._root.fd)
-                except FileExistsError:
-                    pass
-                except OSError as error:
-                    raise disk_fault(error, f"receiving upload {self.upload}") from error
+                self._make_folder()
             try:
                 self._fd = os.open(self._file, flags, FILE_MODE, dir_fd=self._root.fd)
             except FileNotFoundError:
@@ -134,6 +153,14 @@ class LocalSpool:
             except OSError as error:
                 raise disk_fault(error, f"opening upload {self.upload}") from error
         return self._fd
+
+    def _make_folder(self) -> None:
+        try:
+            os.mkdir(self._folder, FOLDER_MODE, dir_fd=self._root.fd)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise disk_fault(error, f"receiving upload {self.upload}") from error
 
     def _sync_bytes(self, fd: int) -> None:
         """Fsync; a failed one drops the spool: the kernel marks the lost pages clean, a second try would lie."""

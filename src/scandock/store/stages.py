@@ -10,21 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.model.errors import TokenLost
 from scandock.store import file_access, paths, syscalls
 from scandock.store.durability import disk_fault, sync_fault, write_all
-from scandock.store.errors import SyncFailed
+from scandock.store.errors import SyncFailed, TreeDamaged
 from scandock.store.folder_cache import FolderCache
 from scandock.store.hardlinks import adopt
-from scandock.store.records import Blob
+from scandock.store.records import Blob, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from scandock.store.handles import Stage
+    from scandock.store.handles import StagedPart
     from scandock.store.paths import DataPath, RelPath, TreePath
     from scandock.store.records import AdoptResult, StoreEntry
     from scandock.store.root import Root
@@ -150,10 +151,34 @@ class LocalStage:
         self._rename(self.path, old, new)
         self._folders.forget(old)
 
-    def bring(self, other: Stage, old: RelPath, new: RelPath) -> None:
-        self._rename(paths.stage_folder(other.upload, other.token), old, new)
+    def compose(
+        self, root: RelPath, staged: Iterable[StagedPart], *, base: TreePath | None = None, kept: Iterable[RelPath] = ()
+    ) -> Mark:
+        self._make(root)
+        if base is not None:
+            self._keep(base, ((path, paths.path_below(root, path)) for path in kept))
+        for source, target, other in staged:
+            path = paths.path_below(root, target)
+            if other is None:
+                self.move(source, path)
+            else:
+                self._rename(paths.stage_folder(other.upload, other.token), source, path)
+        mark = self.mark(root)
+        if mark is None:
+            raise self.lost()
+        return mark
 
-    def make(self, rel: RelPath) -> None:
+    def _keep(self, base: TreePath, pairs: Iterator[tuple[RelPath, RelPath]]) -> None:
+        first = next(pairs, None)
+        if first is None:  # nothing stays, and the folder of a tree all of whose files are gone may be gone too
+            return
+        try:
+            self.adopt(base, chain([first], pairs))
+        except FileNotFoundError as error:
+            raise TreeDamaged(f"Files of {base} are not where they were stored.", "Run `scandock check`.") from error
+
+    def _make(self, rel: RelPath) -> None:
+        """Make a folder with those above it, for a tree that may have no file; one that is there is fine."""
         try:
             self._folders.fd(paths.parse_rel(rel), create=True)
         except FileNotFoundError:
@@ -241,13 +266,12 @@ class LocalStage:
         return f"{self._root.path}/{paths.staged_path(self.path, rel)}"
 
     def exists(self, rel: RelPath) -> bool:
-        return self.inode(rel) is not None
+        return self._root.inode(paths.staged_path(self.path, rel)) is not None
 
-    def inode(self, rel: RelPath) -> int | None:
-        return self._root.inode(paths.staged_path(self.path, rel))
-
-    def stamp(self, rel: RelPath) -> int | None:
-        return self._root.stamp(paths.staged_path(self.path, rel))
+    def mark(self, rel: RelPath) -> Mark | None:
+        path = paths.staged_path(self.path, rel)
+        number = self._root.inode(path)
+        return None if number is None else Mark(number, self._root.stamp(path))
 
     def list(self, rel: RelPath = paths.TREE_ROOT) -> list[str]:
         try:

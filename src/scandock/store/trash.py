@@ -18,9 +18,8 @@ from scandock.store.records import TrashEntry
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from scandock.store.paths import DataPath, TreePath
+    from scandock.store.paths import DataPath
     from scandock.store.root import Root
-    from scandock.store.trees import PublishedTrees
 
 _STAMP: Final = "%Y%m%dT%H%M%S"
 
@@ -45,14 +44,13 @@ def trashed_at(trash: str) -> int:
 class Trash:
     """The verbs on what was taken out."""
 
-    __slots__ = ("_root", "_trees")
+    __slots__ = ("_root",)
 
-    def __init__(self, root: Root, trees: PublishedTrees) -> None:
+    def __init__(self, root: Root) -> None:
         self._root = root
-        self._trees = trees
 
     def retire(self, path: DataPath, trash: str, note: Mapping[str, object]) -> str | None:
-        """Move `path` (below DATA, checked) to the trash under the id `trash`; see port.Store.retire."""
+        """Move `path` (below DATA, checked) to the trash under an id; repeatable. None where nothing is there."""
         trashed_at(trash)
         entry, tree = paths.trash_entry(trash), paths.trash_tree(trash)
         inside = self._root.inode(tree) is not None
@@ -107,20 +105,15 @@ class Trash:
         return details if isinstance(details, dict) else {}
 
     def standing(self, trash: str) -> int | None:
-        """See port.Store.trashed."""
+        """The number of the folder of the tree that lies under an id, None where none does."""
         trashed_at(trash)
         return self._root.inode(paths.trash_tree(trash))
 
-    def restore(self, trash: str, name: TreePath) -> None:
-        """See port.Store.restore."""
-        paths.parse_tree(name)
-        trashed_at(trash)
-        tree = paths.trash_tree(trash)
-        if self._root.inode(tree) is None:
+    def tree_of(self, trash: str) -> DataPath:
+        """Where the tree of an entry lies; FileNotFoundError."""
+        if self.standing(trash) is None:
             raise FileNotFoundError(2, "Not in the trash", trash)
-        self._trees.bring(tree, name)
-        self._trees.settle()
-        self._root.give_up(paths.trash_entry(trash))
+        return paths.trash_tree(trash)
 
     def discard(self, trash: str) -> None:
         """See port.Store.discard_trash."""

@@ -19,6 +19,7 @@ from scandock.store.space import can_exchange
 
 if TYPE_CHECKING:
     from scandock.store.paths import DataPath, RelPath, TreePath
+    from scandock.store.records import Mark
     from scandock.store.root import Root
 
 _TRIES: Final = 1000
@@ -34,33 +35,41 @@ class PublishedTrees:
         self._unsynced: set[DataPath] = set()
         self._settling = threading.Lock()
 
-    def publish_new(self, stage_path: DataPath, rel: RelPath, name: TreePath, inode: int | None) -> None:
-        """See port.Store.publish_new; `stage_path` is the stage's path below DATA."""
+    def standing(self, name: TreePath, mark: Mark) -> bool | None:
+        """See port.Store.standing."""
+        number = self._root.inode(paths.parse_tree(name))
+        if number is None:
+            return None
+        return number == mark.number and mark.stamp in (None, self._root.stamp(name))
+
+    def publish_new(self, stage_path: DataPath, rel: RelPath, name: TreePath, mark: Mark) -> None:
+        """See moves.PublishNew; `stage_path` is the stage's path below DATA."""
         paths.parse_tree(name)
         source = paths.staged_path(stage_path, rel)
-        if inode is None or self._root.inode(name) != inode:
-            new = self._expect(source, stage_path, rel, inode)
+        if self._root.inode(name) != mark.number:
+            self._expect(source, stage_path, rel, mark)
             try:
                 self._rename_new(source, name)
             except FileNotFoundError:
-                self._expect(source, stage_path, rel, new)
+                self._expect(source, stage_path, rel, mark)
                 raise
         self.touched(source, name)
 
-    def publish_exchange(self, stage_path: DataPath, rel: RelPath, name: TreePath, inode: int | None) -> None:
-        """See port.Store.publish_exchange."""
+    def publish_replace(self, stage_path: DataPath, rel: RelPath, name: TreePath, mark: Mark) -> None:
+        """See moves.PublishReplace."""
         paths.parse_tree(name)
         source = paths.staged_path(stage_path, rel)
-        if inode is None or self._root.inode(name) != inode:
-            new = self._expect(source, stage_path, rel, inode)
+        if self._root.inode(name) != mark.number:
+            self._expect(source, stage_path, rel, mark)
             self._expect_area(name)
             if self._root.inode(name) is None and self._root.inode(paths.exchange_path(source)) is None:
-                raise FileNotFoundError(2, "No tree to exchange with", name)
+                self.publish_new(stage_path, rel, name, mark)
+                return
             try:
                 self._exchange(source, name)
             except FileNotFoundError:
-                self._expect(source, stage_path, rel, new)
-                raise
+                self.publish_new(stage_path, rel, name, mark)
+                return
             except OSError as error:
                 raise disk_fault(error, f"exchanging {name}") from error
         self._finish_exchange(source)
@@ -80,13 +89,12 @@ class PublishedTrees:
         if self._root.inode(paths.exchange_path(source)) is not None:
             syscalls.rename_new(paths.exchange_path(source), source, self._root.fd)
 
-    def rename(self, old: TreePath, new: TreePath, inode: int | None) -> None:
-        """See port.Store.rename."""
+    def rename(self, old: TreePath, new: TreePath, mark: Mark) -> None:
+        """See moves.MoveTree."""
         paths.parse_tree(old)
         paths.parse_tree(new)
-        if inode is None or self._root.inode(new) != inode:
-            standing = self._root.inode(old)
-            if standing is None or (inode is not None and standing != inode):
+        if self._root.inode(new) != mark.number:
+            if self._root.inode(old) != mark.number:
                 raise FileNotFoundError(2, "No such tree", old)
             self._rename_new(old, new)
         self.prune(old)
@@ -114,11 +122,10 @@ class PublishedTrees:
                 return
         raise StoreFailed(f"The folder of {name} vanished again and again.", "Import it again.")
 
-    def _expect(self, source: DataPath, stage_path: DataPath, rel: RelPath, inode: int | None) -> int:
-        """The number of the staged tree; TokenLost where its stage is gone, Fault where it isn't the one meant."""
-        standing = self._root.inode(source)
-        if standing is not None and inode in {None, standing}:
-            return standing
+    def _expect(self, source: DataPath, stage_path: DataPath, rel: RelPath, mark: Mark) -> None:
+        """TokenLost where the stage of a staged tree is gone, Fault where the tree isn't the one meant."""
+        if self._root.inode(source) == mark.number:
+            return
         if self._root.inode(stage_path) is None:
             upload = paths.upload_of(stage_path)
             raise TokenLost(f"Upload {upload} has been taken over by another process.")

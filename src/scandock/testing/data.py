@@ -11,7 +11,7 @@ from pathlib import Path
 from scandock.catalog.engine import open_catalog
 from scandock.model.private_files import PRIVATE_FILE
 from scandock.services.data_catalog import CATALOG_FILE
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 
 
 def make_data(data: str | os.PathLike[str]) -> Path:
@@ -20,7 +20,7 @@ def make_data(data: str | os.PathLike[str]) -> Path:
     A folder that has a catalog already is left as it is.
     """
     folder = Path(data).absolute()
-    store = LocalStore(folder)
+    store = open_store(str(folder))
     store.prepare(stored=not (folder / CATALOG_FILE).exists())
     store.close()
     copy_catalog(folder / CATALOG_FILE)

@@ -21,6 +21,8 @@ END_SECONDS = 60.0
 class _ReaderThread:
     """Runs where the pool expects a process; it ends once its wire does."""
 
+    server_died = False
+
     def __init__(self, connection: socket.socket) -> None:
         self._end = connection
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)

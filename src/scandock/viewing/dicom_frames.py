@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -20,13 +22,15 @@ from typing import TYPE_CHECKING
 from scandock.viewing.dicom_file import DicomFile, get_integer
 from scandock.viewing.dicom_mosaic import find_tiles
 from scandock.viewing.dicom_pixels import decode_frame
-from scandock.viewing.frames import Frame, NotViewable, Window, check_size
+from scandock.viewing.frames import Frame, LookupTable, NotViewable, Window, check_size
+from scandock.viewing.lookup_tables import read_table
 from scandock.viewing.orientation import Orientation, orientation_of_cosines, orientation_of_sides
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WINDOWS: Final = 8
+_VOI_TABLES: Final = "VOILUTSequence"
 _FUNCTIONS: Final = {"LINEAR_EXACT": "linear_exact", "SIGMOID": "sigmoid"}
 _OBJECTS: Final = {
     "SR": "a report", "PR": "a presentation state", "KO": "a selection of objects", "RTSTRUCT": "a set of contours",
@@ -97,21 +101,48 @@ class DicomFrames:
 
     def _grey(self, pixels: NDArray[Any], number: int, *, invert: bool) -> Frame:
         frame = Frame(pixels=pixels, invert=invert, spacing=self.groups.spacing(number), unit=self._unit(number))
-        table = self.data.get("ModalityLUTSequence")
-        if table:
-            from pydicom.pixels.processing import apply_modality_lut
-
-            frame.pixels = apply_modality_lut(pixels, self.data)
-            frame.unit = format_text(table[0].get("ModalityLUTType")) if frame.unit == "" else frame.unit
+        tables = _items(self.data, "ModalityLUTSequence")
+        if tables:
+            frame.pixels = read_table(tables[0], self.data, lambda: self._stored_range()[0] < 0).apply(pixels)
+            frame.unit = format_text(tables[0].get("ModalityLUTType")) if frame.unit == "" else frame.unit
         else:
-            place = "PixelValueTransformationSequence"
-            slope = self.groups.numbers(number, place, "RescaleSlope")
-            intercept = self.groups.numbers(number, place, "RescaleIntercept")
-            if slope and intercept and slope[0] != 0:
-                frame.slope, frame.intercept = slope[0], intercept[0]
+            frame.slope, frame.intercept = self._rescaling(number)
             frame.padding = self._padding()
         frame.windows = self._windows(number)
+        frame.table = self._voi_table(number)
         return frame
+
+    def _rescaling(self, number: int) -> tuple[float, float]:
+        """Slope and intercept of a frame."""
+        place = "PixelValueTransformationSequence"
+        slope = self.groups.numbers(number, place, "RescaleSlope")
+        intercept = self.groups.numbers(number, place, "RescaleIntercept")
+        return (slope[0], intercept[0]) if slope and intercept and slope[0] != 0 else (1.0, 0.0)
+
+    def _stored_range(self) -> tuple[float, float]:
+        """Between which the object's pixels can be."""
+        if self.file.pixels is not None and self.file.pixels.keyword != "PixelData":
+            return -math.inf, math.inf
+        values = 1 << min(max(self._bits(), 1), 64)
+        if get_integer(self.data, "PixelRepresentation", 0) == 1:
+            return -(values // 2), values // 2 - 1
+        return 0, values - 1
+
+    def _shows_negative(self) -> bool:
+        """Whether a shown value of any frame can be below 0."""
+        if _items(self.data, "ModalityLUTSequence"):
+            return False
+        stored = self._stored_range()
+        rescalings = map(self._rescaling, range(max(1, self.groups.frame_items)))
+        return any(min(one * slope + intercept for one in stored) < 0 for slope, intercept in rescalings)
+
+    def _voi_table(self, number: int) -> LookupTable | None:
+        """The first VOI LUT; None where there is none that can be read, as an image can be shown without."""
+        group = self.groups.macro(number, "FrameVOILUTSequence")
+        tables = (_items(group, _VOI_TABLES) if group is not None else []) or _items(self.data, _VOI_TABLES)
+        with contextlib.suppress(NotViewable):
+            return read_table(tables[0], self.data, self._shows_negative) if tables else None
+        return None
 
     def _padding(self) -> tuple[float, float] | None:
         padding = parse_numbers(self.data.get("PixelPaddingValue"))
@@ -166,9 +197,9 @@ class FunctionalGroups:
         self._shared = shared[0] if shared else None
 
     @property
-    def has_frame_items(self) -> bool:
-        """Whether frames have something of their own."""
-        return bool(self._own)
+    def frame_items(self) -> int:
+        """How many frames have something of their own."""
+        return len(self._own)
 
     def macro(self, frame: int, sequence: str) -> Any:  # noqa: ANN401  a Dataset or None
         """The item of a functional group's sequence that holds for a frame."""

@@ -181,12 +181,16 @@ def _lay_out_colors(pixels: NDArray[Any], photometric: str, data: Dataset) -> ND
 
 
 def _pair_pixels(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Y of two neighbors, then CB and CR of both (PS3.3 C.7.6.3.1.2)."""
+    """Y of two neighbors, then CB and CR of both (PS3.3 C.7.6.3.1.2).
+
+    Where pixels are not compressed, columns have to be even for it (PS3.3 C.7.6.3, Columns): no frame can be what the
+    metadata of one with odd columns say, by whatever library. A copy of the object has a header of its own.
+    """
     import numpy as np
 
     rows, columns, _ = pixels.shape
     if columns % 2:
-        raise NotViewable("Its colors are of pairs of pixels, and its rows have an odd number of them.")
+        raise NotViewable("Its colors are of pairs of pixels, which need an even number of columns.")
     pairs = pixels.reshape(rows, columns // 2, 2, 3)
     means = (pairs[..., 1:].sum(axis=2, dtype=np.uint32) + 1) // 2
     return np.concatenate([pairs[..., 0], means.astype(pixels.dtype)], axis=-1)

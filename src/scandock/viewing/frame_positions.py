@@ -139,7 +139,7 @@ def _read_frame_position(frames: DicomFrames, number: int, instance: int, time: 
     groups, content = frames.groups, "FrameContentSequence"
     orientation = groups.numbers(number, "PlaneOrientationSequence", "ImageOrientationPatient")
     position = groups.numbers(number, "PlanePositionSequence", "ImagePositionPatient")
-    if frames.count > 1 and not groups.has_frame_items:
+    if frames.count > 1 and not groups.frame_items:
         orientation = position = []  # one place for all frames, as in a film: they follow each other
 
     def first(sequence: str, keyword: str) -> float | None:

@@ -28,6 +28,30 @@ class Window:
     function: str = "linear"
 
 
+@dataclass(frozen=True, slots=True)
+class LookupTable:
+    """What values become: `entries[value - first]`; those beyond its ends what the last one at that end is."""
+
+    first: int
+    entries: NDArray[Any]
+    bits: int
+    """Of an entry."""
+
+    def apply(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What values become, from 0 to `most`."""
+        import numpy as np
+
+        whole = values if values.dtype.kind in "iub" else np.rint(np.nan_to_num(values))
+        at = np.clip(whole.astype(np.int64) - self.first, 0, len(self.entries) - 1)
+        mapped: NDArray[Any] = self.entries[at]
+        return mapped
+
+    @property
+    def most(self) -> int:
+        """The largest value that an entry can have."""
+        return (1 << self.bits) - 1
+
+
 @dataclass(slots=True, kw_only=True)
 class Frame:
     """`pixels` are rows x columns of numbers, or rows x columns x 3 of colours, 8 bits each.
@@ -47,6 +71,8 @@ class Frame:
     """Towards which side of the patient each edge lies, where the header says it."""
     padding: tuple[float, float] | None = None
     """Raw values, from and to, that stand for nothing."""
+    table: LookupTable | None = None
+    """The first VOI LUT, by which shown values become grey; a way of showing them beside `windows`."""
 
     @property
     def colour(self) -> bool:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from scandock.viewing.frames import Frame, Window
-from scandock.viewing.windows import default_window, to_grey
+from scandock.viewing.frames import Frame, LookupTable, Window
+from scandock.viewing.windows import default_window, through_table, to_grey
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 THUMBNAIL: Final = 256
 """Pixels of a thumbnail's longer side."""
@@ -26,13 +30,13 @@ def render_picture(frame: Frame, window: Window | None, size: int | None) -> byt
 
 
 def render_jpeg(frame: Frame, window: Window | None, viewport: tuple[int, int] | None, quality: int) -> bytes:
-    """A JPEG that fits into so many pixels, wide and high, where these are named."""
-    return _render(frame, window, _side_within(frame, viewport), "JPEG", quality)
+    """A JPEG that fits into so many pixels, wide and high, where these are named; by its VOI LUT without a window."""
+    return _render(frame, window or frame.table, _side_within(frame, viewport), "JPEG", quality)
 
 
 def render_png_within(frame: Frame, window: Window | None, viewport: tuple[int, int] | None) -> bytes:
-    """A PNG that fits into so many pixels, wide and high, where these are named."""
-    return _render(frame, window, _side_within(frame, viewport), "PNG")
+    """A PNG that fits into so many pixels, wide and high, where these are named; by its VOI LUT without a window."""
+    return _render(frame, window or frame.table, _side_within(frame, viewport), "PNG")
 
 
 def _side_within(frame: Frame, viewport: tuple[int, int] | None) -> int | None:
@@ -45,10 +49,16 @@ def _side_within(frame: Frame, viewport: tuple[int, int] | None) -> int | None:
     return max(1, min(LARGEST, round(scale * max(width, height))))
 
 
-def _render(frame: Frame, window: Window | None, size: int | None, kind: str, quality: int = 90) -> bytes:
+def _shade(frame: Frame, how: Window | LookupTable | None) -> NDArray[np.uint8]:
+    if isinstance(how, LookupTable):
+        return through_table(frame, how)
+    return to_grey(frame, how or default_window(frame))
+
+
+def _render(frame: Frame, how: Window | LookupTable | None, size: int | None, kind: str, quality: int = 90) -> bytes:
     from PIL import Image
 
-    pixels = frame.pixels if frame.colour else to_grey(frame, window or default_window(frame))
+    pixels = frame.pixels if frame.colour else _shade(frame, how)
     image = Image.fromarray(pixels)
     width, height = image.size
     if size is None and max(width, height) > LARGEST:
@@ -60,8 +70,7 @@ def _render(frame: Frame, window: Window | None, size: int | None, kind: str, qu
         shape = (max(1, min(size, round(wide * scale))), max(1, min(size, round(high * scale))))
         if shape != image.size:
             shrunk = shape[0] <= width and shape[1] <= height
-            how = Image.Resampling.BOX if shrunk else Image.Resampling.BICUBIC
-            image = image.resize(shape, how)
+            image = image.resize(shape, Image.Resampling.BOX if shrunk else Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     if kind == "WEBP":
         image.convert("RGB").save(buffer, "WEBP", quality=82, method=2)

@@ -1,10 +1,10 @@
-"""From numbers to grey: the window of the header, else one by the frame's own values (PS3.3 C.11.2.1)."""
+"""From numbers to grey: window or VOI LUT of the header, else a window by the frame's own values (PS3.3 C.11.2.1)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.viewing.frames import Frame, Window
+from scandock.viewing.frames import Frame, LookupTable, Window
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,11 +47,26 @@ def automatic_window(frame: Frame) -> Window:
 
 def to_grey(frame: Frame, window: Window) -> NDArray[np.uint8]:
     """The frame as 8 bits, through a window; inverted where low values are bright."""
+    return _to_eight_bits(frame, _apply_window(_shown_values(frame), window))
+
+
+def through_table(frame: Frame, table: LookupTable) -> NDArray[np.uint8]:
+    """The frame as 8 bits, through a VOI LUT (PS3.3 C.11.2.1.1); inverted where low values are bright."""
+    is_stored = frame.slope == 1 and frame.intercept == 0
+    values = frame.pixels if is_stored else _shown_values(frame)
+    return _to_eight_bits(frame, table.apply(values) / table.most)
+
+
+def _shown_values(frame: Frame) -> NDArray[Any]:
     import numpy as np
 
     values: NDArray[Any] = frame.pixels.astype(np.float32 if frame.pixels.dtype.itemsize <= 2 else np.float64)
-    values = values * frame.slope + frame.intercept
-    shade = _apply_window(values, window)
+    return np.asarray(values * frame.slope + frame.intercept)
+
+
+def _to_eight_bits(frame: Frame, shade: NDArray[Any]) -> NDArray[np.uint8]:
+    import numpy as np
+
     grey: NDArray[np.uint8] = np.nan_to_num(np.clip(shade, 0, 1) * 255 + 0.5).astype(np.uint8)
     return np.invert(grey) if frame.invert else grey
 

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 
 import scandock
 from scandock.model.errors import ScandockError
+from scandock.queue.hosts import HostBeat
 from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, HasServerState, Schedule
 from scandock.services.cleaning.registry import SERVER_CLEANERS
 from scandock.services.cleaning.uploads import ABANDONED_UPLOADS
@@ -29,15 +30,15 @@ from scandock.web.connections import BodyCounter, Connections, connection_limits
 from scandock.web.deps import ServerState, open_server_state
 from scandock.web.dialect import Dialect, get_dialect
 from scandock.web.dicomweb.routers import ROUTERS as DICOMWEB_ROUTERS
-from scandock.web.json_bodies import check_json_body, json_unreadable
+from scandock.web.json_bodies import json_unreadable
 from scandock.web.methods import HeadMethod, Methods
 from scandock.web.pages.page_routers import CLIENT_PAGES, PAGES
 from scandock.web.pages.rendering import warm_up
 from scandock.web.pages.routing import handle_not_found, handle_page_error
-from scandock.web.query_parameters import ParameterLimit, check_no_nul, check_parameter_count, check_parameter_names
+from scandock.web.query_parameters import ParameterLimit, check_parameter_names
 from scandock.web.receiving.stream import stop_bodies
 from scandock.web.registration import find_dialect
-from scandock.web.request_ids import bind_upload_of_path
+from scandock.web.request_checks import check_request
 from scandock.web.response_sending import SendingMiddleware
 from scandock.web.router_index import index_routers
 from scandock.web.tus import routes as tus
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 END_SECONDS = 5.0
+RENEW_SECONDS = 2.0
+"""How often the rows of writers say whether bytes have come: a writer is stale ten seconds after its last."""
+RECEPTION_TURNS = 3
+"""Every how many turns of that the leases of whole bodies are renewed."""
 BODY_SECONDS = 8.0
 """For how long a stopping server goes on with bodies that come in one request: then each is told, before uvicorn ends
 it without a word (`process.DRAIN_SECONDS`)."""
@@ -67,11 +72,14 @@ def create_app(
     workers_ready: Callable[[], str] = lambda: "",
     state: ServerState | None = None,
     routing: Routing | None = None,
+    *,
+    only_health: bool = False,
 ) -> FastAPI:
     """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing.
 
     `state`: DATA, where that was opened already; else it is when the application starts.
     `routing`: that of another application of this process; else its own is made.
+    `only_health`: of a host that only works: it answers whether it lives and is ready, and gives its metrics.
     """
 
     @contextlib.asynccontextmanager
@@ -84,7 +92,11 @@ def create_app(
         )
         app.state.server = server
         warming = loop.run_in_executor(None, warm_up)
-        janitor = asyncio.ensure_future(_run_cleaners(server, app.state.dialect))
+        schedule = Schedule([] if only_health else _list_cleaners(app.state.dialect))
+        janitor = asyncio.ensure_future(_run_cleaners(server, schedule))
+        host = HostBeat(server.catalog, is_worker=False, on_failure=_tell_host_not_noted)
+        await loop.run_in_executor(None, host.start)
+        leases = asyncio.ensure_future(_renew_leases(server))
         ending = asyncio.ensure_future(_end_streams(server))
         bodies = asyncio.ensure_future(_end_bodies(server))
         answers = asyncio.ensure_future(server.answers.watch())
@@ -99,6 +111,9 @@ def create_app(
                 await asyncio.gather(warming, janitor, bodies, answers, ending, return_exceptions=True)
                 if server.receptions:
                     await asyncio.wait(server.receptions.values(), timeout=END_SECONDS)
+                leases.cancel()
+                await asyncio.gather(leases, return_exceptions=True)
+                await loop.run_in_executor(None, host.end)
                 await loop.run_in_executor(None, server.close)
 
     app = FastAPI(
@@ -110,12 +125,8 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        dependencies=[
-            Depends(bind_upload_of_path),
-            Depends(check_parameter_count),
-            Depends(check_no_nul),
-            Depends(check_json_body),
-        ],
+        dependencies=[Depends(check_request)],
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     dialect = app.state.dialect = find_dialect()
     problems.install(app)
@@ -123,7 +134,7 @@ def create_app(
     app.add_exception_handler(ScandockError, handle_page_error)
     openapi.install(app)
     if routing is None:
-        routing = _make_routing(app, dialect)
+        routing = _make_health_routing(app) if only_health else _make_routing(app, dialect)
     app.router.routes = list(routing.routes)
     app.state.methods = routing.methods
     app.add_middleware(HeadMethod, methods=app.state.methods)
@@ -144,10 +155,20 @@ def create_app(
     return app
 
 
+def _make_health_routing(app: FastAPI) -> Routing:
+    """Give an application the routes of a host that only works."""
+    app.include_router(health.router)
+    methods = Methods(app.routes)
+    index_routers(app.routes)
+    return Routing(routes=tuple(app.router.routes), methods=methods)
+
+
 def _make_routing(app: FastAPI, dialect: Dialect | None) -> Routing:
     """Give an application all routes."""
     for module in (health, tus, oidc):
         app.include_router(module.router)
+    for dicomweb in DICOMWEB_ROUTERS:  # before what is asked for less often: each router takes its time to say no
+        app.include_router(dicomweb)
     for router in (
         *(
             included_module.router
@@ -156,8 +177,6 @@ def _make_routing(app: FastAPI, dialect: Dialect | None) -> Routing:
         *ROUTERS,
     ):
         app.include_router(router, dependencies=[Depends(check_parameter_names)])
-    for dicomweb in DICOMWEB_ROUTERS:
-        app.include_router(dicomweb)
     for pages in PAGES:
         app.include_router(pages)
     if dialect is not None:
@@ -228,6 +247,10 @@ async def _end_bodies(server: ServerState) -> None:
     stop_bodies(server)
 
 
+def _tell_host_not_noted(error: ScandockError) -> None:
+    log().warning("host not noted", code=error.code, cause=error_cause(error), where=error_location(error))
+
+
 def run_cleaner(server: ServerState, cleaner: Cleaner[HasServerState]) -> int:
     """Give a cleaner its turn; how much it took away."""
     count = cleaner.run(server)
@@ -236,9 +259,28 @@ def run_cleaner(server: ServerState, cleaner: Cleaner[HasServerState]) -> int:
     return count
 
 
-async def _run_cleaners(server: ServerState, dialect: Dialect | None) -> None:
+async def _renew_leases(server: ServerState) -> None:
+    """Say of the requests that bring uploads that they live."""
+    turn = 0
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        turn += 1
+        try:
+            await server.renew_writers()
+            if turn % RECEPTION_TURNS == 0:
+                await server.renew_receptions()
+        except ScandockError as error:
+            log().warning("leases", code=error.code, cause=error_cause(error), where=error_location(error))
+        except Exception as error:  # noqa: BLE001  without this task every request here would count as dead
+            log().error("unexpected", cause=error_cause(error), where=error_location(error))
+
+
+def _list_cleaners(dialect: Dialect | None) -> list[Cleaner[HasServerState]]:
+    return [*SERVER_CLEANERS, *([] if dialect is None else dialect.cleaners)]
+
+
+async def _run_cleaners(server: ServerState, schedule: Schedule[HasServerState]) -> None:
     """Take away what has had its time: at the start what a killed server left, then whatever comes due."""
-    schedule = Schedule([*SERVER_CLEANERS, *([] if dialect is None else dialect.cleaners)])
     while True:
         for cleaner in schedule.due():
             try:

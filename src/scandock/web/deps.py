@@ -22,6 +22,7 @@ from scandock.catalog.engine import Catalog, forbid_writes
 from scandock.model import request_limits
 from scandock.model.errors import Fault
 from scandock.publishing.areas import make_areas
+from scandock.services.archive_folders import ArchiveFolders
 from scandock.services.authentication import make_gate
 from scandock.services.batching import ChangeBatcher
 from scandock.services.data_catalog import open_data_catalog
@@ -34,9 +35,18 @@ from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
 from scandock.services.tree_changes import TreeChange, apply_changes
-from scandock.store.local import LocalStore
+from scandock.services.upload_writers import UploadWriters
+from scandock.store.opening import open_store
+from scandock.store.port import Store
 from scandock.web.metrics import Metrics
-from scandock.web.readiness import Readiness, ReceiverCheck, check_catalog, check_clock, check_store
+from scandock.web.readiness import (
+    Readiness,
+    ReceiverCheck,
+    check_catalog,
+    check_clock,
+    check_store,
+    check_workers,
+)
 from scandock.web.response_sending import ResponseRegistry
 from scandock.web.shared_call import SharedCall
 from scandock.web.tus.locks import UploadLocks, Writer
@@ -44,6 +54,7 @@ from scandock.workers.scrub_trial import ScrubTrials
 
 if TYPE_CHECKING:
     from scandock.access.oidc import OidcProvider
+    from scandock.model.incoming_upload import IncomingUpload
     from scandock.services.settings import Settings
     from scandock.workers.receiver_figures import ReceiverFigures
     from scandock.workers.worker_figures import WorkerFigures
@@ -74,7 +85,7 @@ class ServerState:
 
     data: str
     settings: Settings
-    store: LocalStore
+    store: Store
     catalog: Catalog
     receiving: UploadReceiver
     metrics: Metrics
@@ -114,12 +125,18 @@ class ServerState:
     """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""
     instance_headers: InstanceHeaders = field(default_factory=InstanceHeaders)
     """What searches for DICOM instances have read."""
+    archive_folders: ArchiveFolders = field(default_factory=ArchiveFolders)
+    """What those who mount the archive have looked at."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
     bodies: WeakSet[Writer] = field(default_factory=WeakSet)
     """Bodies that are being received, and can't be gone on with later."""
     receptions: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
     """Uploads that come whole, and what receives each: what is broken off is cleared away before the process ends."""
+    reception_writers: dict[str, str] = field(default_factory=dict)
+    """The writer of each, as its row has it."""
+    lease_threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "leases"))
+    """One, that says of requests that they live, whatever all others wait for."""
 
     def __post_init__(self) -> None:
         self.receiving.busy = self.receptions
@@ -133,10 +150,31 @@ class ServerState:
             notes={"clock": lambda: check_clock(self.catalog)},
         )
 
-    def track_reception(self, upload: str, task: asyncio.Task[Any]) -> None:
+    def track_reception(self, incoming_upload: IncomingUpload, task: asyncio.Task[Any]) -> None:
         """Note that a task of this process receives an upload, until it ends."""
-        self.receptions[upload] = task
-        task.add_done_callback(lambda _: self.receptions.pop(upload, None))
+        uuid = incoming_upload.uuid
+        self.receptions[uuid] = task
+        self.reception_writers[uuid] = incoming_upload.writer
+
+        def forget(_: object) -> None:
+            self.receptions.pop(uuid, None)
+            self.reception_writers.pop(uuid, None)
+
+        task.add_done_callback(forget)
+
+    async def renew_receptions(self) -> None:
+        """Say of each upload that comes whole that its request lives. Fault where the catalog is away."""
+        writers = list(self.reception_writers.values())
+        if writers:
+            await self.lease(partial(self.receiving.renew, writers))
+
+    async def renew_writers(self) -> None:
+        """As `renew_receptions`, of resumable uploads that any of several hosts may write to."""
+        await self.locks.renew(self.lease)
+
+    async def lease(self, call: Callable[[], T]) -> T:
+        """Call what says that a request lives."""
+        return await asyncio.get_running_loop().run_in_executor(self.lease_threads, call)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call what asks the catalog and may write to it, in a thread."""
@@ -169,6 +207,7 @@ class ServerState:
         self.spool_threads.shutdown(wait=True)
         self.zip_threads.shutdown(wait=True)
         self.header_threads.shutdown(wait=True)
+        self.lease_threads.shutdown(wait=True)
         self.refusals.close()
         self.pictures.close()
         self.scrub_trials.close()
@@ -182,12 +221,16 @@ class ServerState:
 def open_server_state(
     data: str,
     settings: Settings,
-    workers_ready: Callable[[], str] = lambda: "",
+    workers_ready: Callable[[], str] | None = lambda: "",
     worker_figures: WorkerFigures | None = None,
     receiver_figures: ReceiverFigures | None = None,
 ) -> ServerState:
-    """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
-    store = LocalStore(os.path.abspath(data))
+    """Open DATA, made where missing. Recovery is the workers' and never delays readiness.
+
+    `workers_ready` says why no worker of this host takes imports, or nothing; None where this host has none, and any
+    other's will do.
+    """
+    store = open_store(os.path.abspath(data))
     prepare_data(store, settings)
     catalog = open_data_catalog(store.path, settings)
     with contextlib.suppress(Fault):  # what is placed can be looked up all the same, and `/readyz` tells of it
@@ -212,7 +255,7 @@ def open_server_state(
         catalog=catalog,
         receiving=receiving,
         metrics=metrics,
-        locks=UploadLocks(),
+        locks=UploadLocks() if catalog.sqlite else UploadLocks(UploadWriters(catalog), store),
         gate=make_gate(catalog, refusals),
         refusals=refusals,
         passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
@@ -229,21 +272,22 @@ def open_server_state(
         change_threads=change_threads,
         header_threads=ThreadPoolExecutor(1, "headers"),
         ohif=OhifLookup(store.path),
-        provider=_open_provider(settings),
+        provider=_open_provider(settings, catalog),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
-        workers_ready=workers_ready,
+        workers_ready=workers_ready or partial(check_workers, catalog),
         receivers=receiver_figures,
     )
 
 
-def _open_provider(settings: Settings) -> OidcProvider | None:
+def _open_provider(settings: Settings, catalog: Catalog) -> OidcProvider | None:
     """The provider of logins; its libraries are loaded where there is one."""
     oidc_settings = settings.oidc
     if oidc_settings is None:
         return None
+    from scandock.access.login_keys import read_login_keys
     from scandock.access.oidc import OidcProvider
 
-    return OidcProvider(oidc_settings)
+    return OidcProvider(oidc_settings, partial(read_login_keys, catalog))
 
 
 def server_state(request: Request) -> ServerState:

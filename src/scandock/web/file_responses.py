@@ -11,7 +11,13 @@ from fastapi import Request
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from scandock.services.downloads import FileDownload, ZipDownload, content_disposition, parse_byte_range
+from scandock.services.downloads import (
+    FileDescription,
+    FileDownload,
+    ZipDownload,
+    content_disposition,
+    parse_byte_range,
+)
 from scandock.web.conditions import is_not_modified
 
 DAMAGED: Final = "X-Scandock-Damaged"
@@ -50,13 +56,18 @@ def zip_response(download: ZipDownload) -> Response:
 def file_head_response(request: Request, download: FileDownload) -> Response:
     """The headers of a file that was opened; it is closed."""
     download.close()
+    return file_description_response(request, download)
+
+
+def file_description_response(request: Request, download: FileDescription) -> Response:
+    """The headers of a file that need not be opened."""
     headers = _headers(download)
     if not download.damaged and is_not_modified(request.headers, download.etag, download.modified // 1000):
         return Response(status_code=304, headers=headers)
     return Response(status_code=200, headers={**headers, "Content-Length": str(download.size)})
 
 
-def _headers(download: FileDownload) -> dict[str, str]:
+def _headers(download: FileDescription) -> dict[str, str]:
     if download.damaged:  # no tag is right: it is not the file that was stored, and may be another tomorrow
         names = {DAMAGED: download.damaged, "Cache-Control": "private, no-store"}
     else:
@@ -66,7 +77,7 @@ def _headers(download: FileDownload) -> dict[str, str]:
         **names,
         "Accept-Ranges": "bytes",
         "Content-Type": download.media_type,
-        "Content-Disposition": content_disposition(download.name),
+        **({"Content-Disposition": content_disposition(download.name)} if download.name else {}),
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }

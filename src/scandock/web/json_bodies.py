@@ -21,8 +21,8 @@ MAX_VALUES: Final = request_limits.JSON_VALUES
 """Values of all objects and lists of a body: 2,000 sessions that are looked for have 8,000."""
 
 
-async def check_json_body(request: Request) -> None:
-    """A dependency of every route: the JSON body that was read has so many values and no more.
+def check_json_body(request: Request) -> None:
+    """Before every route: the JSON body that was read has so many values and no more.
 
     Routes that read their body by themselves have none yet. Raises Usage `request_invalid`.
     """

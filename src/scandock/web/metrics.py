@@ -34,7 +34,7 @@ from scandock.workers.worker_figures import WorkerFigures
 if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family
 
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 LOOKBACK_MS: Final = 60_000
 _DELIVERED: Final = ("waiting", "sent", "failed")
@@ -46,7 +46,7 @@ class Metrics:
     def __init__(
         self,
         catalog: Catalog,
-        store: LocalStore,
+        store: Store,
         worker: WorkerFigures | None = None,
         receiver: ReceiverFigures | None = None,
     ) -> None:
@@ -135,7 +135,7 @@ def limit_metrics() -> Iterable[Family]:
     )
 
 
-def free_space_metrics(store: LocalStore) -> Iterable[Family]:
+def free_space_metrics(store: Store) -> Iterable[Family]:
     """How much room there is wherever files are written; nothing of a place that does not answer."""
     places = store.rooms()
     yield table.FREE_BYTES.family({name: free.bytes for name, free in places.items()})

@@ -17,6 +17,7 @@ from scandock.model.machine_errors import InternalFault
 from scandock.model.request_errors import FieldsInvalid, RequestInvalid
 from scandock.services.file_errors import RangeUnsatisfiable
 from scandock.services.logs import error_cause, error_location, log
+from scandock.services.stow_errors import ContentCodingUnsupported
 from scandock.web.errors import MethodNotAllowed, NotFound, ServerStopping
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -78,6 +79,8 @@ def error_response(request: Request, error: ScandockError) -> Response:
     if status == HTTPStatus.UNAUTHORIZED and request.headers.get("x-requested-with", "").lower() != "xmlhttprequest":
         headers["WWW-Authenticate"] = 'Basic realm="Scandock", charset="UTF-8"'
     headers.update(retry_after(error))
+    if isinstance(error, ContentCodingUnsupported):
+        headers["Accept-Encoding"] = error.accept_encoding  # RFC 9110 15.5.16
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"
     if isinstance(error, RangeUnsatisfiable):

@@ -1,6 +1,7 @@
 """The web process: uvicorn over the supervisor's socket.
 
-Started by the supervisor as `python -m scandock.web.process PARENT DATA SOCKET BEATS`.
+Started by the supervisor as `python -m scandock.web.process PARENT DATA SOCKET BEATS ROLE`. On a host of the role
+`worker` it answers for that host's health alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ DRAIN_SECONDS = 10
 
 def main(words: list[str]) -> None:
     """Serve until SIGTERM."""
-    parent, data, fd, liveness = words
+    parent, data, fd, liveness, role = words
     confine(int(parent), "web")
     keep_one_heap()
     unblock_signals()
@@ -46,11 +47,18 @@ def main(words: list[str]) -> None:
         raise_descriptor_limit(settings.max_connections)
         worker = WorkerLiveness(int(liveness))
         try:
-            server = open_server_state(data, settings, worker.trouble, worker.figures, worker.receiver)
+            has_worker = role != "web"
+            server = open_server_state(
+                data,
+                settings,
+                worker.trouble if has_worker else None,
+                worker.figures,
+                worker.receiver if has_worker else None,
+            )
         except Fault as fault:  # of disk or catalog: its supervisor tries again
             log.error("web can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=error_cause(fault))
             sys.exit(1)
-        app = create_app(data, settings, state=server)
+        app = create_app(data, settings, state=server, only_health=role == "worker")
     with socket.socket(fileno=int(fd)) as listening:
         uvicorn.Server(server_config(app, settings)).run(sockets=[listening])
 

@@ -31,15 +31,15 @@ class ParameterLimit:
         await self._app(scope, receive, send)
 
 
-async def check_parameter_count(request: Request) -> None:
-    """A dependency of every route: so many names in the query and no more. Raises Usage `request_invalid`."""
+def check_parameter_count(request: Request) -> None:
+    """Before every route: so many names in the query and no more. Raises Usage `request_invalid`."""
     if getattr(request.state, _OVER, False):
         message = f"The query has more than {MAX_PARAMETERS:,} parameters."
         raise count_exceeded(RequestLimit.PARAMETERS, RequestInvalid(message, "Ask for less at once."))
 
 
-async def check_no_nul(request: Request) -> None:
-    """A dependency of every route: neither its address nor its query asks for a name with a NUL.
+def check_no_nul(request: Request) -> None:
+    """Before every route: neither its address nor its query asks for a name with a NUL.
 
     No text of the catalog has one: SQLite would compare it, and PostgreSQL refuse it. What changes something says by
     itself which of its values it refuses. Raises Usage `request_invalid`.
@@ -51,7 +51,7 @@ async def check_no_nul(request: Request) -> None:
         raise RequestInvalid("A name has a NUL character, which no name has.", "Leave it out.")
 
 
-def check_parameter_names(request: Request) -> None:
+async def check_parameter_names(request: Request) -> None:
     """A dependency: every name of the query is one that the route takes, and once where it takes one value.
 
     Routes that describe their query by hand read it by themselves. Raises Usage `request_invalid`.

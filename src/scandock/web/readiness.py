@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.model.errors import OUTAGES, ScandockError
 from scandock.publishing.areas import make_areas
+from scandock.queue.hosts import has_worker
 from scandock.services.clock_check import read_clock_state
 from scandock.services.logs import error_cause, error_location, log
 from scandock.services.receiver_states import count_unsettled
@@ -130,6 +131,14 @@ def check_catalog(catalog: Catalog) -> str:
     """Whether rows get where they belong."""
     catalog.try_writing(LOCK_SECONDS)
     return f"{catalog.damaged} {DAMAGED_REMEDY}" if catalog.damaged else ""
+
+
+def check_workers(catalog: Catalog) -> str:
+    """Why no host imports, for a host that has no worker itself. That a catalog can't be asked is told by its check."""
+    try:
+        return "" if has_worker(catalog) else "no host has a worker"
+    except ScandockError:
+        return ""
 
 
 class ReceiverCheck:

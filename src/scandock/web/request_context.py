@@ -44,17 +44,16 @@ class Many(BaseModel):
 class RequestContext:
     """What one request works with, and the threads that its work is done in."""
 
-    def __init__(self, request: Request, principal: Caller) -> None:
+    def __init__(self, request: Request, principal: Principal) -> None:
         self.request = request
         self.server: ServerState = server_state(request)
-        proof = request_credentials(request, principal)
         self.service_context = ServiceContext(
             self.server.catalog,
             self.server.store,
             self.server.settings,
             principal,
             request_info(request),
-            ask_again=partial(reauthenticate, self.server.catalog, proof),
+            ask_again=lambda: reauthenticate(self.server.catalog, request_credentials(request, principal)),
         )
 
     async def refresh_principal(self) -> Principal:
@@ -85,11 +84,7 @@ class RequestContext:
 
     async def run_zip(self, call: Callable[[], T]) -> T:
         """Make a zip ready, where neither listings nor uploads wait for it."""
-        return await self._within(self.server.zip_threads, call)
-
-    async def _within(self, threads: Executor, call: Callable[[], T]) -> T:
-        bound_call = partial(copy_context().run, call)
-        return await asyncio.get_running_loop().run_in_executor(threads, bound_call)
+        return await _run_in(self.server.zip_threads, call)
 
     async def run_password(self, call: Callable[[], T]) -> T:
         """Do what checks or hashes a password, when the address has its turn."""
@@ -99,7 +94,7 @@ class RequestContext:
 
     async def run_decoder(self, call: Callable[[], T]) -> T:
         """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
-        return await self._within(self.server.pictures.threads, partial(self.server.pictures.work, call))
+        return await run_in_pictures(self.server, partial(self.server.pictures.work, call))
 
     @property
     def accounts(self) -> Accounts:
@@ -151,6 +146,16 @@ class RequestContext:
         return JSONResponse({"items": await self.run(lambda: run_each(uuids, verb, action))})
 
 
+async def run_in_pictures(server: ServerState, call: Callable[[], T]) -> T:
+    """Call what finds something for a decoder or works with one, where nobody waits to upload or to ask the catalog."""
+    return await _run_in(server.pictures.threads, call)
+
+
+async def _run_in(threads: Executor, call: Callable[[], T]) -> T:
+    bound_call = partial(copy_context().run, call)
+    return await asyncio.get_running_loop().run_in_executor(threads, bound_call)
+
+
 def record_response(record: JsonRecord, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
     """A record as it is answered."""
     return JSONResponse(record.to_json(), status, headers)
@@ -161,7 +166,7 @@ def list_response(records: Iterable[JsonRecord]) -> JSONResponse:
     return JSONResponse({"items": [record.to_json() for record in records]})
 
 
-def parse_sorting(
+async def parse_sorting(
     sort: Annotated[str, Query(max_length=32, description="A column; - before it for the other direction")] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = LIMIT,
     cursor: Annotated[str | None, Query(max_length=2000)] = None,
@@ -170,7 +175,12 @@ def parse_sorting(
     return Sorting(sort=sort, limit=limit, cursor=cursor)
 
 
-SignedContext = Annotated[RequestContext, Depends(RequestContext)]
+async def _make_context(request: Request, principal: Caller) -> RequestContext:
+    return RequestContext(request, principal)
+
+
+SignedContext = Annotated[RequestContext, Depends(_make_context)]
+"""No class, nor a plain function: FastAPI would give each a turn of a thread, which takes longer than it does."""
 Sorted = Annotated[Sorting, Depends(parse_sorting)]
 Text = Annotated[str, Query(max_length=200)]
 Search = Annotated[str, Query(max_length=200, description="In the label or the subject, anywhere and in any case")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -42,6 +43,14 @@ SECURE_HEADERS: Final = {"Cross-Origin-Opener-Policy": "same-origin"}
 """Over https alone: under plain http browsers heed it not, and say so on the console of every page."""
 
 
+def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+_RAW_HEADERS: Final = _encode(HEADERS)
+_RAW_SECURE_HEADERS: Final = _encode(SECURE_HEADERS)
+
+
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
@@ -57,8 +66,8 @@ def route_path(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", ""))
 
 
-async def bind_upload_of_path(request: Request) -> None:
-    """A dependency of every route: what is logged of a request to an upload, or to its import, carries its id."""
+def bind_upload_of_path(request: Request) -> None:
+    """Before every route: what is logged of a request to an upload, or to its import, carries its id."""
     match = _UPLOAD.search(route_path(request.scope))
     if match is not None:
         bind_upload(request.path_params[match[1]])
@@ -97,10 +106,10 @@ class RequestMiddleware:
                 headers["X-Request-Id"] = request_id
                 if _is_tus(scope):
                     headers.setdefault("Tus-Resumable", TUS_VERSION)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                for name, value in SECURE_HEADERS.items() if scope["scheme"] == "https" else ():
-                    headers.setdefault(name, value)
+                names = {name for name, _ in headers.raw}
+                headers.raw.extend(header for header in _RAW_HEADERS if header[0] not in names)
+                if scope["scheme"] == "https":
+                    headers.raw.extend(header for header in _RAW_SECURE_HEADERS if header[0] not in names)
             await send(message)
 
         try:

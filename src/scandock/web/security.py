@@ -8,7 +8,9 @@ that was asked for a name and password sends them along too, so what it says to 
 from __future__ import annotations
 
 import contextlib
+import secrets
 from functools import partial
+from hashlib import blake2b
 from typing import Annotated, Final, NoReturn
 
 from fastapi import Depends, Request
@@ -19,10 +21,12 @@ from scandock.access.accounts import Account
 from scandock.access.authentication import (
     Credentials,
     authenticate,
+    authenticate_within,
     check_password,
     find_remembered,
     parse_authorization,
     password_principal,
+    recall,
 )
 from scandock.access.login_errors import CsrfFailed
 from scandock.access.logins import ABSOLUTE_MS, check_csrf, is_cross_site
@@ -61,22 +65,58 @@ async def authenticate_request(request: Request) -> Principal:
 
 async def identify(request: Request) -> Principal:
     """As `current`, for doors that look for the CSRF token themselves: forms have it in a field."""
-    known_principal: Principal | ScandockError | None = getattr(request.state, "principal", None)
-    if isinstance(known_principal, ScandockError):  # the page of an error asks again: a wrong password counts once
-        raise known_principal
+    known_principal = _known_principal(request)
     if known_principal is not None:
         return known_principal
     try:
-        credentials = parse_authorization(request.headers.get("authorization"), _cookie(request))
-        principal = ANONYMOUS
-        if credentials.basic is not None or credentials.token is not None or credentials.cookie is not None:
-            principal = await _authenticate(request, credentials)
+        credentials = _sent_credentials(request)
+        principal = ANONYMOUS if credentials is None else await _authenticate(request, credentials)
     except ScandockError as error:
         request.state.principal = error
         raise
+    return _know(request, principal)
+
+
+def identify_within(request: Request, connection: Connection) -> Principal | None:
+    """As `identify`, in a thread and within a transaction that reads; None where a password has to be checked first,
+    which `identify` does.
+
+    Who is known by the transaction that reads what they ask for needs no other one.
+    """
+    known_principal = _known_principal(request)
+    if known_principal is not None:
+        return known_principal
+    server = server_state(request)
+    try:
+        credentials = _sent_credentials(request)
+        if credentials is None:
+            return _know(request, ANONYMOUS)
+        principal = authenticate_within(server.catalog, connection, credentials, request_info(request), server.gate)
+    except ScandockError as error:
+        request.state.principal = error
+        raise
+    return None if principal is None else _know(request, principal)
+
+
+def _known_principal(request: Request) -> Principal | None:
+    """Who asks, where that was found out before. Raises the error that it ended with."""
+    known_principal: Principal | ScandockError | None = getattr(request.state, "principal", None)
+    if isinstance(known_principal, ScandockError):  # the page of an error asks again: a wrong password counts once
+        raise known_principal
+    return known_principal
+
+
+def _know(request: Request, principal: Principal) -> Principal:
     request.state.principal = principal
     request.state.account_id = principal.account_id
     return principal
+
+
+def _sent_credentials(request: Request) -> Credentials | None:
+    """What a request brings along; None where nobody says who asks. AccessDenied where it can't be read."""
+    credentials = parse_authorization(request.headers.get("authorization"), _cookie(request))
+    is_empty = credentials.basic is None and credentials.token is None and credentials.cookie is None
+    return None if is_empty else credentials
 
 
 def _cookie(request: Request) -> str | None:
@@ -103,10 +143,13 @@ async def prove_password(request: Request, name: str, password: str) -> Account:
 
     Raises AccessDenied `login_failed`, Throttled, PasswordsBusy.
     """
-    server, info = server_state(request), request_info(request)
+    server = server_state(request)
     account = await server.read(find_remembered, server.catalog, name, password, server.gate)
-    if account is not None:
-        return account
+    return account if account is not None else await _prove_password(request, name, password)
+
+
+async def _prove_password(request: Request, name: str, password: str) -> Account:
+    server, info = server_state(request), request_info(request)
     check = partial(check_password, server.catalog, name, password, info, server.gate)
     return await server.passwords.run(info.address, check, key=server.gate.remembered.digest(name, password))
 
@@ -114,7 +157,12 @@ async def prove_password(request: Request, name: str, password: str) -> Account:
 async def _authenticate(request: Request, credentials: Credentials) -> Principal:
     server = server_state(request)
     if credentials.basic is not None and not ALIAS.fullmatch(credentials.basic[0]):
-        return await server.read(password_principal, server.catalog, await prove_password(request, *credentials.basic))
+        name, password = credentials.basic
+        principal = await server.read(recall, server.catalog, name, password, server.gate)
+        if principal is not None:
+            return principal
+        account = await _prove_password(request, name, password)
+        return await server.read(password_principal, server.catalog, account)
     return await server.read(
         authenticate,
         server.catalog,
@@ -124,6 +172,18 @@ async def _authenticate(request: Request, credentials: Credentials) -> Principal
         request=request_info(request),
         gate=server.gate,
     )
+
+
+_READER_KEY: Final = secrets.token_bytes(32)
+
+
+def reader_key(request: Request) -> bytes:
+    """What requests have in common that send the same proof of who sends them, or none.
+
+    A keyed hash, of this process alone: it says nothing of a password.
+    """
+    proof = "\0".join((request.headers.get("authorization", ""), _cookie(request) or ""))
+    return blake2b(proof.encode(), key=_READER_KEY, digest_size=16).digest()
 
 
 def request_credentials(request: Request, principal: Principal) -> SavedCredentials:

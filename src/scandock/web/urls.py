@@ -273,6 +273,7 @@ API_DAMAGE: Final = f"{API}/damage"
 API_RECEIVERS: Final = f"{API}/receivers"
 API_PEERS: Final = f"{API}/peers"
 API_ME: Final = f"{API}/auth/me"
+API_TREE: Final = f"{API}/tree"
 OIDC: Final = f"{API}/auth/oidc"
 OIDC_CALLBACK: Final = f"{OIDC}/callback"
 
@@ -313,6 +314,11 @@ def api_project(name: str) -> str:
 def api_script_check(project: str | None) -> str:
     """Where a script of a project, with None of the site, is read."""
     return f"{api_project(project)}/scripts/check" if project else f"{API}/privacy/scripts/check"
+
+
+def api_tree(path: str = "") -> str:
+    """A folder of the archive as people mount it: that of a project, a session, or one in it."""
+    return f"{API_TREE}/{path_segments(path)}/" if path else f"{API_TREE}/"
 
 
 def api_account(uuid: str) -> str:
@@ -454,6 +460,17 @@ _EXPERIMENT: Final = re.compile(
     rf"(?:/data)?(?:/archive)?{_PROJECT}{_SUBJECT}/experiments/(?P<experiment>[^/]+)"
     r"(?:/scans/(?P<scan>[^/]+))?(?:/.*)?"
 )
+_STORED: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"{API}/sessions/(?P<uuid>[^/]+)/?",
+        rf"{PROJECTS}/(?P<project>[^/]+)(?:/sessions/(?P<label>[^/]+))?/?",
+        rf"(?:{API_TREE}|/archive)/(?P<project>[^/]+)(?:/(?P<label>[^/]+))?/?",
+        r"/data(?:/archive)?/projects/(?P<project>[^/]+)/?",
+        r"/data(?:/archive)?(?:/projects/(?P<project>[^/]+))?(?:/subjects/[^/]+)?/experiments/(?P<label>[^/]+)/?",
+    )
+)
+"""Addresses of archived sessions and of projects: of the API, of pages, of folders, and XNAT's."""
 _WAITING: Final = re.compile(
     r"(?:/data)?/prearchive/projects/(?P<project>[^/]+)/(?P<timestamp>[^/]+)/(?P<label>[^/]+)"
     r"(?:/scans/(?P<scan>[^/]+))?(?:/.*)?"
@@ -498,6 +515,15 @@ def parse_import_dest(dest: str) -> dict[str, str] | None:
 def parse_experiment(reference: str) -> dict[str, str] | None:
     """Project, subject, experiment and scan of what names an experiment or a part of it."""
     return _named(_EXPERIMENT, reference)
+
+
+def parse_stored(reference: str) -> dict[str, str] | None:
+    """Project, label (or XNAT's id) and UUID, those that are there, of any address of an archived session or of a
+    project, as of its folder in the data folder; None where it is none.
+    """
+    path = re.sub(r"^https?://[^/]+", "", reference)
+    parts = (_named(pattern, path if path.startswith("/") else f"/{path}") for pattern in _STORED)
+    return next((names for names in parts if names is not None), None)
 
 
 def parse_waiting(reference: str) -> dict[str, str] | None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scandock.pipeline.ledger import Ledger
     from scandock.store.port import Stage
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -26,9 +27,9 @@ from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.unreported import drop_unreported
 from scandock.rules.privacy import UNLIMITED, UploadPrivacy
 from scandock.rules.shown_names import ALL_SHOWN, ShownNames
-from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
-from scandock.workers.archive_tasks import open_archive
+from scandock.store.port import Store
+from scandock.workers.archive_tasks import MIN_BYTES, open_archive
 from scandock.workers.entry_names import EntryNames
 from scandock.workers.import_progress import EntryListener, ImportProgress
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
@@ -117,14 +118,19 @@ class ArchiveReader:
         listening.stage("opening")
         self._pool = ReaderPool(self.readers)
         try:
-            self._pool.start()
+            self._pool.start(self._count_early())
         except BaseException:
             self._pool.close()
             raise
 
-    def read(
-        self, store: LocalStore, stage: Stage, site: SiteTexts, stop: Callable[[], bool], *, keep: bool
-    ) -> ReadEntries:
+    def _count_early(self) -> int:
+        """How many readers will have work for sure."""
+        with contextlib.suppress(OSError):
+            if os.path.isfile(self.archive) and os.path.getsize(self.archive) < MIN_BYTES:
+                return 1
+        return self.readers
+
+    def read(self, store: Store, stage: Stage, site: SiteTexts, stop: Callable[[], bool], *, keep: bool) -> ReadEntries:
         """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers are gone.
 
         Raises Fault, or InterruptedError once `stop` says so; what is wrong with the archive is in what it gives.
@@ -148,7 +154,7 @@ class ArchiveReader:
         self,
         ledger: Ledger,
         tasks: list[Task],
-        store: LocalStore,
+        store: Store,
         stage: Stage,
         site: SiteTexts,
         stop: Callable[[], bool],

@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import socket
 import sys
 import threading
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from scandock.model.crash_points import reach
@@ -29,9 +31,11 @@ from scandock.workers.fault_pipe import NO_PIPE, send_fault
 from scandock.workers.import_progress import ImportProgress, make_note
 from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
+from scandock.workers.readers import use_reader_server
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+    from structlog.typing import FilteringBoundLogger
 
     from scandock.catalog.engine import Catalog
     from scandock.model.import_report import ImportReport
@@ -39,8 +43,7 @@ if TYPE_CHECKING:
     from scandock.rules.import_request import ImportRequest
     from scandock.services.progress import ProgressRecorder
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
-    from scandock.store.port import Stage
+    from scandock.store.port import Stage, Store
     from scandock.workers.context import WorkerContext
 
 OOM_SCORE = 300
@@ -99,9 +102,9 @@ def run_attempt(order: AttemptRequest, settings: Settings) -> None:
     from scandock.queue.leases import renew
     from scandock.services.data_catalog import open_data_catalog
     from scandock.services.progress import ProgressRecorder
-    from scandock.store.local import LocalStore
+    from scandock.store.opening import open_store
 
-    store = LocalStore(order.data)
+    store = open_store(order.data)
     catalog = open_data_catalog(store.path, settings)
     try:
         with catalog.read() as connection:
@@ -164,7 +167,7 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
     )
 
 
-def _unsealed(catalog: Catalog, store: LocalStore, stage: Stage, upload: ReceivedUpload) -> ReceivedUpload | None:
+def _unsealed(catalog: Catalog, store: Store, stage: Stage, upload: ReceivedUpload) -> ReceivedUpload | None:
     """The upload with its mapping as it was sent; None, with the import failed, where that can't be read any more."""
     from scandock.catalog.sealed_texts import SEALED
     from scandock.publishing.complete import has_intents
@@ -188,7 +191,7 @@ def _unsealed(catalog: Catalog, store: LocalStore, stage: Stage, upload: Receive
 
 
 def _finish_earlier(
-    catalog: Catalog, store: LocalStore, stage: Stage, upload: ReceivedUpload, order: AttemptRequest
+    catalog: Catalog, store: Store, stage: Stage, upload: ReceivedUpload, order: AttemptRequest
 ) -> bool:
     """Deal with what an attempt before has left: intents roll forward, all else goes. True where that was all."""
     from scandock.publishing.complete import has_intents
@@ -253,7 +256,7 @@ class UploadRun(ImportRun):
     def __init__(
         self,
         catalog: Catalog,
-        store: LocalStore,
+        store: Store,
         stage: Stage,
         upload: ReceivedUpload,
         order: AttemptRequest,
@@ -350,12 +353,11 @@ class UploadRun(ImportRun):
         """Where it lies: in the spool, or the folder of the session that moves, which nobody changes from here on."""
         if self.upload.session_uuid is not None:
             from scandock.pipeline.moved_session import hold_moved_session
-            from scandock.store.paths import tree_path
 
             self.moved = hold_moved_session(
                 self.context.catalog, self.store, self.lease, self.upload.session_uuid, self.check
             )
-            return self.store.local_path(tree_path(self.moved.parts))
+            return self.find_folder(self.moved)
         path = self.store.spool(self.order.upload).local_path()
         if path is None:
             raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
@@ -468,17 +470,30 @@ def _log_unexpected(upload: str, error: Exception) -> None:
     log().error("unexpected", upload=upload, error=type(error).__name__, where=error_location(error))
 
 
-def main(words: list[str], telling: int = NO_PIPE) -> int:
-    """Exit code 0 where what became of the import is written; else what stopped it is told on the pipe `telling`."""
+@cache
+def make_log(level: str) -> FilteringBoundLogger:
+    """The log of attempts; made once for all forks of a process."""
+    from scandock.services.logs import configure_logging
+
+    return configure_logging("attempt", level)
+
+
+def main(words: list[str], telling: int = NO_PIPE, readers: int | None = None) -> int:
+    """Exit code 0 where what became of the import is written; else what stopped it is told on the pipe `telling`.
+
+    `readers`: the wire of a server that forks readers, where there is one.
+    """
     parent, order_text = words
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its worker says when it is to stop, by SIGKILL
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     confine(int(parent), "attempt", oom=OOM_SCORE)
-    from scandock.services.logs import bind_upload, configure_logging, error_cause
+    if readers is not None:
+        use_reader_server(socket.socket(fileno=readers))
+    from scandock.services.logs import bind_upload, error_cause
     from scandock.services.settings import load_settings
 
     order, settings = AttemptRequest.from_json(order_text), load_settings()
-    log = configure_logging("attempt", settings.log_level)
+    log = make_log(settings.log_level)
     bind_upload(order.upload, attempt=order.attempt)
     try:
         run_attempt(order, settings)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from scandock.catalog.engine import Catalog
     from scandock.queue.claim import Claim
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 CANCEL, LOST, STOP, LINGERED = "cancelled", "lost", "stopped", "lingered"
 CLEARING_SECONDS = 60.0
@@ -95,7 +95,7 @@ class AttemptRunner:
     def __init__(
         self,
         catalog: Catalog,
-        store: LocalStore,
+        store: Store,
         log: FilteringBoundLogger,
         outage_seconds: float,
         start: StartAttempt = start_attempt_process,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from scandock.catalog.engine import Catalog
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 EVERY_SECONDS: Final = 2.0
 TIDY_TURNS: Final = 1_000
@@ -35,7 +35,7 @@ class CommitmentKeeper(TurnThread):
     def __init__(
         self,
         catalog: Catalog,
-        store: LocalStore,
+        store: Store,
         settings: Settings,
         log: FilteringBoundLogger,
         times: CommitmentTimes = CommitmentTimes(),  # noqa: B008 - frozen

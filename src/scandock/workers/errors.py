@@ -80,6 +80,21 @@ class PortTaken(Coded, Fault):
         self._fill({"port": port, "host": host})
 
 
+class RoleUnfit(Worded, Usage):
+    CODE = "role_unfit"
+    MEANING = "What --role asks for goes with PostgreSQL alone, or not with --dicom-port."
+
+
+class HostTaken(Coded, Fault):
+    CODE = "host_taken"
+    MEANING = "Another machine serves under the id of this host, as where a machine was copied with its host folder."
+    SENTENCE = "Another machine serves under the id of this host, which the file {path} holds."
+    REMEDY = "Remove that file where it is a copy, and start again; or give each host a folder by SCANDOCK_HOST_FOLDER."
+
+    def __init__(self, path: str) -> None:
+        self._fill({"path": path})
+
+
 class HostUnknown(Worded, Usage):
     CODE = "host_unknown"
     MEANING = "What --host names is no address of this machine."

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from scandock.pipeline.job import ImportContext
     from scandock.pipeline.ledger import Ledger
     from scandock.queue.leases import ImportLease
-    from scandock.store.local import LocalStore
-    from scandock.store.port import Stage
+    from scandock.store.port import Stage, Store
     from scandock.workers.context import WorkerContext
     from scandock.workers.import_progress import ImportProgress
     from scandock.workers.scrub_readers import ReaderScrubber
@@ -38,7 +37,7 @@ class ImportRun:
         self,
         *,
         archive: str,
-        store: LocalStore,
+        store: Store,
         stage: Stage,
         context: WorkerContext,
         lease: ImportLease,
@@ -110,12 +109,21 @@ class ImportRun:
     def list_moved(self) -> Iterator[tuple[bytes, str]]:
         """Ordinal and path of each file of the session that moves, as its folder was read."""
         from scandock.model.entry import ordinal
-        from scandock.store.paths import tree_path
         from scandock.workers.archive_tasks import walk_folder
 
         if self.moved is not None:
-            for index, path in enumerate(walk_folder(self.store.local_path(tree_path(self.moved.parts)))):
+            for index, path in enumerate(walk_folder(self.find_folder(self.moved))):
                 yield ordinal(b"", index), path
+
+    def find_folder(self, moved: SessionRecord) -> str:
+        """The folder of the session that moves, which is read as an archive. Fault where the store has none."""
+        from scandock.store.errors import StoreFailed
+        from scandock.store.paths import tree_path
+
+        path = self.store.local_path(tree_path(moved.parts))
+        if path is None:
+            raise StoreFailed(f"The files of {moved.label} lie where they can't be read from.", "Look at the store.")
+        return path
 
     def may_archive(self, project: str) -> bool:  # noqa: ARG002
         """Whether whoever sent this may archive what waits in a project; whoever has DATA may in all."""

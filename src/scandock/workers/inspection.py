@@ -17,7 +17,8 @@ from scandock.model.import_report import ImportReport
 from scandock.model.import_types import Progress
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_token, new_uuid
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
+from scandock.store.port import Store
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.results import ImportResult
@@ -50,7 +51,7 @@ def run_inspect(
     """
     listening = ImportProgress(on_progress)
     with tempfile.TemporaryDirectory(prefix="scandock-") as folder:
-        store = LocalStore(folder)
+        store = open_store(folder)
         store.prepare()
         try:
             return _Inspection(store, archive, data, request, settings, listening, cancelled, archive_number).run()
@@ -63,7 +64,7 @@ class _Inspection:
 
     def __init__(
         self,
-        store: LocalStore,
+        store: Store,
         archive: str,
         data: str | None,
         request: ImportRequest,

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scandock.publishing.recover import recover
+from scandock.queue.chores import chore
 from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.clock_check import check_deletion_allowed
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from scandock.catalog.engine import Catalog
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 EVERY_SECONDS = 30.0
 SWEEP_SECONDS = 5.0
@@ -35,7 +36,7 @@ class Janitor(TurnThread):
     def __init__(
         self,
         catalog: Catalog,
-        store: LocalStore,
+        store: Store,
         settings: Settings,
         log: FilteringBoundLogger,
         figures: WorkerFigures | None = None,
@@ -57,7 +58,8 @@ class Janitor(TurnThread):
 
     def _clear(self) -> None:
         self._store.sweep(SWEEP_SECONDS)  # first: a full disk takes no rows before it has room
-        result = recover(self._catalog, self._store)
+        with chore(self._catalog, "rows of nobody", EVERY_SECONDS) as is_turn:
+            result = recover(self._catalog, self._store, lambda: is_turn)
         for upload in result.done:
             self._log.info("dead import recovered", upload=upload)
         for upload, lost in result.lost.items():
@@ -78,10 +80,12 @@ class Janitor(TurnThread):
         waits = check_deletion_allowed(self._catalog)
         if not waits and not self._is_wanted():
             TRASH.run(CatalogAndStore(self._catalog, self._store, self._settings))
-        if fill_listings(self._catalog, self._store, FILL_SECONDS, self._is_wanted):
-            self._called.set()  # the rest after another turn: dead imports don't wait for it
-        if fill_manifests(self._catalog, FILL_SECONDS, self._is_wanted):
-            self._called.set()
+        with chore(self._catalog, "lists of studies") as is_turn:
+            if is_turn and fill_listings(self._catalog, self._store, FILL_SECONDS, self._is_wanted):
+                self._called.set()  # the rest after another turn: dead imports don't wait for it
+        with chore(self._catalog, "manifests") as is_turn:
+            if is_turn and fill_manifests(self._catalog, FILL_SECONDS, self._is_wanted):
+                self._called.set()
         if waits != self._waits:
             self._waits = waits
             self._log.warning("nothing is deleted for its age" if waits else "deleting goes on", why=waits)

@@ -27,7 +27,8 @@ from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing_rules import parse_rules, rule_tags
 from scandock.services.data_preparation import prepare_data
 from scandock.services.privacy_source import given_to_process
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
+from scandock.store.port import Store
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.import_run import ImportRun
@@ -59,7 +60,7 @@ def run_import(
     `archive_number` is its number among those that are imported together.
     """
     listening = ImportProgress(on_progress)
-    store = LocalStore(os.path.abspath(data))
+    store = open_store(os.path.abspath(data))
     prepare_data(store, settings)
     number, token = new_uuid(), new_token()
     with store.hold(number):
@@ -122,7 +123,7 @@ class _LocalImport:
 
     def __init__(
         self,
-        store: LocalStore,
+        store: Store,
         stage: Stage,
         archive: str,
         request: ImportRequest,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scandock.catalog.engine import Catalog
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 EVERY_SECONDS: Final = 60.0
 """Between its looks for new trees, and before the first: who has just come does not wait for it."""
@@ -29,7 +29,7 @@ EVERY_SECONDS: Final = 60.0
 class PackBuilder:
     """Makes the packs of all sessions, in the order of their trees, and then those of new ones."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings) -> None:
+    def __init__(self, catalog: Catalog, store: Store, settings: Settings) -> None:
         self._context = ServiceContext(catalog, store, settings, SYSTEM)
         self._cache = DicomwebCache(store.path, settings.min_free_bytes)
         self._pictures: Pictures | None = None
@@ -69,7 +69,7 @@ class PackBuilder:
 class PackBuilderThread(TurnThread):
     """A thread that makes packs, looks again now and then, and ends within one pack."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, log: FilteringBoundLogger) -> None:
+    def __init__(self, catalog: Catalog, store: Store, settings: Settings, log: FilteringBoundLogger) -> None:
         super().__init__("packs", log, "metadata not made", first=EVERY_SECONDS)
         self._builder = PackBuilder(catalog, store, settings)
 

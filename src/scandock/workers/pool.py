@@ -17,7 +17,7 @@ from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.workers.errors import OutOfMemory, ReaderFailed
 from scandock.workers.reader_counters import ReaderCounters
-from scandock.workers.readers import RunningReader, start_reader
+from scandock.workers.readers import RunningReader, are_quick, start_reader
 from scandock.workers.wire import Wire
 
 if TYPE_CHECKING:
@@ -99,11 +99,13 @@ class _Reader:
 
 
 class ReaderPool:
-    """Up to `size` readers over one board; `run` returns when every task is done."""
+    """Up to `size` readers over one board, as many as there is work for; `run` returns when every task is done."""
 
     def __init__(self, size: int) -> None:
         self._setup: ReaderSetup | None = None
         self.size = size
+        self._most = size
+        """Readers at a time: fewer where memory was short."""
         self.board = ReaderCounters.create(size)
         self.readers: dict[int, _Reader] = {}
         self.deaths = 0
@@ -111,10 +113,16 @@ class ReaderPool:
         self.reread = False
         """Whether a reader died, so that files that no entry tells of may lie in the stage."""
 
-    def start(self) -> None:
-        for index in range(self.size):
-            if index not in self.readers:
-                self.readers[index] = self._spawn(index)
+    def start(self, count: int) -> None:
+        """Start some before it is known how many have work, where they take a moment to come up."""
+        if not are_quick():
+            for _ in range(min(count, self.size)):
+                self._add()
+
+    def _add(self) -> _Reader:
+        index = next(index for index in range(self.size) if index not in self.readers)
+        reader = self.readers[index] = self._spawn(index)
+        return reader
 
     def _spawn(self, index: int) -> _Reader:
         process, ours = start_connected(lambda end: start_reader(end, self.board.fds))
@@ -155,6 +163,8 @@ class ReaderPool:
             for reader in self.readers.values():
                 if reader.task is None and waiting:
                     self._give(reader, waiting.popleft())
+            while waiting and len(self.readers) < self._most:
+                self._give(self._add(), waiting.popleft())
             busy = {r.wire.fileno(): r for r in self.readers.values() if r.task is not None}
             if not busy and not waiting:
                 return
@@ -202,8 +212,11 @@ class ReaderPool:
         task = reader.task
         assert task is not None
         self.reread = True
-        if code == -signal.SIGKILL:
+        if reader.process.server_died:
+            pass  # by no fault of what it read, and others of it died by the same
+        elif code == -signal.SIGKILL:
             self.kills += 1
+            self._most = max(1, self._most - 1)
             if self.kills >= MAX_KILLS:
                 raise OutOfMemory(
                     "Readers were killed again and again, as happens when memory runs out.",
@@ -220,8 +233,6 @@ class ReaderPool:
                 task.suspects.add(suspect)
         self.board.set_current(reader.index, b"")
         waiting.appendleft(task)
-        if not self.readers or code != -signal.SIGKILL:
-            self.readers[reader.index] = self._spawn(reader.index)
 
     def stop(self) -> None:
         """Kill what still runs; returns when all are gone."""

@@ -1,7 +1,7 @@
 """A reader process: takes ranges of an archive's entries, writes their bytes to the stage, sends back what it found.
 
-Started as `python -m scandock.workers.reader_process FD PARENT`. It holds no database connection and dies with its
-parent.
+Forked by the fork server of readers (`reader_server.py`), or started as
+`python -m scandock.workers.reader_process PARENT FD`. It holds no database connection and dies with its import.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.pipeline.entry_reader import EntryReader
 from scandock.pipeline.unpacker import Unpacker, open_container
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.workers.entry_names import EntryNames
 from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.wire import Wire
@@ -186,23 +186,23 @@ def _send_error(wire: Wire, error: BaseException) -> None:
         )
 
 
-def _confine(parent: int) -> None:
+def confine_reader(parent: int, name: str = "reader") -> None:
     """Die with the parent, leave Ctrl-C to it, be the first to go when memory runs out."""
     import resource
 
     from scandock.model.process import confine
 
-    confine(parent, "reader", oom=500, limits={resource.RLIMIT_AS: MEMORY_BYTES})
+    confine(parent, name, oom=500, limits={resource.RLIMIT_AS: MEMORY_BYTES})
 
 
 def main(parent: int, fd: int) -> None:
     """Be a reader process: confined, then serving tasks at the end `fd` of the wire."""
-    _confine(parent)
+    confine_reader(parent)
     serve(Wire(socket.socket(fileno=fd)))
 
 
-def serve(wire: Wire) -> None:
-    """Serve tasks until the import closes its end."""
+def serve(wire: Wire, board_fds: tuple[int, int] | None = None) -> None:
+    """Serve tasks until the import closes its end. `board_fds`: its board's, where not inherited by their numbers."""
     setup = wire.receive()
     if setup == ("expect scrub",):  # it will need that, and has a moment until it is told by which rules
         import_module("scandock.workers.scrub_task")
@@ -213,13 +213,13 @@ def serve(wire: Wire) -> None:
         root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose, filters, hashes,
         rules, names, early,
     ) = setup  # fmt: skip
-    board = ReaderCounters.attach(slots, currents)
+    board = ReaderCounters.attach(*(board_fds or (slots, currents)))
     bounds = Limits(**limits)
     meter = Meter(bounds, received, board.slots, index)
     process = ReaderProcess(wire, board, index)
     process.wanted = frozenset(tags)
     process.names = EntryNames.from_plain(names)
-    stage = LocalStore(root).stage(upload, token)
+    stage = open_store(root).stage(upload, token)
     entry_filter = None
     if filters is not None:
         from scandock.pipeline.entry_filter import EntryFilter

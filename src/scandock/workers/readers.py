@@ -1,14 +1,24 @@
-"""How the readers of an import are started: as processes, unless a test has them started otherwise."""
+"""How the readers of an import are started: as forks where its worker has a server of them, else as processes of their
+own, unless a test has them started otherwise.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from scandock.model.children import Child, Output, bare_environment
 from scandock.model.process import python_command
+from scandock.workers.fork_server import ANSWER_SECONDS, ForkedProcess, request_fork
+from scandock.workers.server_keeper import ServerKeeper, start_server
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_ARENA_MAX": "1"}
 """Blocks of megabytes freed and mapped anew page-fault at each entry (docs/performance.md)."""
@@ -16,6 +26,11 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108
 
 class RunningReader(Protocol):
     """A reader that was started, as far as its pool handles it."""
+
+    @property
+    def server_died(self) -> bool:
+        """Whether it ended by the death of the server that forked it: known once it is waited for."""
+        ...
 
     def kill(self) -> None: ...
     def wait(self) -> int:
@@ -27,13 +42,88 @@ StartReader = Callable[[socket.socket, tuple[int, ...]], RunningReader]
 """Starts a reader with its end of the wire and the descriptors of the board. The end is closed by the caller after."""
 
 
-def start_process(end: socket.socket, board: tuple[int, ...]) -> Child:
+class ReaderProcess(Child):
+    """A reader as a process of its own."""
+
+    server_died = False
+
+
+def start_process(end: socket.socket, board: tuple[int, ...]) -> ReaderProcess:
     """Start `scandock.workers.reader_process` as a process of its own."""
     words = python_command("scandock.workers.reader_process", str(end.fileno()))
-    return Child(words, (end.fileno(), *board), output=Output.ERRORS, environment=bare_environment(MALLOC))
+    return ReaderProcess(words, (end.fileno(), *board), output=Output.ERRORS, environment=bare_environment(MALLOC))
+
+
+class ForkedReader:
+    """A reader as a fork of a server. It ends at the latest with this process, which has the end of its `lifeline`."""
+
+    def __init__(self, fork: ForkedProcess, lifeline: int) -> None:
+        self._fork = fork
+        self._lifeline = lifeline
+        self._code: int | None = None
+        self.pid = fork.pid
+
+    @property
+    def server_died(self) -> bool:
+        return self._fork.server_died
+
+    def kill(self) -> None:
+        if self._code is None:
+            self._fork.signal(signal.SIGKILL)
+
+    def wait(self) -> int:
+        if self._code is None:
+            self._code = self._fork.wait()
+            self._fork.close()
+            os.close(self._lifeline)
+        return self._code
+
+
+def start_fork(server: socket.socket, end: socket.socket, board: tuple[int, ...]) -> RunningReader:
+    """Have a reader forked by the server behind a wire; started as a process of its own where that can't be."""
+    reading, writing = os.pipe()
+    try:
+        try:
+            fork_socket = request_fork(server, b"reader", (end.fileno(), *board, reading), waits=False)
+        finally:
+            os.close(reading)
+        try:
+            return ForkedReader(ForkedProcess(fork_socket, ANSWER_SECONDS), writing)
+        except BaseException:
+            fork_socket.close()
+            raise
+    except (OSError, EOFError):  # it died, does not answer, or there is no room
+        os.close(writing)  # one that begins later ends by that
+        _forget_server()
+        return start_process(end, board)
 
 
 _start: StartReader = start_process
+_are_quick = False
+
+
+def _forget_server() -> None:
+    """Start all readers to come as processes of their own, without waiting for the server again."""
+    global _start, _are_quick
+    _start, _are_quick = start_process, False
+
+
+def are_quick() -> bool:
+    """Whether a reader is at work at once; else it takes a moment to come up."""
+    return _are_quick
+
+
+def keep_reader_server(log: FilteringBoundLogger) -> ServerKeeper:
+    """Keep a server that forks readers, for the attempts of a worker."""
+    module, environment = "scandock.workers.reader_server", bare_environment(MALLOC)
+    start = partial(start_server, module, output=Output.ERRORS, environment=environment)
+    return ServerKeeper("reader server", log, start, None)
+
+
+def use_reader_server(wire: socket.socket) -> None:
+    """Have all readers of this process forked by the server behind a wire, as far as it does."""
+    global _start, _are_quick
+    _start, _are_quick = partial(start_fork, wire), True
 
 
 def start_reader(end: socket.socket, board: tuple[int, ...]) -> RunningReader:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import re
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from scandock.dimse.objects import ObjectError, encode_meta, study_of
@@ -20,6 +20,7 @@ from scandock.dimse.records import (
     CommitmentAnswer,
     Rejected,
     Status,
+    association_numbers,
     calling_not_allowed,
     no_space,
     not_serving,
@@ -56,6 +57,9 @@ _HEAD_BYTES: Final = 16 * 1024
 """Of a data set, that are looked at for its UIDs; more is read where they stand behind these."""
 _MAX_REFUSALS: Final = 500
 """Refusals that wait to be written down; of more, the oldest are only counted."""
+_MAX_REASONS: Final = 5
+"""Reasons for which objects of one association were refused, that are named."""
+_MAX_REASON: Final = 200
 _MAX_ENDED: Final = 10_000
 """Associations that do, as where the catalog can't be written to for long."""
 _REFUSALS: Final = (AssociationOutcome.REJECTED, AssociationOutcome.FAILED)
@@ -79,18 +83,49 @@ class AdmittedPeer(Admitted):
     sender: StudySender
 
 
+class Refused(StrEnum):
+    """What of an association can be refused."""
+
+    OBJECT = "object"
+    COMMITMENT = "request for storage commitment"
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """What of an association was refused for one reason."""
+
+    kind: Refused
+    reason: str
+    first: str
+    """The UID of the first object; empty where it may not be named."""
+    count: int = 0
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            name = f"{self.kind.capitalize()} {self.first}" if self.first else f"One {self.kind}"
+            return f"{name} was refused with {self.reason}."
+        names = _PLURALS[self.kind]
+        first = f" The first one is {self.first}." if self.first else ""
+        return f"{self.count:,} {names} were refused with {self.reason}.{first}"
+
+
+_PLURALS: Final = {Refused.OBJECT: "objects", Refused.COMMITMENT: "requests for storage commitment"}
+
+
 class AssociationLog:
     """Associations of this process: those that are open, and what is to be told of those that ended."""
 
     def __init__(self, figures: ReceiverFigures) -> None:
         self._figures = figures
         self._lock = threading.Lock()
-        self._keys = itertools.count(1)
         self._open: dict[int, tuple[Association, AssociationLine]] = {}
+        self._reasons: dict[int, dict[tuple[Refused, str], _Refusals]] = {}
+        """Of associations that are open, why objects were refused."""
         self._changed: dict[int, AssociationLine] = {}
-        """Associations that began or ended, by their keys: no flood of refusals pushes their end out."""
+        """Associations that began or ended, by their numbers: no flood of refusals pushes their end out."""
         self._refusals: deque[AssociationLine] = deque(maxlen=_MAX_REFUSALS)
-        self._noted: dict[int, int] = {}
+        self._noted: dict[int, tuple[int, int, int]] = {}
+        """Of associations that are open, the counts that were taken last."""
         self.shows_uids = True
         """Whether objects that were refused may be named: not where less than everything may be known of them."""
 
@@ -111,12 +146,18 @@ class AssociationLog:
             self._change(line)
 
     def new_line(
-        self, port: int, request: AssociationRequest | None, peer: Peer, outcome: AssociationOutcome, message: str = ""
+        self,
+        port: int,
+        request: AssociationRequest | None,
+        peer: Peer,
+        outcome: AssociationOutcome,
+        message: str = "",
+        number: int | None = None,
     ) -> AssociationLine:
-        """What is told of an association, or of a connection that came to none."""
+        """What is told of an association, or, with a number of its own, of a connection that came to none."""
         now = time.time_ns() // 1_000_000
         return AssociationLine(
-            key=next(self._keys),
+            number=association_numbers.next() if number is None else number,
             receiver_id=None,
             port=port,
             called="" if request is None else request.called,
@@ -135,40 +176,56 @@ class AssociationLog:
         with self._lock:
             self._refusals.append(line)
 
-    def note_failure(self, association: Association, message: str) -> None:
-        """An object was refused; the last one is named."""
+    def note_failure(self, association: Association, kind: Refused, answer: Answer, instance: str = "") -> None:
+        """Something was refused: counted for each reason, of which a few are named, each with its first object."""
+        reason = f"{answer.status:04X}: {answer.comment}"[:_MAX_REASON].rstrip(".")
         with self._lock:
             found = self._open.get(association.number)
-            if found is not None:
-                found[1].failures += 1
-                found[1].message = message
+            if found is None:
+                return
+            line = found[1]
+            line.failures += 1
+            reasons = self._reasons.setdefault(association.number, {})
+            refused = reasons.get((kind, reason))
+            if refused is None and len(reasons) < _MAX_REASONS:
+                named = instance if self.shows_uids else ""
+                refused = reasons[kind, reason] = _Refusals(kind, reason, named)
+            if refused is not None:
+                refused.count += 1
+            others = line.failures - sum(one.count for one in reasons.values())
+            sentences = [str(one) for one in reasons.values()]
+            if others:
+                sentences.append(f"{others:,} more {'was' if others == 1 else 'were'} refused for other reasons.")
+            line.message = "\n".join(sentences)
 
     def end(self, association: Association, outcome: AssociationOutcome, message: str = "") -> None:
         """An association has ended."""
         self._figures.count_end(outcome)
         with self._lock:
             found = self._open.pop(association.number, None)
+            self._reasons.pop(association.number, None)
             if found is None:
                 return
             line = found[1]
             _count(association, line)
             line.outcome, line.ended = outcome, time.time_ns() // 1_000_000
             if message:
-                line.message = f"{line.message} {message}" if line.message else message
+                line.message = f"{line.message}\n{message}" if line.message else message
             self._change(line)
-            self._noted.pop(line.key, None)
+            self._noted.pop(line.number, None)
 
     def take_changes(self) -> list[AssociationLine]:
         """What has changed since the last time, each once."""
         with self._lock:
-            changed = self._changed | {line.key: line for line in self._refusals}
+            changed = self._changed | {line.number: line for line in self._refusals}
             self._changed = {}
             self._refusals.clear()
             for association, line in self._open.values():
                 _count(association, line)
-                if self._noted.get(line.key) != line.bytes:
-                    self._noted[line.key] = line.bytes
-                    changed[line.key] = line
+                counts = line.bytes, line.objects, line.failures
+                if self._noted.get(line.number) != counts:
+                    self._noted[line.number] = counts
+                    changed[line.number] = line
             return [replace(line) for line in changed.values()]  # as they are now: associations go on meanwhile
 
     def give_back(self, lines: Sequence[AssociationLine]) -> None:
@@ -178,12 +235,16 @@ class AssociationLog:
             refusals = [line for line in lines if line.outcome in _REFUSALS]
             self._refusals.extendleft(reversed(refusals[-room:] if room else ()))
             newer, self._changed = self._changed, {}
-            for line in (*(line for line in lines if line.outcome not in _REFUSALS), *newer.values()):
+            for line in lines:
+                if line.outcome not in _REFUSALS:
+                    _, live = self._open.get(line.number, (None, line))  # as it is by then, where it goes on
+                    self._change(live)
+            for line in newer.values():
                 self._change(line)
 
     def _change(self, line: AssociationLine) -> None:
-        self._changed.pop(line.key, None)
-        self._changed[line.key] = line
+        self._changed.pop(line.number, None)
+        self._changed[line.number] = line
         while len(self._changed) > _MAX_ENDED:
             del self._changed[next(iter(self._changed))]
 
@@ -345,15 +406,17 @@ class PortAcceptor:
             )
             self._associations.add(line)
             self._log.warning(
-                "association rejected", calling=request.calling, called=request.called, address=request.peer.address,
-                why=decision.why,
+                "association rejected", association=line.number, calling=request.calling, called=request.called,
+                address=request.peer.address, why=decision.why,
             )  # fmt: skip
             return decision
         return replace(decision, changes_objects=self._studies.changes_objects(decision.receiver))
 
     def begin(self, association: Association) -> None:
         request = association.request
-        line = self._associations.new_line(self._port, request, request.peer, AssociationOutcome.OPEN)
+        line = self._associations.new_line(
+            self._port, request, request.peer, AssociationOutcome.OPEN, number=association.number
+        )
         line.receiver_id = _admitted(association).receiver.number
         self._associations.begin(association, line)
 
@@ -378,7 +441,9 @@ class PortAcceptor:
             self._port, None, peer, AssociationOutcome.FAILED, _sentence(f"No association: {why}")
         )
         self._associations.add(line)
-        self._log.warning("no association", port=self._port, address=peer.address, why=str(why))
+        self._log.warning(
+            "no association", association=line.number, port=self._port, address=peer.address, why=str(why)
+        )
 
     def fault(self, association: Association, error: Exception) -> None:
         self._log.error(
@@ -432,7 +497,9 @@ class PortAcceptor:
 
         study_uid = study_of(request, meta, read_first(_HEAD_BYTES), obj.size, read_first)
         key = StudyKey(receiver.number, study_uid)
-        return self._studies.append(key, receiver, admitted.sender, association, len(meta) + obj.size, write)
+        return self._studies.append(
+            key, receiver, admitted.sender, association, len(meta) + obj.size, write, request.sop_instance
+        )
 
     def max_object_bytes(self, receiver: Receiver) -> int:
         """Bytes of one object that a receiver takes: with its header it has to fit into an upload of its own."""
@@ -454,7 +521,7 @@ class PortAcceptor:
                 answer = one
             elif one.study in faults and one.end > one.study.spool.synced:
                 answer = _answer_fault(faults[one.study])
-                self._associations.note_failure(association, answer.comment)
+                self._note_refusal(association, one.instance, answer)
             else:
                 answer = STORED
                 stored += one.bytes
@@ -467,13 +534,14 @@ class PortAcceptor:
         self._figures.count_answers([answer.status])
 
     def _refuse(self, association: Association, request: StoreRequest, answer: Answer) -> None:
-        name = f"Object {request.sop_instance}" if self._associations.shows_uids else "An object"
-        message = _sentence(f"{name} was refused with {answer.status:04X}: {answer.comment}")
-        self._associations.note_failure(association, message)
+        self._note_refusal(association, request.sop_instance[:64], answer)
+
+    def _note_refusal(self, association: Association, instance: str, answer: Answer) -> None:
+        self._associations.note_failure(association, Refused.OBJECT, answer, instance)
         self._log.warning(
             "object refused", association=association.number, calling=association.request.calling,
             address=association.request.peer.address, status=f"{answer.status:04X}", why=answer.comment,
-            instance=request.sop_instance[:64] if self._associations.shows_uids else None,
+            instance=instance if self._associations.shows_uids else None,
         )  # fmt: skip
 
     # -- storage commitment --------------------------------------------------------------------------------------------
@@ -487,7 +555,7 @@ class PortAcceptor:
             taken = CommitmentAnswer(_answer_fault(fault))
         if taken.answer.status:
             why = f"{taken.answer.status:04X}: {taken.answer.comment}"
-            self._associations.note_failure(association, _sentence(f"Storage commitment was refused with {why}"))
+            self._associations.note_failure(association, Refused.COMMITMENT, taken.answer)
             self._log.warning(
                 "storage commitment refused", association=association.number, calling=admitted.sender.calling, why=why
             )

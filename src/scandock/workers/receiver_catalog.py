@@ -63,7 +63,7 @@ class ReceiverCatalog:
         self._lock = threading.Lock()
         self._free: list[Wire] = []
         self._rows: dict[int, int] = {}
-        """Rows of the associations that are open, by their keys."""
+        """Rows of the associations that are open, by their numbers."""
         self._unsure_lines: set[int] = set()
         """Associations that may have been written, though nobody said so."""
         self._unsure_uploads: list[tuple[float, str]] = []
@@ -123,17 +123,20 @@ class ReceiverCatalog:
         if not associations:
             return
         for line in associations:
-            line.row = self._rows.get(line.key)
-            line.is_unsure = line.key in self._unsure_lines
+            line.row = self._rows.get(line.number)
+            line.is_unsure = line.number in self._unsure_lines
         try:
             self._rows |= cast("dict[int, int]", self._call("write_associations", associations))
         except WorkerAway:
-            self._unsure_lines |= {line.key for line in associations if line.row is None}
+            self._unsure_lines |= {line.number for line in associations if line.row is None}
             raise
-        self._unsure_lines -= {line.key for line in associations}
+        self._unsure_lines -= {line.number for line in associations}
         for line in associations:
             if line.outcome is not AssociationOutcome.OPEN:
-                del self._rows[line.key]
+                del self._rows[line.number]
+
+    def last_number(self) -> int:
+        return int(self._call("last_number", again=True))
 
     def end_left_associations(self) -> None:
         self._call("end_left_associations")

@@ -7,14 +7,13 @@ before the next process is told what that one has left, what was being done for 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.queue.owner import has_ended
+from scandock.queue.owner import add_catalog, has_ended
 from scandock.services.logs import error_code, error_location
 from scandock.services.received_records import CallerGone
 from scandock.services.received_studies import ReceivedStudies
@@ -30,13 +29,13 @@ if TYPE_CHECKING:
 
     from scandock.catalog.engine import Catalog
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 CALLS: Final = frozenset(
     {
         "list_receivers", "is_anything_private", "changes_objects", "begin", "forget", "accept", "read_state",
         "discard", "discard_spool", "find_left", "take_over", "read_wishes", "write_progress", "write_associations",
-        "end_left_associations", "write_states", "commit", "note_report",
+        "end_left_associations", "last_number", "write_states", "commit", "note_report",
     }
 )  # fmt: skip
 """Methods of `ReceivedStudies` that may be called."""
@@ -52,7 +51,7 @@ class ReceiverCatalogThread:
         self,
         receiver: socket.socket,
         catalog: Catalog,
-        store: LocalStore,
+        store: Store,
         settings: Settings,
         log: FilteringBoundLogger,
     ) -> None:
@@ -120,9 +119,7 @@ class ReceiverCatalogThread:
             wire.close()
 
     def _rows_of(self, owner: str, end: socket.socket) -> ReceivedStudies:
-        place = self._catalog.place
-        if place:
-            owner = json.dumps(json.loads(owner) | {"catalog": place})
+        owner = add_catalog(owner, place=self._catalog.place, host=self._catalog.host)
         receiving = UploadReceiver(self._catalog, self._store, self._limits, owner)
         return ReceivedStudies(self._catalog, receiving, owner, lambda: not _has_hung_up(end))
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import select
 import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,8 +19,6 @@ from scandock.model.receivers import ClientCertificates, Receiver
 from scandock.services.received_records import ReceiverListening
 
 if TYPE_CHECKING:
-    import ssl
-
     from structlog.typing import FilteringBoundLogger
 
     from scandock.model.reception import ReceptionSettings
@@ -138,7 +137,7 @@ class OpenPort:
                 tls = self._tls()
             except OSError as error:
                 connection.close()
-                self._acceptor.failed(Peer(address, 0), End(EndCause.FAULT, f"no certificate: {error}"))
+                self._acceptor.failed(Peer(address, 0), End(EndCause.FAULT, f"the {_no_certificate(error)}"))
                 return
             serve_association(connection, self._acceptor, tls=tls, deadlines=self._deadlines, limits=self._limits)
 
@@ -207,7 +206,7 @@ class ReceiverPorts:
         try:
             self._context(key)
         except OSError as error:
-            return f"The certificate of TLS can't be used: {error.strerror or error}."
+            return f"The {_no_certificate(error)}."
         return ""
 
     def _context(self, key: PortKey) -> ssl.SSLContext | None:
@@ -256,6 +255,11 @@ class ReceiverPorts:
             limits,
         )
         self._log.info("port opened", port=key.port, address=key.bind or "any")
+
+
+def _no_certificate(error: OSError) -> str:
+    reason = error.reason.replace("_", " ").lower() if isinstance(error, ssl.SSLError) and error.reason else ""
+    return f"certificate of TLS can't be used: {reason or error.strerror or error}"
 
 
 def _listen(key: PortKey) -> socket.socket:

@@ -19,11 +19,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from scandock.dimse.objects import read_study_uid
+from scandock.dimse.records import association_numbers
 from scandock.model.process import confine, keep_one_heap, return_large_blocks, unblock_signals
 from scandock.model.reception import ReceptionSettings, StudyWish
 from scandock.services.logs import configure_logging, error_cause, error_code, error_location
 from scandock.services.received_records import HOST, LeftStudy, ReceiverListening, StudyProgress
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.receiver_acceptor import Admissions, AssociationLog, PortAcceptor
 from scandock.workers.receiver_catalog import ReceiverCatalog
@@ -67,7 +68,7 @@ class ReceiverProcess:
         self._settings = settings
         self._figures = figures
         self._log = log
-        self.store = LocalStore(data)
+        self.store = open_store(data)
         self.rows = rows
         self.admissions = Admissions(self.store, self._settings)
         self.associations = AssociationLog(figures)
@@ -77,6 +78,7 @@ class ReceiverProcess:
         self._told: tuple[list[Receiver], list[ReceiverListening]] | None = None
         self._last_look = self._last_note = self._last_tell = float("-inf")
         self._trouble = ""
+        self._is_numbered = False
 
     def _make_acceptor(self, port: int) -> PortAcceptor:
         return PortAcceptor(
@@ -126,6 +128,9 @@ class ReceiverProcess:
 
     def _look(self) -> None:
         """Listen for the receivers as they are set now, and do what people want done with studies."""
+        if not self._is_numbered:
+            association_numbers.go_on_from(self.rows.last_number())
+            self._is_numbered = True
         receivers = [one for one in self.rows.list_receivers() if one.listens_on(HOST)]
         self.admissions.set_receivers(receivers)
         for association in self.associations.associations():

@@ -58,6 +58,8 @@ class AppendedObject(NamedTuple):
     study: OpenStudy
     end: int
     bytes: int
+    instance: str
+    """The object's UID, as it was sent."""
 
 
 class OpenStudy:
@@ -161,6 +163,7 @@ class OpenStudies:
         association: Association,
         size: int,
         write: Callable[[ObjectSpool], int],
+        instance: str = "",
     ) -> AppendedObject:
         """Add an object of `size` bytes to its study, which is begun where there is none. Fault."""
         while True:
@@ -181,7 +184,7 @@ class OpenStudies:
             study.heard = self._clock()
             study.feeders[association.number] = association
             reach("object_appended")
-            return AppendedObject(study, end, size)
+            return AppendedObject(study, end, size, instance)
 
     def sync(self, study: OpenStudy, end: int) -> None:
         """Have all of a study up to `end` on disk. Fault: what no sync has covered is lost, and the study closes."""

@@ -14,8 +14,7 @@ from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 if TYPE_CHECKING:
     from scandock.model.limits import Limits
     from scandock.pipeline.job import ScrubListener, ScrubOrder, ScrubRules
-    from scandock.store.local import LocalStore
-    from scandock.store.port import Stage
+    from scandock.store.port import Stage, Store
 
 SCRUB: Final = "scrub"
 """Kind of such a task."""
@@ -28,7 +27,7 @@ class ReaderScrubber:
     """Has entries de-identified (`scandock.pipeline.job.Scrubber`): by readers of their own for each call."""
 
     def __init__(
-        self, store: LocalStore, stage: Stage, limits: Limits, readers: int, check_space: Callable[[], object]
+        self, store: Store, stage: Stage, limits: Limits, readers: int, check_space: Callable[[], object]
     ) -> None:
         self._store = store
         self._stage = stage
@@ -52,8 +51,8 @@ class ReaderScrubber:
         if not batch:
             return False
         with closing(ReaderPool(min(self._readers, len(batch)))) as pool:
-            pool.start()
             pool.setup(self._setup(rules))
+            pool.start(len(batch))
             while batch:
                 pool.work(
                     [_make_task(order) for order in batch],

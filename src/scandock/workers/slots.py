@@ -28,8 +28,13 @@ class SlotPool:
         run: Callable[[Claim], None],
         log: FilteringBoundLogger,
         on_busy: Callable[[int], None] = lambda busy: None,  # noqa: ARG005
+        seconds_to_due: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """`on_busy` is told how many slots run an import, whenever that changes."""
+        """`on_busy` is told how many slots run an import, whenever that changes.
+
+        `seconds_to_due` says when something may be claimed that waits for its time (`WorkerSlots`).
+        """
+        self.seconds_to_due = seconds_to_due
         self.size = size
         self._on_busy = on_busy
         self._claim = claim

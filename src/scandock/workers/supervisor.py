@@ -1,5 +1,6 @@
 """`serve`: a web process and a worker process over a DATA, kept running until SIGTERM; a receiver process where
-there are DICOM receivers.
+there are DICOM receivers. A host of the role `web` has the web process alone; on one of the role `worker` that answers
+for the host's health and nothing else.
 
 The supervisor holds DATA's lock and the listening socket, so that a restarted web process loses no client, and works on
 nothing itself. Its children stay in its process group and die with it.
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from scandock.access.bootstrap import ensure_admin
 from scandock.model.errors import Fault
@@ -24,18 +26,23 @@ from scandock.model.patience import tries
 from scandock.model.process import python_command
 from scandock.publishing.areas import make_areas
 from scandock.queue.engines import engine_of
-from scandock.services.data_catalog import open_data_catalog
+from scandock.queue.hosts import BEAT_SECONDS, SILENT_MS, Role, has_other_hosts, register_host
+from scandock.services.data_catalog import host_folder, open_data_catalog
 from scandock.services.data_errors import DataServed
 from scandock.services.data_preparation import prepare_data
 from scandock.services.logs import configure_logging
 from scandock.services.receiver_states import clear_states, has_receivers, set_option_receiver
 from scandock.services.settings import Settings
 from scandock.store import server_lock
-from scandock.store.local import LocalStore
-from scandock.workers.errors import HostUnknown, PortTaken
+from scandock.store.identity import HOST_IDENTITY
+from scandock.store.opening import open_store
+from scandock.workers.errors import HostTaken, HostUnknown, PortTaken, RoleUnfit
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.receiver_process import command_words
 from scandock.workers.supervised_process import StartChild, SupervisedProcess, start_child_process
+
+if TYPE_CHECKING:
+    from scandock.catalog.engine import Catalog
 
 WAIT_SECONDS = 10.0
 """For the lock and the port of a server that was just killed."""
@@ -60,6 +67,12 @@ class ServeOptions:
     slots: int | None = None
     dicom_port: int | None = None
     """Where the receiver `SCANDOCK` listens; None: that one does not."""
+    role: Role = "all"
+
+    @property
+    def works(self) -> bool:
+        """Whether there is a worker, and with it DICOM receivers."""
+        return self.role != "web"
 
 
 def default_slots() -> int:
@@ -74,14 +87,15 @@ def serve(
     signal.pthread_sigmask(signal.SIG_BLOCK, [*STOPS, signal.SIGCHLD])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log = configure_logging("supervisor", settings.log_level)
-    store = LocalStore(os.path.abspath(options.data))
+    check_role(options, settings)
+    store = open_store(os.path.abspath(options.data))
     prepare_data(store, settings)
-    with _lock_data(store.path), _open_listener(options) as listener:
+    with _lock_data(store.path, host_folder(store.path, settings)), _open_listener(options) as listener:
         store.try_writing()
         slots = str(options.slots or default_slots())
         liveness = WorkerLiveness.make()
         by_receiver, by_worker = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # outlive those who have them
-        web = python_command("scandock.web.process", store.path, str(listener.fileno()), str(liveness.fd))
+        web = python_command("scandock.web.process", store.path, str(listener.fileno()), str(liveness.fd), options.role)
         worker = python_command(
             "scandock.workers.worker", store.path, slots, *map(str, (liveness.fd, by_worker.fileno()))
         )
@@ -89,12 +103,10 @@ def serve(
             store.path, liveness.fd, by_receiver.fileno(), settings.reception, settings.log_level
         )
         receiver = python_command("scandock.workers.receiver_process", *receiver_words)
-        children = [
-            SupervisedProcess(
-                "worker", worker, log, pass_fds=[liveness.fd, by_worker.fileno()], liveness=liveness, start=start
-            ),
-            SupervisedProcess("web", web, log, pass_fds=[listener.fileno(), liveness.fd], start=start),
-        ]
+        working = SupervisedProcess(
+            "worker", worker, log, pass_fds=[liveness.fd, by_worker.fileno()], liveness=liveness, start=start
+        )
+        answering = SupervisedProcess("web", web, log, pass_fds=[listener.fileno(), liveness.fd], start=start)
         receiving = SupervisedProcess(
             "receiver",
             receiver,
@@ -107,19 +119,22 @@ def serve(
         # take SQLite's locks on it for its own.
         catalog = open_data_catalog(store.path, settings, serves=True)
         try:
+            if catalog.host:
+                register_this_host(catalog, options.role, host_folder(store.path, settings))
             make_areas(catalog, store)
         finally:
             catalog.dispose()
-        children[0].start()  # at once: what is unfinished goes on while the rest is made ready
+        if options.works:
+            working.start()  # at once: what is unfinished goes on while the rest is made ready
         wanted = _prepare_first_start(store.path, settings, options, say)
-        children[1].start()
+        answering.start()
         if wanted:
             receiving.start()
         host, port = listener.getsockname()[:2]
         say(f"Scandock serves {store.path} at http://{f'[{host}]' if ':' in host else host}:{port}/")
-        _run_children(children, receiving, liveness)
+        _run_children([working, answering] if options.works else [answering], receiving, liveness)
         log.info("stopping")
-        _end([children[1], receiving], children[0])
+        _end([answering, receiving], working)
         liveness.close()
         by_receiver.close()
         by_worker.close()
@@ -139,9 +154,12 @@ def _prepare_first_start(data: str, settings: Settings, options: ServeOptions, s
         engine_of(catalog)
         password = settings.admin_password
         admin = ensure_admin(catalog, password.get_secret_value() if password is not None else None)
-        receiver = set_option_receiver(catalog, options.dicom_port, options.host)
-        clear_states(catalog)
-        are_wanted = has_receivers(catalog)
+        receiver, are_wanted = None, False
+        if options.works:
+            if options.dicom_port is not None or not has_other_hosts(catalog):
+                receiver = set_option_receiver(catalog, options.dicom_port, options.host)
+            clear_states(catalog)
+            are_wanted = has_receivers(catalog)
     finally:
         catalog.dispose()
     if admin is not None and admin.password is not None:
@@ -188,14 +206,38 @@ def _end(children: list[SupervisedProcess], worker: SupervisedProcess) -> None:
             child.look()
 
 
+def check_role(options: ServeOptions, settings: Settings) -> None:
+    """Raise RoleUnfit where a host of this role could do nothing, or not what is asked of it."""
+    if options.role != "all" and settings.database_url is None:
+        raise RoleUnfit(
+            f"A host of the role {options.role} needs a catalog that others have too.",
+            "Set SCANDOCK_DATABASE_URL, or leave --role out.",
+        )
+    if not options.works and options.dicom_port is not None:
+        raise RoleUnfit("A host of the role web has no DICOM receiver.", "Give --dicom-port to a worker host.")
+
+
+def register_this_host(catalog: Catalog, role: Role, folder: str) -> None:
+    """Say that this host serves. What its machine said before it went down is waited for. Raises HostTaken."""
+    for _ in tries(SILENT_MS / 1000 + BEAT_SECONDS, 0.5, _wait_for_stop):
+        if register_host(catalog, role):
+            return
+    raise HostTaken(os.path.join(folder, HOST_IDENTITY))
+
+
 @contextmanager
-def _lock_data(data: str) -> Iterator[None]:
-    """DATA's folder itself is locked: one server at a time, and no file of ours lies about in it."""
-    fd = server_lock.open_data(data)
+def _lock_data(data: str, folder: str) -> Iterator[None]:
+    """Lock the host's folder (DATA, where it has none) itself: one server at a time, and no file of ours lies about."""
+    fd = server_lock.open_data(folder)
     try:
         _retry_while_busy(
             lambda: server_lock.take(fd),
-            DataServed(f"Another server is at work on {data}.", "Stop it, or serve another folder."),
+            DataServed(f"Another server is at work on {data}.", "Stop it, or serve another folder.")
+            if folder == data
+            else DataServed(
+                f"Another server is at work with the host folder {folder}.",
+                "Stop it, or give this host a folder of its own by SCANDOCK_HOST_FOLDER.",
+            ),
         )
         yield
     finally:

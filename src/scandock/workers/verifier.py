@@ -8,6 +8,7 @@ from sqlalchemy import exists, or_, select
 
 from scandock.catalog.tables import operation, upload
 from scandock.model.verdicts import QUEUED
+from scandock.queue.chores import chore
 from scandock.services.file_verification import VerificationCounts, VerificationPlan, Verifier
 from scandock.services.privacy_source import usable_privacy
 from scandock.services.rate_limit import RateLimiter
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
     from scandock.rules.privacy import PrivacyRules
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 EVERY_SECONDS = 30.0
 TURN_SECONDS = 20.0
@@ -33,9 +34,7 @@ BUSY_SHARE: Final = 0.25
 class Verification:
     """Verifies as the site's settings say, a turn at a time; also while imports run, only slower."""
 
-    def __init__(
-        self, catalog: Catalog, store: LocalStore, settings: Settings, pace: RateLimiter | None = None
-    ) -> None:
+    def __init__(self, catalog: Catalog, store: Store, settings: Settings, pace: RateLimiter | None = None) -> None:
         self._catalog = catalog
         self._pace = pace or RateLimiter()
         self._rate = settings.verify_bytes_per_second
@@ -65,12 +64,16 @@ def is_busy(catalog: Catalog) -> bool:
 class VerifierThread(TurnThread):
     """A thread that verifies what is to be verified, looks again now and then, and ends within a piece of a file."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, log: FilteringBoundLogger) -> None:
+    def __init__(self, catalog: Catalog, store: Store, settings: Settings, log: FilteringBoundLogger) -> None:
         super().__init__("verifier", log, "not verified")
+        self._catalog = catalog
         self._verification = Verification(catalog, store, settings, RateLimiter(wait=self._ended.wait))
 
     def _turn(self) -> float:
-        done = self._verification.turn(TURN_SECONDS, self._ended.is_set)
+        with chore(self._catalog, "verification") as is_turn:
+            if not is_turn:  # another host reads: what may be read in a second is for all of them together
+                return EVERY_SECONDS
+            done = self._verification.turn(TURN_SECONDS, self._ended.is_set)
         if done.problems:
             self._log.error("stored files are damaged", count=done.problems)
         return 0.0 if done.files or done.trees else EVERY_SECONDS

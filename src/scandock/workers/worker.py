@@ -15,25 +15,27 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from scandock.model.errors import OUTAGES, Fault
-from scandock.model.process import confine, keep_one_heap, unblock_signals
+from scandock.model.errors import OUTAGES, Fault, ScandockError
+from scandock.model.process import can_die_with_pipe, confine, keep_one_heap, unblock_signals
 from scandock.model.ticker import Ticker
-from scandock.queue.claim import Claim, SlotUsage, claim
+from scandock.queue.claim import Claim, SlotUsage, claim, seconds_to_due
 from scandock.queue.engines import engine_of
+from scandock.queue.hosts import HostBeat
 from scandock.queue.owner import this_owner
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
 from scandock.services.logs import configure_logging, error_cause
 from scandock.services.receiver_states import has_receivers
 from scandock.services.settings import load_settings
-from scandock.store.local import LocalStore
+from scandock.store.opening import open_store
 from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
+from scandock.workers.attempt_server import ForkedAttempts, fork_attempt_server
 from scandock.workers.commitment_keeper import CommitmentKeeper
-from scandock.workers.fork_server import ForkedAttempts, fork_server
 from scandock.workers.janitor import Janitor
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.message_sender import MessageSender
 from scandock.workers.pack_builder import PackBuilderThread
+from scandock.workers.readers import keep_reader_server
 from scandock.workers.receiver_catalog_thread import ReceiverCatalogThread
 from scandock.workers.slots import SlotPool
 from scandock.workers.verifier import VerifierThread
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.services.settings import Settings
+    from scandock.workers.server_keeper import ServerKeeper
 
 DRAIN_SECONDS = 8.0
 """How long imports that run may still take to end when the server stops; then they wait for its next start."""
@@ -75,7 +78,7 @@ class Worker:
     ) -> None:
         """`receiver`: our end of the pair by which the receiver process connects."""
         self.liveness = liveness
-        self.store = LocalStore(data)
+        self.store = open_store(data)
         prepare_data(self.store, settings)
         self.catalog = open_data_catalog(self.store.path, settings)
         self.catalog.limit_caches(CACHES_BYTES)
@@ -92,10 +95,12 @@ class Worker:
         self.receiver = (
             ReceiverCatalogThread(receiver, self.catalog, self.store, settings, log) if receiver is not None else None
         )
-        owner = this_owner(server, place=self.catalog.place)
-        self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots)
+        owner = this_owner(server, place=self.catalog.place, host=self.catalog.host)
+        due = partial(seconds_to_due, self.catalog)
+        self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots, due)
         self.log = log
         self._watch = Ticker("receivers", WATCH_SECONDS, self._look_for_receivers)
+        self._host = HostBeat(self.catalog, is_worker=True, on_failure=self._tell_away)
         self._unsure: deque[str] = deque(maxlen=UNSURE_CLAIMS)
         self._stop = threading.Event()
 
@@ -135,6 +140,7 @@ class Worker:
             self.commitment.start()
         if self.receiver is not None:
             self.receiver.start()
+        self._host.start()
         self._tell_slots(self.slots.busy)
         self._look_for_receivers()
         self._watch.start()
@@ -149,8 +155,12 @@ class Worker:
         self._stop.set()
         self.engine.end()
 
+    def _tell_away(self, error: ScandockError) -> None:
+        self.log.warning("host not noted", code=error.code, why=OUTAGES.get(error.code))
+
     def _drain(self) -> None:
         self.liveness.say(ready=False)
+        self._host.end()
         self._watch.end()
         self.slots.end()
         if not self.slots.idle(DRAIN_SECONDS):
@@ -179,13 +189,17 @@ def main(words: list[str]) -> int:
     """Run until SIGTERM."""
     parent, data, size, *shared = words
     confine(int(parent), "worker")
-    forks = fork_server()  # before there are threads
+    forks = fork_attempt_server()  # before there are threads
     keep_one_heap()
     liveness = WorkerLiveness(int(shared[0])) if shared else WorkerLiveness.make()
     liveness.start()  # before the catalog is opened, which may take long
     settings = load_settings()
     log = configure_logging("worker", settings.log_level)
-    with ForkedAttempts(log, start_attempt_process, forks) as start:
+    with contextlib.ExitStack() as opened:
+        readers: ServerKeeper | None = None
+        if forks is not None and can_die_with_pipe():
+            readers = opened.enter_context(keep_reader_server(log))
+        start = opened.enter_context(ForkedAttempts(log, start_attempt_process, forks, readers))
         try:
             receiver = socket.socket(fileno=int(shared[1])) if len(shared) > 1 else None
             worker = Worker(data, int(size), settings, int(parent), liveness, log, start, receiver=receiver)

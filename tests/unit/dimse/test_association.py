@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import random
+import select
 import socket
 import struct
 import threading
@@ -13,18 +15,19 @@ from io import BytesIO
 import pytest
 from pydicom import Dataset
 from pynetdicom.dsutils import decode, encode
-from pynetdicom.pdu import A_ASSOCIATE_RJ, A_RELEASE_RP, A_RELEASE_RQ
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ, A_RELEASE_RP, A_RELEASE_RQ
 from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation
 
 from scandock.dimse import association, pdu
 from scandock.dimse.association import serve_association
-from scandock.dimse.connection import Connection
+from scandock.dimse.connection import Connection, WholeMessage, _MessageScan
 from scandock.dimse.records import (
     Admitted,
     Answer,
     CommitmentAnswer,
     CommitmentRequest,
     CommitmentResult,
+    Deadlines,
     Rejected,
     WireLimits,
     calling_not_allowed,
@@ -651,18 +654,126 @@ def test_after_an_answer_that_had_to_wait_for_the_peer_nothing_else_does() -> No
     with theirs:
         connection = Connection(ours, PATIENT, WireLimits())
         answer = bytes(4_000_000)  # more than the system keeps
-        reading = threading.Thread(target=lambda: _read(theirs, len(answer)))
+
+        def read() -> None:
+            until(lambda: ours.gettimeout() == PATIENT.silence, "nothing waits")
+            _read(theirs, len(answer))
+
+        reading = threading.Thread(target=read)
         reading.start()
         connection.send(answer)
         reading.join(30)
         assert ours.gettimeout() == PATIENT.silence
-        begun = time.monotonic()
-        assert not connection.has_more()
+        connection.before_waiting = lambda: theirs.sendall(A_RELEASE_RQ().encode())
+        connection.wait_for_pdu()  # which finds nothing at once
         assert ours.gettimeout() is None
-        assert time.monotonic() - begun < PATIENT.silence / 2
         connection.close()
 
 
 def _read(end: socket.socket, count: int) -> None:
     while count:
         count -= len(end.recv(65_536))
+
+
+def test_between_messages_a_peer_has_longer_than_within_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[float] = []
+    wait = Connection._wait  # noqa: SLF001
+
+    def count(wire: Connection, seconds: float) -> None:
+        turns.append(seconds)
+        wait(wire, seconds)
+
+    with served(Keeper(), deadlines=Deadlines(silence=0.05, between=60)) as peer:
+        peer.associate()
+        monkeypatch.setattr(Connection, "_wait", count)
+        until(lambda: len(turns) > 3, "the loop does not go on waiting")
+        peer.send(echo_rq())
+        assert peer.response().command.Status == 0
+        peer.release()
+    assert set(turns) == {0.05}
+
+
+@pytest.mark.parametrize("sent", [1, 11, 100, 60_000, -1])
+def test_objects_are_answered_before_the_rest_of_the_next_is_waited_for(sent: int) -> None:
+    keeper = Keeper()
+    following = store_rq(dataset("1.2.4", pixels=100_000), 2, instance="1.2.4")
+    with served(keeper) as peer:
+        peer.associate(USUAL, window(4))
+        peer.send(store_rq(dataset(), 1) + following[:sent])
+        assert peer.response().command.MessageIDBeingRespondedTo == 1
+        peer.send(following[sent:])
+        assert peer.response().command.MessageIDBeingRespondedTo == 2
+        peer.release()
+
+
+def test_objects_of_any_length_are_taken_where_the_buffer_has_to_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a receiver's own limits and a window of 32: what begins near the buffer's end is moved to its front."""
+    moves: list[int] = []
+    move = _MessageScan.move
+
+    def count(scan: _MessageScan, by: int) -> None:
+        moves.append(by)
+        move(scan, by)
+
+    monkeypatch.setattr(_MessageScan, "move", count)
+    rng = random.Random(18)
+    keeper = Keeper(checks=False)
+    sent = [rng.randbytes(2 * rng.randrange(1, 250_000)) for _ in range(40)]
+    with served(keeper) as peer:
+        peer.associate(USUAL, window(32))
+        messages = [
+            store_rq(data, number, instance=f"1.2.{number}", max_pdu=rng.choice([16_384, 65_536]))
+            for number, data in enumerate(sent, 1)
+        ]
+        reading = threading.Thread(target=lambda: [peer.response() for _ in messages])
+        reading.start()
+        peer.send(b"".join(messages))
+        reading.join(30)
+        peer.release()
+    assert [data for _, data in keeper.objects] == sent
+    assert len(moves) > 3
+
+
+def test_of_an_object_in_many_pdus_they_are_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[WholeMessage] = []
+    take = Connection.take
+
+    def count(wire: Connection, message: WholeMessage) -> None:
+        taken.append(message)
+        take(wire, message)
+
+    monkeypatch.setattr(Connection, "take", count)
+    keeper = Keeper()
+    data = dataset(pixels=20_000)
+    with served(keeper) as peer:
+        peer.associate()
+        for max_pdu in (len(data) // 100, len(data) // 200):  # a place in the buffer is kept for each
+            peer.send(store_rq(data, max_pdu=max_pdu))
+            assert peer.response().command.Status == 0
+        peer.release()
+    assert [kept for _, kept in keeper.objects] == [data, data]
+    assert len(taken) == 1
+
+
+@pytest.mark.parametrize("cut", [100, 40_000])
+def test_a_peer_that_is_slow_within_an_object_has_the_time_for_its_bytes(cut: int) -> None:
+    keeper = Keeper()
+    message = store_rq(dataset(pixels=50_000))
+    deadlines = Deadlines(silence=0.5, between=60, slowest=1e6, close=0.2)
+    with served(keeper, deadlines) as peer:
+        peer.associate()
+        peer.send(message[:cut])
+        dripping = threading.Thread(target=_drip, args=(peer.sock, message[cut : cut + 40]))
+        dripping.start()
+        assert isinstance(peer.read(), A_ABORT_RQ)
+        dripping.join(30)
+    assert keeper.ends[0].startswith("nothing came in time")
+    assert keeper.associations[0].bytes_received < len(associate_rq()) + cut + 20
+
+
+def _drip(end: socket.socket, data: bytes) -> None:
+    """Send a byte now and then, never as late as the deadline for one, until nobody takes it."""
+    with contextlib.suppress(OSError):
+        for at in range(len(data)):
+            end.sendall(data[at : at + 1])
+            select.select([], [], [], 0.1)

@@ -50,6 +50,7 @@ from scandock.queue.owner import is_gone, start_time, this_owner
 from scandock.rules.receipt_codes import sentence
 from scandock.store.local import LocalStore
 from scandock.store.paths import RECEIPT, parse_tree, unchecked_path
+from scandock.store.trees import PublishedTrees
 from tests.import_records import a_session
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(60)]
@@ -120,10 +121,10 @@ def staged(catalog, stage, lease, label="S1", base=None, n=0):
         n=n,
         name=parse_tree(f"archive/P/{label}"),
         staged=unchecked_path(f"tree/{n}"),
-        inode=stage.inode(f"tree/{n}"),
+        mark=stage.mark(f"tree/{n}"),
         tree_id=number,
         base_tree_id=base,
-        base_inode=stage.inode("tree/0") if base else None,
+        base_mark=stage.mark("tree/0") if base else None,
         keep_base=base is not None,
         session=row,
     )
@@ -310,15 +311,15 @@ def test_folders_are_synced_before_the_switch_is_over(catalog, store, monkeypatc
     placement = staged(catalog, stage, lease)
     intend(catalog, store, stage, lease, placement)
     synced = []
-    settle = store.settle
+    settle = PublishedTrees.settle
 
-    def sync():
-        synced.append(store.current(placement.name))
-        settle()
+    def sync(trees):
+        synced.append(store.standing(placement.name, placement.mark))
+        settle(trees)
 
-    monkeypatch.setattr(store, "settle", sync)
+    monkeypatch.setattr(PublishedTrees, "settle", sync)
     rename_trees(store, stage, [placement])
-    assert synced == [placement.inode]
+    assert synced == [True]
 
 
 def test_the_sums_of_a_project_are_its_own(catalog, store):

@@ -16,9 +16,11 @@ from scandock.catalog.trees import ResourceRow, ScanRow, files_of
 from scandock.catalog.verified_files import find_moment, note_verified, read_digests, read_spans
 from scandock.model.errors import Fault
 from scandock.publishing.tree_files import paths_of
-from scandock.publishing.tree_plan import BaseTree, BuiltTree, Rename, TreePlan
+from scandock.publishing.tree_plan import BaseTree, BuiltTree, TreePlan
+from scandock.store.handles import StagedPart
 from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, TreePath, parse_rel, path_below, resource_folder
 from scandock.store.stages import LocalStage
+from tests.integration.store_conformance import publish_new, publish_replace
 from tests.unit.publishing.next_trees import Room, files_in, opened_room
 
 SCANS = [ScanRow(0, "1", "1.2")]
@@ -51,7 +53,7 @@ def md5_of(n: int) -> bytes:
     return bytes([n] * 16)
 
 
-def coming(stage: LocalStage, files: dict[Key, bytes], whole: set[int]) -> list[Rename]:
+def coming(stage: LocalStage, files: dict[Key, bytes], whole: set[int]) -> list[StagedPart]:
     """Files that wait in a stage: those of the resources in `whole` in a folder, the first of each under a spare name.
 
     The others are waited for one by one, every other one in a stage of another upload.
@@ -63,12 +65,12 @@ def coming(stage: LocalStage, files: dict[Key, bytes], whole: set[int]) -> list[
             spare = f"{key[1]}~1" if at == 0 else key[1]
             stage.put_whole(path_below(folder, spare), data)
             if spare != key[1]:
-                odd.append(Rename(path_below(CHANGED_TREE, path_below(FOLDERS[resource], spare)), path_of(key)))
-        renames.append(Rename(folder, FOLDERS[resource]))
+                odd.append(StagedPart(path_below(CHANGED_TREE, path_below(FOLDERS[resource], spare)), path_of(key)))
+        renames.append(StagedPart(folder, FOLDERS[resource]))
     for at, (key, data) in enumerate((key, data) for key, data in files.items() if key[0] not in whole):
         waits = path_below(SENT_FILES, str(at))
         stage.put_whole(waits, data)
-        odd.append(Rename(waits, path_of(key)))
+        odd.append(StagedPart(waits, path_of(key)))
     return [*renames, *odd]
 
 
@@ -93,10 +95,10 @@ def test_what_is_built_is_what_a_plain_model_says(
         resources=RESOURCES,
         add=lambda: (row(n, *one) for n, one in enumerate(before.items())),
         md5s={n: md5_of(n) for n in range(len(before))},
-        rename=lambda: renames,
+        staged=lambda: renames,
     )
     built = room.build(stage, first)
-    room.store.publish_new(stage, CHANGED_TREE, name, inode=built.inode)
+    publish_new(room.store, stage, CHANGED_TREE, name, mark=built.mark)
     model = {path_of(key): data for key, data in before.items()}
     assert room.published(name) == model
     rows = dict(enumerate(before.items()))
@@ -130,7 +132,7 @@ def change(
     renames = coming(stage, fresh, whole)
     for n in anew:
         stage.put_whole(parse_rel(f"anew/{n}"), rows[n][1])
-        renames.append(Rename(parse_rel(f"anew/{n}"), path_of(rows[n][0])))
+        renames.append(StagedPart(parse_rel(f"anew/{n}"), path_of(rows[n][0])))
     was = room.published(name)
     plan = TreePlan(
         root=CHANGED_TREE,
@@ -145,7 +147,7 @@ def change(
         drop=dropped,
         add=lambda: (row(n, *one) for n, one in enumerate(fresh.items(), last + 1)),
         md5s={n: md5_of(n) for n in range(last + 1, last + 1 + len(fresh))},
-        rename=lambda: renames,
+        staged=lambda: renames,
         unlinked=anew | gone,
         mended=anew,
         unverified=anew,
@@ -174,7 +176,7 @@ def change(
         assert len(paths_of(connection, base.tree_id)) == len(rows)
     for n in gone:  # back again, so that the next change finds what its rows say
         stage.put_whole(path_below(CHANGED_TREE, path_of(rows[n][0])), rows[n][1])
-    room.store.publish_exchange(stage, CHANGED_TREE, name, inode=built.inode)
+    publish_replace(room.store, stage, CHANGED_TREE, name, mark=built.mark)
     return built, new
 
 
@@ -198,10 +200,10 @@ def test_a_base_that_lacks_a_file_is_told(room: Room) -> None:
         scans=SCANS,
         resources=RESOURCES,
         add=lambda: (row(n, *one) for n, one in enumerate(files.items())),
-        rename=lambda: coming(stage, files, set()),
+        staged=lambda: coming(stage, files, set()),
     )
     built = room.build(stage, first)
-    room.store.publish_new(stage, CHANGED_TREE, name, inode=built.inode)
+    publish_new(room.store, stage, CHANGED_TREE, name, mark=built.mark)
     os.unlink(Path(room.store.path) / name / path_of((0, "a")))
     stage = room.stage()
     base = BaseTree(name=name, tree_id=built.tree_id, last=1, files=lambda: enumerate(map(path_of, files)))

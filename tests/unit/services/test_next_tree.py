@@ -19,6 +19,7 @@ from scandock.publishing.tree_plan import TreePlan
 from scandock.services.next_tree import NextTree, ResourcePath, StagedFile
 from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, path_below, resource_file, tree_path
 from scandock.store.stages import LocalStage
+from tests.integration.store_conformance import publish_new, publish_replace
 from tests.unit.publishing.next_trees import Room, files_in, opened_room
 
 PLACES = [
@@ -55,7 +56,7 @@ def test_what_is_changed_is_what_a_plain_model_says(room: Room, changes: list[li
     stage = room.stage()
     scans = [ScanRow(0, "1", "1.2"), ScanRow(1, "2", None)]
     built = room.build(stage, TreePlan(root=CHANGED_TREE, scans=scans, resources=[ResourceRow(0, 0, "OLD", "", "")]))
-    room.store.publish_new(stage, CHANGED_TREE, name, inode=built.inode)
+    publish_new(room.store, stage, CHANGED_TREE, name, mark=built.mark)
     model: Model = {}
     for steps in changes:
         stage = room.stage()
@@ -71,7 +72,7 @@ def test_what_is_changed_is_what_a_plain_model_says(room: Room, changes: list[li
         expected = {resource_file(place.scan_id, place.label, file): data for (place, file), data in model.items()}
         assert files_in(Path(room.store.path) / stage.path / CHANGED_TREE) == expected
         check_rows(room, built.tree_id, model)
-        room.store.publish_exchange(stage, CHANGED_TREE, name, inode=built.inode)
+        publish_replace(room.store, stage, CHANGED_TREE, name, mark=built.mark)
 
 
 def apply(

@@ -308,8 +308,15 @@ def test_every_variable_that_the_source_names_is_defined_with_the_settings():
 
 
 def test_settings_are_defined_in_one_module():
-    of_settings = [name for name, text in sources().items() if re.search(r"\b(BaseSettings|env_prefix)\b", text)]
+    of_settings = [name for name, text in sources().items() if re.search(r"\bclass Settings\b|BaseSettings", text)]
     assert of_settings == ["services/settings.py"]
+
+
+def test_names_of_variables_have_any_case_and_empty_ones_are_not_set(monkeypatch):
+    monkeypatch.setenv("scandock_Workers", "3")
+    monkeypatch.setenv("SCANDOCK_TIMEZONE", "")
+    settings = Settings(max_depth=2)
+    assert (settings.workers, settings.timezone, settings.max_depth) == (3, "UTC", 2)
 
 
 def test_what_packages_get_of_the_settings_has_no_defaults_of_its_own():

@@ -19,7 +19,7 @@ def test_it_takes_every_change_and_has_nothing() -> None:
     stage.move(came, placed)
     stage.remove(came)
     assert stage.adopt(parse_tree("archive/P/S"), [(parse_rel("1"), again)]).linked == 1
-    assert (stage.exists(placed), stage.inode(placed), stage.list(), list(stage.walk())) == (False, None, [], [])
+    assert (stage.exists(placed), stage.mark(placed), stage.list(), list(stage.walk())) == (False, None, [], [])
     for read in (lambda: stage.open(placed), lambda: stage.read_at(placed, 0, 1)):
         with pytest.raises(FileNotFoundError):
             read()

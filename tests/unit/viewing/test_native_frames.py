@@ -185,8 +185,13 @@ def test_pairs_of_pixels_that_share_colors_need_an_even_row(tmp_path: Path) -> N
     Image.fromarray(odd).save(file, "JPEG")
     data = encapsulated([file.getvalue()], odd, syntax=JPEG, PhotometricInterpretation="YBR_FULL_422")
     (tmp_path / "a.dcm").write_bytes(data)
-    with open(tmp_path / "a.dcm", "rb") as stream, pytest.raises(NotViewable):
-        decode_native(open_dicom(stream), 0)
+    with open(tmp_path / "a.dcm", "rb") as stream:
+        with pytest.raises(NotViewable, match="even number"):
+            decode_native(open_dicom(stream), 0)
+        copy = copy_explicit(stream)
+    whole = pydicom.dcmread(io.BytesIO(copy))  # whose own header says that each pixel has its colors
+    assert whole.PhotometricInterpretation == "YBR_FULL"
+    assert np.abs(pixel_array(whole).astype(int) - odd).mean() < 12
 
 
 @pytest.mark.parametrize("planar", [0, 1])

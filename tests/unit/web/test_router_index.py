@@ -1,15 +1,20 @@
-"""Which routers of the application are asked for a path: none that has no route for it, and all others."""
+"""Which routers of the application are asked for a path: none that has no route for it; and what routes depend on."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi.dependencies.models import Dependant
 from starlette.routing import Match
 from starlette.types import Scope
 
 from scandock.services.settings import load_settings
 from scandock.web.app import create_app
+from scandock.web.query_parameters import check_parameter_names
+from scandock.web.request_checks import check_request
 
 NONE = ["", "/", "/nothing", "/api/v1/projects/", "/data/projects/P/nothing/x", "/data/projects\n", "/api/v1/Projects"]
 
@@ -62,3 +67,20 @@ def test_few_are_asked(routers: list[Any], monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(kind, "matches", note)
     assert [one for one in routers if one.matches(asking("/data/projects"))[0] == Match.FULL]
     assert len(asked) <= 3 < len(routers)
+
+
+def dependencies(dependant: Dependant) -> Iterator[Dependant]:
+    for dependency in dependant.dependencies:
+        yield dependency
+        yield from dependencies(dependency)
+
+
+def test_no_dependency_takes_a_turn_of_a_thread(routers: list[Any]) -> None:
+    """As FastAPI gives one to each that is a class or a plain function."""
+    checked = set()
+    for router in routers:
+        for route in router.effective_route_contexts():
+            for dependency in dependencies(route.dependant):
+                checked.add(dependency.call)
+                assert inspect.iscoroutinefunction(dependency.call), f"{dependency.call} of {route.path}"
+    assert {check_request, check_parameter_names} < checked

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from scandock.web.xnat.services.inbox_folders import find_inbox_path, is_readable, pack_tar, remove_files
+from scandock.web.xnat.services.inbox_folders import (
+    find_inbox_path,
+    is_readable,
+    pack_tar,
+    read_file_clock,
+    remove_files,
+)
 
 
 @pytest.fixture
@@ -104,3 +110,46 @@ def test_a_file_that_is_removed_by_its_own_name(inbox: Path) -> None:
     assert place is not None
     assert remove_files(place, ["a.dcm"], time.time_ns() + 10**10) == 1
     assert sorted(one.name for one in (inbox / "P" / "S1").iterdir()) == ["deep"]
+
+
+def tick(folder: Path) -> None:
+    """Wait until changes have another date: file systems count in milliseconds."""
+    (folder / "tick").touch()
+    before = os.stat(folder / "tick").st_ctime_ns
+    while os.stat(folder / "tick").st_ctime_ns == before:
+        os.utime(folder / "tick")
+
+
+@pytest.mark.parametrize("unnamed", [True, False], ids=["file without a name", "file system of a network"])
+def test_what_changes_later_stays_whatever_the_clock_of_the_machine_says(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unnamed: bool
+) -> None:
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 3600 * 10**9)
+    if not unnamed:
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY | os.O_RDWR)  # which can't be opened so
+    place = find_inbox_path([str(inbox)], f"{inbox}/P/S1")
+    assert place is not None
+    tick(tmp_path)
+    before = read_file_clock(place)
+    assert sorted(os.listdir(inbox / "P" / "S1")) == ["a.dcm", "deep"]
+    tick(tmp_path)
+    (inbox / "P" / "S1" / "a.dcm").write_bytes(b"another")
+    assert remove_files(place, ["a.dcm", "deep/b.dcm"], before) == 1
+    assert [one.name for one in (inbox / "P" / "S1").rglob("*")] == ["a.dcm"]
+
+
+def test_what_came_right_before_is_not_newer(inbox: Path) -> None:
+    place = find_inbox_path([str(inbox)], f"{inbox}/P/S1")
+    assert place is not None
+    (inbox / "P" / "S1" / "a.dcm").write_bytes(b"another")
+    assert remove_files(place, ["a.dcm"], read_file_clock(place)) == 1
+
+
+def test_where_nothing_can_be_written_the_clock_of_the_machine_counts(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = find_inbox_path([str(inbox)], f"{inbox}/P/S2")
+    assert place is not None
+    monkeypatch.setattr(time, "time_ns", lambda: 17)
+    assert read_file_clock(place) == 17

@@ -25,9 +25,9 @@ from scandock.queue.owner import this_owner
 from scandock.rules.series_filters import read_lines
 from scandock.services.import_filters import set_filter
 from scandock.testing.data import make_data
-from scandock.workers import fork_server
+from scandock.workers import attempt_server, fork_server
 from scandock.workers.attempt import AttemptRequest
-from scandock.workers.fork_server import ForkedAttempt, ForkedAttempts, start_server
+from scandock.workers.attempt_server import ForkedAttempt, ForkedAttempts, start_attempt_server
 from scandock.workers.process_deaths import GIVEN_UP, death_fault
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import members, process_name, until
@@ -55,9 +55,11 @@ def log() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def start(log: list[str]) -> Iterator[ForkedAttempts]:
-    first = start_server()
+def start(log: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkedAttempts]:
+    monkeypatch.setenv("SCANDOCK_CRASH_AT", "no point")  # nothing is rehearsed
+    first = start_attempt_server()
     assert first is not None
+    assert first.wait_ready()
     with ForkedAttempts(
         structlog.get_logger(), lambda _: Instead([sys.executable, "-c", "raise SystemExit(7)"]), first
     ) as made:
@@ -153,6 +155,7 @@ def test_a_server_that_is_stopped_is_given_up(
 ) -> None:
     other = start(order(tmp_path))
     monkeypatch.setattr(fork_server, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(attempt_server, "ANSWER_SECONDS", 0.1)
     (server,) = servers()
     os.kill(server, signal.SIGSTOP)
     attempt = start(order(tmp_path))
@@ -165,6 +168,7 @@ def test_an_end_that_a_stopped_server_does_not_tell_is_seen(
     endless: None, start: ForkedAttempts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fork_server, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(attempt_server, "ANSWER_SECONDS", 0.1)
     attempt = start(order(tmp_path))
     (server,) = servers()
     os.kill(server, signal.SIGSTOP)
@@ -180,7 +184,7 @@ def test_without_descriptors_of_processes_there_is_no_server(
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr(os, "pidfd_open", unknown)
-    first = fork_server.fork_server()
+    first = attempt_server.fork_attempt_server()
     assert first is None
     with ForkedAttempts(
         structlog.get_logger(), lambda _: Instead([sys.executable, "-c", "raise SystemExit(7)"]), first
@@ -204,20 +208,30 @@ def test_no_room_for_a_process_is_the_death_of_an_attempt(monkeypatch: pytest.Mo
 
 IMPORTING = """
 import json, os, sys
+from scandock.catalog.shared_statements import COMPILED
 from scandock.services.settings import load_settings
 from scandock.workers.attempt import AttemptRequest, run_attempt
-from scandock.workers.fork_server import import_needed
+from scandock.workers.attempt_server import import_needed, prepare
 import_needed()
-before = set(sys.modules)
+files = os.listdir("/proc/self/fd")
+prepare()
+assert os.listdir("/proc/self/fd") == files, "it has files open"
+before, compiled = set(sys.modules), len(COMPILED)
 assert len(os.listdir("/proc/self/task")) == 1, "it has threads, and could not fork"
 run_attempt(AttemptRequest.from_json(sys.argv[1]), load_settings())
-print(json.dumps(sorted(name for name in set(sys.modules) - before)))
+print(json.dumps([sorted(set(sys.modules) - before), compiled, len(COMPILED)]))
 """
 
 
 @pytest.mark.parametrize("lines", ["", "left out"])
-def test_an_attempt_has_nothing_left_to_import(tmp_path: Path, lines: str) -> None:
+def test_an_attempt_has_nothing_left_to_import_or_to_compile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str
+) -> None:
     """With an import filter neither: readers alone ask it."""
+    monkeypatch.setenv("TMPDIR", str(folder := tmp_path / "tmp"))
+    folder.mkdir()
+    os.utime(left := made_folder(folder / "scandock-rehearsal-left"), (0, 0))
+    made_folder(folder / "scandock-rehearsal-beside")
     server = UploadServer(tmp_path / "data")
     if lines:
         set_filter(server.catalog, SYSTEM, None, read_lines(lines, "blacklist"))
@@ -225,7 +239,37 @@ def test_an_attempt_has_nothing_left_to_import(tmp_path: Path, lines: str) -> No
     one = claim(server.catalog, this_owner(), SlotUsage(total=1))
     assert one is not None
     words = dataclasses.replace(order(server.data), upload=uuid, token=one.lease.token).to_json()
-    said = subprocess.run([sys.executable, "-c", IMPORTING, words], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", IMPORTING, words], capture_output=True, text=True, check=True)
     assert server.state(uuid) == "placed"
-    assert json.loads(said.stdout) == []
+    modules, rehearsed, compiled = json.loads(done.stdout.splitlines()[-1])
+    assert modules == []
+    assert rehearsed > 80
+    assert compiled - rehearsed <= 8
+    assert os.listdir(folder) == ["scandock-rehearsal-beside"]
+    assert not left.exists()
     server.close()
+
+
+def made_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+FAILING = """
+from scandock.workers import attempt_server, rehearsal
+def fail(): raise OSError(28, "No space left on device")
+rehearsal.rehearse = fail
+attempt_server.prepare()
+"""
+
+
+def test_a_server_that_can_not_rehearse_serves_nevertheless() -> None:
+    done = subprocess.run([sys.executable, "-c", FAILING], capture_output=True, text=True, check=True)
+    assert json.loads(done.stderr)["event"] == "not rehearsed"
+
+
+def test_nothing_is_rehearsed_where_an_import_is_to_die(tmp_path: Path) -> None:
+    code = "from scandock.workers import rehearsal; rehearsal.rehearse(); print(len(rehearsal.COMPILED))"
+    environment = os.environ | {"SCANDOCK_CRASH_AT": "sealed"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "0\n"

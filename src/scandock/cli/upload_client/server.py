@@ -151,6 +151,8 @@ class UploadServer:
             if refusal.status == HTTPStatus.UNAUTHORIZED:
                 raise LoginWrong(self.url) from None
             raise Usage(refusal.code, refusal.detail, refusal.remedy) from None
+        except ServerAway as error:
+            _raise_unreachable(self.url, error)
 
     # -- uploads -------------------------------------------------------------------------------------------------
 
@@ -275,7 +277,7 @@ def _raise_refusal(answer: httpx.Response) -> NoReturn:
 
 
 def _raise_unreachable(url: str, error: ServerAway) -> NoReturn:
-    raise ServerUnreachable(url, error.why) from None
+    raise ServerUnreachable(url, error.why.rstrip(".")) from None
 
 
 def _utf8(text: str) -> bytes:

@@ -1,5 +1,7 @@
 """A cleaner: what it takes away, how often, and after how long. What is deleted for its age asks the clock here.
 
+Of several hosts one takes a turn (`queue.chores`), but of what each has of its own.
+
 A cleaner that says `kept_ms` is called with an age, and with none while the clock can't be trusted: it is not called
 then (docs/design/0006). One that deletes what nobody owns, whatever its age, says none.
 """
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from scandock.queue.chores import chore
 from scandock.services.clock_check import update_deletion_age
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from scandock.services.dicomweb_objects import DicomwebCache
     from scandock.services.receiving import UploadReceiver
     from scandock.services.settings import Settings
-    from scandock.store.local import LocalStore
+    from scandock.store.port import Store
 
 TURN_SECONDS: Final = 60.0
 """How often a server looks which of its cleaners are due."""
@@ -38,7 +41,7 @@ class HasStore(HasCatalog, Protocol):
     """What cleaners of files work with."""
 
     @property
-    def store(self) -> LocalStore: ...
+    def store(self) -> Store: ...
     @property
     def settings(self) -> Settings: ...
 
@@ -63,7 +66,7 @@ class CatalogAndStore:
     """A catalog and its store, as a worker has them."""
 
     catalog: Catalog
-    store: LocalStore
+    store: Store
     settings: Settings
 
 
@@ -81,13 +84,21 @@ class Cleaner(Generic[Context_contra]):
     kept_ms: Callable[[Context_contra], int] | None = None
     """How long it is kept by its date, 0 where the row itself says until when. None: its age is not asked about."""
     every_seconds: float = TURN_SECONDS
+    of_host: bool = False
+    """Whether each host does it for itself: of a cache that is its own, or by what its process alone knows."""
 
     def run(self, context: Context_contra) -> int:
-        """Take away what is due; how much it was, 0 while the clock can't be trusted. Fault where the catalog fails."""
-        if self.kept_ms is None:
-            return self.clean(context, 0)
-        age = update_deletion_age(context.catalog, self.kept_ms(context))
-        return 0 if age is None else self.clean(context, age)
+        """Take away what is due; how much it was. Fault where the catalog fails.
+
+        0 while the clock can't be trusted, or where another host has done it, or does.
+        """
+        age = 0 if self.kept_ms is None else update_deletion_age(context.catalog, self.kept_ms(context))
+        if age is None:
+            return 0
+        if self.of_host:
+            return self.clean(context, age)
+        with chore(context.catalog, self.what, self.every_seconds) as is_turn:
+            return self.clean(context, age) if is_turn else 0
 
 
 class Schedule(Generic[Context_contra]):

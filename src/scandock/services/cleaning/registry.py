@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import delete, select
 
 from scandock.access import logins, tokens
+from scandock.access.shared_throttle import forget_forgiven
 from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.server_tables import damage, download_manifest, verification
 from scandock.catalog.tables import session
@@ -17,6 +18,7 @@ from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, 
 from scandock.services.decoding import Pictures
 from scandock.services.dicomweb_objects import DicomwebCache
 from scandock.services.dicomweb_packs import pack_tree
+from scandock.services.event_order import forget_other_transactions
 from scandock.services.pictures import ROUND, make_tree_key
 from scandock.services.received_studies import end_left_associations
 from scandock.services.receiver_states import end_associations_of_silent_hosts
@@ -41,6 +43,9 @@ ENDED_ACCESS: Cleaner[HasCatalog] = Cleaner(
     what="logins and tokens that have ended",
     kept_ms=lambda _site: 0,
     clean=lambda site, _age: delete_ended_access(site.catalog),
+)
+LOGIN_FAILURES: Cleaner[HasCatalog] = Cleaner(
+    what="counts of wrong passwords that count no more", clean=lambda site, _age: forget_forgiven(site.catalog)
 )
 MANIFESTS: Cleaner[HasCatalog] = Cleaner(
     what="manifests of downloads",
@@ -104,6 +109,7 @@ PICTURES: Cleaner[HasServerState] = Cleaner(
     what="pictures and metadata of sessions that stand no more, and the longest unused of too many pictures",
     clean=lambda site, _age: tidy_pictures(site.pictures, site.catalog) + tidy_packs(site.dicomweb, site.catalog),
     every_seconds=300.0,
+    of_host=True,
 )
 
 
@@ -113,13 +119,21 @@ GONE_RECEIVERS: Cleaner[HasCatalog] = Cleaner(
 )
 
 
+COPIED_EVENTS: Cleaner[HasCatalog] = Cleaner(
+    what="numbers of another server's transactions, which came with a copy of its database",
+    clean=lambda site, _age: forget_other_transactions(site.catalog),
+)
+
+
 SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (
     ABANDONED_UPLOADS,
     IDLE_UPLOADS,
     FAILED_ORIGINALS,
     ENDED_SPOOLS,
     ENDED_ACCESS,
+    LOGIN_FAILURES,
     MANIFESTS,
     PICTURES,
     GONE_RECEIVERS,
+    COPIED_EVENTS,
 )

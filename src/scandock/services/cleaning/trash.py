@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from sqlalchemy import delete, select
 
 from scandock.access.principal import SYSTEM
@@ -20,7 +18,7 @@ from scandock.store.port import Store
 
 def empty_trash(catalog: Catalog, store: Store, days: float, *, now: float | None = None) -> list[str]:
     """Give up what was deleted more than `days` ago, rows and files; gives the sessions' UUIDs."""
-    moment = time.time() if now is None else now
+    moment = catalog.read_now() / 1000 if now is None else now
     with catalog.read() as connection:
         over = connection.execute(
             select(trashed.c.uuid, trashed.c.tree_id, project.c.name)
@@ -50,6 +48,6 @@ TRASH: Cleaner[HasStore] = Cleaner(
 REPLACED: Cleaner[HasStore] = Cleaner(
     what="files in the trash, without the rows of sessions",
     kept_ms=_kept_ms,
-    clean=lambda data, age: len(data.store.purge(age / 1000)),
+    clean=lambda data, age: len(data.store.purge(age / 1000, now=data.catalog.read_now() / 1000)),
 )
 """What the command `import` does after each import: it has replaced files, and may be the only one to run there."""

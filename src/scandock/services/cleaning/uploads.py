@@ -20,7 +20,6 @@ from scandock.services.logs import error_cause, error_location, log
 from scandock.services.lost_uploads import end_upload
 from scandock.services.privacy_source import current_privacy
 from scandock.services.receiving import ROWS_PER_TURN, UploadReceiver
-from scandock.services.reservations import is_reserved
 from scandock.services.spool_removal import discard_spool
 from scandock.services.upload_errors import UploadExpired
 
@@ -29,13 +28,13 @@ def delete_abandoned_uploads(receiving: UploadReceiver) -> int:
     """Forget uploads by raw or multipart body that nobody brings any more: their clients know that they failed.
 
     Their process is gone, or their lease is over, which the request renewed while it lived: it may have ended where the
-    catalog or the disk could not be written to, and then it has left all of it. Not those of a user's cache that have
-    come whole: their clients know that they are kept.
+    catalog or the disk could not be written to, and then it has left all of it; or its host is gone. Not those of a
+    user's cache that have come whole: their clients know that they are kept.
     """
     cached = select(cached_file.c.upload_id).where(cached_file.c.whole)
     with receiving.catalog.read() as connection:
         rows = connection.execute(
-            select(upload.c.uuid, upload.c.owner, is_reserved(receiving.catalog).label("leased"))
+            select(upload.c.uuid, upload.c.owner, reception.c.writer, receiving.is_leased().label("leased"))
             .join(reception, reception.c.upload_id == upload.c.id)
             .where(
                 upload.c.state == ImportState.RECEIVING,
@@ -43,15 +42,21 @@ def delete_abandoned_uploads(receiving: UploadReceiver) -> int:
                 upload.c.id.not_in(cached),
             )
         ).all()
-    uuids = [row.uuid for row in rows if receiving.is_over(row.uuid, row.owner, leased=row.leased)]
-    return sum(_delete_upload(receiving, uuid) for uuid in uuids)
+    over = [row for row in rows if receiving.is_over(row.uuid, row.owner, leased=row.leased)]
+    return sum(_delete_upload(receiving, row.uuid, row.writer) for row in over)
 
 
-def _delete_upload(receiving: UploadReceiver, uuid: str) -> bool:
-    """Forget one of them; whether that could be done. What hinders one hinders no other, and the next turn tries it."""
+def _delete_upload(receiving: UploadReceiver, uuid: str, writer: str) -> bool:
+    """Forget one of them; whether that could be done. What hinders one hinders no other, and the next turn tries it.
+
+    Its request may live nevertheless, on a host that the catalog did not hear of: that one can't have it accepted any
+    more before a byte of it goes.
+    """
     try:
-        incoming_upload = receiving.find(uuid)
-        done = incoming_upload is not None and receiving.discard(incoming_upload)
+        with receiving.catalog.write() as connection:
+            token = receiving.take_over(connection, uuid, writer)
+        incoming_upload = None if token is None else receiving.find(uuid)
+        done = incoming_upload is not None and incoming_upload.writer == token and receiving.discard(incoming_upload)
     except ScandockError as error:
         log().warning(
             "broken upload not cleared",
@@ -161,6 +166,7 @@ def _named_projects(request: str, mapping: str) -> tuple[str, ...]:
 ABANDONED_UPLOADS: Cleaner[HasServerState] = Cleaner(
     what="uploads by raw or multipart body that nobody brings any more",
     clean=lambda site, _age: delete_abandoned_uploads(site.receiving),
+    of_host=True,
 )
 IDLE_UPLOADS: Cleaner[HasServerState] = Cleaner(
     what="resumable uploads and a user's cached files that nobody went on with",

@@ -27,7 +27,7 @@ SCHEMES: Final[OpenApiObject] = {
         "description": "Beside the cookie alone: `csrf` of the login's answer, or of `GET /api/v1/auth/me`",
     },
 }
-_STORED: Final = ("projects", "subjects", "sessions", "scans", "resources", "files")
+_STORED: Final = ("projects", "subjects", "sessions", "scans", "resources", "files", "tree")
 """What anybody reads where a project is public."""
 
 

@@ -7,8 +7,9 @@ those that are meant, and queries that are not percent-encoded. What can't be re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -19,6 +20,8 @@ MULTIPART: Final = "multipart/related"
 JSON: Final = "application/dicom+json"
 MAX_RANGES: Final = 100
 """Ranges of one request that are looked at."""
+_KNOWN_LENGTH: Final = 500
+"""Characters of a header that is remembered, at most."""
 _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+*-]+/[a-z0-9!#$&^_.+*-]+")
 _PIECES: Final = re.compile(r'(?:[^,;"]|"(?:[^"\\]|\\.)*"?)+|[,;]')
 
@@ -53,10 +56,18 @@ def parse_accept(request: Request) -> list[MediaRange]:
 
 def parse_ranges(text: str) -> list[MediaRange]:
     """As `parse_accept`, of the text of a header."""
+    return list(_parse_known(text) if len(text) <= _KNOWN_LENGTH else _parse_ranges(text))
+
+
+def _parse_ranges(text: str) -> Sequence[MediaRange]:
     if not text.strip():
         return [MediaRange(ANY)]
     ranges = [media_range for pieces in _split(text) if (media_range := _parse_range(pieces)) is not None]
     return sorted((one for one in ranges[:MAX_RANGES] if one.weight > 0), key=lambda one: -one.weight)
+
+
+_parse_known: Final = lru_cache(maxsize=256)(_parse_ranges)
+"""A viewer sends the same header with each of a thousand requests."""
 
 
 def _accept_parameters(query: str) -> Iterator[str]:

@@ -64,12 +64,12 @@ def multipart_response(
 
 
 def multipart_bytes_response(
-    bodies: Sequence[bytes], content_type: str, *, headers: Mapping[str, str] | None = None
+    bodies: Sequence[Sequence[bytes]], content_type: str, *, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Parts of one content type that are at hand."""
+    """Parts of one content type that are at hand, each in pieces."""
     boundary = str(uuid4())
     media_type = content_type.partition(";")[0].strip()
-    body = b"".join(_multipart([[body] for body in bodies], content_type, boundary))
+    body = b"".join(_multipart(bodies, content_type, boundary))
     content_type = f'multipart/related; type="{media_type}"; boundary={boundary}'
     return bytes_response(body, content_type, headers=headers)
 

@@ -13,7 +13,7 @@ from scandock.web.dicomweb.accept import ANY, MediaRange, parse_accept
 from scandock.web.dicomweb.answers import multipart_response, single_response
 from scandock.web.dicomweb.errors import NotAcceptable
 from scandock.web.dicomweb.frames import pixel_response
-from scandock.web.dicomweb.routing import Context, DicomwebRoutes
+from scandock.web.dicomweb.routing import DicomwebRoutes, ReadRequest
 from scandock.web.dicomweb.selecting import make_tag, only_object, open_reader, select, unchanged
 
 routes = DicomwebRoutes()
@@ -24,11 +24,11 @@ _SHOWN: Final = frozenset({"application/pdf", "model/stl", "model/obj", "model/m
 
 
 @routes.get("/studies/{study}/series/{series}/instances/{instance}/bulkdata/{element:path}")
-async def bulk_data(context: Context, study: str, series: str, instance: str, element: str) -> Response:
+async def bulk_data(reading: ReadRequest, study: str, series: str, instance: str, element: str) -> Response:
     """The value of an element by its tag, or by sequence, item from 1, and tag."""
+    context, selection = await select(reading, study, series, instance)
     numbers = parse_bulk_path(element)
     ranges = parse_accept(context.request)
-    selection = await select(context, study, series, instance)
     tag = make_tag(selection, "bulk", element.upper(), *ranges)
     if (answer := unchanged(context.request, tag)) is not None:
         return answer

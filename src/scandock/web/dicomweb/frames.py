@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.services.dicomweb_frames import (
@@ -22,7 +23,7 @@ from scandock.services.dicomweb_frames import (
     stored_type,
     video_source,
 )
-from scandock.services.dicomweb_objects import FoundObject, ObjectReader
+from scandock.services.dicomweb_objects import FoundObject, ObjectReader, Selection
 from scandock.services.dicomweb_packs import FramePlaces, PackedObject
 from scandock.viewing.dicom_file import NATIVE
 from scandock.web import urls
@@ -35,13 +36,13 @@ from scandock.web.dicomweb.answers import (
     single_response,
 )
 from scandock.web.dicomweb.errors import NotAcceptable
-from scandock.web.dicomweb.routing import Context, DicomwebRoutes
+from scandock.web.dicomweb.routing import DicomwebContext, DicomwebRoutes, ReadRequest
 from scandock.web.dicomweb.selecting import (
     first_made,
     make_tag,
     only_object,
     open_in_thread,
-    select_in_thread,
+    select_within,
     unchanged,
 )
 
@@ -66,23 +67,25 @@ _ALIASES: Final = {
 
 
 @routes.get(f"{_INSTANCE}/frames/{{frames}}")
-async def frames(context: Context, study: str, series: str, instance: str, frames: str) -> Response:
+async def frames(reading: ReadRequest, study: str, series: str, instance: str, frames: str) -> Response:
     """Frames by their numbers from 1, in the order of the address."""
-    return await _frames(context, study, series, instance, frames)
+    return await _frames(reading, study, series, instance, frames)
 
 
 @routes.get(f"{_INSTANCE}/pixeldata")
-async def pixel_data(context: Context, study: str, series: str, instance: str) -> Response:
+async def pixel_data(reading: ReadRequest, study: str, series: str, instance: str) -> Response:
     """All frames; a film, and what is not compressed, also as one thing."""
-    return await _frames(context, study, series, instance, None)
+    return await _frames(reading, study, series, instance, None)
 
 
-async def _frames(context: Context, study: str, series: str, instance: str, names: str | None) -> Response:
+async def _frames(reading: ReadRequest, study: str, series: str, instance: str, names: str | None) -> Response:
     """All in one turn of a thread: viewers ask for a hundred frames at once."""
-    ranges = parse_accept(context.request)
 
-    def answered() -> Response:
-        selection = select_in_thread(context, study, series, instance)
+    def find(context: DicomwebContext, connection: Connection) -> Selection:
+        return select_within(context, connection, study, series, instance)
+
+    def make_response(context: DicomwebContext, selection: Selection) -> Response:
+        ranges = parse_accept(context.request)
         tag = make_tag(selection, "frames", names, *ranges)
         if (answer := unchanged(context.request, tag)) is not None:
             return answer
@@ -93,11 +96,15 @@ async def _frames(context: Context, study: str, series: str, instance: str, name
             reader.close()
             raise
 
-    return await context.run_decoder(answered)
+    return await reading.run_decoder(find, make_response)
 
 
 def pixel_response(
-    context: Context, reader: ObjectReader, ranges: Sequence[MediaRange], names: str | None, headers: dict[str, str]
+    context: DicomwebContext,
+    reader: ObjectReader,
+    ranges: Sequence[MediaRange],
+    names: str | None,
+    headers: dict[str, str],
 ) -> Response:
     """Frames, or with no names all pixel data, in the first range that can be answered; closes the reader.
 
@@ -114,10 +121,10 @@ def pixel_response(
         return ranged_response(context.request, size, read, content_type, headers, reader)
     parts = _make_parts(reader, found, places, numbers, content_type)
     if len(numbers) <= WHOLE_PARTS and _stored_bytes(places, numbers, content_type) <= WHOLE_BYTES:
-        bodies = [b"".join(part) for part in parts]
+        bodies = [list(part) for part in parts]
         reader.close()
         if single and len(numbers) == 1:
-            return bytes_response(bodies[0], content_type, headers=headers)
+            return bytes_response(b"".join(bodies[0]), content_type, headers=headers)
         return multipart_bytes_response(bodies, content_type, headers=headers)
     parts = first_made(parts)
     if single and len(numbers) == 1:

@@ -13,7 +13,7 @@ from scandock.services.dicomweb_objects import ObjectReader
 from scandock.web.dicomweb.accept import ANY, MediaRange, parse_accept
 from scandock.web.dicomweb.answers import multipart_response, single_response
 from scandock.web.dicomweb.errors import NotAcceptable
-from scandock.web.dicomweb.routing import Context, DicomwebRoutes
+from scandock.web.dicomweb.routing import DicomwebRoutes, ReadRequest
 from scandock.web.dicomweb.selecting import (
     make_tag,
     note_download,
@@ -29,31 +29,33 @@ DICOM: Final = "application/dicom"
 
 
 @routes.get("/studies/{study}")
-async def study_objects(context: Context, study: str) -> Response:
+async def study_objects(reading: ReadRequest, study: str) -> Response:
     """All objects of a study."""
-    return await _objects(context, study)
+    return await _objects(reading, study)
 
 
 @routes.get("/studies/{study}/series/{series}")
-async def series_objects(context: Context, study: str, series: str) -> Response:
+async def series_objects(reading: ReadRequest, study: str, series: str) -> Response:
     """All objects of a series."""
-    return await _objects(context, study, series)
+    return await _objects(reading, study, series)
 
 
 @routes.get("/studies/{study}/series/{series}/instances/{instance}")
-async def instance_object(context: Context, study: str, series: str, instance: str) -> Response:
+async def instance_object(reading: ReadRequest, study: str, series: str, instance: str) -> Response:
     """One object; also without multipart."""
-    return await _objects(context, study, series, instance)
+    return await _objects(reading, study, series, instance)
 
 
-async def _objects(context: Context, study: str, series: str | None = None, instance: str | None = None) -> Response:
+async def _objects(
+    reading: ReadRequest, study: str, series: str | None = None, instance: str | None = None
+) -> Response:
+    context, selection = await select(reading, study, series, instance)
     ranges = [one for one in parse_accept(context.request) if one.takes(DICOM)]
     if instance is None:
         ranges = [one for one in ranges if one.multipart or one.media_type == ANY]
     if not ranges:
         remedy = 'Accept multipart/related; type="application/dicom".'
         raise NotAcceptable("Objects are answered as application/dicom.", remedy)
-    selection = await select(context, study, series, instance)
     tag = make_tag(selection, "objects", *ranges)
     if instance is not None and (answer := unchanged(context.request, tag)) is not None:
         return answer

@@ -29,7 +29,7 @@ from scandock.services.dicomweb_rendering import (
 from scandock.web.dicomweb.accept import MediaRange, parse_accept
 from scandock.web.dicomweb.answers import FRAMED, ranged_response, single_response
 from scandock.web.dicomweb.errors import NotAcceptable
-from scandock.web.dicomweb.routing import Context, DicomwebRoutes
+from scandock.web.dicomweb.routing import DicomwebContext, DicomwebRoutes, ReadRequest
 from scandock.web.dicomweb.selecting import make_tag, only_object, open_reader, select, unchanged
 
 routes = DicomwebRoutes()
@@ -43,55 +43,55 @@ _DOCUMENT: Final = (0x00420011,)
 
 
 @routes.get("/studies/{study}/rendered")
-async def study_rendered(context: Context, study: str) -> Response:
+async def study_rendered(reading: ReadRequest, study: str) -> Response:
     """The image in the middle of the first series that has any."""
-    return await _render(context, study)
+    return await _render(reading, study)
 
 
 @routes.get(f"{_SERIES}/rendered")
-async def series_rendered(context: Context, study: str, series: str) -> Response:
+async def series_rendered(reading: ReadRequest, study: str, series: str) -> Response:
     """The image in the middle of a series."""
-    return await _render(context, study, series)
+    return await _render(reading, study, series)
 
 
 @routes.get(f"{_INSTANCE}/rendered")
-async def instance_rendered(context: Context, study: str, series: str, instance: str) -> Response:
+async def instance_rendered(reading: ReadRequest, study: str, series: str, instance: str) -> Response:
     """An object: its frame in the middle, its document or its film."""
-    return await _render(context, study, series, instance)
+    return await _render(reading, study, series, instance)
 
 
 @routes.get(f"{_INSTANCE}/frames/{{frame}}/rendered")
-async def frame_rendered(context: Context, study: str, series: str, instance: str, frame: str) -> Response:
+async def frame_rendered(reading: ReadRequest, study: str, series: str, instance: str, frame: str) -> Response:
     """A frame by its number from 1."""
-    return await _render(context, study, series, instance, frame)
+    return await _render(reading, study, series, instance, frame)
 
 
 @routes.get("/studies/{study}/thumbnail")
-async def study_thumbnail(context: Context, study: str) -> Response:
+async def study_thumbnail(reading: ReadRequest, study: str) -> Response:
     """A small JPEG of a study."""
-    return await _render(context, study, thumbnail=True)
+    return await _render(reading, study, thumbnail=True)
 
 
 @routes.get(f"{_SERIES}/thumbnail")
-async def series_thumbnail(context: Context, study: str, series: str) -> Response:
+async def series_thumbnail(reading: ReadRequest, study: str, series: str) -> Response:
     """A small JPEG of a series."""
-    return await _render(context, study, series, thumbnail=True)
+    return await _render(reading, study, series, thumbnail=True)
 
 
 @routes.get(f"{_INSTANCE}/thumbnail")
-async def instance_thumbnail(context: Context, study: str, series: str, instance: str) -> Response:
+async def instance_thumbnail(reading: ReadRequest, study: str, series: str, instance: str) -> Response:
     """A small JPEG of an object."""
-    return await _render(context, study, series, instance, thumbnail=True)
+    return await _render(reading, study, series, instance, thumbnail=True)
 
 
 @routes.get(f"{_INSTANCE}/frames/{{frame}}/thumbnail")
-async def frame_thumbnail(context: Context, study: str, series: str, instance: str, frame: str) -> Response:
+async def frame_thumbnail(reading: ReadRequest, study: str, series: str, instance: str, frame: str) -> Response:
     """A small JPEG of a frame."""
-    return await _render(context, study, series, instance, frame, thumbnail=True)
+    return await _render(reading, study, series, instance, frame, thumbnail=True)
 
 
 async def _render(
-    context: Context,
+    reading: ReadRequest,
     study: str,
     series: str | None = None,
     instance: str | None = None,
@@ -99,12 +99,12 @@ async def _render(
     *,
     thumbnail: bool = False,
 ) -> Response:
+    context, selection = await select(reading, study, series, instance)
     query = context.request.query_params
     request = parse_rendering(query.get("viewport", ""), query.get("window", ""), query.get("quality", ""))
     if thumbnail:
         request = make_thumbnail_request(request)
     ranges = parse_accept(context.request)
-    selection = await select(context, study, series, instance)
     tag = make_tag(selection, "rendered", frame, thumbnail, request, *ranges)
     if (answer := unchanged(context.request, tag)) is not None:
         return answer
@@ -142,7 +142,7 @@ def _picture(reader: ObjectReader, frame: str | None, request: RenderingRequest,
 
 
 async def _document_or_film(
-    context: Context, reader: ObjectReader, ranges: list[MediaRange], tag: str
+    context: DicomwebContext, reader: ObjectReader, ranges: list[MediaRange], tag: str
 ) -> Response | None:
     """The PDF, or the film, of an object that has one and not an image; closes the reader. NotAcceptable."""
     found = only_object(reader)

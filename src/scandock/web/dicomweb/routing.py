@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
 from sqlalchemy import Connection
+from starlette.responses import Response
 
 from scandock.services.dicomweb import DicomwebScope, find_scope
 from scandock.web import urls
+from scandock.web.deps import server_state
 from scandock.web.methods import is_head_request
-from scandock.web.request_context import RequestContext
-from scandock.web.security import identify, is_from_other_site, refuse_other_site
+from scandock.web.request_checks import check_request
+from scandock.web.request_context import RequestContext, run_in_pictures
+from scandock.web.security import identify, identify_within, is_from_other_site, refuse_other_site
 
 E = TypeVar("E", bound=Callable[..., Any])
+R = TypeVar("R")
+T = TypeVar("T")
+
+ReadHandler = Callable[..., Awaitable[Response]]
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _HOST: Final = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?")
 _PORTS: Final = {"http": 80, "https": 443}
+
+
+class _ReadRoute(APIRoute):
+    """A route whose endpoint takes the request and nothing else: FastAPI would look for its body and parameters.
+
+    Of dependencies there are those that the application has of every route alone.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint = self.endpoint
+
+        async def handle(request: Request) -> Response:
+            await check_request(request)
+            response: Response = await endpoint(request)
+            return response
+
+        return handle
 
 
 class DicomwebRoutes:
@@ -29,18 +55,30 @@ class DicomwebRoutes:
     def __init__(self) -> None:
         self.router = APIRouter(prefix=urls.DICOMWEB, include_in_schema=False)
 
-    def get(self, path: str) -> Callable[[E], E]:
-        """Register a handler of GET; the path begins below the base."""
-        return self._register("GET", path)
+    def get(self, path: str) -> Callable[[ReadHandler], ReadHandler]:
+        """Register a handler of GET, whose parameters are those of the path, which begins below the base."""
+
+        def register(handler: ReadHandler) -> ReadHandler:
+            async def handle(request: Request) -> Response:
+                values = {name: value for name, value in request.path_params.items() if name != "project"}
+                return await handler(ReadRequest(request), **values)
+
+            handle.__doc__ = handler.__doc__
+            self._register("GET", path, _ReadRoute)(handle)
+            return handler
+
+        return register
 
     def post(self, path: str) -> Callable[[E], E]:
         """Register a handler of POST."""
-        return self._register("POST", path)
+        return self._register("POST", path, APIRoute)
 
-    def _register(self, method: str, path: str) -> Callable[[E], E]:
+    def _register(self, method: str, path: str, route_class: type[APIRoute]) -> Callable[[E], E]:
         def register(endpoint: E) -> E:
             for base in ("", "/projects/{project}"):
-                self.router.add_api_route(f"{base}{path}", endpoint, methods=[method], response_model=None)
+                self.router.add_api_route(
+                    f"{base}{path}", endpoint, methods=[method], response_model=None, route_class_override=route_class
+                )
             return endpoint
 
         return register
@@ -67,6 +105,54 @@ class DicomwebContext(RequestContext):
     def scope(self, connection: Connection) -> DicomwebScope:
         """The sessions that the base answers for. AccessDenied where its project may not be read."""
         return find_scope(connection, self.service_context.principal, self.project)
+
+
+class ReadRequest:
+    """A request that reads, of which nobody has asked yet who sends it.
+
+    That is found out by the transaction and in the thread that find what it is for: viewers ask for a hundred frames
+    at once, and each turn of a thread takes as long as a question.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.server = server_state(request)
+
+    async def read(self, query: Callable[[DicomwebContext, Connection], T]) -> tuple[DicomwebContext, T]:
+        """Ask the catalog for who sends it; their context, and what it answered. AccessDenied."""
+        return await self._run(self.server.read, lambda: self._find(query))
+
+    async def run_decoder(
+        self, query: Callable[[DicomwebContext, Connection], T], work: Callable[[DicomwebContext, T], R]
+    ) -> R:
+        """As `read`, then do what waits for a decoder, in the same turn of a thread (`RequestContext.run_decoder`)."""
+        pictures = self.server.pictures
+
+        def find_and_work() -> R | None:
+            context_and_answer = pictures.find(lambda: self._find(query))
+            return None if context_and_answer is None else pictures.work(lambda: work(*context_and_answer))
+
+        return await self._run(partial(run_in_pictures, self.server), find_and_work)
+
+    def _find(self, query: Callable[[DicomwebContext, Connection], T]) -> tuple[DicomwebContext, T] | None:
+        """None where a password has to be checked first."""
+        with self.server.catalog.read() as connection:
+            principal = identify_within(self.request, connection)
+            if principal is None:
+                return None
+            context = DicomwebContext(self.request, principal)
+            return context, query(context, connection)
+
+    async def _run(
+        self, run: Callable[[Callable[[], R | None]], Awaitable[R | None]], call: Callable[[], R | None]
+    ) -> R:
+        """Call it in a thread; once more where a password has to be checked first."""
+        answer = await run(call)
+        if answer is None:
+            await identify(self.request)
+            answer = await run(call)
+        assert answer is not None
+        return answer
 
 
 async def _make_context(request: Request) -> DicomwebContext:

@@ -5,69 +5,80 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qsl
 
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.rules.dicom_attributes import SERIES_UID, SOP_UID, STUDY_UID, Level
 from scandock.rules.dicom_query import DicomQuery, parse_query
 from scandock.rules.dicom_results import Element, to_json
-from scandock.services.dicom_instances import find_instances, finish_search
+from scandock.services.dicom_instances import InstanceSearch, find_instances, finish_search
 from scandock.services.dicom_search import SearchPage, Values, search_series, search_studies
 from scandock.web import urls
 from scandock.web.dicomweb.answers import json_list, json_response, require_json, warning_header
-from scandock.web.dicomweb.routing import Context, DicomwebContext, DicomwebRoutes
+from scandock.web.dicomweb.routing import DicomwebContext, DicomwebRoutes, ReadRequest
 
 routes = DicomwebRoutes()
 
 
 @routes.get("/studies")
-async def studies(context: Context) -> Response:
+async def studies(reading: ReadRequest) -> Response:
     """Studies that the query asks for."""
-    query = _parse(context, Level.STUDY)
-    page = await context.read(lambda c: search_studies(c, context.scope(c), query))
+
+    def search(context: DicomwebContext, connection: Connection) -> tuple[DicomQuery, SearchPage]:
+        query = _parse(context, Level.STUDY)
+        return query, search_studies(connection, context.scope(connection), query)
+
+    context, (query, page) = await reading.read(search)
     return _response(context, query, page, ())
 
 
 @routes.get("/series")
-async def series(context: Context) -> Response:
+async def series(reading: ReadRequest) -> Response:
     """Series that the query names, with their studies."""
-    return await _series_response(context, None)
+    return await _series_response(reading, None)
 
 
 @routes.get("/studies/{study}/series")
-async def study_series(context: Context, study: str) -> Response:
+async def study_series(reading: ReadRequest, study: str) -> Response:
     """Series of a study."""
-    return await _series_response(context, study)
+    return await _series_response(reading, study)
 
 
-async def _series_response(context: DicomwebContext, study: str | None) -> Response:
-    query = _parse(context, Level.SERIES)
-    page = await context.read(lambda c: search_series(c, context.scope(c), query, study))
+async def _series_response(reading: ReadRequest, study: str | None) -> Response:
+    def search(context: DicomwebContext, connection: Connection) -> tuple[DicomQuery, SearchPage]:
+        query = _parse(context, Level.SERIES)
+        return query, search_series(connection, context.scope(connection), query, study)
+
+    context, (query, page) = await reading.read(search)
     return _response(context, query, page, (Level.STUDY,) if study is None else ())
 
 
 @routes.get("/instances")
-async def instances(context: Context) -> Response:
+async def instances(reading: ReadRequest) -> Response:
     """Instances that the query names, with their studies and series."""
-    return await _instances_response(context, (Level.STUDY, Level.SERIES))
+    return await _instances_response(reading, (Level.STUDY, Level.SERIES))
 
 
 @routes.get("/studies/{study}/instances")
-async def study_instances(context: Context, study: str) -> Response:
+async def study_instances(reading: ReadRequest, study: str) -> Response:
     """Instances of a study, with their series."""
-    return await _instances_response(context, (Level.SERIES,), study)
+    return await _instances_response(reading, (Level.SERIES,), study)
 
 
 @routes.get("/studies/{study}/series/{series}/instances")
-async def series_instances(context: Context, study: str, series: str) -> Response:
+async def series_instances(reading: ReadRequest, study: str, series: str) -> Response:
     """Instances of a series."""
-    return await _instances_response(context, (), study, series)
+    return await _instances_response(reading, (), study, series)
 
 
 async def _instances_response(
-    context: DicomwebContext, parents: Sequence[Level], study: str | None = None, series: str | None = None
+    reading: ReadRequest, parents: Sequence[Level], study: str | None = None, series: str | None = None
 ) -> Response:
-    query = _parse(context, Level.INSTANCE)
-    search = await context.read(lambda c: find_instances(c, context.scope(c), query, study, series))
+    def find(context: DicomwebContext, connection: Connection) -> tuple[DicomQuery, InstanceSearch]:
+        query = _parse(context, Level.INSTANCE)
+        return query, find_instances(connection, context.scope(connection), query, study, series)
+
+    context, (query, search) = await reading.read(find)
     server = context.server
     page = await context.run(
         lambda: finish_search(context.service_context, server.instance_headers, server.dicomweb.packs, search)

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import TypeVar
 
 from fastapi import Request
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.services.dicomweb_objects import (
@@ -20,24 +21,27 @@ from scandock.services.dicomweb_objects import (
 )
 from scandock.web.conditions import is_etag_known
 from scandock.web.dicomweb.answers import KEPT, warning_header
-from scandock.web.dicomweb.routing import DicomwebContext
+from scandock.web.dicomweb.routing import DicomwebContext, ReadRequest
 
 T = TypeVar("T")
 
 
 async def select(
-    context: DicomwebContext, study: str, series: str | None = None, instance: str | None = None
-) -> Selection:
-    """The objects that an address names. AccessDenied where there are none that may be read."""
-    return await context.run_read(lambda: select_in_thread(context, study, series, instance))
+    reading: ReadRequest, study: str, series: str | None = None, instance: str | None = None
+) -> tuple[DicomwebContext, Selection]:
+    """The objects that an address names, for who asks. AccessDenied where there are none that they may read."""
+    return await reading.read(lambda context, connection: select_within(context, connection, study, series, instance))
 
 
-def select_in_thread(
-    context: DicomwebContext, study: str, series: str | None = None, instance: str | None = None
+def select_within(
+    context: DicomwebContext,
+    connection: Connection,
+    study: str,
+    series: str | None = None,
+    instance: str | None = None,
 ) -> Selection:
-    """As `select`, for who is in a thread already."""
-    with context.server.catalog.read() as connection:
-        return select_objects(connection, context.server.dicomweb, context.scope(connection), study, series, instance)
+    """As `select`, within a transaction."""
+    return select_objects(connection, context.server.dicomweb, context.scope(connection), study, series, instance)
 
 
 async def open_reader(context: DicomwebContext, selection: Selection, *, is_download: bool = False) -> ObjectReader:

@@ -77,11 +77,22 @@ async def _audit_page(request: Request, context: RequestContext, project: str | 
 def _details(row: audit.AuditRow) -> dict[str, str]:
     """What a line says besides, without what is empty."""
     details = json.loads(row.details) if row.details else {}
-    shown_details = {
-        name: ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
-        for name, value in details.items()
-    }
+    shown_details = {name: _describe(value) for name, value in details.items()}
     return {name.replace("_", " "): value for name, value in shown_details.items() if value}
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, dict):  # what a thing was set to
+        return ", ".join(f"{name.replace('_', ' ')} {_describe_set(one)}" for name, one in value.items())
+    return str(value)
+
+
+def _describe_set(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value in (None, "") else str(value)
 
 
 def _build_filter(query: dict[str, str], project: str | None, principal: Principal, zone: tzinfo) -> audit.AuditFilter:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from scandock.model import receivers as model
 from scandock.model.errors import ScandockError
 from scandock.model.reception import StudyWish
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import UNFINISHED
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.byte_sizes import format_bytes, parse_bytes
@@ -105,10 +105,10 @@ async def _show(
     refused: bool = False,
     cursor: str | None = None,
 ) -> Response:
-    principal = context.service_context.principal
+    principal, reception = context.service_context.principal, context.server.settings.reception
 
     def ask(connection: Connection) -> _Seen:
-        receivers = [Receiver.of(one) for one in list_receivers(connection, principal, project)]
+        receivers = [Receiver.of(one, reception) for one in list_receivers(connection, principal, project)]
         sorting = Sorting(sort="-begun", limit=SHOWN, cursor=cursor)
         return {
             "receivers": receivers,
@@ -205,11 +205,11 @@ def _page_back(back: str, uuid: str) -> str:
 async def _confirm(
     request: Request, context: RequestContext, uuid: str, back: str, problem: ScandockError | None = None
 ) -> Response:
-    """StudyNotReceiving where it is imported by now."""
+    """StudyNotReceiving where its import has ended."""
     principal = context.service_context.principal
     await context.read(lambda c: find_import(c, principal, uuid, Action.IMPORT_CANCEL))
     record: Import = await context.run_read(lambda: read_import(context.server.catalog, principal, uuid))
-    if record.state is not ImportState.RECEIVING:
+    if record.door != "dimse" or record.state not in UNFINISHED:
         raise StudyNotReceiving
     return page(
         request, "discard_study.html", principal, here="Activity", one=record, back=back,
@@ -230,7 +230,8 @@ async def _form_page(
     principal, settings = context.service_context.principal, context.server.settings
     saved: Receiver | None = None
     if receiver != NEW:
-        saved = Receiver.of(await context.read(lambda c: find_receiver(c, principal, receiver)))
+        found = await context.read(lambda c: find_receiver(c, principal, receiver))
+        saved = Receiver.of(found, settings.reception)
     fields = _typed(context) if isinstance(context, Form) else _fields_of(saved, principal.name)
     return page(
         request, "receiver.html", principal, here="Administration", at="receivers", saved=saved, typed=fields,

@@ -92,7 +92,7 @@ NOTICES: Final = {
     "quarantined": "The session is in quarantine until an owner of its project activates it.",
     "verifying": "The files are read again, before all others. Look again in a while.",
     "receiver-made": "The receiver is made. It listens within two seconds.",
-    "receiver-changed": "The receiver is changed, within two seconds. Open associations go on as they began.",
+    "receiver-changed": "The receiver is changed. That is in force within two seconds.",
     "receiver-removed": "The receiver is removed. What it has received is imported.",
     "peer-made": "The peer is made.",
     "peer-changed": "The peer is changed.",

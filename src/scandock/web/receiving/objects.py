@@ -24,6 +24,7 @@ from scandock.services.quotas import check_size
 from scandock.services.receiving import UploadOffer
 from scandock.services.sent_objects import FIRST_HEAD, SentObject, read_sent_object
 from scandock.services.stow_errors import (
+    ContentCodingUnsupported,
     NoPart,
     NoPartReadable,
     ObjectsTooMany,
@@ -155,6 +156,7 @@ async def receive_objects(
             return make_offer(connection, uploader, fields, _REQUEST, door="dicomweb", size=size)
 
     await server.read(make, principal)  # before a byte is read
+    _check_coding(request.headers.get("content-encoding", ""))
     media_type, options = parse_media_type(request.headers.get("content-type", ""))
     reader = _make_reader(media_type, options)
     check_size(size, server.receiving.limits.upload_bytes)
@@ -196,6 +198,12 @@ def _make_reader(media_type: str, options: dict[str, str]) -> RelatedReader | No
     if "boundary" not in options:
         raise RelatedBoundaryMissing
     return RelatedReader(options["boundary"].encode("latin-1"))
+
+
+def _check_coding(codings: str) -> None:
+    """ContentCodingUnsupported."""
+    if any(coding.strip().lower() not in ("", "identity") for coding in codings.split(",")):
+        raise ContentCodingUnsupported(codings)
 
 
 async def _read_parts(reader: RelatedReader, body: AsyncIterator[bytes], objects: _Objects) -> None:

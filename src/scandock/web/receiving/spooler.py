@@ -29,7 +29,8 @@ class Spooler:
     """Takes bytes for one spool from `offset` on. For one task at a time.
 
     `most` bytes are taken in all (Usage `upload_too_large` beyond). `mark` is called in the writing thread with each
-    offset that is on disk; where it returns False, the upload was ended by somebody else (Usage `upload_stopped`).
+    offset that is on disk; where it returns False, the upload was ended by somebody else, and what `ended` gives is
+    raised.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Spooler:
         mark: Callable[[int], bool] | None = None,
         digest: Digest | None = None,
         clock: Callable[[], float] = time.monotonic,
+        ended: Callable[[], Exception] = upload_errors.CancelledMeanwhile,
     ) -> None:
         self._clock = clock
         self._flushed_at = clock()
@@ -49,7 +51,7 @@ class Spooler:
         self._threads = threads
         self._writer = SpoolWriter(
             spool, offset=offset, mark=mark, every_seconds=MARK_SECONDS, digest=digest, clock=clock,
-            ended=upload_errors.CancelledMeanwhile,
+            ended=ended,
         )  # fmt: skip
         self._most = max_bytes
         self._digest = digest

@@ -55,7 +55,7 @@ class UploadBody:
     async def __aenter__(self) -> UploadBody:
         task = asyncio.current_task()
         assert task is not None
-        self._server.track_reception(self._arriving.uuid, task)
+        self._server.track_reception(self._arriving, task)
         return self
 
     async def feed(self, data: bytes | memoryview) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -18,7 +20,7 @@ from scandock.web.receiving.raw import content_length
 from scandock.web.receiving.spooler import Spooler
 from scandock.web.receiving.stream import read_pieces
 from scandock.web.security import check_upload, reauthenticate_request, request_info
-from scandock.web.tus.errors import ChecksumDiffers, LengthExceeded
+from scandock.web.tus.errors import ChecksumDiffers, LengthExceeded, UploadLocked
 from scandock.web.tus.locks import Writer
 from scandock.web.tus.protocol import Checksum
 
@@ -71,6 +73,9 @@ def _make_spooler(server: ServerState, incoming_upload: IncomingUpload, checksum
     def mark(received: int) -> bool:
         return server.receiving.mark(incoming_upload, received)
 
+    def ended() -> ScandockError:
+        return _why_ended(server, incoming_upload)
+
     def keep_reserved(_received: int) -> bool:
         return server.receiving.keep_reserved(incoming_upload)
 
@@ -81,7 +86,16 @@ def _make_spooler(server: ServerState, incoming_upload: IncomingUpload, checksum
         max_bytes=incoming_upload.size,
         mark=mark if checksum is None else keep_reserved,
         digest=checksum.digest() if checksum is not None else None,
+        ended=ended,
     )
+
+
+def _why_ended(server: ServerState, incoming_upload: IncomingUpload) -> ScandockError:
+    """Why nothing more can be noted of an upload: it ended, or another host's request has replaced this one."""
+    current = server.receiving.find(incoming_upload.uuid)
+    if current is not None and current.receiving and current.writer != incoming_upload.writer:
+        return UploadLocked()
+    return upload_errors.CancelledMeanwhile()
 
 
 async def _keep(
@@ -104,7 +118,7 @@ async def _keep(
     else:
         is_kept = await server.run(server.receiving.mark, incoming_upload, received)
     if not is_kept:
-        raise upload_errors.CancelledMeanwhile
+        raise await server.read(_why_ended, server, incoming_upload)
     return received
 
 
@@ -124,8 +138,10 @@ async def finish(
         return incoming_upload
     if incoming_upload.uuid in server.locks:  # the request of the last bytes is at its own end
         return incoming_upload
-    async with server.locks.write(incoming_upload.uuid):
-        await _keep(server, request, principal, incoming_upload, _make_spooler(server, incoming_upload, None))
+    with contextlib.suppress(UploadLocked):  # so it is, on another host
+        async with server.locks.write(incoming_upload.uuid) as writer:
+            mine = replace(incoming_upload, writer=writer.token)
+            await _keep(server, request, principal, mine, _make_spooler(server, mine, None))
     return await server.read(server.receiving.find, incoming_upload.uuid) or incoming_upload
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from functools import partial
 
@@ -29,7 +30,7 @@ from scandock.web.receiving.upload_fields import check_misspelled, clean_filenam
 from scandock.web.request_context import list_response
 from scandock.web.security import Caller, SignedIn, check_upload, request_info
 from scandock.web.tus import errors
-from scandock.web.tus.locks import Writer
+from scandock.web.tus.locks import UploadLocks, Writer
 from scandock.web.tus.patching import append, check_bytes, check_length, finish
 from scandock.web.tus.protocol import (
     ALGORITHMS,
@@ -79,11 +80,12 @@ async def unfinished(request: Request, principal: SignedIn) -> Response:
     """
     server = server_state(request)
     uploads = await server.read(list_unfinished_uploads, server.catalog, principal)
-    writers = {upload_record.uuid: server.locks.find_receiving(upload_record.uuid) for upload_record in uploads}
-    return list_response(_unfinished_record(upload_record, writers[upload_record.uuid]) for upload_record in uploads)
+    return list_response(_unfinished_record(server.locks, upload_record) for upload_record in uploads)
 
 
-def _unfinished_record(upload_record: UnfinishedUpload, writer: Writer | None) -> Unfinished:
+def _unfinished_record(locks: UploadLocks, upload_record: UnfinishedUpload) -> Unfinished:
+    writer = locks.find_receiving(upload_record.uuid)
+    is_written_elsewhere = upload_record.is_written and upload_record.uuid not in locks
     metadata = parse_metadata(upload_record.metadata)
     if is_hidden(upload_record.filename):  # who sends it may know what they have called it
         filename = metadata.get("filename", metadata.get("name", ""))
@@ -91,7 +93,7 @@ def _unfinished_record(upload_record: UnfinishedUpload, writer: Writer | None) -
     return Unfinished.of(
         upload_record,
         arrived=upload_record.received if writer is None else max(upload_record.received, writer.came),
-        receiving=writer is not None,
+        receiving=writer is not None or is_written_elsewhere,
         fingerprint=metadata.get("fingerprint"),
     )
 
@@ -138,7 +140,8 @@ async def _first_bytes(
     """
     try:
         async with server.locks.write(incoming_upload.uuid) as writer:
-            return await append(server, request, principal, incoming_upload, writer, checksum)
+            mine = replace(incoming_upload, writer=writer.token)
+            return await append(server, request, principal, mine, writer, checksum)
     except BaseException:
         if not request.headers.get("idempotency-key") and "fingerprint" not in parse_metadata(incoming_upload.metadata):
             await asyncio.shield(asyncio.ensure_future(server.run(server.receiving.discard, incoming_upload)))
@@ -203,8 +206,9 @@ async def offset_of(request: Request, upload: str, principal: Caller) -> Respons
     incoming_upload = await server.read(find_upload, server, principal, upload)
     # In a thread that neither writers nor uploads share: whoever asks for an offset waits for nobody's lock.
     if upload not in server.locks and await asyncio.to_thread(is_upload_lost, server.receiving, incoming_upload):
-        async with server.locks.write(upload):
-            await check_bytes(server, await server.read(find_upload, server, principal, upload))
+        with contextlib.suppress(errors.UploadLocked):  # another host has the bytes in hand, and its own look at them
+            async with server.locks.write(upload):
+                await check_bytes(server, await server.read(find_upload, server, principal, upload))
     incoming_upload = await finish(server, request, principal, incoming_upload)
     return _answer(
         200,
@@ -228,6 +232,7 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     await server.read(partial(find_upload, server, principal, upload, own=True))
     async with server.locks.write(upload) as writer:
         incoming_upload = await server.read(partial(find_upload, server, principal, upload, own=True))
+        incoming_upload = replace(incoming_upload, writer=writer.token)
         if offset != incoming_upload.received:
             raise errors.OffsetDiffers(incoming_upload.received, offset)
         await check_bytes(server, incoming_upload)
@@ -261,8 +266,9 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
     server = server_state(request)
     check_version(request.headers)
     await server.read(find_upload, server, principal, upload)
-    async with server.locks.write(upload, stop=True):
+    async with server.locks.write(upload, stop=True) as writer:
         incoming_upload = await server.read(find_upload, server, principal, upload)
+        incoming_upload = replace(incoming_upload, writer=writer.token)
         note = make_audit_writer(
             AuditAction.UPLOAD_DELETE,
             principal,

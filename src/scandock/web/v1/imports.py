@@ -91,7 +91,7 @@ async def list_sessions(
 
 @router.post("/{id}/cancel", status_code=202, summary="Cancel an import", response_model=Import)
 async def cancel(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
-    """Nothing of it is stored; 409 once it is being placed, or has ended."""
+    """Nothing of it is stored; 409 once it is being placed, or has ended, and of a study that a DICOM receiver took."""
     server = server_state(request)
     await server.run(cancel_import, server.catalog, server.store, principal, id, request_info(request))
     return record_response(await server.read(read_import, server.catalog, principal, id), 202)

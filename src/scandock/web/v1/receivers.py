@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.model.import_types import Destination
 from scandock.model.json_records import ListOf, PageOf
 from scandock.model.receivers import MAX_PORT
-from scandock.model.reception import StudyWish
+from scandock.model.reception import ReceptionSettings, StudyWish
 from scandock.services.pagination import LIMIT, MAX_LIMIT, Sorting
 from scandock.services.received_status import (
     Association,
@@ -35,7 +35,7 @@ from scandock.services.receivers import (
     set_receiver,
 )
 from scandock.web import urls
-from scandock.web.request_context import Maybe, SignedContext, list_response, record_response
+from scandock.web.request_context import Maybe, RequestContext, SignedContext, list_response, record_response
 from scandock.web.v1.openapi_keywords import etag_keywords, location_keywords
 
 router = APIRouter(prefix="/api/v1/receivers", tags=["receivers"])
@@ -100,7 +100,7 @@ class ChangedReceiver(ReceiverFields):
 async def list_all(context: SignedContext, project: Maybe = None) -> Response:
     """By port and AE title: all to administrators, to others those of the projects that they own."""
     receivers = await context.read(lambda c: list_receivers(c, context.service_context.principal, project))
-    return list_response([Receiver.of(one) for one in receivers])
+    return list_response([Receiver.of(one, _reception(context)) for one in receivers])
 
 
 @router.post("", summary="Make a DICOM receiver", response_model=Receiver, **location_keywords())
@@ -108,7 +108,7 @@ async def create(context: SignedContext, body: NewReceiver) -> Response:
     """It listens within two seconds. 409 `receiver_exists`, `receiver_port_shared`; 400 `receiver_invalid`."""
     receiver = await context.run(lambda: add_receiver(context.service_context, body.changes()))
     location = urls.root_of(context.request.scope) + urls.api_receiver(receiver.uuid)
-    return record_response(Receiver.of(receiver), 201, {"Location": location})
+    return record_response(Receiver.of(receiver, _reception(context)), 201, {"Location": location})
 
 
 @router.get("/states", summary="Whether receivers listen", response_model=ListOf[ReceiverState])
@@ -129,9 +129,10 @@ async def studies(context: SignedContext, project: Maybe = None) -> Response:
     "/studies/{id}/{wish}", status_code=202, summary="Import a study now, or discard it", response_class=Response
 )
 async def ask(context: SignedContext, id: str, wish: Literal["close", "discard"]) -> Response:  # noqa: A002
-    """Its receiver does it within a few seconds; by who may cancel the import.
+    """Its receiver does it within a few seconds; by who may cancel the import. One that waits for its import, or whose
+    import runs, can be discarded, too.
 
-    409 `study_not_receiving`, `study_host_silent`.
+    409 `study_not_receiving`, `study_host_silent`, `import_placing`, `import_ended`.
     """
     await context.run(lambda: ask_for_study(context.service_context, id, StudyWish(wish)))
     return Response(status_code=202)
@@ -158,7 +159,7 @@ async def associations(
 async def read(context: SignedContext, receiver: str) -> Response:
     """For administrators, and the owners of its project."""
     return await context.item_response(
-        lambda c: Receiver.of(find_receiver(c, context.service_context.principal, receiver))
+        lambda c: Receiver.of(find_receiver(c, context.service_context.principal, receiver), _reception(context))
     )
 
 
@@ -166,11 +167,11 @@ async def read(context: SignedContext, receiver: str) -> Response:
     "/{receiver}", summary="Change a receiver", response_model=Receiver, **etag_keywords(reads=False, matches=True)
 )
 async def change(context: SignedContext, receiver: str, body: ChangedReceiver) -> Response:
-    """In force within two seconds; associations that are open go on as they began."""
+    """In force within two seconds, also for associations that are open."""
     changed = await context.run(
         lambda: set_receiver(context.service_context, receiver, body.changes(), if_match=context.if_match)
     )
-    return context.tagged_response(Receiver.of(changed))
+    return context.tagged_response(Receiver.of(changed, _reception(context)))
 
 
 @router.delete("/{receiver}", status_code=204, summary="Remove a receiver")
@@ -178,3 +179,7 @@ async def delete(context: SignedContext, receiver: str) -> Response:
     """What it has received is imported."""
     await context.run(lambda: remove_receiver(context.service_context, receiver))
     return Response(status_code=204)
+
+
+def _reception(context: RequestContext) -> ReceptionSettings:
+    return context.service_context.settings.reception

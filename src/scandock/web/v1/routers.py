@@ -31,6 +31,7 @@ from scandock.web.v1 import (
     subjects,
     subscriptions,
     trash,
+    tree,
     upload_mapping,
 )
 
@@ -43,6 +44,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     resources.router,
     files.router,
     downloads.router,
+    tree.router,
     pictures.router,
     prearchive.router,
     trash.router,

@@ -26,6 +26,8 @@ from scandock.services.receivers import (
     list_receivers,
     remove_receiver,
     set_receiver,
+    start_receivers,
+    stop_receivers,
 )
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.configuration import parse_truth, read_text_body
@@ -91,12 +93,16 @@ async def refresh_identifiers(context: SignedInContext) -> Response:
 
 @routes.put("/xapi/dicomscp/start")
 async def start_all(context: SignedInContext) -> Response:
-    return await _switch_all(context, enabled=True)
+    """Those that were stopped, and whether each is enabled: XNAT's starts none that somebody has disabled, too."""
+    started = await context.run(lambda: start_receivers(context.service_context))
+    return JSONResponse([_switched(one, is_done=is_started) for one, is_started in started])
 
 
 @routes.put("/xapi/dicomscp/stop")
 async def stop_all(context: SignedInContext) -> Response:
-    return await _switch_all(context, enabled=False)
+    """Those that were enabled."""
+    stopped = await context.run(lambda: stop_receivers(context.service_context))
+    return JSONResponse([_switched(one, is_done=True) for one in stopped])
 
 
 @routes.get("/xapi/dicomscp/title/{title}/{port}")
@@ -167,15 +173,8 @@ async def _find(
         raise ObjectHidden(text) from None
 
 
-async def _switch_all(context: RequestContext, *, enabled: bool) -> Response:
-    """Enable or disable every receiver; those that were changed."""
-    await _check(context)
-    service = context.service_context
-    listed = await context.read(lambda c: list_receivers(c, service.principal))
-    others = [one for one in listed if one.enabled is not enabled]
-    changes = ReceiverChanges(enabled=enabled)
-    await context.run(lambda: [set_receiver(service, one.uuid, changes) for one in others])
-    return JSONResponse([{"left": one.title, "middle": one.port, "right": True} for one in others])
+def _switched(one: Receiver, *, is_done: bool) -> dict[str, object]:
+    return {"left": one.title, "middle": one.port, "right": is_done}
 
 
 async def _read_values(context: RequestContext) -> Mapping[str, Any]:

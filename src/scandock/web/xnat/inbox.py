@@ -44,7 +44,6 @@ async def begin_import(request: Request, context: RequestContext, call: ImportCa
     """Let a folder be imported; the address at which that can be followed, as the original answers it."""
     server = context.server
     offer, inbox_path = await server.read(_make_offer, context, call)
-    path = "/".join((inbox_path.root, *inbox_path.parts))
     project, label = offer.request.project, offer.request.session
     if label and project:
         existing_place = await context.read(lambda c: find_session_place(c, project, label))
@@ -58,11 +57,13 @@ async def begin_import(request: Request, context: RequestContext, call: ImportCa
         if name in named_fields
     }
     cleanup = call.values.get("cleanupAfterImport", "true").strip().lower() != "false"
-    begin = partial(inbox.begin_import, server.receiving, offer, path, cleanup=cleanup, parameters=shown_parameters)
+    begin = partial(
+        inbox.begin_import, server.receiving, offer, inbox_path, cleanup=cleanup, parameters=shown_parameters
+    )
     number, incoming_upload = await server.run(begin)
     bind_upload(incoming_upload.uuid)
     server.track_reception(
-        incoming_upload.uuid, asyncio.ensure_future(_pack_folder(request, context, incoming_upload, inbox_path))
+        incoming_upload, asyncio.ensure_future(_pack_folder(request, context, incoming_upload, inbox_path))
     )
     return Response(f"{urls.inbox_import(number)}\r\n", media_type="text/uri-list")
 

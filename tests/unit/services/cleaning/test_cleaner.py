@@ -11,13 +11,21 @@ import pytest
 from scandock.model.durations import DAY_MS
 from scandock.services.cleaning import cleaner
 from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, Schedule
-from scandock.services.cleaning.registry import ENDED_ACCESS, GONE_RECEIVERS, MANIFESTS, PICTURES, SERVER_CLEANERS
+from scandock.services.cleaning.registry import (
+    COPIED_EVENTS,
+    ENDED_ACCESS,
+    GONE_RECEIVERS,
+    LOGIN_FAILURES,
+    MANIFESTS,
+    PICTURES,
+    SERVER_CLEANERS,
+)
 from scandock.services.cleaning.trash import REPLACED, TRASH
 from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, FAILED_ORIGINALS, IDLE_UPLOADS
 from scandock.web.xnat.services.cleaning import DIALECT_CLEANERS, INBOX_CLEANER, KEY_CLEANER
 
 SITE: Any = SimpleNamespace(
-    catalog="the catalog",
+    catalog=SimpleNamespace(sqlite=True),
     settings=SimpleNamespace(trash_days=30, failed_hours=72),
     receiving=SimpleNamespace(limits=SimpleNamespace(lasts_ms=7)),
 )
@@ -55,8 +63,10 @@ def turn(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch, doubted: int | None
 def test_what_is_deleted_for_its_age_asks_the_clock(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     if one in (
         ABANDONED_UPLOADS,
+        COPIED_EVENTS,
         ENDED_SPOOLS,
         GONE_RECEIVERS,
+        LOGIN_FAILURES,
         PICTURES,
     ):  # nobody owns it, or it can be made again: whatever its age
         assert turn(one, monkeypatch, None) == ([], 3, [0])
@@ -76,4 +86,4 @@ def test_each_has_its_turn_at_the_start_and_pictures_every_five_minutes() -> Non
     every = [one.what for one in (*SERVER_CLEANERS, *DIALECT_CLEANERS)]
     others = [what for what in every if what != PICTURES.what]
     assert turns == [every, others, others, others, others, every, others]
-    assert len(every) == 10
+    assert len(every) == 12

@@ -6,7 +6,7 @@ import gzip
 import json
 from typing import Final
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.sealed_texts import SEALED
@@ -21,7 +21,7 @@ from scandock.rules.shown_names import ShownNames, is_hidden
 from scandock.services.cleaning.cleaner import Cleaner, HasCatalog, HasServerState
 from scandock.services.door_names import read_sealed
 from scandock.services.privacy_source import current_privacy
-from scandock.store.local import LocalStore
+from scandock.store.port import Store
 from scandock.web.xnat.services.inbox_folders import InboxPath, find_inbox_path, list_files, remove_files
 
 KEYS_KEPT_MS: Final = 31 * DAY_MS
@@ -41,13 +41,19 @@ def delete_expired_keys(catalog: Catalog, age: int) -> int:
         ).rowcount
 
 
-def clean_inbox(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -> int:
+def clean_inbox(catalog: Catalog, store: Store, folders: tuple[str, ...]) -> int:
     """Remove what was placed of folders that were to be removed; how many folders were looked at.
 
-    Files stay that are newer than their import, by this machine's clock.
+    Files stay that are newer than their import, by the clock of their file system.
     """
     query = (
-        select(inbox_import.c.number, inbox_import.c.path, inbox_import.c.created, upload.c.uuid, upload.c.archive)
+        select(
+            inbox_import.c.number,
+            inbox_import.c.path,
+            func.coalesce(inbox_import.c.before, inbox_import.c.created * 1_000_000).label("before"),
+            upload.c.uuid,
+            upload.c.archive,
+        )
         .join(upload, upload.c.id == inbox_import.c.upload_id)
         .where(inbox_import.c.cleanup, inbox_import.c.cleaned.is_(None), upload.c.state == ImportState.PLACED)
     )
@@ -58,7 +64,7 @@ def clean_inbox(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -
     for row, path in zip(rows, paths, strict=True):
         inbox_path = find_inbox_path(folders, path)
         if inbox_path is not None:
-            before = row.created * 1_000_000
+            before = int(row.before)
             removable = _read_stored_files(store, row.uuid)
             if is_hidden(row.archive):
                 removable = _find_names(privacy, inbox_path, removable, before)
@@ -71,7 +77,7 @@ def clean_inbox(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -
     return len(rows)
 
 
-def _read_stored_files(store: LocalStore, uuid: str) -> dict[str, bool]:
+def _read_stored_files(store: Store, uuid: str) -> dict[str, bool]:
     """The files of a folder, and whether nothing of each was left out, by the receipt of its import."""
     removable: dict[str, bool] = {}
     try:

@@ -7,7 +7,6 @@ placed for certain, and then only those that were: whatever an import left out s
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -28,7 +27,7 @@ from scandock.services.privacy_source import current_privacy
 from scandock.services.receiving import UploadOffer, UploadReceiver
 from scandock.services.spool_writer import SpoolWriter
 from scandock.web.xnat.errors import InboxEmpty, InboxUnknown
-from scandock.web.xnat.services.inbox_folders import InboxPath, pack_tar
+from scandock.web.xnat.services.inbox_folders import InboxPath, pack_tar, read_file_clock
 from scandock.web.xnat.services.outcomes import make_outcome
 
 _STATUS: Final = {
@@ -39,7 +38,12 @@ _NO_IMPORT: Final = "No import came of it: the server was ended while it read th
 
 
 def begin_import(
-    receiving: UploadReceiver, offer: UploadOffer, path: str, *, cleanup: bool, parameters: Mapping[str, str]
+    receiving: UploadReceiver,
+    offer: UploadOffer,
+    inbox_path: InboxPath,
+    *,
+    cleanup: bool,
+    parameters: Mapping[str, str],
 ) -> tuple[int, IncomingUpload]:
     """Record that a folder is to be imported; its number, and the upload that its files will be. As any upload."""
     incoming_upload = receiving.begin(offer)
@@ -48,10 +52,11 @@ def begin_import(
     values = {
         "account_id": offer.account_id,
         "upload_id": incoming_upload.upload_id,
-        "path": kept.sealed(path),
+        "path": kept.sealed(inbox_path.path),
         "cleanup": cleanup,
         "asked": json.dumps(dict(parameters)),
-        "created": time.time_ns() // 1_000_000,  # by this machine's clock: files are told apart by it
+        "created": receiving.catalog.now(),
+        "before": read_file_clock(inbox_path) if cleanup else None,
     }
     with receiving.catalog.write() as connection:
         primary_key = connection.execute(insert(inbox_import).values(**values)).inserted_primary_key

@@ -10,16 +10,20 @@ import contextlib
 import os
 import stat
 import tarfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Final, Protocol
 
 from scandock.model.errors import Usage
+from scandock.model.private_files import PRIVATE_FILE
 from scandock.web.xnat.errors import InboxChanged
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TICK_SECONDS: Final = 0.1
+"""Longer than a tick of a file system's clock; where ticks are longer, what was changed in the same one stays."""
 BLOCK_BYTES: Final = 1024 * 1024
 
 
@@ -35,6 +39,10 @@ class InboxPath:
     def owner(self) -> str:
         """The first folder below the allowed one: a project's, as XNAT lays its inbox out."""
         return self.parts[0]
+
+    @property
+    def path(self) -> str:
+        return "/".join((self.root, *self.parts))
 
 
 def find_inbox_path(folders: Sequence[str], path: str) -> InboxPath | None:
@@ -62,6 +70,45 @@ def open_parent(inbox_path: InboxPath) -> Iterator[tuple[int, str]]:
         yield folder_fd, inbox_path.parts[-1]
     finally:
         os.close(folder_fd)
+
+
+def read_file_clock(inbox_path: InboxPath) -> int:
+    """The moment (ns) by the clock that dates the changes of files there, which on a network is another machine's.
+
+    Whatever was changed there before has an earlier date: that clock goes by ticks of some milliseconds, and its next
+    one is waited for. By this machine's where nothing can be written: then nothing can be removed there either.
+    """
+    try:
+        with open_parent(inbox_path) as (parent_fd, name):
+            place = os.open(name, _FILE, dir_fd=parent_fd)
+            try:
+                is_folder = stat.S_ISDIR(os.fstat(place).st_mode)
+                return _date_new_file(place if is_folder else parent_fd)
+            finally:
+                os.close(place)
+    except OSError:
+        return time.time_ns()
+
+
+def _date_new_file(folder_fd: int) -> int:
+    """When a file is changed that is made now; it has no name, or for a moment one where there must be one."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        fd = os.open(".", flags | os.O_TMPFILE, PRIVATE_FILE, dir_fd=folder_fd)
+    except OSError:
+        name = f".scandock-{os.urandom(8).hex()}"
+        fd = os.open(name, flags | os.O_CREAT | os.O_EXCL, PRIVATE_FILE, dir_fd=folder_fd)
+        os.unlink(name, dir_fd=folder_fd)
+    try:
+        made = changed = os.fstat(fd).st_ctime_ns
+        deadline = time.monotonic() + _TICK_SECONDS
+        while changed <= made and time.monotonic() < deadline:
+            time.sleep(0.001)
+            os.utime(fd)
+            changed = os.fstat(fd).st_ctime_ns
+        return changed
+    finally:
+        os.close(fd)
 
 
 def is_readable(inbox_path: InboxPath) -> bool:

@@ -66,10 +66,7 @@ def publish_file(
     """
     catalog = receiving.catalog
     with catalog.write() as connection:
-        receiving_upload = select(upload.c.id).where(
-            upload.c.id == incoming_upload.upload_id, upload.c.state == ImportState.RECEIVING
-        )
-        if connection.execute(receiving_upload.with_for_update()).first() is None:
+        if not receiving.lock(connection, incoming_upload):
             return False
         expires = catalog.now() + receiving.limits.lasts_ms
         connection.execute(

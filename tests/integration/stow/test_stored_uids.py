@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from errno import EIO
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,11 @@ from scandock.rules.stored_uids import is_made_uid
 from scandock.services.commitment import find_stored
 from scandock.store.snapshots import LocalSnapshot
 from scandock.testing.privacy import given_privacy
-from scandock.testing.worker import InProcessWorker
 from scandock.workers import context as worker_context
 from scandock.workers.scrub_readers import ReaderScrubber
 from tests.builders import DataFolder, Image, ImportOutcome, make_data_folder
-from tests.integration.test_dicomweb_store import ACCEPT, INSTANCE, RETRIEVE, STORED, WARNING, items, store
+from tests.integration.stow.test_dicomweb_store import ACCEPT, INSTANCE, RETRIEVE, STORED, WARNING, items, store
 from tests.integration.test_early_scrub import said, stands
-from tests.integration.web import Web, serve_in_process
 
 KEY = b"k" * 32
 FRAME = 0x00200052
@@ -133,19 +130,6 @@ def check_derived(new: Dataset, sent: Dataset) -> None:
     assert is_made_uid(new.SOPInstanceUID)
     assert is_made_uid(new.SeriesInstanceUID)
     assert new.SeriesInstanceUID not in {uid for _, uid in uids_of(sent)}
-
-
-@pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    data = tmp_path_factory.mktemp("viewers") / "data"
-    with serve_in_process(data) as running, InProcessWorker(data, upkeep=False):
-        yield running
-
-
-@pytest.fixture
-def client(web: Web) -> Iterator[httpx.Client]:
-    with web.client() as made:
-        yield made
 
 
 def fetch(client: httpx.Client, url: str) -> list[Dataset]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import sqlite3
 from collections.abc import Iterator
@@ -48,19 +49,6 @@ TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 CLASS, INSTANCE, RETRIEVE, WARNING, FAILURE = "00081150", "00081155", "00081190", "00081196", "00081197"
 FAILED, STORED = "00081198", "00081199"
 ACCEPT = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
-
-
-@pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    data = tmp_path_factory.mktemp("stow") / "data"
-    with serve_in_process(data) as running, InProcessWorker(data, upkeep=False):
-        yield running
-
-
-@pytest.fixture
-def client(web: Web) -> Iterator[httpx.Client]:
-    with web.client() as made:
-        yield made
 
 
 def multipart(*contents: bytes, part: str = "Content-Type: application/dicom", boundary: str = BOUNDARY) -> bytes:
@@ -230,6 +218,21 @@ def test_what_is_no_request_to_store_leaves_nothing(client, web, content_type, c
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert count_uploads(client) == before
     assert web.spools() == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate, identity", "x" * 300])
+def test_a_body_that_is_compressed_as_a_whole_is_refused_as_that(client, web, coding):
+    content = gzip.compress(multipart(*images(1)))
+    before = count_uploads(client)
+    answer = client.post(STUDIES, content=content, headers={"Content-Type": TYPE, "Content-Encoding": coding})
+    assert (answer.status_code, answer.json()["code"]) == (415, "content_coding")
+    assert coding[:60] in answer.json()["detail"]
+    assert len(answer.json()["detail"]) < 150
+    assert answer.headers["accept-encoding"] == "identity"
+    assert count_uploads(client) == before
+    assert web.spools() == []
+    plain = client.post(STUDIES, content=b"", headers={"Content-Type": TYPE, "Content-Encoding": "Identity"})
+    assert (plain.json()["code"], "accept-encoding" in plain.headers) == ("multipart_damaged", False)
 
 
 def test_the_address_says_what_it_takes(client: httpx.Client) -> None:

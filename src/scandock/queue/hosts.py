@@ -1,0 +1,121 @@
+"""The hosts that serve a catalog in PostgreSQL: which there are, and which live, by the database's clock.
+
+A host is known by the id in its host folder. It decides nothing about an import, whose lease alone does; it says
+whether anybody imports at all, and whether a server of an older version is at work.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Final, Literal
+
+from sqlalchemy import Connection, and_, delete, exists, insert, inspect, or_, select, update
+from sqlalchemy.sql import ColumnElement
+
+from scandock.catalog.engine import Catalog, database_now
+from scandock.catalog.server_tables import host
+from scandock.model.durations import DAY_MS
+from scandock.model.errors import ScandockError
+from scandock.model.ticker import Ticker
+from scandock.queue.owner import boot_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Role = Literal["web", "worker", "all"]
+
+BEAT_SECONDS: Final = 5.0
+SILENT_MS: Final = 15_000
+"""After which a host that was not heard of counts as away."""
+KEPT_MS: Final = 7 * DAY_MS
+"""For how long a host that is away is known."""
+
+
+def register_host(catalog: Catalog, role: Role) -> bool:
+    """Say that this host serves from now on; False where another machine does under its id, as a copy of it.
+
+    Hosts that were away for a week are forgotten.
+    """
+    now = catalog.now()
+    values = {"name": platform.node(), "boot": boot_id(), "role": role, "started": now, "seen": now, "worker_seen": 0}
+    with catalog.write() as connection:
+        connection.execute(delete(host).where(host.c.seen < now - KEPT_MS, host.c.started < now - KEPT_MS))
+        row = connection.execute(
+            select(host.c.boot, _lives(now).label("lives")).where(host.c.uuid == catalog.host)
+        ).first()
+        if row is None:
+            connection.execute(insert(host).values(uuid=catalog.host, **values))
+            return True
+        if row.boot != boot_id() and row.lives:
+            return False
+        connection.execute(update(host).where(host.c.uuid == catalog.host).values(**values))
+    return True
+
+
+def _lives(now: ColumnElement[int]) -> ColumnElement[bool]:
+    return or_(host.c.seen > now - SILENT_MS, host.c.worker_seen > now - SILENT_MS)
+
+
+def has_worker(catalog: Catalog) -> bool:
+    """Whether any host has a worker that takes imports."""
+    with catalog.read() as connection:
+        query = select(exists().where(host.c.worker_seen > catalog.now() - SILENT_MS))
+        return bool(connection.execute(query).scalar())
+
+
+def are_others_at_work(connection: Connection, own: str) -> bool:
+    """Whether a host other than `own` (`Catalog.host`) serves this database; whatever version its tables have."""
+    if not inspect(connection).has_table(host.name):
+        return False
+    lives = _lives(database_now(sqlite=False))
+    return bool(connection.execute(select(exists().where(and_(host.c.uuid != own, lives)))).scalar())
+
+
+def forget_hosts(connection: Connection) -> None:
+    """Forget all hosts of a database, of whatever version: it is a copy, which none of them serves."""
+    if inspect(connection).has_table(host.name):
+        connection.execute(delete(host))
+
+
+def has_other_hosts(catalog: Catalog) -> bool:
+    """Whether a host beside the one at hand serves this catalog."""
+    if not catalog.host:
+        return False
+    with catalog.read() as connection:
+        return are_others_at_work(connection, catalog.host)
+
+
+class HostBeat:
+    """Says every few seconds that this host lives, from `start` to `end`; nothing where a catalog has one host."""
+
+    def __init__(self, catalog: Catalog, *, is_worker: bool, on_failure: Callable[[ScandockError], None]) -> None:
+        """`is_worker`: it is the worker that says so, of itself. `on_failure` is told where the catalog is away."""
+        self._catalog = catalog
+        self._columns = ("seen", "worker_seen") if is_worker else ("seen",)
+        self._on_failure = on_failure
+        self._ticker = Ticker("host", BEAT_SECONDS, self._beat)
+
+    def start(self) -> None:
+        if self._catalog.host:
+            self._beat()
+            self._ticker.start()
+
+    def end(self) -> None:
+        """Say that it ends, so that nobody counts on it."""
+        if self._catalog.host:
+            self._ticker.end()
+            self._write(0)
+
+    def _beat(self) -> None:
+        self._write(self._catalog.now())
+
+    def _write(self, seen: object) -> None:
+        try:
+            with self._catalog.write() as connection:
+                connection.execute(
+                    update(host)
+                    .where(host.c.uuid == self._catalog.host)
+                    .values({**dict.fromkeys(self._columns, seen), "boot": boot_id()})
+                )
+        except ScandockError as error:
+            self._on_failure(error)

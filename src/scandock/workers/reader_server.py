@@ -1,0 +1,50 @@
+"""The fork server of readers: a small process that has imported what they need, and no secret.
+
+Started by a worker as `python -m scandock.workers.reader_server PARENT FD`, with the environment of a reader, and
+confined and limited as readers are, its forks with it. The attempts of that worker ask it for readers. A reader dies
+with this server, as its child, and with the attempt that it works for, as nobody holds its lifeline any more.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from functools import partial
+
+from scandock.model.process import confine, die_with_pipe, end_fork, pause_garbage_collection
+from scandock.workers.fork_server import READY, serve
+from scandock.workers.reader_process import confine_reader
+from scandock.workers.reader_process import serve as serve_reader
+from scandock.workers.wire import Wire
+
+
+def serve_readers(wire: socket.socket) -> int:
+    """Serve until the worker is gone; in each fork, be a reader. The exit code."""
+    server = os.getpid()
+    request = serve(wire)
+    if request is not None:
+        _, fds = request
+        end_fork(partial(_run_reader, server, *fds))
+    return 0
+
+
+def _run_reader(server: int, end: int, slots: int, currents: int, lifeline: int) -> int:
+    confine(server, "reader")
+    die_with_pipe(lifeline)
+    serve_reader(Wire(socket.socket(fileno=end)), (slots, currents))
+    return 0
+
+
+def main(words: list[str]) -> int:
+    parent, fd = words
+    confine_reader(int(parent), "reader server")
+    with pause_garbage_collection():
+        import scandock.workers.scrub_task  # noqa: F401  for those that de-identify, which load as much again
+    wire = socket.socket(fileno=int(fd))
+    wire.send(READY)
+    return serve_readers(wire)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

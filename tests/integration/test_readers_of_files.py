@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from scandock.access.principal import SYSTEM
 from scandock.catalog import file_manifests
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import file, session, tree
+from scandock.catalog.tables import file, session
 from scandock.catalog.trees import count_variants, files_of, files_of_resources, find_files, heads_of
 from scandock.catalog.verified_files import read_learned
 from scandock.publishing.tree_files import damaged_paths_of, paths_of
@@ -25,6 +25,7 @@ from scandock.services.session_parts import Folder, find_resources, find_scans
 from scandock.services.session_parts import find_files as find_parts
 from scandock.workers.janitor import Janitor
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout
+from tests.stored_files import make_all_old
 
 
 @pytest.fixture
@@ -107,8 +108,7 @@ def test_manifests_tell_readers_what_rows_do(site: DataFolder) -> None:
             assert file_manifests.has_manifests(connection, tree_id)
         by_manifests = read_all(catalog, uuid)
         with catalog.write() as connection:  # as it is with a session of an older version
-            connection.execute(update(tree).where(tree.c.id == tree_id).values(manifests=False))
-            file_manifests.remove_files(connection, tree_id)
+            make_all_old(connection)
             old = {"md5": b"m" * 16, "verified": 77}
             connection.execute(update(file).where(file.c.n > 1).values(**old))
         by_rows = read_all(catalog, uuid)
@@ -117,6 +117,7 @@ def test_manifests_tell_readers_what_rows_do(site: DataFolder) -> None:
         Janitor(catalog, store, site.settings, structlog.get_logger())._clear()  # noqa: SLF001  a turn of its thread
         with catalog.read() as connection:
             assert file_manifests.has_manifests(connection, tree_id)
+            assert connection.execute(select(file.c.n)).first() is None
         moved = read_all(catalog, uuid)
         assert moved.pop("learned") == learned, "what rows said of before goes along"
         assert len(moved["files"]) == 15

@@ -1,7 +1,7 @@
 """The files of trees as manifests: rows of up to 1,000 files each (docs/design/0014-manifests.md).
 
-A tree has all of its files in manifests where `tree.manifests` says so, and in rows of `file` until then. Manifests of
-one tree don't overlap, and follow one another by their numbers.
+Trees of older versions have rows of `file` until a worker has brought them over (`tree.file_rows`). Manifests of one
+tree don't overlap, and follow one another by their numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, literal, sele
 
 from scandock.catalog.file_rows import FileHead, FileRow
 from scandock.catalog.manifest_bodies import pack_rows, unpack_heads, unpack_rows
-from scandock.catalog.tables import manifest, tree
+from scandock.catalog.tables import RowState, manifest, tree
 
 FILES: Final = 1_000
 """How many a manifest has at most."""
@@ -28,7 +28,7 @@ _READ_AT_ONCE: Final = 4
 
 def has_manifests(connection: Connection, tree_id: int) -> bool:
     """Whether all files of a tree are in manifests."""
-    return bool(connection.execute(_HAS, {"tree": tree_id}).scalar())
+    return connection.execute(_STATE, {"tree": tree_id}).scalar() != RowState.READ
 
 
 def read_files(
@@ -87,7 +87,7 @@ def copy_files(
     in_range = (manifest.c.tree_id == old, manifest.c.first_n.between(*numbers))
     parts = connection.execute(select(manifest.c.first_n, manifest.c.last_n).where(*in_range)).all()
     touched = [part.first_n for part in _parts_with(parts, dropped)]
-    columns = [column for column in manifest.c if column.name != "tree_id"]
+    columns = [column for column in manifest.c if column.name not in ("id", "tree_id")]
     source = select(literal(new), *columns).where(*in_range)
     if not touched:
         connection.execute(insert(manifest).from_select(["tree_id", *(c.name for c in columns)], source))
@@ -103,21 +103,24 @@ def copy_files(
         _insert(connection, new, [kept] if kept else [])
 
 
-def remove_files(connection: Connection, tree_id: int) -> None:
-    """Remove the manifests of a tree."""
-    connection.execute(delete(manifest).where(manifest.c.tree_id == tree_id))
+def change_files(
+    connection: Connection, tree_id: int, changes: Mapping[int, Mapping[str, Any]]
+) -> dict[int, list[FileRow]]:
+    """Change single files of a tree, by number: columns and their values. Who asks holds the lock of its row.
 
-
-def change_files(connection: Connection, tree_id: int, changes: Mapping[int, Mapping[str, Any]]) -> None:
-    """Change single files of a tree, by number: columns and their values. Who asks holds the lock of its row."""
+    Returns the changed files, by the ids of their manifests.
+    """
+    changed_rows: dict[int, list[FileRow]] = {}
     if not changes:
-        return
+        return changed_rows
     ends = {"tree": tree_id, "first": min(changes), "last": max(changes)}
     for part in _parts_with(connection.execute(_PARTS, ends).all(), changes):
         where = (manifest.c.tree_id == tree_id, manifest.c.first_n == part.first_n)
-        rows = unpack_rows(connection.execute(select(manifest.c.body).where(*where)).scalar_one())
-        changed = [row._replace(**changes.get(row.n, {})) for row in rows]
-        connection.execute(update(manifest).where(*where).values(body=pack_rows(changed)))
+        stored = connection.execute(select(manifest.c.id, manifest.c.body).where(*where)).one()
+        rows = [row._replace(**changes.get(row.n, {})) for row in unpack_rows(stored.body)]
+        connection.execute(update(manifest).where(*where).values(body=pack_rows(rows)))
+        changed_rows[stored.id] = [row for row in rows if row.n in changes]
+    return changed_rows
 
 
 def _parts_with(parts: Sequence[Row[Any, Any]], numbers: Collection[int]) -> list[Row[Any, Any]]:
@@ -159,7 +162,7 @@ def _insert(connection: Connection, tree_id: int, parts: Iterable[Sequence[FileR
         connection.execute(insert(manifest), values)
 
 
-_HAS: Final = select(tree.c.manifests).where(tree.c.id == bindparam("tree"))
+_STATE: Final = select(tree.c.file_rows).where(tree.c.id == bindparam("tree"))
 _BETWEEN: Final = (
     select(manifest.c.body)
     .where(

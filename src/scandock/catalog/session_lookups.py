@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Select, false, or_, select
 
-from scandock.catalog.tables import ecat_file, file, project, session
+from scandock.catalog.tables import ecat_file, project, session
 
 VALUES_PER_STATEMENT = 400
 """Values in one statement: SQLite takes no more than 999 in old versions."""
@@ -82,10 +82,9 @@ def select_holders_of_ecat(digests: Collection[bytes], where: ColumnElement[bool
 def select_holders_of_origins(origins: Collection[bytes], where: ColumnElement[bool]) -> Select[Any]:
     """The same by what ECAT files were before they were de-identified; the column is still called sha256."""
     return (
-        select(file.c.origin.label("sha256"), session.c.label, session.c.place)
-        .join(ecat_file, (ecat_file.c.tree_id == file.c.tree_id) & (ecat_file.c.n == file.c.n))
+        select(ecat_file.c.origin.label("sha256"), session.c.label, session.c.place)
         .join(session, session.c.tree_id == ecat_file.c.tree_id)
         .join(project, project.c.id == session.c.project_id)
-        .where(file.c.origin.in_(origins), where)
+        .where(ecat_file.c.origin.in_(origins), where)
         .distinct()
     )

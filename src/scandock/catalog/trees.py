@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, literal, not_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, literal, select, update
 
-from scandock.catalog import file_manifests
+from scandock.catalog import file_manifests, object_index
 from scandock.catalog.dicom_listings import write_listing
 from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.file_manifests import MAX_NUMBER
 from scandock.catalog.file_rows import FileAnnotations, FileHead, FileRow
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import ecat_file, file, manifest, resource, scan, tree
-from scandock.catalog.verified_files import move_learned
+from scandock.catalog.tables import RowState, ecat_file, file, manifest, resource, scan, tree
+from scandock.catalog.verified_files import copy_learned, move_learned
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.rules.scan_ids import sort_key
 from scandock.rules.sop_hashes import sop_hash
@@ -102,13 +102,19 @@ _FILES_DOWNWARDS: Final = _FILES_BETWEEN.order_by(file.c.n.desc())
 _FILES_NUMBERED: Final = _ALL_FILES.where(file.c.n.in_(bindparam("numbers", expanding=True)))
 _FILES_BEHIND: Final = _ALL_FILES.where(file.c.n > bindparam("last")).order_by(file.c.n).limit(bindparam("count"))
 
-_BY_HASH: Final = select(file.c.tree_id, file.c.n).where(
+_ROWS_OF_OBJECTS: Final = (
+    select(file.c.tree_id, *(file.c[name] for name in FileRow._fields))
+    .join(tree, tree.c.id == file.c.tree_id)
+    .where(tree.c.file_rows == RowState.READ)
+)
+_BY_HASH: Final = _ROWS_OF_OBJECTS.where(
     file.c.sop_hash.in_(bindparam("hashes", expanding=True)), file.c.sop_uid.in_(bindparam("uids", expanding=True))
 )
-_UNHASHED: Final = select(file.c.tree_id, file.c.n).where(
+_UNHASHED: Final = _ROWS_OF_OBJECTS.where(
     file.c.sop_uid.is_not(None), file.c.sop_hash.is_(None), file.c.sop_uid.in_(bindparam("uids", expanding=True))
 )
-"""Those of older versions, which get their hashes in the background."""
+"""Those of versions before hashes."""
+_BY_KEY: Final = _ROWS_OF_OBJECTS.where(file.c.sop_key.in_(bindparam("keys", expanding=True)))
 
 
 def scans_of(connection: Connection, tree_id: int) -> list[ScanRow]:
@@ -161,14 +167,23 @@ def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -
     return sorted(rows)
 
 
-def find_objects(connection: Connection, uids: Iterable[str]) -> list[tuple[int, int]]:
-    """The files of all trees that have objects, by tree and number; also of those that nobody may see."""
-    found: list[tuple[int, int]] = []
-    for part in split_values(dict.fromkeys(uids)):
-        hashes = sorted({sop_hash(uid) for uid in part})
-        for query, values in ((_BY_HASH, {"uids": part, "hashes": hashes}), (_UNHASHED, {"uids": part})):
-            found += [(row.tree_id, row.n) for row in connection.execute(query, values)]
-    return found
+def find_objects(
+    connection: Connection, uids: Collection[str], keys: Collection[int] = (), tree_id: int | None = None
+) -> Iterator[tuple[int, FileRow]]:
+    """The files that have objects, with their trees, also those that nobody may see.
+
+    By the UIDs of objects, and by the keys of those that they had before they were de-identified. `tree_id`: in this
+    tree alone.
+    """
+    yield from object_index.find_rows(connection, uids, keys, tree_id)
+    if connection.execute(_ANY_ROWS).first() is None:
+        return
+    of_trees = [connection.execute(_BY_KEY, {"keys": some}) for some in split_values(keys)]
+    for some in split_values(uids):
+        hashes = sorted({sop_hash(uid) for uid in some})
+        of_trees += [connection.execute(query, {"uids": some, "hashes": hashes}) for query in (_BY_HASH, _UNHASHED)]
+    found = {(row[0], row[1]): FileRow(*row[1:]) for rows in of_trees for row in rows}  # some by UID and key
+    yield from ((tree, row) for (tree, _), row in found.items() if tree_id in (None, tree))
 
 
 def has_variants(connection: Connection, tree_id: int) -> bool:
@@ -182,63 +197,62 @@ def count_variants(connection: Connection, tree_id: int) -> int:
     return len(uids) - len(set(uids))
 
 
-def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow], *, manifests: bool = True) -> None:
+def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None:
     """Add files in batches, each a short transaction of its own."""
     every = iter(rows)
     while batch := list(islice(every, BATCH)):
         with catalog.write() as connection:
-            insert_files(connection, tree_id, batch, manifests=manifests)
+            add_files(connection, tree_id, batch)
 
 
-def insert_files(connection: Connection, tree_id: int, rows: Sequence[FileRow], *, manifests: bool = True) -> None:
-    """Add files, as many as fit into one transaction; also to the tree's manifests, where it is to have some."""
-    if manifests:
+def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> None:
+    """Add files to a tree behind those that it has, as many as fit into one transaction."""
+    if rows:
         file_manifests.add_files(connection, tree_id, rows)
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    columns = ("tree_id", *FileRow._fields, "sop_hash")
-    # said by hand: with so many rows SQLAlchemy's own work on each takes longer than the database's
-    statement = f"INSERT INTO {file.name} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608  names of our own
-    values = [(tree_id, *row, None if row.sop_uid is None else sop_hash(row.sop_uid)) for row in rows]
-    if values:
-        connection.exec_driver_sql(statement, values)
+        object_index.index_manifests(connection, tree_id, min(row.n for row in rows))
 
 
-def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Iterable[int]) -> None:
-    """Let a new tree hold all files of an old one, numbers kept, but for the dropped ones."""
-    gone = frozenset(dropped)
+def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Collection[int]) -> None:
+    """Let a new tree hold all files of an old one, numbers kept, but for the dropped ones; `last` is its last one."""
+    with catalog.read() as connection:
+        by_rows = not file_manifests.has_manifests(connection, old)
     for start in range(0, last + 1, BATCH):
         with catalog.write() as connection:
-            copy_batch(connection, old, new, start, gone)
-    numbers = sorted(gone)
-    for start in range(0, len(numbers), BATCH):
+            _copy_batch(connection, old, new, start, dropped, by_rows=by_rows)
+    if not by_rows:
         with catalog.write() as connection:
-            drop_files(connection, new, numbers[start : start + BATCH])
+            copy_learned(connection, old, new, last)
 
 
-def copy_batch(connection: Connection, old: int, new: int, start: int, dropped: Collection[int]) -> None:
-    """Let a new tree hold the files of an old one from number `start` on, as many as fit into one transaction.
+def copy_few_files(connection: Connection, old: int, new: int, last: int, dropped: Collection[int]) -> None:
+    """The same in one transaction, for a tree whose last number is below `BATCH`."""
+    by_rows = not file_manifests.has_manifests(connection, old)
+    _copy_batch(connection, old, new, 0, dropped, by_rows=by_rows)
+    if not by_rows:
+        copy_learned(connection, old, new, last)
 
-    Its manifests leave out the dropped ones; their rows are there until `drop_files`. What is known to be damaged of
-    them goes with them: the new tree has the very bytes.
+
+def _copy_batch(
+    connection: Connection, old: int, new: int, start: int, dropped: Collection[int], *, by_rows: bool
+) -> None:
+    """Copy the files from number `start` on, as many as fit into one transaction.
+
+    What is known to be damaged of them goes with them: the new tree has the very bytes. `by_rows`: the old tree had
+    rows when the copying began, and may have manifests by now; what verification has learned is copied with the files.
     """
-    columns = [column for column in file.c if column.name != "tree_id"]
-    source = select(literal(new), *columns).where(file.c.tree_id == old, file.c.n.between(start, start + BATCH - 1))
-    connection.execute(insert(file).from_select(["tree_id", *(c.name for c in columns)], source))
-    file_manifests.copy_files(connection, old, new, (start, start + BATCH - 1), dropped)
+    last = start + BATCH - 1
+    if by_rows:
+        _lock_tree(connection, old)
+        rows = list(files_of(connection, old, start, last))
+        move_learned(connection, old, new, start - 1, [row.n for row in rows])
+        add_files(connection, new, [row for row in rows if row.n not in dropped])
+    else:
+        file_manifests.copy_files(connection, old, new, (start, last), dropped)
+        object_index.index_manifests(connection, new, start)
     columns = [column for column in damage.c if column.name not in ("id", "tree_id")]
-    source = select(literal(new), *columns).where(
-        damage.c.tree_id == old, damage.c.file_n.between(start, start + BATCH - 1)
-    )
+    source = select(literal(new), *columns).where(damage.c.tree_id == old, damage.c.file_n.between(start, last))
     connection.execute(insert(damage).from_select(["tree_id", *(c.name for c in columns)], source))
-
-
-def drop_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
-    """Take files out of a tree that nobody sees yet."""
-    gone = list(numbers)
-    if gone:
-        rows = [{"gone": n} for n in gone]
-        connection.execute(delete(file).where(file.c.tree_id == tree_id, file.c.n == bindparam("gone")), rows)
-        mend_files(connection, tree_id, gone)
+    mend_files(connection, new, (n for n in dropped if start <= n <= last))
 
 
 def mend_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
@@ -251,26 +265,25 @@ def mend_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> 
 
 def annotate_files(connection: Connection, tree_id: int, words: Mapping[int, FileAnnotations]) -> None:
     """Write what people said of single files (content, format, tags) into a tree that nobody sees yet, by number."""
-    rows = [
-        {"number": n, "said": annotation[0], "kind": annotation[1], "marks": annotation[2]}
-        for n, annotation in words.items()
-    ]
     said = {n: dict(zip(("content", "format", "tags"), annotation, strict=True)) for n, annotation in words.items()}
     file_manifests.change_files(connection, tree_id, said)
-    where = (file.c.tree_id == tree_id, file.c.n == bindparam("number"))
-    values: dict[str, object] = {"content": bindparam("said"), "format": bindparam("kind"), "tags": bindparam("marks")}
-    for start in range(0, len(rows), BATCH):
-        connection.execute(update(file).where(*where).values(**values), rows[start : start + BATCH])
 
 
 def change_files(connection: Connection, tree_id: int, changes: Mapping[int, Mapping[str, Any]]) -> None:
     """Change what a shown tree says of single files, by number: the same columns of each, and their values."""
     if not changes:
         return
-    connection.execute(select(tree.c.id).where(tree.c.id == tree_id).with_for_update(key_share=True))
-    file_manifests.change_files(connection, tree_id, changes)
+    state = _lock_tree(connection, tree_id)
+    changed = file_manifests.change_files(connection, tree_id, changes)
     names = list(next(iter(changes.values())))
+    if "sop_uid" in names:
+        object_index.index_files(connection, ((key, row) for key, rows in changed.items() for row in rows))
     rows = [{"number": n, **{f"new_{name}": change[name] for name in names}} for n, change in changes.items()]
+    if "origin" in names:
+        of_ecat = (ecat_file.c.tree_id == tree_id, ecat_file.c.n == bindparam("number"))
+        connection.execute(update(ecat_file).where(*of_ecat).values(origin=bindparam("new_origin")), rows)
+    if state != RowState.READ:
+        return
     values: dict[str, object] = {name: bindparam(f"new_{name}") for name in names}
     if "sop_uid" in names:
         values["sop_hash"] = bindparam("new_hash")
@@ -279,37 +292,55 @@ def change_files(connection: Connection, tree_id: int, changes: Mapping[int, Map
     connection.execute(update(file).where(*where).values(**values), rows)
 
 
-def move_to_manifests(connection: Connection, tree_id: int) -> bool:
-    """Write the next manifests of a shown tree that has rows alone, a transaction's share; whether more are to come."""
-    query = select(tree.c.manifests).where(tree.c.id == tree_id).with_for_update(key_share=True)
-    if connection.execute(query).scalar_one_or_none() in (None, True):
-        return False
+def move_rows(connection: Connection, tree_id: int) -> bool:
+    """Bring over a transaction's share of a shown tree that has rows of files; whether more are to come.
+
+    First they become manifests. Once all of these are there nobody reads the rows, and they go.
+    """
+    state = _lock_tree(connection, tree_id)
+    if state == RowState.READ:
+        _write_manifests(connection, tree_id)
+    elif state == RowState.REMAINING:
+        first = connection.execute(_FIRST_ROW, {"tree": tree_id}).scalar()
+        if first is not None:
+            rows = (file.c.tree_id == tree_id, file.c.n.between(first, first + BATCH - 1))
+            connection.execute(delete(file).where(*rows))
+            return True
+        connection.execute(update(tree).where(tree.c.id == tree_id).values(file_rows=RowState.NONE))
+    return state == RowState.READ
+
+
+def _write_manifests(connection: Connection, tree_id: int) -> None:
+    """Write the next manifests of a tree whose files are rows; with the last ones they are read instead of the rows."""
     last = connection.execute(select(func.max(manifest.c.last_n)).where(manifest.c.tree_id == tree_id)).scalar_one()
     last = -1 if last is None else last
     rows = connection.execute(_FILES_BEHIND, {"tree": tree_id, "last": last, "count": BATCH})
     files = [FileRow(*row) for row in rows]
-    move_learned(connection, tree_id, last, [row.n for row in files])
-    file_manifests.add_files(connection, tree_id, files)
-    if len(files) == BATCH:
-        return True
-    mark_manifests(connection, tree_id)
-    return False
+    move_learned(connection, tree_id, tree_id, last, [row.n for row in files])
+    add_files(connection, tree_id, files)
+    if len(files) < BATCH:
+        connection.execute(update(tree).where(tree.c.id == tree_id).values(file_rows=RowState.REMAINING))
 
 
-def mark_manifests(connection: Connection, tree_id: int) -> None:
-    """Note that all files of a tree are in manifests."""
-    connection.execute(update(tree).where(tree.c.id == tree_id).values(manifests=True))
+def _lock_tree(connection: Connection, tree_id: int) -> RowState:
+    """Keep others from changing what is said of the files of a tree until the transaction ends."""
+    query = select(tree.c.file_rows).where(tree.c.id == tree_id).with_for_update(key_share=True)
+    return RowState(connection.execute(query).scalar_one_or_none() or RowState.NONE)
 
 
-def trees_without_manifests(connection: Connection, after: int, count: int) -> Sequence[int]:
-    """Some shown trees, or trees in the trash, whose files are in rows alone, by their numbers behind one."""
+def trees_with_rows(connection: Connection, after: int, count: int) -> Sequence[int]:
+    """Some shown trees, or trees in the trash, that have rows of files, by their numbers behind one."""
     query = (
         select(tree.c.id)
-        .where(not_(tree.c.manifests), tree.c.state != "staged", tree.c.id > after)
+        .where(tree.c.file_rows > 0, tree.c.state != "staged", tree.c.id > after)
         .order_by(tree.c.id)
         .limit(count)
     )
     return connection.execute(query).scalars().all()
+
+
+_FIRST_ROW: Final = select(func.min(file.c.n)).where(file.c.tree_id == bindparam("tree"))
+_ANY_ROWS: Final = select(tree.c.id).where(tree.c.file_rows > 0).limit(1)
 
 
 def damaged_files(connection: Connection, tree_id: int) -> dict[int, str]:
@@ -323,7 +354,7 @@ def damaged_files(connection: Connection, tree_id: int) -> dict[int, str]:
 def write_structure(
     connection: Connection, tree_id: int, scans: Sequence[ScanRow], resources: Sequence[ResourceRow]
 ) -> None:
-    """Write a tree's scans and resources, the studies and series that they are of, and its own sums."""
+    """Write what a tree has beside its files, once these are there: scans, resources, studies, sums."""
     if scans:
         connection.execute(insert(scan), [scan_values(tree_id, s) for s in scans])
     if resources:
@@ -352,7 +383,7 @@ def _write_ecat_files(connection: Connection, tree_id: int, resources: Sequence[
     """Note the ECAT files among a tree's files, whose rows are written before."""
     numbers = {r.n for r in resources if r.scan_n is not None and r.label.casefold() == "ecat"}
     rows = [
-        {"tree_id": tree_id, "n": row.n, "sha256": row.sha256}
+        {"tree_id": tree_id, "n": row.n, "sha256": row.sha256, "origin": row.origin}
         for row in files_of_resources(connection, tree_id, numbers)
     ]
     if rows:

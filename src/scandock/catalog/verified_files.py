@@ -75,14 +75,17 @@ def read_learned(connection: Connection, tree_id: int, first: int = 0, last: int
     )
 
 
-def move_learned(connection: Connection, tree_id: int, after: int, numbers: Sequence[int]) -> None:
-    """Let spans and digests have what the columns of files say: of those behind `after`, which are `numbers`."""
+def move_learned(connection: Connection, old: int, new: int, after: int, numbers: Sequence[int]) -> None:
+    """Let a tree have in spans and digests what is known of the files of an old one, whose files are rows.
+
+    Of those behind `after`, which are `numbers`. The new tree may be the old one.
+    """
     if numbers:
-        facts = read_learned(connection, tree_id, numbers[0], numbers[-1])
-        known = read_digests(connection, tree_id, numbers[0], numbers[-1])
-        add_digests(connection, tree_id, {n: digest for n, digest in facts.digests.items() if n not in known})
+        facts = read_learned(connection, old, numbers[0], numbers[-1])
+        known = read_digests(connection, new, numbers[0], numbers[-1])
+        add_digests(connection, new, {n: digest for n, digest in facts.digests.items() if n not in known})
         moments = [(n, facts.moment(n)) for n in numbers]
-        note_verified(connection, tree_id, (after, numbers[-1]), moments, sys.maxsize)
+        note_verified(connection, new, (after, numbers[-1]), moments, sys.maxsize)
 
 
 def read_spans(connection: Connection, tree_id: int, first: int = 0, last: int = MAX_NUMBER) -> list[VerifiedSpan]:

@@ -14,23 +14,20 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.file_manifests import has_manifests, remove_files
 from scandock.catalog.file_rows import FileAnnotations, FileRow
 from scandock.catalog.trees import (
     BATCH,
     ResourceRow,
     ScanRow,
+    add_files,
     annotate_files,
-    copy_batch,
+    copy_few_files,
     copy_files,
-    drop_files,
-    insert_files,
-    mark_manifests,
     mend_files,
     write_files,
     write_structure,
 )
-from scandock.catalog.verified_files import add_digests, copy_learned, forget_verified
+from scandock.catalog.verified_files import add_digests, forget_verified
 from scandock.model.crash_points import reach
 from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, new_tree
 from scandock.queue.leases import Lease
@@ -173,30 +170,22 @@ def _write_rows(catalog: Catalog, lease: Lease, plan: TreePlan) -> int:
     is_small = len(first) < BATCH and (base is None or base.last < BATCH)
     with catalog.write() as connection:
         tree_id = new_tree(catalog, connection, lease)
-        manifests = base is None or has_manifests(connection, base.tree_id)
         if is_small:
             if base is not None:
-                copy_batch(connection, base.tree_id, tree_id, 0, plan.drop)
-                drop_files(connection, tree_id, plan.drop)
-            insert_files(connection, tree_id, first, manifests=manifests)
-            _finish_rows(connection, tree_id, plan, manifests=manifests)
+                copy_few_files(connection, base.tree_id, tree_id, base.last, plan.drop)
+            add_files(connection, tree_id, first)
+            _finish_rows(connection, tree_id, plan)
             return tree_id
     if base is not None:
         copy_files(catalog, base.tree_id, tree_id, base.last, plan.drop)
-    write_files(catalog, tree_id, chain(first, rows), manifests=manifests)
+    write_files(catalog, tree_id, chain(first, rows))
     with catalog.write() as connection:
-        _finish_rows(connection, tree_id, plan, manifests=manifests)
+        _finish_rows(connection, tree_id, plan)
     return tree_id
 
 
-def _finish_rows(connection: Connection, tree_id: int, plan: TreePlan, *, manifests: bool) -> None:
-    """Write what stands beside the files' own rows, once all of these are there."""
-    if manifests:
-        mark_manifests(connection, tree_id)
-    else:  # the base got its own while it was copied: only a part of them is here
-        remove_files(connection, tree_id)
-    if plan.base is not None:
-        copy_learned(connection, plan.base.tree_id, tree_id, plan.base.last)
+def _finish_rows(connection: Connection, tree_id: int, plan: TreePlan) -> None:
+    """Write what stands beside the files' manifests, once all of these are there."""
     add_digests(connection, tree_id, plan.md5s)
     mend_files(connection, tree_id, plan.mended)
     forget_verified(connection, tree_id, plan.unverified)

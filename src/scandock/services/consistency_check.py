@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, func, literal, select, true
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
+from scandock.catalog.tables import file, intent, manifest, project, session, shelf, tree, upload
 from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.errors import Fault
 from scandock.model.import_types import Progress
@@ -263,9 +263,12 @@ class _ConsistencyCheck:
             orphans = connection.execute(
                 select(func.count(tree.c.id)).where(is_left_over(), tree.c.id.not_in(replaced))
             ).scalar_one()
-            loose = connection.execute(
-                select(func.count(file.c.tree_id.distinct())).where(file.c.tree_id.not_in(select(tree.c.id)))
-            ).scalar_one()
+            loose = sum(
+                connection.execute(
+                    select(func.count(table.c.tree_id.distinct())).where(table.c.tree_id.not_in(select(tree.c.id)))
+                ).scalar_one()
+                for table in (manifest, file)
+            )
             receipts = connection.execute(select(upload.c.uuid).where(HAS_RECEIPT)).scalars().all()
         for work in self.store.works():
             if self._is_abandoned(work):

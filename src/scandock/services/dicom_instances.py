@@ -158,8 +158,8 @@ def _series_of_page(
 def _find_numbers(connection: Connection, uids: Iterable[str]) -> dict[int, list[int]]:
     """The numbers of the files that objects have, by their trees."""
     numbers: dict[int, list[int]] = defaultdict(list)
-    for tree_id, n in find_objects(connection, uids):
-        numbers[tree_id].append(n)
+    for tree_id, row in find_objects(connection, frozenset(uids)):
+        numbers[tree_id].append(row.n)
     return numbers
 
 

@@ -19,7 +19,7 @@ from scandock.access.visibility import studies_where
 from scandock.catalog.engine import split_values
 from scandock.catalog.tables import dicom_series, dicom_study
 from scandock.catalog.tree_places import read_places
-from scandock.catalog.trees import files_of_resources, find_files, find_objects
+from scandock.catalog.trees import files_of_resources, find_objects
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.dicom_attributes import MODALITIES, SERIES_UID, SOP_UID, STUDY_UID, Level
 from scandock.rules.dicom_query import DicomQuery, Match, Range, glob_pattern, like_wildcards
@@ -324,14 +324,14 @@ def _studies_of_series(connection: Connection, uids: Iterable[str]) -> Sequence[
 
 def _studies_of_objects(connection: Connection, scope: DicomwebScope, uids: Iterable[str]) -> Sequence[str]:
     """The studies in which objects are, of those that may be seen."""
-    numbers: dict[int, set[int]] = defaultdict(set)
-    for tree_id, n in find_objects(connection, uids):
-        numbers[tree_id].add(n)
+    resources: dict[int, set[int]] = defaultdict(set)
+    for tree_id, row in find_objects(connection, frozenset(uids)):
+        resources[tree_id].add(row.resource_n)
     scans: set[tuple[int, int]] = set()
-    for tree_id, of_tree in numbers.items():
+    for tree_id, numbers in resources.items():
         places = read_places(connection, tree_id)
-        for row in find_files(connection, tree_id, of_tree):
-            scan_n = places[row.resource_n].scan_n if row.resource_n in places else None
+        for number in numbers & places.keys():
+            scan_n = places[number].scan_n
             if scan_n is not None:
                 scans.add((tree_id, scan_n))
     studies: set[str] = set()

@@ -14,7 +14,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.file_rows import FileRow
 from scandock.catalog.tables import dicom_series, project, session
 from scandock.catalog.tree_places import FilePlace, read_places
-from scandock.catalog.trees import files_of, find_files, find_objects
+from scandock.catalog.trees import files_of, find_objects
 from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import WITHOUT_RECEIPT, Verdict
 from scandock.rules.filenames import uid_in_name
@@ -157,12 +157,12 @@ class _Session:
         """Of files that have one of the objects; then of all that are called so, where some have other UIDs."""
         assert self._row is not None
         tree_id = self._row.tree_id
-        numbers = {n for tree, n in find_objects(connection, self._uids - {""}) if tree == tree_id}
+        rows = [row for _, row in find_objects(connection, self._uids - {""}, tree_id=tree_id)]
         places = read_places(connection, tree_id)
         of_series = select(dicom_series.c.n, dicom_series.c.study_uid).where(dicom_series.c.tree_id == tree_id)
         studies = {row.n: row.study_uid for row in connection.execute(of_series)}
         seen = 0
-        for row in find_files(connection, tree_id, numbers):
+        for row in rows:
             for path, address in self._address(row, places, studies):
                 seen += path in self._paths
                 yield path, address

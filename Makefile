@@ -27,7 +27,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-listings bench-pages bench-deidentify bench-dicom pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-listings bench-pages bench-deidentify bench-dicom pictures startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -90,6 +90,12 @@ bench: setup  ## Measure imports against unzip, tar and a plain script; writes d
 
 bench-serve: setup  ## Measure the server: uploads against a bare receiver, memory, how soon a session stands
 	$(BIN)/python -m bench.serve $(ARGS)
+
+bench-orthanc: setup  ## Measure an upload until all of it can be asked for, against Orthanc (ARGS=--write for the docs)
+	$(BIN)/python -m bench.orthanc $(ARGS)
+
+bench-growth: setup  ## Measure what an import costs as its archive grows: CPU a file, memory (ARGS=--write for the docs)
+	$(BIN)/python -m bench.growth $(ARGS)
 
 bench-small: setup  ## Measure what a small import costs a warm server, by process, and the command line (ARGS=--write for the docs)
 	$(BIN)/python -m bench.small $(ARGS)

@@ -62,9 +62,9 @@ def warm(path: Path) -> None:
             pass
 
 
-def scandock_command(archive: Archive, folder: Path) -> list[str]:
+def scandock_command(archive: Archive, folder: Path, program: Path = SCANDOCK) -> list[str]:
     options = ["--data", str(folder / "data"), "--project", "BENCH", "--create-project", "--json"]
-    return [str(SCANDOCK), "import", str(archive.path), *options]
+    return [str(program), "import", str(archive.path), *options]
 
 
 def _unpack_command(archive: Archive, folder: Path) -> list[str]:
@@ -91,3 +91,9 @@ def _stored(_folder: Path, printed: Path) -> int:
 UNPACK = Contender("unzip", _unpack_command, _files_below)
 PLAIN = Contender("plain", _plain_command, _files_below)
 IMPORT = Contender("scandock", scandock_command, _stored)
+
+
+def other_build(tree: Path) -> Contender:
+    """Scandock of another checkout, with the environment that stands in it."""
+    program = tree / ".venv" / "bin" / "scandock"
+    return Contender("before", lambda archive, folder: scandock_command(archive, folder, program), _stored)

@@ -357,15 +357,7 @@ def serve_storescp(folder: Path, *, is_synced: bool = False) -> Iterator[Receive
 def serve_orthanc(folder: Path) -> Iterator[Receiver]:
     """Orthanc with its own settings but for folders, ports and who may send."""
     assert ORTHANC
-    at = folder / "orthanc"
-    at.mkdir()
-    port, http = servers.free_port(), servers.free_port()
-    settings = at / "orthanc.json"
-    settings.write_text(
-        f'{{"StorageDirectory": "{at}/storage", "IndexDirectory": "{at}/storage", "DicomPort": {port}, '
-        f'"HttpPort": {http}, "DicomAet": "ORTHANC", "Plugins": []}}'
-    )
-    with servers.running([ORTHANC, str(settings)], at / "log", port) as pid:
+    with servers.orthanc(ORTHANC, folder / "orthanc") as (_, port, pid):
         yield Receiver(
             OUR_ORTHANC, dict.fromkeys((1, ASSOCIATIONS), port), dict.fromkeys((1, ASSOCIATIONS), pid), "ORTHANC"
         )

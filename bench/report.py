@@ -30,6 +30,11 @@ class Measured:
         return [ours.wall / theirs.wall for ours, theirs in pairs]
 
 
+def beyond(small: Measured, large: Measured, name: str) -> float:
+    """Seconds that a contender takes for the larger archive beyond those for the smaller one, by its best runs."""
+    return min(run.wall for run in large.runs[name]) - min(run.wall for run in small.runs[name])
+
+
 def table(results: list[Measured]) -> str:
     head = [
         "archive",
@@ -38,7 +43,9 @@ def table(results: list[Measured]) -> str:
         "plain script (s)",
         "scandock (s)",
         "of unzip",
+        "goal",
         "of plain",
+        "of the build before",
         "CPU (s)",
         "PSS (MB)",
     ]
@@ -77,13 +84,18 @@ def _row(measured: Measured) -> list[str]:
     return [
         f"{archive.key}: {archive.title}, {archive.files:,} files, {archive.unpacked_bytes / 1e6:.0f} MB",
         f"{archive.packed_bytes / archive.unpacked_bytes:.2f}",
-        *(_spread([run.wall for run in runs.get(name, [])]) for name in ("unzip", "plain", "scandock")),
-        *(_spread(measured.ratios(name)) for name in ("unzip", "plain")),
+        *(spread([run.wall for run in runs.get(name, [])]) for name in ("unzip", "plain", "scandock")),
+        spread(measured.ratios("unzip")),
+        f"{archive.goal:.2f}",
+        *(spread(measured.ratios(name)) for name in ("plain", "before")),
         f"{cpu:.2f}",
         f"{measured.peak_pss / 1e6:.0f}" if measured.peak_pss else "",
     ]
 
 
-def _spread(values: list[float]) -> str:
-    """Median, and least to most."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})" if values else ""
+def spread(values: list[float], digits: int = 2) -> str:
+    """Median, and least to most; nothing of no values."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"

@@ -1,13 +1,18 @@
 """Measures imports against unzip, tar and a plain script, one after the other in turns.
 
-    python -m bench.run [--only a,d] [--rounds 5] [--plain a,d] [--scale 1] [--quick] [--no-memory]
+    python -m bench.run [--only a,d] [--rounds 5] [--plain a,d] [--beside TREE] [--scale 1] [--quick] [--no-memory]
 
 Every run gets a fresh folder, and nothing is deleted before all have ended: on ext4 many deletes make later creates
 slow, so the next contender would pay for them. The archive is read once before each run, so that it is in the page
 cache for all alike, and `sync` runs before the clock starts, so that none waits for another's writes. The first round
 is dropped. unzip, tar and the script leave their writes to the kernel; scandock's time includes that all is on disk.
 
-A complete run at full scale writes its table into docs/performance.md; any other only prints it.
+A complete run at full scale writes its table into docs/performance.md; any other only prints it. `--beside` measures
+another checkout's build in the same rounds, as it stands in its `.venv`.
+
+`--quick` guards against regress, with margins for a machine that does other work: archives of two sizes are imported,
+and what the larger one takes beyond the smaller one, the start left out so, may be at most so many times what unzip
+takes beyond.
 """
 
 from __future__ import annotations
@@ -24,12 +29,18 @@ from bench.archives import Archive
 from bench.contenders import Contender
 from bench.report import Measured
 
-QUICK_SCALE = 0.02
+QUICK_SCALES = (0.02, 0.3)
+QUICK_MARGIN = 2.5
+"""How many times its goal an archive may take before `--quick` says that something went wrong."""
+QUICK_ROUNDS = 3
 SPARE_BYTES = 4_000_000_000
 
 
 def main() -> None:
     arguments = parse()
+    if arguments.quick:
+        check_quickly(arguments)
+        return
     made = [archives.make(key, arguments.scale) for key in arguments.only]
     folder = archives.HOME / "runs" / f"{time.time_ns()}"
     folder.mkdir(parents=True)
@@ -53,13 +64,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--plain", type=keys, default=["a", "d"], help="archives that the plain script takes too")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count; one more is run first and dropped")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full number of objects")
-    parser.add_argument("--quick", action="store_true", help=f"one round at scale {QUICK_SCALE}: does it all work?")
+    parser.add_argument("--beside", type=Path, help="another checkout, whose build is measured in the same rounds")
+    parser.add_argument("--quick", action="store_true", help="small archives, once: has an import become much slower?")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave out the memory pass")
     arguments = parser.parse_args()
     if arguments.rounds < 1:
         parser.error("at least one round must count")
     if arguments.quick:
-        arguments.scale, arguments.rounds = QUICK_SCALE, 1
+        arguments.rounds, arguments.plain, arguments.beside = QUICK_ROUNDS, [], None
     return arguments
 
 
@@ -73,7 +85,8 @@ def keys(text: str) -> list[str]:
 def check_space(made: list[Archive], arguments: argparse.Namespace, folder: Path) -> None:
     """Nothing is deleted between runs, so all of them must fit at once."""
     rounds = arguments.rounds + 1
-    needed = sum(a.unpacked_bytes * (rounds * (2 + (a.key in arguments.plain)) + 1) for a in made)
+    others = 2 + (arguments.beside is not None)
+    needed = sum(a.unpacked_bytes * (rounds * (others + (a.key in arguments.plain)) + 1) for a in made)
     free = shutil.disk_usage(folder).free
     if needed + SPARE_BYTES > free:
         folder.rmdir()
@@ -87,6 +100,8 @@ def measure(archive: Archive, arguments: argparse.Namespace, folder: Path) -> Me
     field: list[Contender] = [contenders.UNPACK, contenders.IMPORT]
     if archive.key in arguments.plain:
         field.append(contenders.PLAIN)
+    if arguments.beside is not None:
+        field.append(contenders.other_build(arguments.beside.resolve()))
     result = Measured(archive, {contender.name: [] for contender in field})
     for number in range(arguments.rounds + 1):
         turn = number % len(field)
@@ -97,6 +112,29 @@ def measure(archive: Archive, arguments: argparse.Namespace, folder: Path) -> Me
             if number:
                 result.runs[contender.name].append(run)
     return result
+
+
+def check_quickly(arguments: argparse.Namespace) -> None:
+    """Print what each archive takes beyond its start; ends with 1 where that is out of all proportion to its goal."""
+    folder = archives.HOME / "runs" / f"{time.time_ns()}"
+    folder.mkdir(parents=True)
+    slow = []
+    try:
+        for key in arguments.only:
+            small, large = (
+                measure(archives.make(key, scale), arguments, folder / f"{key}-{scale}") for scale in QUICK_SCALES
+            )
+            share = report.beyond(small, large, "scandock") / report.beyond(small, large, "unzip")
+            most = QUICK_MARGIN * large.archive.goal
+            verdict = "well" if share <= most else "TOO SLOW"
+            print(f"{key}: {share:.2f} of unzip beyond the start, at most {most:.2f}: {verdict}")
+            if share > most:
+                slow.append(key)
+    finally:
+        shutil.rmtree(folder)
+    if slow:
+        which = ",".join(slow)
+        sys.exit(f"bench: too slow: {which}. Measure in full, beside a build before: --only {which} --beside TREE")
 
 
 def peak(archive: Archive, folder: Path) -> int:

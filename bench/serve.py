@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import threading
@@ -23,7 +22,6 @@ from bench import archives, contenders, memory, report, servers
 
 MB = 1_000_000
 BEGIN, END = "<!-- serve:begin -->", "<!-- serve:end -->"
-IMPORTS = "/api/v1/imports?project=BENCH&destination=archive&filename="
 
 
 def main() -> None:
@@ -63,7 +61,7 @@ def rate(folder: Path, arguments: argparse.Namespace) -> str:
     theirs: list[float] = []
     with servers.scandock(folder / "data") as (port, _), servers.bare(folder / "bare") as (other, _):
         for number in range(arguments.rounds + 1):
-            turns = [(port, f"{IMPORTS}noise.bin", ours), (other, "/", theirs)]
+            turns = [(port, f"{servers.IMPORTS}noise.bin", ours), (other, "/", theirs)]
             for to, path, times in turns if number % 2 else reversed(turns):
                 settled(port)
                 taken = _upload(to, path, body, size)
@@ -71,9 +69,8 @@ def rate(folder: Path, arguments: argparse.Namespace) -> str:
                 if number:
                     times.append(size / MB / taken)
     shares = [mine / bare for mine, bare in zip(ours, theirs, strict=True)]
-    return (
-        f"| raw upload to accepted (MB/s) | {spread(ours, 0)} | bare receiver: {spread(theirs, 0)} | {spread(shares)} |"
-    )
+    beside = f"bare receiver: {report.spread(theirs, 0)}"
+    return f"| raw upload to accepted (MB/s) | {report.spread(ours, 0)} | {beside} | {report.spread(shares)} |"
 
 
 def _upload(port: int, path: str, body: Path, size: int) -> float:
@@ -100,7 +97,7 @@ def grows(folder: Path, arguments: argparse.Namespace) -> str:
 
         def one() -> None:
             with body.open("rb") as file:
-                sending = servers.Sending(port, f"{IMPORTS}big.bin", size + 1)
+                sending = servers.Sending(port, f"{servers.IMPORTS}big.bin", size + 1)
                 for offset in range(0, size, body.stat().st_size):
                     sending.send(file.fileno(), 0, min(body.stat().st_size, size - offset))
                 sending.socket.close()  # one byte too few: what came is dropped, and no import waits for the disk
@@ -142,25 +139,19 @@ def soon(folder: Path, arguments: argparse.Namespace) -> str:
             waits.append(waited)
             imports.append(alone.wall)
     more = [wait - alone for wait, alone in zip(waits, imports, strict=True)]
-    beside = f"import: {spread(imports)}"
-    return f"| last byte to archived, archive a (s) | {spread(waits)} | {beside} | {spread(more)} more |"
+    beside = f"import: {report.spread(imports)}"
+    return f"| last byte to archived, archive a (s) | {report.spread(waits)} | {beside} | {report.spread(more)} more |"
 
 
 def _until_placed(port: int, path: Path, size: int) -> float:
     with path.open("rb") as file:
-        sending = servers.Sending(port, f"{IMPORTS}a.zip", size)
+        sending = servers.Sending(port, f"{servers.IMPORTS}a.zip", size)
         sending.send(file.fileno(), 0, size)
     begun = time.perf_counter()
     status, told = sending.answer()
     if status != 202:
         raise SystemExit(f"bench: the upload was answered with {status}: {told}")
-    while True:
-        _, now = servers.ask(port, "GET", f"/api/v1/imports/{told['id']}")
-        if now["state"] not in ("received", "running"):
-            break
-        time.sleep(0.02)
-    if now["state"] != "placed":
-        raise SystemExit(f"bench: the import ended {now['state']}: {now['message']}")
+    servers.wait_until_placed(port, told["id"])
     return time.perf_counter() - begun
 
 
@@ -189,11 +180,6 @@ def noise(path: Path, size: int) -> Path:
         for _ in range(size // MB):
             file.write(block)
     return path
-
-
-def spread(values: list[float], digits: int = 2) -> str:
-    low, high = min(values), max(values)
-    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
 def progress(line: str) -> None:

@@ -53,6 +53,25 @@ def bare(folder: Path) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
+def orthanc(program: str, folder: Path) -> Iterator[tuple[int, int, int]]:
+    """Orthanc with its own settings but for folders, ports and who may send: (HTTP port, DICOM port, its process)."""
+    folder.mkdir(parents=True)
+    http, dicom = free_port(), free_port()
+    settings = folder / "orthanc.json"
+    storage = str(folder / "storage")
+    settings.write_text(
+        json.dumps(
+            {
+                "StorageDirectory": storage, "IndexDirectory": storage, "HttpPort": http, "DicomPort": dicom,
+                "DicomAet": "ORTHANC", "AuthenticationEnabled": False, "Plugins": [],
+            }
+        )
+    )  # fmt: skip
+    with running([program, str(settings)], folder / "log", dicom) as pid:
+        yield http, dicom, pid
+
+
+@contextmanager
 def running(words: list[str], log: Path, port: int, **more: str) -> Iterator[int]:
     """A server by its command line, until the end: its process, once it takes connections at the port."""
     with log.open("wb") as output:
@@ -83,8 +102,8 @@ def free_port() -> int:
 
 
 def ask(port: int, method: str, path: str, body: object = None) -> tuple[int, Any]:
-    """Status and JSON of an answer."""
-    data = None if body is None else json.dumps(body).encode()
+    """Status and JSON of an answer; a body that is no bytes goes as JSON."""
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"Authorization": AUTH, "Content-Type": "application/json"}
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, headers, method=method)
     try:
@@ -119,3 +138,30 @@ class Sending:
             body = lines.read(length)
         self.socket.close()
         return status, json.loads(body) if body[:1] == b"{" else body
+
+
+IMPORTS = "/api/v1/imports?project=BENCH&destination=archive&filename="
+
+
+def send_archive(port: int, path: Path, name: str) -> Any:
+    """Send an archive as a raw upload; the import that was accepted."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        sending = Sending(port, f"{IMPORTS}{name}", size)
+        sending.send(file.fileno(), 0, size)
+    status, told = sending.answer()
+    if status != 202:
+        raise SystemExit(f"bench: an upload was answered with {status}: {told}")
+    return told
+
+
+def wait_until_placed(port: int, upload: str) -> Any:
+    """The import once it has placed its sessions."""
+    while True:
+        _, now = ask(port, "GET", f"/api/v1/imports/{upload}")
+        if now["state"] not in ("received", "running"):
+            break
+        time.sleep(0.02)
+    if now["state"] != "placed":
+        raise SystemExit(f"bench: the import ended {now['state']}: {now['message']}")
+    return now

@@ -762,3 +762,33 @@ def test_a_link_to_a_folder_that_is_not_mounted_is_as_a_missing_folder(store, tm
         again.make_areas(holds)
     assert asked[-1] == ("archive", True)
     again.close()
+
+
+def test_the_disk_is_told_to_begin_once_at_a_time(store, monkeypatch):
+    stage = store.begin("u", "t")
+    asked, go_on = threading.Semaphore(0), threading.Event()
+    calls = []
+
+    def syncfs(fd):
+        calls.append(fd)
+        asked.release()
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(syscalls, "syncfs", syncfs)
+    stage.write_back()
+    assert asked.acquire(timeout=60)
+    stage.write_back()
+    assert len(calls) == 1
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "write-back":
+            thread.join()
+    stage.write_back()
+    assert asked.acquire(timeout=60)
+    assert len(calls) == 2
+
+
+def test_what_is_only_a_hint_to_the_disk_never_fails(store):
+    stage = store.begin("u", "t")
+    shutil.rmtree(f"{store.path}/work/u")
+    stage.write_back()

@@ -22,6 +22,7 @@ from scandock.store.hardlinks import adopt
 from scandock.store.records import Blob, Mark
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
@@ -98,9 +99,10 @@ class LocalStage:
     since then, whichever process wrote.
     """
 
-    __slots__ = ("_fd", "_folders", "_root", "_void", "path", "token", "upload")
+    __slots__ = ("_fd", "_folders", "_root", "_void", "_writing_back", "path", "token", "upload")
 
     def __init__(self, root: Root, upload: str, token: str) -> None:
+        self._writing_back: threading.Thread | None = None
         self.upload = paths.label(upload)
         self.token = paths.label(token)
         self.path = paths.stage_folder(upload, token)
@@ -223,10 +225,14 @@ class LocalStage:
 
     def write_back(self) -> None:
         """See handles.Stage. By a descriptor of its own: the errors that it meets are `seal`'s to tell."""
+        if self._writing_back is not None and self._writing_back.is_alive():
+            return
         import threading
 
-        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root.fd)
-        threading.Thread(target=_write_back, args=(fd,), name="write-back", daemon=True).start()
+        with contextlib.suppress(OSError):  # it is a hint: what is wrong with the disk is told elsewhere
+            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root.fd)
+            self._writing_back = threading.Thread(target=_write_back, args=(fd,), name="write-back", daemon=True)
+            self._writing_back.start()
 
     def seal(self) -> None:
         if self._void:

@@ -181,6 +181,7 @@ class ArchiveReader:
             limits=settings.limits,
             readers=self.readers,
             check_space=lambda: store.reserve(0, min_free=settings.min_free_bytes),
+            write_back=stage.write_back if keep and not site.privacy.policy.changes_objects else None,
         )
         filters = self._filter_setup(site) if site.filters else None
         ledger.has_filters = filters is not None

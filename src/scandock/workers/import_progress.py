@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TELL_SECONDS = 0.1
 SPACE_SECONDS = 1.0
+WRITE_BACK_SECONDS: Final = 0.3
+"""How often the disk is told to begin with what was staged. 0.2 and 0.5 made no difference."""
 SHOWN_SESSIONS = 1_000
 
 
@@ -111,13 +113,16 @@ class EntryListener:
         limits: Limits,
         readers: int,
         check_space: Callable[[], object],
+        write_back: Callable[[], None] | None,
     ) -> None:
+        """`write_back` has the disk begin with what is staged; None where most of that goes again."""
         self.listening = listening
         self.ledger = ledger
         self.limits = limits
         self.readers = readers
         self.check_space = check_space
-        self._checked = time.monotonic()
+        self.write_back = write_back
+        self._checked = self._written_back = time.monotonic()
         listening.entries_total, listening.bytes_total = opened.entries_total, opened.bytes_total
         listening.notes.extend(make_note("archive_note", note) for note in opened.notes)
         nothing = hashlib.sha256().digest()
@@ -171,3 +176,6 @@ class EntryListener:
         if now - self._checked > SPACE_SECONDS:
             self._checked = now
             self.check_space()
+        if self.write_back is not None and now - self._written_back > WRITE_BACK_SECONDS:
+            self._written_back = now
+            self.write_back()

@@ -1,0 +1,43 @@
+"""What an import does while its readers read, beside hearing them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from scandock.model.limits import Limits
+from scandock.pipeline.ledger import Ledger
+from scandock.workers.archive_tasks import ArchiveTasks
+from scandock.workers.import_progress import WRITE_BACK_SECONDS, EntryListener, ImportProgress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("scandock.workers.import_progress.time.monotonic", lambda: now[0])
+    return now
+
+
+@pytest.mark.parametrize("goes_again", [False, True], ids=["kept", "goes-again"])
+def test_the_disk_begins_with_what_is_staged_while_more_is_read(clock, goes_again):
+    told = []
+    with closing(Ledger(":memory:")) as ledger:
+        listener = EntryListener(
+            ImportProgress(None),
+            ledger,
+            ArchiveTasks([], received=0, entries_total=0, bytes_total=0),
+            limits=Limits(),
+            readers=1,
+            check_space=lambda: None,
+            write_back=None if goes_again else lambda: told.append(clock[0]),
+        )
+        for _ in range(100):
+            clock[0] += WRITE_BACK_SECONDS / 10
+            listener.tick()
+    gaps = [later - earlier for earlier, later in zip([1000.0, *told], told, strict=False)]
+    if goes_again:
+        assert not told
+    else:
+        assert len(told) in {9, 10}
+        assert min(gaps) >= WRITE_BACK_SECONDS

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
 import os
+import re
 import sqlite3
 import stat
+import struct
+import zlib
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -53,6 +57,7 @@ def examine_data(data: Path) -> tuple[dict[str, ExpectedSession], list[str]]:
         _check_integrity(database, wrong)
         _check_nothing_pending(database, wrong)
         held = _sessions(data, database, wrong)
+        _check_index(database, wrong)
         _receipts(data, database, wrong)
     return held, wrong
 
@@ -75,6 +80,7 @@ def _check_nothing_pending(database: sqlite3.Connection, wrong: Findings) -> Non
         ("tree", "id NOT IN (SELECT tree_id FROM session UNION SELECT tree_id FROM trashed)"),
         ("scan", "tree_id NOT IN (SELECT id FROM tree)"),
         ("resource", "tree_id NOT IN (SELECT id FROM tree)"),
+        ("manifest", "tree_id NOT IN (SELECT id FROM tree)"),
         ("file", "tree_id NOT IN (SELECT id FROM tree)"),
     ):
         (count,) = database.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}").fetchone()
@@ -114,8 +120,11 @@ def _session(
     for r in database.execute("SELECT * FROM resource WHERE tree_id = ?", (tree,)):
         above = "" if r["scan_n"] is None else f"scans/{scans[r['scan_n']]['scan_id']}/"
         folders[r["n"]] = f"{above}resources/{r['label']}/files/"
-    rows = database.execute("SELECT * FROM file WHERE tree_id = ?", (tree,)).fetchall()
-    known = {folders[r["resource_n"]] + r["name"]: r["sha256"].hex() for r in rows}
+    rows = _read_files(database, tree)
+    known = {folders[r.resource_n] + r.name: r.sha256 for r in rows}
+    numbers = [r.n for r in rows]
+    wrong.unless(numbers == sorted(set(numbers)), f"{name}: numbers of files are there twice")
+    wrong.unless(len(known) == len(rows), f"{name}: paths of files are there twice")
     standing = hash_files(folder)
     for path in sorted(known.keys() - standing.keys())[:5]:
         wrong.append(f"{name}/{path} is in the catalog, not on disk")
@@ -131,11 +140,72 @@ def _session(
     wrong.unless(
         sums == (len(scans), len(standing), size), f"{name}: sums {sums}, not {len(scans), len(standing), size}"
     )
-    sops = Counter(r["sop_uid"] for r in rows if r["sop_uid"])
+    sops = Counter(r.sop_uid for r in rows if r.sop_uid)
     twice = [sop for sop, count in sops.items() if count > 1]
     wrong.unless(not twice, f"{name}: objects that are there twice: {twice[:3]}")
     wrong.unless(len(set(standing.values())) == len(standing), f"{name}: the same bytes stand there twice")
     return standing
+
+
+class StoredFile(NamedTuple):
+    """What a manifest says of a file."""
+
+    n: int
+    resource_n: int
+    name: str
+    bytes: int
+    sha256: str
+    sop_uid: str | None
+
+
+def read_manifest(body: bytes) -> list[StoredFile]:
+    """The files of a manifest (docs/design/0014-manifests.md)."""
+    version, length = struct.unpack_from("<BI", body)
+    assert version == 1
+    columns = json.loads(zlib.decompress(body[5 : 5 + length]))
+    count, numbers, resources, shared, rests, sizes, _frames, _datasets, uids, *_ = columns
+    digests = [body[5 + length + 32 * at :][:32].hex() for at in range(count)]
+    names: list[str] = []
+    for same, rest in zip(shared, rests, strict=True):
+        names.append((names[-1] if names else "")[:same] + rest)
+    named = [re.fullmatch(r"([0-9]+(?:\.[0-9]+)*)(?:_.*)?\.dcm", name) for name in names]
+    sops: list[str | None] = [match[1] if match else None for match in named]
+    for at, uid in uids or ():
+        sops[at] = uid
+    n = [number for first, many in numbers for number in range(first, first + many)]
+    resource = [number for number, many in resources for _ in range(many)]
+    return list(itertools.starmap(StoredFile, zip(n, resource, names, sizes, digests, sops, strict=True)))
+
+
+def _read_files(database: sqlite3.Connection, tree: int) -> list[StoredFile]:
+    """The files of a tree, also of one that a worker has not brought over from an older version's rows."""
+    (rows_state,) = database.execute("SELECT file_rows FROM tree WHERE id = ?", (tree,)).fetchone()
+    if rows_state == 2:
+        query = "SELECT n, resource_n, name, bytes, lower(hex(sha256)), sop_uid FROM file WHERE tree_id = ? ORDER BY n"
+        return [StoredFile(*row) for row in database.execute(query, (tree,))]
+    query = "SELECT body FROM manifest WHERE tree_id = ? ORDER BY first_n"
+    return [stored for (body,) in database.execute(query, (tree,)) for stored in read_manifest(body)]
+
+
+def _check_index(database: sqlite3.Connection, wrong: Findings) -> None:
+    """Every object of every tree is in the index of objects, in the part that its hash says."""
+    entries = set()
+    for part, body in database.execute("SELECT part, body FROM object_block"):
+        version, width = body[:2]
+        assert (version, (len(body) - 2) % (5 + width)) == (1, 0)
+        pieces = [body[at : at + 5 + width] for at in range(2, len(body), 5 + width)]
+        wrong.unless(pieces == sorted(pieces), "a block of the index is not sorted")
+        block = [(piece[:5], int.from_bytes(piece[5:], "big")) for piece in pieces]
+        bits = part.bit_length() - 1
+        heads = {1 << bits | int.from_bytes(head, "big") >> 40 - bits for head, _ in block}
+        wrong.unless(heads <= {part}, f"the index has hashes of {heads} in its part {part}")
+        entries.update(block)
+    query = "SELECT id, body FROM manifest WHERE tree_id NOT IN (SELECT id FROM tree WHERE file_rows = 2)"
+    for number, body in database.execute(query):
+        for stored in read_manifest(body):
+            if stored.sop_uid is not None:
+                digest = hashlib.blake2b(stored.sop_uid.encode(), digest_size=8).digest()
+                wrong.unless((digest[:5], number) in entries, f"{stored.name} is not in the index")
 
 
 def _check_strays(data: Path, names: set[str], wrong: Findings) -> None:
@@ -153,7 +223,8 @@ def _check_strays(data: Path, names: set[str], wrong: Findings) -> None:
 
 def _receipts(data: Path, database: sqlite3.Connection, wrong: Findings) -> None:
     """Every import that has ended has a receipt, and what it says it stored stands there or was replaced."""
-    current = {row["sha256"].hex() for row in database.execute("SELECT sha256 FROM file")}
+    trees = database.execute("SELECT id FROM tree").fetchall()
+    current = {stored.sha256 for (tree,) in trees for stored in _read_files(database, tree)}
     in_trash = read_trash(data)
     for row in database.execute("SELECT uuid, state FROM upload").fetchall():
         path = data / "receipts" / f"{row['uuid']}.jsonl.gz"
@@ -203,10 +274,8 @@ def check_postgresql(data: Path, connection: psycopg.Connection[tuple[Any, ...]]
     ):
         rows = connection.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}").fetchall()
         wrong.unless(rows == [(0,)], f"{rows} rows left in {table} where {where}")
-    known = Counter(
-        digest.hex()
-        for (digest,) in connection.execute("SELECT f.sha256 FROM file f JOIN session s ON s.tree_id = f.tree_id")
-    )
+    query = "SELECT m.body FROM manifest m JOIN session s ON s.tree_id = m.tree_id"
+    known = Counter(stored.sha256 for (body,) in connection.execute(query) for stored in read_manifest(body))
     standing = Counter(digest for area in ("archive", "prearchive") for digest in hash_files(data / area).values())
     wrong.unless(known == standing, f"in the catalog alone {known - standing}, on disk alone {standing - known}")
     return wrong

@@ -8,13 +8,14 @@ from sqlalchemy import insert, select, update
 
 from scandock.catalog.dicom_listings import point_listing, write_listing
 from scandock.catalog.engine import Catalog
+from scandock.catalog.file_manifests import add_files
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.project_sums import write_sums
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import accession
 from scandock.catalog.tables import (
     ListingState,
     dicom_study,
-    file,
     project,
     resource,
     scan,
@@ -142,10 +143,4 @@ def seed_content(catalog: Catalog, uuid: str, scans: int, files: int) -> None:
                 for n in range(scans)
             ],
         )  # fmt: skip
-        connection.execute(
-            insert(file),
-            [
-                {"tree_id": number, "n": n, "resource_n": 0, "name": f"{n}.dcm", "bytes": 10, "sha256": b"\1" * 32}
-                for n in range(files)
-            ],
-        )
+        add_files(connection, number, [FileRow(n, 0, f"{n}.dcm", 10, b"\1" * 32, None, 1, 0) for n in range(files)])

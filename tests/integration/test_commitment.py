@@ -46,11 +46,11 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.privacy import PrivacyRules, SitePrivacy
 from scandock.rules.privacy_policy import Level, Policy
 from scandock.rules.series_filters import read_lines
-from scandock.rules.sop_hashes import sop_hash
 from scandock.services.commitment import Commitments, CommitmentTimes, find_stored
 from scandock.services.context import ServiceContext
 from scandock.services.dicom_peers import PeerCalls
 from scandock.services.import_filters import set_local_filter
+from scandock.services.manifest_fill import fill_manifests
 from scandock.services.privacy_source import usable_privacy, use_privacy
 from scandock.services.received_records import MAX_MESSAGE, AssociationLine, StudySender
 from scandock.services.received_status import ask_for_study
@@ -64,6 +64,7 @@ from scandock.workers.commitment_keeper import CommitmentKeeper
 from tests.builders import DataFolder, Image, images, make_data_folder
 from tests.integration.receiver_site import ReceiverSite, make_receiver_site, quicken
 from tests.orthanc import running
+from tests.stored_files import all_files, make_all_old
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -157,7 +158,7 @@ def test_what_is_stored_is_kept_and_nothing_else(site: Site) -> None:
     assert site.decide(first, GONE, third, (CT, second[1])) == [0, 0x112, 0, 0x119]
     with site.catalog.write() as connection:
         tree = connection.execute(select(session.c.tree_id)).scalar_one()
-        n = connection.execute(select(file.c.n).where(file.c.sop_uid == second[1])).scalar_one()
+        (n,) = (row.n for _, row in all_files(connection) if row.sop_uid == second[1])
         connection.execute(insert(damage).values(tree_id=tree, file_n=n, kind="changed", bytes=1, found=0))
     assert site.decide(first, second) == [0, 0x112]
     with site.catalog.write() as connection:  # as a deletion leaves it: in the trash, and then nowhere
@@ -191,20 +192,17 @@ def test_a_peer_is_told_of_projects_of_its_receivers_account_alone(site: Site) -
     assert site.ask(first).result.kept == (first,)
 
 
-def test_files_of_before_are_found_once_they_are_hashed(site: Site) -> None:
+@pytest.mark.parametrize("hashed", [True, False])
+def test_files_of_before_are_found_before_and_after_they_are_brought_over(site: Site, hashed: bool) -> None:
     objects = images(3)
     site.folder.bring({f"{n}.dcm": raw for n, raw in enumerate(objects)})
     with site.catalog.write() as connection:
-        connection.execute(update(file).values(sop_hash=None))
-    assert site.decide(*references(objects)) == [0x112] * 3
-    assert site.commitments().fill_hashes() == 3
-    assert site.commitments().fill_hashes() == 0
-    assert site.decide(*references(objects)) == [0] * 3
+        make_all_old(connection, hashed=hashed)
+    assert site.decide(*references(objects), GONE) == [0, 0, 0, 0x112]
+    assert not fill_manifests(site.catalog, 60, lambda: False)
     with site.catalog.read() as connection:
-        plan = connection.exec_driver_sql(
-            "EXPLAIN QUERY PLAN SELECT tree_id, n, sop_uid FROM file WHERE sop_uid IS NOT NULL AND sop_hash IS NULL"
-        ).all()
-    assert "ix_file_unhashed" in str(plan)
+        assert connection.execute(select(file.c.n)).first() is None
+    assert site.decide(*references(objects), GONE) == [0, 0, 0, 0x112]
 
 
 SCRIPTED = 'version "6.1"\n' + "".join(
@@ -229,9 +227,8 @@ def test_what_got_other_uids_is_found_by_its_own(site: Site, rules: PrivacyRules
         outcome = site.folder.bring({f"{n}.dcm": raw for n, raw in enumerate(objects)})
         assert outcome.counts == {"stored": 2}
         with site.catalog.read() as connection:
-            stored = connection.execute(select(file.c.sop_uid, file.c.sop_hash, file.c.sop_key)).all()
+            stored = [row for _, row in all_files(connection)]
         assert not {row.sop_uid for row in stored} & {uid for _, uid in asked}
-        assert all(row.sop_hash == sop_hash(row.sop_uid) for row in stored)
         assert [row.sop_key is None for row in stored] == [answer != 0] * 2
         assert site.decide(*asked) == [answer] * 2
         said = site.ask(*asked).answer

@@ -12,10 +12,9 @@ import httpx
 import pytest
 from dicomweb_client.api import DICOMwebClient
 from requests import Session
-from sqlalchemy import Connection, event, update
+from sqlalchemy import Connection, event
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.tables import file
 from scandock.catalog.trees import find_objects
 from scandock.rules.dicom_attributes import Level
 from scandock.rules.dicom_query import parse_query
@@ -25,6 +24,7 @@ from scandock.services.dicomweb import find_scope
 from scandock.web import urls
 from tests.builders import DataFolder, Image, make_data_folder
 from tests.integration.web import PASSWORD, Web, serve_by_socket, serve_in_process
+from tests.stored_files import make_all_old
 
 P = urls.dicomweb("P")
 ALL = urls.dicomweb()
@@ -355,16 +355,16 @@ def test_only_the_series_of_a_page_are_looked_at(
 
 @pytest.mark.postgresql
 def test_an_object_is_found_by_its_uid_alone(site: DataFolder) -> None:
-    """By the index of hashes, also of files that have no hash yet; only where its session may be seen."""
+    """By the index of objects, also those of trees of older versions; only where its session may be seen."""
     with serve_in_process(site.data, site.settings) as web, web.client() as client:
         web.account("reader", P="collaborator")
         bring(site, *(image(n, number=m) for n in (1, 2) for m in (1, 2)))
         bring(site, image(1, number=7), destination="prearchive")
         uid, waiting = (image(1, number=n).sop_uid.decode() for n in (2, 7))
-        for hashed in (True, False):
-            if not hashed:
+        for is_old in (False, True):
+            if is_old:
                 with web.site.catalog.write() as connection:
-                    connection.execute(update(file).values(sop_hash=None))
+                    make_all_old(connection)
             assert texts(get(client, f"{P}/instances?SOPInstanceUID={uid}"), INSTANCE) == [uid]
             assert texts(get(client, f"{P}/instances?SOPInstanceUID={uid},1.2.3,{waiting}"), INSTANCE) == [uid]
             assert set(texts(get(client, f"{ALL}/instances?SOPInstanceUID={uid},{waiting}"), INSTANCE)) == {
@@ -375,9 +375,10 @@ def test_an_object_is_found_by_its_uid_alone(site: DataFolder) -> None:
                 assert get(reader, f"{ALL}/instances?SOPInstanceUID={waiting}") == []
         if web.site.catalog.engine.dialect.name == "sqlite":
             with web.site.catalog.read() as connection:
-                plans = explained(connection, lambda: find_objects(connection, [uid]))
-            assert [plan for plan in plans if not re.search(r"ix_file_(sop_hash|unhashed)", plan)] == []
-            assert len(plans) == 2
+                plans = explained(connection, lambda: list(find_objects(connection, [uid])))
+            used = r"ix_object_block_part|ix_tree_with_rows|ix_file_(sop_hash|unhashed)|SEARCH tree USING INTEGER"
+            assert [plan for plan in plans if not re.search(used, plan)] == []
+            assert len(plans) == 6
 
 
 def explained(connection: Connection, ask: Callable[[], object]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select
 
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.server_tables import damage
 from scandock.catalog.sessions import existing_session
-from scandock.catalog.tables import file, project, session
+from scandock.catalog.tables import project, session
 from scandock.services import dicom_instances, dicomweb_metadata
 from scandock.services.cleaning.registry import tidy_packs
 from scandock.services.dicomweb_packs import CHUNK
@@ -26,6 +27,7 @@ from scandock.workers.pack_builder import PackBuilder
 from tests.builders import DataFolder, Image, images
 from tests.integration.dicomweb_parts import parts_of
 from tests.integration.web import Web, serve_in_process
+from tests.stored_files import all_files, session_files
 
 pytestmark = pytest.mark.processes
 
@@ -79,11 +81,8 @@ def test_packs_of_a_data_folder_from_its_first_look_to_damage(served: tuple[Web,
         assert web.site.pictures.decoders.pids == []  # none of it was decoded
 
         with web.site.catalog.write() as connection:
-            tree, n = connection.execute(
-                select(file.c.tree_id, file.c.n)
-                .join(session, session.c.tree_id == file.c.tree_id)
-                .where(file.c.sop_uid == Image(case="few", number=2).sop_uid.decode())
-            ).one()
+            uid = Image(case="few", number=2).sop_uid.decode()
+            ((tree, n),) = ((one.tree_id, one.row.n) for one in session_files(connection) if one.row.sop_uid == uid)
             connection.execute(insert(damage).values(tree_id=tree, file_n=n, kind="changed", found=1, error=""))
         assert tidy_packs(web.site.dicomweb, web.site.catalog) == 0
         (few_packs,) = [names for names in packs(web).values() if "1-0-1.pack" not in names]
@@ -140,8 +139,9 @@ def test_of_a_tree_with_damage_headers_are_read_once(
     """Viewers ask for frame after frame: if a pack were made for each, nobody else would get a decoder."""
     web, site = served
     site.bring({f"{n}.dcm": data for n, data in enumerate(images(3, case=case))})
-    (row,) = [row for row in stored(web) if row.sop_uid == Image(case=case, number=2).sop_uid.decode()]
-    rotten = {"tree_id": row.tree_id, "file_n": row.n, "kind": "changed", "found": 1, "error": ""}
+    uid = Image(case=case, number=2).sop_uid.decode()
+    ((tree_id, row),) = ((tree_id, row) for tree_id, row in stored(web) if row.sop_uid == uid)
+    rotten = {"tree_id": tree_id, "file_n": row.n, "kind": "changed", "found": 1, "error": ""}
     verbs = ask_noting(web, monkeypatch)
     if case == "rotten":
         with web.site.catalog.write() as connection:
@@ -197,9 +197,9 @@ def test_what_was_read_of_rotten_bytes_is_gone_once_they_are_whole(served: tuple
     assert names == ["ROT^TEN!", "DOE^JANE"]
 
 
-def stored(web: Web) -> Sequence[Any]:
+def stored(web: Web) -> list[tuple[int, FileRow]]:
     with web.site.catalog.read() as connection:
-        return connection.execute(select(file.c.tree_id, file.c.n, file.c.sop_uid, file.c.name)).all()
+        return all_files(connection)
 
 
 def test_requests_that_come_together_make_a_pack_once(
@@ -261,10 +261,9 @@ def test_of_two_copies_that_of_the_archive_is_read(served: tuple[Web, DataFolder
         assert client.get(address, headers=accept).content == archived
         tag = client.get(address, headers=accept).headers["etag"]
         with web.site.catalog.write() as connection:
-            (row,) = [row for row in stored(web) if stored_file.name in row.name and row.tree_id == tree_of(web, "P")]
-            connection.execute(
-                insert(damage).values(tree_id=row.tree_id, file_n=row.n, kind="changed", found=1, error="")
-            )
+            tree_id = tree_of(web, "P")
+            (row,) = (row for of, row in stored(web) if stored_file.name in row.name and of == tree_id)
+            connection.execute(insert(damage).values(tree_id=tree_id, file_n=row.n, kind="changed", found=1, error=""))
         again = client.get(address, headers={**accept, "If-None-Match": tag})
         assert (again.status_code, again.content) == (200, waiting)
         in_project = client.get(address.replace("/dicomweb", "/dicomweb/projects/P"), headers=accept)

@@ -7,13 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
 
-from scandock.catalog.tables import file, resource, scan, session
+from scandock.catalog.tables import session
 from scandock.rules.permissions import AccessDecision, Accessibility, Action, answer
 from scandock.web import urls
 from tests.integration.dicomweb_probes import PROBES, DicomwebProbe
 from tests.integration.sample_server import PERSONAS, Persona, SampleProject, SampleServer, serve_samples
+from tests.stored_files import session_files
 
 pytestmark = pytest.mark.long
 
@@ -43,18 +43,11 @@ def test_every_route_has_a_probe_at_both_bases(made: SampleServer) -> None:
 
 def uids(made: SampleServer, uuid: str) -> dict[str, str]:
     """The UIDs of a session's first object."""
-    query = (
-        select(session.c.study_uid, scan.c.series_uid, file.c.sop_uid)
-        .join(scan, scan.c.tree_id == session.c.tree_id)
-        .join(resource, (resource.c.tree_id == scan.c.tree_id) & (resource.c.scan_n == scan.c.n))
-        .join(file, (file.c.tree_id == resource.c.tree_id) & (file.c.resource_n == resource.c.n))
-        .where(session.c.uuid == uuid, file.c.sop_uid.is_not(None))
-    )
     with made.web.site.catalog.read() as connection:
-        row = connection.execute(query).first()
-    assert row is not None
+        files = session_files(connection, session.c.uuid == uuid)
+    first = next(one for one in files if one.row.sop_uid is not None)
     return {
-        **dict(zip(("study", "series", "instance"), row, strict=True)),
+        "study": first.study_uid or "", "series": first.series_uid or "", "instance": first.row.sop_uid or "",
         "frame": "1", "frames": "1", "element": "7FE00010",
     }  # fmt: skip
 

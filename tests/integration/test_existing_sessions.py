@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from scandock.catalog.tables import ecat_file, file, session, subject_patient
+from scandock.catalog.tables import ecat_file, session, subject_patient
 from tests.integration.sample_server import SampleServer, serve_samples
+from tests.stored_files import session_files
 
 pytestmark = pytest.mark.long
 
@@ -64,11 +65,8 @@ def test_whether_an_archived_session_has_exactly_these_images_is_told_where_coun
 ) -> None:
     there = made.clients["admin"].get(f"/api/v1/sessions/{made.places[0].archived}").json()
     with made.web.site.catalog.read() as connection:
-        tree = select(session.c.tree_id).where(session.c.uuid == made.places[0].archived)
-        uids = connection.execute(
-            select(file.c.sop_uid).where(file.c.tree_id == tree.scalar_subquery(), file.c.sop_uid.is_not(None))
-        )
-        sums = [zlib.crc32(uid.encode()) for uid in uids.scalars()]
+        files = session_files(connection, session.c.uuid == made.places[0].archived)
+    sums = [zlib.crc32(one.row.sop_uid.encode()) for one in files if one.row.sop_uid is not None]
     assert sums
     one = {"project": there["project"], "label": there["label"], "study_uid": there["study_uid"]}
     same = {**one, "images": len(sums), "images_sum": sum(sums)}

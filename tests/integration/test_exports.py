@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import audit, verification
-from scandock.catalog.tables import file, project, resource, session
+from scandock.catalog.tables import project, resource, session
+from scandock.catalog.trees import change_files
 from scandock.services import output_folder, session_exports
 from scandock.services.session_exports import choose_sessions
 from scandock.store import durability, syscalls
@@ -200,7 +201,8 @@ def test_what_is_damaged_is_named_and_not_written(exported: DataFolder) -> None:
 @pytest.mark.parametrize("name", ["../../../../../../../../evil", "/evil", "a/../../evil", "a\nb", "a//b", "." * 2])
 def test_no_name_of_the_catalog_leads_out_of_the_folder(exported: DataFolder, name: str) -> None:
     with exported.catalog() as catalog, catalog.write() as connection:
-        connection.execute(update(file).where(file.c.n == 0).values(name=name))
+        (tree_id,) = connection.execute(select(session.c.tree_id).where(session.c.label == "S1")).scalars()
+        change_files(connection, tree_id, {0: {"name": name}})
     code, result = export(exported, "S1", exported.root / "deep/er/out")
     assert code == 3
     assert list(problems(result).values()) == ["name"]

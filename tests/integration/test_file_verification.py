@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, verification
-from scandock.catalog.tables import file, session, upload
+from scandock.catalog.tables import session, upload
+from scandock.catalog.verified_files import read_digests, read_spans
 from scandock.queue.tokens import new_uuid
 from scandock.services import browsing, file_verification
 from scandock.services.consistency_check import check_data
@@ -33,6 +34,7 @@ from scandock.store.port import Snapshot
 from scandock.workers.verifier import Verification, VerifierThread
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout, verify_some
 from tests.crash.processes import until
+from tests.stored_files import all_files
 
 pytestmark = pytest.mark.long
 
@@ -58,9 +60,12 @@ def test_every_file_is_confirmed_and_has_its_md5(site: DataFolder) -> None:
         assert (done.files, done.bytes, done.problems, done.trees) == (3, sum(map(len, objects)), 0, 1)
         assert item(catalog)["verified"] is not None
         with catalog.read() as connection:
-            rows = connection.execute(select(file.c.md5, file.c.verified)).all()
-        assert {row.md5 for row in rows} == {hashlib.md5(data).digest() for data in objects}
-        assert all(row.verified for row in rows)
+            (tree_id,) = {number for number, _ in all_files(connection)}
+            numbers = [row.n for _, row in all_files(connection)]
+            digests, spans = read_digests(connection, tree_id), read_spans(connection, tree_id)
+        assert {digests[n] for n in numbers} == {hashlib.md5(data).digest() for data in objects}
+        assert set(numbers) == set(range(spans[0].first, spans[0].last + 1))
+        assert len(spans) == 1
         again = verify_some(catalog, store, 60)
         assert (again.files, again.trees) == (0, 0)
     assert check_data(str(site.data), site.settings) == []

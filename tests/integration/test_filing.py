@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.tables import file, scan, session
+from scandock.catalog.tables import scan, session
 from scandock.cli.summary import SummaryContext, print_summary
 from scandock.model.import_report import ReportJson
 from scandock.rules.sop_classes import ROOT
@@ -23,6 +23,7 @@ from scandock.services import session_contents, session_parts
 from scandock.services.pagination import Sorting
 from tests.builders import DataFolder, Image, ImportOutcome, ecat, make_data_folder, uploader_layout, zip_entries
 from tests.integration.in_process import call_in_process
+from tests.stored_files import session_files
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +64,8 @@ def test_frames_count_images_alone(site: DataFolder) -> None:
     told = site.bring(objects, project="FRAMES")
     assert {one["id"]: one["frames"] for one in told.session["scans"]} == {"1": 12, "2": 0, "3": 0, "4": 3, "5": 0}
     with site.catalog() as catalog, catalog.read() as connection:
-        of = select(file.c.frames).join(session, session.c.tree_id == file.c.tree_id)
-        rows = connection.execute(of.where(session.c.label == told.session["label"])).scalars()
-        assert sorted(rows) == [0, 0, 0, 0, 3, 12]
+        files = session_files(connection, session.c.label == told.session["label"])
+        assert sorted(one.row.frames for one in files) == [0, 0, 0, 0, 3, 12]
 
 
 def test_ecat_has_its_frames_and_the_modality_that_dicom_has(site: DataFolder) -> None:

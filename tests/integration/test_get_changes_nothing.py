@@ -11,8 +11,8 @@ from fastapi.routing import APIRoute
 from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.server_tables import api_token, audit, login, verification
-from scandock.catalog.tables import file, metadata
+from scandock.catalog.server_tables import api_token, audit, file_md5, login, verification, verified_files
+from scandock.catalog.tables import metadata
 from scandock.rules.permissions import Scope
 from scandock.services.accounts import Accounts
 from tests.integration.sample_server import SampleServer, serve_samples
@@ -33,7 +33,7 @@ REFUSED = {
 """What does change something, and is refused; by a name and password those of a login begin one."""
 ENDLESS = {"/api/v1/imports/{id}/events", "/api/v1/events"}
 
-BESIDE = {audit.name, verification.name, file.name}
+BESIDE = {audit.name, verification.name, verified_files.name, file_md5.name}
 """What was looked at is written down, and files are verified beside all that is asked."""
 
 

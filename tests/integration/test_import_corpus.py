@@ -18,6 +18,7 @@ from scandock.catalog import tables
 from scandock.workers.readers import start_process, use_reader_start
 from tests.builders import DataFolder, ImportOutcome
 from tests.conftest import CORPUS
+from tests.stored_files import session_files
 
 EXPECTED = CORPUS / "expected.json"
 KEPT = {"stored", "conflict"}
@@ -172,17 +173,12 @@ def _stored(site: DataFolder) -> tuple[dict[tuple[str, str], set[str]], list[str
     """(sha256 of the DICOM files by study and series, study UIDs of the archived sessions)."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     with site.catalog() as catalog, catalog.read() as connection:
-        sessions, scan, resource, file = tables.session, tables.scan, tables.resource, tables.file
-        rows = connection.execute(
-            select(sessions.c.study_uid, scan.c.series_uid, file.c.sha256)
-            .join(file, file.c.tree_id == sessions.c.tree_id)
-            .join(resource, (resource.c.tree_id == file.c.tree_id) & (resource.c.n == file.c.resource_n))
-            .join(scan, (scan.c.tree_id == file.c.tree_id) & (scan.c.n == resource.c.scan_n))
-            .where(resource.c.label.in_(["DICOM", "secondary"]))
-        )
-        for study_uid, series_uid, digest in rows:
-            found[study_uid, series_uid].add(digest.hex())
+        for one in session_files(connection):
+            if one.scan_n is not None and one.label in ("DICOM", "secondary"):
+                found[one.study_uid or "", one.series_uid or ""].add(one.row.sha256.hex())
         archived = connection.execute(
-            select(sessions.c.study_uid).where(sessions.c.place == "archive", sessions.c.study_uid.is_not(None))
+            select(tables.session.c.study_uid).where(
+                tables.session.c.place == "archive", tables.session.c.study_uid.is_not(None)
+            )
         ).scalars()
         return dict(found), list(archived)

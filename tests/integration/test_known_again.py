@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import select, update
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.tables import file, session, subject_patient
+from scandock.catalog.file_rows import FileRow
+from scandock.catalog.tables import session, subject_patient
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Policy
@@ -36,6 +37,7 @@ from scandock.workers.inspection import run_inspect
 from tests.builders import DataFolder, Image, ecat, make_data_folder, verify_some, zip_entries
 from tests.integration.test_browser_modules import NODE, node
 from tests.integration.web import serve_data_folder
+from tests.stored_files import all_files
 
 LABELS = 'version "6.1"\n(0010,0010) := subject\n(0010,0020) := session\n'
 HASHED = LABELS + "".join(f"({tag}) := hashUID[({tag})]\n" for tag in ("0020,000D", "0020,000E", "0008,0018"))
@@ -80,6 +82,11 @@ def rows(site: DataFolder, *columns: Any) -> list[Any]:
         return list(connection.execute(select(*columns)))
 
 
+def files(site: DataFolder) -> list[FileRow]:
+    with site.catalog() as catalog, catalog.read() as connection:
+        return [row for _, row in all_files(connection)]
+
+
 def verify(site: DataFolder, given: PrivacyRules | None) -> None:
     """Read all stored files once more, as the worker does in time."""
     with open_data(str(site.data), site.settings) as (catalog, store):
@@ -103,7 +110,7 @@ def test_an_archive_from_before_the_rules_is_there_already(
     before = site.files()
     if verified:
         verify(site, given)
-        assert None not in {origin for (origin,) in rows(site, file.c.origin)}
+        assert None not in {row.origin for row in files(site)}
     with by(given):
         again = site.bring(archive)
         other = site.bring(with_other_preamble(mr(3)))
@@ -124,15 +131,15 @@ def test_verification_gives_origins_to_images_of_projects_with_rules_alone(site:
     with by(BY_SCRIPT):
         site.bring({**mr(2), "a/notes.txt": b"notes"})
     site.bring(mr(1, first=3, study=2, study_date=b"20210101"))
-    before = dict(rows(site, file.c.sha256, file.c.origin))
+    before = {row.sha256: row.origin for row in files(site)}
     verify(site, None)
-    assert dict(rows(site, file.c.sha256, file.c.origin)) == before
+    assert {row.sha256: row.origin for row in files(site)} == before
     assert list(before.values()).count(None) == 2
     verify(site, BY_SCRIPT)
-    after = dict(rows(site, file.c.sha256, file.c.origin))
+    after = {row.sha256: row.origin for row in files(site)}
     assert {sha: origin for sha, origin in after.items() if before[sha]} == {s: o for s, o in before.items() if o}
     assert list(after.values()).count(None) == 1  # what is no image
-    assert {fingerprint for (fingerprint,) in rows(site, file.c.rules)} == {None, BY_SCRIPT.fingerprint}
+    assert {row.rules for row in files(site)} == {None, BY_SCRIPT.fingerprint}
 
 
 def test_new_objects_join_an_old_session_and_the_old_patient_has_its_subject(site: DataFolder) -> None:

@@ -19,7 +19,8 @@ import pytest
 from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.tables import file, session, subject_patient
+from scandock.catalog.file_rows import FileRow
+from scandock.catalog.tables import session, subject_patient
 from scandock.model.limits import Limits
 from scandock.model.verdicts import FINAL
 from scandock.pipeline.job import ScrubOrder, ScrubOutcome, ScrubRules
@@ -41,6 +42,7 @@ from tests.builders import DataFolder, Image, ecat, make_data_folder, zip_entrie
 from tests.crash.processes import environment, until
 from tests.integration.deid_marks import Marks, dicom_object, ecat_file
 from tests.integration.web import serve_in_process
+from tests.stored_files import all_files
 
 KEY = b"k" * 32
 LABELS = """version "6.1"
@@ -99,6 +101,11 @@ def rows(site: DataFolder, *columns: Any) -> list[Any]:
         return list(connection.execute(select(*columns)))
 
 
+def files(site: DataFolder) -> list[FileRow]:
+    with site.catalog() as catalog, catalog.read() as connection:
+        return [row for _, row in all_files(connection)]
+
+
 def stored_bytes(site: DataFolder) -> bytes:
     """All that stands after an import: of sessions, receipts, trash and the catalog."""
     return b"".join(path.read_bytes() for path in site.data.rglob("*") if path.is_file())
@@ -140,12 +147,12 @@ def test_what_is_stored_and_shown_comes_from_the_new_headers(site: DataFolder) -
     assert token == BY_SCRIPT.patient_token("SALT-77")
     assert json.loads(attributes)["dcmPatientName"] == outcome.session["subject"]
     assert rows(site, subject_patient.c.patient_id) == [(token,)]
-    files = rows(site, file.c.name, file.c.sop_uid, file.c.rules, file.c.origin)
-    assert {(name, uid) for name, uid, _, _ in files} == {
+    stored = files(site)
+    assert {(row.name, row.sop_uid) for row in stored} == {
         (f"{one.SOPInstanceUID}.dcm", one.SOPInstanceUID) for one in found
     }
-    assert {fingerprint for _, _, fingerprint, _ in files} == {BY_SCRIPT.fingerprint}
-    assert len({origin for *_, origin in files}) == 3
+    assert {row.rules for row in stored} == {BY_SCRIPT.fingerprint}
+    assert len({row.origin for row in stored}) == 3
 
 
 def test_other_projects_are_as_they_were(site: DataFolder) -> None:
@@ -154,7 +161,7 @@ def test_other_projects_are_as_they_were(site: DataFolder) -> None:
     assert {line["code"] for line in outcome.lines} == {"stored"}
     assert set(site.files().values()) == {hashlib.sha256(data).hexdigest() for data in mr(2).values()}
     assert rows(site, session.c.study_key, session.c.patient_key, session.c.patient_id) == [("", "", "SALT-77")]
-    assert set(rows(site, file.c.origin, file.c.rules)) == {(None, None)}
+    assert {(row.origin, row.rules) for row in files(site)} == {(None, None)}
 
 
 def test_nothing_that_stands_names_the_patient(site: DataFolder) -> None:

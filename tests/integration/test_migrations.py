@@ -398,7 +398,7 @@ def test_what_an_older_catalog_holds_is_found_and_sorted_as_what_is_new(bare_dat
     assert sorted(counted) == [(0, "0"), (4, "4"), (4, "4")]
     assert {json.loads(row.attributes)["modality"] for row in told} == {"PT"}
     assert ids == ["2", "4-MR1", "10"]
-    assert [tuple(row) for row in files] == [(2500, 0, b"\0" * 32), (2500, 1, b"\1" * 32)]
+    assert [tuple(row) for row in files] == [(2500, 0, b"\0" * 32, None), (2500, 1, b"\1" * 32, None)]
 
 
 def test_projects_that_share_a_name_keep_it_and_it_is_found_for_others(bare_database_url: str) -> None:

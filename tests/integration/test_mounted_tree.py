@@ -15,12 +15,12 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import select, update
 
 from scandock.access import accounts, tokens
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import file, session
+from scandock.catalog.tables import session
+from scandock.catalog.trees import change_files
 from scandock.rules.permissions import Scope
 from scandock.services import archive_folders
 from scandock.services.archive_folders import VISIT_SECONDS
@@ -28,6 +28,7 @@ from scandock.services.settings import load_settings
 from scandock.web.v1 import tree
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 from tests.integration.web import PASSWORD, Web, serve_in_process
+from tests.stored_files import session_files
 
 pytestmark = pytest.mark.long
 
@@ -132,8 +133,8 @@ def sizes(data: str) -> dict[str, int]:
 
 def rename_odd(catalog: Catalog, data: str) -> None:
     with catalog.write() as connection:
-        tree_id = select(session.c.tree_id).where(session.c.label == "S1").scalar_subquery()
-        connection.execute(update(file).where(file.c.tree_id == tree_id, file.c.name == "odd.txt").values(name=HOSTILE))
+        (odd,) = (one for one in session_files(connection, session.c.label == "S1") if one.row.name == "odd.txt")
+        change_files(connection, odd.tree_id, {odd.row.n: {"name": HOSTILE}})
     folder = Path(data) / "archive" / NOTES
     (folder / "odd.txt").rename(folder / HOSTILE)
 
@@ -253,12 +254,8 @@ def test_what_is_damaged_is_left_out_and_what_is_deleted_is_gone(mia: Mount, web
     assert mia.client.get(quoted(image)).json()["code"] == "file_missing"
     stored.write_bytes(kept)
     with web.site.catalog.write() as connection:
-        row = connection.execute(
-            select(session.c.tree_id, file.c.n)
-            .join(file, file.c.tree_id == session.c.tree_id)
-            .where(session.c.label == "S1", file.c.name == stored.name)
-        ).one()
-        connection.execute(damage.insert().values(tree_id=row.tree_id, file_n=row.n, kind="changed", found=1))
+        (found,) = (one for one in session_files(connection, session.c.label == "S1") if one.row.name == stored.name)
+        connection.execute(damage.insert().values(tree_id=found.tree_id, file_n=found.row.n, kind="changed", found=1))
     answer = mia.client.get(quoted(image))
     assert (answer.status_code, answer.json()["code"]) == (409, "file_damaged")
     assert mia.head(image).status_code == 409

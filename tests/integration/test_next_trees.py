@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.tables import file, resource, scan, session, tree
+from scandock.catalog.tables import resource, scan, session, tree
+from scandock.catalog.trees import files_of
 from scandock.services.archiving import archive_session
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
@@ -41,9 +42,12 @@ def sums_hold(site: DataFolder) -> dict[str, int]:
     with site.catalog() as catalog, catalog.read() as connection:
         (tree_id,) = connection.execute(select(session.c.tree_id)).scalars()
         whole = connection.execute(select(tree.c.files, tree.c.bytes).where(tree.c.id == tree_id)).one()
-        figures = (func.count(), func.coalesce(func.sum(file.c.bytes), 0), func.coalesce(func.sum(file.c.frames), 0))
-        query = select(file.c.resource_n, *figures).where(file.c.tree_id == tree_id).group_by(file.c.resource_n)
-        rows = {n: (int(count), int(size), int(frames)) for n, count, size, frames in connection.execute(query)}
+        files = list(files_of(connection, tree_id))
+        by_resource = {n: [row for row in files if row.resource_n == n] for n in {row.resource_n for row in files}}
+        rows = {
+            n: (len(of_n), sum(row.bytes for row in of_n), sum(row.frames for row in of_n))
+            for n, of_n in by_resource.items()
+        }
         resources = connection.execute(select(resource).where(resource.c.tree_id == tree_id)).all()
         scans = connection.execute(select(scan).where(scan.c.tree_id == tree_id)).all()
     assert {one.n: (one.files, one.bytes) for one in resources} == {n: row[:2] for n, row in rows.items()}

@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
 
-from scandock.catalog.tables import file, resource, scan, session
 from scandock.testing.data import make_data
 from tests.builders import DataFolder, Image, ecat, sha256, zip_entries
+from tests.stored_files import session_files
 
 pytestmark = pytest.mark.long
 
@@ -140,19 +139,13 @@ def stored(site: DataFolder) -> tuple[Objects, dict[tuple[str, str, int], list[s
     found: Objects = defaultdict(set)
     sessions: dict[tuple[str, str, int], list[str]] = defaultdict(list)
     with site.catalog() as catalog, catalog.read() as connection:
-        rows = connection.execute(
-            select(
-                session.c.id, session.c.place, session.c.study_uid, scan.c.series_uid, resource.c.label, file.c.sha256
-            )
-            .join(file, file.c.tree_id == session.c.tree_id)
-            .join(resource, (resource.c.tree_id == file.c.tree_id) & (resource.c.n == file.c.resource_n))
-            .join(scan, (scan.c.tree_id == file.c.tree_id) & (scan.c.n == resource.c.scan_n))
-        ).all()
-    for number, place, study, series, label, digest in rows:
-        one = identity[digest.hex()]
-        is_ecat = label == "ECAT"
+        files = [stored_file for stored_file in session_files(connection) if stored_file.scan_n is not None]
+    for stored_file in files:
+        one = identity[stored_file.row.sha256.hex()]
+        is_ecat = stored_file.label == "ECAT"
+        study, series = stored_file.study_uid, stored_file.series_uid
         found[None if is_ecat else study, None if is_ecat else series].add(one)
-        sessions[place, study or "", number].append(one)
+        sessions[stored_file.place, study or "", stored_file.session_id].append(one)
     return dict(found), dict(sessions)
 
 

@@ -19,7 +19,8 @@ from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession, account, audit
 from scandock.catalog.sessions import find_session
-from scandock.catalog.tables import file, project, session, tree, upload
+from scandock.catalog.tables import project, session, tree, upload
+from scandock.catalog.trees import files_of
 from scandock.model.verdicts import FINAL
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Level, Policy
@@ -40,7 +41,9 @@ from scandock.testing.server import add_account
 from scandock.testing.worker import InProcessWorker
 from tests.builders import DataFolder, Image, make_data_folder, sha256
 from tests.crash.processes import until
+from tests.integration.file_words import say_of_files
 from tests.integration.test_import_filters import set_filter
+from tests.stored_files import all_files
 
 KEY = b"k" * 32
 HASHED = """version "6.1"
@@ -127,7 +130,7 @@ def headers(site: DataFolder) -> list[Any]:
 def are_found_by_their_own_uids(context: ServiceContext, count: int) -> bool:
     """Whether the stored objects are known by the SOP Instance UIDs that they came with."""
     with context.catalog.read() as connection:
-        keys = connection.execute(select(file.c.sop_key).where(file.c.sop_uid.is_not(None))).scalars().all()
+        keys = [row.sop_key or 0 for _, row in all_files(connection) if row.sop_uid is not None]
     images = [Image(case="moves", number=number) for number in range(1, count + 1)]
     return sorted(keys) == sorted(BY_SCRIPT.sop_key(image.sop_uid.decode()) for image in images)
 
@@ -153,7 +156,7 @@ def test_a_session_of_nobody_moves_into_a_project_with_a_script(site: DataFolder
         assert after.patient_key == BY_SCRIPT.patient_token("SALT-77")
         with context.catalog.read() as connection:
             trees = connection.execute(select(tree.c.id, tree.c.state)).all()
-            files = connection.execute(select(file.c.rules).where(file.c.sop_uid.is_not(None))).scalars().all()
+            files = [row.rules for _, row in all_files(connection) if row.sop_uid is not None]
         assert trees == [(after.tree_id, "current")]
         assert files == [BY_SCRIPT.fingerprint] * 2
         assert are_found_by_their_own_uids(context, 2)
@@ -183,7 +186,7 @@ def test_what_people_said_goes_along_into_the_archive(site: DataFolder) -> None:
                     quarantined=True,
                 )
             )
-            connection.execute(update(file).where(file.c.name == "seen.txt").values(tags="kept", content="LETTER"))
+            assert say_of_files(connection, "seen.txt", ("LETTER", None, "kept")) == 1
         number = accession_number(context, uuid)
         outcome = archive_session(context, uuid, label="E2")
         assert (outcome.after, outcome.waits) == ("/data/archive/projects/P/subjects/SALT_ANNA/experiments/E2", True)
@@ -194,14 +197,12 @@ def test_what_people_said_goes_along_into_the_archive(site: DataFolder) -> None:
         assert accession_number(context, uuid) == number
         with context.catalog.read() as connection:
             scan = find_scan(connection, context.principal, uuid, "1")
-            words = connection.execute(
-                select(file.c.content, file.c.tags).where(file.c.name == "seen.txt", file.c.tree_id == after.tree_id)
-            ).one()
+            (seen,) = (row for row in files_of(connection, after.tree_id) if row.name == "seen.txt")
             trail = connection.execute(
                 select(audit.c.action, audit.c.target, audit.c.details).where(audit.c.action == "archive")
             ).all()
         assert (scan.note, scan.quality) == ("moved", "usable")
-        assert tuple(words) == ("LETTER", "kept")
+        assert (seen.content, seen.tags) == ("LETTER", "kept")
         ((action, target, details),) = trail
         assert (action, target, json.loads(details)["import"]) == ("archive", uuid, outcome.import_uuid)
     assert sessions_on_disk(site) == ["archive/P/E2"]
@@ -311,7 +312,7 @@ def test_only_what_other_rules_have_made_is_made_again(site: DataFolder) -> None
         assert later.session["id"] == uuid
         assert work(site, context.catalog, archive_session(context, uuid)).state == "placed"
         with context.catalog.read() as connection:
-            rows = connection.execute(select(file.c.rules, file.c.origin)).all()
+            rows = [row for _, row in all_files(connection)]
         assert are_found_by_their_own_uids(context, 3)
     assert {row.rules for row in rows} == {BY_SCRIPT.fingerprint}
     assert len({row.origin for row in rows}) == 3

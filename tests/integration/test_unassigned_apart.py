@@ -12,15 +12,15 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
 
-from scandock.catalog.tables import file, session
+from scandock.catalog.tables import session
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.builders import images, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.upload_server import FINAL_STATES, UploadServer
 from tests.integration.web import Web, serve_in_process
+from tests.stored_files import session_files
 
 FIRST, SECOND = (zip_entries(uploader_layout("S", "1", images(count))) for count in (1, 2))
 """The same study, once with an image more."""
@@ -86,10 +86,9 @@ def _moved(client: httpx.Client, uuid: str, **to: str) -> tuple[dict[str, Any], 
 
 def _sum_of_uids(web: Web, uuid: str) -> int:
     """What is told of a session's images by who asks for it before an upload."""
-    tree = select(session.c.tree_id).where(session.c.uuid == uuid).scalar_subquery()
     with web.site.catalog.read() as connection:
-        uids = connection.execute(select(file.c.sop_uid).where(file.c.tree_id == tree, file.c.sop_uid.is_not(None)))
-        return sum(zlib.crc32(uid.encode()) for uid in uids.scalars())
+        uids = [one.row.sop_uid for one in session_files(connection, session.c.uuid == uuid)]
+    return sum(zlib.crc32(uid.encode()) for uid in uids if uid is not None)
 
 
 def test_a_strangers_subject_is_another_and_nothing_tells_of_it(web: Web) -> None:

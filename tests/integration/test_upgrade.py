@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, select
 
 from scandock.access.passwords import hash_password
 from scandock.catalog.engine import HEAD
-from scandock.catalog.tables import file, intent, operation, reservation, session, shelf, tree, upload
+from scandock.catalog.tables import intent, operation, reservation, session, shelf, tree, upload
 from scandock.services.consistency_check import check_data
 from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
@@ -37,6 +37,7 @@ from tests.integration.test_inspect_as_import import SCRIPTS, UTF8
 from tests.integration.web import serve_by_socket
 from tests.old_data import STILL_VALID, unpack
 from tests.old_data.make import PASSWORD
+from tests.stored_files import session_files
 
 pytestmark = pytest.mark.processes
 
@@ -194,14 +195,10 @@ def test_what_died_at_any_point_in_an_older_version_ends_with_this_one(dead_site
 
 def shown(connection: Connection, place: str) -> dict[str, list[str]]:
     """sha256 of what the catalog has of each session with a study there."""
-    query = (
-        select(session.c.study_uid, file.c.sha256)
-        .join(file, file.c.tree_id == session.c.tree_id)
-        .where(session.c.place == place, session.c.study_uid.is_not(None))
-    )
     held: dict[str, list[str]] = {}
-    for uid, sha256 in connection.execute(query):
-        held.setdefault(uid, []).append(sha256.hex())
+    for one in session_files(connection, session.c.place == place):
+        if one.study_uid is not None:
+            held.setdefault(one.study_uid, []).append(one.row.sha256.hex())
     return {uid: sorted(files) for uid, files in held.items()}
 
 

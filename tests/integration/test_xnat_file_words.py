@@ -9,17 +9,17 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
-from sqlalchemy import select, update
 
 from scandock.catalog.aliases import find_by_alias
-from scandock.catalog.tables import file
 from scandock.services.backup import back_up
 from scandock.services.backup_restore import restore_backup
 from scandock.services.consistency_check import check_data
 from scandock.services.data_catalog import open_data
 from scandock.services.project_description import ProjectDescription, read_description
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout
+from tests.integration.file_words import say_of_files
 from tests.integration.web import Web, serve_in_process
+from tests.stored_files import all_files
 
 pytestmark = pytest.mark.long
 
@@ -146,8 +146,7 @@ def test_a_session_that_joins_another_one_brings_the_words_of_its_files(site: Da
         site.bring(entries, session="E1", destination="prearchive", resources="keep")
         (waiting,) = client.get("/api/v1/prearchive").json()["items"]
         with web.site.catalog.write() as connection:  # as a session has it that was put back to where it waits
-            told = {"content": "waited", "tags": "mark"}
-            assert connection.execute(update(file).where(file.c.name == "w.txt").values(**told)).rowcount == 1
+            assert say_of_files(connection, "w.txt", ("waited", None, "mark")) == 1
         asked = {"sessions": [waiting["id"]], "overwrite": "append"}
         (answer,) = client.post("/api/v1/prearchive/archive", json=asked).json()["items"]
         assert answer["to"] == "/data/archive/projects/P/subjects/S1/experiments/E1", answer
@@ -160,8 +159,8 @@ def test_a_backup_has_the_words_of_files_and_of_projects(site: DataFolder, tmp_p
         backup = back_up(str(site.data), site.settings, str(tmp_path / "kept"))
     assert restore_backup(backup.path, str(tmp_path / "new"), site.settings) == []
     with open_data(str(tmp_path / "new"), site.settings) as (catalog, _), catalog.read() as connection:
-        of = select(file.c.name, file.c.content, file.c.format, file.c.tags).where(file.c.name.endswith(".txt"))
-        assert sorted(map(tuple, connection.execute(of))) == [
+        rows = [row for _, row in all_files(connection) if row.name.endswith(".txt")]
+        assert sorted((row.name, *row.words) for row in rows) == [
             ("a.txt", "notes", "TXT", "first,second"),
             ("b.txt", "table", None, "third"),
             ("c.txt", None, None, None),

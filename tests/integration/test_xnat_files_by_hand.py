@@ -20,11 +20,12 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog import trees
-from scandock.catalog.tables import file
+from scandock.catalog.tables import manifest
 from scandock.publishing import tree_plan
 from scandock.services.consistency_check import check_data
 from tests.builders import DataFolder, images, make_data_folder, zip_entries
 from tests.integration.web import Web, serve_in_process
+from tests.stored_files import all_files
 
 pytestmark = pytest.mark.long
 
@@ -183,7 +184,7 @@ def test_an_object_is_known_by_its_uid(site: DataFolder) -> None:
         done(client.put(f"{resource}/files/1.txt", content=b"none"))
         done(client.put(resource.replace("DICOM", "OTHER") + "/files/1.dcm", content=one))
         with web.site.catalog.read() as connection:
-            found = connection.execute(select(file.c.name, file.c.sop_uid, file.c.dataset_at).order_by(file.c.n)).all()
+            found = [row for _, row in all_files(connection)]
     assert [row.sop_uid is not None for row in found] == [True, False, False]
     assert found[0].dataset_at > 132
 
@@ -259,7 +260,7 @@ def test_ten_threads_into_one_resource_all_land(site: DataFolder) -> None:
         def send(item: tuple[str, bytes]) -> None:
             done(client.put(f"{resource}/files/{item[0]}", content=item[1]))
             with web.site.catalog.read() as connection:
-                trees.append(connection.execute(select(file.c.tree_id).limit(1)).scalar_one())
+                trees.append(connection.execute(select(manifest.c.tree_id).limit(1)).scalar_one())
 
         with ThreadPoolExecutor(10) as threads:
             list(threads.map(send, files.items()))

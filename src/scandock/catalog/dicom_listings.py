@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
+from scandock.catalog.file_manifests import has_manifests, read_files
 from scandock.catalog.tables import ListingState, dicom_series, dicom_study, file, resource, session, tree
+from scandock.catalog.tree_places import read_places
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.rules.dicom_listing import ListedScan, ListedStudy, is_whole, list_studies
 
@@ -45,11 +48,24 @@ def write_listing(connection: Connection, tree_id: int, scans: Iterable[ScanFact
     dicom = [(n, uid, facts) for n, uid, facts in scans if uid and isinstance(facts, SeriesTally) and facts.study_uid]
     if not dicom:
         return ListingState.COMPLETE
-    instances: dict[int, int] = {row[0]: row[1] for row in connection.execute(_INSTANCES, {"tree": tree_id})}
+    instances = _count_instances(connection, tree_id)
     studies, series = list_studies([ListedScan(n, uid, facts, instances.get(n, 0)) for n, uid, facts in dicom])
     connection.execute(insert(dicom_study), [{"tree_id": tree_id, **_study_columns(study)} for study in studies])
     connection.execute(insert(dicom_series), [{"tree_id": tree_id, **asdict(row)} for row in series])
     return ListingState.COMPLETE if all(is_whole(facts) for _, _, facts in dicom) else ListingState.PARTIAL
+
+
+def _count_instances(connection: Connection, tree_id: int) -> dict[int, int]:
+    """How many objects of different UIDs each scan has."""
+    if not has_manifests(connection, tree_id):
+        return {row[0]: row[1] for row in connection.execute(_INSTANCES, {"tree": tree_id})}
+    scans = {place.n: place.scan_n for place in read_places(connection, tree_id).values()}
+    uids: dict[int, set[str]] = defaultdict(set)
+    for row in read_files(connection, tree_id):
+        scan_n = scans.get(row.resource_n)
+        if scan_n is not None and row.sop_uid is not None:
+            uids[scan_n].add(row.sop_uid)
+    return {scan_n: len(of_scan) for scan_n, of_scan in uids.items()}
 
 
 def _study_columns(study: ListedStudy) -> dict[str, object]:

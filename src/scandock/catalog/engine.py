@@ -600,6 +600,8 @@ def create_tables(connection: Connection) -> None:
     metadata.create_all(connection)
     if connection.dialect.name == "postgresql":
         add_trigrams(connection)
+        for table in ("manifest", "file_md5", "object_block"):  # what is packed already is not packed again
+            connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN body SET STORAGE EXTERNAL"))
 
 
 def add_trigrams(connection: Connection) -> None:

@@ -336,6 +336,29 @@ verification = Table(
 `asked` is when a person wanted a round, until it has ended; `oldest` when the file was read that waits the longest.
 """
 
+verified_files = Table(
+    "verified_files",
+    metadata,
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
+    Column("first_n", Integer, nullable=False),
+    Column("last_n", Integer, nullable=False),
+    Column("verified", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tree_id", "first_n"),
+    sqlite_with_rowid=False,
+)
+"""When files of a tree, from one number to another, were read whole (`catalog.verified_files`); spans don't overlap."""
+
+file_md5 = Table(
+    "file_md5",
+    metadata,
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
+    Column("first_n", Integer, nullable=False),
+    Column("last_n", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tree_id", "first_n"),
+)
+"""The MD5s of up to 1,000 files of a tree, by number (`catalog.verified_files`); each file's in one row at most."""
+
 damage = Table(
     "damage",
     metadata,

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Select, false, or_, select
 
-from scandock.catalog.tables import ecat_file, file, project, session
+from scandock.catalog.tables import ecat_file, project, session
 
 VALUES_PER_STATEMENT = 400
 """Values in one statement: SQLite takes no more than 999 in old versions."""
@@ -82,17 +82,9 @@ def select_holders_of_ecat(digests: Collection[bytes], where: ColumnElement[bool
 def select_holders_of_origins(origins: Collection[bytes], where: ColumnElement[bool]) -> Select[Any]:
     """The same by what ECAT files were before they were de-identified; the column is still called sha256."""
     return (
-        select(file.c.origin.label("sha256"), session.c.label, session.c.place)
-        .join(ecat_file, (ecat_file.c.tree_id == file.c.tree_id) & (ecat_file.c.n == file.c.n))
+        select(ecat_file.c.origin.label("sha256"), session.c.label, session.c.place)
         .join(session, session.c.tree_id == ecat_file.c.tree_id)
         .join(project, project.c.id == session.c.project_id)
-        .where(file.c.origin.in_(origins), where)
+        .where(ecat_file.c.origin.in_(origins), where)
         .distinct()
-    )
-
-
-def select_sop_uids(tree_ids: Collection[int]) -> Select[Any]:
-    """tree_id and SOP Instance UID of every DICOM file of some trees, and by what rules each was de-identified."""
-    return select(file.c.tree_id, file.c.sop_uid, file.c.rules).where(
-        file.c.tree_id.in_(tree_ids), file.c.sop_uid.is_not(None)
     )

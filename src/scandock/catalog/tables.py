@@ -53,6 +53,17 @@ class ListingState(IntEnum):
     COMPLETE = 2
 
 
+class RowState(IntEnum):
+    """What is in `file` of a tree of a version before manifests, which a worker brings over."""
+
+    NONE = 0
+    """Nothing: all of its files are in `manifest`."""
+    REMAINING = 1
+    """Rows that nobody reads any more: its files are in `manifest`."""
+    READ = 2
+    """Its files: those in `manifest` are a part of them."""
+
+
 class IntentKind(StrEnum):
     """What an intent does to the tree that it names."""
 
@@ -218,14 +229,16 @@ tree = Table(
     Column("created", BigInteger, nullable=False),
     Column("operation_id", Id, ForeignKey("operation.id", ondelete="SET NULL")),
     Column("listing", Integer, nullable=False, server_default=text("0")),
+    Column("file_rows", Integer, nullable=False, server_default=text("0")),
     _one_of("state", "staged", "current", "retired"),
     Index(None, "upload_id"),
     Index(None, "operation_id"),
     Index("ix_tree_unlisted", "id", sqlite_where=text("listing < 2")),
+    Index("ix_tree_with_rows", "id", sqlite_where=text("file_rows > 0")),
     Index("ix_tree_not_current", "id", sqlite_where=text("state <> 'current'")),
 )
 """`upload_id` is the import that its files came by, NULL where people made it by hand; `operation_id` the operation
-that makes it, until that has ended; `listing` a `ListingState`.
+that makes it, until that has ended; `listing` a `ListingState`, `file_rows` a `RowState`.
 """
 
 session = Table(
@@ -395,7 +408,37 @@ file = Table(
 """`content`, `format` and `tags` are what a person said of this one file; without, it has its resource's. `origin` is
 a keyed hash of the object that it was before it was de-identified, `rules` the fingerprint of what that was done by.
 `sop_hash` is that of `sop_uid` (`rules.sop_hashes`), `sop_key` a keyed hash of the SOP Instance UID that it had before
-it was de-identified (`rules.privacy`), where it has another one now and UIDs are not dropped.
+it was de-identified (`rules.privacy`), where it has another one now and UIDs are not dropped. Nothing is written here
+any more: it has the files of trees of older versions, until a worker has brought them over (`tree.file_rows`).
+"""
+
+manifest = Table(
+    "manifest",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
+    Column("first_n", Integer, nullable=False),
+    Column("last_n", Integer, nullable=False),
+    Column("first_resource", Integer, nullable=False),
+    Column("last_resource", Integer, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("tree_id", "first_n"),
+)
+"""Up to 1,000 files of a tree, by the numbers of the first and the last, and of their resources
+(`catalog.file_manifests`). `body` has what is known of them (`catalog.manifest_bodies`).
+"""
+
+object_block = Table(
+    "object_block",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("part", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "part"),
+)
+"""The index of objects over all trees: hashes of SOP Instance UIDs, and the numbers of the manifests that may have
+them (`catalog.object_index`). `part` says which hashes: it is a 1 before the bits with which they all begin.
 """
 
 ecat_file = Table(
@@ -404,11 +447,15 @@ ecat_file = Table(
     Column("tree_id", Id, ForeignKey("tree.id", ondelete="CASCADE"), nullable=False),
     Column("n", Integer, nullable=False),
     Column("sha256", LargeBinary(32), nullable=False),
+    Column("origin", LargeBinary(16)),
     PrimaryKeyConstraint("tree_id", "n"),
     Index(None, "sha256"),
+    Index("ix_ecat_file_origin", "origin", sqlite_where=text("origin IS NOT NULL")),
     sqlite_with_rowid=False,
 )
-"""The ECAT files of scans, which are known by their bytes alone: by these they are found in all sessions."""
+"""The ECAT files of scans, which are known by their bytes alone: by these they are found in all sessions, or by their
+origin, a keyed hash of what they were before they were de-identified.
+"""
 
 dicom_study = Table(
     "dicom_study",

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import zlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, literal, select, update
 
+from scandock.catalog import file_manifests, object_index
 from scandock.catalog.dicom_listings import write_listing
 from scandock.catalog.engine import Catalog, split_values
+from scandock.catalog.file_manifests import MAX_NUMBER
+from scandock.catalog.file_rows import FileAnnotations, FileHead, FileRow
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import ecat_file, file, resource, scan, tree
+from scandock.catalog.tables import RowState, ecat_file, file, manifest, resource, scan, tree
+from scandock.catalog.verified_files import copy_learned, move_learned
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.rules.scan_ids import sort_key
 from scandock.rules.sop_hashes import sop_hash
 
 BATCH = 5_000
 """Rows of one transaction, so that no writer waits long."""
-FileAnnotations = tuple[str | None, str | None, str | None]
-"""Content, format and tags that a person said of one file; None where nothing was said, and its resource's hold."""
-NO_ANNOTATIONS: Final[FileAnnotations] = (None, None, None)
 
 
 @dataclass(slots=True)
@@ -88,53 +88,33 @@ class ResourceRow:
         )
 
 
-class FileRow(NamedTuple):
-    n: int
-    resource_n: int
-    name: str
-    bytes: int
-    sha256: builtins.bytes
-    sop_uid: str | None
-    frames: int
-    dataset_at: int
-    content: str | None = None
-    """What a person said of this one file, as its format and tags: without, it has its resource's."""
-    format: str | None = None
-    tags: str | None = None
-    md5: builtins.bytes | None = None
-    """None until somebody needed it."""
-    origin: builtins.bytes | None = None
-    """Keyed hash of the object that it was before it was de-identified."""
-    rules: builtins.bytes | None = None
-    """Fingerprint of the rules that de-identified it."""
-    sop_key: int | None = None
-    """Keyed hash of the SOP Instance UID that it had before it was de-identified."""
-
-    @property
-    def words(self) -> FileAnnotations:
-        return self.content, self.format, self.tags
-
-
 _SCANS: Final = select(scan).where(scan.c.tree_id == bindparam("tree")).order_by(scan.c.n)
 _RESOURCES: Final = select(resource).where(resource.c.tree_id == bindparam("tree")).order_by(resource.c.n)
-_FILES: Final = (
-    select(
-        file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
-        file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.md5, file.c.origin,
-        file.c.rules, file.c.sop_key,
-    )
-    .where(file.c.tree_id == bindparam("tree"))
-    .order_by(file.c.n)
-    .execution_options(yield_per=BATCH)
-)  # fmt: skip
+_ALL_FILES: Final = select(*(file.c[name] for name in FileRow._fields)).where(file.c.tree_id == bindparam("tree"))
+_HEADS: Final = (
+    select(*(file.c[name] for name in FileHead._fields)).where(file.c.tree_id == bindparam("tree")).order_by(file.c.n)
+)
+_FILES_BETWEEN: Final = _ALL_FILES.where(file.c.n.between(bindparam("first"), bindparam("last"))).execution_options(
+    yield_per=BATCH
+)
+_FILES: Final = _FILES_BETWEEN.order_by(file.c.n)
+_FILES_DOWNWARDS: Final = _FILES_BETWEEN.order_by(file.c.n.desc())
+_FILES_NUMBERED: Final = _ALL_FILES.where(file.c.n.in_(bindparam("numbers", expanding=True)))
+_FILES_BEHIND: Final = _ALL_FILES.where(file.c.n > bindparam("last")).order_by(file.c.n).limit(bindparam("count"))
 
-_BY_HASH: Final = select(file.c.tree_id, file.c.n).where(
+_ROWS_OF_OBJECTS: Final = (
+    select(file.c.tree_id, *(file.c[name] for name in FileRow._fields))
+    .join(tree, tree.c.id == file.c.tree_id)
+    .where(tree.c.file_rows == RowState.READ)
+)
+_BY_HASH: Final = _ROWS_OF_OBJECTS.where(
     file.c.sop_hash.in_(bindparam("hashes", expanding=True)), file.c.sop_uid.in_(bindparam("uids", expanding=True))
 )
-_UNHASHED: Final = select(file.c.tree_id, file.c.n).where(
+_UNHASHED: Final = _ROWS_OF_OBJECTS.where(
     file.c.sop_uid.is_not(None), file.c.sop_hash.is_(None), file.c.sop_uid.in_(bindparam("uids", expanding=True))
 )
-"""Those of older versions, which get their hashes in the background."""
+"""Those of versions before hashes."""
+_BY_KEY: Final = _ROWS_OF_OBJECTS.where(file.c.sop_key.in_(bindparam("keys", expanding=True)))
 
 
 def scans_of(connection: Connection, tree_id: int) -> list[ScanRow]:
@@ -145,27 +125,76 @@ def resources_of(connection: Connection, tree_id: int) -> list[ResourceRow]:
     return [ResourceRow.from_row(row) for row in connection.execute(_RESOURCES, {"tree": tree_id}).mappings()]
 
 
-def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, None]:
-    """The files of a tree by number, streamed."""
-    with connection.execute(_FILES, {"tree": tree_id}) as rows:  # who stops half-way leaves PostgreSQL no cursor
+def files_of(
+    connection: Connection, tree_id: int, first: int = 0, last: int = MAX_NUMBER, *, downwards: bool = False
+) -> Generator[FileRow, None, None]:
+    """The files of a tree that have numbers from `first` to `last`, by number, streamed."""
+    if file_manifests.has_manifests(connection, tree_id):
+        yield from file_manifests.read_files(connection, tree_id, first, last, downwards=downwards)
+        return
+    query = _FILES_DOWNWARDS if downwards else _FILES
+    values = {"tree": tree_id, "first": first, "last": last}
+    with connection.execute(query, values) as rows:  # who stops half-way leaves PostgreSQL no cursor
         for row in rows:
             yield FileRow(*row)
 
 
-def find_objects(connection: Connection, uids: Iterable[str]) -> list[tuple[int, int]]:
-    """The files of all trees that have objects, by tree and number; also of those that nobody may see."""
-    found: list[tuple[int, int]] = []
-    for part in split_values(dict.fromkeys(uids)):
-        hashes = sorted({sop_hash(uid) for uid in part})
-        for query, values in ((_BY_HASH, {"uids": part, "hashes": hashes}), (_UNHASHED, {"uids": part})):
-            found += [(row.tree_id, row.n) for row in connection.execute(query, values)]
-    return found
+def heads_of(connection: Connection, tree_id: int) -> Iterator[FileHead]:
+    """What lists are sorted and searched by of the files of a tree, by number."""
+    if file_manifests.has_manifests(connection, tree_id):
+        return file_manifests.read_heads(connection, tree_id)
+    return (FileHead(*row) for row in connection.execute(_HEADS, {"tree": tree_id}))
+
+
+def files_of_resources(connection: Connection, tree_id: int, resources: Collection[int]) -> Iterator[FileRow]:
+    """The files of some resources of a tree, by number."""
+    if not resources:
+        return iter(())
+    if file_manifests.has_manifests(connection, tree_id):
+        return file_manifests.read_resource_files(connection, tree_id, resources)
+    return (row for row in files_of(connection, tree_id) if row.resource_n in resources)
+
+
+def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -> list[FileRow]:
+    """The files of some numbers of a tree, by number."""
+    if file_manifests.has_manifests(connection, tree_id):
+        return list(file_manifests.find_files(connection, tree_id, numbers))
+    rows = [
+        FileRow(*row)
+        for part in split_values(sorted(numbers))
+        for row in connection.execute(_FILES_NUMBERED, {"tree": tree_id, "numbers": part})
+    ]
+    return sorted(rows)
+
+
+def find_objects(
+    connection: Connection, uids: Collection[str], keys: Collection[int] = (), tree_id: int | None = None
+) -> Iterator[tuple[int, FileRow]]:
+    """The files that have objects, with their trees, also those that nobody may see.
+
+    By the UIDs of objects, and by the keys of those that they had before they were de-identified. `tree_id`: in this
+    tree alone.
+    """
+    yield from object_index.find_rows(connection, uids, keys, tree_id)
+    if connection.execute(_ANY_ROWS).first() is None:
+        return
+    of_trees = [connection.execute(_BY_KEY, {"keys": some}) for some in split_values(keys)]
+    for some in split_values(uids):
+        hashes = sorted({sop_hash(uid) for uid in some})
+        of_trees += [connection.execute(query, {"uids": some, "hashes": hashes}) for query in (_BY_HASH, _UNHASHED)]
+    found = {(row[0], row[1]): FileRow(*row[1:]) for rows in of_trees for row in rows}  # some by UID and key
+    yield from ((tree, row) for (tree, _), row in found.items() if tree_id in (None, tree))
 
 
 def has_variants(connection: Connection, tree_id: int) -> bool:
     """Whether a tree has objects that differ under one SOP UID."""
-    uids = select(file.c.sop_uid).where(file.c.tree_id == tree_id, file.c.sop_uid.is_not(None))
-    return connection.execute(uids.group_by(file.c.sop_uid).having(func.count() > 1).limit(1)).first() is not None
+    return count_variants(connection, tree_id) > 0
+
+
+def count_variants(connection: Connection, tree_id: int) -> int:
+    """How many objects of a tree share their SOP UID with one that came before."""
+    uids = [row.sop_uid for row in files_of(connection, tree_id) if row.sop_uid is not None]
+    return len(uids) - len(set(uids))
 
 
 def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None:
@@ -173,53 +202,57 @@ def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None
     every = iter(rows)
     while batch := list(islice(every, BATCH)):
         with catalog.write() as connection:
-            insert_files(connection, tree_id, batch)
+            add_files(connection, tree_id, batch)
 
 
-def insert_files(connection: Connection, tree_id: int, rows: Iterable[FileRow]) -> None:
-    """Add files, as many as fit into one transaction."""
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    columns = ("tree_id", *FileRow._fields, "sop_hash")
-    # said by hand: with so many rows SQLAlchemy's own work on each takes longer than the database's
-    statement = f"INSERT INTO {file.name} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608  names of our own
-    values = [(tree_id, *row, None if row.sop_uid is None else sop_hash(row.sop_uid)) for row in rows]
-    if values:
-        connection.exec_driver_sql(statement, values)
+def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> None:
+    """Add files to a tree behind those that it has, as many as fit into one transaction."""
+    if rows:
+        file_manifests.add_files(connection, tree_id, rows)
+        object_index.index_manifests(connection, tree_id, min(row.n for row in rows))
 
 
-def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Iterable[int]) -> None:
-    """Let a new tree hold all files of an old one, numbers kept, but for the dropped ones."""
+def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Collection[int]) -> None:
+    """Let a new tree hold all files of an old one, numbers kept, but for the dropped ones; `last` is its last one."""
+    with catalog.read() as connection:
+        by_rows = not file_manifests.has_manifests(connection, old)
     for start in range(0, last + 1, BATCH):
         with catalog.write() as connection:
-            copy_batch(connection, old, new, start)
-    numbers = sorted(dropped)
-    for start in range(0, len(numbers), BATCH):
+            _copy_batch(connection, old, new, start, dropped, by_rows=by_rows)
+    if not by_rows:
         with catalog.write() as connection:
-            drop_files(connection, new, numbers[start : start + BATCH])
+            copy_learned(connection, old, new, last)
 
 
-def copy_batch(connection: Connection, old: int, new: int, start: int) -> None:
-    """Let a new tree hold the files of an old one from number `start` on, as many as fit into one transaction.
+def copy_few_files(connection: Connection, old: int, new: int, last: int, dropped: Collection[int]) -> None:
+    """The same in one transaction, for a tree whose last number is below `BATCH`."""
+    by_rows = not file_manifests.has_manifests(connection, old)
+    _copy_batch(connection, old, new, 0, dropped, by_rows=by_rows)
+    if not by_rows:
+        copy_learned(connection, old, new, last)
 
-    What is known to be damaged of them goes with them: the new tree has the very bytes.
+
+def _copy_batch(
+    connection: Connection, old: int, new: int, start: int, dropped: Collection[int], *, by_rows: bool
+) -> None:
+    """Copy the files from number `start` on, as many as fit into one transaction.
+
+    What is known to be damaged of them goes with them: the new tree has the very bytes. `by_rows`: the old tree had
+    rows when the copying began, and may have manifests by now; what verification has learned is copied with the files.
     """
-    columns = [column for column in file.c if column.name != "tree_id"]
-    source = select(literal(new), *columns).where(file.c.tree_id == old, file.c.n.between(start, start + BATCH - 1))
-    connection.execute(insert(file).from_select(["tree_id", *(c.name for c in columns)], source))
+    last = start + BATCH - 1
+    if by_rows:
+        _lock_tree(connection, old)
+        rows = list(files_of(connection, old, start, last))
+        move_learned(connection, old, new, start - 1, [row.n for row in rows])
+        add_files(connection, new, [row for row in rows if row.n not in dropped])
+    else:
+        file_manifests.copy_files(connection, old, new, (start, last), dropped)
+        object_index.index_manifests(connection, new, start)
     columns = [column for column in damage.c if column.name not in ("id", "tree_id")]
-    source = select(literal(new), *columns).where(
-        damage.c.tree_id == old, damage.c.file_n.between(start, start + BATCH - 1)
-    )
+    source = select(literal(new), *columns).where(damage.c.tree_id == old, damage.c.file_n.between(start, last))
     connection.execute(insert(damage).from_select(["tree_id", *(c.name for c in columns)], source))
-
-
-def drop_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
-    """Take files out of a tree that nobody sees yet."""
-    gone = list(numbers)
-    if gone:
-        rows = [{"gone": n} for n in gone]
-        connection.execute(delete(file).where(file.c.tree_id == tree_id, file.c.n == bindparam("gone")), rows)
-        mend_files(connection, tree_id, gone)
+    mend_files(connection, new, (n for n in dropped if start <= n <= last))
 
 
 def mend_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
@@ -230,24 +263,84 @@ def mend_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> 
         connection.execute(delete(damage).where(*where), whole)
 
 
-def unverify_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
-    """Have files of a tree read again as soon as its turn comes, as if nobody had yet."""
-    again = [{"again": n} for n in numbers]
-    if again:
-        where = (file.c.tree_id == tree_id, file.c.n == bindparam("again"))
-        connection.execute(update(file).where(*where).values(verified=None), again)
-
-
 def annotate_files(connection: Connection, tree_id: int, words: Mapping[int, FileAnnotations]) -> None:
     """Write what people said of single files (content, format, tags) into a tree that nobody sees yet, by number."""
-    rows = [
-        {"number": n, "said": annotation[0], "kind": annotation[1], "marks": annotation[2]}
-        for n, annotation in words.items()
-    ]
+    said = {n: dict(zip(("content", "format", "tags"), annotation, strict=True)) for n, annotation in words.items()}
+    file_manifests.change_files(connection, tree_id, said)
+
+
+def change_files(connection: Connection, tree_id: int, changes: Mapping[int, Mapping[str, Any]]) -> None:
+    """Change what a shown tree says of single files, by number: the same columns of each, and their values."""
+    if not changes:
+        return
+    state = _lock_tree(connection, tree_id)
+    changed = file_manifests.change_files(connection, tree_id, changes)
+    names = list(next(iter(changes.values())))
+    if "sop_uid" in names:
+        object_index.index_files(connection, ((key, row) for key, rows in changed.items() for row in rows))
+    rows = [{"number": n, **{f"new_{name}": change[name] for name in names}} for n, change in changes.items()]
+    if "origin" in names:
+        of_ecat = (ecat_file.c.tree_id == tree_id, ecat_file.c.n == bindparam("number"))
+        connection.execute(update(ecat_file).where(*of_ecat).values(origin=bindparam("new_origin")), rows)
+    if state != RowState.READ:
+        return
+    values: dict[str, object] = {name: bindparam(f"new_{name}") for name in names}
+    if "sop_uid" in names:
+        values["sop_hash"] = bindparam("new_hash")
+        rows = [{**row, "new_hash": sop_hash(row["new_sop_uid"])} for row in rows]
     where = (file.c.tree_id == tree_id, file.c.n == bindparam("number"))
-    values: dict[str, object] = {"content": bindparam("said"), "format": bindparam("kind"), "tags": bindparam("marks")}
-    for start in range(0, len(rows), BATCH):
-        connection.execute(update(file).where(*where).values(**values), rows[start : start + BATCH])
+    connection.execute(update(file).where(*where).values(**values), rows)
+
+
+def move_rows(connection: Connection, tree_id: int) -> bool:
+    """Bring over a transaction's share of a shown tree that has rows of files; whether more are to come.
+
+    First they become manifests. Once all of these are there nobody reads the rows, and they go.
+    """
+    state = _lock_tree(connection, tree_id)
+    if state == RowState.READ:
+        _write_manifests(connection, tree_id)
+    elif state == RowState.REMAINING:
+        first = connection.execute(_FIRST_ROW, {"tree": tree_id}).scalar()
+        if first is not None:
+            rows = (file.c.tree_id == tree_id, file.c.n.between(first, first + BATCH - 1))
+            connection.execute(delete(file).where(*rows))
+            return True
+        connection.execute(update(tree).where(tree.c.id == tree_id).values(file_rows=RowState.NONE))
+    return state == RowState.READ
+
+
+def _write_manifests(connection: Connection, tree_id: int) -> None:
+    """Write the next manifests of a tree whose files are rows; with the last ones they are read instead of the rows."""
+    last = connection.execute(select(func.max(manifest.c.last_n)).where(manifest.c.tree_id == tree_id)).scalar_one()
+    last = -1 if last is None else last
+    rows = connection.execute(_FILES_BEHIND, {"tree": tree_id, "last": last, "count": BATCH})
+    files = [FileRow(*row) for row in rows]
+    move_learned(connection, tree_id, tree_id, last, [row.n for row in files])
+    add_files(connection, tree_id, files)
+    if len(files) < BATCH:
+        connection.execute(update(tree).where(tree.c.id == tree_id).values(file_rows=RowState.REMAINING))
+
+
+def _lock_tree(connection: Connection, tree_id: int) -> RowState:
+    """Keep others from changing what is said of the files of a tree until the transaction ends."""
+    query = select(tree.c.file_rows).where(tree.c.id == tree_id).with_for_update(key_share=True)
+    return RowState(connection.execute(query).scalar_one_or_none() or RowState.NONE)
+
+
+def trees_with_rows(connection: Connection, after: int, count: int) -> Sequence[int]:
+    """Some shown trees, or trees in the trash, that have rows of files, by their numbers behind one."""
+    query = (
+        select(tree.c.id)
+        .where(tree.c.file_rows > 0, tree.c.state != "staged", tree.c.id > after)
+        .order_by(tree.c.id)
+        .limit(count)
+    )
+    return connection.execute(query).scalars().all()
+
+
+_FIRST_ROW: Final = select(func.min(file.c.n)).where(file.c.tree_id == bindparam("tree"))
+_ANY_ROWS: Final = select(tree.c.id).where(tree.c.file_rows > 0).limit(1)
 
 
 def damaged_files(connection: Connection, tree_id: int) -> dict[int, str]:
@@ -261,7 +354,7 @@ def damaged_files(connection: Connection, tree_id: int) -> dict[int, str]:
 def write_structure(
     connection: Connection, tree_id: int, scans: Sequence[ScanRow], resources: Sequence[ResourceRow]
 ) -> None:
-    """Write a tree's scans and resources, the studies and series that they are of, and its own sums."""
+    """Write what a tree has beside its files, once these are there: scans, resources, studies, sums."""
     if scans:
         connection.execute(insert(scan), [scan_values(tree_id, s) for s in scans])
     if resources:
@@ -288,14 +381,13 @@ def write_structure(
 
 def _write_ecat_files(connection: Connection, tree_id: int, resources: Sequence[ResourceRow]) -> None:
     """Note the ECAT files among a tree's files, whose rows are written before."""
-    if not any(r.scan_n is not None and r.label.casefold() == "ecat" for r in resources):
-        return
-    source = (
-        select(file.c.tree_id, file.c.n, file.c.sha256)
-        .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
-        .where(file.c.tree_id == tree_id, resource.c.scan_n.is_not(None), func.lower(resource.c.label) == "ecat")
-    )
-    connection.execute(insert(ecat_file).from_select(["tree_id", "n", "sha256"], source))
+    numbers = {r.n for r in resources if r.scan_n is not None and r.label.casefold() == "ecat"}
+    rows = [
+        {"tree_id": tree_id, "n": row.n, "sha256": row.sha256, "origin": row.origin}
+        for row in files_of_resources(connection, tree_id, numbers)
+    ]
+    if rows:
+        connection.execute(insert(ecat_file), rows)
 
 
 def scan_values(tree_id: int, s: ScanRow) -> dict[str, object]:

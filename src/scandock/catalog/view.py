@@ -21,8 +21,8 @@ from scandock.catalog.session_lookups import (
     split_values,
 )
 from scandock.catalog.sessions import session_rows
-from scandock.catalog.tables import file, project, scan, session, subject, subject_patient, tree, upload
-from scandock.catalog.trees import scans_of
+from scandock.catalog.tables import project, scan, session, subject, subject_patient, tree, upload
+from scandock.catalog.trees import files_of, scans_of
 from scandock.model.series import SERIES_KEYS, SeriesTally
 from scandock.model.verdicts import UNFINISHED
 from scandock.rules.catalog_view import KnownSession, KnownSubject
@@ -88,10 +88,9 @@ def _series_by_study() -> Select[Any]:
 
 
 @cache
-def _origins_by_key() -> Select[Any]:
+def _trees_of_keys() -> Select[Any]:
     return (
-        select(file.c.origin, session.c.side)
-        .join(session, session.c.tree_id == file.c.tree_id)
+        select(session.c.tree_id, session.c.side)
         .join(project, project.c.id == session.c.project_id)
         .where(
             project.c.name == bindparam("project_name"),
@@ -100,8 +99,8 @@ def _origins_by_key() -> Select[Any]:
                 session.c.study_uid.in_(bindparam("study_uids", expanding=True)),
             ),
             session.c.side != "",
-            file.c.origin.is_not(None),
         )
+        .order_by(session.c.id)
     )
 
 
@@ -185,10 +184,12 @@ class SqlView:
 
         By its keyed hashes, or by the UIDs that it may have now.
         """
-        query = self._seen(project_name, _origins_by_key())
+        query = self._seen(project_name, _trees_of_keys())
         values = {"project_name": project_name, "study_keys": list(study_keys), "study_uids": list(study_uids)}
-        rows = self.connection.execute(query, values)
-        return ((row.origin, row.side) for row in rows)
+        for row in self.connection.execute(query, values).all():
+            for file_row in files_of(self.connection, row.tree_id):
+                if file_row.origin is not None:
+                    yield file_row.origin, row.side
 
     def series_keys_of_sides(self, project_name: str, study_key: str) -> Iterator[tuple[str, Side]]:
         """The keyed hashes of the series that sessions of one side have of a study, with that side."""

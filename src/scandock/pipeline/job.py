@@ -9,8 +9,9 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.file_rows import FileAnnotations
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.trees import FileAnnotations, ResourceRow, ScanRow
+from scandock.catalog.trees import ResourceRow, ScanRow
 from scandock.model import uris
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.duplicates import Clashes

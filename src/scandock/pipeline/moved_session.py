@@ -15,18 +15,11 @@ from typing import Final
 from sqlalchemy import Connection, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.file_rows import FileAnnotations, FileRow
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import session
-from scandock.catalog.trees import (
-    FileAnnotations,
-    FileRow,
-    ResourceRow,
-    ScanRow,
-    files_of,
-    resources_of,
-    scans_of,
-)
+from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.import_report import ImportReport
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.tallies import Tallies

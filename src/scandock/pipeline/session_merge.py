@@ -13,17 +13,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal
 
+from scandock.catalog.file_rows import NO_ANNOTATIONS, FileAnnotations, FileRow
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.trees import (
-    NO_ANNOTATIONS,
-    FileAnnotations,
-    FileRow,
-    ResourceRow,
-    ScanRow,
-    files_of,
-    resources_of,
-    scans_of,
-)
+from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.entry import Content, Entry, ordinal
 from scandock.model.series import EcatFacts, SeriesTally

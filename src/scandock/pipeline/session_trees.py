@@ -6,9 +6,10 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Final
 
+from scandock.catalog.file_rows import NO_ANNOTATIONS, FileRow
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session, read_for_trash
-from scandock.catalog.trees import NO_ANNOTATIONS, FileRow, files_of
+from scandock.catalog.trees import files_of
 from scandock.model.import_types import Overwrite
 from scandock.pipeline.healing import open_stored_files
 from scandock.pipeline.job import Job, JobContext

@@ -11,9 +11,10 @@ from contextlib import suppress
 from itertools import chain
 from typing import Final
 
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import existing_session
-from scandock.catalog.trees import FileRow, files_of, resources_of, scans_of
+from scandock.catalog.trees import files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
 from scandock.pipeline.healing import open_stored_files
 from scandock.pipeline.job import Job, JobContext

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scandock.catalog.trees import NO_ANNOTATIONS, FileRow, ResourceRow, ScanRow
+from scandock.catalog.file_rows import NO_ANNOTATIONS, FileRow
+from scandock.catalog.trees import ResourceRow, ScanRow
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import discard_staged
 from scandock.pipeline.healing import Healer

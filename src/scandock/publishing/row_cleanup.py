@@ -11,7 +11,10 @@ from scandock.queue.leases import ImportLease, Lease
 
 
 def delete_tree_rows(catalog: Catalog, tree_id: int) -> None:
-    """Remove a tree and its rows, in batches, so that no writer waits long for 200,000 of them; repeatable."""
+    """Remove a tree and its rows; repeatable.
+
+    Rows of files, which trees of older versions have, in batches, so that no writer waits long for 200,000 of them.
+    """
     with catalog.read() as connection:
         last = connection.execute(select(func.max(file.c.n)).where(file.c.tree_id == tree_id)).scalar()
     for start in range(0, (-1 if last is None else int(last)) + 1, BATCH):
@@ -20,7 +23,7 @@ def delete_tree_rows(catalog: Catalog, tree_id: int) -> None:
                 delete(file).where(file.c.tree_id == tree_id, file.c.n.between(start, start + BATCH - 1))
             )
     with catalog.write() as connection:
-        for table in (file, resource, scan):  # files again: whoever was stale may have written more
+        for table in (resource, scan):
             connection.execute(delete(table).where(table.c.tree_id == tree_id))
         connection.execute(delete(tree).where(tree.c.id == tree_id))
 

@@ -6,19 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Final
 
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from scandock.catalog.errors import CatalogDamaged
-from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import file, scan
-from scandock.catalog.trees import FileRow, ResourceRow, files_of, resources_of
+from scandock.catalog.file_rows import FileRow
+from scandock.catalog.tables import scan
+from scandock.catalog.trees import ResourceRow, damaged_files, files_of, find_files, resources_of
 from scandock.store.paths import RelPath, path_below, resource_folder
 
-_DAMAGED: Final = (
-    select(file.c.resource_n, file.c.name)
-    .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
-    .where(file.c.tree_id == bindparam("tree"))
-)
 _SCAN_IDS: Final = select(scan.c.n, scan.c.scan_id).where(scan.c.tree_id == bindparam("tree"))
 
 
@@ -38,7 +33,7 @@ def file_paths(connection: Connection, tree_id: int, rows: Iterable[FileRow]) ->
 
 def damaged_paths_of(connection: Connection, tree_id: int) -> set[RelPath]:
     """The paths of the files of a tree that are known to be damaged. Fault as from `paths_of`."""
-    rows = connection.execute(_DAMAGED, {"tree": tree_id}).all()
+    rows = find_files(connection, tree_id, damaged_files(connection, tree_id))
     with _rows_complete():
         folders = _folders_of(connection, tree_id) if rows else {}
         return {path_below(folders[row.resource_n], row.name) for row in rows}

@@ -14,22 +14,20 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.file_rows import FileAnnotations, FileRow
 from scandock.catalog.trees import (
     BATCH,
-    FileAnnotations,
-    FileRow,
     ResourceRow,
     ScanRow,
+    add_files,
     annotate_files,
-    copy_batch,
+    copy_few_files,
     copy_files,
-    drop_files,
-    insert_files,
     mend_files,
-    unverify_files,
     write_files,
     write_structure,
 )
+from scandock.catalog.verified_files import add_digests, forget_verified
 from scandock.model.crash_points import reach
 from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, new_tree
 from scandock.queue.leases import Lease
@@ -79,6 +77,8 @@ class TreePlan:
     """Numbers of the base's files that the new tree does not hold. All others keep their number and path."""
     add: Callable[[], Iterable[FileRow]] = tuple
     """The files that come, numbered behind the base's."""
+    md5s: Mapping[int, bytes] = field(default_factory=dict)
+    """By number, the MD5s of files that come, as far as they are known."""
     staged: Callable[[], Iterable[StagedPart]] = tuple
     """How they get their places, in this order. A file that stays gets its bytes here too, where it is `unlinked`."""
     unlinked: Collection[int] = frozenset()
@@ -172,9 +172,8 @@ def _write_rows(catalog: Catalog, lease: Lease, plan: TreePlan) -> int:
         tree_id = new_tree(catalog, connection, lease)
         if is_small:
             if base is not None:
-                copy_batch(connection, base.tree_id, tree_id, 0)
-                drop_files(connection, tree_id, plan.drop)
-            insert_files(connection, tree_id, first)
+                copy_few_files(connection, base.tree_id, tree_id, base.last, plan.drop)
+            add_files(connection, tree_id, first)
             _finish_rows(connection, tree_id, plan)
             return tree_id
     if base is not None:
@@ -186,8 +185,9 @@ def _write_rows(catalog: Catalog, lease: Lease, plan: TreePlan) -> int:
 
 
 def _finish_rows(connection: Connection, tree_id: int, plan: TreePlan) -> None:
-    """Write what stands beside the files' own rows, once all of these are there."""
+    """Write what stands beside the files' manifests, once all of these are there."""
+    add_digests(connection, tree_id, plan.md5s)
     mend_files(connection, tree_id, plan.mended)
-    unverify_files(connection, tree_id, plan.unverified)
+    forget_verified(connection, tree_id, plan.unverified)
     annotate_files(connection, tree_id, plan.words)
     write_structure(connection, tree_id, plan.scans, plan.resources)

@@ -15,16 +15,17 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
 from scandock.access.clock import monotonic
 from scandock.access.principal import Principal, ProjectRights, raise_denied
 from scandock.access.visibility import projects_where
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import file, project, resource, scan, session, tree
-from scandock.catalog.trees import files_of
+from scandock.catalog.tables import project, resource, scan, session, tree
+from scandock.catalog.trees import files_of, files_of_resources
 from scandock.model.request_limits import MOUNTED_FILES
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
@@ -131,9 +132,6 @@ _RESOURCES: Final = (
     select(resource.c.n, resource.c.label, scan.c.scan_id)
     .outerjoin(scan, (scan.c.tree_id == resource.c.tree_id) & (scan.c.n == resource.c.scan_n))
     .where(resource.c.tree_id == bindparam("tree"))
-)
-_ONE_FILE: Final = select(file.c.n, file.c.bytes, file.c.sha256, file.c.sop_uid).where(
-    file.c.tree_id == bindparam("tree"), file.c.resource_n == bindparam("resource"), file.c.name == bindparam("file")
 )
 _DAMAGE: Final = select(damage.c.file_n, damage.c.kind).where(damage.c.tree_id == bindparam("tree"))
 
@@ -356,7 +354,7 @@ def _read_folders(connection: Connection, found: _Session) -> _TreeFolders:
     return tree_folders
 
 
-def _make_entry(row: Any) -> FileEntry:  # noqa: ANN401  a row of files
+def _make_entry(row: FileRow) -> FileEntry:
     return FileEntry(row.n, row.bytes, row.sha256, _OTHER if row.sop_uid is None else _DICOM)
 
 
@@ -367,7 +365,7 @@ def _find_entry(connection: Connection, tree_folders: _TreeFolders, tree_id: int
         return tree_folders.folders.get(folder, {}).get(name)
     for folder, number in tree_folders.resources.items():
         if path.startswith(f"{folder}/"):
-            values = {"tree": tree_id, "resource": number, "file": path.removeprefix(f"{folder}/")}
-            row = connection.execute(_ONE_FILE, values).first()
-            return None if row is None else _make_entry(row)
+            name = path.removeprefix(f"{folder}/")
+            rows = files_of_resources(connection, tree_id, {number})
+            return next((_make_entry(row) for row in rows if row.name == name), None)
     return None

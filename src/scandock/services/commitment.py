@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
 from scandock.access import accounts
 from scandock.access.authentication import make_principal
@@ -22,16 +22,15 @@ from scandock.access.principal import Door
 from scandock.catalog.engine import split_values
 from scandock.catalog.receivers import find_peer_title, find_receiver_number
 from scandock.catalog.server_tables import commitment, damage, received_study, reception, trashed
-from scandock.catalog.tables import file, project, resource, session, upload
-from scandock.catalog.trees import scans_of
+from scandock.catalog.tables import project, session, upload
+from scandock.catalog.tree_places import FilePlace, read_places
+from scandock.catalog.trees import find_objects, scans_of
 from scandock.dimse.records import Answer, CommitmentAnswer, CommitmentResult, Status
 from scandock.model.durations import DAY_MS
 from scandock.model.series import SeriesTally
 from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT, Verdict
-from scandock.queue.chores import chore
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.shown_names import ShownNames, is_dropped
-from scandock.rules.sop_hashes import sop_hash
 from scandock.rules.tally_values import count_values
 from scandock.services.privacy_source import usable_privacy
 from scandock.services.receiver_errors import PeerCallFailed
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.catalog.engine import Catalog
+    from scandock.catalog.file_rows import FileRow
     from scandock.dimse.records import CommitmentRequest
     from scandock.model.receivers import DicomPeer, Receiver
     from scandock.rules.privacy import SitePrivacy
@@ -56,7 +56,6 @@ RECEIPTS_READ: Final = 50
 """Imports of what a peer sent last, whose receipts are asked about objects that are not there."""
 FAILURES_IN_A_ROW: Final = 2
 """Reports after which a peer is not called again for now."""
-FILLED_AT_ONCE: Final = 2_000
 _LEFT_OUT: Final = frozenset(
     verdict.value
     for verdict in (Verdict.FILTERED, Verdict.UNPARSEABLE, Verdict.REFUSED, Verdict.CONFLICT, Verdict.IGNORED)
@@ -211,25 +210,6 @@ class Commitments:
             ended = commitment.c.state.in_(("told", "failed"))
             return connection.execute(delete(commitment).where(old, ended)).rowcount
 
-    def fill_hashes(self) -> int:
-        """Give some files that have none yet the hashes of their UIDs; how many files that was."""
-        with self._catalog.read() as connection:
-            rows = connection.execute(
-                select(file.c.tree_id, file.c.n, file.c.sop_uid)
-                .where(file.c.sop_uid.is_not(None), file.c.sop_hash.is_(None))
-                .limit(FILLED_AT_ONCE)
-            ).all()
-        if not rows:
-            return 0
-        with chore(self._catalog, "hashes of old files") as is_turn:
-            if not is_turn:
-                return 0
-            values = [{"tree": row.tree_id, "number": row.n, "hash": sop_hash(row.sop_uid)} for row in rows]
-            where = (file.c.tree_id == bindparam("tree"), file.c.n == bindparam("number"))
-            with self._catalog.write() as connection:
-                connection.execute(update(file).where(*where).values(sop_hash=bindparam("hash")), values)
-        return len(rows)
-
     def _claim(self, row: Row[Any]) -> bool:
         """Whether nobody else sees to a request: others look at it later."""
         with self._catalog.write() as connection:
@@ -371,10 +351,7 @@ def find_stored(
     By the UID that they came with, also where de-identification gave them another one. `projects`: in these alone.
     """
     decision: Decision = dict.fromkeys(references, Status.NO_SUCH_SOP_INSTANCE)
-    found = _find_objects(connection, decision)
-    if privacy is not None:
-        for pair, scans in _find_changed_objects(connection, decision, privacy).items():
-            found.setdefault(pair, []).extend(scans)
+    found = _find_scans(connection, decision, privacy)
     if projects is not None:
         trees = _trees_of(connection, {tree_id for scans in found.values() for tree_id, _ in scans}, projects)
         found = {
@@ -391,48 +368,87 @@ Scan = tuple[int, int | None]
 """A tree, and a scan there."""
 
 
-def _find_objects(connection: Connection, references: Collection[Reference]) -> dict[Reference, list[Scan]]:
-    """Where objects are that are stored by the UID that they are asked for."""
-    by_uid: dict[int, list[tuple[str, Reference]]] = {}
-    for pair in references:
-        by_uid.setdefault(sop_hash(pair[1]), []).append((pair[1], pair))
-    return _find_by_uid(connection, by_uid)
-
-
-def _find_changed_objects(
-    connection: Connection, references: Collection[Reference], privacy: SitePrivacy
+def _find_scans(
+    connection: Connection, references: Collection[Reference], privacy: SitePrivacy | None
 ) -> dict[Reference, list[Scan]]:
-    """Where objects are that got other UIDs, unless their project lets nobody know which they had."""
-    by_uid: dict[int, list[tuple[str, Reference]]] = {}
-    by_key: dict[int, list[Reference]] = {}
+    """Where objects are that are there, and whole as far as is known.
+
+    By the UID that they are asked for; also by the one that they had before they were de-identified, unless their
+    project lets nobody know which it was.
+    """
+    by_uid: dict[str, list[Reference]] = {}
+    changed_by_uid: dict[str, list[Reference]] = {}
+    changed_by_key: dict[int, list[Reference]] = {}
     for pair in references:
-        for uid in privacy.site.new_uids(pair[1]):
-            by_uid.setdefault(sop_hash(uid), []).append((uid, pair))
-        for key in privacy.site.sop_keys(pair[1]):
-            by_key.setdefault(key, []).append(pair)
-    found = _find_by_uid(connection, by_uid)
-    for part in split_values(by_key):
-        for row in connection.execute(_FILES.where(file.c.sop_key.in_(part))):
-            for pair in by_key[row.sop_key]:
-                found.setdefault(pair, []).append((row.tree_id, row.scan_n))
-    dropping = [key for key, rules in privacy.projects.items() if rules.policy.study_uid == "drop"]
-    if not (found and dropping):
-        return found
-    projects = connection.execute(select(project.c.id).where(project.c.key.in_(dropping))).scalars().all()
-    hidden = _trees_of(connection, {tree_id for scans in found.values() for tree_id, _ in scans}, projects)
-    return {pair: shown for pair, scans in found.items() if (shown := [one for one in scans if one[0] not in hidden])}
-
-
-def _find_by_uid(
-    connection: Connection, by_uid: Mapping[int, list[tuple[str, Reference]]]
-) -> dict[Reference, list[Scan]]:
+        by_uid.setdefault(pair[1], []).append(pair)
+        if privacy is not None:
+            for uid in privacy.site.new_uids(pair[1]):
+                changed_by_uid.setdefault(uid, []).append(pair)
+            for key in privacy.site.sop_keys(pair[1]):
+                changed_by_key.setdefault(key, []).append(pair)
     found: dict[Reference, list[Scan]] = {}
-    for part in split_values(by_uid):
-        for row in connection.execute(_FILES.where(file.c.sop_hash.in_(part))):
-            for uid, pair in by_uid[row.sop_hash]:
-                if uid == row.sop_uid:
-                    found.setdefault(pair, []).append((row.tree_id, row.scan_n))
+    changed: dict[Reference, list[Scan]] = {}
+    trees = _StoredTrees(connection)
+    for tree_id, row in find_objects(connection, {**by_uid, **changed_by_uid}, changed_by_key):
+        if not trees.has_whole(tree_id, row):
+            continue
+        one_scan = (tree_id, trees.scan_of(tree_id, row))
+        uid = row.sop_uid or ""
+        for pair in by_uid.get(uid, ()):
+            found.setdefault(pair, []).append(one_scan)
+        keyed = changed_by_key.get(row.sop_key, ()) if row.sop_key is not None else ()
+        for pair in dict.fromkeys((*changed_by_uid.get(uid, ()), *keyed)):
+            changed.setdefault(pair, []).append(one_scan)
+    hidden = _hiding_trees(connection, changed, privacy) if privacy is not None else ()
+    for pair, scans in changed.items():
+        shown = [one for one in scans if one[0] not in hidden]
+        if shown:
+            found.setdefault(pair, []).extend(shown)
     return found
+
+
+def _hiding_trees(
+    connection: Connection, changed: Mapping[Reference, Sequence[Scan]], privacy: SitePrivacy
+) -> Collection[int]:
+    """Trees of projects that let nobody know which UIDs objects had."""
+    dropping = [key for key, rules in privacy.projects.items() if rules.policy.study_uid == "drop"]
+    if not (changed and dropping):
+        return ()
+    projects = connection.execute(select(project.c.id).where(project.c.key.in_(dropping))).scalars().all()
+    return _trees_of(connection, {tree_id for scans in changed.values() for tree_id, _ in scans}, projects)
+
+
+class _StoredTrees:
+    """Trees of sessions, also those in the trash, and what is known to be damaged there."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._whole: dict[int, frozenset[int | None] | None] = {}
+        self._places: dict[int, Mapping[int, FilePlace]] = {}
+
+    def has_whole(self, tree_id: int, row: FileRow) -> bool:
+        """Whether a tree is that of a session, and a file of it not damaged."""
+        if tree_id not in self._whole:
+            self._whole[tree_id] = self._read_damage(tree_id)
+        damaged = self._whole[tree_id]
+        return damaged is not None and None not in damaged and row.n not in damaged
+
+    def _read_damage(self, tree_id: int) -> frozenset[int | None] | None:
+        """Numbers of damaged files, None for the whole folder; None where no session has the tree."""
+        if not any(
+            self._connection.execute(select(table.c.tree_id).where(table.c.tree_id == tree_id).limit(1)).first()
+            for table in (session, trashed)
+        ):
+            return None
+        rows = self._connection.execute(select(damage.c.file_n).where(damage.c.tree_id == tree_id))
+        return frozenset(rows.scalars())
+
+    def scan_of(self, tree_id: int, row: FileRow) -> int | None:
+        """The number of the scan that a file is of."""
+        if tree_id not in self._places:
+            self._places[tree_id] = read_places(self._connection, tree_id)
+        place = self._places[tree_id].get(row.resource_n)
+        return place.scan_n if place is not None else None
 
 
 def _trees_of(connection: Connection, trees: Collection[int], projects: Collection[int]) -> set[int]:
@@ -457,19 +473,6 @@ def _visible_projects(connection: Connection, receiver: Receiver | None) -> Coll
         return None
     names = [*principal.roles, UNASSIGNED]
     return connection.execute(select(project.c.id).where(project.c.name.in_(names))).scalars().all()
-
-
-_FILES: Final = (
-    select(file.c.tree_id, file.c.sop_hash, file.c.sop_key, file.c.sop_uid, resource.c.scan_n)
-    .join(resource, (resource.c.tree_id == file.c.tree_id) & (resource.c.n == file.c.resource_n))
-    .where(
-        or_(exists().where(session.c.tree_id == file.c.tree_id), exists().where(trashed.c.tree_id == file.c.tree_id)),
-        ~exists().where(
-            damage.c.tree_id == file.c.tree_id, or_(damage.c.file_n.is_(None), damage.c.file_n == file.c.n)
-        ),
-    )
-)
-"""Files that are there, and whole as far as is known."""
 
 
 class _ClassesOfScans:

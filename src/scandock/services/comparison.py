@@ -1,4 +1,4 @@
-"""What stands in the archive beside what came: of sessions that wait for a decision, three statements for them all.
+"""What stands in the archive beside what came: of sessions that wait for a decision.
 
 Objects are told by their SOP UID and the bytes of their files, other files by their bytes alone. Two files of one
 object that differ only in what no image is made of (preamble, file meta header) count as different here: deciding
@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import CTE, Connection, and_, case, func, literal, not_, or_, select, union_all
+from sqlalchemy import Connection, and_, or_, select
 
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.session_lookups import is_same_study, of_study
-from scandock.catalog.tables import file, project, session
+from scandock.catalog.tables import project, session
+from scandock.catalog.trees import files_of
 from scandock.rules import petmr
 
 CONTESTED: Final = frozenset({"sop_clash", "session_exists", "type_differs", "study_elsewhere", "subject_differs"})
@@ -175,68 +177,56 @@ def _count_objects(connection: Connection, trees: dict[int, tuple[int, int | Non
     """By the number of the session that came: same, different, archived ones that differ, only in what came, only in
     what stands, several within what came.
     """
-    sides = [
-        _select_files(number, side, tree, both[1])
-        for number, both in trees.items()
-        for side, tree in enumerate(both)
-        if tree is not None
-    ]
-    if not sides:
-        return {}
-    each: CTE = union_all(*sides).cte("each")
-    by_object = (
-        select(
-            each.c.pair,
-            func.min(each.c.side).label("first"),
-            func.max(each.c.side).label("last"),
-            func.count(each.c.sha256.distinct()).label("versions"),
-            func.count(case((each.c.side == 0, each.c.sha256)).distinct()).label("within"),
-            func.count(case((each.c.side == 0, 1))).label("came"),
-            func.count(case((each.c.side == 1, 1))).label("stood"),
-            func.count(each.c.origin.distinct()).label("origins"),
-            func.count(each.c.origin).label("with_origin"),
-        )
-        .group_by(each.c.pair, each.c.sop_uid, case((each.c.sop_uid.is_(None), each.c.sha256)))
-        .cte("by_object")
-    )
-    both = and_(by_object.c.first == 0, by_object.c.last == 1)
-    of_one_origin = and_(by_object.c.origins == 1, by_object.c.with_origin == by_object.c.came + by_object.c.stood)
-    is_same = or_(by_object.c.versions == 1, of_one_origin)
-    rows = connection.execute(
-        select(
-            by_object.c.pair,
-            _sum_files(by_object.c.came, and_(both, is_same)),
-            _sum_files(by_object.c.came, and_(both, not_(is_same))),
-            _sum_files(by_object.c.stood, and_(both, not_(is_same))),
-            _sum_files(by_object.c.came, by_object.c.last == 0),
-            _sum_files(by_object.c.stood, by_object.c.first == 1),
-            _sum_files(literal(1), by_object.c.within > 1),
-            _sum_files(by_object.c.came - 1, by_object.c.within > 1),
-        ).group_by(by_object.c.pair)
-    )
-    return {row[0]: tuple(int(value) for value in row[1:]) for row in rows}
+    counts = {}
+    for number, (tree, archived) in trees.items():
+        came = list(files_of(connection, tree))
+        stood = list(files_of(connection, archived)) if archived is not None else []
+        if came or stood:
+            counts[number] = _compare_files(came, stood)
+    return counts
 
 
-def _select_files(number: int, side: int, tree: int, archived: int | None) -> Any:  # noqa: ANN401  a select
-    """The files of one side; what is archived of the same original tells which object one is of what came."""
-    columns = literal(number).label("pair"), literal(side).label("side")
-    if side == 1 or archived is None:
-        return select(*columns, file.c.sop_uid, file.c.sha256, file.c.origin).where(file.c.tree_id == tree)
-    there = file.alias()
-    same = (
-        select(there.c.origin, func.min(there.c.sop_uid).label("sop_uid"))
-        .where(there.c.tree_id == archived, there.c.origin.is_not(None))
-        .group_by(there.c.origin)
-        .subquery()
-    )
-    sop_uid = func.coalesce(same.c.sop_uid, file.c.sop_uid).label("sop_uid")
-    return (
-        select(*columns, sop_uid, file.c.sha256, file.c.origin)
-        .outerjoin(same, same.c.origin == file.c.origin)
-        .where(file.c.tree_id == tree)
-    )
+@dataclass(slots=True)
+class _Object:
+    """The files of both sides that are of one object: of what came, and of what stands."""
+
+    came: list[FileRow] = field(default_factory=list)
+    stood: list[FileRow] = field(default_factory=list)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether all have the same bytes, or were the same object before they were de-identified."""
+        rows = [*self.came, *self.stood]
+        origins = {row.origin for row in rows}
+        return len({row.sha256 for row in rows}) == 1 or (len(origins) == 1 and None not in origins)
 
 
-def _sum_files(count: Any, condition: Any) -> Any:  # noqa: ANN401  expressions
-    """The sum of a count over the objects of which a condition holds: files of what came add up to all that came."""
-    return func.sum(case((condition, count), else_=0))
+def _compare_files(came: Sequence[FileRow], stood: Sequence[FileRow]) -> tuple[int, ...]:
+    """Counts of files as `_count_objects` has them.
+
+    What is archived of the same original tells which object one is of what came.
+    """
+    uids: dict[bytes, str] = {}
+    for row in stood:
+        if row.origin is not None and row.sop_uid is not None:
+            uids[row.origin] = min(row.sop_uid, uids.get(row.origin, row.sop_uid))
+    objects: dict[str | bytes, _Object] = defaultdict(_Object)
+    for row in came:
+        objects[uids.get(row.origin or b"") or row.sop_uid or row.sha256].came.append(row)
+    for row in stood:
+        objects[row.sop_uid or row.sha256].stood.append(row)
+    same = different = archived_different = only_came = only_stood = several = more = 0
+    for each in objects.values():
+        if not each.stood:
+            only_came += len(each.came)
+        elif not each.came:
+            only_stood += len(each.stood)
+        elif each.is_same:
+            same += len(each.came)
+        else:
+            different += len(each.came)
+            archived_different += len(each.stood)
+        if len({row.sha256 for row in each.came}) > 1:
+            several += 1
+            more += len(each.came) - 1
+    return same, different, archived_different, only_came, only_stood, several, more

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, bindparam, func, literal, select, true
+from sqlalchemy import Connection, func, literal, select, true
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
-from scandock.catalog.trees import ResourceRow, ScanRow, resources_of, scans_of
+from scandock.catalog.tables import file, intent, manifest, project, session, shelf, tree, upload
+from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.errors import Fault
 from scandock.model.import_types import Progress
 from scandock.model.request_errors import DataMissing
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 _CHUNK = 1024 * 1024
 HAS_RECEIPT = upload.c.state.in_(WITH_RECEIPT) & ~upload.c.deleted
 """Imports whose receipt is in the store; of one that was deleted it went, though its row stays for its sessions."""
-_RESOURCES_OF_FILES = select(file.c.resource_n).where(file.c.tree_id == bindparam("tree")).distinct()
 
 
 def system_error_sentence(error: OSError | Fault) -> str:
@@ -265,9 +264,12 @@ class _ConsistencyCheck:
             orphans = connection.execute(
                 select(func.count(tree.c.id)).where(is_left_over(), tree.c.id.not_in(replaced))
             ).scalar_one()
-            loose = connection.execute(
-                select(func.count(file.c.tree_id.distinct())).where(file.c.tree_id.not_in(select(tree.c.id)))
-            ).scalar_one()
+            loose = sum(
+                connection.execute(
+                    select(func.count(table.c.tree_id.distinct())).where(table.c.tree_id.not_in(select(tree.c.id)))
+                ).scalar_one()
+                for table in (manifest, file)
+            )
             receipts = connection.execute(select(upload.c.uuid).where(HAS_RECEIPT)).scalars().all()
         for work in self.store.works():
             if self._is_abandoned(work):
@@ -305,7 +307,6 @@ def _has_lost_rows(
     connection: Connection, tree_id: int, scans: Sequence[ScanRow], resources: Sequence[ResourceRow]
 ) -> bool:
     """Whether a resource names a scan that is not there, or a file a resource: SQLite's `.recover` left it out."""
-    resource_numbers = connection.execute(_RESOURCES_OF_FILES, {"tree": tree_id}).scalars()
-    lost_resources = {*resource_numbers} - {row.n for row in resources}
+    lost_resources = {row.resource_n for row in files_of(connection, tree_id)} - {row.n for row in resources}
     lost_scans = {row.scan_n for row in resources} - {None} - {row.n for row in scans}
     return bool(lost_resources or lost_scans)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, true, union_all
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, literal, select, true, union_all
 
 from scandock.access.principal import AccessDenied
 from scandock.access.visibility import projects_where
 from scandock.catalog.engine import split_values
 from scandock.catalog.own_resources import Holder, find_holder
 from scandock.catalog.server_tables import account, damage, member, verification
-from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
+from scandock.catalog.tables import project, session, shelf, subject
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import find_files
 from scandock.rules.permissions import Action
 from scandock.services import own_resources, rights
 from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
 from scandock.services.file_verification import VerificationCounts, VerificationPlan, mark_for_verification, verify_tree
-from scandock.services.pagination import Page, Sorting, read_page
-from scandock.services.records import Damage
+from scandock.services.pagination import Page, Sorting, read_rows
+from scandock.services.records import Damage, StoredFile
 from scandock.services.session_errors import SessionUnknown
 from scandock.web import urls
 
@@ -43,7 +45,8 @@ def list_damage(
     if project_name is not None:
         rights.check(connection, context.principal, Action.DAMAGE_READ, project_name)
         query = query.where(project.c.key == project_name.casefold())
-    return read_page(connection, query, SORTS, damage.c.id, sorting, Damage.from_row)
+    rows, following = read_rows(connection, query, SORTS, damage.c.id, sorting)
+    return Page(_make_damage(connection, rows), following)
 
 
 def _select_holders() -> Any:  # noqa: ANN401  a Subquery
@@ -64,17 +67,28 @@ def _select_damage() -> Select[Any]:
     holder = _select_holders()
     return (
         select(
-            damage.c.id, damage.c.file_n, damage.c.kind, damage.c.bytes, damage.c.found,
+            damage.c.id, damage.c.tree_id, damage.c.file_n, damage.c.kind, damage.c.bytes, damage.c.found,
             project.c.name.label("project"), holder.c.uuid, holder.c.place, holder.c.timestamp,
-            holder.c.subject, holder.c.label, file.c.name, file.c.bytes.label("stored_bytes"),
-            resource.c.label.label("resource"), scan.c.scan_id,
+            holder.c.subject, holder.c.label,
         )
         .join(holder, holder.c.tree_id == damage.c.tree_id)
         .join(project, project.c.id == holder.c.project_id)
-        .outerjoin(file, and_(file.c.tree_id == damage.c.tree_id, file.c.n == damage.c.file_n))
-        .outerjoin(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
-        .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
     )  # fmt: skip
+
+
+def _make_damage(connection: Connection, rows: Sequence[RowMapping]) -> list[Damage]:
+    """Rows of `_select_damage` as records, with what the catalog says of the files."""
+    numbers: dict[int, set[int]] = defaultdict(set)
+    for row in rows:
+        if row["file_n"] is not None:
+            numbers[row["tree_id"]].add(row["file_n"])
+    stored: dict[tuple[int, int], StoredFile] = {}
+    for tree_id, of_tree in numbers.items():
+        places = read_places(connection, tree_id)
+        for file_row in find_files(connection, tree_id, of_tree):
+            if file_row.resource_n in places:
+                stored[tree_id, file_row.n] = StoredFile.make(file_row, places[file_row.resource_n])
+    return [Damage.from_row(row, stored.get((row["tree_id"], row["file_n"]))) for row in rows]
 
 
 def count_damage(connection: Connection) -> dict[str, int]:
@@ -122,10 +136,9 @@ def read_damage_figures(connection: Connection, *, project_id: int | None, accou
         .join(project, project.c.id == holder.c.project_id)
         .where(where)
     ).one()
-    rows = connection.execute(_select_damage().where(where).order_by(damage.c.id.desc()).limit(MAX_NAMED)).mappings()
-    return DamageFigures(
-        totals[0], totals[1], totals[2] or 0, totals[3] or 0, [Damage.from_row(row) for row in rows], page
-    )
+    newest = _select_damage().where(where).order_by(damage.c.id.desc()).limit(MAX_NAMED)
+    named = _make_damage(connection, connection.execute(newest).mappings().all())
+    return DamageFigures(totals[0], totals[1], totals[2] or 0, totals[3] or 0, named, page)
 
 
 def read_verification_ages(connection: Connection) -> tuple[int | None, int]:

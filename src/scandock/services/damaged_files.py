@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from scandock.catalog.engine import split_values
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import file, project, resource, session, shelf
+from scandock.catalog.tables import project, session, shelf
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import damaged_files, find_files
 from scandock.model.errors import Usage
 from scandock.services.file_errors import FileDamaged
 from scandock.services.records import path_of
-from scandock.services.session_contents import select_files
 from scandock.store.paths import RelPath
 
 
@@ -58,14 +59,13 @@ def find_damaged_paths(
     connection: Connection, holder: Holder, policy: Damaged, is_chosen: Callable[[str], bool] = lambda _: True
 ) -> Mapping[RelPath, str]:
     """Path -> kind of the damaged files among those that are chosen. Usage `file_damaged` where they are refused."""
-    rows = connection.execute(
-        select_files(holder)
-        .add_columns(damage.c.kind)
-        .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
-        .order_by(file.c.n)
-    ).mappings()
-    kinds = ((path_of(row), row[damage.c.kind]) for row in rows)
-    damaged: dict[RelPath, str] = {path: kind for path, kind in kinds if is_chosen(path)}
+    kinds = damaged_files(connection, holder.tree_id)
+    places = read_places(connection, holder.tree_id) if kinds else {}
+    damaged: dict[RelPath, str] = {
+        path: kinds[row.n]
+        for row in find_files(connection, holder.tree_id, kinds)
+        if row.resource_n in places and is_chosen(path := path_of(row, places[row.resource_n]))
+    }
     if damaged and policy is Damaged.REFUSE:
         first_path, kind = next(iter(damaged.items()))
         first = "" if len(damaged) == 1 else " is the first"
@@ -75,19 +75,16 @@ def find_damaged_paths(
 
 def find_damaged_numbers(connection: Connection, tree_id: int, scan_n: int) -> Mapping[int | None, str]:
     """Number -> kind of the damaged files of a scan; None where the whole session's folder is gone."""
-    of_scan = select(file.c.n).join(
-        resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n)
-    )
-    rows = connection.execute(
-        select(damage.c.file_n, damage.c.kind).where(
-            damage.c.tree_id == tree_id,
-            or_(
-                damage.c.file_n.is_(None),
-                damage.c.file_n.in_(of_scan.where(file.c.tree_id == tree_id, resource.c.scan_n == scan_n)),
-            ),
-        )
-    )
-    return {row.file_n: row.kind for row in rows}
+    rows = connection.execute(select(damage.c.file_n, damage.c.kind).where(damage.c.tree_id == tree_id))
+    kinds: dict[int | None, str] = {row.file_n: row.kind for row in rows}
+    numbers = {n for n in kinds if n is not None}
+    places = read_places(connection, tree_id) if numbers else {}
+    of_scan: set[int | None] = {
+        row.n
+        for row in find_files(connection, tree_id, numbers)
+        if row.resource_n in places and places[row.resource_n].scan_n == scan_n
+    }
+    return {n: kind for n, kind in kinds.items() if n is None or n in of_scan}
 
 
 def why_no_picture(kind: str) -> str:

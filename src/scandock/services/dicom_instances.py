@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, select
 
-from scandock.catalog.engine import split_values
-from scandock.catalog.tables import file, resource, scan, session
-from scandock.catalog.trees import find_objects
+from scandock.catalog.file_rows import FileRow
+from scandock.catalog.tables import session
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import files_of_resources, find_files, find_objects
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.formats.dicom_text import decode_value
 from scandock.model.errors import Fault
@@ -157,8 +158,8 @@ def _series_of_page(
 def _find_numbers(connection: Connection, uids: Iterable[str]) -> dict[int, list[int]]:
     """The numbers of the files that objects have, by their trees."""
     numbers: dict[int, list[int]] = defaultdict(list)
-    for tree_id, n in find_objects(connection, uids):
-        numbers[tree_id].append(n)
+    for tree_id, row in find_objects(connection, frozenset(uids)):
+        numbers[tree_id].append(row.n)
     return numbers
 
 
@@ -180,9 +181,8 @@ def _read_instances(
             scans[part.series.tree_id][part.series.n] = uuids[part.study.session_id]
     rows: dict[tuple[int, int], list[Instance]] = defaultdict(list)
     for tree_id, of_tree in scans.items():
-        for part_of_scans in split_values(of_tree):
-            for scan_n, instance in _of_scans(connection, tree_id, part_of_scans, of_tree, numbers):
-                rows[tree_id, scan_n].append(instance)
+        for scan_n, instance in _of_scans(connection, tree_id, of_tree, numbers):
+            rows[tree_id, scan_n].append(instance)
     found: dict[SeriesKey, list[Instance]] = {}
     for key, of_series in parts.items():
         by_uid: dict[str, Instance] = {}
@@ -199,45 +199,37 @@ def _read_uuids(connection: Connection, series: FoundSeries) -> dict[int, str]:
     return {row.id: row.uuid for row in rows}
 
 
-_OF_SCANS: Final = (
-    select(
-        file.c.n, file.c.sop_uid, file.c.name, file.c.bytes, resource.c.label, scan.c.scan_id, scan.c.n.label("scan_n"),
-    )
-    .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
-    .join(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
-    .where(
-        file.c.tree_id == bindparam("tree"),
-        scan.c.n.in_(bindparam("scans", expanding=True)),
-        file.c.sop_uid.is_not(None),
-    )
-    .order_by(scan.c.n, file.c.n)
-)  # fmt: skip
-
-
 def _of_scans(
     connection: Connection,
     tree_id: int,
-    scans: Sequence[int],
     uuids: Mapping[int, str],
     numbers: Mapping[int, Sequence[int]] | None,
 ) -> Iterator[tuple[int, Instance]]:
     """Objects of some scans of a tree with the scan's number, in the order in which packs have them."""
-    query, parts = _OF_SCANS, iter([[0]])
-    if numbers is not None:
-        query = query.where(file.c.n.in_(bindparam("numbers", expanding=True)))
-        parts = split_values(numbers.get(tree_id, ()))
-    for part in parts:
-        last, at = -1, 0
-        for row in connection.execute(query, {"tree": tree_id, "scans": scans, "numbers": part}).all():
-            at = at + 1 if row.scan_n == last else 0
-            last = row.scan_n
-            pack = pack_name(row.scan_n, at // CHUNK) if numbers is None else ""
-            yield (
-                row.scan_n,
-                Instance(
-                    uuids[row.scan_n], tree_id, row.n, row.sop_uid, row.scan_id, row.label, row.name, row.bytes, pack
-                ),
-            )
+    places = {n: place for n, place in read_places(connection, tree_id).items() if place.scan_n in uuids}
+    if numbers is None:
+        rows: Iterable[FileRow] = files_of_resources(connection, tree_id, places)
+    else:
+        rows = find_files(connection, tree_id, frozenset(numbers.get(tree_id, ())))
+    images = [
+        (place.scan_n, row, place)
+        for row in rows
+        if row.sop_uid is not None and (place := places.get(row.resource_n)) is not None
+        if place.scan_n is not None
+    ]
+    images.sort(key=lambda image: (image[0], image[1].n))
+    last, at = -1, 0
+    for scan_n, row, place in images:
+        at = at + 1 if scan_n == last else 0
+        last = scan_n
+        pack = pack_name(scan_n, at // CHUNK) if numbers is None else ""
+        yield (
+            scan_n,
+            Instance(
+                uuids[scan_n], tree_id, row.n, row.sop_uid or "", place.scan_id or "", place.label, row.name,
+                row.bytes, pack,
+            ),
+        )  # fmt: skip
 
 
 def finish_search(

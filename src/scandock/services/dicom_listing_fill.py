@@ -13,38 +13,28 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 
 from scandock.catalog.dicom_listings import ScanFacts, lock_listing, rewrite_listing, unlisted_trees
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import session_rows
-from scandock.catalog.tables import ListingState, file, resource, session
-from scandock.catalog.trees import ScanRow, scans_of
+from scandock.catalog.tables import ListingState, session
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import ScanRow, files_of_resources, scans_of
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.formats.dicom_tally import Tally
 from scandock.model.series import REQUESTS, SeriesTally
 from scandock.model.tags import NUMBERS, TAGS
 from scandock.publishing.tree_files import damaged_paths_of
 from scandock.rules.dicom_listing import LATER_READ, is_whole
-from scandock.store.paths import RelPath, resource_file, tree_path
+from scandock.services.records import path_of
+from scandock.store.paths import RelPath, tree_path
 from scandock.store.port import Snapshot, Store
 
 _BATCH: Final = 50
 _HEAD: Final = 65_536
 _WANTED: Final = frozenset(TAGS)
-_FIRST_OBJECT: Final = (
-    select(resource.c.label, file.c.name, file.c.bytes)
-    .join(file, (file.c.tree_id == resource.c.tree_id) & (file.c.resource_n == resource.c.n))
-    .where(
-        resource.c.tree_id == bindparam("tree"),
-        file.c.tree_id == bindparam("tree"),
-        resource.c.scan_n == bindparam("scan"),
-        file.c.sop_uid.is_not(None),
-    )
-    .order_by(file.c.n)
-    .limit(1)
-)
 
 
 def fill_listings(catalog: Catalog, store: Store, seconds: float, stop: Callable[[], bool]) -> bool:
@@ -125,8 +115,11 @@ def _scan_facts(scan: ScanRow) -> ScanFacts:
 
 
 def _first_object(connection: Connection, tree_id: int, scan: ScanRow) -> list[tuple[RelPath, int]]:
-    rows = connection.execute(_FIRST_OBJECT, {"tree": tree_id, "scan": scan.n})
-    return [(resource_file(scan.scan_id, row.label, row.name), row.bytes) for row in rows]
+    places = {n: place for n, place in read_places(connection, tree_id).items() if place.scan_n == scan.n}
+    for row in files_of_resources(connection, tree_id, places):
+        if row.sop_uid is not None:
+            return [(path_of(row, places[row.resource_n]), row.bytes)]
+    return []
 
 
 def _read_object(snapshot: Snapshot, path: RelPath, size: int) -> SeriesTally | None:

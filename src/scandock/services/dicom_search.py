@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal, or_, select, tuple_
 from sqlalchemy.sql.selectable import FromClause
 
 from scandock.access.visibility import studies_where
 from scandock.catalog.engine import split_values
-from scandock.catalog.tables import dicom_series, dicom_study, file, resource
-from scandock.catalog.trees import find_objects
+from scandock.catalog.tables import dicom_series, dicom_study
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import files_of_resources, find_objects
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.dicom_attributes import MODALITIES, SERIES_UID, SOP_UID, STUDY_UID, Level
 from scandock.rules.dicom_query import DicomQuery, Match, Range, glob_pattern, like_wildcards
@@ -323,13 +324,20 @@ def _studies_of_series(connection: Connection, uids: Iterable[str]) -> Sequence[
 
 def _studies_of_objects(connection: Connection, scope: DicomwebScope, uids: Iterable[str]) -> Sequence[str]:
     """The studies in which objects are, of those that may be seen."""
-    files = find_objects(connection, uids)
+    resources: dict[int, set[int]] = defaultdict(set)
+    for tree_id, row in find_objects(connection, frozenset(uids)):
+        resources[tree_id].add(row.resource_n)
+    scans: set[tuple[int, int]] = set()
+    for tree_id, numbers in resources.items():
+        places = read_places(connection, tree_id)
+        for number in numbers & places.keys():
+            scan_n = places[number].scan_n
+            if scan_n is not None:
+                scans.add((tree_id, scan_n))
     studies: set[str] = set()
-    for part in split_values(files):
+    for part in split_values(scans):
         query = (
             select(dicom_series.c.study_uid)
-            .join(resource, and_(resource.c.tree_id == dicom_series.c.tree_id, resource.c.scan_n == dicom_series.c.n))
-            .join(file, and_(file.c.tree_id == resource.c.tree_id, file.c.resource_n == resource.c.n))
             .join(
                 dicom_study,
                 and_(
@@ -337,7 +345,7 @@ def _studies_of_objects(connection: Connection, scope: DicomwebScope, uids: Iter
                 ),
             )
             .where(
-                tuple_(file.c.tree_id, file.c.n).in_(part),
+                tuple_(dicom_series.c.tree_id, dicom_series.c.n).in_(part),
                 _is_visible(scope, dicom_study, by_study=_is_sqlite(connection)),
             )
         )
@@ -363,25 +371,19 @@ def read_series(connection: Connection, studies: Sequence[Row[Any]]) -> dict[Ser
 
 def _count_instances(connection: Connection, series: Mapping[SeriesKey, Sequence[SeriesPart]]) -> dict[SeriesKey, int]:
     """The instances of series, those that several sessions have counted once."""
-    counts = {key: parts[0].series.instances if len(parts) == 1 else 0 for key, parts in series.items()}
-    several = [key for key, parts in series.items() if len(parts) > 1]
-    for at in range(0, len(several), _COUNTED):
-        parts = [(part.series.tree_id, part.series.n) for key in several[at : at + _COUNTED] for part in series[key]]
-        for study_uid, series_uid, count in connection.execute(_UNITED, {"parts": parts}):
-            counts[study_uid, series_uid] = count
-    return counts
-
-
-_COUNTED: Final = 100
-"""Series of several sessions that are counted by one statement."""
-_UNITED: Final = (
-    select(dicom_series.c.study_uid, dicom_series.c.series_uid, func.count(file.c.sop_uid.distinct()))
-    .join(resource, and_(resource.c.tree_id == dicom_series.c.tree_id, resource.c.scan_n == dicom_series.c.n))
-    .join(file, and_(file.c.tree_id == resource.c.tree_id, file.c.resource_n == resource.c.n))
-    .where(tuple_(dicom_series.c.tree_id, dicom_series.c.n).in_(bindparam("parts", expanding=True)))
-    .group_by(dicom_series.c.study_uid, dicom_series.c.series_uid)
-)
-"""The different instances of series, by the trees and numbers of their parts."""
+    scans: dict[int, dict[int, SeriesKey]] = defaultdict(dict)
+    for key, parts in series.items():
+        if len(parts) > 1:
+            for part in parts:
+                scans[part.series.tree_id][part.series.n] = key
+    uids: dict[SeriesKey, set[str]] = defaultdict(set)
+    for tree_id, keys in scans.items():
+        places = read_places(connection, tree_id)
+        resources = {n: keys[place.scan_n] for n, place in places.items() if place.scan_n in keys}
+        for row in files_of_resources(connection, tree_id, resources):
+            if row.sop_uid is not None:
+                uids[resources[row.resource_n]].add(row.sop_uid)
+    return {key: parts[0].series.instances if len(parts) == 1 else len(uids[key]) for key, parts in series.items()}
 
 
 def fits(query: DicomQuery, values: Values) -> bool:

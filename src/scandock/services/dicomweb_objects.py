@@ -10,13 +10,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import IO, Final, NamedTuple, NoReturn
 
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from scandock.access.principal import raise_denied
 from scandock.access.throttle import network_of
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import dicom_series, file, resource, scan
+from scandock.catalog.tables import dicom_series
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import files_of
 from scandock.model.errors import ScandockError
 from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
@@ -37,9 +39,10 @@ from scandock.services.downloads import open_session_snapshot, try_snapshot
 from scandock.services.file_errors import FileDamaged, FileMissing
 from scandock.services.file_verification import verify_soon
 from scandock.services.pictures import descriptor_of
+from scandock.services.records import path_of
 from scandock.services.response_buffers import BufferedFile
 from scandock.services.session_errors import ChangedMeanwhile
-from scandock.store.paths import RelPath, resource_file
+from scandock.store.paths import RelPath
 from scandock.store.port import Snapshot
 from scandock.viewing.question_queue import Requester
 
@@ -134,24 +137,23 @@ def read_tree(connection: Connection, record: SessionRecord) -> TreeObjects:
 
 def _read_objects(connection: Connection, record: SessionRecord) -> Iterator[StoredObject]:
     """In the order of scans, as people count them, and of numbers."""
-    query = (
-        select(
-            file.c.n, scan.c.n.label("scan_n"), scan.c.series_uid, file.c.sop_uid, scan.c.scan_id,
-            resource.c.label, file.c.name, file.c.bytes, file.c.frames, dicom_series.c.study_uid,
-        )
-        .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
-        .join(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
-        .outerjoin(dicom_series, and_(dicom_series.c.tree_id == scan.c.tree_id, dicom_series.c.n == scan.c.n))
-        .where(file.c.tree_id == record.tree_id, file.c.sop_uid.is_not(None), scan.c.series_uid.is_not(None))
-        .order_by(scan.c.sort_key, scan.c.n, file.c.n)
-    )  # fmt: skip
-    scan_n, at = -1, 0
-    for row in connection.execute(query):
-        at = at + 1 if row.scan_n == scan_n else 0
-        scan_n = row.scan_n
+    places = read_places(connection, record.tree_id)
+    of_series = select(dicom_series.c.n, dicom_series.c.study_uid).where(dicom_series.c.tree_id == record.tree_id)
+    studies = {row.n: row.study_uid for row in connection.execute(of_series)}
+    images = [
+        (place.sort_key or "", place.scan_n, row, place)
+        for row in files_of(connection, record.tree_id)
+        if row.sop_uid is not None and (place := places.get(row.resource_n)) is not None
+        if place.scan_n is not None and place.series_uid is not None
+    ]
+    images.sort(key=lambda image: (image[0], image[1], image[2].n))
+    last, at = -1, 0
+    for _, scan_n, row, place in images:
+        at = at + 1 if scan_n == last else 0
+        last = scan_n
         yield StoredObject(
-            row.n, scan_n, at // CHUNK, row.study_uid or "", row.series_uid, row.sop_uid,
-            resource_file(row.scan_id, row.label, row.name), row.bytes, row.frames,
+            row.n, scan_n, at // CHUNK, studies.get(scan_n) or "", place.series_uid or "", row.sop_uid or "",
+            path_of(row, place), row.bytes, row.frames,
         )  # fmt: skip
 
 

@@ -22,13 +22,13 @@ from scandock.catalog.session_lookups import (
     VALUES_PER_STATEMENT,
     select_holders_of_ecat,
     select_holders_of_origins,
-    select_sop_uids,
     select_subjects_of_patients,
     select_subjects_of_tokens,
     split_values,
 )
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session
+from scandock.catalog.trees import files_of
 from scandock.catalog.view import SqlView
 from scandock.pipeline.known_entries import origins_of_ecat
 from scandock.rules.catalog_view import KnownSubject
@@ -229,12 +229,12 @@ def _count_images(
             continue
         left -= record.files
         counted[record.tree_id] = []
-    for tree_ids in split_values(counted):
-        for row in connection.execute(select_sop_uids(tree_ids)):
-            if row.rules is not None:
-                counted.pop(row.tree_id, None)
-            elif row.tree_id in counted:
-                counted[row.tree_id].append(zlib.crc32(row.sop_uid.encode()))
+    for tree_id in list(counted):
+        images = [row for row in files_of(connection, tree_id) if row.sop_uid is not None]
+        if any(row.rules is not None for row in images):
+            del counted[tree_id]
+        else:
+            counted[tree_id] = [zlib.crc32((row.sop_uid or "").encode()) for row in images]
     return counted
 
 

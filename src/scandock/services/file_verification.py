@@ -11,19 +11,19 @@ from __future__ import annotations
 import builtins
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     Select,
     Table,
     and_,
-    bindparam,
     case,
     func,
     insert,
@@ -35,11 +35,21 @@ from sqlalchemy import (
 from scandock.access.principal import SYSTEM
 from scandock.catalog.deliveries import enqueue_damage
 from scandock.catalog.engine import Catalog, split_values
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.own_resources import Holder, current_tree_id, find_holder
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import ecat_file, file, intent, resource, scan, session, shelf, tree, upload
-from scandock.catalog.trees import mend_files
+from scandock.catalog.tables import ecat_file, intent, session, shelf, tree, upload
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import change_files, files_of, mend_files
+from scandock.catalog.verified_files import (
+    add_digests,
+    forget_verified,
+    note_verified,
+    read_digests,
+    read_learned,
+    read_spans,
+)
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault
 from scandock.model.upload_log import log_step
@@ -235,17 +245,28 @@ class _Problem:
 
 @dataclass(slots=True)
 class _Batch:
-    """Files of a tree up to number `at`; `last` where none follows."""
+    """Files of a tree behind number `after`, up to number `at`; `last` where none follows."""
 
+    after: int
     at: int
     last: bool
     files: int = 0
     bytes: int = 0
     digests: dict[int, builtins.bytes] = field(default_factory=dict)
     """The MD5 of those that are whole, by their numbers."""
+    old_digests: dict[int, builtins.bytes] = field(default_factory=dict)
+    """The same of those that were not read, where their rows have it."""
+    moments: dict[int, int | None] = field(default_factory=dict)
+    """When each was read whole before, by its number; None: it was not, or was read just now."""
     problems: list[_Problem] = field(default_factory=list)
     origins: dict[int, builtins.bytes] = field(default_factory=dict)
     """What those among them are known by from here on that were never de-identified, by their numbers."""
+
+
+def _ends(numbers: Iterable[int]) -> tuple[int, int]:
+    """The first and the last of sorted numbers."""
+    ordered = list(numbers)
+    return ordered[0], ordered[-1]
 
 
 class _Stopped(Exception):
@@ -320,7 +341,7 @@ class _TreeVerification:
             now = find_holder(connection, self.holder.uuid)
             if moving is not None or now is None or now.parts != self.holder.parts or self._begin(connection) is None:
                 return False
-            self._write(connection, _Batch(at=-1, last=True, problems=[_Problem(file_n=None, kind="folder_missing")]))
+            self._write(connection, _Batch(-1, -1, last=True, problems=[_Problem(file_n=None, kind="folder_missing")]))
         self.done.problems += 1
         self.done.trees += 1
         return True
@@ -347,39 +368,44 @@ class _TreeVerification:
     def _read(self, snapshot: Snapshot, at: int, read_before: int) -> _Batch:
         """Read the next files of a tree, for a second or to the end of one file."""
         with self.catalog.read() as connection:
-            rows = connection.execute(
-                select(file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.verified,
-                       resource.c.label.label("resource"), scan.c.scan_id, file.c.sop_uid, file.c.dataset_at,
-                       or_(file.c.origin.is_not(None), file.c.rules.is_not(None)).label("has_origin"),
-                       ecat_file.c.n.label("ecat_n"))
-                .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
-                .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
-                .outerjoin(ecat_file, and_(ecat_file.c.tree_id == file.c.tree_id, ecat_file.c.n == file.c.n))
-                .where(file.c.tree_id == self.holder.tree_id, file.c.n > at)
-                .order_by(file.c.n)
-                .limit(BATCH)
-            ).mappings().all()  # fmt: skip
-        batch = _Batch(at, len(rows) < BATCH)
+            tree_id = self.holder.tree_id
+            places = read_places(connection, tree_id)
+            with closing(files_of(connection, tree_id, at + 1)) as files:
+                rows = list(islice((row for row in files if row.resource_n in places), BATCH))
+            numbers = (rows[0].n, rows[-1].n) if rows else (0, -1)
+            facts = read_learned(connection, tree_id, *numbers)
+            ecat = select(ecat_file.c.n).where(ecat_file.c.tree_id == tree_id, ecat_file.c.n.between(*numbers))
+            ecat_numbers = set(connection.execute(ecat).scalars())
+        batch = _Batch(at, at, len(rows) < BATCH)
         until = time.monotonic() + BATCH_SECONDS
         for row in rows:
-            stored = StoredFile.from_row(row)
-            if stored.verified is None or stored.verified < read_before:
+            stored = StoredFile.make(row, places[row.resource_n])
+            verified = facts.moment(stored.n)
+            if verified is None or verified < read_before:
+                origin_hash = self._make_origin_hash(row, is_ecat=row.n in ecat_numbers)
                 try:
-                    self._read_one(snapshot, batch, stored, self._make_origin_hash(row))
+                    self._read_one(snapshot, batch, stored, origin_hash)
                 except _Stopped:
                     batch.last = False
                     break
+                batch.moments[stored.n] = None
+            else:
+                batch.moments[stored.n] = verified
+                md5 = facts.md5(stored.n)
+                if md5 is not None:
+                    batch.old_digests[stored.n] = md5
             batch.at = stored.n
             if row is not rows[-1] and (time.monotonic() > until or self.stop()):
                 batch.last = False
                 break
         return batch
 
-    def _make_origin_hash(self, row: RowMapping) -> OriginHash | None:
+    def _make_origin_hash(self, row: FileRow, *, is_ecat: bool) -> OriginHash | None:
         """What tells the origin of a file that has none; None of one that needs none."""
-        if self.rules is None or row["has_origin"] or (row["sop_uid"] is None and row["ecat_n"] is None):
+        has_origin = row.origin is not None or row.rules is not None
+        if self.rules is None or has_origin or (row.sop_uid is None and not is_ecat):
             return None
-        return OriginHash(self.rules, row["dataset_at"] if row["sop_uid"] is not None else None)
+        return OriginHash(self.rules, row.dataset_at if row.sop_uid is not None else None)
 
     def _read_one(self, snapshot: Snapshot, batch: _Batch, stored: StoredFile, origin_hash: OriginHash | None) -> None:
         ours, digest = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
@@ -424,21 +450,17 @@ class _TreeVerification:
         tree_id = self.holder.tree_id
         _lock_trees(connection, tree_id)
         known_numbers = set(connection.execute(select(damage.c.file_n).where(self._damage)).scalars())
-        if batch.digests:
-            connection.execute(
-                update(file)
-                .where(file.c.tree_id == tree_id, file.c.n == bindparam("number"))
-                .values(md5=bindparam("digest"), verified=now),
-                [{"number": n, "digest": digest} for n, digest in batch.digests.items()],
-            )
+        begun = connection.execute(select(verification.c.begun).where(self._verification)).scalar_one_or_none() or now
+        if batch.moments:
+            moments = [(n, now if n in batch.digests else moment) for n, moment in batch.moments.items()]
+            note_verified(connection, tree_id, (batch.after, None if batch.last else batch.at), moments, begun)
+            known_digests = read_digests(connection, tree_id, *_ends(batch.moments))
+            digests = {**batch.old_digests, **batch.digests}
+            add_digests(connection, tree_id, {n: digests[n] for n in digests if n not in known_digests})
             mend_files(connection, tree_id, [n for n in batch.digests if n in known_numbers])
-        if batch.origins:
-            connection.execute(
-                update(file)
-                .where(file.c.tree_id == tree_id, file.c.n == bindparam("number"))
-                .values(origin=bindparam("known_by")),
-                [{"number": n, "known_by": origin} for n, origin in batch.origins.items()],
-            )
+        elif batch.last and not batch.problems:
+            note_verified(connection, tree_id, (batch.after, None), (), begun)
+        change_files(connection, tree_id, {n: {"origin": origin} for n, origin in batch.origins.items()})
         for problem in batch.problems:
             self._note(connection, problem, now, is_known=problem.file_n in known_numbers)
         if any(problem.file_n not in known_numbers for problem in batch.problems):
@@ -449,8 +471,8 @@ class _TreeVerification:
             values["doubted"] = now
         if batch.last:
             values.setdefault("doubted", case((verification.c.doubted.is_not(None), now)))
-            oldest = connection.execute(select(func.min(file.c.verified)).where(file.c.tree_id == tree_id)).scalar_one()
-            values |= {"finished": now, "begun": None, "asked": None, "oldest": now if oldest is None else oldest}
+            oldest = min((span.verified for span in read_spans(connection, tree_id)), default=now)
+            values |= {"finished": now, "begun": None, "asked": None, "oldest": oldest}
         connection.execute(update(verification).where(self._verification).values(**values))
         if batch.last:
             self._tell(connection)
@@ -465,7 +487,7 @@ class _TreeVerification:
         else:
             connection.execute(insert(damage).values(tree_id=tree_id, found=now, **asdict(problem)))
         if n is not None:
-            connection.execute(update(file).where(file.c.tree_id == tree_id, file.c.n == n).values(verified=None))
+            forget_verified(connection, tree_id, [n])
 
     def _tell(self, connection: Connection) -> None:
         """Write to the log that a round has ended, and to the audit trail what with, where it is damage."""

@@ -10,13 +10,14 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, update
+from sqlalchemy import Connection, func, update
 
 from scandock.catalog.dicom_listings import rewrite_listing
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.tables import file, scan, session
-from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scan_values, scans_of
+from scandock.catalog.tables import scan, session
+from scandock.catalog.trees import ResourceRow, ScanRow, change_files, files_of, resources_of, scan_values, scans_of
 from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.dicom_tally import OBJECTS, Tally
 from scandock.model.series import SeriesTally
@@ -24,7 +25,6 @@ from scandock.model.tags import NUMBERS, TAGS
 from scandock.publishing.errors import SessionBusy
 from scandock.rules.frame_counts import count_object_frames
 from scandock.rules.permissions import Action
-from scandock.rules.sop_hashes import sop_hash
 from scandock.services import rights
 from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import Damaged, find_damaged_paths
@@ -75,8 +75,8 @@ class _SessionHeaders:
 
     scans: dict[int, ScanHeaders] = field(default_factory=dict)
     """By the scan's number."""
-    rows: list[dict[str, object]] = field(default_factory=list)
-    """What rows of files don't say yet."""
+    files: dict[int, dict[str, object]] = field(default_factory=dict)
+    """By number, what the catalog does not say yet of files."""
 
     @property
     def studies(self) -> set[str]:
@@ -133,8 +133,7 @@ def _read_headers(
         headers.scans.setdefault(resource.scan_n, ScanHeaders()).add(header)
         if row.sop_uid is None:
             count = count_object_frames(header.sop_class, header.values)
-            facts = {"sop": header.sop_uid, "hash": sop_hash(header.sop_uid), "count": count, "at": header.dataset_at}
-            headers.rows.append({"number": row.n, **facts})
+            headers.files[row.n] = {"sop_uid": header.sop_uid, "frames": count, "dataset_at": header.dataset_at}
     for scan_headers in headers.scans.values():
         scan_headers.settle()
     return headers
@@ -156,18 +155,7 @@ def _write_headers(
     with session_transaction(context, source.uuid) as (connection, current):
         if current.tree_id != source.tree_id:
             return False
-        if session_headers.rows:
-            connection.execute(
-                update(file)
-                .where(file.c.tree_id == source.tree_id, file.c.n == bindparam("number"))
-                .values(
-                    sop_uid=bindparam("sop"),
-                    sop_hash=bindparam("hash"),
-                    frames=bindparam("count"),
-                    dataset_at=bindparam("at"),
-                ),
-                session_headers.rows,
-            )
+        change_files(connection, source.tree_id, session_headers.files)
         for n, headers in session_headers.scans.items():
             _update_scan(connection, source.tree_id, scans, scans[n], headers)
         rows = scans_of(connection, source.tree_id)

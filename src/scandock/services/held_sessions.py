@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select, true, update
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.session_lookups import of_study
-from scandock.catalog.tables import file, session, tree
+from scandock.catalog.tables import session, tree
+from scandock.catalog.trees import count_variants
 from scandock.model.import_types import Overwrite
 from scandock.pipeline.session_merge import KeepChoice, keep_one_version
 from scandock.publishing.intents import SessionRow
@@ -120,7 +121,7 @@ def _keep_one_version(
         with running.reserve_names({source.project}, lambda _: locks_of(source)) as connection:
             source = rights.find_waiting_session(connection, context.principal, source.uuid, Action.PREARCHIVE_EDIT)
             origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
-            dropped = count_variants(connection, source)
+            dropped = count_variants(connection, source.tree_id)
         outcome = Outcome(
             session=source.uuid,
             action="resolve",
@@ -160,11 +161,3 @@ def _files_stay(count: int) -> str:
 
 def _files_left_out(count: int) -> str:
     return f"{count:,} {'file is' if count == 1 else 'files are'} left out"
-
-
-def count_variants(connection: Connection, source: SessionRecord) -> int:
-    """How many objects of a session share their SOP UID with one that came before."""
-    rows = connection.execute(
-        select(file.c.sop_uid).where(file.c.tree_id == source.tree_id, file.c.sop_uid.is_not(None))
-    ).scalars().all()  # fmt: skip
-    return len(rows) - len(set(rows))

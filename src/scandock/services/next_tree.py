@@ -11,17 +11,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from scandock.catalog.file_rows import NO_ANNOTATIONS, FileAnnotations, FileRow
 from scandock.catalog.own_resources import Holder
-from scandock.catalog.trees import (
-    NO_ANNOTATIONS,
-    FileAnnotations,
-    FileRow,
-    ResourceRow,
-    ScanRow,
-    files_of,
-    resources_of,
-    scans_of,
-)
+from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
 from scandock.publishing.tree_plan import BaseTree, ResourceSums, TreePlan, set_sums
 from scandock.services.file_errors import FileExists, FilePathInvalid, FileUnknown, ResourceUnknown
@@ -287,6 +279,7 @@ class NextTree:
             base=base,
             drop=self.dropped,
             add=self._rows,
+            md5s={n: staged.md5 for n, (_, staged) in enumerate(self.added.values(), self.last + 1)},
             staged=self._staged_parts,
             words=self.described,
         )
@@ -322,7 +315,7 @@ class NextTree:
     def _rows(self) -> Iterator[FileRow]:
         for n, ((number, name), (_, staged)) in enumerate(self.added.items(), self.last + 1):
             facts = (staged.size, staged.sha256, staged.sop_uid, staged.frames, staged.dataset_at)
-            yield FileRow(n, number, name, *facts, *staged.words, md5=staged.md5)
+            yield FileRow(n, number, name, *facts, *staged.words)
 
 
 def file_exists(name: str) -> Usage:

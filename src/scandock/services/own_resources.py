@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Final
 
 from sqlalchemy import Connection
@@ -11,7 +12,8 @@ from sqlalchemy import Connection
 from scandock.access.principal import Principal
 from scandock.catalog.own_resources import Holder, OwnResources, find_own_resources, stored_own_resources
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.tables import file, resource
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import files_of
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights, session_contents
 from scandock.services.context import ServiceContext
@@ -69,9 +71,10 @@ def list_own_files(connection: Connection, project_name: str, key: str, max_file
     own = stored_own_resources(connection, project_name, key)
     if own is None:
         return OwnFiles([])
-    query = session_contents.select_files(own).order_by(resource.c.label, file.c.name).limit(max_files)
-    rows = [File.from_row(row, own) for row in connection.execute(query).mappings()]
-    return OwnFiles(rows, own.files, own.bytes)
+    places = read_places(connection, own.tree_id)
+    every = (row for row in files_of(connection, own.tree_id) if row.resource_n in places)
+    rows = nsmallest(max_files, every, key=lambda row: (places[row.resource_n].label, row.name))
+    return OwnFiles(session_contents.make_files(connection, own, rows, places), own.files, own.bytes)
 
 
 def audit_target(holder: Holder) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -81,6 +81,56 @@ def read_page(
     """
     rows, following = read_rows(connection, query, sorts, unique, sorting)
     return Page([from_row(row) for row in rows], following)
+
+
+@dataclass(frozen=True, slots=True)
+class PageStart:
+    """Where a page of a list begins that is sorted by one value of each item and a unique number behind it."""
+
+    name: str
+    """By what it is sorted."""
+    downwards: bool
+    limit: int
+    _sort: str
+    _behind: tuple[Any, Any] | None
+
+    @property
+    def number(self) -> int | None:
+        """The number of the last item of the page before; None: there is none."""
+        return None if self._behind is None else int(self._behind[1])
+
+    def is_behind(self, value: object, number: int) -> bool:
+        """Whether an item comes behind the page before. CursorInvalid where the cursor is of other values."""
+        if self._behind is None:
+            return True
+        try:
+            ahead = (value, number) < self._behind if self.downwards else (value, number) > self._behind
+        except TypeError:
+            raise CursorInvalid from None
+        return bool(ahead)
+
+    def cut(self, items: Sequence[T], value: Callable[[T], object], number: Callable[[T], int]) -> Page[T]:
+        """The page, of its items and one more where there are more."""
+        page = list(items[: self.limit])
+        if len(items) <= self.limit:
+            return Page(page, None)
+        return Page(page, _encode(self._sort, value(page[-1]), number(page[-1])))
+
+
+def begin_page(sorts: Collection[str], sorting: Sorting) -> PageStart:
+    """Which page is asked for; without a sort it is by the first of `sorts`.
+
+    Raises SortUnknown, LimitInvalid, CursorInvalid.
+    """
+    name, downwards = sorting.sort.removeprefix("-") or next(iter(sorts)), sorting.sort.startswith("-")
+    if name not in sorts:
+        raise SortUnknown(name[:40], ", ".join(sorts))
+    if not 1 <= sorting.limit <= MAX_LIMIT:
+        raise LimitInvalid(MAX_LIMIT)
+    behind = None if sorting.cursor is None else _decode(sorting.cursor, sorting.sort)
+    if behind is not None and not isinstance(behind[1], int):
+        raise CursorInvalid
+    return PageStart(name, downwards, sorting.limit, sorting.sort, behind)
 
 
 def read_rows(

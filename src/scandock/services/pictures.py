@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 from zlib import crc32
 
@@ -21,7 +22,9 @@ from sqlalchemy import Connection, func, select
 from scandock.access.throttle import network_of
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import verification
-from scandock.catalog.tables import file, scan
+from scandock.catalog.tables import scan
+from scandock.catalog.tree_places import read_places
+from scandock.catalog.trees import files_of_resources, find_files
 from scandock.model import request_limits
 from scandock.services import session_contents
 from scandock.services.audit import AuditAction
@@ -210,14 +213,11 @@ def read_stack(view: ScanView) -> Stack:
 
 def _make_stack(view: ScanView) -> tuple[Stack, bool]:
     """The stack, and whether the next one would be the same. ResponseBuffersFull where too many are made at once."""
-    query = (
-        session_contents.select_files(view.session)
-        .where(scan.c.n == view.scan_n)
-        .order_by(file.c.n)
-        .limit(MAX_FILES + 1)
-    )
     with view.context.catalog.read() as connection:
-        files = [StoredFile.from_row(row) for row in connection.execute(query).mappings()]
+        places_of_tree = read_places(connection, view.session.tree_id)
+        numbers = {place.n for place in places_of_tree.values() if place.scan_n == view.scan_n}
+        rows = islice(files_of_resources(connection, view.session.tree_id, numbers), MAX_FILES + 1)
+        files = [StoredFile.make(row, places_of_tree[row.resource_n]) for row in rows]
     stack, lasting = Stack(), True
     if len(files) > MAX_FILES:
         stack.note = f"The scan has more than {MAX_FILES} files; these are its first."
@@ -342,10 +342,8 @@ def _ask_image(view: ScanView, stack: Stack, index: int, request: DecoderRequest
     if why:
         return DecoderResult(reason=why, lasting=False)
     with view.context.catalog.read() as connection:
-        row = connection.execute(
-            session_contents.select_files(view.session).where(file.c.n == image.file)
-        ).mappings().one()  # fmt: skip
-    stored = StoredFile.from_row(row)
+        (row,) = find_files(connection, view.session.tree_id, {image.file})
+        stored = StoredFile.make(row, read_places(connection, view.session.tree_id)[row.resource_n])
     return _ask_file(view, stored.path, {**request, "frame": image.frame}, stored.sha256)
 
 

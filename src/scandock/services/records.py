@@ -9,14 +9,17 @@ import builtins
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
 from pydantic import Field
 from sqlalchemy import RowMapping
 
 from scandock.catalog.aliases import ALIAS_BREAK
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.records import SessionRecord, TrashedRecord
+from scandock.catalog.tree_places import FilePlace
+from scandock.catalog.verified_files import LearnedFacts
 from scandock.model import uris
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment, Notices
 from scandock.rules.choices import list_choices
@@ -391,27 +394,28 @@ class File(JsonRecord):
     frames: int | None
 
     @classmethod
-    def from_row(cls, row: RowMapping, holder: Holder) -> Self:
-        """A row of `session_contents.select_files`."""
-        scan, label, name = row["scan_id"], row["resource"], row["name"]
+    def make(cls, row: FileRow, place: FilePlace, holder: Holder, facts: LearnedFacts, damaged: str | None) -> Self:
+        """A file of a tree, with what verification learned of it."""
+        scan, label, name = place.scan_id, place.label, row.name
+        md5 = facts.md5(row.n)
         return cls(
-            id=row["n"],
+            id=row.n,
             session=holder.uuid,
             scan=scan,
             resource=label,
             name=name,
             path=resource_file(scan, label, name),
             uri=uris.file(holder.uri, scan, label, name),
-            content=row["file_content"],
-            format=row["file_format"],
-            tags=row["file_tags"],
-            bytes=row["bytes"],
-            sha256=row["sha256"].hex(),
-            md5=row["md5"].hex() if row["md5"] else None,
-            verified=row["verified"],
-            damaged=row["damaged"],
-            sop_uid=row["sop_uid"],
-            frames=row["frames"],
+            content=place.content if row.content is None else row.content,
+            format=place.format if row.format is None else row.format,
+            tags=place.tags if row.tags is None else row.tags,
+            bytes=row.bytes,
+            sha256=row.sha256.hex(),
+            md5=md5.hex() if md5 is not None else None,
+            verified=facts.moment(row.n),
+            damaged=cast('Literal["changed", "missing", "unreadable"] | None', damaged),
+            sop_uid=row.sop_uid,
+            frames=row.frames,
         )
 
 
@@ -434,7 +438,7 @@ class Damage(JsonRecord):
     found: Moment
 
     @classmethod
-    def from_row(cls, row: RowMapping) -> Self:
+    def from_row(cls, row: RowMapping, stored: StoredFile | None) -> Self:
         """A row of what is damaged (`services.damage`): of a session, or of what a project or a subject has itself."""
         uri = uris.session(row["place"], row["project"], row["timestamp"], row["subject"], row["label"])
         if row["place"] == "resources":
@@ -449,9 +453,9 @@ class Damage(JsonRecord):
             place=row["place"],
             uri=uri,
             file=row["file_n"],
-            path=path_of(row) if row["name"] is not None else None,
+            path=stored.path if stored is not None else None,
             bytes=row["bytes"],
-            stored_bytes=row["stored_bytes"],
+            stored_bytes=stored.bytes if stored is not None else None,
             found=row["found"],
         )
 
@@ -472,13 +476,11 @@ class StoredFile(NamedTuple):
     """Where it stands in its session's tree."""
     bytes: int
     sha256: builtins.bytes
-    verified: int | None
-    """When it was last read and whole, in Unix milliseconds."""
 
     @classmethod
-    def from_row(cls, row: RowMapping) -> Self:
-        """A row of `session_contents.select_files`."""
-        return cls(row["n"], row["resource_n"], path_of(row), row["bytes"], row["sha256"], row["verified"])
+    def make(cls, row: FileRow, place: FilePlace) -> Self:
+        """A file of a tree."""
+        return cls(row.n, row.resource_n, path_of(row, place), row.bytes, row.sha256)
 
 
 def row_ids(rows: Iterable[RowMapping]) -> list[int]:
@@ -486,6 +488,6 @@ def row_ids(rows: Iterable[RowMapping]) -> list[int]:
     return [row["id"] for row in rows]
 
 
-def path_of(row: RowMapping) -> RelPath:
+def path_of(row: FileRow, place: FilePlace) -> RelPath:
     """Where a file stands in its session's tree."""
-    return resource_file(row["scan_id"], row["resource"], row["name"])
+    return resource_file(place.scan_id, place.label, row.name)

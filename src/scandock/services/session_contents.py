@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from heapq import nlargest, nsmallest
+from itertools import islice
+from operator import attrgetter
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, and_, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from scandock.access.principal import Principal
+from scandock.catalog.file_rows import FileHead, FileRow
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.server_tables import damage, scan_edit
-from scandock.catalog.tables import file, resource, scan
+from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.tables import resource, scan
+from scandock.catalog.tree_places import FilePlace, read_places
+from scandock.catalog.trees import damaged_files, files_of, files_of_resources, find_files, heads_of
+from scandock.catalog.verified_files import read_learned
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.file_errors import FileUnknown
-from scandock.services.pagination import Page, Sorting, like_pattern, read_page
+from scandock.services.pagination import Page, PageStart, Sorting, begin_page, read_page
 from scandock.services.records import File, Resource, Scan
 from scandock.services.session_errors import ScanUnknown
 
@@ -27,7 +34,11 @@ SCAN_SORTS = {
     "files": scan.c.files,
     "bytes": scan.c.bytes,
 }
-FILE_SORTS = {"n": file.c.n, "name": file.c.name, "bytes": file.c.bytes}
+FILE_SORTS: Final[Mapping[str, Callable[[FileHead | FileRow], Any]]] = {
+    "n": attrgetter("n"),
+    "name": attrgetter("name"),
+    "bytes": attrgetter("bytes"),
+}
 RESOURCE_SORTS = {"n": resource.c.n, "label": resource.c.label, "files": resource.c.files, "bytes": resource.c.bytes}
 
 
@@ -123,14 +134,48 @@ def list_files(
 ) -> Page[File]:
     """The files of a session, or those of one scan or resource."""
     holder = find_readable_session(connection, principal, uuid)
-    query = select_files(holder)
-    if scan_id is not None:
-        query = query.where(scan.c.scan_id == scan_id)
-    if resource_label is not None:
-        query = query.where(func.lower(resource.c.label) == resource_label.lower())
-    if search:
-        query = query.where(func.lower(file.c.name).like(like_pattern(search.lower()), escape="\\"))
-    return read_page(connection, query, FILE_SORTS, file.c.n, sorting, lambda row: File.from_row(row, holder))
+    start = begin_page(FILE_SORTS, sorting)
+    places = read_places(connection, holder.tree_id)
+    chosen = {
+        place.n
+        for place in places.values()
+        if (scan_id is None or place.scan_id == scan_id)
+        and (resource_label is None or place.label.lower() == resource_label.lower())
+    }
+    wanted = search.lower()
+    value = FILE_SORTS[start.name]
+    matches = (
+        head
+        for head in _read_heads(connection, holder.tree_id, start, chosen, every=len(chosen) == len(places))
+        if head.resource_n in chosen and wanted in head.name.lower() and start.is_behind(value(head), head.n)
+    )
+    if start.name == "n":
+        heads = list(islice(matches, start.limit + 1))
+    else:
+        first = nlargest if start.downwards else nsmallest
+        heads = first(start.limit + 1, matches, key=lambda head: (value(head), head.n))
+    page = start.cut(heads, value, lambda head: head.n)
+    rows = {head.n: head for head in page.items if isinstance(head, FileRow)}
+    lacking = {head.n for head in page.items} - rows.keys()
+    if lacking:
+        rows = {row.n: row for row in find_files(connection, holder.tree_id, lacking)}
+    return Page(make_files(connection, holder, [rows[head.n] for head in page.items], places), page.next)
+
+
+def _read_heads(
+    connection: Connection, tree_id: int, start: PageStart, resources: Collection[int], *, every: bool
+) -> Iterable[FileHead | FileRow]:
+    """The files among which those of a page are: in its order where that is of numbers."""
+    if start.name != "n":
+        return heads_of(connection, tree_id) if every else files_of_resources(connection, tree_id, resources)
+    if not every:
+        rows = files_of_resources(connection, tree_id, resources)
+        return sorted(rows, reverse=True) if start.downwards else rows
+    if start.number is None:
+        return files_of(connection, tree_id, downwards=start.downwards)
+    if start.downwards:
+        return files_of(connection, tree_id, last=start.number, downwards=True)
+    return files_of(connection, tree_id, start.number)
 
 
 def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -> File:
@@ -140,33 +185,25 @@ def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -
 
 def read_file(connection: Connection, holder: Holder, n: int) -> File:
     """As `find_file`, of a session or own resources that may be read."""
-    row = connection.execute(select_files(holder).where(file.c.n == n)).mappings().first()
-    if row is None:
+    files = make_files(connection, holder, find_files(connection, holder.tree_id, {n}))
+    if not files:
         raise FileUnknown(f"The session has no file {n}.")
-    return File.from_row(row, holder)
+    return files[0]
 
 
-def select_files(holder: Holder) -> Select[Any]:
-    """The files of a session's tree with where they stand in it."""
-    return (
-        select(
-            file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.md5, file.c.verified,
-            file.c.sop_uid, file.c.frames, resource.c.label.label("resource"), resource.c.format, scan.c.scan_id,
-            *_annotation_columns(), _damage_kind().label("damaged"),
-        )
-        .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
-        .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
-        .where(file.c.tree_id == holder.tree_id)
-    )  # fmt: skip
-
-
-def _annotation_columns() -> list[ColumnElement[str]]:
-    """What people said of a file; where they said nothing, what its resource has."""
-    columns = (file.c.content, file.c.format, file.c.tags)
-    return [func.coalesce(column, resource.c[column.name]).label(f"file_{column.name}") for column in columns]
-
-
-def _damage_kind() -> ScalarSelect[Any]:
-    """How a file is known to be damaged; NULL where it is not."""
-    where = (damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n)
-    return select(damage.c.kind).where(*where).correlate(file).scalar_subquery()
+def make_files(
+    connection: Connection, holder: Holder, rows: Sequence[FileRow], places: Mapping[int, FilePlace] | None = None
+) -> list[File]:
+    """Files of a tree as records, with what verification learned of them."""
+    if not rows:
+        return []
+    if places is None:
+        places = read_places(connection, holder.tree_id)
+    first, last = min(row.n for row in rows), max(row.n for row in rows)
+    facts = read_learned(connection, holder.tree_id, first, last)
+    kinds = damaged_files(connection, holder.tree_id)
+    return [
+        File.make(row, places[row.resource_n], holder, facts, kinds.get(row.n))
+        for row in rows
+        if row.resource_n in places
+    ]

@@ -7,17 +7,18 @@ All other sessions move by one rename (`services/moving.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, exists, insert, or_, select
+from sqlalchemy import Connection, insert, select
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception, session_import
 from scandock.catalog.sessions import find_session
-from scandock.catalog.tables import ecat_file, file, joined_session, project, tree, upload
-from scandock.catalog.trees import scans_of
+from scandock.catalog.tables import ecat_file, joined_session, project, tree, upload
+from scandock.catalog.trees import files_of, scans_of
 from scandock.model import uris
 from scandock.model.import_types import Overwrite
 from scandock.model.series import SeriesTally
@@ -94,13 +95,9 @@ def _rules_of(connection: Connection, project_name: str) -> PrivacyRules | None:
 
 def _has_other_files(connection: Connection, tree_id: int, rules: PrivacyRules) -> bool:
     """Whether an image of a tree was made by other rules, or by none."""
-    is_ecat = exists().where(ecat_file.c.tree_id == file.c.tree_id, ecat_file.c.n == file.c.n)
-    query = select(file.c.n).where(
-        file.c.tree_id == tree_id,
-        or_(file.c.sop_uid.is_not(None), is_ecat),
-        or_(file.c.rules.is_(None), file.c.rules != rules.fingerprint),
-    )
-    return connection.execute(query.limit(1)).first() is not None
+    ecat_numbers = set(connection.execute(select(ecat_file.c.n).where(ecat_file.c.tree_id == tree_id)).scalars())
+    with closing(files_of(connection, tree_id)) as files:
+        return any(row.rules != rules.fingerprint for row in files if row.sop_uid is not None or row.n in ecat_numbers)
 
 
 def _is_separated(

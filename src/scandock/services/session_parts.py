@@ -15,7 +15,9 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.tables import file, resource, scan, session
+from scandock.catalog.tables import resource, scan, session
+from scandock.catalog.trees import files_of_resources
+from scandock.catalog.verified_files import read_learned
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.session_fields import parameter_attributes
 from scandock.services.file_errors import ResourceUnknown
@@ -257,20 +259,16 @@ def find_files(
 ) -> list[FilePart]:
     """The files of some resources, in the order of these; those of a name alone, or of a folder."""
     numbers = {one.n: place for place, one in enumerate(resources)}
-    query = (
-        select(
-            file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.md5, file.c.content, file.c.format,
-            file.c.tags,
-        )
-        .where(file.c.tree_id == holder.tree_id)
-        .order_by(file.c.resource_n, file.c.n)
-    )  # fmt: skip
-    if name is not None:
-        query = query.where(file.c.name == name)
-    if folder is not None:
-        query = query.where(func.substr(file.c.name, 1, len(folder.start)) == folder.start)
-    if len(numbers) == 1:
-        query = query.where(file.c.resource_n == next(iter(numbers)))
-    rows = [one for one in map(FilePart._make, connection.execute(query)) if one.resource_n in numbers]
-    rows.sort(key=lambda one: numbers[one.resource_n])
-    return rows if folder is None else [one for one in rows if folder.holds(one.name)]
+    rows = [
+        row
+        for row in files_of_resources(connection, holder.tree_id, numbers)
+        if (name is None or row.name == name) and (folder is None or folder.holds(row.name))
+    ]
+    if not rows:
+        return []
+    facts = read_learned(connection, holder.tree_id, rows[0].n, rows[-1].n)
+    rows.sort(key=lambda row: numbers[row.resource_n])
+    return [
+        FilePart(row.n, row.resource_n, row.name, row.bytes, facts.md5(row.n), row.content, row.format, row.tags)
+        for row in rows
+    ]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, select
+from sqlalchemy import Connection, select
 
-from scandock.catalog.engine import Catalog, split_values
-from scandock.catalog.tables import dicom_series, file, project, resource, scan, session
-from scandock.catalog.trees import find_objects
+from scandock.catalog.engine import Catalog
+from scandock.catalog.file_rows import FileRow
+from scandock.catalog.tables import dicom_series, project, session
+from scandock.catalog.tree_places import FilePlace, read_places
+from scandock.catalog.trees import files_of, find_objects
 from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import WITHOUT_RECEIPT, Verdict
 from scandock.rules.filenames import uid_in_name
@@ -20,8 +22,8 @@ from scandock.rules.receipt_codes import ReceiptLine
 from scandock.services.import_errors import ReceiptMissing
 from scandock.services.import_records import Import
 from scandock.services.receipts import open_receipt
+from scandock.services.records import path_of
 from scandock.services.sent_objects import FailureReason, SentObject
-from scandock.store.paths import resource_file
 from scandock.store.port import Store
 
 _KEPT: Final = (Verdict.STORED, Verdict.DUPLICATE, Verdict.CONFLICT, Verdict.RESOURCE)
@@ -114,20 +116,8 @@ def _read_lines(store: Store, uuid: str) -> list[ReceiptLine]:
         return [json.loads(line) for line in lines]
 
 
-_COLUMNS: Final = [
-    file.c.sop_uid, file.c.name, resource.c.label, scan.c.scan_id, scan.c.series_uid, dicom_series.c.study_uid,
-]  # fmt: skip
-_FILES: Final = (
-    select(*_COLUMNS)
-    .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
-    .join(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
-    .outerjoin(dicom_series, and_(dicom_series.c.tree_id == scan.c.tree_id, dicom_series.c.n == scan.c.n))
-    .where(file.c.tree_id == bindparam("tree"), file.c.sop_uid.is_not(None))
-)
 _FOLDERS: Final = 5
 """Above the name of a scan's file in its tree."""
-_BY_NUMBER: Final = _FILES.where(file.c.n.in_(bindparam("numbers", expanding=True)))
-_BY_NAME: Final = _FILES.where(file.c.name.in_(bindparam("names", expanding=True)))
 
 
 class _Session:
@@ -167,25 +157,32 @@ class _Session:
         """Of files that have one of the objects; then of all that are called so, where some have other UIDs."""
         assert self._row is not None
         tree_id = self._row.tree_id
-        numbers = [n for tree, n in find_objects(connection, self._uids - {""}) if tree == tree_id]
+        rows = [row for _, row in find_objects(connection, self._uids - {""}, tree_id=tree_id)]
+        places = read_places(connection, tree_id)
+        of_series = select(dicom_series.c.n, dicom_series.c.study_uid).where(dicom_series.c.tree_id == tree_id)
+        studies = {row.n: row.study_uid for row in connection.execute(of_series)}
         seen = 0
-        for part in split_values(numbers):
-            for row in connection.execute(_BY_NUMBER, {"tree": tree_id, "numbers": part}):
-                path, address = self._address(row)
+        for row in rows:
+            for path, address in self._address(row, places, studies):
                 seen += path in self._paths
                 yield path, address
         if seen == len(self._paths):
             return
         names = {path.split("/", _FOLDERS)[-1] for path in self._paths}
-        for called in split_values(names):
-            for row in connection.execute(_BY_NAME, {"tree": tree_id, "names": called}):
-                yield self._address(row)
+        for row in files_of(connection, tree_id):
+            if row.name in names:
+                yield from self._address(row, places, studies)
 
-    def _address(self, row: Row[Any]) -> tuple[str, StoredAddress]:
+    def _address(
+        self, row: FileRow, places: Mapping[int, FilePlace], studies: Mapping[int, str]
+    ) -> Iterator[tuple[str, StoredAddress]]:
+        """Path and address of a file that is an object of a scan."""
         assert self._row is not None
-        return (
-            resource_file(row.scan_id, row.label, row.name),
-            StoredAddress(
-                self._row.name, self._row.place == "archive", row.study_uid or "", row.series_uid or "", row.sop_uid
-            ),
+        place = places.get(row.resource_n)
+        if place is None or place.scan_n is None or row.sop_uid is None:
+            return
+        study = studies.get(place.scan_n) or ""
+        yield (
+            path_of(row, place),
+            StoredAddress(self._row.name, self._row.place == "archive", study, place.series_uid or "", row.sop_uid),
         )

@@ -1,4 +1,4 @@
-"""A worker's thread for storage commitment: it decides, reports, and hashes the UIDs of old files."""
+"""A worker's thread for storage commitment: it decides and reports."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 EVERY_SECONDS: Final = 2.0
 TIDY_TURNS: Final = 1_000
 """After how many turns old requests are taken away."""
-FILL_PAUSE: Final = 0.2
-"""Between two batches of old files: whoever else writes has the catalog most of the time."""
 MAX_PEERS: Final = 16
 """Peers that are told at once: one that does not answer holds up no other."""
 FAILED: Final = "storage commitment not seen to"
@@ -57,11 +55,10 @@ class CommitmentKeeper(TurnThread):
 
     def _turn(self) -> float:
         self._tell_peers()
-        filled = self._commitments.fill_hashes()
         if not self._turns % TIDY_TURNS:
             self._commitments.forget_old()
         self._turns += 1
-        return FILL_PAUSE if filled else self._every
+        return self._every
 
     def _tell_peers(self) -> None:
         self._telling = {peer: thread for peer, thread in self._telling.items() if thread.is_alive()}

@@ -11,6 +11,7 @@ from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.clock_check import check_deletion_allowed
 from scandock.services.dicom_listing_fill import fill_listings
+from scandock.services.manifest_fill import fill_manifests
 from scandock.services.project_deletions import finish_deletions
 from scandock.workers.turns import TurnThread
 from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
@@ -82,6 +83,9 @@ class Janitor(TurnThread):
         with chore(self._catalog, "lists of studies") as is_turn:
             if is_turn and fill_listings(self._catalog, self._store, FILL_SECONDS, self._is_wanted):
                 self._called.set()  # the rest after another turn: dead imports don't wait for it
+        with chore(self._catalog, "manifests") as is_turn:
+            if is_turn and fill_manifests(self._catalog, FILL_SECONDS, self._is_wanted):
+                self._called.set()
         if waits != self._waits:
             self._waits = waits
             self._log.warning("nothing is deleted for its age" if waits else "deleting goes on", why=waits)

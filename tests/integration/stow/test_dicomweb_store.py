@@ -15,12 +15,12 @@ import httpx
 import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
-from sqlalchemy import event, select
+from sqlalchemy import event
 
 from scandock.access import accounts, members
 from scandock.access.principal import SYSTEM
-from scandock.catalog.tables import file
-from scandock.catalog.trees import FileRow, insert_files
+from scandock.catalog.file_rows import FileRow
+from scandock.catalog.trees import add_files
 from scandock.model.verdicts import ImportState
 from scandock.rules.privacy import PrivacyRules
 from scandock.services.imports import read_import
@@ -33,6 +33,7 @@ from scandock.web.receiving import objects as receiving_objects
 from tests.builders import Image, images, zip_entries
 from tests.crash.processes import until
 from tests.integration.web import Web, serve_by_socket, serve_in_process
+from tests.stored_files import all_files
 
 HASHED = """version "6.1"
 (0008,1030) := project
@@ -362,11 +363,9 @@ def test_a_large_session_makes_no_answer_longer(web: Web, client: httpx.Client) 
 
     before = steps()
     with web.site.catalog.write() as connection:
-        tree_id = (
-            connection.execute(select(file.c.tree_id).where(file.c.sop_uid == uids(sent[1])[0])).scalars().all()[-1]
-        )
+        tree_id = [number for number, row in all_files(connection) if row.sop_uid == uids(sent[1])[0]][-1]
         rows = [FileRow(n, 0, f"1.2.{n}.dcm", 10, b"1" * 32, f"1.2.{n}", 1, 0) for n in range(10, 20_010)]
-        insert_files(connection, tree_id, rows)
+        add_files(connection, tree_id, rows)
     assert abs(steps() - before) <= 10
 
 

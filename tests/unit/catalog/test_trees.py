@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from scandock.catalog import trees
 from scandock.catalog.engine import Catalog
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.sessions import existing_session
 from scandock.catalog.tables import tree
 from scandock.catalog.trees import (
-    FileRow,
     ResourceRow,
     ScanRow,
     copy_files,

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import delete, func, insert, select, update
 
 from scandock.catalog.engine import open_catalog
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.project_sums import count_contents
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import account, reception
@@ -31,7 +32,7 @@ from scandock.catalog.tables import (
     upload,
     upload_exception,
 )
-from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, write_files, write_structure
+from scandock.catalog.trees import ResourceRow, ScanRow, write_files, write_structure
 from scandock.model.errors import Fault, TokenLost
 from scandock.model.import_report import ImportOutcome, ImportReport
 from scandock.model.verdicts import ImportState

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of
+from scandock.catalog.file_rows import FileRow
+from scandock.catalog.trees import ResourceRow, ScanRow, files_of
+from scandock.catalog.verified_files import find_moment, note_verified, read_digests, read_spans
 from scandock.model.errors import Fault
 from scandock.publishing.tree_files import paths_of
 from scandock.publishing.tree_plan import BaseTree, BuiltTree, TreePlan
@@ -44,7 +46,11 @@ def path_of(key: Key) -> RelPath:
 
 
 def row(n: int, key: Key, data: bytes) -> FileRow:
-    return FileRow(n, *key, len(data), sha256(data).digest(), None, 1, 0, md5=b"m" * 16)
+    return FileRow(n, *key, len(data), sha256(data).digest(), None, 1, 0)
+
+
+def md5_of(n: int) -> bytes:
+    return bytes([n] * 16)
 
 
 def coming(stage: LocalStage, files: dict[Key, bytes], whole: set[int]) -> list[StagedPart]:
@@ -88,6 +94,7 @@ def test_what_is_built_is_what_a_plain_model_says(
         scans=SCANS,
         resources=RESOURCES,
         add=lambda: (row(n, *one) for n, one in enumerate(before.items())),
+        md5s={n: md5_of(n) for n in range(len(before))},
         staged=lambda: renames,
     )
     built = room.build(stage, first)
@@ -139,6 +146,7 @@ def change(
         ),
         drop=dropped,
         add=lambda: (row(n, *one) for n, one in enumerate(fresh.items(), last + 1)),
+        md5s={n: md5_of(n) for n in range(last + 1, last + 1 + len(fresh))},
         staged=lambda: renames,
         unlinked=anew | gone,
         mended=anew,
@@ -146,7 +154,16 @@ def change(
         words=dict.fromkeys(stays, ("said", None, "tag")),
     )
     assert plan.takes_out == bool(dropped or anew)
+    verified = set(rows)
+    with room.catalog.write() as connection:
+        note_verified(connection, base.tree_id, (-1, None), [(n, 7) for n in rows], 0)
     built = room.build(stage, plan)
+    with room.catalog.read() as connection:
+        spans = read_spans(connection, built.tree_id)
+    assert {n for n in range(last + 9) if find_moment(spans, n) is not None} >= verified - anew - dropped
+    assert not {n for n in range(last + 9) if find_moment(spans, n) is not None} & (
+        anew | set(range(last + 1, last + 9))
+    )
 
     new = {**stays, **dict(enumerate(fresh.items(), last + 1))}
     assert files_in(Path(room.store.path) / stage.path / CHANGED_TREE) == {
@@ -167,8 +184,9 @@ def check_rows(room: Room, built: BuiltTree, rows: dict[int, tuple[Key, bytes]])
     with room.catalog.read() as connection:
         found = list(files_of(connection, built.tree_id))
         paths = paths_of(connection, built.tree_id)
-    assert {one.n: ((one.resource_n, one.name), one.sha256, one.md5) for one in found} == {
-        n: (key, sha256(data).digest(), b"m" * 16) for n, (key, data) in rows.items()
+        md5s = read_digests(connection, built.tree_id)
+    assert {one.n: ((one.resource_n, one.name), one.sha256, md5s.get(one.n)) for one in found} == {
+        n: (key, sha256(data).digest(), md5_of(n)) for n, (key, data) in rows.items()
     }
     assert paths == {path_of(key): (len(data), sha256(data).digest()) for key, data in rows.values()}
 

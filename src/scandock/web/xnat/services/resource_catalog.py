@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import Connection
 
 from scandock.catalog.own_resources import Holder
-from scandock.catalog.tables import file
+from scandock.catalog.trees import files_of_resources
+from scandock.catalog.verified_files import read_learned
 from scandock.services.session_parts import ResourcePart
 
 _BATCH: Final = 5_000
@@ -25,19 +27,17 @@ class CatalogEntry(NamedTuple):
 
 def iter_files(connection: Connection, holder: Holder, resource: ResourcePart) -> Iterator[CatalogEntry]:
     """A resource's files, in order."""
-    query = (
-        select(file.c.name, file.c.md5, file.c.content, file.c.format)
-        .where(_is_in(holder, resource))
-        .order_by(file.c.n)
-    )
-    yield from map(CatalogEntry._make, connection.execute(query.execution_options(yield_per=_BATCH)))
+    rows = files_of_resources(connection, holder.tree_id, {resource.n})
+    while part := list(islice(rows, _BATCH)):
+        facts = read_learned(connection, holder.tree_id, part[0].n, part[-1].n)
+        for row in part:
+            yield CatalogEntry(row.name, facts.md5(row.n), row.content, row.format)
 
 
 def has_missing_digests(connection: Connection, holder: Holder, resource: ResourcePart) -> bool:
     """Whether a resource has files whose MD5 is not known yet."""
-    query = select(file.c.n).where(_is_in(holder, resource), file.c.md5.is_(None)).limit(1)
-    return connection.execute(query).first() is not None
-
-
-def _is_in(holder: Holder, resource: ResourcePart) -> ColumnElement[bool]:
-    return and_(file.c.tree_id == holder.tree_id, file.c.resource_n == resource.n)
+    numbers = [row.n for row in files_of_resources(connection, holder.tree_id, {resource.n})]
+    if not numbers:
+        return False
+    facts = read_learned(connection, holder.tree_id, numbers[0], numbers[-1])
+    return any(facts.md5(n) is None for n in numbers)

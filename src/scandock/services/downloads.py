@@ -145,12 +145,16 @@ def open_file(
             connection, context.principal, uuid, Action.SESSION_READ, prearchive_action=Action.PREARCHIVE_READ
         )
         check_folder(connection, holder)
+    access = DownloadAccess(context)
+    access.note_asked(holder)
     record, snapshot = open_holder_snapshot(context, uuid)
     try:
         with context.catalog.read() as connection:
             item = session_contents.read_file(connection, record, n)
-            damaged_kinds = find_damaged_paths(connection, record, policy, lambda path: path == item.path)
-            created = connection.execute(select(tree.c.created).where(tree.c.id == record.tree_id)).scalar_one()
+            damaged_kinds: Mapping[RelPath, str] = {}
+            if item.damaged is not None:
+                damaged_kinds = find_damaged_paths(connection, record, policy, lambda path: path == item.path)
+            created = connection.execute(_CREATED, {"of_tree": record.tree_id}).scalar_one()
         with snapshot.open(item.path, 0, _HEAD) as stream:
             head = stream.read(_HEAD)
         size = (snapshot.size(item.path) or 0) if damaged_kinds else item.bytes
@@ -172,7 +176,7 @@ def open_file(
         _snapshot=snapshot,
         _path=item.path,
         _holder=record,
-        _access=DownloadAccess(context),
+        _access=access,
         damaged=damaged_kinds.get(item.path, ""),
     )
 
@@ -444,6 +448,7 @@ _PLACE: Final = (
 )  # fmt: skip
 """Where a session's tree is, and whether another one is just being put there."""
 
+_CREATED: Final = select(tree.c.created).where(tree.c.id == bindparam("of_tree"))
 _PENDING: Final = (
     select(intent.c.id).where(intent.c.name == bindparam("of_tree"), intent.c.state == "intent").limit(1)
 )  # fmt: skip

@@ -21,8 +21,11 @@ from scandock.publishing.recover import recover
 from scandock.queue import follow
 from scandock.queue.cancel import CancelResult
 from scandock.queue.claim import Claim
+from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy_policy import Policy
 from scandock.services.consistency_check import check_data
 from scandock.services.settings import load_settings
+from scandock.testing.privacy import given_privacy
 from scandock.testing.worker import InProcessWorker
 from scandock.workers import followed_spool
 from tests.badinput import zips
@@ -346,6 +349,40 @@ def test_work_of_a_follower_is_no_left_over_and_stays_until_its_lease_is_over(se
     coming.set(follow_until=1)
     recover(server.catalog, server.store)
     assert server.store.works() == []
+
+
+HIDING = PrivacyRules(key=b"k" * 32, policy=Policy(patient="hash"))
+
+
+def test_nothing_is_staged_ahead_where_not_everything_may_be_known(server: UploadServer) -> None:
+    with given_privacy(HIDING), InProcessWorker(server.data, upkeep=False):
+        coming = Coming(server)
+        coming.send(0.9)
+        until(lambda: follow_begun(coming) and not coming.lease, "it is followed still")
+        assert (coming.staged(), server.events(coming.uuid)) == (0, [])
+        coming.send()
+        coming.accept()
+        assert server.ended(coming.uuid) == "placed"
+
+
+def test_what_was_read_before_rules_came_is_read_again_by_them(server: UploadServer) -> None:
+    with InProcessWorker(server.data, upkeep=False):
+        coming = Coming(server)
+        coming.send()
+        coming.until_staged(200)
+        with given_privacy(HIDING):
+            coming.accept()
+            assert server.ended(coming.uuid) == "placed"
+    report = json.loads(server.row(coming.uuid)["report"])
+    assert "reading" in report["seconds"]
+    assert "CRASH61_1" not in json.dumps(report)
+
+
+def follow_begun(coming: Coming) -> bool:
+    """Whether somebody has begun to follow it, however that ended."""
+    with coming.server.catalog.read() as connection:
+        query = select(reception.c.follow_token).where(reception.c.upload_id == coming.server.id(coming.uuid))
+        return connection.execute(query).scalar_one() != ""
 
 
 @pytest.mark.postgresql

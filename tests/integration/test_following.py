@@ -16,8 +16,16 @@ from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
+from scandock.model.errors import TokenLost
+from scandock.publishing.recover import recover
 from scandock.queue import follow
 from scandock.queue.cancel import CancelResult
+from scandock.queue.claim import Claim
+from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy_policy import Policy
+from scandock.services.consistency_check import check_data
+from scandock.services.settings import load_settings
+from scandock.testing.privacy import given_privacy
 from scandock.testing.worker import InProcessWorker
 from scandock.workers import followed_spool
 from tests.badinput import zips
@@ -55,7 +63,7 @@ class Coming:
         self.uuid = server.receive(body[:first], size=len(body))
         self.here = first
         if door != "raw":
-            self._set(door=door)
+            self.set(door=door)
 
     def send(self, share: float = 1.0, *, noted: bool = True) -> None:
         """So much of it has come, and stands in its row where that is `noted`."""
@@ -65,15 +73,16 @@ class Coming:
             spool.sync()
         self.here = end
         if noted:
-            self._set(received=end)
+            self.set(received=end)
 
-    def _set(self, **values: object) -> None:
+    def set(self, **values: object) -> None:
+        """Change its row."""
         with self.server.catalog.write() as connection:
             number = self.server.id(self.uuid)
             connection.execute(update(reception).where(reception.c.upload_id == number).values(**values))
 
     def accept(self) -> None:
-        self._set(received=len(self.body))
+        self.set(received=len(self.body))
         self.server.accept(self.uuid)
 
     @property
@@ -273,18 +282,107 @@ def test_when_all_are_killed_whoever_comes_next_imports_it(
     assert held[study.uid] == study.held()
 
 
-def test_whole_uploads_go_first_and_what_is_no_zip_is_left(server: UploadServer) -> None:
+def test_what_is_no_zip_is_left_and_nothing_is_followed_where_that_is_switched_off(
+    server: UploadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with in_process_worker(server) as attempts:
         other = Coming(server, b"no zip" * 1000)
         other.send(0.5)
         until(lambda: attempts.begun.get(other.uuid) and not other.lease, "it is followed still")
         assert server.state(other.uuid) == "receiving"
-    Coming(server)
-    assert server.receive(BODY)
+    monkeypatch.setenv("SCANDOCK_FOLLOW", "off")
+    with in_process_worker(server) as attempts:
+        coming = Coming(server)
+        coming.send()
+        whole = server.send(zip_bytes(Study(64, 1, count=2, side=8).entries("S")))
+        assert server.ended(whole) == "placed"
+        assert coming.uuid not in attempts.begun
+        coming.accept()
+        assert server.ended(coming.uuid) == "placed"
+        assert "upload read ahead" not in steps(attempts)
+
+
+def test_one_upload_is_followed_once_by_one_and_whole_uploads_go_first(server: UploadServer) -> None:
+    def begun() -> Claim | None:
+        return follow.begin_follow(server.catalog, "me")
+
     whole = server.send(BODY)
-    assert follow.begin_follow(server.catalog, "me") is None
+    coming = Coming(server)
+    assert begun() is None, "one that is whole waits"
     server.cancel(whole)
-    assert follow.begin_follow(server.catalog, "me") is not None
+    claimed = begun()
+    assert claimed is not None
+    assert (claimed.lease.uuid, claimed.follows) == (coming.uuid, True)
+    assert begun() is None, "it is followed"
+    lease = claimed.lease
+    assert follow.renew_follows(server.catalog, [lease]) == []
+    with server.catalog.read() as connection:
+        assert follow.is_followed(server.catalog, connection, coming.uuid)
+    assert follow.end_follow(server.catalog, lease)
+    assert not follow.end_follow(server.catalog, lease)
+    with server.catalog.read() as connection:
+        assert follow.read_followed(connection, lease) is None
+        assert not follow.is_followed(server.catalog, connection, coming.uuid)
+    with pytest.raises(TokenLost), server.catalog.write() as connection:
+        follow.check_follow(server.catalog, connection, lease)
+    assert begun() is None, "it is not followed a second time"
+    coming.send()
+    coming.accept()
+    assert server.state(coming.uuid) == "received"
+
+
+@pytest.mark.parametrize("values", [{"door": "multipart"}, {"door": "dicomweb"}, {"size": None}, {"size": 0}])
+def test_uploads_that_are_not_followed(server: UploadServer, values: dict[str, object]) -> None:
+    coming = Coming(server)
+    coming.set(**values)
+    assert follow.begin_follow(server.catalog, "me") is None
+
+
+def test_work_of_a_follower_is_no_left_over_and_stays_until_its_lease_is_over(server: UploadServer) -> None:
+    coming = Coming(server)
+    claimed = follow.begin_follow(server.catalog, "me")
+    assert claimed is not None
+    server.store.begin(coming.uuid, claimed.lease.token).close()  # by a process of another host: no lock tells of it
+    recover(server.catalog, server.store)
+    assert server.store.works() == [coming.uuid]
+    assert check_data(str(server.data), load_settings()) == []
+    coming.set(follow_until=1)
+    recover(server.catalog, server.store)
+    assert server.store.works() == []
+
+
+HIDING = PrivacyRules(key=b"k" * 32, policy=Policy(patient="hash"))
+
+
+def test_nothing_is_staged_ahead_where_not_everything_may_be_known(server: UploadServer) -> None:
+    with given_privacy(HIDING), InProcessWorker(server.data, upkeep=False):
+        coming = Coming(server)
+        coming.send(0.9)
+        until(lambda: follow_begun(coming) and not coming.lease, "it is followed still")
+        assert (coming.staged(), server.events(coming.uuid)) == (0, [])
+        coming.send()
+        coming.accept()
+        assert server.ended(coming.uuid) == "placed"
+
+
+def test_what_was_read_before_rules_came_is_read_again_by_them(server: UploadServer) -> None:
+    with InProcessWorker(server.data, upkeep=False):
+        coming = Coming(server)
+        coming.send()
+        coming.until_staged(200)
+        with given_privacy(HIDING):
+            coming.accept()
+            assert server.ended(coming.uuid) == "placed"
+    report = json.loads(server.row(coming.uuid)["report"])
+    assert "reading" in report["seconds"]
+    assert "CRASH61_1" not in json.dumps(report)
+
+
+def follow_begun(coming: Coming) -> bool:
+    """Whether somebody has begun to follow it, however that ended."""
+    with coming.server.catalog.read() as connection:
+        query = select(reception.c.follow_token).where(reception.c.upload_id == coming.server.id(coming.uuid))
+        return connection.execute(query).scalar_one() != ""
 
 
 @pytest.mark.postgresql

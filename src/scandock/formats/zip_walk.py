@@ -13,6 +13,7 @@ from typing import Final
 
 from scandock.formats.zip_entries import ROW, RawEntry, ZipEntries
 from scandock.formats.zip_names import UNICODE_PATH, UTF8_FLAG, special_kind, unicode_path
+from scandock.model.limits import Limits
 
 _LOCAL: Final = Struct("<4s2xHH4xLLLHH")
 _LOCAL_SIGNATURE: Final = b"PK\x03\x04"
@@ -27,6 +28,9 @@ _MAX_MISSES: Final = 64
 _HEAD: Final = 512
 """Bytes that hold a header with its name and extra fields, nearly always."""
 _SCAN: Final = 1024 * 1024
+_SCANS: Final = 256
+"""Pieces of data that one call looks through for a descriptor, and entries that it takes, so that it ends soon."""
+_ENTRIES: Final = 1024
 _ENCRYPTED: Final = 0x0001 | 0x0040 | 0x2000
 _SIZES_FOLLOW: Final = 0x0008
 _READING_FLAGS: Final = _ENCRYPTED | UTF8_FLAG
@@ -44,11 +48,12 @@ class ZipWalk:
     """Walks a zip from its first byte on; `advance` says how far its bytes are here, and none beyond that is read.
 
     It takes entries that are stored or deflated, with sizes in their headers, or deflated with a data descriptor, and
-    stops before the first that is anything else.
+    stops before the first that is anything else, or beyond what a directory may list.
     """
 
-    def __init__(self, read_at: ReadAt) -> None:
+    def __init__(self, read_at: ReadAt, limits: Limits) -> None:
         self._read_at = read_at
+        self._limits = limits
         self._rows = bytearray()
         self._names = bytearray()
         self._at = 0
@@ -64,9 +69,10 @@ class ZipWalk:
         return len(self._rows) // ROW.size
 
     def advance(self, here: int) -> None:
-        """Take the entries that are whole, now that the first `here` bytes have come."""
-        while not self.stopped and self._take(here):
-            pass
+        """Take some of the entries that are whole, now that the first `here` bytes have come: all, called again."""
+        for _ in range(_ENTRIES):
+            if self.stopped or not self._take(here):
+                return
 
     def entries(self, start: int) -> ZipEntries:
         """The entries from number `start` on, as far as they were taken."""
@@ -84,6 +90,9 @@ class ZipWalk:
         """Take one entry; False where it is not here whole, or is the end."""
         at = self._at
         if here - at < _LOCAL.size:
+            return False
+        if len(self) >= self._limits.max_entries or len(self._names) >= self._limits.max_directory_bytes:
+            self.stopped = True
             return False
         head = self._read_at(at, min(_HEAD, here - at))
         signature, flags, method, crc, csize, usize, name_length, extra_length = _LOCAL.unpack_from(head)
@@ -122,7 +131,9 @@ class ZipWalk:
         a header stands behind it.
         """
         at = max(self._scanned, data_at)
-        while here - at >= _FULL_DESCRIPTOR:
+        for _ in range(_SCANS):
+            if here - at < _FULL_DESCRIPTOR:
+                break
             piece = self._read_at(at, min(_SCAN, here - at))
             last = len(piece) - _FULL_DESCRIPTOR
             position = piece.find(_DESCRIPTOR)

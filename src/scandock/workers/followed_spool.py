@@ -56,7 +56,7 @@ class FollowedSpool:
         self._count_here = count_here
         self._clock = clock
         self._fd = -1
-        self._walk = ZipWalk(self._read_at)
+        self._walk = ZipWalk(self._read_at, limits)
         self._here = 0
         self._grown = clock()
         self._given = self._given_bytes = 0

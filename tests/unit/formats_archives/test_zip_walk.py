@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from scandock.formats import zip_walk
 from scandock.formats.source import MemorySource
 from scandock.formats.zip_directory import read_directory
 from scandock.formats.zip_entries import RawEntry
 from scandock.formats.zip_entry import ZipEntryReader
 from scandock.formats.zip_walk import ZipWalk
+from scandock.model.limits import Limits
 from tests.badinput import zips
 from tests.unit.formats_archives.craft import LIMITS
 
@@ -32,10 +34,10 @@ class Growing:
         return self.data[offset : offset + length]
 
 
-def walked(data: bytes, step: int = 7) -> ZipWalk:
+def walked(data: bytes, step: int = 7, limits: Limits = LIMITS) -> ZipWalk:
     """The walk of a zip that comes in steps of so many bytes."""
     growing = Growing(data)
-    walk = ZipWalk(growing.read_at)
+    walk = ZipWalk(growing.read_at, limits)
     for here in [*range(0, len(data), step), len(data)]:
         growing.here = here
         walk.advance(here)
@@ -97,7 +99,7 @@ def test_an_entry_is_taken_with_its_last_byte_and_not_before() -> None:
     data = zips.archive(zips.files(*FILES))
     second_at = listed(data)[1][0][0]
     growing = Growing(data)
-    walk = ZipWalk(growing.read_at)
+    walk = ZipWalk(growing.read_at, LIMITS)
     growing.here = second_at - 1
     walk.advance(growing.here)
     assert len(walk) == 0
@@ -119,6 +121,29 @@ def test_data_full_of_signatures_is_not_looked_through_for_ever() -> None:
     trap = zips.Entry(name=b"trap.bin", data=b"x", body=b"PK\x07\x08" * 200, descriptor=b"PK\x07\x08")
     walk = walked(zips.archive([trap, *zips.files(*FILES)]))
     assert (len(walk), walk.stopped) == (0, True)
+
+
+@pytest.mark.parametrize("limits", [Limits(max_entries=2), Limits(max_directory_bytes=14)])
+def test_no_more_entries_are_taken_than_a_directory_may_list(limits: Limits) -> None:
+    walk = walked(zips.plain(*FILES), limits=limits)
+    assert (len(walk), walk.stopped) == (2, True)
+
+
+def test_one_call_takes_its_share_and_the_next_ones_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zip_walk, "_ENTRIES", 2)
+    monkeypatch.setattr(zip_walk, "_SCANS", 1)
+    monkeypatch.setattr(zip_walk, "_SCAN", 200)
+    data = streamed(zipfile.ZIP_DEFLATED)
+    growing = Growing(data)
+    growing.here = len(data)
+    walk = ZipWalk(growing.read_at, LIMITS)
+    counts = []
+    while not walk.stopped:
+        walk.advance(growing.here)
+        counts.append(len(walk))
+    assert counts[-1] == 4
+    assert len(counts) > 4
+    assert walk.is_start_of(listed(data))
 
 
 FIRST, SECOND, *OTHERS = zips.files(*FILES)

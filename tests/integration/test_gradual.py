@@ -124,12 +124,25 @@ def test_whoever_asks_for_the_session_has_it_built(
     assert uploads(built)[-1].state == "placed"
 
 
+def test_dicomweb_has_a_study_built_that_it_is_asked_for(built: Web) -> None:
+    study = f"/dicomweb/studies/{Image(case='dicomweb').study_uid.decode()}"
+    with built.client("mia") as client, built.client("carl") as carl:
+        send(client, images(1, case="dicomweb")[0])
+        assert carl.get(f"{study}/metadata").status_code == 404
+        assert client.get(f"{study.replace('/dicomweb', '/dicomweb/projects/P')}/metadata").status_code == 404
+        assert uploads(built)[-1].state == "receiving"
+        answer = client.get(f"{study}/metadata")
+        assert (answer.status_code, len(answer.json())) == (200, 1)
+    assert uploads(built)[-1].state == "placed"
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A server with a worker, on which nothing is built unless somebody asks for it."""
     data = tmp_path_factory.mktemp("gradual") / "data"
     with serve_in_process(data, patient_settings()) as running, InProcessWorker(data):
         running.account("mia", P="member")
+        running.account("carl", P="collaborator")
         yield running
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select, update
 
 from scandock.access import accounts
 from scandock.access.authentication import make_principal
@@ -280,34 +280,35 @@ def find_promised(connection: Connection, principal: Principal, where: Iterable[
         )
         for one in where
     ]
-    query = (
-        select(gradual_upload.c.upload_id)
-        .join(project, project.c.id == gradual_upload.c.project_id)
-        .join(upload, upload.c.id == gradual_upload.c.upload_id)
-        .join(reception, reception.c.upload_id == gradual_upload.c.upload_id)
-        .where(visible_promises(principal, Action.PREARCHIVE_READ), or_(*addresses))
-    )
+    return list(connection.execute(_select_visible(principal).where(or_(*addresses))).scalars())
+
+
+def find_promised_study(connection: Connection, principal: Principal, study_uid: str) -> list[int]:
+    """The uploads of which a study's sessions are still to be built, that one may look at."""
+    query = _select_visible(principal).where(gradual_upload.c.study_uid == study_uid)
     return list(connection.execute(query).scalars())
 
 
 def find_coming(connection: Connection, principal: Principal, uuids: Iterable[str]) -> list[int]:
     """The uploads of objects that are still to join these sessions, which one may look at."""
-    query = (
+    is_there = and_(
+        session.c.project_id == gradual_upload.c.project_id,
+        session.c.timestamp == gradual_upload.c.timestamp,
+        session.c.key == gradual_upload.c.key,
+    )
+    query = _select_visible(principal).join(session, is_there).where(session.c.uuid.in_(list(uuids)))
+    return list(connection.execute(query).scalars())
+
+
+def _select_visible(principal: Principal) -> Select[int]:
+    """The uploads of which a session is still to be built, that one may look at."""
+    return (
         select(gradual_upload.c.upload_id)
-        .join(
-            session,
-            and_(
-                session.c.project_id == gradual_upload.c.project_id,
-                session.c.timestamp == gradual_upload.c.timestamp,
-                session.c.key == gradual_upload.c.key,
-            ),
-        )
         .join(project, project.c.id == gradual_upload.c.project_id)
         .join(upload, upload.c.id == gradual_upload.c.upload_id)
         .join(reception, reception.c.upload_id == gradual_upload.c.upload_id)
-        .where(visible_promises(principal, Action.PREARCHIVE_READ), session.c.uuid.in_(list(uuids)))
+        .where(visible_promises(principal, Action.PREARCHIVE_READ))
     )
-    return list(connection.execute(query).scalars())
 
 
 def ask_for_sessions(catalog: Catalog, upload_ids: Iterable[int]) -> None:

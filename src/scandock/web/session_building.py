@@ -14,6 +14,7 @@ from scandock.services.gradual_uploads import (
     count_unfinished,
     find_coming,
     find_promised,
+    find_promised_study,
 )
 from scandock.web.errors import ServerStopping
 from scandock.web.import_waiting import POLL_SECONDS
@@ -28,6 +29,14 @@ async def build_sessions(context: RequestContext, addresses: Sequence[Prearchive
     """
     principal = context.service_context.principal
     await _build(context, await context.read(lambda c: find_promised(c, principal, addresses)))
+
+
+async def build_study(context: RequestContext, study_uid: str) -> bool:
+    """Have sessions of a study be built that are still to be; False where there is none. Raises as `build_sessions`."""
+    principal = context.service_context.principal
+    upload_ids = await context.read(lambda c: find_promised_study(c, principal, study_uid))
+    await _build(context, upload_ids)
+    return bool(upload_ids)
 
 
 async def complete_sessions(context: RequestContext, uuids: Sequence[str]) -> None:

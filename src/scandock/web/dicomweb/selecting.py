@@ -11,6 +11,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from scandock.access.principal import AccessDenied
 from scandock.services.dicomweb_objects import (
     FoundObject,
     ObjectReader,
@@ -22,6 +23,8 @@ from scandock.services.dicomweb_objects import (
 from scandock.web.conditions import is_etag_known
 from scandock.web.dicomweb.answers import KEPT, warning_header
 from scandock.web.dicomweb.routing import DicomwebContext, ReadRequest
+from scandock.web.security import identify
+from scandock.web.session_building import build_study
 
 T = TypeVar("T")
 
@@ -29,8 +32,21 @@ T = TypeVar("T")
 async def select(
     reading: ReadRequest, study: str, series: str | None = None, instance: str | None = None
 ) -> tuple[DicomwebContext, Selection]:
-    """The objects that an address names, for who asks. AccessDenied where there are none that they may read."""
-    return await reading.read(lambda context, connection: select_within(context, connection, study, series, instance))
+    """The objects that an address names, for who asks. AccessDenied where there are none that they may read.
+
+    A study of single objects whose session is still to be built is built first.
+    """
+
+    def find(context: DicomwebContext, connection: Connection) -> Selection:
+        return select_within(context, connection, study, series, instance)
+
+    try:
+        return await reading.read(find)
+    except AccessDenied:
+        context = DicomwebContext(reading.request, await identify(reading.request))
+        if context.project is not None or not await build_study(context, study):
+            raise
+    return await reading.read(find)
 
 
 def select_within(

@@ -382,7 +382,7 @@ def follow_begun(coming: Coming) -> bool:
     """Whether somebody has begun to follow it, however that ended."""
     with coming.server.catalog.read() as connection:
         query = select(reception.c.follow_token).where(reception.c.upload_id == coming.server.id(coming.uuid))
-        return connection.execute(query).scalar_one() != ""
+        return bool(connection.execute(query).scalar_one())
 
 
 @pytest.mark.postgresql

@@ -1,11 +1,11 @@
 """Measures downloads: the zip of a session beside reading its files, and single files; writes docs/performance.md.
 
-    python -m bench.downloads [--rounds 5] [--write]
+    python -m bench.downloads [--rounds 5] [--only a,c] [--cold] [--beside CHECKOUT] [--write]
 
 Sessions of 4,000 files (archive a) and of 8 large ones (c), on a server of this build. In turns: their files are read,
-one after the other, into one buffer; the zip is taken over the loopback; the same bytes are taken from a process that
-does nothing but `sendfile` one file that holds them all: what the sockets and the client bear. Each with what is read
-in memory, and anew from the disk. CPU time is the web process's.
+one after the other, into one buffer; the zip is taken over the loopback, of another checkout's build too; the same
+bytes are taken from a process that does nothing but `sendfile` one file that holds them all: what the sockets and the
+client bear. What is read is in memory, with `--cold` nothing of it. CPU time is the web process's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import archives, report, servers
@@ -32,19 +33,51 @@ BUFFER = bytearray(1024 * 1024)
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+@dataclass
+class Build:
+    """A server, and what was measured of it."""
+
+    name: str
+    data: Path
+    port: int
+    web: int
+    session: str = ""
+    rates: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    """Milliseconds for 100 MB."""
+
+    def measure(self, path: str, size: int, times: int = 1) -> None:
+        before = processor_seconds(self.web)
+        begun = time.perf_counter()
+        count = take(self.port, path, times)
+        taken = time.perf_counter() - begun
+        if count < size * times:
+            raise SystemExit(f"bench: {count} bytes came of {size * times}")
+        self.rates.append(count / MB / taken)
+        self.processor.append((processor_seconds(self.web) - before) * 1000 / (count / MB / 100))
+
+    def forget(self) -> None:
+        self.rates, self.processor = [], []
+
+
 def main() -> None:
     arguments = parse()
     folder = archives.HOME / "downloads" / f"{time.time_ns()}"
     folder.mkdir(parents=True)
     rows = [
-        "| what | MB/s | reading its files | share of that | bare sendfile | CPU ms a 100 MB |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| what | build | MB/s | reading its files | share of that | bare sendfile | CPU ms for 100 MB |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     try:
-        with servers.scandock(folder / "data") as (port, pid):
-            web = web_process(pid)
+        with ExitStack() as stack:
+            builds = []
+            for name, checkout in (("this", None), ("other", arguments.beside)):
+                if name == "this" or checkout is not None:
+                    path = {"PYTHONPATH": str(checkout / "src")} if checkout is not None else {}
+                    port, pid = stack.enter_context(servers.scandock(folder / name, **path))
+                    builds.append(Build(name, folder / name, port, web_process(pid)))
             for key in arguments.only:
-                rows += _session_rows(folder, port, web, key, arguments.rounds, cold=arguments.cold)
+                rows += _session_rows(folder, builds, key, arguments.rounds, cold=arguments.cold)
     finally:
         shutil.rmtree(folder)
     text = "\n".join(rows) + f"\n\n{report.machine(archives.HOME)}; {arguments.rounds} rounds."
@@ -57,87 +90,88 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count; one more is run first and dropped")
     parser.add_argument("--only", type=lambda text: text.split(","), default=["a", "c"])
-    parser.add_argument("--cold", action="store_true", help="also with nothing in memory of what is read")
+    parser.add_argument("--cold", action="store_true", help="with nothing in memory of what is read")
+    parser.add_argument("--beside", type=Path, help="a checkout whose build is measured as well")
     parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     return parser.parse_args()
 
 
-def _session_rows(folder: Path, port: int, web: int, key: str, rounds: int, *, cold: bool) -> Iterator[str]:
-    session, files = bring(folder / "data", port, key)
-    size = sum(path.stat().st_size for path in files)
-    zip_path = f"/api/v1/sessions/{session}/download"
-    _, listing = servers.ask(port, "GET", f"/api/v1/files?session={session}&limit=1")
-    single = listing["items"][0]
-    file_path = f"/api/v1/sessions/{session}/files/{single['id']}/content"
+def _session_rows(folder: Path, builds: list[Build], key: str, rounds: int, *, cold: bool) -> Iterator[str]:
+    stored = [bring(build, key) for build in builds]
+    size = sum(path.stat().st_size for path in stored[0])
     copy = folder / f"{key}.all"
     with copy.open("wb") as output:
-        for path in files:
+        for path in stored[0]:
             output.write(path.read_bytes())
-    for temperature in ("in memory", "from the disk") if cold else ("in memory",):
-        reads: list[float] = []
-        zips: list[float] = []
-        bare: list[float] = []
-        processor: list[float] = []
-        for number in range(rounds + 1):
-            with sending(copy) as bare_port:
-                turns: list[tuple[list[float], Callable[[], int]]] = [
-                    (reads, lambda: read_all(files)),
-                    (zips, lambda: take(port, zip_path)),
-                    (bare, lambda: take(bare_port, "/")),
-                ]
-                for values, call in turns if number % 2 else reversed(turns):
-                    if temperature != "in memory":
-                        for path in (*files, copy):
-                            forget(path)
-                    before = processor_seconds(web)
-                    begun = time.perf_counter()
-                    count = call()
-                    taken = time.perf_counter() - begun
-                    if count < size:
-                        raise SystemExit(f"bench: {count} bytes came of {size}")
-                    if number:
-                        values.append(size / MB / taken)
-                        if values is zips:
-                            processor.append((processor_seconds(web) - before) * 1000 / (size / MB / 100))
-            print(f"bench: {key} {temperature} round {number}: {zips[-1:]} {reads[-1:]} {bare[-1:]}", file=sys.stderr)
-        shares = [ours / theirs for ours, theirs in zip(zips, reads, strict=True)]
-        yield (
-            f"| zip of {len(files):,} files, {size / MB:,.0f} MB, {temperature} | {spread(zips, 0)} "
-            f"| {spread(reads, 0)} | {spread(shares)} | {spread(bare, 0)} | {statistics.median(processor):.0f} |"
-        )
-    yield _file_row(port, web, file_path, int(single["bytes"]), rounds)
+    temperature = "from the disk" if cold else "in memory"
+    reads: list[float] = []
+    bare: list[float] = []
 
-
-def _file_row(port: int, web: int, path: str, size: int, rounds: int) -> str:
-    """One file again and again, on one connection."""
-    count = max(10, min(1000, 500 * MB // size))
-    rates, processor = [], []
-    for number in range(rounds + 1):
-        before = processor_seconds(web)
+    def turn(values: list[float], call: Callable[[], object]) -> None:
         begun = time.perf_counter()
-        take(port, path, count)
-        taken = time.perf_counter() - begun
-        if number:
-            rates.append(count * size / MB / taken)
-            processor.append((processor_seconds(web) - before) * 1000 / (count * size / MB / 100))
-    what = f"one file of {size / MB:.1f} MB, {count} times ({statistics.median(rates) * MB / size:.0f} a second)"
-    return f"| {what} | {spread(rates, 0)} | | | | {statistics.median(processor):.0f} |"
+        call()
+        values.append(size / MB / (time.perf_counter() - begun))
+
+    for number in range(rounds + 1):
+        with sending(copy) as bare_port:
+            turns: list[Callable[[], None]] = [
+                lambda values=reads: turn(values, lambda: read_all(stored[0])),  # type: ignore[misc]
+                *(
+                    lambda build=build: build.measure(f"/api/v1/sessions/{build.session}/download", size)
+                    for build in builds
+                ),
+                lambda values=bare, port=bare_port: turn(values, lambda: take(port, "/")),  # type: ignore[misc]
+            ]
+            for call in turns if number % 2 else reversed(turns):
+                if temperature == "from the disk":
+                    for path in (copy, *(path for files in stored for path in files)):
+                        forget(path)
+                call()
+        print(f"bench: {key} {temperature} round {number}", file=sys.stderr, flush=True)
+    for build in builds:
+        shares = [ours / theirs for ours, theirs in zip(build.rates[1:], reads[1:], strict=True)]
+        yield (
+            f"| zip of {len(stored[0]):,} files, {size / MB:,.0f} MB, {temperature} | {build.name} "
+            f"| {spread(build.rates[1:], 0)} | {spread(reads[1:], 0)} | {spread(shares)} | {spread(bare[1:], 0)} "
+            f"| {statistics.median(build.processor[1:]):.0f} |"
+        )
+        build.forget()
+    yield from _file_rows(builds, rounds)
 
 
-def bring(data: Path, port: int, key: str) -> tuple[str, list[Path]]:
-    """Upload an archive; the session that comes of it, and its files."""
+def _file_rows(builds: list[Build], rounds: int) -> Iterator[str]:
+    """One file again and again, on one connection."""
+    paths: list[tuple[Build, str, int]] = []
+    for build in builds:
+        _, listing = servers.ask(build.port, "GET", f"/api/v1/files?session={build.session}&limit=1")
+        single = listing["items"][0]
+        path = f"/api/v1/sessions/{build.session}/files/{single['id']}/content"
+        paths.append((build, path, int(single["bytes"])))
+    count = max(10, min(500, 500 * MB // paths[0][2]))
+    for _ in range(rounds + 1):
+        for build, path, size in paths:
+            build.measure(path, size, count)
+    for build, _, size in paths:
+        rates = build.rates[1:]
+        what = f"one file of {size / MB:.1f} MB, {count} times"
+        each = f"{spread(rates, 0)}, {statistics.median(rates) * MB / size:.0f} files/s"
+        yield f"| {what} | {build.name} | {each} | | | | {statistics.median(build.processor[1:]):.0f} |"
+        build.forget()
+
+
+def bring(build: Build, key: str) -> list[Path]:
+    """Upload an archive; the files of the session that comes of it."""
     archive = archives.make(key)
     with archive.path.open("rb") as file:
-        upload = servers.Sending(port, f"{IMPORTS}{key}.zip", archive.packed_bytes)
+        upload = servers.Sending(build.port, f"{IMPORTS}{key}.zip", archive.packed_bytes)
         upload.send(file.fileno(), 0, archive.packed_bytes)
         _, accepted = upload.answer()
-    while servers.ask(port, "GET", f"/api/v1/imports/{accepted['id']}")[1]["state"] != "placed":
+    while servers.ask(build.port, "GET", f"/api/v1/imports/{accepted['id']}")[1]["state"] != "placed":
         time.sleep(0.2)
-    _, page = servers.ask(port, "GET", "/api/v1/sessions?sort=-created")
+    _, page = servers.ask(build.port, "GET", "/api/v1/sessions")
     newest = max(page["items"], key=lambda session: session["modified"])
-    files = sorted((data / "archive" / "BENCH" / newest["label"]).rglob("*.dcm"))
-    time.sleep(1)
-    return newest["id"], files
+    build.session = newest["id"]
+    return sorted((build.data / "archive" / "BENCH" / newest["label"]).rglob("*.dcm"))
 
 
 def read_all(files: list[Path]) -> int:

@@ -25,7 +25,7 @@ from scandock.services.file_errors import FileChanged
 
 CHUNK: Final = 256 * 1024
 IN_MEMORY: Final = 1024 * 1024
-AHEAD_FILES: Final = 8
+AHEAD_FILES: Final = 4
 """Files that are opened before their turn: a disk is quicker where it is asked for several."""
 
 _BIG: Final = 0xFFFFFFFF

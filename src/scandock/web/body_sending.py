@@ -9,6 +9,7 @@ serve many downloads. uvicorn sends the head before and the end behind it, and h
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import socket
@@ -23,7 +24,7 @@ from typing import Final, Protocol
 
 from starlette.requests import ClientDisconnect
 
-from scandock.services.chunks import Chunk, FileRange
+from scandock.services.chunks import Chunk, FileRange, copy_chunk
 from scandock.services.file_errors import FileChanged
 
 SOCKET_BODY: Final = "scandock.socket_body"
@@ -37,6 +38,16 @@ WAIT_MS: Final = 5
 
 LOOK_SECONDS: Final = 1.0
 """How often it is looked, while a client takes nothing, whether its connection has ended."""
+
+
+_CONNECTION_LOST: Final = frozenset(
+    {
+        errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTUNREACH,
+        errno.ENETUNREACH, errno.ENETDOWN,
+    }
+)  # fmt: skip
+_NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+"""Of a file system whose files can only be read."""
 
 
 class SocketBody(Protocol):
@@ -186,7 +197,13 @@ class BodySender:
         """Send of what is pending what the socket takes. BlockingIOError: nothing; ClientStopped."""
         piece = self._pending[0]
         if isinstance(piece, FileRange):
-            sent, size = self._send_range(piece), piece.length
+            try:
+                sent, size = self._send_range(piece), piece.length
+            except OSError as error:
+                if error.errno not in _NO_SENDFILE:
+                    raise
+                self._pending[0] = memoryview(copy_chunk(piece))
+                return
             rest: memoryview | FileRange = FileRange(piece.fd, piece.offset + sent, size - sent)
         else:
             flags = socket.MSG_MORE if len(self._pending) > 1 else 0
@@ -206,8 +223,10 @@ class BodySender:
     def _send_range(self, part: FileRange) -> int:
         try:
             sent = os.sendfile(self._socket.fileno(), part.fd, part.offset, part.length)
-        except ConnectionError as error:
-            raise ClientStopped from error
+        except OSError as error:
+            if error.errno in _CONNECTION_LOST:
+                raise ClientStopped from error
+            raise  # of the file
         if not sent:
             raise FileChanged
         return sent

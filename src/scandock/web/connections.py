@@ -71,14 +71,16 @@ class ConnectionLimits:
     """For which a client that was refused may go on sending, so that it reads why."""
 
 
+DESCRIPTORS_EACH: Final = 3
+"""Of a connection: its own, its file's, and the one by which a thread sends that."""
 OWN_DESCRIPTORS: Final = 512
 """Of databases and processes: what connections and their files leave free."""
 
 
 def raise_descriptor_limit(connections: int) -> None:
-    """Let the process have a descriptor for each of so many connections and one for its file, as far as may be."""
+    """Let the process have the descriptors of so many connections and of what they download, as far as may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = 2 * connections + OWN_DESCRIPTORS
+    needed = DESCRIPTORS_EACH * connections + OWN_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < needed:
         new_limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (new_limit, hard))
@@ -89,7 +91,7 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     total = settings.max_connections
     if soft != resource.RLIM_INFINITY:
-        total = max(1, min(total, (soft - OWN_DESCRIPTORS) // 2))
+        total = max(1, min(total, (soft - OWN_DESCRIPTORS) // DESCRIPTORS_EACH))
     return ConnectionLimits(total=total, per_address=settings.max_connections_per_address)
 
 

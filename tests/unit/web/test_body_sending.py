@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -221,6 +223,21 @@ def test_a_file_that_has_shrunk_is_told(threads, file) -> None:
     with pytest.raises(FileChanged):
         copy_chunk(FileRange(file, len(BYTES) - 5, 6))
     assert copy_chunk(FileRange(file, len(BYTES) - 5, 5)) == BYTES[-5:]
+
+
+def test_files_that_can_only_be_read_are_read(threads, file, monkeypatch) -> None:
+    def refuse(*_: int) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "sendfile", refuse)
+
+    async def scene() -> None:
+        body = Body()
+        async with sending(body, Chunks(FileRange(file, 5, MB), FileRange(file, 0, 3)), threads) as (_, task):
+            assert await body.read(MB + 3) == BYTES[5 : MB + 5] + BYTES[:3]
+            await task
+
+    asyncio.run(scene())
 
 
 def test_what_a_thread_is_reading_is_closed_once_it_has_read_it(threads) -> None:

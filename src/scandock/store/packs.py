@@ -1,0 +1,157 @@
+"""Packs of an object store: zips of what a reader stages, so that a session of 20,000 files is a few objects.
+
+Entries are stored, and named by the sha256 of their bytes: a pack is proven, and taken apart, by any tool and without
+the catalog. One holds files of one study alone, as the reader gives it. Larger files are objects of their own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import sha256 as hash_bytes
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+from zlib import crc32
+
+from scandock.store import paths
+from scandock.store.records import Blob
+
+if TYPE_CHECKING:
+    from scandock.store.bucket import Bucket
+
+PACK_BYTES: Final = 32 * 1024 * 1024
+PACK_FILES: Final = 4096
+OPEN_STUDIES: Final = 4
+"""Studies whose packs a reader fills at once; of a further one, the pack that was begun first is closed."""
+OWN_OBJECT: Final = 8 * 1024 * 1024
+"""Bytes above which a file is an object of its own."""
+
+_LOCAL: Final = Struct("<4s5H3L2H")
+_CENTRAL: Final = Struct("<4s6H3L5H2L")
+_END: Final = Struct("<4s4H2LH")
+_VERSION: Final = 20
+_MADE_BY: Final = 0x0300 | _VERSION
+"""Unix: external attributes are a mode."""
+_DATE: Final = 0x21
+"""1980-01-01: a pack says nothing of when it was made, so that the same files make the same bytes."""
+_REGULAR: Final = 0o100644 << 16
+
+
+class StoredObject(NamedTuple):
+    """An object that the store has for certain: a pack, or a file of its own."""
+
+    key: str
+    is_pack: bool
+    size: int
+
+
+class _Pack:
+    """A pack that is being filled."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.content = bytearray()
+        self.directory = bytearray()
+        self.files = 0
+
+    def add(self, data: bytes | memoryview, sha256: bytes) -> int:
+        """Append a file; where its bytes begin."""
+        name, size, at = sha256.hex().encode(), len(data), len(self.content)
+        crc = crc32(data)
+        common = (0, 0, 0, _DATE, crc, size, size, len(name))
+        self.content += _LOCAL.pack(b"PK\3\4", _VERSION, *common, 0) + name
+        begin = len(self.content)
+        self.content += data
+        self.directory += (
+            _CENTRAL.pack(b"PK\1\2", 0x0300 | _VERSION, _VERSION, *common, 0, 0, 0, 0, _REGULAR, at) + name
+        )
+        self.files += 1
+        return begin
+
+    def close(self) -> bytearray:
+        """All of the zip."""
+        end = _END.pack(b"PK\5\6", 0, 0, self.files, self.files, len(self.directory), len(self.content), 0)
+        self.content += self.directory + end
+        return self.content
+
+
+class PackWriter:
+    """What one reader of one attempt writes; for one thread. After a Fault the attempt is over.
+
+    One pack fills while another is sent: twice the bytes of a pack of memory, and an open one for each further study.
+    """
+
+    def __init__(self, bucket: Bucket, upload: str, token: str, reader: str, *, pack_bytes: int = PACK_BYTES) -> None:
+        paths.label(upload)
+        shard = hash_bytes(upload.encode()).hexdigest()[:2]
+        self._below = f"{shard}/{upload}/{paths.label(token)}/{paths.label(reader)}"
+        self._bucket = bucket
+        self._pack_bytes = pack_bytes
+        self._packs: OrderedDict[str, _Pack] = OrderedDict()
+        self._number = 0
+        self._flying: tuple[str, bytearray | bytes, Future[StoredObject]] | None = None
+        self._stored: list[StoredObject] = []
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="pack")
+
+    def put(self, study: str, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
+        """Store a file of a study; certain only after `seal`. Fault `store_failed`."""
+        view = memoryview(data).cast("B")
+        digest = sha256 or hash_bytes(view).digest()
+        if len(view) > OWN_OBJECT:
+            key = self._next_key("f", "")
+            self._send(key, bytes(view), is_pack=False)
+            return Blob(key, 0, len(view), len(view), digest)
+        pack = self._packs.get(study)
+        if pack is None:
+            if len(self._packs) >= OPEN_STUDIES:
+                self._close_pack(next(iter(self._packs)))
+            pack = self._packs[study] = _Pack(self._next_key("p", ".zip"))
+        at = pack.add(view, digest)
+        blob = Blob(pack.key, at, len(view), len(view), digest)
+        if len(pack.content) >= self._pack_bytes or pack.files >= PACK_FILES:
+            self._close_pack(study)
+        return blob
+
+    def read_at(self, blob: Blob, offset: int, length: int) -> bytes:
+        """A range of a file that this has written: from memory while it is there. Fault."""
+        length = max(0, min(length, blob.length - offset))
+        start = blob.offset + offset
+        for pack in self._packs.values():
+            if pack.key == blob.object:
+                return bytes(pack.content[start : start + length])
+        if self._flying is not None and self._flying[0] == blob.object:
+            return bytes(self._flying[1][start : start + length])
+        return self._bucket.get_range(blob.object, start, length)
+
+    def seal(self) -> list[StoredObject]:
+        """Close all packs, and wait until the store has all of them; every object that this has written. Fault."""
+        for study in list(self._packs):
+            self._close_pack(study)
+        self._wait()
+        return list(self._stored)
+
+    def close(self) -> None:
+        """Let go of the thread; what is being sent ends first."""
+        self._pool.shutdown()
+
+    def _next_key(self, kind: str, suffix: str) -> str:
+        self._number += 1
+        return f"v1/{kind}/{self._below}-{self._number}{suffix}"
+
+    def _close_pack(self, study: str) -> None:
+        pack = self._packs.pop(study)
+        self._send(pack.key, pack.close(), is_pack=True)
+
+    def _send(self, key: str, content: bytearray | bytes, *, is_pack: bool) -> None:
+        self._wait()
+
+        def send() -> StoredObject:
+            self._bucket.put(key, memoryview(content))
+            return StoredObject(key, is_pack, len(content))
+
+        self._flying = (key, content, self._pool.submit(send))
+
+    def _wait(self) -> None:
+        if self._flying is not None:
+            flying, self._flying = self._flying[2], None
+            self._stored.append(flying.result())

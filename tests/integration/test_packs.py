@@ -89,8 +89,18 @@ def test_packs_stand_on_a_real_server(bucket: Bucket) -> None:
         blobs[writer.put("1.2" if number < 40 else "1.3", data)] = ("1.2" if number < 40 else "1.3", data)
     large = os.urandom(OWN_OBJECT + 1)
     blobs[writer.put("1.3", large)] = ("1.3", large)
+    for size in (OWN_OBJECT, 40_000_000):
+        streamed = os.urandom(size)
+        file = writer.open("1.3")
+        for at in range(0, size, 1_000_000):
+            file.write(memoryview(streamed)[at : at + 1_000_000])
+        assert file.size == size
+        blob = file.close()
+        blobs[blob] = ("1.3", streamed)
+        assert writer.read_at(blob, size - 3, 10) == streamed[-3:]
+    writer.open("1.3").write(os.urandom(OWN_OBJECT + 5))  # left without its end
     stored = writer.seal()
     writer.close()
     assert sorted(one.key for one in stored) == sorted([*bucket.list("v1/p"), *bucket.list("v1/f")])
-    assert [one.is_pack for one in stored].count(False) == 1
+    assert [one.is_pack for one in stored].count(False) == 2
     check(bucket, stored, blobs)

@@ -28,7 +28,7 @@ class MemoryBucket(Bucket):
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         if self.failing:
-            raise self._fault("writing", key, "away")
+            raise self.fault("writing", key, "away")
         assert key not in self.objects, "nothing is overwritten"
         self.objects[key] = bytes(data)
 

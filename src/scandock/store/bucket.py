@@ -20,6 +20,8 @@ _RETRY_TIME: Final = timedelta(seconds=30)
 _CLIENT: Final[Any] = {"connect_timeout": "2s", "read_timeout": "10s", "timeout": "10min", "allow_http": True}
 """Time-outs of one request: a dead link is told after seconds, and a large body may take long."""
 DELETED_AT_ONCE: Final = 1000
+_PART_BYTES: Final = 16 * 1024 * 1024
+_PARTS_AT_ONCE: Final = 4
 
 
 class Bucket:
@@ -43,22 +45,26 @@ class Bucket:
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Store an object in one request, its sha256 proven by the server. Fault `store_failed`."""
         try:
-            self._open().put(key, data, use_multipart=False)
+            self.open().put(key, data, use_multipart=False)
         except Exception as error:
-            raise self._fault("writing", key, error) from error
+            raise self.fault("writing", key, error) from error
+
+    def open_writer(self, key: str) -> ObjectWriter:
+        """A large object that comes piece by piece: parts of 16 MiB, some of them under way at once."""
+        return ObjectWriter(self, key)
 
     def get_range(self, key: str, offset: int, length: int) -> bytes:
         """A range of an object that has it. FileNotFoundError; Fault `store_failed`."""
         if not length:
             return b""
         try:
-            data = bytes(self._open().get_range(key, start=offset, length=length))
+            data = bytes(self.open().get_range(key, start=offset, length=length))
         except FileNotFoundError:
             raise
         except Exception as error:
-            raise self._fault("reading", key, error) from error
+            raise self.fault("reading", key, error) from error
         if len(data) != length:
-            raise self._fault("reading", key, f"{len(data)} of {length} bytes came")
+            raise self.fault("reading", key, f"{len(data)} of {length} bytes came")
         return data
 
     def delete(self, keys: Iterable[str]) -> int:
@@ -66,23 +72,24 @@ class Bucket:
         waiting = list(keys)
         for at in range(0, len(waiting), DELETED_AT_ONCE):
             try:
-                self._open().delete(waiting[at : at + DELETED_AT_ONCE])
+                self.open().delete(waiting[at : at + DELETED_AT_ONCE])
             except FileNotFoundError:
                 continue
             except Exception as error:
-                raise self._fault("deleting", waiting[at], error) from error
+                raise self.fault("deleting", waiting[at], error) from error
         return len(waiting)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys below a prefix that ends where a path does. Never asked for what is visible. Fault `store_failed`."""
         try:
-            for batch in self._open().list(prefix):
+            for batch in self.open().list(prefix):
                 for found in batch:
                     yield found["path"]
         except Exception as error:
-            raise self._fault("listing", prefix, error) from error
+            raise self.fault("listing", prefix, error) from error
 
-    def _open(self) -> Any:  # noqa: ANN401  obstore is imported at the first call
+    def open(self) -> Any:  # noqa: ANN401  obstore is imported at the first call
+        """Obstore's store."""
         if self._store is None:
             from obstore.store import S3Store
 
@@ -101,9 +108,36 @@ class Bucket:
             )
         return self._store
 
-    def _fault(self, doing: str, key: str, why: object) -> StoreFailed:
+    def fault(self, doing: str, key: str, why: object) -> StoreFailed:
         reason = str(why).partition("\n")[0][:300]
         return StoreFailed(f"The object store failed at {doing} {key}: {reason}", "Look at the object store's log.")
+
+
+class ObjectWriter:
+    """One object while it comes; there is none before `close`, and none where it is left without."""
+
+    __slots__ = ("_bucket", "_file", "key")
+
+    def __init__(self, bucket: Bucket, key: str) -> None:
+        from obstore import open_writer
+
+        self.key = key
+        self._bucket = bucket
+        self._file: Any = open_writer(bucket.open(), key, buffer_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append all of `data`. Fault `store_failed`."""
+        try:
+            self._file.write(data)
+        except Exception as error:
+            raise self._bucket.fault("writing", self.key, error) from error
+
+    def close(self) -> None:
+        """Finish it: it is in the store when this returns. Fault `store_failed`."""
+        try:
+            self._file.close()
+        except Exception as error:
+            raise self._bucket.fault("writing", self.key, error) from error
 
 
 def _reopen(name: str, prefix: str, endpoint: str | None, region: str) -> Bucket:

@@ -17,7 +17,7 @@ from scandock.store import paths
 from scandock.store.records import Blob
 
 if TYPE_CHECKING:
-    from scandock.store.bucket import Bucket
+    from scandock.store.bucket import Bucket, ObjectWriter
 
 PACK_BYTES: Final = 32 * 1024 * 1024
 PACK_FILES: Final = 4096
@@ -93,7 +93,7 @@ class PackWriter:
         self._stored: list[StoredObject] = []
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="pack")
 
-    def put(self, study: str, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
+    def put(self, study: str, data: bytes | bytearray | memoryview, sha256: bytes = b"") -> Blob:
         """Store a file of a study; certain only after `seal`. Fault `store_failed`."""
         view = memoryview(data).cast("B")
         digest = sha256 or hash_bytes(view).digest()
@@ -111,6 +111,18 @@ class PackWriter:
         if len(pack.content) >= self._pack_bytes or pack.files >= PACK_FILES:
             self._close_pack(study)
         return blob
+
+    def open(self, study: str) -> FileWriter:
+        """A file of a study that comes piece by piece, of any size."""
+        return FileWriter(self, study)
+
+    def open_object(self) -> ObjectWriter:
+        """An object of its own for a file that is too large to wait in memory; `add_object` once it is there."""
+        return self._bucket.open_writer(self._next_key("f", ""))
+
+    def add_object(self, key: str, size: int) -> None:
+        """Note an object of `open_object` that is closed."""
+        self._stored.append(StoredObject(key, is_pack=False, size=size))
 
     def read_at(self, blob: Blob, offset: int, length: int) -> bytes:
         """A range of a file that this has written: from memory while it is there. Fault."""
@@ -155,3 +167,41 @@ class PackWriter:
         if self._flying is not None:
             flying, self._flying = self._flying[2], None
             self._stored.append(flying.result())
+
+
+class FileWriter:
+    """One file while it comes: in memory while it may go into a pack, as an object of its own from then on."""
+
+    __slots__ = ("_buffer", "_digest", "_object", "_packs", "_study", "size")
+
+    def __init__(self, packs: PackWriter, study: str) -> None:
+        self._packs = packs
+        self._study = study
+        self._buffer = bytearray()
+        self._digest = hash_bytes()
+        self._object: ObjectWriter | None = None
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append all of `data`; its bytes. Fault `store_failed`."""
+        view = memoryview(data).cast("B")
+        self._digest.update(view)
+        self.size += len(view)
+        if self._object is None:
+            self._buffer += view
+            if len(self._buffer) > OWN_OBJECT:
+                self._object = self._packs.open_object()
+                self._object.write(memoryview(self._buffer))
+                self._buffer = bytearray()
+        else:
+            self._object.write(view)
+        return len(view)
+
+    def close(self) -> Blob:
+        """Finish it; certain only after the packs' `seal`. Nothing is there of a file that is not closed. Fault."""
+        digest = self._digest.digest()
+        if self._object is None:
+            return self._packs.put(self._study, self._buffer, digest)
+        self._object.close()
+        self._packs.add_object(self._object.key, self.size)
+        return Blob(self._object.key, 0, self.size, self.size, digest)

@@ -10,6 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from typing import Final
 
+from scandock.formats.errors import ReadFailed
+from scandock.formats.source import AGAIN
+from scandock.model.errors import Fault
+
 BLOCK: Final = 8 * 1024 * 1024
 KEPT: Final = 6
 """Blocks that are kept: an archive's directory and what is read beside it."""
@@ -71,6 +75,10 @@ class PartsSource:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
         self._blocks.clear()
+
+    def cut(self) -> Fault:
+        """The Fault for parts that are shorter than they were when they were listed."""
+        return ReadFailed("The upload became shorter while it was read.", AGAIN)
 
     def __enter__(self) -> PartsSource:
         return self

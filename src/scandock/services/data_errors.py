@@ -22,6 +22,26 @@ class DataFolderOther(CodedUsage):
         self._fill({"own": own, "data": data, "how": how})
 
 
+class StoreUnfit(CodedUsage):
+    CODE = "store_unfit"
+    MEANING = "SCANDOCK_STORE names a bucket, and the catalog is SQLite, which can't be shared by hosts."
+    SENTENCE = "A store in a bucket ({store}) needs its catalog in PostgreSQL."
+    REMEDY = "Set SCANDOCK_DATABASE_URL, or unset SCANDOCK_STORE."
+
+    def __init__(self, store: str) -> None:
+        self._fill({"store": store})
+
+
+class StoreElsewhere(CodedUsage):
+    CODE = "store_elsewhere"
+    MEANING = "The catalog names files of another store than SCANDOCK_STORE does: of a bucket, or of a data folder."
+    SENTENCE = "The files that this catalog names lie in {where}."
+    REMEDY = "Set SCANDOCK_STORE as it was when they were stored, or name another database."
+
+    def __init__(self, where: str) -> None:
+        self._fill({"where": where})
+
+
 class PrivacyKeyUnfit(CodedUsage):
     CODE = "privacy_key"
     STATUS = 503

@@ -42,6 +42,11 @@ class Bucket:
     def __reduce__(self) -> tuple[Any, ...]:
         return (_reopen, (self.name, self.prefix, self.endpoint, self.region))
 
+    @property
+    def url(self) -> str:
+        """What people know it by: `s3://BUCKET/PREFIX`."""
+        return f"s3://{self.name}/{self.prefix}".rstrip("/")
+
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Store an object in one request, its sha256 proven by the server. Fault `store_failed`."""
         try:
@@ -52,6 +57,15 @@ class Bucket:
     def open_writer(self, key: str) -> ObjectWriter:
         """A large object that comes piece by piece: parts of 16 MiB, some of them under way at once."""
         return ObjectWriter(self, key)
+
+    def get(self, key: str) -> bytes:
+        """All of a small object. FileNotFoundError; Fault `store_failed`."""
+        try:
+            return bytes(self.open().get(key).bytes())
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise self.fault("reading", key, error) from error
 
     def get_range(self, key: str, offset: int, length: int) -> bytes:
         """A range of an object that has it. FileNotFoundError; Fault `store_failed`."""

@@ -29,6 +29,17 @@ class StoreMissing(Worded, Fault):
     )
 
 
+class StoreOther(Coded, Fault):
+    CODE = "store_other"
+    quotes = True
+    MEANING = "The bucket is not the one whose objects the catalog names."
+    SENTENCE = "{url} holds {what}."
+    REMEDY = "Set SCANDOCK_STORE to the bucket and prefix of this catalog."
+
+    def __init__(self, url: str, what: str) -> None:
+        self._fill({"url": url, "what": what})
+
+
 class StoreDivided(Worded, Fault):
     CODE = "store_other_filesystem"
     quotes = True

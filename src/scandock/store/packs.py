@@ -45,6 +45,12 @@ class StoredObject(NamedTuple):
     size: int
 
 
+def attempt_prefix(kind: str, upload: str, token: str) -> str:
+    """Below which one attempt alone stores packs (`p`), files of their own (`f`) or receipts (`r`)."""
+    shard = hash_bytes(upload.encode()).hexdigest()[:2]
+    return f"v1/{kind}/{shard}/{paths.label(upload)}/{paths.label(token)}"
+
+
 class _Pack:
     """A pack that is being filled."""
 
@@ -62,9 +68,7 @@ class _Pack:
         self.content += _LOCAL.pack(b"PK\3\4", _VERSION, *common, 0) + name
         begin = len(self.content)
         self.content += data
-        self.directory += (
-            _CENTRAL.pack(b"PK\1\2", 0x0300 | _VERSION, _VERSION, *common, 0, 0, 0, 0, _REGULAR, at) + name
-        )
+        self.directory += _CENTRAL.pack(b"PK\1\2", _MADE_BY, _VERSION, *common, 0, 0, 0, 0, _REGULAR, at) + name
         self.files += 1
         return begin
 
@@ -82,9 +86,8 @@ class PackWriter:
     """
 
     def __init__(self, bucket: Bucket, upload: str, token: str, reader: str, *, pack_bytes: int = PACK_BYTES) -> None:
-        paths.label(upload)
-        shard = hash_bytes(upload.encode()).hexdigest()[:2]
-        self._below = f"{shard}/{upload}/{paths.label(token)}/{paths.label(reader)}"
+        self._prefixes = {kind: attempt_prefix(kind, upload, token) for kind in ("p", "f")}
+        self._reader = paths.label(reader)
         self._bucket = bucket
         self._pack_bytes = pack_bytes
         self._packs: OrderedDict[str, _Pack] = OrderedDict()
@@ -148,7 +151,7 @@ class PackWriter:
 
     def _next_key(self, kind: str, suffix: str) -> str:
         self._number += 1
-        return f"v1/{kind}/{self._below}-{self._number}{suffix}"
+        return f"{self._prefixes[kind]}/{self._reader}-{self._number}{suffix}"
 
     def _close_pack(self, study: str) -> None:
         pack = self._packs.pop(study)

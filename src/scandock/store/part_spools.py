@@ -33,6 +33,11 @@ class Part(NamedTuple):
     """Of the whole object."""
 
 
+def spool_prefix(upload: str) -> str:
+    """Below which the parts of an upload are."""
+    return f"v1/s/{paths.label(upload)}"
+
+
 class PartSpool:
     """The bytes of one upload; `parts` are those that were noted. For one thread at a time.
 
@@ -111,7 +116,7 @@ class PartSpool:
         self._buffer = bytearray()
 
     def _put(self, at: int, content: bytes) -> Part:
-        key = f"v1/s/{self.upload}/{at}-{os.urandom(8).hex()}"
+        key = f"{spool_prefix(self.upload)}/{at}-{os.urandom(8).hex()}"
         self._bucket.put(key, content)
         return Part(at, len(content), key, hashlib.sha256(content).digest())
 

@@ -122,6 +122,10 @@ class LocalSpool:
             raise disk_fault(error, f"opening upload {self.upload}") from error
 
     def local_path(self) -> str | None:
+        return self.reference("")
+
+    def reference(self, scratch: str) -> str:
+        del scratch
         return f"{self._root.path}/{self._file}"
 
     def discard(self) -> None:

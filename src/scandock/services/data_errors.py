@@ -75,6 +75,16 @@ class ClocksDiffer(Worded, Usage):
     MEANING = "The clocks of the server and of its database differ: set the one that is wrong."
 
 
+class BackupOfBucket(CodedUsage):
+    CODE = "backup_bucket"
+    MEANING = "The files of this catalog are in a bucket, of which `backup` and `restore` know nothing."
+    SENTENCE = "The files of this catalog are in {store}, which this command can't copy."
+    REMEDY = "Back up the database by its own means, and let the bucket keep versions (docs/scaling.md)."
+
+    def __init__(self, store: str) -> None:
+        self._fill({"store": store})
+
+
 class BackupInData(CodedUsage):
     CODE = "backup_in_data"
     MEANING = "The folder of --to lies in the data folder."

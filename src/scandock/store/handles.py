@@ -51,6 +51,11 @@ class Spool(Protocol):
         files, what is written now to a file at `scratch` and says where they are. Of what is durable.
         """
 
+    def bring(self) -> None:
+        """Bring what another process of this host has received as an object spool, and finished, to where any host
+        reads it; nothing where it is there. After a Fault it may be called again.
+        """
+
     def discard(self) -> None:
         """Remove it; done already is fine. The deleting itself is left to `Store.sweep`."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Final
 
 from scandock.store import paths
-from scandock.store.file_access import open_file
 from scandock.store.object_spools import LocalObjectSpool
 from scandock.store.part_spools import Part, PartSpool
 
@@ -131,6 +131,16 @@ class S3Spool:
             json.dump([bucket.name, bucket.prefix, bucket.endpoint, bucket.region, parts], file)
         return format_reference(scratch)
 
+    def bring(self) -> None:
+        with contextlib.closing(self._local.spool(self.upload)) as received:
+            size = received.size()
+            if not size or self.size() == size:
+                return
+            at = 0
+            while chunk := received.read_at(at, _CHUNK):
+                at = self.append(at, chunk)
+        self.sync()
+
     def discard(self) -> None:
         self._forget()
         self._rows.drop_spool(self.upload)
@@ -157,13 +167,8 @@ class S3ObjectSpool(LocalObjectSpool):
 
     def finish(self) -> int:
         size = super().finish()
-        if self._parts.size() != size:
-            with open_file(paths.spool_file(self.upload), self._root.fd) as archive:
-                at = 0
-                while chunk := archive.read(_CHUNK):
-                    at = self._parts.append(at, chunk)
-            self._parts.sync()
-        self._parts.close()
+        with contextlib.closing(self._parts) as parts:
+            parts.bring()
         return size
 
     def discard(self) -> None:

@@ -128,6 +128,9 @@ class LocalSpool:
         del scratch
         return f"{self._root.path}/{self._file}"
 
+    def bring(self) -> None:
+        """Nothing: an object spool is a spool of this very file."""
+
     def discard(self) -> None:
         self.close()
         self._root.give_up(self._folder)

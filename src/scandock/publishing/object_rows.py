@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -69,6 +70,10 @@ class PostgresObjectRows:
             opened, self._opened = self._opened, None
         if opened is not None:
             opened.dispose()
+
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():  # then the system closes what is open
+            self.close()
 
     @contextmanager
     def _change(self, name: str = "") -> Iterator[Connection]:

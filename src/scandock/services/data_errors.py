@@ -75,6 +75,23 @@ class ClocksDiffer(Worded, Usage):
     MEANING = "The clocks of the server and of its database differ: set the one that is wrong."
 
 
+class BucketInvalid(CodedUsage):
+    CODE = "bucket_invalid"
+    MEANING = "What was named is no bucket."
+    SENTENCE = "{name} is no bucket."
+    REMEDY = "Name it as s3://BUCKET or s3://BUCKET/PREFIX."
+
+    def __init__(self, name: str) -> None:
+        self._fill({"name": name})
+
+
+class MigrationUnsettled(Coded, Fault):
+    CODE = "migration_unsettled"
+    MEANING = "Imports or changes by hand are under way, so a store can't be switched."
+    SENTENCE = "Imports or changes by hand are under way."
+    REMEDY = "Start the server, let them end, stop it and run the command again."
+
+
 class BackupOfBucket(CodedUsage):
     CODE = "backup_bucket"
     MEANING = "The files of this catalog are in a bucket, of which `backup` and `restore` know nothing."

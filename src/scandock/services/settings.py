@@ -462,7 +462,7 @@ class Settings(BaseModel):
     @field_validator("store")
     @classmethod
     def _store_is_a_bucket(cls, value: str | None) -> str | None:
-        if value is not None and not _BUCKET.fullmatch(value):
+        if value is not None and not is_bucket(value):
             raise ValueError("is no bucket; right is s3://scans or s3://scans/site-a")
         return value
 
@@ -592,6 +592,11 @@ def _parse_environment(_environment: tuple[tuple[str, str], ...]) -> Settings:
 def variable_name(name: str) -> str:
     """The environment's name of a field."""
     return PREFIX + name.upper()
+
+
+def is_bucket(text: str) -> bool:
+    """Whether a text names a bucket, or a prefix in one."""
+    return _BUCKET.fullmatch(text) is not None
 
 
 def find_zone(name: str) -> tzinfo:

@@ -62,10 +62,16 @@ def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_pa
     assert found == sorted(map(sha256, objects("A", 5)))
 
 
-def test_a_server_takes_an_upload_into_a_bucket_and_gives_it_back(tmp_path: Path, place, bucket) -> None:
-    server = FreshServerProcess(tmp_path, free_port(), "--workers", "1", **place)
+def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path: Path, place, bucket) -> None:
+    """They have no folder in common."""
+    hosts = []
+    for role in ("web", "worker"):
+        (tmp_path / role).mkdir()
+        hosts.append(FreshServerProcess(tmp_path / role, free_port(), "--workers", "1", "--role", role, **place))
+    server = hosts[0]
     try:
-        server.ready()
+        for host in hosts:
+            host.ready()
         files = objects("B", 4)
         uuid = server.send(zip_entries(uploader_layout("B", "1", files)))
         server.placed(uuid)
@@ -74,7 +80,7 @@ def test_a_server_takes_an_upload_into_a_bucket_and_gives_it_back(tmp_path: Path
         address = f"/api/v1/sessions/{session['id']}"
         check_reading(server, address, files)
 
-        # verified anew, deleted, brought back, deleted for good
+        # verified anew, deleted, brought back
         assert server.ask("POST", f"{address}/verify")[0] == 204
         until(lambda: server.ask("GET", address)[1]["verified"] is not None, "it was never verified")
         assert server.ask("GET", "/api/v1/damage")[1]["items"] == []
@@ -83,13 +89,16 @@ def test_a_server_takes_an_upload_into_a_bucket_and_gives_it_back(tmp_path: Path
         assert server.ask("POST", f"/api/v1/trash/{gone['id']}/restore", b"{}")[0] == 200
         (session,) = server.ask("GET", "/api/v1/sessions?project=P")[1]["items"]
         check_reading(server, f"/api/v1/sessions/{session['id']}", files)
-        server.end()
+        for host in hosts:
+            host.end()
     finally:
-        server.kill()
-    checked = call("check", "--data", tmp_path / "data", **place)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+        for host in hosts:
+            host.kill()
+    for host in hosts:
+        checked = call("check", "--data", host.data, **place)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert os.listdir(host.data / "work") == []
     assert list(bucket.list("v1/s")) == []
-    assert os.listdir(tmp_path / "data" / "work") == []
 
 
 def check_reading(server: FreshServerProcess, address: str, files: list[bytes]) -> None:

@@ -30,7 +30,9 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     yield "container", [word.strip('" ') for word in words.split(",")]
 
 
-@pytest.mark.parametrize(("name", "words"), tuple(commands()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "words"), tuple(commands()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_what_is_run_are_commands_with_options_that_there_are(name: str, words: list[str]) -> None:
     assert call_in_process(*words, "--help").returncode == 0
     assert call_in_process(*words, "--none", "--help").returncode == 2

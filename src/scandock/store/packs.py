@@ -6,7 +6,7 @@ the catalog. One holds files of one study alone, as the reader gives it. Larger 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256 as hash_bytes
 from struct import Struct
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PACK_BYTES: Final = 32 * 1024 * 1024
 PACK_FILES: Final = 4096
+AT_ONCE: Final = 3
+"""Packs that are sent at once: one connection to a store is seldom as fast as the line."""
 OPEN_STUDIES: Final = 4
 """Studies whose packs a reader fills at once; of a further one, the pack that was begun first is closed."""
 OWN_OBJECT: Final = 8 * 1024 * 1024
@@ -82,7 +84,7 @@ class _Pack:
 class PackWriter:
     """What one reader of one attempt writes; for one thread. After a Fault the attempt is over.
 
-    One pack fills while another is sent: twice the bytes of a pack of memory, and an open one for each further study.
+    One pack fills while others are sent: so many packs of memory and one more, and an open one for each further study.
     """
 
     def __init__(self, bucket: Bucket, upload: str, token: str, reader: str, *, pack_bytes: int = PACK_BYTES) -> None:
@@ -92,9 +94,9 @@ class PackWriter:
         self._pack_bytes = pack_bytes
         self._packs: OrderedDict[str, _Pack] = OrderedDict()
         self._number = 0
-        self._flying: tuple[str, bytearray | bytes, Future[StoredObject]] | None = None
+        self._flying: deque[tuple[str, bytearray | bytes, Future[StoredObject]]] = deque()
         self._stored: list[StoredObject] = []
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="pack")
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pack")
 
     def put(self, study: str, data: bytes | bytearray | memoryview, sha256: bytes = b"") -> Blob:
         """Store a file of a study; certain only after `seal`. Fault `store_failed`."""
@@ -127,22 +129,11 @@ class PackWriter:
         """Note an object of `open_object` that is closed."""
         self._stored.append(StoredObject(key, is_pack=False, size=size))
 
-    def read_at(self, blob: Blob, offset: int, length: int) -> bytes:
-        """A range of a file that this has written: from memory while it is there. Fault."""
-        length = max(0, min(length, blob.length - offset))
-        start = blob.offset + offset
-        for pack in self._packs.values():
-            if pack.key == blob.object:
-                return bytes(pack.content[start : start + length])
-        if self._flying is not None and self._flying[0] == blob.object:
-            return bytes(self._flying[1][start : start + length])
-        return self._bucket.get_range(blob.object, start, length)
-
     def seal(self) -> list[StoredObject]:
         """Close all packs, and wait until the store has all of them; every object that this has written. Fault."""
         for study in list(self._packs):
             self._close_pack(study)
-        self._wait()
+        self._wait(0)
         return list(self._stored)
 
     def close(self) -> None:
@@ -158,17 +149,18 @@ class PackWriter:
         self._send(pack.key, pack.close(), is_pack=True)
 
     def _send(self, key: str, content: bytearray | bytes, *, is_pack: bool) -> None:
-        self._wait()
+        self._wait(AT_ONCE - 1)
 
         def send() -> StoredObject:
             self._bucket.put(key, memoryview(content))
             return StoredObject(key, is_pack, len(content))
 
-        self._flying = (key, content, self._pool.submit(send))
+        self._flying.append((key, content, self._pool.submit(send)))
 
-    def _wait(self) -> None:
-        if self._flying is not None:
-            flying, self._flying = self._flying[2], None
+    def _wait(self, most: int) -> None:
+        """Wait until no more than so many are under way. Fault of one that failed."""
+        while len(self._flying) > most:
+            _, _, flying = self._flying.popleft()
             self._stored.append(flying.result())
 
 

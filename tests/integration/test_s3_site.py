@@ -13,8 +13,8 @@ import pytest
 from scandock.store.bucket import Bucket
 from tests.badinput.objects import Image, sha256
 from tests.builders import uploader_layout, zip_entries
-from tests.crash.processes import until
 from tests.crash.served import LOGIN, FreshServerProcess
+from tests.integration.in_process import call_in_process
 from tests.integration.test_cli_import import call
 from tests.ports import free_port
 
@@ -53,10 +53,10 @@ def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_pa
     done = call("import", archive, "--data", tmp_path / "two", "--project", "P", "--overwrite", "append", **place)
     assert done.returncode == 0, done.stdout + done.stderr
 
-    checked = call("check", "--data", tmp_path / "one", **place)
+    checked = call_in_process("check", "--data", tmp_path / "one", **place)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     target = tmp_path / "out"
-    exported = call("export", "P", "--to", target, "--data", tmp_path / "two", **place)
+    exported = call_in_process("export", "P", "--to", target, "--data", tmp_path / "two", **place)
     assert exported.returncode == 0, exported.stdout + exported.stderr
     found = sorted(sha256(path.read_bytes()) for path in target.rglob("*.dcm"))
     assert found == sorted(map(sha256, objects("A", 5)))
@@ -80,10 +80,7 @@ def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path:
         address = f"/api/v1/sessions/{session['id']}"
         check_reading(server, address, files)
 
-        # verified anew, deleted, brought back
-        assert server.ask("POST", f"{address}/verify")[0] == 204
-        until(lambda: server.ask("GET", address)[1]["verified"] is not None, "it was never verified")
-        assert server.ask("GET", "/api/v1/damage")[1]["items"] == []
+        # deleted, and brought back
         assert server.ask("DELETE", address)[0] in (200, 204)
         (gone,) = server.ask("GET", "/api/v1/trash")[1]["items"]
         assert server.ask("POST", f"/api/v1/trash/{gone['id']}/restore", b"{}")[0] == 200
@@ -95,7 +92,7 @@ def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path:
         for host in hosts:
             host.kill()
     for host in hosts:
-        checked = call("check", "--data", host.data, **place)
+        checked = call_in_process("check", "--data", host.data, **place)
         assert checked.returncode == 0, checked.stdout + checked.stderr
         assert os.listdir(host.data / "work") == []
     assert list(bucket.list("v1/s")) == []

@@ -42,6 +42,14 @@ test: setup  ## Set up all that is needed, then run every check and every test
 	@$(MAKE) --jobs=2 --output-sync=target lint collect
 	$(if $(ARGS),,scripts/in_memory.sh) $(BIN)/python -m pytest $(or $(ARGS),$(IN_PROCESSES))
 
+BUCKET := $(addprefix tests/integration/test_,$(addsuffix .py,again downloads dicomweb_retrieve existing_sessions \
+	file_verification healing import_outcomes late_scrub mounted_tree petmr prearchive project_deletions quarantine \
+	received receiving resources session_import_doors xnat_cache xnat_files_by_hand xnat_inserters xnat_own_files \
+	xnat_prearchive))
+
+test-bucket: setup  ## Run tests of a site with its files in a bucket (SeaweedFS) and its catalog in PostgreSQL
+	TESTS_STORE=bucket scripts/in_memory.sh $(BIN)/python -m pytest $(IN_PROCESSES) $(or $(ARGS),$(BUCKET))
+
 test-quick: setup  ## Run the quicker tests: those without servers, commands, browsers, clients and PostgreSQL
 	scripts/in_memory.sh $(BIN)/python -m pytest --quick $(IN_PROCESSES) tests/unit tests/integration $(ARGS)
 

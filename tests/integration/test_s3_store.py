@@ -70,8 +70,9 @@ class TestS3Store(StoreConformance):
         assert other.hold()
         assert other.append(3, b"d") == 4
         spool.append(3, b"late")
-        with pytest.raises(TokenLost):
+        with pytest.raises(Fault) as caught:
             spool.sync()
+        assert caught.value.code == "spool_taken"
         assert other.sync() == 4
         assert store.spool("u").read_at(0, 9) == b"abcd"
 

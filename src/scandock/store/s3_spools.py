@@ -7,7 +7,9 @@ import json
 import os
 from typing import TYPE_CHECKING, Final
 
+from scandock.model.errors import TokenLost
 from scandock.store import paths
+from scandock.store.errors import SpoolTaken
 from scandock.store.object_spools import LocalObjectSpool
 from scandock.store.part_spools import Part, PartSpool
 
@@ -83,6 +85,9 @@ class S3Spool:
         if parts != self._noted:
             try:
                 self._rows.note_parts(self.upload, self._writer, self._noted, parts)
+            except TokenLost as error:
+                self._forget()
+                raise SpoolTaken(self.upload) from error
             except BaseException:
                 self._forget()
                 raise

@@ -24,9 +24,10 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108
 """Blocks of megabytes freed and mapped anew page-fault at each entry (docs/performance.md)."""
 
 
-def _environment() -> dict[str, str]:
-    """A reader's: with the keys of the bucket that uploads are read from, where there is one."""
-    keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+def reader_environment() -> dict[str, str]:
+    """A reader's: without secrets, but for the keys of the bucket that uploads are read from, where there is one."""
+    has_bucket = "SCANDOCK_STORE" in os.environ
+    keys = {name: value for name, value in os.environ.items() if has_bucket and name.startswith("AWS_")}
     return bare_environment(MALLOC | keys)
 
 
@@ -57,7 +58,7 @@ class ReaderProcess(Child):
 def start_process(end: socket.socket, board: tuple[int, ...]) -> ReaderProcess:
     """Start `scandock.workers.reader_process` as a process of its own."""
     words = python_command("scandock.workers.reader_process", str(end.fileno()))
-    return ReaderProcess(words, (end.fileno(), *board), output=Output.ERRORS, environment=_environment())
+    return ReaderProcess(words, (end.fileno(), *board), output=Output.ERRORS, environment=reader_environment())
 
 
 class ForkedReader:
@@ -121,7 +122,7 @@ def are_quick() -> bool:
 
 def keep_reader_server(log: FilteringBoundLogger) -> ServerKeeper:
     """Keep a server that forks readers, for the attempts of a worker."""
-    module, environment = "scandock.workers.reader_server", _environment()
+    module, environment = "scandock.workers.reader_server", reader_environment()
     start = partial(start_server, module, output=Output.ERRORS, environment=environment)
     return ServerKeeper("reader server", log, start, None)
 

@@ -27,7 +27,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-listings bench-pages bench-deidentify bench-dicom pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-listings bench-pages bench-deidentify bench-dicom pictures startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20

@@ -53,9 +53,9 @@ def check_kind_of_store(catalog: Catalog, settings: Settings) -> None:
         has_bucket = connection.execute(select(object_store.c.uuid)).first() is not None
         folder = _read_row(connection)
     if settings.store is None and has_bucket:
-        raise StoreElsewhere("a bucket, and SCANDOCK_STORE names none")
+        raise StoreElsewhere("a bucket, and none is set")
     if settings.store is not None and folder is not None:
-        raise StoreElsewhere(f"the data folder {folder.path}, and SCANDOCK_STORE names a bucket")
+        raise StoreElsewhere(f"the data folder {folder.path}, and a bucket is set")
 
 
 def check_database_folder(database_url: str, data: str) -> None:

@@ -34,7 +34,7 @@ class StoreOther(Coded, Fault):
     quotes = True
     MEANING = "The bucket is not the one whose objects the catalog names."
     SENTENCE = "{url} holds {what}."
-    REMEDY = "Set SCANDOCK_STORE to the bucket and prefix of this catalog."
+    REMEDY = "Set the bucket and prefix that belong to this catalog."
 
     def __init__(self, url: str, what: str) -> None:
         self._fill({"url": url, "what": what})

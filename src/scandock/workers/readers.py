@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from scandock.model.children import Child, Output, bare_environment
 from scandock.model.process import python_command
+from scandock.services.settings import variable_name
 from scandock.workers.fork_server import ANSWER_SECONDS, ForkedProcess, request_fork
 from scandock.workers.server_keeper import ServerKeeper, start_server
 
@@ -26,7 +27,7 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108
 
 def reader_environment() -> dict[str, str]:
     """A reader's: without secrets, but for the keys of the bucket that uploads are read from, where there is one."""
-    has_bucket = "SCANDOCK_STORE" in os.environ
+    has_bucket = variable_name("store") in os.environ
     keys = {name: value for name, value in os.environ.items() if has_bucket and name.startswith("AWS_")}
     return bare_environment(MALLOC | keys)
 

@@ -27,7 +27,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -41,6 +41,14 @@ serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foregrou
 test: setup  ## Set up all that is needed, then run every check and every test
 	@$(MAKE) --jobs=2 --output-sync=target lint collect
 	$(if $(ARGS),,scripts/in_memory.sh) $(BIN)/python -m pytest $(or $(ARGS),$(IN_PROCESSES))
+
+BUCKET := $(addprefix tests/integration/test_,$(addsuffix .py,again downloads dicomweb_retrieve existing_sessions \
+	file_verification healing import_outcomes late_scrub mounted_tree petmr prearchive project_deletions quarantine \
+	received receiving resources session_import_doors xnat_cache xnat_files_by_hand xnat_inserters xnat_own_files \
+	xnat_prearchive))
+
+test-bucket: setup  ## Run tests of a site with its files in a bucket (SeaweedFS) and its catalog in PostgreSQL
+	TESTS_STORE=bucket scripts/in_memory.sh $(BIN)/python -m pytest $(IN_PROCESSES) $(or $(ARGS),$(BUCKET))
 
 test-quick: setup  ## Run the quicker tests: those without servers, commands, browsers, clients and PostgreSQL
 	scripts/in_memory.sh $(BIN)/python -m pytest --quick $(IN_PROCESSES) tests/unit tests/integration $(ARGS)

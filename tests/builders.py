@@ -13,7 +13,7 @@ import threading
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from scandock.services.consistency_check import check_data
 from scandock.services.data_catalog import open_data
 from scandock.services.file_verification import VerificationCounts, VerificationPlan, Verifier
 from scandock.services.settings import Settings, load_settings
+from scandock.services.store_opening import open_data_store
+from scandock.store.paths import parse_rel, parse_tree
 from scandock.store.port import Store
 from scandock.testing.data import make_data
 from scandock.workers.local_import import run_import
@@ -175,7 +177,7 @@ class DataFolder:
             if line["stored_as"] is None:
                 assert line["verdict"] not in KEPT
                 continue
-            stands = sha256((self.data / line["stored_as"]).read_bytes())
+            stands = self._hash(line["stored_as"])
             assert line["verdict"] == "duplicate" or self.scrubs or stands == line["sha256"], line
             assert line["code"] != "stored_deid" or stands != line["sha256"], line
         assert os.listdir(self.data / "work") == []
@@ -183,12 +185,35 @@ class DataFolder:
         if self.checked:
             self.check()
 
+    def _hash(self, stored_as: str) -> str:
+        """sha256 of a file by its path under DATA, wherever the store has it."""
+        if self.settings.store is None:
+            return sha256((self.data / stored_as).read_bytes())
+        pieces = stored_as.split("/")
+        depth = 4 if pieces[0] == "prearchive" else 3
+        name, rel = parse_tree("/".join(pieces[:depth])), parse_rel("/".join(pieces[depth:]))
+        with self._store() as store, store.snapshot(name) as tree, tree.open(rel) as file:
+            return sha256(file.read())
+
+    def _store(self) -> closing[Store]:
+        return closing(open_data_store(str(self.data), self.settings))
+
     def check(self) -> None:
         """Catalog and store agree, every byte read again."""
         assert check_data(str(self.data), self.settings) == []
 
     def files(self, under: str = "") -> dict[str, str]:
         """Path under DATA -> sha256 of every file in the archive and prearchive, or below `under`."""
+        if self.settings.store is not None:
+            with self._store() as store:
+                paths = [
+                    f"{entry.name}/{entry.rel}"
+                    for area in ("archive", "prearchive")
+                    for entry in store.walk(area)
+                    if entry.kind == "file"
+                ]
+            below = f"{under}/" if under else ""
+            return {path.removeprefix(below): self._hash(path) for path in paths if path.startswith(below)}
         return {
             path.relative_to(self.data / under).as_posix() if under else path.relative_to(self.data).as_posix(): (
                 hashlib.sha256(path.read_bytes()).hexdigest()

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from scandock.store.bucket import Bucket
 from scandock.testing.data import copy_catalog
 from scandock.testing.dialects import share_compiled_statements
 from scandock.testing.passwords import quick_passwords
 from scandock.testing.readers import thread_readers
-from tests import postgres, shared_folders
+from tests import postgres, seaweed, shared_folders
 from tests.shared_folders import make_once
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,6 +117,22 @@ def postgres_cluster() -> Iterator[postgres.Cluster]:
     """One private cluster for each test process, started when a test first asks for it."""
     with postgres.cluster() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def seaweed_server() -> Iterator[seaweed.Server]:
+    """One S3 server for each test process, started when a test first asks for it."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in seaweed.ACCESS.items():
+            environment.setenv(name, value)
+        with seaweed.server() as running:
+            yield running
+
+
+@pytest.fixture
+def bucket(seaweed_server: seaweed.Server) -> Bucket:
+    """A place of the test's own in a bucket of a real S3 server."""
+    return seaweed_server.bucket()
 
 
 @pytest.fixture

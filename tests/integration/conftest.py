@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,15 +10,22 @@ import httpx
 import pytest
 
 from scandock.catalog.engine import Catalog, open_catalog
+from scandock.store.bucket import Bucket
 from tests.builders import DataFolder, make_data_folder
 from tests.integration.small_disks import Mount, small_disk
 from tests.integration.web import Web, serve_in_process
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
-    """A data folder of the test's own, on SQLite."""
-    return make_data_folder(tmp_path, monkeypatch)
+def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
+    """A data folder of the test's own, on SQLite; with TESTS_STORE=bucket, in PostgreSQL and a bucket."""
+    if os.environ.get("TESTS_STORE") != "bucket":
+        return make_data_folder(tmp_path, monkeypatch)
+    bucket: Bucket = request.getfixturevalue("bucket")
+    monkeypatch.setenv("SCANDOCK_STORE", bucket.url)
+    monkeypatch.setenv("SCANDOCK_S3_ENDPOINT", bucket.endpoint or "")
+    (tmp_path / "data").mkdir()
+    return make_data_folder(tmp_path, monkeypatch, request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture(scope="module")

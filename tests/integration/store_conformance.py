@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import cast
+from uuid import uuid4
 
 import pytest
 
@@ -36,9 +37,9 @@ def read_tree(store: Store, name: str) -> dict[str, bytes]:
         return contents
 
 
-def publish_tree(store: Store, name: str, files: dict[str, bytes], upload: str = "first") -> Mark:
+def publish_tree(store: Store, name: str, files: dict[str, bytes], upload: str = "") -> Mark:
     """A tree that stands at `name`, its import finished."""
-    stage = store.begin(upload, "t")
+    stage = store.begin(upload or uuid4().hex, "t")
     for rel, data in files.items():
         stage.put_whole(unchecked_path(f"tree/{rel}"), data)
     stage.seal()

@@ -42,8 +42,8 @@ def workloads() -> list[dict[str, Any]]:
     return [*named("Deployment").values(), *named("StatefulSet").values()]
 
 
-def compose() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+def compose(name: str = "compose.yaml") -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((DEPLOY / name).read_text())
     return loaded
 
 
@@ -121,7 +121,7 @@ def variables() -> Iterator[str]:
     """Every variable of Scandock's that a file of `deploy` names, commented out or not."""
     for path in DEPLOY.rglob("*"):
         if path.is_file():
-            yield from re.findall(r"\bSCANDOCK_[A-Z_]+\b", path.read_text())
+            yield from re.findall(r"\bSCANDOCK_[A-Z0-9_]+\b", path.read_text())
 
 
 def test_each_variable_is_a_setting() -> None:
@@ -146,6 +146,29 @@ def test_the_compose_file_is_what_compose_takes(serve_options: Any) -> None:
     assert set(found["volumes"]) == {"data", "database", *hosts}
     build = found["services"]["web"]["build"]
     assert (DEPLOY / build["context"] / build["dockerfile"]).resolve() == DEPLOY / "Containerfile"
+
+
+def test_the_files_for_a_bucket_are_taken_and_share_no_folder(serve_options: Any) -> None:
+    found = compose("compose-bucket.yaml")
+    jsonschema.validate(found, get_builtin_schema("vendor.compose-spec"))
+    started = [found["services"][name] for name in ("web", "worker")]
+    assert [serve_options(service["command"])["role"] for service in started] == ["web", "worker"]
+    assert len({service["volumes"][0] for service in started}) == 2
+    for service in started:
+        assert service["environment"]["SCANDOCK_STORE"].startswith("s3://")
+        assert "SCANDOCK_DATABASE_URL" in service["environment"]
+    user = next(one.arguments for one in INSTRUCTIONS if one.word == "USER")
+    for one in yaml.safe_load_all((DEPLOY / "kubernetes-bucket.yaml").read_text()):
+        kubernetes_validate.validate(one, KUBERNETES, strict=True)
+        if one["kind"] == "Deployment":
+            pod = one["spec"]["template"]["spec"]
+            (container,) = pod["containers"]
+            assert one["metadata"]["name"] == f"scandock-{serve_options(container['args'])['role']}"
+            context = pod["securityContext"]
+            assert f"{context['runAsUser']}:{context['runAsGroup']}" == user
+            assert [mount["mountPath"] for mount in container["volumeMounts"]] == [
+                _image_environment()["SCANDOCK_DATA"]
+            ]
 
 
 def test_the_container_file_copies_what_there_is_and_runs_the_server(serve_options: Any) -> None:

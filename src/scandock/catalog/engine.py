@@ -34,7 +34,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.sql import ColumnElement
 
-from scandock.catalog import append_only  # noqa: F401  its tables and triggers are made with the others
+from scandock.catalog import append_only, store_tables  # noqa: F401  their tables are made with the others
 from scandock.catalog.errors import CatalogDamaged, CatalogFailed, CatalogOlder
 from scandock.catalog.migrations import newest
 from scandock.catalog.tables import metadata
@@ -533,16 +533,7 @@ def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[b
         # Not by an event: an engine that has one asks at each step of each statement whether somebody listens.
         engine.dialect.do_begin = _begin_sqlite  # type: ignore[method-assign]
     else:
-        from scandock.catalog.server_connections import add_words, watch_connections
-
-        engine = create_engine(
-            url,
-            connect_args=add_words(url),
-            pool_pre_ping=True,
-            max_overflow=WRITERS + READERS - 5,
-            pool_timeout=CONNECTION_SECONDS,
-        )
-        watch_connections(engine)
+        engine = connect_server(url)
     catalog = Catalog(engine)
     try:
         keep_catalog_private(catalog)
@@ -553,6 +544,21 @@ def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[b
             raise
         raise catalog.fault(error, "could not be opened") from error
     return catalog
+
+
+def connect_server(url: str) -> Engine:
+    """Connections of a process to PostgreSQL, made as they are needed."""
+    from scandock.catalog.server_connections import add_words, watch_connections
+
+    engine = create_engine(
+        url,
+        connect_args=add_words(url),
+        pool_pre_ping=True,
+        max_overflow=WRITERS + READERS - 5,
+        pool_timeout=CONNECTION_SECONDS,
+    )
+    watch_connections(engine)
+    return engine
 
 
 def check_not_lost(database: str, folders: Iterable[str]) -> None:

@@ -189,6 +189,45 @@ def adopt(data: options.ExistingData) -> None:
     print_line(f"The database belongs to {os.path.abspath(data)} now.", sys.stdout)
 
 
+store = typer.Typer(help="Where files are kept.", no_args_is_help=True, rich_markup_mode=None)
+admin.add_typer(store, name="store")
+
+Bucket = Annotated[
+    str, typer.Option("--to", metavar="s3://BUCKET[/PREFIX]", help="Bucket that the files are to be in.")
+]
+Switch = Annotated[
+    bool,
+    typer.Option("--switch", help="Copy what is left and name the bucket in the catalog: no server may be at work."),
+]
+
+
+@store.command("migrate")
+def migrate(data: options.ExistingData, to: Bucket, switch: Switch = False) -> None:
+    """Copy all files of a data folder to a bucket, each compared with its checksum; the folder is left as it is.
+
+    It may be served meanwhile, and the command may be run again: it goes on where it ended, and copies what has come or
+    changed since. With --switch the catalog names the bucket's files from then on; set SCANDOCK_STORE before the next
+    start.
+    """
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.byte_sizes import format_bytes
+    from scandock.services.data_errors import BucketInvalid
+    from scandock.services.settings import is_bucket
+    from scandock.services.store_migration import migrate_store
+
+    if not is_bucket(to):
+        raise BucketInvalid(to)
+    result = migrate_store(data, load_settings(), to, switch=switch)
+    for problem in result.problems:
+        print_line(problem, sys.stdout)
+    print_line(f"Copied: {result.sessions} sessions, {result.files} files, {format_bytes(result.bytes)}.", sys.stdout)
+    if result.is_switched:
+        print_line(f"The files are in {to} now. Set SCANDOCK_STORE={to}, then run scandock check.", sys.stdout)
+    if result.problems:
+        raise typer.Exit(3)
+
+
 def _print_table(projects: Sequence[ProjectSettings]) -> None:
     from rich import box
     from rich.table import Table

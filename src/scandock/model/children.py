@@ -86,6 +86,6 @@ def bare_environment(more: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("SCANDOCK_", "PG")) or name.startswith("SCANDOCK_CRASH_")
+        if not name.startswith(("SCANDOCK_", "PG", "AWS_")) or name.startswith("SCANDOCK_CRASH_")
     }
     return {**kept, **more}

@@ -27,6 +27,7 @@ from scandock.pipeline.entry_body import Buffer, EntryBody
 from scandock.pipeline.staging import StagedFile, StageFiles, scratch_path, stage_stream
 from scandock.rules.layout import EntryLayout
 from scandock.store.paths import INNER, path_below
+from scandock.store.sources import open_source
 
 SPLIT_BYTES = 64 * 1024 * 1024
 """An inner zip that unpacks to more than this is given back, to be spread over the readers."""
@@ -224,7 +225,7 @@ class Unpacker:
                 continue
             full = os.path.join(container.file, file) if container.kind == "folder" else container.file
             try:
-                source = FileSource(full)
+                source = open_source(full)
             except OSError:
                 self.reader.refuse(
                     number, container.prefix + name, 0, "unreadable", "The file can't be read from the disk."
@@ -344,7 +345,7 @@ def _file_chunks(source: Source) -> Iterator[Buffer]:
 def open_container(container: Container) -> Iterator[Source]:
     """The bytes of a container that lies in a file. Fault `read_failed` where that is gone, or shorter than it was."""
     try:
-        whole = FileSource(container.file)
+        whole = open_source(container.file)
     except OSError as error:
         message = f"{quote(container.name)} can't be opened any more: {error.strerror}."
         raise ReadFailed(message, AGAIN, quotes=True) from error

@@ -36,7 +36,7 @@ from scandock.publishing.tree_files import paths_of
 from scandock.services.catalog_copies import copy_catalog
 from scandock.services.consistency_check import HAS_RECEIPT
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost
-from scandock.services.data_errors import BackupInData, BackupRunning, BackupUnsettled
+from scandock.services.data_errors import BackupInData, BackupOfBucket, BackupRunning, BackupUnsettled
 from scandock.store import backups
 from scandock.store.opening import open_store
 from scandock.store.paths import (
@@ -143,6 +143,8 @@ def back_up(data: str, settings: Settings, target: str, on_progress: ProgressCal
     """
     data, target = os.path.abspath(data), os.path.abspath(target)
     check_catalog_not_lost(data, settings)
+    if settings.store is not None:
+        raise BackupOfBucket(settings.store)
     if settings.database_url is None and not os.path.exists(os.path.join(data, CATALOG_FILE)):
         raise DataMissing(f"There is no Scandock data in {data}.", "Name the folder of the server's --data.")
     if os.path.realpath(target).startswith(os.path.realpath(data) + os.sep) or os.path.realpath(

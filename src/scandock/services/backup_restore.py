@@ -13,7 +13,7 @@ from scandock.services.backup import DESCRIPTION_FILE, ProgressCallback, list_fi
 from scandock.services.catalog_copies import check_restorable, restore_catalog
 from scandock.services.consistency_check import Finding, check_data
 from scandock.services.data_catalog import open_data_catalog
-from scandock.services.data_errors import BackupMissing, BackupNewer, RestoreNotEmpty
+from scandock.services.data_errors import BackupMissing, BackupNewer, BackupOfBucket, RestoreNotEmpty
 from scandock.store import backups
 from scandock.store.opening import open_store
 from scandock.store.paths import TO_DELETE
@@ -33,6 +33,8 @@ def restore_backup(
     Usage `backup_missing`, `restore_not_empty`, `restore_other_catalog`, `backup_newer`. A Fault leaves a folder that
     is no data folder yet.
     """
+    if settings.store is not None:
+        raise BackupOfBucket(settings.store)
     source = find_backup(backup)
     data = os.path.abspath(data)
     if os.path.isdir(data) and os.listdir(data):

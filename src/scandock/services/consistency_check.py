@@ -80,7 +80,7 @@ class _Session:
 
 def check_data(data: str, settings: Settings, on_progress: ProgressCallback | None = None) -> list[Finding]:
     """Compare both, reading every stored byte. Dead imports are dealt with first; live ones are left alone."""
-    names = set(os.listdir(data))
+    names = set(os.listdir(data)) if settings.store is None else {"work"}  # a host that is new has all of a bucket
     if not names:
         return []  # as a first import leaves it that was killed at once
     if not (names & {CATALOG_FILE, "work"} or names <= set(FOLDERS)):  # the latter while a first import makes them
@@ -117,6 +117,7 @@ class _ConsistencyCheck:
             yield from self._recheck_session(stored_session)
         yield from self._find_strays({stored_session.name for stored_session in sessions})
         yield from self._find_leftovers()
+        yield from self._take_census()
         for row in list_imports(self.catalog, self.store, stuck=True):
             remedy = f"If that can't be mended: scandock admin import release {row.uuid}"
             yield Finding("unfinished", f"import {row.uuid}", f"An import can't be finished. {row.message} {remedy}.")
@@ -284,6 +285,14 @@ class _ConsistencyCheck:
                     yield Finding(
                         "receipt_missing", f"{RECEIPTS}/{number}", "The receipt of this import is not in the store."
                     )
+
+    def _take_census(self) -> Iterator[Finding]:
+        """Objects of a bucket beside what names them."""
+        census = self.store.census()
+        for key in census.unnamed:
+            yield Finding("stray", key, "Nothing names this object of the bucket.")
+        for key in census.missing:
+            yield Finding("missing", key, "The bucket does not have this object.")
 
     def _has_receipt(self, number: str) -> bool:
         with self.catalog.read() as connection:

@@ -14,12 +14,12 @@ from scandock.catalog.projects import has_unfinished_deletions
 from scandock.publishing.recover import recover
 from scandock.queue.hosts import are_others_at_work
 from scandock.queue.tokens import new_uuid
-from scandock.services.data_folders import adopt_folder, check_data_folder
+from scandock.services.data_folders import adopt_folder, check_data_folder, check_kind_of_store
 from scandock.services.data_preparation import prepare_data
 from scandock.services.privacy_source import place_privacy
+from scandock.services.store_opening import open_data_store
 from scandock.store.durability import disk_fault
 from scandock.store.identity import host_identity
-from scandock.store.opening import open_store
 from scandock.store.paths import AREAS, RECEIPTS
 from scandock.store.port import Store
 from scandock.store.server_lock import unserved
@@ -50,7 +50,9 @@ def open_data_catalog(data: str, settings: Settings, *, serves: bool = False, ad
     place_privacy(catalog, data, settings)
     if settings.database_url is not None:
         try:
-            (adopt_folder if adopts else check_data_folder)(catalog, os.path.abspath(data))
+            check_kind_of_store(catalog, settings)
+            if settings.store is None:  # else each host has a folder of its own, and the bucket has a marker
+                (adopt_folder if adopts else check_data_folder)(catalog, os.path.abspath(data))
         except BaseException:
             catalog.dispose()
             raise
@@ -112,7 +114,7 @@ def has_catalog(data: str, settings: Settings) -> bool:
 @contextmanager
 def open_data(data: str, settings: Settings) -> Iterator[tuple[Catalog, Store]]:
     """The catalog and the store of DATA, recovered."""
-    store = open_store(os.path.abspath(data))
+    store = open_data_store(data, settings)
     prepare_data(store, settings)
     catalog = open_data_catalog(store.path, settings)
     try:

@@ -22,6 +22,26 @@ class DataFolderOther(CodedUsage):
         self._fill({"own": own, "data": data, "how": how})
 
 
+class StoreUnfit(CodedUsage):
+    CODE = "store_unfit"
+    MEANING = "SCANDOCK_STORE names a bucket, and the catalog is SQLite, which can't be shared by hosts."
+    SENTENCE = "A store in a bucket ({store}) needs its catalog in PostgreSQL."
+    REMEDY = "Set SCANDOCK_DATABASE_URL, or unset SCANDOCK_STORE."
+
+    def __init__(self, store: str) -> None:
+        self._fill({"store": store})
+
+
+class StoreElsewhere(CodedUsage):
+    CODE = "store_elsewhere"
+    MEANING = "The catalog names files of another store than SCANDOCK_STORE does: of a bucket, or of a data folder."
+    SENTENCE = "The files that this catalog names lie in {where}."
+    REMEDY = "Set SCANDOCK_STORE as it was when they were stored, or name another database."
+
+    def __init__(self, where: str) -> None:
+        self._fill({"where": where})
+
+
 class PrivacyKeyUnfit(CodedUsage):
     CODE = "privacy_key"
     STATUS = 503
@@ -53,6 +73,33 @@ class ClocksDiffer(Worded, Usage):
     CODE = "clocks_differ"
     STATUS = 409
     MEANING = "The clocks of the server and of its database differ: set the one that is wrong."
+
+
+class BucketInvalid(CodedUsage):
+    CODE = "bucket_invalid"
+    MEANING = "What was named is no bucket."
+    SENTENCE = "{name} is no bucket."
+    REMEDY = "Name it as s3://BUCKET or s3://BUCKET/PREFIX."
+
+    def __init__(self, name: str) -> None:
+        self._fill({"name": name})
+
+
+class MigrationUnsettled(Coded, Fault):
+    CODE = "migration_unsettled"
+    MEANING = "Imports or changes by hand are under way, so a store can't be switched."
+    SENTENCE = "Imports or changes by hand are under way."
+    REMEDY = "Start the server, let them end, stop it and run the command again."
+
+
+class BackupOfBucket(CodedUsage):
+    CODE = "backup_bucket"
+    MEANING = "The files of this catalog are in a bucket, of which `backup` and `restore` know nothing."
+    SENTENCE = "The files of this catalog are in {store}, which this command can't copy."
+    REMEDY = "Back up the database by its own means, and let the bucket keep versions (docs/scaling.md)."
+
+    def __init__(self, store: str) -> None:
+        self._fill({"store": store})
 
 
 class BackupInData(CodedUsage):

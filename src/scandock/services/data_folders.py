@@ -7,19 +7,23 @@ that was restored or copied is another, and becomes the database's own when some
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, create_engine, delete, insert, inspect, select, update
 from sqlalchemy.exc import OperationalError
 
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.server_tables import data_folder
+from scandock.catalog.store_tables import object_store
 from scandock.model.errors import Fault
 from scandock.queue.hosts import are_others_at_work
 from scandock.queue.tokens import new_uuid
-from scandock.services.data_errors import DataFolderOther, DataServed
+from scandock.services.data_errors import DataFolderOther, DataServed, StoreElsewhere
 from scandock.store.identity import read_identity, write_identity
 from scandock.store.server_lock import unserved
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
 
 
 def check_data_folder(catalog: Catalog, data: str) -> None:
@@ -41,6 +45,17 @@ def check_data_folder(catalog: Catalog, data: str) -> None:
             return
         check_same_folder(row, data)
         connection.execute(update(data_folder).values(path=data))  # it was moved, or is called so on this machine
+
+
+def check_kind_of_store(catalog: Catalog, settings: Settings) -> None:
+    """Usage `store_elsewhere` where a catalog names files of a bucket and the settings have none, or the reverse."""
+    with catalog.read() as connection:
+        has_bucket = connection.execute(select(object_store.c.uuid)).first() is not None
+        folder = _read_row(connection)
+    if settings.store is None and has_bucket:
+        raise StoreElsewhere("a bucket, and none is set")
+    if settings.store is not None and folder is not None:
+        raise StoreElsewhere(f"the data folder {folder.path}, and a bucket is set")
 
 
 def check_database_folder(database_url: str, data: str) -> None:

@@ -15,7 +15,7 @@ def prepare_data(store: Store, settings: Settings) -> None:
     Usage `data_folder_other` before anything is made in a folder that the database of the settings does not belong to:
     a slip in a path leaves nothing there. Fault where that database can't be asked.
     """
-    if settings.database_url is not None and not store.is_prepared():
+    if settings.database_url is not None and settings.store is None and not store.is_prepared():
         from scandock.services.data_folders import (
             check_database_folder,  # SQLAlchemy: readers start before it is loaded
         )

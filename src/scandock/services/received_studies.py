@@ -8,6 +8,7 @@ what has come so far is noted every few seconds, for pages.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, exists, func, insert, select, update
@@ -206,6 +207,8 @@ class ReceivedStudies:
             self._check_caller()
             return True
 
+        with closing(self.receiving.store.spool(incoming.uuid)) as spool:
+            spool.bring()
         with self.catalog.read() as connection:
             account = accounts.by_id(connection, incoming.account_id)
             principal = SYSTEM if account is None else make_principal(connection, account, Door.SYSTEM)

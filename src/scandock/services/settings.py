@@ -54,6 +54,8 @@ SECRETS: Final = frozenset({"admin_password", "smtp_password", "oidc_client_secr
 
 GIB: Final = 1024**3
 MIB: Final = 1024**2
+_BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
+_ENDPOINT: Final = re.compile(r"https?://[^/\s@?#]+(/[^\s@?#]*)?")
 _SCHEMES: Final = {"sqlite": "sqlite"} | dict.fromkeys(
     ("postgres", "postgresql", "postgresql+psycopg"), "postgresql+psycopg"
 )
@@ -166,6 +168,20 @@ class Settings(BaseModel):
     database_url: str | None = Field(
         default=None,
         description="Database of the catalog; not set: SQLite, in the file scandock.db of the data folder.",
+    )
+    store: str | None = Field(
+        default=None,
+        description="Bucket that uploads, files and receipts are kept in, s3://BUCKET or s3://BUCKET/PREFIX; not set:"
+        " the data folder. Only with PostgreSQL.",
+    )
+    s3_endpoint: str | None = Field(
+        default=None, description="Address of the bucket's server, https://HOST[:PORT]; not set: AWS."
+    )
+    s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
+    garbage_days: Annotated[float, Field(ge=0, le=3650)] = Field(
+        default=8.0,
+        description="Days for which a bucket keeps the bytes of what was deleted from it for good: as many as its"
+        " catalog may be restored by.",
     )
     host_folder: str | None = Field(
         default=None,
@@ -451,6 +467,20 @@ class Settings(BaseModel):
             raise ValueError("is no database that is taken; right is postgresql://user:password@host/name")
         return f"{_SCHEMES[scheme]}://{rest}"
 
+    @field_validator("store")
+    @classmethod
+    def _store_is_a_bucket(cls, value: str | None) -> str | None:
+        if value is not None and not is_bucket(value):
+            raise ValueError("is no bucket; right is s3://scans or s3://scans/site-a")
+        return value
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _endpoint_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not _ENDPOINT.fullmatch(value):
+            raise ValueError("is no address; right is https://s3.example.org")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _timezone_is_known(cls, value: str) -> str:
@@ -570,6 +600,11 @@ def _parse_environment(_environment: tuple[tuple[str, str], ...]) -> Settings:
 def variable_name(name: str) -> str:
     """The environment's name of a field."""
     return PREFIX + name.upper()
+
+
+def is_bucket(text: str) -> bool:
+    """Whether a text names a bucket, or a prefix in one."""
+    return _BUCKET.fullmatch(text) is not None
 
 
 def find_zone(name: str) -> tzinfo:

@@ -29,6 +29,17 @@ class StoreMissing(Worded, Fault):
     )
 
 
+class StoreOther(Coded, Fault):
+    CODE = "store_other"
+    quotes = True
+    MEANING = "The bucket is not the one whose objects the catalog names."
+    SENTENCE = "{url} holds {what}."
+    REMEDY = "Set the bucket and prefix that belong to this catalog."
+
+    def __init__(self, url: str, what: str) -> None:
+        self._fill({"url": url, "what": what})
+
+
 class StoreDivided(Worded, Fault):
     CODE = "store_other_filesystem"
     quotes = True
@@ -52,6 +63,17 @@ class SpoolClosed(Coded, Fault):
     MEANING = "An upload takes no more objects: its bytes could not be written to disk, or its import has begun."
     SENTENCE = "Upload {upload} takes no more objects."
     REMEDY = "Send them again."
+
+    def __init__(self, upload: str) -> None:
+        self._fill({"upload": upload})
+
+
+class SpoolTaken(Coded, Fault):
+    CODE = "spool_taken"
+    quotes = True
+    MEANING = "Another request, maybe of another host, goes on with the upload: ask for its offset and send the rest."
+    SENTENCE = "Another request goes on with upload {upload}."
+    REMEDY = "Ask for its offset and send the rest from there."
 
     def __init__(self, upload: str) -> None:
         self._fill({"upload": upload})

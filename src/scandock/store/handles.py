@@ -46,6 +46,16 @@ class Spool(Protocol):
     def local_path(self) -> str | None:
         """Path of the bytes, for a fast path of readers; None where the store has no files."""
 
+    def reference(self, scratch: str) -> str:
+        """What readers on this host open the bytes by (`sources.open_source`): their path; or, where the store has no
+        files, what is written now to a file at `scratch` and says where they are. Of what is durable.
+        """
+
+    def bring(self) -> None:
+        """Bring what another process of this host has received as an object spool, and finished, to where any host
+        reads it; nothing where it is there. After a Fault it may be called again.
+        """
+
     def discard(self) -> None:
         """Remove it; done already is fine. The deleting itself is left to `Store.sweep`."""
 

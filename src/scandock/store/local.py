@@ -12,7 +12,7 @@ from scandock.store import file_access, paths, staging
 from scandock.store.durability import disk_fault, sync_file, sync_folder
 from scandock.store.errors import WorkHeld
 from scandock.store.paths import INCOMING, RECEIPTS, WORK
-from scandock.store.records import Mark
+from scandock.store.records import Mark, ObjectCensus
 from scandock.store.root import Root
 from scandock.store.spools import LocalSpool
 from scandock.store.stages import LocalStage
@@ -187,6 +187,9 @@ class LocalStore:
         from scandock.store.snapshots import walk
 
         return walk(self._root, prefix)
+
+    def census(self) -> ObjectCensus:
+        return ObjectCensus([], [])
 
     # what is taken out
 

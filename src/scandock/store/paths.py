@@ -277,6 +277,12 @@ INNER: Final = cast("RelPath", "inner")
 """Archives inside the archive, while they are read."""
 REPEATS: Final = cast("RelPath", "repeats")
 """Repeats, to be given up at once."""
+MIGRATED: Final = cast("DataPath", "store-migration.jsonl")
+"""Which trees a migration to a bucket has copied."""
+MOVED: Final = cast("RelPath", "moved")
+"""The files of a session that moves, where no folder of the store has them."""
+SPOOL_PARTS: Final = cast("RelPath", "parts.json")
+"""Where the parts of an upload lie that is read from a bucket."""
 LEDGER: Final = cast("RelPath", "ledger.db")
 RECEIPT: Final = cast("RelPath", "receipt.jsonl.gz")
 """The sealed receipt, until it is kept."""

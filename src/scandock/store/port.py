@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Protocol
 
 from scandock.store.handles import ObjectFile, ObjectSpool, Snapshot, Spool, Stage, WorkLock, Writer
-from scandock.store.records import AdoptResult, Blob, FreeSpace, Mark, StoreEntry, SweepResult, TrashEntry
+from scandock.store.records import AdoptResult, Blob, FreeSpace, Mark, ObjectCensus, StoreEntry, SweepResult, TrashEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -154,6 +154,9 @@ class Store(Protocol):
 
     def walk(self, prefix: str) -> Iterator[StoreEntry]:
         """All that lies under `archive`, `prearchive`, `resources`, a project of these or a name, by folder, sorted."""
+
+    def census(self) -> ObjectCensus:
+        """Compare all objects of a bucket with the rows that name them, for `check` alone; nothing of folders."""
 
     # what is taken out
     def new_trash_id(self, now: float | None = None) -> str:

@@ -58,6 +58,15 @@ class TrashEntry(NamedTuple):
     what: dict[str, object]
 
 
+class ObjectCensus(NamedTuple):
+    """What a bucket has and rows name, beside each other."""
+
+    unnamed: list[str]
+    """Keys of objects that nothing names, and that nobody is known to be about to name, or to delete."""
+    missing: list[str]
+    """Keys of objects that rows name and the bucket has not."""
+
+
 class SweepResult(NamedTuple):
     """What a sweep did: files and folders deleted, and entries still there (time over, or still being read)."""
 

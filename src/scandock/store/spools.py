@@ -122,7 +122,14 @@ class LocalSpool:
             raise disk_fault(error, f"opening upload {self.upload}") from error
 
     def local_path(self) -> str | None:
+        return self.reference("")
+
+    def reference(self, scratch: str) -> str:
+        del scratch
         return f"{self._root.path}/{self._file}"
+
+    def bring(self) -> None:
+        """Nothing: an object spool is a spool of this very file."""
 
     def discard(self) -> None:
         self.close()

@@ -237,8 +237,7 @@ class LocalStage:
     def seal(self) -> None:
         if self._void:
             raise SyncFailed(f"An earlier sync of upload {self.upload} failed.", "Import it again.")
-        if self._root.inode(self.path) is None:
-            raise self.lost()
+        self.check()
         try:
             syscalls.syncfs(self._fd)
             if not syscalls.syncfs_reports_errors():
@@ -246,6 +245,11 @@ class LocalStage:
         except OSError as error:
             self._void = True
             raise sync_fault(error, f"Staging of upload {self.upload}") from error
+
+    def check(self) -> None:
+        """TokenLost where another process has taken it over."""
+        if self._root.inode(self.path) is None:
+            raise self.lost()
 
     def _sync_each(self) -> None:
         """For kernels whose syncfs keeps write errors to itself: the pages are clean now, fsync asks for the error."""

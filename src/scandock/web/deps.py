@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -35,9 +34,9 @@ from scandock.services.ohif import OhifLookup
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
+from scandock.services.store_opening import open_data_store
 from scandock.services.tree_changes import TreeChange, apply_changes
 from scandock.services.upload_writers import UploadWriters
-from scandock.store.opening import open_store
 from scandock.store.port import Store
 from scandock.web.metrics import Metrics
 from scandock.web.readiness import (
@@ -239,7 +238,7 @@ def open_server_state(
     `workers_ready` says why no worker of this host takes imports, or nothing; None where this host has none, and any
     other's will do.
     """
-    store = open_store(os.path.abspath(data))
+    store = open_data_store(data, settings)
     prepare_data(store, settings)
     catalog = open_data_catalog(store.path, settings)
     with contextlib.suppress(Fault):  # what is placed can be looked up all the same, and `/readyz` tells of it

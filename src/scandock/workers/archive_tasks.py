@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from scandock.formats.display_names import decode_file_name, quote
 from scandock.formats.errors import ArchiveEmpty, ArchiveUnsupported, FolderUnreadable, NotAnArchive
 from scandock.formats.kinds import STREAMS, Kind, explain_foreign, kind_of
-from scandock.formats.source import FileSource, Source
+from scandock.formats.source import Source
 from scandock.formats.zip_directory import ZipEntries, read_directory
 from scandock.model.entry import Container
 from scandock.model.errors import BadInput
 from scandock.model.limits import Limits
+from scandock.store.sources import open_source
 from scandock.workers.pool import Task
 
 PARTS = 8
@@ -46,7 +47,7 @@ def open_archive(path: str, limits: Limits, readers: int, name: str | None = Non
     if os.path.isdir(path):
         return _folder_tasks(path, readers)
     name = name or decode_file_name(os.path.basename(path))
-    with FileSource(path) as source:
+    with open_source(path) as source:
         size = source.size
         kind = kind_of(source)
         if kind is Kind.EMPTY:
@@ -70,15 +71,15 @@ def _is_empty_tar(path: str, size: int) -> bool:
     """Whether a file is what tar makes of nothing: blocks of zeros alone."""
     if size % 512 or not 1024 <= size <= EMPTY_TAR:
         return False
-    with open(path, "rb") as file:
-        return not any(file.read())
+    with open_source(path) as source:
+        return not any(source.read_at(0, size))
 
 
 def _is_maybe_object(path: str, size: int) -> bool:
     from scandock.formats.dicom_sniff import looks_like_dicom
 
-    with open(path, "rb") as file:
-        return looks_like_dicom(file.read(64 * 1024), size)
+    with open_source(path) as source:
+        return looks_like_dicom(source.read_at(0, min(size, 64 * 1024)), size)
 
 
 def _unsupported(name: str, kind: Kind) -> BadInput:

@@ -24,7 +24,6 @@ from scandock.model.machine_errors import InternalFault
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
 from scandock.rules.shown_names import is_hidden
-from scandock.store.errors import StoreFailed
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries
 from scandock.workers.errors import AccountDisabled, BytesMissing, PromisedUnplaced
 from scandock.workers.fault_pipe import NO_PIPE, send_fault
@@ -102,9 +101,9 @@ class ReceivedUpload:
 def run_attempt(order: AttemptRequest, settings: Settings) -> None:
     """Bring the import to its end, or back among those that wait; TokenLost where it is not ours."""
     from scandock.services.data_catalog import open_data_catalog
-    from scandock.store.opening import open_store
+    from scandock.services.store_opening import open_data_store
 
-    store = open_store(order.data)
+    store = open_data_store(order.data, settings)
     catalog = open_data_catalog(store.path, settings)
     try:
         if order.follows:
@@ -409,10 +408,11 @@ class UploadRun(ImportRun):
                 self.context.catalog, self.store, self.lease, self.upload.session_uuid, self.check
             )
             return self.find_folder(self.moved)
-        path = self.store.spool(self.order.upload).local_path()
-        if path is None:
-            raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
-        return path
+        from scandock.pipeline.staging import scratch_path
+        from scandock.store.paths import SPOOL_PARTS
+
+        with contextlib.closing(self.store.spool(self.order.upload)) as spool:
+            return spool.reference(scratch_path(self.stage, SPOOL_PARTS))
 
     def count_readers(self) -> int:
         """Fewer from attempt to attempt where memory was short."""

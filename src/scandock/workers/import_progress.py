@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scandock.formats.dicom_text import decode_value
 from scandock.formats.display_names import decode_file_name
-from scandock.formats.source import FileSource
 from scandock.model.entry import Container, Content, Entry, ordinal
 from scandock.model.import_types import STAGES, Progress, Stage
 from scandock.model.limits import Limits
@@ -17,6 +16,7 @@ from scandock.pipeline.tallies import Tallies
 from scandock.rules.labels import clean_label, person_label
 from scandock.rules.notices import Notice
 from scandock.rules.privacy import UNLIMITED
+from scandock.store.sources import open_source
 from scandock.workers.archive_tasks import ArchiveTasks, zip_tasks
 from scandock.workers.pool import Task
 
@@ -160,7 +160,7 @@ class EntryListener:
 
     def container(self, container: Container) -> list[Task]:
         """An inner zip that is big enough to share."""
-        with FileSource(container.file) as source:
+        with open_source(container.file) as source:
             opened = zip_tasks(container, source, self.limits, self.readers)
         listening = self.listening
         name = self.ledger.names.path(container.ordinal, container.name)

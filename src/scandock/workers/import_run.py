@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 
 from scandock.model.errors import Fault, ScandockError, TokenLost
 from scandock.model.import_report import ImportReport
 from scandock.model.verdicts import ImportState
+from scandock.store.paths import MOVED, path_below, tree_path
 from scandock.workers.archive_reader import ReadEntries
 from scandock.workers.machine_faults import to_machine_fault
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from scandock.workers.import_progress import ImportProgress
     from scandock.workers.scrub_readers import ReaderScrubber
 
+_CHUNK: Final = 1024 * 1024
 TAKEN_OVER = "Another process has taken over this import."
 
 
@@ -58,6 +60,8 @@ class ImportRun:
         self.lost = lost
         self.moved: SessionRecord | None = None
         """The session that moves by this, once it is held."""
+        self._has_copy = False
+        """Whether its files are in the stage, too."""
 
     def finish(self, entries: ReadEntries | Exception) -> ImportReport:
         """The outcome; `entries` is what was read, or what the reading ended by.
@@ -116,13 +120,21 @@ class ImportRun:
                 yield ordinal(b"", index), path
 
     def find_folder(self, moved: SessionRecord) -> str:
-        """The folder of the session that moves, which is read as an archive. Fault where the store has none."""
-        from scandock.store.errors import StoreFailed
-        from scandock.store.paths import tree_path
+        """The folder of the session that moves, which is read as an archive; a copy where the store has no folders."""
+        from scandock.pipeline.staging import scratch_path
 
         path = self.store.local_path(tree_path(moved.parts))
-        if path is None:
-            raise StoreFailed(f"The files of {moved.label} lie where they can't be read from.", "Look at the store.")
+        if path is not None:
+            return path
+        path = scratch_path(self.stage, MOVED)
+        if not self._has_copy:
+            with self.store.snapshot(tree_path(moved.parts)) as snapshot:
+                for entry in snapshot.walk():
+                    with snapshot.open(entry.rel) as reader, self.stage.put(path_below(MOVED, entry.rel)) as writer:
+                        while chunk := reader.read(_CHUNK):
+                            writer.write(chunk)
+                    self.check()
+            self._has_copy = True
         return path
 
     def may_archive(self, project: str) -> bool:  # noqa: ARG002

@@ -28,7 +28,7 @@ from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing_rules import parse_rules, rule_tags
 from scandock.services.data_preparation import prepare_data
 from scandock.services.privacy_source import given_to_process
-from scandock.store.opening import open_store
+from scandock.services.store_opening import open_data_store
 from scandock.store.port import Store
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts
 from scandock.workers.import_progress import ImportProgress
@@ -61,7 +61,7 @@ def run_import(
     `archive_number` is its number among those that are imported together.
     """
     listening = ImportProgress(on_progress)
-    store = open_store(os.path.abspath(data))
+    store = open_data_store(data, settings)
     prepare_data(store, settings)
     number, token = new_uuid(), new_token()
     with store.hold(number):

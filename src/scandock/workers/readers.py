@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from scandock.model.children import Child, Output, bare_environment
 from scandock.model.process import python_command
+from scandock.services.settings import variable_name
 from scandock.workers.fork_server import ANSWER_SECONDS, ForkedProcess, request_fork
 from scandock.workers.server_keeper import ServerKeeper, start_server
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_ARENA_MAX": "1"}
 """Blocks of megabytes freed and mapped anew page-fault at each entry (docs/performance.md)."""
+
+
+def reader_environment() -> dict[str, str]:
+    """A reader's: without secrets, but for the keys of the bucket that uploads are read from, where there is one."""
+    has_bucket = variable_name("store") in os.environ
+    keys = {name: value for name, value in os.environ.items() if has_bucket and name.startswith("AWS_")}
+    return bare_environment(MALLOC | keys)
 
 
 class RunningReader(Protocol):
@@ -51,7 +59,7 @@ class ReaderProcess(Child):
 def start_process(end: socket.socket, board: tuple[int, ...]) -> ReaderProcess:
     """Start `scandock.workers.reader_process` as a process of its own."""
     words = python_command("scandock.workers.reader_process", str(end.fileno()))
-    return ReaderProcess(words, (end.fileno(), *board), output=Output.ERRORS, environment=bare_environment(MALLOC))
+    return ReaderProcess(words, (end.fileno(), *board), output=Output.ERRORS, environment=reader_environment())
 
 
 class ForkedReader:
@@ -115,7 +123,7 @@ def are_quick() -> bool:
 
 def keep_reader_server(log: FilteringBoundLogger) -> ServerKeeper:
     """Keep a server that forks readers, for the attempts of a worker."""
-    module, environment = "scandock.workers.reader_server", bare_environment(MALLOC)
+    module, environment = "scandock.workers.reader_server", reader_environment()
     start = partial(start_server, module, output=Output.ERRORS, environment=environment)
     return ServerKeeper("reader server", log, start, None)
 

@@ -54,7 +54,9 @@ def rehearse() -> None:
     share_sqlite_statements()
     if COMPILED or crash_points.is_armed():
         return
-    settings = load_settings().model_copy(update={"database_url": None, "workers": 1, "min_free_bytes": 0})
+    settings = load_settings().model_copy(
+        update={"database_url": None, "store": None, "workers": 1, "min_free_bytes": 0}
+    )
     _remove_old_folders()
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
         data = os.path.join(folder, "data")

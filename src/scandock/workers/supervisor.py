@@ -33,9 +33,9 @@ from scandock.services.data_preparation import prepare_data
 from scandock.services.logs import configure_logging
 from scandock.services.receiver_states import clear_states, has_receivers, set_option_receiver
 from scandock.services.settings import Settings
+from scandock.services.store_opening import open_data_store
 from scandock.store import server_lock
 from scandock.store.identity import HOST_IDENTITY
-from scandock.store.opening import open_store
 from scandock.workers.errors import HostTaken, HostUnknown, PortTaken, RoleUnfit
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.receiver_process import command_words
@@ -88,7 +88,7 @@ def serve(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log = configure_logging("supervisor", settings.log_level)
     check_role(options, settings)
-    store = open_store(os.path.abspath(options.data))
+    store = open_data_store(options.data, settings)
     prepare_data(store, settings)
     with _lock_data(store.path, host_folder(store.path, settings)), _open_listener(options) as listener:
         store.try_writing()

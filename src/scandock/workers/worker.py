@@ -29,7 +29,7 @@ from scandock.services.data_preparation import prepare_data
 from scandock.services.logs import configure_logging, error_cause
 from scandock.services.receiver_states import has_receivers
 from scandock.services.settings import load_settings
-from scandock.store.opening import open_store
+from scandock.services.store_opening import open_data_store
 from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
 from scandock.workers.attempt_server import ForkedAttempts, fork_attempt_server
 from scandock.workers.commitment_keeper import CommitmentKeeper
@@ -85,7 +85,7 @@ class Worker:
     ) -> None:
         """`receiver`: our end of the pair by which the receiver process connects."""
         self.liveness = liveness
-        self.store = open_store(data)
+        self.store = open_data_store(data, settings)
         prepare_data(self.store, settings)
         self.catalog = open_data_catalog(self.store.path, settings)
         self.catalog.limit_caches(CACHES_BYTES)

@@ -15,11 +15,14 @@ from tests.crash.processes import until
 
 
 def test_who_takes_apart_what_anybody_may_have_made_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SCANDOCK_ADMIN_PASSWORD", "SCANDOCK_CRASH_AT", "PGPASSWORD", "LANG"):
+    for name in ("SCANDOCK_ADMIN_PASSWORD", "SCANDOCK_CRASH_AT", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "LANG"):
         monkeypatch.setenv(name, "x")
     given = bare_environment({"MALLOC_ARENA_MAX": "1"})
     assert given["MALLOC_ARENA_MAX"] == "1"
-    assert {name for name in given if name.startswith(("SCANDOCK_", "PG", "LANG"))} == {"SCANDOCK_CRASH_AT", "LANG"}
+    assert {name for name in given if name.startswith(("SCANDOCK_", "PG", "AWS", "LANG"))} == {
+        "SCANDOCK_CRASH_AT",
+        "LANG",
+    }
 
 
 def test_a_child_that_can_not_be_started_leaves_no_socket_open() -> None:

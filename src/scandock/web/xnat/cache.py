@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, closing
 from functools import partial
 from typing import Final
 
 from fastapi import Request
 from sqlalchemy import Connection
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 from scandock.access.principal import raise_denied
 from scandock.model.request_errors import RequestInvalid
@@ -17,6 +18,7 @@ from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights, upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import UploadOffer
+from scandock.store.port import Spool
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.raw import content_length
@@ -32,6 +34,8 @@ from scandock.web.xnat.services import user_cache
 from scandock.web.xnat.services.columns import Rows
 
 routes = make_router()
+_BYTES: Final = "application/octet-stream"
+_CHUNK: Final = 1024 * 1024
 IN_BODY: Final = (
     "In-body File posts must include the file directly as the body of the message"
     " (not as part of multi-part form data)."
@@ -81,10 +85,20 @@ async def put(request: Request, context: SignedInContext, resource: str, name: s
 async def get(context: SignedInContext, resource: str, name: str) -> Response:
     """Its bytes, whole or by ranges."""
     cached_file = await context.read(lambda c: user_cache.find_file(c, _account_id(context), resource, name))
-    path = None if cached_file is None else context.server.store.spool(cached_file.uuid).local_path()
-    if path is None:
+    if cached_file is None:
         raise_denied(AccessDecision.HIDDEN)
-    return FileResponse(path, media_type="application/octet-stream")
+    spool = context.server.store.spool(cached_file.uuid)
+    path = spool.local_path()
+    if path is not None:
+        return FileResponse(path, media_type=_BYTES)
+    size = await context.server.spool(spool.size)  # in a bucket: whole, as clients ask for it
+    return StreamingResponse(_read(spool, size), media_type=_BYTES, headers={"content-length": str(size)})
+
+
+def _read(spool: Spool, size: int) -> Iterator[bytes]:
+    with closing(spool):
+        for at in range(0, size, _CHUNK):
+            yield spool.read_at(at, min(_CHUNK, size - at))
 
 
 @routes.delete(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")

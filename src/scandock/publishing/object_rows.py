@@ -1,0 +1,481 @@
+"""The rows of a store in a bucket, in PostgreSQL: `store.s3_rows.ObjectRows` says what each verb promises."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, Update, delete, exists, func, insert, or_, select, union_all, update
+from sqlalchemy.dialects.postgresql import insert as insert_or
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql import ColumnElement
+
+from scandock.catalog.engine import AdvisoryLock, Catalog, connect_server, database_now, split_values
+from scandock.catalog.store_tables import (
+    file_place,
+    object_store,
+    spool_part,
+    spool_writer,
+    store_attempt,
+    stored_object,
+    stored_receipt,
+    stored_tree,
+    tree_object,
+)
+from scandock.catalog.tables import operation, upload
+from scandock.model.errors import TokenLost
+from scandock.model.verdicts import ImportState
+from scandock.store.errors import StoreFailed, TreeMissing
+from scandock.store.packs import StoredObject
+from scandock.store.part_spools import Part
+from scandock.store.s3_rows import DueKeys, PlaceBatch, TrashRow
+
+_NOW: Final = database_now(sqlite=False)
+_UNKNOWN_BYTES: Final = -1
+"""Of objects that are only noted to be deleted."""
+_TREES_AT_ONCE: Final = 100
+"""Trees that one transaction forgets."""
+_LEFT_ALONE_MS: Final = 60 * 60 * 1000
+"""For how long an attempt may run before it has a row that says so, if it has one at all."""
+_SWEPT_AGAIN_MS: Final = 24 * 60 * 60 * 1000
+"""How long after the first time an attempt's prefixes are swept once more: a late request is over by then."""
+_WITH_KEYS: Final = (stored_object, spool_part, stored_receipt)
+_IN_TRASH: Final = stored_tree.c.gone.is_(None) & stored_tree.c.trash.is_not(None)
+_STAGED: Final = stored_tree.c.gone.is_(None) & stored_tree.c.upload.is_not(None)
+
+
+class PostgresObjectRows:
+    """Opened at the first verb, by each process for itself."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._opened: Catalog | None = None
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[PostgresObjectRows], tuple[str]]:
+        return (PostgresObjectRows, (self._url,))
+
+    @property
+    def _catalog(self) -> Catalog:
+        with self._lock:
+            if self._opened is None:
+                self._opened = Catalog(connect_server(self._url))
+            return self._opened
+
+    def close(self) -> None:
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.dispose()
+
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():  # then the system closes what is open
+            self.close()
+
+    @contextmanager
+    def _change(self, name: str = "") -> Iterator[Connection]:
+        """A transaction; FileExistsError where the name that it gives a tree is another's by now."""
+        with self._catalog.write() as connection:
+            try:
+                with connection.begin_nested():
+                    yield connection
+            except IntegrityError as error:
+                if not name:
+                    raise
+                raise FileExistsError(17, "A tree stands there", name) from error
+
+    # attempts, and what they stage
+
+    def begin(self, upload: str, token: str) -> None:
+        with self._catalog.write() as connection:
+            _begin(connection, upload, token)
+
+    def take(self, upload: str, old_token: str, new_token: str) -> None:
+        with self._catalog.write() as connection:
+            for token in {old_token, new_token}:  # so that who held the old one can't begin any more
+                _begin(connection, upload, token)
+            mine = _STAGED & (stored_tree.c.upload == upload)
+            connection.execute(update(stored_tree).where(mine).values(token=new_token))
+            _end(connection, upload, store_attempt.c.token.not_in([new_token, ""]))
+
+    def register(
+        self,
+        upload: str,
+        token: str,
+        root: str,
+        number: int,
+        batches: Iterable[PlaceBatch],
+        objects: Iterable[StoredObject],
+        kept: Iterable[str],
+    ) -> None:
+        with self._catalog.write() as connection:
+            _check_attempt(connection, upload, token)
+            _give_up(connection, _STAGED & (stored_tree.c.upload == upload) & (stored_tree.c.root == root))
+            connection.execute(insert(stored_tree).values(number=number, upload=upload, token=token, root=root))
+            rows: list[dict[str, Any]] = [{"key": stored.key, "bytes": stored.size} for stored in objects]
+            if rows:
+                connection.execute(insert(stored_object), rows)
+            _name_objects(connection, number, [row["key"] for row in rows], sorted(kept))
+            for batch in batches:
+                connection.execute(insert(file_place).values(tree_number=number, **batch._asdict()))
+
+    def staged(self, upload: str, root: str) -> int | None:
+        return self._number(_STAGED, stored_tree.c.upload == upload, stored_tree.c.root == root)
+
+    def _number(self, *where: ColumnElement[bool]) -> int | None:
+        with self._catalog.read() as connection:
+            number: int | None = connection.execute(select(stored_tree.c.number).where(*where)).scalar()
+        return number
+
+    def clear(self, upload: str, token: str) -> None:
+        with self._catalog.write() as connection:
+            mine = (stored_tree.c.upload == upload) & (stored_tree.c.token == token)
+            _give_up(connection, _STAGED & mine)
+            _drop_receipt(connection, upload, staged=True)
+
+    def finish(self, upload: str, token: str) -> None:
+        with self._catalog.write() as connection:
+            staged = _STAGED & (stored_tree.c.upload == upload)
+            others = connection.execute(select(stored_tree.c.token).where(staged, stored_tree.c.token != token)).first()
+            goes_on = (store_attempt.c.upload == upload) & store_attempt.c.ended.is_(None)
+            newer = store_attempt.c.token.not_in([token, ""])
+            if others or connection.execute(select(store_attempt.c.token).where(goes_on, newer)).first():
+                raise TokenLost(f"Upload {upload} has been taken over by another process.")
+            _give_up(connection, staged)
+            _drop_receipt(connection, upload, staged=True)
+            _end(connection, upload, store_attempt.c.token == token)
+
+    # trees and their names
+
+    def publish(self, upload: str, token: str, root: str, number: int, name: str, *, replace: bool) -> None:
+        with self._change(name) as connection:
+            tree = _lock(connection, stored_tree.c.number == number)
+            if tree is not None and tree.name == name:
+                return
+            if tree is None or (tree.upload, tree.root) != (upload, root) or tree.gone is not None:
+                mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)
+                ended = select(store_attempt.c.token).where(mine, store_attempt.c.ended.is_not(None))
+                if connection.execute(ended).first() is not None:
+                    raise TokenLost(f"Upload {upload} has been taken over by another process.")
+                raise TreeMissing(f"The staged tree {root} isn't there any more.", "Import it again.")
+            if tree.token != token:
+                raise TokenLost(f"Upload {upload} has been taken over by another process.")
+            before = _lock(connection, stored_tree.c.name == name)
+            if before is not None:
+                if not replace:
+                    raise FileExistsError(17, "A tree stands there", name)
+                staged = {"name": None, "upload": upload, "token": token, "root": root}
+                connection.execute(_changed(before.number).values(**staged))
+            connection.execute(_changed(number).values(name=name, upload=None, token=None, root=None, shown=True))
+
+    def rename(self, old: str, new: str, number: int) -> None:
+        with self._change(new) as connection:
+            tree = _lock(connection, stored_tree.c.number == number)
+            if tree is not None and tree.name == new:
+                return
+            if tree is None or tree.name != old:
+                raise FileNotFoundError(2, "No such tree", old)
+            connection.execute(_changed(number).values(name=new))
+
+    def retire(self, name: str, number: int, trash: str, note: str) -> None:
+        with self._catalog.write() as connection:
+            tree = _lock(connection, stored_tree.c.number == number)
+            if tree is not None and tree.name == name:
+                connection.execute(_changed(number).values(name=None, trash=trash, note=note))
+
+    def retire_staged(self, upload: str, token: str, root: str, trash: str, note: str) -> None:
+        with self._catalog.write() as connection:
+            if _lock(connection, stored_tree.c.trash == trash) is None:
+                mine = (stored_tree.c.upload == upload) & (stored_tree.c.token == token)
+                here = mine & (stored_tree.c.root == root)
+                tree = _lock(connection, _STAGED & here)
+                if tree is not None:
+                    values = {"upload": None, "token": None, "root": None, "trash": trash, "note": note}
+                    connection.execute(_changed(tree.number).values(**values))
+
+    def restore(self, trash: str, name: str, number: int) -> None:
+        with self._change(name) as connection:
+            tree = _lock(connection, stored_tree.c.number == number)
+            if tree is not None and tree.name == name:
+                return
+            if tree is None or tree.trash != trash or tree.gone is not None:
+                raise FileNotFoundError(2, "Not in the trash", trash)
+            connection.execute(_changed(number).values(name=name, trash=None, note=""))
+
+    def current(self, name: str) -> int | None:
+        return self._number(stored_tree.c.name == name)
+
+    def names(self, prefix: str) -> list[str]:
+        below = stored_tree.c.name.startswith(f"{prefix}/", autoescape=True)
+        with self._catalog.read() as connection:
+            query = select(stored_tree.c.name).where(or_(stored_tree.c.name == prefix, below))
+            return sorted(connection.execute(query).scalars())
+
+    def batches(self, number: int) -> Iterator[PlaceBatch]:
+        columns = (file_place.c.first, file_place.c.files, file_place.c.body)
+        last = None
+        while True:
+            query = select(*columns).where(file_place.c.tree_number == number).order_by(file_place.c.first).limit(20)
+            if last is not None:
+                query = query.where(file_place.c.first > last)
+            with self._catalog.read() as connection:
+                rows = connection.execute(query).all()
+            if not rows:
+                return
+            for row in rows:
+                yield PlaceBatch(*row)
+            last = rows[-1].first
+
+    def batch_of(self, number: int, path: bytes) -> PlaceBatch | None:
+        columns = (file_place.c.first, file_place.c.files, file_place.c.body)
+        query = select(*columns).where(file_place.c.tree_number == number, file_place.c.first <= path)
+        with self._catalog.read() as connection:
+            row = connection.execute(query.order_by(file_place.c.first.desc()).limit(1)).first()
+        return None if row is None else PlaceBatch(*row)
+
+    # the trash, and what is deleted
+
+    def trash(self) -> list[TrashRow]:
+        query = select(stored_tree.c.trash, stored_tree.c.note).where(_IN_TRASH).order_by(stored_tree.c.trash)
+        with self._catalog.read() as connection:
+            return [TrashRow(*row) for row in connection.execute(query)]
+
+    def trashed(self, trash: str) -> int | None:
+        return self._number(_IN_TRASH, stored_tree.c.trash == trash)
+
+    def give_up(self, trash: Iterable[str]) -> None:
+        for some in split_values(trash):
+            with self._catalog.write() as connection:
+                _give_up(connection, _IN_TRASH & stored_tree.c.trash.in_(some))
+
+    def doom(self, *, grace_ms: int) -> int:
+        with self._catalog.write() as connection:
+            running = select(upload.c.uuid).where(upload.c.state == ImportState.RUNNING)
+            over = store_attempt.c.upload.not_in(union_all(running, select(operation.c.uuid)))
+            old = (store_attempt.c.token != "") & (store_attempt.c.began < _NOW - _LEFT_ALONE_MS)
+            connection.execute(
+                update(store_attempt).where(store_attempt.c.ended.is_(None), over, old).values(ended=_NOW)
+            )
+            goes_on = exists().where(
+                store_attempt.c.upload == stored_tree.c.upload,
+                store_attempt.c.token == stored_tree.c.token,
+                store_attempt.c.ended.is_(None),
+            )
+            _give_up(connection, _STAGED & ~goes_on)
+        forgotten = 0
+        while count := self._forget_trees(grace_ms):
+            forgotten += count
+        return forgotten
+
+    def _forget_trees(self, grace_ms: int) -> int:
+        """Forget some trees that nobody may be reading any more; their objects are due that no other tree names."""
+        is_over = or_(~stored_tree.c.shown, stored_tree.c.gone <= _NOW - grace_ms)
+        query = select(stored_tree.c.number).where(stored_tree.c.gone.is_not(None), is_over).limit(_TREES_AT_ONCE)
+        with self._catalog.write() as connection:
+            numbers = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
+            of_trees = tree_object.c.tree_number.in_(numbers)
+            objects = connection.execute(select(tree_object.c.object_id).where(of_trees).distinct()).scalars().all()
+            connection.execute(delete(stored_tree).where(stored_tree.c.number.in_(numbers)))
+            for some in split_values(objects):
+                # Locked first: whoever is just naming one has it by then, and is seen by the statement after.
+                mine = stored_object.c.id.in_(some)
+                connection.execute(
+                    select(stored_object.c.id).where(mine).order_by(stored_object.c.id).with_for_update()
+                )
+                unnamed = ~exists().where(tree_object.c.object_id == stored_object.c.id)
+                connection.execute(update(stored_object).where(mine, unnamed).values(due=_NOW))
+        return len(numbers)
+
+    def ended_attempts(self, *, grace_ms: int) -> list[tuple[str, str]]:
+        over = store_attempt.c.ended <= _NOW - grace_ms
+        late = store_attempt.c.ended <= _NOW - grace_ms - _SWEPT_AGAIN_MS
+        query = select(store_attempt.c.upload, store_attempt.c.token).where(over, or_(~store_attempt.c.swept, late))
+        with self._catalog.read() as connection:
+            return [(row.upload, row.token) for row in connection.execute(query.limit(_TREES_AT_ONCE))]
+
+    def swept(self, upload: str, token: str) -> None:
+        mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)
+        with self._catalog.write() as connection:
+            connection.execute(delete(store_attempt).where(mine, store_attempt.c.swept))
+            connection.execute(update(store_attempt).where(mine).values(swept=True))
+
+    def unknown_keys(self, keys: Sequence[str]) -> list[str]:
+        with self._catalog.read() as connection:
+            known = {
+                key
+                for some in split_values(keys)
+                for table in _WITH_KEYS
+                for key in connection.execute(select(table.c.key).where(table.c.key.in_(some))).scalars()
+            }
+        return [key for key in keys if key not in known]
+
+    def due(self, most: int) -> DueKeys:
+        is_due = stored_object.c.due <= _NOW
+        with self._catalog.read() as connection:
+            query = select(stored_object.c.key).where(is_due).order_by(stored_object.c.due).limit(most)
+            keys = list(connection.execute(query).scalars())
+            waiting = select(func.count()).select_from(stored_object).where(stored_object.c.due.is_not(None))
+            retired = select(func.count()).select_from(stored_tree).where(stored_tree.c.gone.is_not(None))
+            left = connection.execute(waiting).scalar_one() + connection.execute(retired).scalar_one() - len(keys)
+        return DueKeys(keys, left)
+
+    def deleted(self, keys: Sequence[str]) -> None:
+        for some in split_values(keys):
+            with self._catalog.write() as connection:
+                where = stored_object.c.key.in_(some) & stored_object.c.due.is_not(None)
+                connection.execute(delete(stored_object).where(where))
+
+    # spools and receipts
+
+    def hold_spool(self, upload: str, writer: str) -> None:
+        statement = insert_or(spool_writer).values(upload=upload, writer=writer)
+        with self._catalog.write() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["upload"], set_={"writer": writer}))
+            _begin(connection, upload, "")
+
+    def parts(self, upload: str) -> list[Part]:
+        with self._catalog.read() as connection:
+            return _parts(connection, upload)
+
+    def note_parts(self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part]) -> None:
+        with self._catalog.write() as connection:
+            held = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
+            if connection.execute(held).scalar() != writer or _parts(connection, upload) != list(before):
+                raise TokenLost(f"Another process has gone on with upload {upload}.")
+            kept = 0
+            while kept < min(len(before), len(after)) and before[kept] == after[kept]:
+                kept += 1
+            old = before[kept:]
+            if old:
+                later = (spool_part.c.upload == upload) & (spool_part.c.at >= old[0].at)
+                connection.execute(delete(spool_part).where(later))
+                _delete_later(connection, {part.key for part in old} - {part.key for part in after})
+            rows = [
+                {"upload": upload, "at": part.at, "bytes": part.length, "key": part.key, "sha256": part.sha256}
+                for part in after[kept:]
+            ]
+            if rows:
+                connection.execute(insert(spool_part), rows)
+
+    def drop_spool(self, upload: str) -> None:
+        with self._catalog.write() as connection:
+            mine = spool_part.c.upload == upload
+            _delete_later(connection, connection.execute(select(spool_part.c.key).where(mine)).scalars().all())
+            connection.execute(delete(spool_part).where(mine))
+            connection.execute(delete(spool_writer).where(spool_writer.c.upload == upload))
+            _end(connection, upload, store_attempt.c.token == "")
+
+    def spools(self) -> list[str]:
+        with self._catalog.read() as connection:
+            return sorted(connection.execute(select(spool_part.c.upload).distinct()).scalars())
+
+    def keep_receipt(self, upload: str, key: str, *, staged: bool) -> None:
+        statement = insert_or(stored_receipt).values(upload=upload, staged=staged, key=key)
+        with self._catalog.write() as connection:
+            if not staged:  # it may be the attempt's own, which becomes the import's
+                connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
+            before = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
+            connection.execute(statement.on_conflict_do_update(index_elements=["upload", "staged"], set_={"key": key}))
+            _delete_later(connection, {before} - {None, key})
+
+    def receipt(self, upload: str, *, staged: bool) -> str | None:
+        with self._catalog.read() as connection:
+            key: str | None = connection.execute(_receipt_key(upload, staged=staged)).scalar()
+        return key
+
+    def drop_receipt(self, upload: str, *, staged: bool) -> None:
+        with self._catalog.write() as connection:
+            _drop_receipt(connection, upload, staged=staged)
+
+    # the bucket
+
+    def identity(self, new: str) -> str:
+        with self._catalog.write() as connection:
+            self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
+            identity: str | None = connection.execute(select(object_store.c.uuid)).scalar()
+            if identity is None:
+                connection.execute(insert(object_store).values(uuid=new))
+        return identity or new
+
+    def named_keys(self) -> set[str]:
+        named = select(stored_object.c.key).where(stored_object.c.due.is_(None))
+        with self._catalog.read() as connection:
+            queries = (named, select(spool_part.c.key), select(stored_receipt.c.key))
+            return {key for query in queries for key in connection.execute(query).scalars()}
+
+    def attempts(self) -> list[tuple[str, str]]:
+        with self._catalog.read() as connection:
+            rows = connection.execute(select(store_attempt.c.upload, store_attempt.c.token))
+            return [(row.upload, row.token) for row in rows]
+
+
+def _changed(number: int) -> Update:
+    return update(stored_tree).where(stored_tree.c.number == number)
+
+
+def _lock(connection: Connection, where: ColumnElement[bool]) -> Row[Any] | None:
+    """The row of a tree, locked until the transaction ends."""
+    row: Row[Any] | None = connection.execute(select(stored_tree).where(where).with_for_update()).first()
+    return row
+
+
+def _begin(connection: Connection, upload: str, token: str) -> None:
+    """Note an attempt; one that has ended stays so."""
+    statement = insert_or(store_attempt).values(upload=upload, token=token, began=_NOW)
+    connection.execute(statement.on_conflict_do_nothing())
+
+
+def _end(connection: Connection, upload: str, which: ColumnElement[bool]) -> None:
+    of_upload = (store_attempt.c.upload == upload) & store_attempt.c.ended.is_(None)
+    connection.execute(update(store_attempt).where(of_upload, which).values(ended=_NOW))
+
+
+def _check_attempt(connection: Connection, upload: str, token: str) -> None:
+    """TokenLost where an attempt has ended, as another has taken it over; it can't end before the transaction does."""
+    mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)
+    goes_on = select(store_attempt.c.token).where(mine, store_attempt.c.ended.is_(None))
+    if connection.execute(goes_on.with_for_update(read=True)).first() is None:
+        raise TokenLost(f"Upload {upload} has been taken over by another process.")
+
+
+def _give_up(connection: Connection, where: ColumnElement[bool]) -> None:
+    values = {"upload": None, "token": None, "root": None, "name": None, "trash": None, "gone": _NOW}
+    connection.execute(update(stored_tree).where(where).values(**values))
+
+
+def _name_objects(connection: Connection, number: int, new: Sequence[str], kept: Sequence[str]) -> None:
+    """Have a tree name objects. Fault where one that it shares is being deleted."""
+    for some in split_values([*new, *kept]):
+        query = select(stored_object.c.id).where(stored_object.c.key.in_(some), stored_object.c.due.is_(None))
+        ids = connection.execute(query.order_by(stored_object.c.id).with_for_update(read=True)).scalars().all()
+        if len(ids) != len(some):
+            raise StoreFailed("Files that were to be kept have just been deleted.", "Do it again.")
+        connection.execute(insert(tree_object), [{"tree_number": number, "object_id": each} for each in ids])
+
+
+def _delete_later(connection: Connection, keys: Iterable[str | None]) -> None:
+    """Let objects be deleted that no tree ever named."""
+    for some in split_values(keys):
+        values = insert_or(stored_object).values([{"key": key, "bytes": _UNKNOWN_BYTES, "due": _NOW} for key in some])
+        connection.execute(values.on_conflict_do_nothing())
+
+
+def _parts(connection: Connection, upload: str) -> list[Part]:
+    columns = (spool_part.c.at, spool_part.c.bytes, spool_part.c.key, spool_part.c.sha256)
+    query = select(*columns).where(spool_part.c.upload == upload).order_by(spool_part.c.at)
+    return [Part(row.at, row.bytes, row.key, bytes(row.sha256)) for row in connection.execute(query)]
+
+
+def _receipt_key(upload: str, *, staged: bool) -> Select[Any]:
+    mine = (stored_receipt.c.upload == upload) & (stored_receipt.c.staged == staged)
+    return select(stored_receipt.c.key).where(mine)
+
+
+def _drop_receipt(connection: Connection, upload: str, *, staged: bool) -> None:
+    key = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
+    if key is not None:
+        connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
+        _delete_later(connection, [key])

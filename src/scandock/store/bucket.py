@@ -1,0 +1,158 @@
+"""A bucket of an S3-compatible server: whole objects put, ranges read, keys deleted. Nothing is ever overwritten.
+
+Keys of its own hold a random part, so that no two writers ever have one, and a put whose answer was lost may be sent
+again. obstore's calls are synchronous and let go of the interpreter's lock; a process that has used one must not fork.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from scandock.store.errors import StoreFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_TRIES: Final = 4
+_RETRY_TIME: Final = timedelta(seconds=30)
+_CLIENT: Final[Any] = {"connect_timeout": "2s", "read_timeout": "10s", "timeout": "10min", "allow_http": True}
+"""Time-outs of one request: a dead link is told after seconds, and a large body may take long."""
+DELETED_AT_ONCE: Final = 1000
+_PART_BYTES: Final = 16 * 1024 * 1024
+_PARTS_AT_ONCE: Final = 4
+
+
+class Bucket:
+    """One bucket, or what is below a prefix in it; for many threads. It goes to other processes without its secrets.
+
+    Keys of access are those of the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, roles of the machine).
+    """
+
+    __slots__ = ("_store", "endpoint", "name", "prefix", "region")
+
+    def __init__(self, name: str, prefix: str = "", *, endpoint: str | None = None, region: str = "us-east-1") -> None:
+        self.name = name
+        self.prefix = prefix.strip("/")
+        self.endpoint = endpoint
+        self.region = region
+        self._store: Any = None  # obstore's: opened at the first call, so that readers may load this
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_reopen, (self.name, self.prefix, self.endpoint, self.region))
+
+    @property
+    def url(self) -> str:
+        """What people know it by: `s3://BUCKET/PREFIX`."""
+        return f"s3://{self.name}/{self.prefix}".rstrip("/")
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Store an object in one request, its sha256 proven by the server. Fault `store_failed`."""
+        try:
+            self.open().put(key, data, use_multipart=False)
+        except Exception as error:
+            raise self.fault("writing", key, error) from error
+
+    def open_writer(self, key: str) -> ObjectWriter:
+        """A large object that comes piece by piece: parts of 16 MiB, some of them under way at once."""
+        return ObjectWriter(self, key)
+
+    def get(self, key: str) -> bytes:
+        """All of a small object. FileNotFoundError; Fault `store_failed`."""
+        try:
+            return bytes(self.open().get(key).bytes())
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise self.fault("reading", key, error) from error
+
+    def get_range(self, key: str, offset: int, length: int) -> bytes:
+        """A range of an object that has it. FileNotFoundError; Fault `store_failed`."""
+        if not length:
+            return b""
+        try:
+            data = bytes(self.open().get_range(key, start=offset, length=length))
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise self.fault("reading", key, error) from error
+        if len(data) != length:
+            raise self.fault("reading", key, f"{len(data)} of {length} bytes came")
+        return data
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Delete objects, a thousand a request; those that are gone are fine. How many keys. Fault `store_failed`."""
+        waiting = list(keys)
+        for at in range(0, len(waiting), DELETED_AT_ONCE):
+            try:
+                self.open().delete(waiting[at : at + DELETED_AT_ONCE])
+            except FileNotFoundError:
+                continue
+            except Exception as error:
+                raise self.fault("deleting", waiting[at], error) from error
+        return len(waiting)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys below a prefix that ends where a path does. Never asked for what is visible. Fault `store_failed`."""
+        try:
+            for batch in self.open().list(prefix):
+                for found in batch:
+                    yield found["path"]
+        except Exception as error:
+            raise self.fault("listing", prefix, error) from error
+
+    def open(self) -> Any:  # noqa: ANN401  obstore is imported at the first call
+        """Obstore's store."""
+        if self._store is None:
+            from obstore.store import S3Store
+
+            config: Any = {"bucket": self.name, "region": self.region, "checksum_algorithm": "SHA256"}
+            for word in ("access_key_id", "secret_access_key", "session_token"):
+                value = os.environ.get(f"AWS_{word.upper()}")
+                if value:
+                    config[word] = value
+            if self.endpoint is not None:
+                config["endpoint"] = self.endpoint
+            self._store = S3Store(
+                prefix=self.prefix or None,
+                config=config,
+                client_options=_CLIENT,
+                retry_config={"max_retries": _TRIES, "retry_timeout": _RETRY_TIME},
+            )
+        return self._store
+
+    def fault(self, doing: str, key: str, why: object) -> StoreFailed:
+        reason = str(why).partition("\n")[0][:300]
+        return StoreFailed(f"The object store failed at {doing} {key}: {reason}", "Look at the object store's log.")
+
+
+class ObjectWriter:
+    """One object while it comes; there is none before `close`, and none where it is left without."""
+
+    __slots__ = ("_bucket", "_file", "key")
+
+    def __init__(self, bucket: Bucket, key: str) -> None:
+        from obstore import open_writer
+
+        self.key = key
+        self._bucket = bucket
+        self._file: Any = open_writer(bucket.open(), key, buffer_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append all of `data`. Fault `store_failed`."""
+        try:
+            self._file.write(data)
+        except Exception as error:
+            raise self._bucket.fault("writing", self.key, error) from error
+
+    def close(self) -> None:
+        """Finish it: it is in the store when this returns. Fault `store_failed`."""
+        try:
+            self._file.close()
+        except Exception as error:
+            raise self._bucket.fault("writing", self.key, error) from error
+
+
+def _reopen(name: str, prefix: str, endpoint: str | None, region: str) -> Bucket:
+    return Bucket(name, prefix, endpoint=endpoint, region=region)

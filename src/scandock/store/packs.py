@@ -1,0 +1,202 @@
+"""Packs of an object store: zips of what a reader stages, so that a session of 20,000 files is a few objects.
+
+Entries are stored, and named by the sha256 of their bytes: a pack is proven, and taken apart, by any tool and without
+the catalog. One holds files of one study alone, as the reader gives it. Larger files are objects of their own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import sha256 as hash_bytes
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+from zlib import crc32
+
+from scandock.store import paths
+from scandock.store.records import Blob
+
+if TYPE_CHECKING:
+    from scandock.store.bucket import Bucket, ObjectWriter
+
+PACK_BYTES: Final = 32 * 1024 * 1024
+PACK_FILES: Final = 4096
+AT_ONCE: Final = 3
+"""Packs that are sent at once: one connection to a store is seldom as fast as the line."""
+OPEN_STUDIES: Final = 4
+"""Studies whose packs a reader fills at once; of a further one, the pack that was begun first is closed."""
+OWN_OBJECT: Final = 8 * 1024 * 1024
+"""Bytes above which a file is an object of its own."""
+
+_LOCAL: Final = Struct("<4s5H3L2H")
+_CENTRAL: Final = Struct("<4s6H3L5H2L")
+_END: Final = Struct("<4s4H2LH")
+_VERSION: Final = 20
+_MADE_BY: Final = 0x0300 | _VERSION
+"""Unix: external attributes are a mode."""
+_DATE: Final = 0x21
+"""1980-01-01: a pack says nothing of when it was made, so that the same files make the same bytes."""
+_REGULAR: Final = 0o100644 << 16
+
+
+class StoredObject(NamedTuple):
+    """An object that the store has for certain: a pack, or a file of its own."""
+
+    key: str
+    is_pack: bool
+    size: int
+
+
+def attempt_prefix(kind: str, upload: str, token: str) -> str:
+    """Below which one attempt alone stores packs (`p`), files of their own (`f`) or receipts (`r`)."""
+    shard = hash_bytes(upload.encode()).hexdigest()[:2]
+    return f"v1/{kind}/{shard}/{paths.label(upload)}/{paths.label(token)}"
+
+
+class _Pack:
+    """A pack that is being filled."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.content = bytearray()
+        self.directory = bytearray()
+        self.files = 0
+
+    def add(self, data: bytes | memoryview, sha256: bytes) -> int:
+        """Append a file; where its bytes begin."""
+        name, size, at = sha256.hex().encode(), len(data), len(self.content)
+        crc = crc32(data)
+        common = (0, 0, 0, _DATE, crc, size, size, len(name))
+        self.content += _LOCAL.pack(b"PK\3\4", _VERSION, *common, 0) + name
+        begin = len(self.content)
+        self.content += data
+        self.directory += _CENTRAL.pack(b"PK\1\2", _MADE_BY, _VERSION, *common, 0, 0, 0, 0, _REGULAR, at) + name
+        self.files += 1
+        return begin
+
+    def close(self) -> bytearray:
+        """All of the zip."""
+        end = _END.pack(b"PK\5\6", 0, 0, self.files, self.files, len(self.directory), len(self.content), 0)
+        self.content += self.directory + end
+        return self.content
+
+
+class PackWriter:
+    """What one reader of one attempt writes; for one thread. After a Fault the attempt is over.
+
+    One pack fills while others are sent: so many packs of memory and one more, and an open one for each further study.
+    """
+
+    def __init__(self, bucket: Bucket, upload: str, token: str, reader: str, *, pack_bytes: int = PACK_BYTES) -> None:
+        self._prefixes = {kind: attempt_prefix(kind, upload, token) for kind in ("p", "f")}
+        self._reader = paths.label(reader)
+        self._bucket = bucket
+        self._pack_bytes = pack_bytes
+        self._packs: OrderedDict[str, _Pack] = OrderedDict()
+        self._number = 0
+        self._flying: deque[tuple[str, bytearray | bytes, Future[StoredObject]]] = deque()
+        self._stored: list[StoredObject] = []
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pack")
+
+    def put(self, study: str, data: bytes | bytearray | memoryview, sha256: bytes = b"") -> Blob:
+        """Store a file of a study; certain only after `seal`. Fault `store_failed`."""
+        view = memoryview(data).cast("B")
+        digest = sha256 or hash_bytes(view).digest()
+        if len(view) > OWN_OBJECT:
+            key = self._next_key("f", "")
+            self._send(key, bytes(view), is_pack=False)
+            return Blob(key, 0, len(view), len(view), digest)
+        pack = self._packs.get(study)
+        if pack is None:
+            if len(self._packs) >= OPEN_STUDIES:
+                self._close_pack(next(iter(self._packs)))
+            pack = self._packs[study] = _Pack(self._next_key("p", ".zip"))
+        at = pack.add(view, digest)
+        blob = Blob(pack.key, at, len(view), len(view), digest)
+        if len(pack.content) >= self._pack_bytes or pack.files >= PACK_FILES:
+            self._close_pack(study)
+        return blob
+
+    def open(self, study: str) -> FileWriter:
+        """A file of a study that comes piece by piece, of any size."""
+        return FileWriter(self, study)
+
+    def open_object(self) -> ObjectWriter:
+        """An object of its own for a file that is too large to wait in memory; `add_object` once it is there."""
+        return self._bucket.open_writer(self._next_key("f", ""))
+
+    def add_object(self, key: str, size: int) -> None:
+        """Note an object of `open_object` that is closed."""
+        self._stored.append(StoredObject(key, is_pack=False, size=size))
+
+    def seal(self) -> list[StoredObject]:
+        """Close all packs, and wait until the store has all of them; every object that this has written. Fault."""
+        for study in list(self._packs):
+            self._close_pack(study)
+        self._wait(0)
+        return list(self._stored)
+
+    def close(self) -> None:
+        """Let go of the thread; what is being sent ends first."""
+        self._pool.shutdown()
+
+    def _next_key(self, kind: str, suffix: str) -> str:
+        self._number += 1
+        return f"{self._prefixes[kind]}/{self._reader}-{self._number}{suffix}"
+
+    def _close_pack(self, study: str) -> None:
+        pack = self._packs.pop(study)
+        self._send(pack.key, pack.close(), is_pack=True)
+
+    def _send(self, key: str, content: bytearray | bytes, *, is_pack: bool) -> None:
+        self._wait(AT_ONCE - 1)
+
+        def send() -> StoredObject:
+            self._bucket.put(key, memoryview(content))
+            return StoredObject(key, is_pack, len(content))
+
+        self._flying.append((key, content, self._pool.submit(send)))
+
+    def _wait(self, most: int) -> None:
+        """Wait until no more than so many are under way. Fault of one that failed."""
+        while len(self._flying) > most:
+            _, _, flying = self._flying.popleft()
+            self._stored.append(flying.result())
+
+
+class FileWriter:
+    """One file while it comes: in memory while it may go into a pack, as an object of its own from then on."""
+
+    __slots__ = ("_buffer", "_digest", "_object", "_packs", "_study", "size")
+
+    def __init__(self, packs: PackWriter, study: str) -> None:
+        self._packs = packs
+        self._study = study
+        self._buffer = bytearray()
+        self._digest = hash_bytes()
+        self._object: ObjectWriter | None = None
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append all of `data`; its bytes. Fault `store_failed`."""
+        view = memoryview(data).cast("B")
+        self._digest.update(view)
+        self.size += len(view)
+        if self._object is None:
+            self._buffer += view
+            if len(self._buffer) > OWN_OBJECT:
+                self._object = self._packs.open_object()
+                self._object.write(memoryview(self._buffer))
+                self._buffer = bytearray()
+        else:
+            self._object.write(view)
+        return len(view)
+
+    def close(self) -> Blob:
+        """Finish it; certain only after the packs' `seal`. Nothing is there of a file that is not closed. Fault."""
+        digest = self._digest.digest()
+        if self._object is None:
+            return self._packs.put(self._study, self._buffer, digest)
+        self._object.close()
+        self._packs.add_object(self._object.key, self.size)
+        return Blob(self._object.key, 0, self.size, self.size, digest)

@@ -1,0 +1,138 @@
+"""Spools of an object store: an upload is a row of part objects, of any size each, whichever host took them.
+
+What is noted of a part is noted by the caller, in the catalog: a part without a row is garbage of the upload's prefix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from scandock.formats.parts_source import PartsSource
+from scandock.store import paths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scandock.store.bucket import Bucket
+
+PART: Final = 8 * 1024 * 1024
+"""Bytes of a part: one fills while one is being sent, so that an upload takes twice this of memory."""
+
+
+class Part(NamedTuple):
+    """A part of an upload that the store has for certain."""
+
+    at: int
+    length: int
+    """From the beginning of its object, which holds more where the client began again within it."""
+    key: str
+    sha256: bytes
+    """Of the whole object."""
+
+
+def spool_prefix(upload: str) -> str:
+    """Below which the parts of an upload are."""
+    return f"v1/s/{paths.label(upload)}"
+
+
+class PartSpool:
+    """The bytes of one upload; `parts` are those that were noted. For one thread at a time.
+
+    After a Fault it is to be opened anew, with what was noted: nothing is known of what was not.
+    """
+
+    def __init__(self, bucket: Bucket, upload: str, parts: Sequence[Part] = (), *, part_bytes: int = PART) -> None:
+        self.upload = paths.label(upload)
+        self._bucket = bucket
+        self._parts = sorted(parts)
+        self._part_bytes = part_bytes
+        self._buffer = bytearray()
+        self._flying: Future[Part] | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._sent = self._parts[-1].at + self._parts[-1].length if self._parts else 0
+        """Where the buffer begins: all before it is sent, or on its way."""
+        at = 0
+        for part in self._parts:
+            if part.at != at:
+                raise ValueError(f"the parts of upload {upload} have a gap at {at}")
+            at += part.length
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All parts that the store has, without gaps from the beginning on."""
+        return tuple(self._parts)
+
+    def size(self) -> int:
+        """Bytes received so far, durable or not."""
+        return self._sent + len(self._buffer)
+
+    def append(self, offset: int, data: bytes | memoryview) -> int:
+        """Take `data` at `offset` and give the new size; what was beyond `offset` is dropped (sent again).
+
+        ValueError where `offset` would leave a gap. A full part is sent while the next one fills. Fault.
+        """
+        size = self.size()
+        if not 0 <= offset <= size:
+            raise ValueError(f"a spool of {size} bytes can't go on at {offset}")
+        if offset < size:
+            self._cut(offset)
+        view = memoryview(data).cast("B")
+        while view:
+            count = min(len(view), self._part_bytes - len(self._buffer))
+            self._buffer += view[:count]
+            view = view[count:]
+            if len(self._buffer) == self._part_bytes:
+                self._send()
+        return self.size()
+
+    def sync(self) -> int:
+        """Send what is left, and wait until the store has all of it; the durable offset. Fault."""
+        if self._buffer:
+            self._send()
+        self._wait()
+        return self._sent
+
+    def source(self) -> PartsSource:
+        """What the store has, to be read in any process; the caller closes it."""
+        return PartsSource([(part.key, part.length) for part in self._parts], self._bucket.get_range)
+
+    def close(self) -> None:
+        """Let go of the thread; what is being sent ends first."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def _send(self) -> None:
+        """Let the buffer fly, once what flew before has come down: one at a time, in order."""
+        self._wait()
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="part")
+        at, content = self._sent, bytes(self._buffer)
+        self._flying = self._pool.submit(self._put, at, content)
+        self._sent += len(content)
+        self._buffer = bytearray()
+
+    def _put(self, at: int, content: bytes) -> Part:
+        key = f"{spool_prefix(self.upload)}/{at}-{os.urandom(8).hex()}"
+        self._bucket.put(key, content)
+        return Part(at, len(content), key, hashlib.sha256(content).digest())
+
+    def _wait(self) -> None:
+        if self._flying is not None:
+            flying, self._flying = self._flying, None
+            self._parts.append(flying.result())
+
+    def _cut(self, offset: int) -> None:
+        """Begin again at `offset`: within the buffer, or within parts, of which the one that holds it gets shorter."""
+        if offset >= self._sent:
+            del self._buffer[offset - self._sent :]
+            return
+        self._wait()
+        self._buffer = bytearray()
+        self._parts = [
+            part._replace(length=min(part.length, offset - part.at)) for part in self._parts if part.at < offset
+        ]
+        self._sent = offset

@@ -1,0 +1,179 @@
+"""What a store in a bucket keeps in rows, beside objects that never change: which trees there are, by which names.
+
+The port of those rows. `scandock.catalog.object_rows` has them in PostgreSQL; each verb is one transaction, and may be
+repeated after a kill. A tree is a number, drawn by whoever puts it together, and the places of its files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from scandock.store.packs import StoredObject
+    from scandock.store.part_spools import Part
+
+
+class PlaceBatch(NamedTuple):
+    """Places of up to a thousand files of a tree, packed (`file_places`), the next ones by path."""
+
+    first: bytes
+    """The path of the first."""
+    files: int
+    body: bytes
+
+
+class TrashRow(NamedTuple):
+    """A tree in the trash."""
+
+    trash: str
+    note: str
+    """JSON of what it was."""
+
+
+class DueKeys(NamedTuple):
+    """Objects that may go, and how many more wait for their time."""
+
+    keys: list[str]
+    left: int
+
+
+class ObjectRows(Protocol):
+    """All of it. Raises Fault where the database fails; TokenLost where another process has taken a stage over."""
+
+    def close(self) -> None:
+        """Let go of connections; a verb that comes later opens them again."""
+
+    # attempts, and what they stage
+
+    def begin(self, upload: str, token: str) -> None:
+        """Note that an attempt is about to store objects."""
+
+    def take(self, upload: str, old_token: str, new_token: str) -> None:
+        """Make what one attempt has staged another's, and end all but that one."""
+
+    def register(
+        self,
+        upload: str,
+        token: str,
+        root: str,
+        number: int,
+        batches: Iterable[PlaceBatch],
+        objects: Iterable[StoredObject],
+        kept: Iterable[str],
+    ) -> None:
+        """Note a staged tree: where its files are, the objects that came for it, and keys of those that it shares.
+
+        Fault `store_failed` where one of these is being deleted: whoever comes again finds the tree as it is now.
+        """
+
+    def staged(self, upload: str, root: str) -> int | None:
+        """The number of the tree that is staged at a path; None where none is."""
+
+    def clear(self, upload: str, token: str) -> None:
+        """Give up what an attempt has staged."""
+
+    def finish(self, upload: str, token: str) -> None:
+        """Give it up, and end all attempts of the upload. TokenLost where another attempt has staged something."""
+
+    # trees and their names
+
+    def publish(self, upload: str, token: str, root: str, number: int, name: str, *, replace: bool) -> None:
+        """Give a staged tree a name; see moves.PublishNew and PublishReplace."""
+
+    def rename(self, old: str, new: str, number: int) -> None:
+        """See moves.MoveTree."""
+
+    def retire(self, name: str, number: int, trash: str, note: str) -> None:
+        """See moves.TrashTree."""
+
+    def retire_staged(self, upload: str, token: str, root: str, trash: str, note: str) -> None:
+        """See moves.TrashStaged."""
+
+    def restore(self, trash: str, name: str, number: int) -> None:
+        """See moves.RestoreTree."""
+
+    def current(self, name: str) -> int | None:
+        """The number of the tree of a name; None where none has it."""
+
+    def names(self, prefix: str) -> list[str]:
+        """Names that are a prefix, or below one, sorted."""
+
+    def batches(self, number: int) -> Iterator[PlaceBatch]:
+        """All places of a tree, by path."""
+
+    def batch_of(self, number: int, path: bytes) -> PlaceBatch | None:
+        """The places among which a path has its own, if the tree has it."""
+
+    # the trash, and what is deleted
+
+    def trash(self) -> list[TrashRow]:
+        """What is in the trash, by id."""
+
+    def trashed(self, trash: str) -> int | None:
+        """The number of the tree that lies in the trash under an id."""
+
+    def give_up(self, trash: Iterable[str]) -> None:
+        """Let trees of the trash be deleted once nobody may read them any more."""
+
+    def doom(self, *, grace_ms: int) -> int:
+        """Forget trees that are over, and end attempts whose uploads are; the objects that no tree names are due then.
+
+        What has been published goes `grace_ms` after it was given up. How many trees were forgotten.
+        """
+
+    def ended_attempts(self, *, grace_ms: int) -> list[tuple[str, str]]:
+        """Attempts (upload, token) that ended so long ago, whose own prefixes are to be swept.
+
+        Without a token: the receiving of the upload, whose parts are below a prefix of their own.
+        """
+
+    def unknown_keys(self, keys: Sequence[str]) -> list[str]:
+        """Which of these keys no row names."""
+
+    def swept(self, upload: str, token: str) -> None:
+        """Note that an attempt's prefixes were swept; they are once more a day later, and then it is forgotten."""
+
+    def due(self, most: int) -> DueKeys:
+        """Objects that may be deleted now."""
+
+    def deleted(self, keys: Sequence[str]) -> None:
+        """Forget objects that have gone from the bucket."""
+
+    # spools and receipts
+
+    def hold_spool(self, upload: str, writer: str) -> None:
+        """Let one writer alone note parts; whoever wrote before can't any more."""
+
+    def parts(self, upload: str) -> list[Part]:
+        """The parts of an upload, by offset."""
+
+    def note_parts(self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part]) -> None:
+        """Put parts in place of those that were there. TokenLost where others are there, or another writes."""
+
+    def drop_spool(self, upload: str) -> None:
+        """Forget an upload's parts, whose objects are due then."""
+
+    def spools(self) -> list[str]:
+        """Uploads of which there are parts."""
+
+    def keep_receipt(self, upload: str, key: str, *, staged: bool) -> None:
+        """Note where an upload's receipt is, or that of its attempt, in place of one before."""
+
+    def receipt(self, upload: str, *, staged: bool) -> str | None:
+        """Its key; None where there is none."""
+
+    def drop_receipt(self, upload: str, *, staged: bool) -> None:
+        """Forget it."""
+
+    # the bucket
+
+    def identity(self, new: str) -> str:
+        """The id of the bucket that this catalog names objects of; `new` where it has none yet."""
+
+    def named_keys(self) -> set[str]:
+        """Every object that rows name, but for those that are to be deleted: for the census alone."""
+
+    def attempts(self) -> list[tuple[str, str]]:
+        """Attempts, and receivings (without a token), that may have objects without rows."""

@@ -1,0 +1,190 @@
+"""Spools of a store in a bucket: parts, noted in rows as soon as the bucket has them, whichever host took them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Final
+
+from scandock.model.errors import TokenLost
+from scandock.store import paths
+from scandock.store.errors import SpoolTaken
+from scandock.store.object_spools import LocalObjectSpool
+from scandock.store.part_spools import Part, PartSpool
+
+if TYPE_CHECKING:
+    from scandock.formats.parts_source import PartsSource
+    from scandock.store.bucket import Bucket
+    from scandock.store.local import LocalStore
+    from scandock.store.root import Root
+    from scandock.store.s3_rows import ObjectRows
+
+NOTE_BYTES: Final = 64 * 1024 * 1024
+"""Bytes after which parts are noted unasked, so that little is sent again where a host dies."""
+_CHUNK: Final = 8 * 1024 * 1024
+
+
+class S3Spool:
+    """See handles.Spool. For one thread at a time."""
+
+    def __init__(self, local: LocalStore, bucket: Bucket, rows: ObjectRows, upload: str, *, erases: bool) -> None:
+        self.upload = paths.label(upload)
+        self._local = local
+        self._bucket = bucket
+        self._rows = rows
+        self._erases = erases
+        self._writer = ""
+        self._spool: PartSpool | None = None
+        self._noted: tuple[Part, ...] = ()
+        self._source: PartsSource | None = None
+
+    def hold(self) -> bool:
+        """Be the one who notes parts: who wrote before is told so at its next note."""
+        self._become_writer()
+        return True
+
+    def _become_writer(self) -> None:
+        if not self._writer:
+            self._writer = os.urandom(8).hex()
+            self._rows.hold_spool(self.upload, self._writer)
+
+    def _open(self) -> PartSpool:
+        if self._spool is None:
+            self._noted = tuple(self._rows.parts(self.upload))
+            self._spool = PartSpool(self._bucket, self.upload, self._noted)
+        return self._spool
+
+    def append(self, offset: int, data: bytes | memoryview) -> int:
+        self._become_writer()
+        spool = self._open()
+        try:
+            size = spool.append(offset, data)
+        except ValueError:
+            raise
+        except BaseException:
+            self._forget()
+            raise
+        if sum(part.length for part in spool.parts) - sum(part.length for part in self._noted) >= NOTE_BYTES:
+            self._note(spool)
+        return size
+
+    def sync(self) -> int:
+        self._become_writer()
+        spool = self._open()
+        try:
+            size = spool.sync()
+        except BaseException:
+            self._forget()
+            raise
+        self._note(spool)
+        return size
+
+    def _note(self, spool: PartSpool) -> None:
+        parts = spool.parts
+        if parts != self._noted:
+            try:
+                self._rows.note_parts(self.upload, self._writer, self._noted, parts)
+            except TokenLost as error:
+                self._forget()
+                raise SpoolTaken(self.upload) from error
+            except BaseException:
+                self._forget()
+                raise
+            self._noted = parts
+
+    def _forget(self) -> None:
+        """Know nothing of what was not noted: the next to ask looks at the rows."""
+        self._close_source()
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+
+    def _read(self) -> PartsSource:
+        """What was sent so far, noted or not."""
+        spool = self._open()
+        if spool.size() > sum(part.length for part in spool.parts):
+            self.sync()
+        if self._source is None or self._source.size != spool.size():
+            self._close_source()
+            self._source = spool.source()
+        if not spool.size():
+            raise FileNotFoundError(2, "Nothing has come", self.upload)
+        return self._source
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._read().read_at(offset, length)
+
+    def readinto_at(self, view: memoryview, offset: int) -> int:
+        return self._read().readinto_at(offset, view)
+
+    def size(self) -> int:
+        if self._spool is not None:
+            return self._spool.size()
+        return sum(part.length for part in self._rows.parts(self.upload))
+
+    def local_path(self) -> str | None:
+        return None
+
+    def reference(self, scratch: str) -> str:
+        """See handles.Spool."""
+        from scandock.store.sources import format_reference
+
+        with open(scratch, "w", encoding="utf-8") as file:
+            bucket = self._bucket
+            parts = [[part.key, part.length] for part in self._rows.parts(self.upload)]
+            json.dump([bucket.name, bucket.prefix, bucket.endpoint, bucket.region, parts], file)
+        return format_reference(scratch)
+
+    def bring(self) -> None:
+        with contextlib.closing(self._local.spool(self.upload)) as received:
+            size = received.size()
+            if not size or self.size() == size:
+                return
+            at = 0
+            while chunk := received.read_at(at, _CHUNK):
+                at = self.append(at, chunk)
+        self.sync()
+
+    def discard(self) -> None:
+        self._forget()
+        self._rows.drop_spool(self.upload)
+        self._local.spool(self.upload).discard()  # where objects were received one by one
+        if self._erases:
+            delete_due(self._bucket, self._rows)
+
+    def close(self) -> None:
+        self._forget()
+        self._writer = ""
+
+    def _close_source(self) -> None:
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+
+class S3ObjectSpool(LocalObjectSpool):
+    """See handles.ObjectSpool: on the host that receives while it grows, and in the bucket once it is finished."""
+
+    def __init__(self, root: Root, upload: str, spool: S3Spool) -> None:
+        super().__init__(root, upload)
+        self._parts = spool
+
+    def finish(self) -> int:
+        size = super().finish()
+        with contextlib.closing(self._parts) as parts:
+            parts.bring()
+        return size
+
+    def discard(self) -> None:
+        super().discard()
+        self._parts.discard()
+
+
+def delete_due(bucket: Bucket, rows: ObjectRows, *, most: int = 1000) -> tuple[int, int]:
+    """Delete objects whose time has come; how many, and how many are left."""
+    due = rows.due(most)
+    if due.keys:
+        bucket.delete(due.keys)
+        rows.deleted(due.keys)
+    return len(due.keys), due.left

@@ -1,0 +1,236 @@
+"""Stages of a store in a bucket: put together in a folder of the host, packed and stored when they are sealed.
+
+What readers write lies in the host's data folder as in the local store, so a reader that dies has lost nothing. `seal`
+makes packs of each tree that was composed, and objects of what is large, stores them, and notes where each file is;
+whoever takes the import over, on whatever host, publishes by these rows alone.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from heapq import merge
+from typing import IO, TYPE_CHECKING, Final
+
+from scandock.store import paths
+from scandock.store.errors import TreeDamaged
+from scandock.store.file_places import FilePlace, pack_places, sort_key
+from scandock.store.packs import OWN_OBJECT, PackWriter, attempt_prefix
+from scandock.store.paths import RECEIPT
+from scandock.store.records import AdoptResult, Blob, Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from scandock.store.bucket import Bucket
+    from scandock.store.handles import StagedPart, Writer
+    from scandock.store.paths import RelPath, TreePath
+    from scandock.store.records import StoreEntry
+    from scandock.store.s3_rows import ObjectRows
+    from scandock.store.s3_trees import PlaceReader
+    from scandock.store.stages import LocalStage
+
+_CHUNK: Final = 1024 * 1024
+
+
+def draw_number() -> int:
+    """A number for a new tree, that no other has."""
+    return int.from_bytes(os.urandom(8), "big") >> 2 or 1
+
+
+class _Composed:
+    """A tree that was put together here, until it is stored."""
+
+    __slots__ = ("is_stored", "kept", "number")
+
+    def __init__(self, kept: list[FilePlace]) -> None:
+        self.number = draw_number()
+        self.kept = kept
+        """Files that it shares with the tree before it, sorted."""
+        self.is_stored = False
+
+
+class S3Stage:
+    """See handles.Stage. For one thread at a time."""
+
+    def __init__(self, local: LocalStage, bucket: Bucket, rows: ObjectRows, places: PlaceReader) -> None:
+        self.upload = local.upload
+        self.token = local.token
+        self._local = local
+        self._bucket = bucket
+        self._rows = rows
+        self._places = places
+        self._composed: dict[str, _Composed] = {}
+
+    # writing: in the host's folder
+
+    def put(self, rel: RelPath) -> Writer:
+        return self._local.put(rel)
+
+    def put_whole(self, rel: RelPath, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
+        return self._local.put_whole(rel, data, sha256)
+
+    def adopt(self, name: TreePath, pairs: Iterable[tuple[RelPath, RelPath]]) -> AdoptResult:
+        """See handles.Stage. The bytes come from the bucket, and go back with this stage's own."""
+        from scandock.store.s3_trees import S3Snapshot
+
+        number = self._rows.current(paths.parse_tree(name))
+        if number is None:
+            raise FileNotFoundError(2, "No such tree", name)
+        copied = 0
+        with S3Snapshot(self._bucket, self._places, name, number) as snapshot:
+            for old, new in pairs:
+                with snapshot.open(old) as reader, self._local.put(new) as writer:
+                    while chunk := reader.read(_CHUNK):
+                        writer.write(chunk)
+                copied += 1
+        return AdoptResult(0, copied)
+
+    def move(self, old: RelPath, new: RelPath) -> None:
+        self._local.move(old, new)
+
+    def compose(
+        self, root: RelPath, staged: Iterable[StagedPart], *, base: TreePath | None = None, kept: Iterable[RelPath] = ()
+    ) -> Mark:
+        composed = _Composed([] if base is None else self._find_kept(base, kept))
+        taken = {place.path for place in composed.kept}
+
+        def parts() -> Iterator[StagedPart]:
+            for part in staged:
+                if part.target in taken:
+                    raise FileExistsError(17, "A file of the tree before it stands there", part.target)
+                yield part._replace(stage=part.stage.staging if isinstance(part.stage, S3Stage) else part.stage)
+
+        self._local.compose(root, parts())
+        self._composed[root] = composed
+        return Mark(composed.number)
+
+    @property
+    def staging(self) -> LocalStage:
+        """The folder of the host in which it is put together."""
+        return self._local
+
+    def _find_kept(self, base: TreePath, kept: Iterable[RelPath]) -> list[FilePlace]:
+        wanted = set(kept)
+        if not wanted:
+            return []
+        number = self._rows.current(paths.parse_tree(base))
+        found = [] if number is None else [place for place in self._places.all(number) if place.path in wanted]
+        if len(found) != len(wanted):
+            raise TreeDamaged(f"Files of {base} are not where they were stored.", "Run `scandock check`.")
+        return found
+
+    def remove(self, rel: RelPath) -> None:
+        self._local.remove(rel)
+        self._composed.pop(rel, None)
+        if rel == RECEIPT:
+            self._rows.drop_receipt(self.upload, staged=True)
+
+    def clear(self) -> None:
+        self._local.clear()
+        self._composed.clear()
+        self._rows.clear(self.upload, self.token)
+
+    def write_back(self) -> None:
+        """Nothing: the disk of the host is not what makes it durable."""
+
+    def seal(self) -> None:
+        self._local.check()
+        waiting = {root: composed for root, composed in self._composed.items() if not composed.is_stored}
+        if waiting:
+            self._store(waiting)
+        if self._local.exists(RECEIPT):
+            self._rows.keep_receipt(self.upload, self.put_receipt(RECEIPT), staged=True)
+
+    def _store(self, trees: dict[str, _Composed]) -> None:
+        self._rows.begin(self.upload, self.token)
+        packs = PackWriter(self._bucket, self.upload, self.token, os.urandom(6).hex())
+        came: dict[str, list[FilePlace]] = {}
+        try:
+            for root in trees:
+                came[root] = [self._pack(packs, paths.unchecked_path(root), path) for path in self._files(root)]
+            stored = {stored.key: stored for stored in packs.seal()}
+        finally:
+            packs.close()
+        for root, composed in trees.items():
+            both = merge(composed.kept, came[root], key=lambda place: sort_key(place.path))
+            objects = [stored[key] for key in {place.object for place in came[root]}]
+            kept = {place.object for place in composed.kept}
+            self._rows.register(self.upload, self.token, root, composed.number, pack_places(both), objects, kept)
+            composed.is_stored = True
+
+    def _files(self, root: str) -> list[str]:
+        """Paths in a tree of the files that lie in the folder."""
+        entries = self._local.walk(paths.unchecked_path(root))
+        return sorted((entry.rel[len(root) + 1 :] for entry in entries if entry.kind == "file"), key=sort_key)
+
+    def _pack(self, packs: PackWriter, root: RelPath, path: str) -> FilePlace:
+        rel = paths.unchecked_path(path)
+        with self._local.open(paths.path_below(root, rel)) as reader:
+            data = reader.read(OWN_OBJECT + 1)
+            if len(data) <= OWN_OBJECT:
+                blob = packs.put(root, data)
+            else:
+                writer = packs.open(root)
+                while data:
+                    writer.write(data)
+                    data = reader.read(_CHUNK)
+                blob = writer.close()
+        return FilePlace(rel, blob.object, blob.offset, blob.length)
+
+    def put_receipt(self, rel: RelPath) -> str:
+        """Store a file of the stage as a receipt; its key. FileNotFoundError."""
+        self._rows.begin(self.upload, self.token)
+        key = f"{attempt_prefix('r', self.upload, self.token)}/{os.urandom(6).hex()}.jsonl.gz"
+        with self._local.open(rel) as reader:
+            self._bucket.put(key, reader.read())
+        return key
+
+    # reading
+
+    def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
+        if rel == RECEIPT and not self._local.exists(rel):
+            data = self._bucket.get(self._staged_receipt() or "")[offset:]
+            return io.BytesIO(data if length is None else data[:length])
+        return self._local.open(rel, offset, length)
+
+    def read_at(self, rel: RelPath, offset: int, length: int) -> bytes:
+        return self._local.read_at(rel, offset, length)
+
+    def local_path(self, rel: RelPath) -> str:
+        return self._local.local_path(rel)
+
+    def exists(self, rel: RelPath) -> bool:
+        return self._local.exists(rel) or (rel == RECEIPT and self._staged_receipt() is not None)
+
+    def _staged_receipt(self) -> str | None:
+        return self._rows.receipt(self.upload, staged=True)
+
+    def list(self, rel: RelPath = paths.TREE_ROOT) -> list[str]:
+        return self._local.list(rel)
+
+    def walk(self, rel: RelPath = paths.TREE_ROOT) -> Iterator[StoreEntry]:
+        return self._local.walk(rel)
+
+    def mark(self, rel: RelPath) -> Mark | None:
+        """See handles.Stage. A folder that is no composed tree becomes one, and is stored, by being asked for."""
+        paths.parse_rel(rel)
+        composed = self._composed.get(rel)
+        if composed is None:
+            number = self._rows.staged(self.upload, rel)
+            if number is not None:
+                return Mark(number)
+            if not self._local.exists(rel):
+                return None
+            composed = self._composed[rel] = _Composed([])
+        if not composed.is_stored:
+            self._store({rel: composed})
+        return Mark(composed.number)
+
+    def drop_folder(self, rel: RelPath) -> None:
+        """Let go of the folder of a tree that has been published."""
+        self._composed.pop(rel, None)
+        self._local.remove(rel)
+
+    def close(self) -> None:
+        self._local.close()

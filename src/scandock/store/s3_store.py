@@ -1,0 +1,334 @@
+"""The store in a bucket: objects that never change, rows that name them, and a folder of the host to work in.
+
+See port.Store for what each verb promises, and docs/design/0015-object-store.md. Trees have their names in rows
+(`s3_rows.ObjectRows`), and `place` changes these. What an attempt works with lies below the data folder of its host, as
+in the local store, and nobody else ever reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import IO, TYPE_CHECKING, Final
+
+from scandock.store import paths
+from scandock.store.errors import StoreOther
+from scandock.store.local import LocalStore
+from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTree, TrashTree
+from scandock.store.packs import attempt_prefix
+from scandock.store.part_spools import spool_prefix
+from scandock.store.paths import RECEIPT
+from scandock.store.records import Mark, ObjectCensus, StoreEntry, SweepResult, TrashEntry
+from scandock.store.root import Root
+from scandock.store.s3_spools import S3ObjectSpool, S3Spool, delete_due
+from scandock.store.s3_stages import S3Stage
+from scandock.store.s3_trees import PlaceReader, S3Snapshot, walk_places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from scandock.store.bucket import Bucket
+    from scandock.store.moves import TreeMove
+    from scandock.store.object_spools import LocalObjectFile
+    from scandock.store.paths import RelPath, TreePath
+    from scandock.store.port import Stage
+    from scandock.store.records import FreeSpace
+    from scandock.store.s3_rows import ObjectRows
+    from scandock.store.work_locks import LocalWorkLock
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+ATTEMPT_GRACE_MS: Final = 60 * 60 * 1000
+"""How long after its end an attempt's own prefix is swept: requests that were under way have ended by then."""
+MARKER: Final = "v1/store"
+PROBE: Final = "v1/probe"
+RUBBISH: Final = 1000
+
+
+class S3Store:
+    """The store of one bucket, as one host uses it; shared by threads, its handles are for one each."""
+
+    def __init__(
+        self,
+        data: str,
+        bucket: Bucket,
+        rows: ObjectRows,
+        *,
+        garbage_ms: int = 8 * DAY_MS,
+        attempt_ms: int = ATTEMPT_GRACE_MS,
+    ) -> None:
+        """`garbage_ms`: how long the objects of what was shown outlive it, for readers and restored catalogs."""
+        self._local = LocalStore(data)
+        self._root = Root(data)
+        self._bucket = bucket
+        self._rows = rows
+        self._garbage_ms = garbage_ms
+        self._attempt_ms = attempt_ms
+        self._places = PlaceReader(rows)
+        self._erases = False
+        self._is_checked = False
+
+    def __reduce__(self) -> tuple[Callable[..., S3Store], tuple[object, ...]]:
+        return (_reopen, (self.path, self._bucket, self._rows, self._garbage_ms, self._attempt_ms))
+
+    @property
+    def path(self) -> str:
+        return self._local.path
+
+    def prepare(self, *, stored: bool = True) -> None:
+        del stored
+        self._local.prepare(stored=False)
+
+    def is_prepared(self) -> bool:
+        return self._local.is_prepared()
+
+    def check_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
+        """See port.Store: the bucket is what everything stands in. Fault `store_other` where it is another's."""
+        del holds
+        if not self._is_checked:
+            self._check_marker()
+        return []
+
+    def make_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
+        return self.check_areas(holds)
+
+    def _check_marker(self) -> None:
+        """Let a catalog work with the bucket alone that its objects are in; the first one becomes that."""
+        new = os.urandom(16).hex()
+        identity = self._rows.identity(new)
+        try:
+            marker = self._bucket.get(MARKER).decode("ascii", "replace")
+        except FileNotFoundError:
+            if identity != new:
+                raise StoreOther(self._bucket.url, "no store, or there is no such bucket") from None
+            self._bucket.put(MARKER, identity.encode("ascii"))
+            marker = identity
+        if marker != identity:
+            raise StoreOther(self._bucket.url, "the store of another catalog")
+        self._is_checked = True
+
+    def has_area(self, name: TreePath) -> bool:
+        del name
+        return True
+
+    def close(self) -> None:
+        self._local.close()
+        self._root.close()
+        self._rows.close()
+
+    def reserve(self, needed: int, *, files: int = 0, min_free: int = 0) -> int:
+        """See port.Store: of the host's folder, in which imports work. A bucket has no end."""
+        return self._local.reserve(needed, files=files, min_free=min_free)
+
+    def rooms(self) -> dict[str, FreeSpace]:
+        return self._local.rooms()
+
+    # what arrives
+
+    def spool(self, upload: str) -> S3Spool:
+        return S3Spool(self._local, self._bucket, self._rows, upload, erases=self._erases)
+
+    def object_spool(self, upload: str) -> S3ObjectSpool:
+        return S3ObjectSpool(self._root, upload, self.spool(upload))
+
+    def open_object(self, name: str, head: bytes) -> LocalObjectFile:
+        return self._local.open_object(name, head)
+
+    def try_writing(self) -> list[str]:
+        self._bucket.put(PROBE, b"")
+        return self._local.try_writing()
+
+    def spools(self) -> list[str]:
+        return sorted({*self._rows.spools(), *self._local.spools()})
+
+    # what is being made of it
+
+    def hold(self, upload: str, *, force: bool = False) -> LocalWorkLock:
+        return self._local.hold(upload, force=force)
+
+    def is_owner_alive(self, upload: str) -> bool:
+        """See port.Store: of owners on this host. Of others the lease alone tells."""
+        return self._local.is_owner_alive(upload)
+
+    def begin(self, upload: str, token: str) -> S3Stage:
+        return S3Stage(self._local.begin(upload, token), self._bucket, self._rows, self._places)
+
+    def stage(self, upload: str, token: str) -> S3Stage:
+        return S3Stage(self._local.stage(upload, token), self._bucket, self._rows, self._places)
+
+    def take(self, upload: str, old_token: str, new_token: str) -> S3Stage:
+        local = self._local.take(upload, old_token, new_token)
+        self._rows.take(upload, old_token, new_token)
+        return S3Stage(local, self._bucket, self._rows, self._places)
+
+    def works(self) -> list[str]:
+        return self._local.works()
+
+    def tokens(self, upload: str) -> list[str]:
+        return self._local.tokens(upload)
+
+    def finish(self, stage: Stage) -> None:
+        self._rows.finish(stage.upload, stage.token)
+        self._local.finish(stage)
+
+    def forget(self, upload: str) -> bool:
+        return self._local.forget(upload)
+
+    # what people see
+
+    def place(self, moves: Iterable[TreeMove]) -> None:
+        rows = self._rows
+        for move in moves:
+            if isinstance(move, PublishNew | PublishReplace):
+                root, name = paths.parse_rel(move.rel), paths.parse_tree(move.name)
+                replace, stage = isinstance(move, PublishReplace), move.stage
+                rows.publish(stage.upload, stage.token, root, move.mark.number, name, replace=replace)
+                if isinstance(stage, S3Stage):
+                    stage.drop_folder(root)
+            elif isinstance(move, MoveTree):
+                rows.rename(paths.parse_tree(move.old), paths.parse_tree(move.new), move.mark.number)
+            elif isinstance(move, RestoreTree):
+                rows.restore(_checked(move.trash), paths.parse_tree(move.name), move.mark.number)
+            elif isinstance(move, TrashTree):
+                note = json.dumps({"was": paths.parse_tree(move.name), **move.note}, sort_keys=True)
+                rows.retire(move.name, move.mark.number, _checked(move.trash), note)
+            else:
+                was = paths.staged_path(paths.stage_folder(move.stage.upload, move.stage.token), move.rel)
+                note = json.dumps({"was": was, **move.note}, sort_keys=True)
+                rows.retire_staged(move.stage.upload, move.stage.token, move.rel, _checked(move.trash), note)
+
+    def current(self, name: TreePath) -> Mark | None:
+        return _mark(self._rows.current(paths.parse_tree(name)))
+
+    def standing(self, name: TreePath, mark: Mark) -> bool | None:
+        number = self._rows.current(paths.parse_tree(name))
+        return None if number is None else number == mark.number
+
+    def local_path(self, name: TreePath) -> str | None:
+        del name
+        return None
+
+    def snapshot(self, name: TreePath) -> S3Snapshot:
+        number = self._rows.current(paths.parse_tree(name))
+        if number is None:
+            raise FileNotFoundError(2, "No such tree", name)
+        return S3Snapshot(self._bucket, self._places, name, number)
+
+    def walk(self, prefix: str) -> Iterator[StoreEntry]:
+        return self._walk(paths.parse_prefix(prefix))
+
+    def _walk(self, prefix: str) -> Iterator[StoreEntry]:
+        for name in self._rows.names(prefix):
+            number = self._rows.current(name)
+            if number is not None:
+                entries = walk_places(name, self._places.all(number))
+                yield next(entries, StoreEntry(name, paths.TREE_ROOT, 0, 0, "folder"))
+                yield from entries
+
+    def census(self) -> ObjectCensus:
+        before = self._rows.named_keys()
+        there = set(self._bucket.list("v1"))
+        named = self._rows.named_keys()
+        strange = sorted(there - named - {MARKER, PROBE})
+        busy = [f"{prefix}/" for attempt in self._rows.attempts() for prefix in _own_prefixes(*attempt)]
+        unnamed = [key for key in self._rows.unknown_keys(strange) if not key.startswith(tuple(busy))]
+        return ObjectCensus(unnamed, sorted((before & named) - there))
+
+    # what is taken out
+
+    def new_trash_id(self, now: float | None = None) -> str:
+        return self._local.new_trash_id(now)
+
+    def trash(self) -> Iterator[TrashEntry]:
+        for row in self._rows.trash():
+            yield TrashEntry(row.trash, json.loads(row.note))
+
+    def trashed(self, trash: str) -> Mark | None:
+        return _mark(self._rows.trashed(_checked(trash)))
+
+    def discard_trash(self, trash: str) -> None:
+        self._rows.give_up([_checked(trash)])
+
+    def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
+        from scandock.store.trash import trashed_at
+
+        limit = (time.time() if now is None else now) - older_than
+        old = [row.trash for row in self._rows.trash() if trashed_at(row.trash) <= limit]
+        self._rows.give_up(old)
+        return old
+
+    def erase_originals(self) -> None:
+        self._local.erase_originals()
+        self._erases = True
+
+    def sweep(self, seconds: float | None = None) -> SweepResult:
+        end = None if seconds is None else time.monotonic() + seconds
+        deleted, left = self._local.sweep(seconds)
+        deleted += self._rows.doom(grace_ms=self._garbage_ms)
+        self._sweep_attempts(end)
+        while end is None or time.monotonic() < end:
+            count, waiting = delete_due(self._bucket, self._rows, most=RUBBISH)
+            deleted += count
+            if not count:
+                return SweepResult(deleted, left + waiting)
+        return SweepResult(deleted, left)
+
+    def _sweep_attempts(self, end: float | None) -> None:
+        """Delete what ended attempts have stored and no row names: below their own prefixes, where nobody else writes.
+
+        Again a day later, since a request of a stopped process may come late.
+        """
+        for upload, token in self._rows.ended_attempts(grace_ms=self._attempt_ms):
+            if end is not None and time.monotonic() > end:
+                return
+            for prefix in _own_prefixes(upload, token):
+                keys = list(self._bucket.list(prefix))
+                for at in range(0, len(keys), RUBBISH):
+                    self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH]))
+            self._rows.swept(upload, token)
+
+    # receipts
+
+    def keep_receipt(self, stage: Stage, rel: RelPath) -> None:
+        rows, upload = self._rows, stage.upload
+        if isinstance(stage, S3Stage) and stage.staging.exists(rel):
+            rows.keep_receipt(upload, stage.put_receipt(rel), staged=False)
+            stage.staging.remove(rel)
+        elif rel == RECEIPT and (key := rows.receipt(upload, staged=True)) is not None:
+            rows.keep_receipt(upload, key, staged=False)
+        elif rows.receipt(upload, staged=False) is None:
+            raise FileNotFoundError(2, "No such file in the stage", rel)
+
+    def open_receipt(self, upload: str) -> IO[bytes]:
+        import io
+
+        key = self._rows.receipt(paths.label(upload), staged=False)
+        if key is None:
+            raise FileNotFoundError(2, "No receipt", upload)
+        return io.BytesIO(self._bucket.get(key))
+
+    def drop_receipt(self, upload: str) -> None:
+        self._rows.drop_receipt(upload, staged=False)
+
+
+def _own_prefixes(upload: str, token: str) -> list[str]:
+    """Prefixes below which an attempt alone stores objects; without a token, whoever received the upload."""
+    if not token:
+        return [spool_prefix(upload)]
+    return [attempt_prefix(kind, upload, token) for kind in ("p", "f", "r")]
+
+
+def _checked(trash: str) -> str:
+    """An id of the trash; ValueError."""
+    from scandock.store.trash import trashed_at
+
+    trashed_at(trash)
+    return trash
+
+
+def _mark(number: int | None) -> Mark | None:
+    return None if number is None else Mark(number)
+
+
+def _reopen(data: str, bucket: Bucket, rows: ObjectRows, garbage_ms: int, attempt_ms: int) -> S3Store:
+    return S3Store(data, bucket, rows, garbage_ms=garbage_ms, attempt_ms=attempt_ms)

@@ -1,0 +1,201 @@
+"""Reading trees whose files lie in a bucket: by ranges of packs, and by blocks of what is large."""
+
+from __future__ import annotations
+
+import io
+import threading
+from bisect import bisect_left
+from collections import OrderedDict
+from typing import IO, TYPE_CHECKING, Final, cast
+
+from scandock.formats.parts_source import PartsSource
+from scandock.store.file_places import FilePlace, sort_key, unpack_places
+from scandock.store.records import StoreEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scandock.store.bucket import Bucket
+    from scandock.store.paths import RelPath, TreePath
+    from scandock.store.s3_rows import ObjectRows, PlaceBatch
+
+WHOLE: Final = 8 * 1024 * 1024
+"""Bytes of a file, or of neighbors in a pack that are read one after the other, that come by one request."""
+NEAR: Final = 4096
+"""Bytes between two files of a pack that are neighbors."""
+KEPT_BATCHES: Final = 32
+
+
+class PlaceReader:
+    """Looks places up for a process, and keeps the last batches: trees never change."""
+
+    def __init__(self, rows: ObjectRows) -> None:
+        self._rows = rows
+        self._batches: OrderedDict[tuple[int, bytes], list[FilePlace]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def all(self, number: int) -> Iterator[FilePlace]:
+        """The places of a tree, by path."""
+        for batch in self._rows.batches(number):
+            yield from unpack_places(batch)
+
+    def around(self, number: int, path: str) -> list[FilePlace]:
+        """The places among which a path has its own, if the tree has it."""
+        key = sort_key(path)
+        with self._lock:
+            for (tree, first), places in self._batches.items():
+                if tree == number and first <= key <= sort_key(places[-1].path):
+                    self._batches.move_to_end((tree, first))
+                    return places
+        batch = self._rows.batch_of(number, key)
+        return [] if batch is None else self._keep(number, batch)
+
+    def _keep(self, number: int, batch: PlaceBatch) -> list[FilePlace]:
+        places = unpack_places(batch)
+        with self._lock:
+            self._batches[number, batch.first] = places
+            while len(self._batches) > KEPT_BATCHES:
+                self._batches.popitem(last=False)
+        return places
+
+
+class S3Snapshot:
+    """A published tree by its number: it stays readable until its objects are deleted, long after it was replaced."""
+
+    __slots__ = ("_block", "_bucket", "_end", "_number", "_places", "name")
+
+    def __init__(self, bucket: Bucket, places: PlaceReader, name: TreePath, number: int) -> None:
+        self.name = name
+        self._bucket = bucket
+        self._places = places
+        self._number = number
+        self._block: tuple[str, int, bytes] = ("", 0, b"")
+        """Object, offset and bytes of neighbors that were read at once."""
+        self._end: tuple[str, int] = ("", 0)
+        """Where the file ended that was read last: its neighbor is likely to be next."""
+
+    def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
+        if offset < 0 or (length is not None and length < 0):
+            raise ValueError(f"not a range: {offset}, {length}")
+        places, at = self._find(rel)
+        place = places[at] if at >= 0 else None
+        if place is None:
+            raise FileNotFoundError(2, "No such file", rel)
+        left = max(0, place.length - offset)
+        count = left if length is None else min(length, left)
+        if count > WHOLE and place.offset == 0:
+            return open_object(self._bucket, place, offset, count)
+        is_whole = count == place.length
+        block = self._read_block(places, at) if is_whole else None
+        data = self._bucket.get_range(place.object, place.offset + offset, count) if block is None else block
+        if is_whole:
+            self._end = (place.object, place.offset + place.length)
+        return io.BytesIO(data)
+
+    def _read_block(self, places: list[FilePlace], at: int) -> bytes | None:
+        """A file's bytes out of what was read with its neighbors; None where it is not one of those."""
+        place = places[at]
+        key, start, data = self._block
+        if key == place.object and start <= place.offset and place.offset + place.length <= start + len(data):
+            return data[place.offset - start : place.offset - start + place.length]
+        if place.object != self._end[0] or not 0 <= place.offset - self._end[1] <= NEAR:
+            return None
+        end = place.offset + place.length
+        for other in places[at + 1 :]:
+            if other.object != place.object or not 0 <= other.offset - end <= NEAR:
+                break
+            if other.offset + other.length - place.offset > WHOLE:
+                break
+            end = other.offset + other.length
+        data = self._bucket.get_range(place.object, place.offset, end - place.offset)
+        self._block = (place.object, place.offset, data)
+        return data[: place.length]
+
+    def size(self, rel: RelPath) -> int | None:
+        places, at = self._find(rel)
+        return places[at].length if at >= 0 else None
+
+    def _find(self, rel: RelPath) -> tuple[list[FilePlace], int]:
+        places = self._places.around(self._number, rel)
+        at = bisect_left(places, sort_key(rel), key=lambda place: sort_key(place.path))
+        return places, at if at < len(places) and places[at].path == rel else -1
+
+    def walk(self, order: Callable[[str], str] | None = None) -> Iterator[StoreEntry]:
+        return walk_places(self.name, self._places.all(self._number), order)
+
+    def close(self) -> None:
+        self._block = ("", 0, b"")
+
+    def __enter__(self) -> S3Snapshot:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+
+def walk_places(
+    name: str, places: Iterator[FilePlace], order: Callable[[str], str] | None = None
+) -> Iterator[StoreEntry]:
+    """The files of a tree as the walk of a folder has them: those of a folder, then what is in its folders."""
+    files: dict[str, list[FilePlace]] = {"": []}
+    folders: dict[str, list[str]] = {}
+    for place in places:
+        folder = place.path.rpartition("/")[0]
+        while folder not in files:
+            files[folder] = []
+            above = folder.rpartition("/")[0]
+            folders.setdefault(above, []).append(folder)
+            if above in files:
+                break
+            folder = above
+        files[place.path.rpartition("/")[0]].append(place)
+    waiting = [""]
+    while waiting:
+        here = waiting.pop()
+        for place in sorted(files[here], key=lambda place: place.path):
+            yield StoreEntry(name, place.path, place.length, 0, "file")
+        waiting.extend(sorted(folders.get(here, ()), key=order, reverse=True))
+
+
+class _ObjectRange(io.RawIOBase):
+    """A range of an object, read by blocks, with some of them fetched ahead."""
+
+    def __init__(self, source: PartsSource, start: int, length: int) -> None:
+        self._source = source
+        self._start = start
+        self._length = length
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        base = (0, self._at, self._length)[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast("bytearray", buffer)).cast("B")
+        left = max(0, self._length - self._at)
+        got = self._source.readinto_at(self._start + self._at, view[:left]) if left else 0
+        self._at += got
+        return got
+
+    def close(self) -> None:
+        if not self.closed:
+            self._source.close()
+        super().close()
+
+
+def open_object(bucket: Bucket, place: FilePlace, offset: int, length: int) -> IO[bytes]:
+    """A seekable reader of a range of a file that is an object of its own. FileNotFoundError where that is gone."""
+    source = PartsSource([(place.object, place.length)], bucket.get_range)
+    try:
+        source.read_at(offset, 1)
+    except BaseException:
+        source.close()
+        raise
+    return cast("IO[bytes]", io.BufferedReader(_ObjectRange(source, offset, length), 1024 * 1024))

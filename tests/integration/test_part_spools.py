@@ -1,0 +1,164 @@
+"""Spools of an object store: what came by parts is what was sent, on a real S3 server and on a plain model."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import zipfile
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scandock.model.errors import Fault
+from scandock.store.bucket import Bucket
+from scandock.store.part_spools import Part, PartSpool
+
+
+class MemoryBucket(Bucket):
+    """A bucket that keeps its objects here, and fails where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__("memory")
+        self.objects: dict[str, bytes] = {}
+        self.failing = False
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        if self.failing:
+            raise self.fault("writing", key, "away")
+        assert key not in self.objects, "nothing is overwritten"
+        self.objects[key] = bytes(data)
+
+    def get_range(self, key: str, offset: int, length: int) -> bytes:
+        return self.objects[key][offset : offset + length]
+
+
+def read(spool: PartSpool) -> bytes:
+    with spool.source() as source:
+        return source.read_at(0, source.size)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.binary(max_size=40)),
+        st.tuples(st.just("again"), st.integers(0, 100)),
+        st.tuples(st.just("sync"), st.none()),
+        st.tuples(st.just("reopen"), st.none()),
+    ),
+    max_size=30,
+)
+
+
+@pytest.mark.hypothesis
+@given(STEPS)
+def test_what_is_noted_is_what_was_sent(steps: list[tuple[str, Any]]) -> None:
+    bucket = MemoryBucket()
+    spool = PartSpool(bucket, "u", part_bytes=16)
+    model = b""
+    for kind, value in steps:
+        if kind == "append":
+            assert spool.append(len(model), value) == len(model) + len(value)
+            model += value
+        elif kind == "again":
+            offset = min(value, len(model))
+            model = model[:offset] + b"again"
+            assert spool.append(offset, b"again") == len(model)
+        elif kind == "sync":
+            assert spool.sync() == len(model)
+            assert read(spool) == model
+        else:  # another host goes on with what was noted
+            noted = spool.parts
+            spool.close()
+            spool = PartSpool(bucket, "u", noted, part_bytes=16)
+            kept = spool.size()
+            assert model[:kept] == read(spool)
+            model = model[:kept]
+    assert spool.sync() == len(model)
+    assert read(spool) == model
+    assert all(hashlib.sha256(bucket.objects[part.key]).digest() == part.sha256 for part in spool.parts)
+    spool.close()
+
+
+def test_a_gap_is_refused() -> None:
+    spool = PartSpool(MemoryBucket(), "u")
+    spool.append(0, b"abc")
+    for offset in (4, -1):
+        with pytest.raises(ValueError, match="can't go on"):
+            spool.append(offset, b"e")
+    with pytest.raises(ValueError, match="gap at 3"):
+        PartSpool(MemoryBucket(), "u", [Part(0, 3, "a", b""), Part(4, 1, "b", b"")])
+    with pytest.raises(ValueError, match="not a label"):
+        PartSpool(MemoryBucket(), "a/b")
+
+
+def test_a_part_that_failed_is_in_no_parts() -> None:
+    bucket = MemoryBucket()
+    spool = PartSpool(bucket, "u", part_bytes=4)
+    spool.append(0, b"0123")
+    assert spool.sync() == 4
+    bucket.failing = True
+    with pytest.raises(Fault) as caught:
+        spool.append(4, b"456789ab")  # the second part waits for the first
+    assert caught.value.code == "store_failed"
+    spool.close()
+    bucket.failing = False
+    again = PartSpool(bucket, "u", spool.parts, part_bytes=4)
+    assert again.append(again.size(), b"4567") == 8
+    assert again.sync() == 8
+    assert read(again) == b"01234567"
+    again.close()
+
+
+@pytest.mark.processes
+def test_an_archive_is_read_where_its_parts_lie(bucket: Bucket) -> None:
+    packed = io.BytesIO()
+    contents = {f"{number}.dcm": os.urandom(30_000) for number in range(40)}
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+    sent = packed.getvalue()
+    spool = PartSpool(bucket, "u", part_bytes=100_000)
+    for at in range(0, len(sent), 33_333):
+        spool.append(at, sent[at : at + 33_333])
+    assert spool.sync() == len(sent)
+    assert len(list(bucket.list("v1/s/u"))) == len(spool.parts) == -(-len(sent) // 100_000)
+    with pickle.loads(pickle.dumps(spool.source())) as source:
+        assert source.read_at(0, source.size) == sent
+    spool.close()
+    assert bucket.delete([*(part.key for part in spool.parts), "v1/s/u/none"]) == len(spool.parts) + 1
+    assert list(bucket.list("v1/s/u")) == []
+
+
+@pytest.mark.processes
+def test_a_bucket_tells_what_is_missing_and_what_fails(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.put("v1/a", memoryview(b"hello"))
+    assert bucket.get_range("v1/a", 1, 3) == b"ell"
+    assert bucket.get_range("v1/a", 5, 0) == b""
+    with pytest.raises(FileNotFoundError):
+        bucket.get_range("v1/none", 0, 1)
+    with pytest.raises(Fault, match=r"1 of 3 bytes|failed at reading") as caught:
+        bucket.get_range("v1/a", 4, 3)
+    assert caught.value.code == "store_failed"
+    assert list(bucket.list("v1")) == ["v1/a"]
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    stranger = Bucket(bucket.name, bucket.prefix, endpoint=bucket.endpoint)
+    for call in (
+        lambda: stranger.put("v1/b", b"1"),
+        lambda: stranger.get_range("v1/a", 0, 1),
+        lambda: stranger.delete(["v1/a"]),
+        lambda: list(stranger.list("v1")),
+    ):
+        with pytest.raises(Fault) as caught:
+            call()
+        assert caught.value.code == "store_failed"
+
+
+def test_secrets_do_not_go_with_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+    told = pickle.dumps(Bucket("b", "p", endpoint="http://127.0.0.1:9"))
+    assert b"very-secret" not in told
+    again = pickle.loads(told)
+    assert (again.name, again.prefix, again.endpoint, again.region) == ("b", "p", "http://127.0.0.1:9", "us-east-1")

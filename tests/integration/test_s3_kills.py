@@ -1,0 +1,100 @@
+"""Imports into a bucket that are killed at named points: taken over by this host or another one, whole, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from scandock.publishing.object_rows import PostgresObjectRows
+from scandock.store.bucket import Bucket
+from scandock.store.paths import parse_tree
+from scandock.store.s3_store import S3Store
+from tests.badinput.objects import Image, sha256
+from tests.builders import uploader_layout, zip_entries
+from tests.crash.archives import Step
+from tests.crash.processes import KILLED, Command, CommandResult, check, import_words
+
+pytestmark = [pytest.mark.crash, pytest.mark.processes]
+
+KILLS = ("rows", "sealed", "intent", "switched_one", "receipt", "published")
+"""Those between which a bucket and its rows differ; by all of them the same holds."""
+
+
+def objects(case: str, count: int) -> list[bytes]:
+    return [Image(case=case, number=number).file() for number in range(1, count + 1)]
+
+
+class Site:
+    """Two hosts with folders of their own, over one catalog and one bucket."""
+
+    def __init__(self, folder: Path, bucket: Bucket, url: str) -> None:
+        self.folder = folder
+        self.bucket = bucket
+        self.rows = PostgresObjectRows(url)
+        self.store = S3Store(str(folder / "judge"), bucket, self.rows, garbage_ms=0, attempt_ms=0)
+        self.store.prepare()
+        self.engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        self.settings = {
+            "SCANDOCK_DATABASE_URL": url,
+            "SCANDOCK_STORE": bucket.url,
+            "SCANDOCK_S3_ENDPOINT": bucket.endpoint or "",
+            "SCANDOCK_WORKERS": "1",
+        }
+
+    def run(self, host: str, archive: bytes, **changes: str) -> CommandResult:
+        path = self.folder / "sent.zip"
+        path.write_bytes(archive)
+        step = Step(path, ("--overwrite", "append"))
+        words = import_words(step, self.folder / host)
+        return Command(words, threads=True, **self.settings, **changes).wait()
+
+    def end_leases(self) -> None:
+        """Let all that runs have been silent for longer than a lease lasts."""
+        with self.engine.connect() as connection:
+            connection.execute(text("UPDATE upload SET lease_until = lease_until - 60000 WHERE state = 'running'"))
+
+    def read(self, label: str) -> list[str]:
+        with self.store.snapshot(parse_tree(f"archive/P/{label}")) as snapshot:
+            hashes = []
+            for entry in snapshot.walk():
+                with snapshot.open(entry.rel) as reader:
+                    hashes.append(sha256(reader.read()))
+        return sorted(hashes)
+
+    def close(self) -> None:
+        self.store.close()
+        self.engine.dispose()
+
+
+@pytest.fixture
+def two_hosts(tmp_path: Path, bucket: Bucket, postgres_url: str) -> Iterator[Site]:
+    site = Site(tmp_path, bucket, postgres_url)
+    yield site
+    site.close()
+
+
+def test_a_kill_at_any_point_leaves_whole_sessions_and_no_orphans(two_hosts: Site) -> None:
+    site = two_hosts
+    base = {name: data for point in KILLS for name, data in uploader_layout(point, "1", objects(point, 2)).items()}
+    assert site.run("one", zip_entries(base)).code == 0
+    for number, point in enumerate(KILLS):
+        archive = zip_entries(uploader_layout(point, "1", objects(point, 3)))
+        died = site.run("one", archive, SCANDOCK_CRASH_AT=point)
+        assert died.code == KILLED, f"{point} was not reached: {died}"
+        old, new = (sorted(map(sha256, objects(point, count))) for count in (2, 3))
+        assert site.read(point) in (old, new), point
+        if number % 2:
+            site.end_leases()
+        again = site.run("two" if number % 2 else "one", archive)
+        assert again.code == 0, f"{point}: {again}"
+        assert site.read(point) == new, point
+    for host in ("one", "two"):
+        done = check(site.folder / host, **site.settings)
+        assert done.code == 0, str(done)
+    assert site.store.sweep().left == 0
+    named = site.rows.named_keys() | {"v1/store"}
+    assert set(site.bucket.list("v1")) == named
+    assert site.store.works() == []

@@ -1,0 +1,120 @@
+"""A site whose files are in a bucket: imported by the command line and by a server, and read back by another host."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scandock.store.bucket import Bucket
+from tests.badinput.objects import Image, sha256
+from tests.builders import uploader_layout, zip_entries
+from tests.crash.served import LOGIN, FreshServerProcess
+from tests.integration.in_process import call_in_process
+from tests.integration.test_cli_import import call
+from tests.ports import free_port
+
+pytestmark = pytest.mark.processes
+
+
+FIRST = Image(case="B", number=1)
+
+
+def objects(session: str, count: int = 3, **values: Any) -> list[bytes]:
+    return [Image(number=number, case=session, **values).file() for number in range(1, count + 1)]
+
+
+@pytest.fixture
+def place(bucket: Bucket, postgres_url: str) -> dict[str, str]:
+    """The settings that all hosts of the site share."""
+    return {
+        "SCANDOCK_DATABASE_URL": postgres_url,
+        "SCANDOCK_STORE": bucket.url,
+        "SCANDOCK_S3_ENDPOINT": bucket.endpoint or "",
+        "SCANDOCK_GARBAGE_DAYS": "0",
+    }
+
+
+def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_path: Path, place, bucket) -> None:
+    files = objects("A")
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(zip_entries(uploader_layout("A", "1", files)))
+    done = call("import", archive, "--data", tmp_path / "one", "--project", "P", "--create-project", **place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kinds = sorted({key.split("/")[1] for key in bucket.list("v1") if key.count("/") > 1})
+    assert kinds == ["p", "r"]
+    assert not any((tmp_path / "one" / "work").iterdir())
+
+    archive.write_bytes(zip_entries(uploader_layout("A", "1", [*files, *objects("A", 5)[3:]])))
+    done = call("import", archive, "--data", tmp_path / "two", "--project", "P", "--overwrite", "append", **place)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    checked = call_in_process("check", "--data", tmp_path / "one", **place)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    target = tmp_path / "out"
+    exported = call_in_process("export", "P", "--to", target, "--data", tmp_path / "two", **place)
+    assert exported.returncode == 0, exported.stdout + exported.stderr
+    found = sorted(sha256(path.read_bytes()) for path in target.rglob("*.dcm"))
+    assert found == sorted(map(sha256, objects("A", 5)))
+
+
+def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path: Path, place, bucket) -> None:
+    """They have no folder in common."""
+    hosts = []
+    for role in ("web", "worker"):
+        (tmp_path / role).mkdir()
+        hosts.append(FreshServerProcess(tmp_path / role, free_port(), "--workers", "1", "--role", role, **place))
+    server = hosts[0]
+    try:
+        for host in hosts:
+            host.ready()
+        files = objects("B", 4)
+        uuid = server.send(zip_entries(uploader_layout("B", "1", files)))
+        server.placed(uuid)
+        assert server.ask("GET", f"/api/v1/imports/{uuid}/receipt?format=csv")[0] == 200
+        (session,) = server.ask("GET", "/api/v1/sessions?project=P")[1]["items"]
+        address = f"/api/v1/sessions/{session['id']}"
+        check_reading(server, address, files)
+
+        # deleted, and brought back
+        assert server.ask("DELETE", address)[0] in (200, 204)
+        (gone,) = server.ask("GET", "/api/v1/trash")[1]["items"]
+        assert server.ask("POST", f"/api/v1/trash/{gone['id']}/restore", b"{}")[0] == 200
+        (session,) = server.ask("GET", "/api/v1/sessions?project=P")[1]["items"]
+        check_reading(server, f"/api/v1/sessions/{session['id']}", files)
+        for host in hosts:
+            host.end()
+    finally:
+        for host in hosts:
+            host.kill()
+    for host in hosts:
+        checked = call_in_process("check", "--data", host.data, **place)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert os.listdir(host.data / "work") == []
+    assert list(bucket.list("v1/s")) == []
+
+
+def check_reading(server: FreshServerProcess, address: str, files: list[bytes]) -> None:
+    """A session is read whole, by file, by a range and by frame, and has its page."""
+    status, content = server.ask("GET", f"{address}/download")
+    assert status == 200, content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        assert sorted(sha256(archive.read(name)) for name in archive.namelist()) == sorted(map(sha256, files))
+    (first, *_) = server.ask("GET", f"/api/v1/files?session={address.rpartition('/')[2]}")[1]["items"]
+    status, content = server.ask("GET", f"{address}/files/{first['id']}/content")
+    assert (status, sha256(content)) == (200, first["sha256"])
+    ranged = {**LOGIN, "Range": "bytes=100-299"}
+    assert server.ask("GET", f"{address}/files/{first['id']}/content", login=ranged) == (206, content[100:300])
+    assert server.ask("GET", f"{address}/files/{first['id']}/header")[0] == 200
+    study, series, sop = (uid.decode() for uid in (FIRST.study_uid, FIRST.series_uid, FIRST.sop_uid))
+    assert sop in str(server.ask("GET", f"/dicomweb/projects/P/instances?SOPInstanceUID={sop}")[1])
+    web = f"/dicomweb/projects/P/studies/{study}/series/{series}/instances/{sop}"
+    assert server.ask("GET", f"{web}/frames/1")[0] == 200
+    assert server.ask("GET", f"{web}/thumbnail")[0] == 200
+    assert server.ask("GET", web)[0] == 200
+    assert server.ask("GET", "/projects/P")[0] == 200

@@ -80,6 +80,13 @@ def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path:
         address = f"/api/v1/sessions/{session['id']}"
         check_reading(server, address, files)
 
+        # a single object is imported before it is acknowledged: this host may go with its disk
+        (single,) = objects("C", 1)
+        gradual = "/data/services/import?import-handler=gradual-DICOM&inbody=true&dest=/prearchive/projects/P"
+        assert server.ask("POST", gradual, single)[0] == 200
+        (waiting,) = server.ask("GET", "/data/prearchive/projects/P?format=json")[1]["ResultSet"]["Result"]
+        assert waiting["status"] == "READY"
+
         # deleted, and brought back
         assert server.ask("DELETE", address)[0] in (200, 204)
         (gone,) = server.ask("GET", "/api/v1/trash")[1]["items"]

@@ -77,7 +77,9 @@ def main() -> None:
                     port, pid = stack.enter_context(servers.scandock(folder / name, **path))
                     builds.append(Build(name, folder / name, port, web_process(pid)))
             for key in arguments.only:
-                rows += _session_rows(folder, builds, key, arguments.rounds, cold=arguments.cold)
+                for row in _session_rows(folder, builds, key, arguments.rounds, cold=arguments.cold):
+                    print(f"bench: {row}", file=sys.stderr, flush=True)
+                    rows.append(row)
     finally:
         shutil.rmtree(folder)
     text = "\n".join(rows) + f"\n\n{report.machine(archives.HOME)}; {arguments.rounds} rounds."
@@ -147,7 +149,7 @@ def _file_rows(builds: list[Build], rounds: int) -> Iterator[str]:
         single = listing["items"][0]
         path = f"/api/v1/sessions/{build.session}/files/{single['id']}/content"
         paths.append((build, path, int(single["bytes"])))
-    count = max(10, min(500, 500 * MB // paths[0][2]))
+    count = max(5, min(100, 500 * MB // paths[0][2]))
     for _ in range(rounds + 1):
         for build, path, size in paths:
             build.measure(path, size, count)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import gc
 import json
 import os
 import pty
@@ -24,6 +25,8 @@ from termios import TIOCSWINSZ
 import pytest
 from pydicom import examples
 
+from tests.badinput.objects import Image
+from tests.builders import uploader_layout, zip_entries
 from tests.integration.in_process import call_in_process
 
 SCANDOCK = Path(sys.executable).with_name("scandock")
@@ -265,3 +268,17 @@ def test_ctrl_c_on_a_terminal_cancels_says_so_and_leaves_nothing(tmp_path):
     ] == []
     assert call_in_process("check", "--data", data).returncode == 0
     assert call_in_process("import", archive, "--data", data, "--project", "P").returncode == 0
+
+
+def test_imports_that_follow_each_other_in_a_process_leave_nothing_open(tmp_path):
+    def descriptors():
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(zip_entries(uploader_layout("A", "1", [Image(number=1, case="A").file()])))
+    counts = []
+    for _ in range(4):
+        call_in_process("import", archive, "--data", tmp_path / "data", "--project", "P", "--create-project")
+        counts.append(descriptors())
+    assert counts[-1] == counts[1]

@@ -87,8 +87,9 @@ class _Commands(TyperGroup):
 
 def _make_command(name: str) -> Command:
     command = _build_command(name)
-    gc.freeze()
-    gc.enable()
+    if not gc.isenabled():  # `scandock.cli.main` let nothing be looked for as garbage up to here
+        gc.freeze()
+        gc.enable()
     return command
 
 

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from scandock.catalog.filters_in_force import FILTERS_IN_FORCE
@@ -119,6 +119,15 @@ class _CatalogOpening:
         return self._runs[0]
 
 
+@cache
+def _load_beside_readers() -> None:
+    """Load what is needed once the readers are at work: once, as what an import has left by the next one is garbage."""
+    with pause_garbage_collection():
+        from scandock.publishing import recover  # noqa: F401
+        from scandock.queue import heartbeat, leases  # noqa: F401
+        from scandock.workers import context  # noqa: F401
+
+
 class _LocalImport:
     """What becomes of one archive, with readers and the catalog beside each other."""
 
@@ -173,11 +182,11 @@ class _LocalImport:
 
     def _open(self, tell_texts: Callable[[SiteTexts], None], tell: Callable[[ImportRun], None]) -> None:
         """Open the catalog, deal with dead imports, check the request, and record this import as running."""
-        with pause_garbage_collection():
-            from scandock.publishing.recover import recover
-            from scandock.queue.heartbeat import Heartbeat
-            from scandock.queue.leases import begin
-            from scandock.workers.context import open_context
+        _load_beside_readers()
+        from scandock.publishing.recover import recover
+        from scandock.queue.heartbeat import Heartbeat
+        from scandock.queue.leases import begin
+        from scandock.workers.context import open_context
 
         context = open_context(self.store.path, self.settings, self.request, self.archive_number)
         self.beside.callback(context.close)

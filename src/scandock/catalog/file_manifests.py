@@ -68,8 +68,11 @@ def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -
         yield from (row for row in read_files(connection, tree_id, part.first_n, part.last_n) if row.n in numbers)
 
 
-def add_files(connection: Connection, tree_id: int, rows: Iterable[FileRow]) -> None:
-    """Add files to a tree, behind those that it has."""
+def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> int:
+    """Add files to a tree, behind those that it has; the first number of the manifests that are written.
+
+    It may be one of a file that was there: manifests with few files are written anew, with other ids.
+    """
     new = sorted(rows)
     while new:
         last = connection.execute(_LAST, {"tree": tree_id}).first()
@@ -78,6 +81,7 @@ def add_files(connection: Connection, tree_id: int, rows: Iterable[FileRow]) -> 
         connection.execute(delete(manifest).where(manifest.c.tree_id == tree_id, manifest.c.first_n == last.first_n))
         new = sorted([*unpack_rows(last.body), *new])
     _insert(connection, tree_id, _split(new))
+    return new[0].n
 
 
 def copy_files(

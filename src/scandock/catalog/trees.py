@@ -208,8 +208,8 @@ def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None
 def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> None:
     """Add files to a tree behind those that it has, as many as fit into one transaction."""
     if rows:
-        file_manifests.add_files(connection, tree_id, rows)
-        object_index.index_manifests(connection, tree_id, min(row.n for row in rows))
+        first = file_manifests.add_files(connection, tree_id, rows)
+        object_index.index_manifests(connection, tree_id, first)
 
 
 def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Collection[int]) -> None:

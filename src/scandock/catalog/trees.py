@@ -146,13 +146,15 @@ def heads_of(connection: Connection, tree_id: int) -> Iterator[FileHead]:
     return (FileHead(*row) for row in connection.execute(_HEADS, {"tree": tree_id}))
 
 
-def files_of_resources(connection: Connection, tree_id: int, resources: Collection[int]) -> Iterator[FileRow]:
-    """The files of some resources of a tree, by number."""
+def files_of_resources(
+    connection: Connection, tree_id: int, resources: Collection[int], *, downwards: bool = False
+) -> Iterator[FileRow]:
+    """The files of some resources of a tree, by number, streamed."""
     if not resources:
         return iter(())
     if file_manifests.has_manifests(connection, tree_id):
-        return file_manifests.read_resource_files(connection, tree_id, resources)
-    return (row for row in files_of(connection, tree_id) if row.resource_n in resources)
+        return file_manifests.read_resource_files(connection, tree_id, resources, downwards=downwards)
+    return (row for row in files_of(connection, tree_id, downwards=downwards) if row.resource_n in resources)
 
 
 def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -> list[FileRow]:

@@ -138,7 +138,12 @@ def test_what_is_asked_of_a_few_files_is_read_of_a_few(site: DataFolder, monkeyp
 
     def count_unpacked(module: Any, name: str) -> None:
         unpack = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda body: (unpacked.append(name), unpack(body))[1])
+
+        def unpack_and_count(body: bytes) -> Any:
+            unpacked.append(name)
+            return unpack(body)
+
+        monkeypatch.setattr(module, name, unpack_and_count)
 
     count_unpacked(file_manifests, "unpack_rows")
     count_unpacked(verified_files, "unpack_digests")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import event, select
 
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.tables import session
 from scandock.services import comparison
 from scandock.services.comparison import Comparison, compare_sessions
@@ -95,3 +97,18 @@ def test_many_cost_few_statements_and_big_ones_are_not_counted(site, monkeypatch
         found = compare_sessions(connection, uuids)
         assert len(asked) == 2 + 2 * 4, "two for all sessions, and two for the files of each that is counted"
     assert {one.came.label: one.only_came for one in found.values()} == {"a": 1, "b": 1, "c": None}
+
+
+def test_of_each_file_no_more_is_held_than_what_it_is_compared_by(site, monkeypatch):
+    site.bring(uploader_layout("S1", "1", objects(range(6))))
+    site.bring(uploader_layout("S1", "1", objects([0, 1, 2], b"OTHER")))
+    compare, held = comparison._compare_files, []  # noqa: SLF001  where all files of both sides are there
+
+    def compare_and_count(came, stood):
+        gc.collect()
+        held.append((len(came), len(stood), sum(type(one) is FileRow for one in gc.get_objects())))
+        return compare(came, stood)
+
+    monkeypatch.setattr(comparison, "_compare_files", compare_and_count)
+    assert compared(site)["S1"].differ == 3
+    assert held == [(3, 6, 0)]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -82,11 +82,12 @@ FILES = st.dictionaries(st.integers(0, 30), st.integers(0, 2), max_size=25)
     st.sets(st.integers(0, 45), max_size=5),
     st.booleans(),
 )
+@example({0: 0, 1: 0, 2: 1}, {0}, [2], set(), False)  # two manifests are taken up, and cut behind the old files
 def test_a_tree_has_what_was_written(
     catalog: Catalog, before: dict[int, int], dropped: set[int], more: list[int], changed: set[int], is_old: bool
 ) -> None:
     old, new = new_tree(catalog), new_tree(catalog)
-    stood = [file_row(n, before[n]) for n in sorted(before)]
+    stood = [file_row(n, before[n], f"1.5.{n}") for n in sorted(before)]
     if is_old:
         with catalog.write() as connection:
             write_rows(connection, old, stood)
@@ -96,10 +97,13 @@ def test_a_tree_has_what_was_written(
 
     last = max(before, default=-1)
     trees.copy_files(catalog, old, new, last, dropped)
-    come = [file_row(n, resource) for n, resource in enumerate(more, last + 1)]
+    come = [file_row(n, resource, f"1.5.{n}") for n, resource in enumerate(more, last + 1)]
     trees.write_files(catalog, new, come)
     rows = [row for row in stood if row.n not in dropped] + come
     check_tree(catalog, new, rows)
+    with catalog.read() as connection:
+        found = sorted(trees.find_objects(connection, {f"1.5.{n}" for n in range(50)}, tree_id=new))
+    assert found == [(new, row) for row in rows], "each is found by its UID"
 
     with catalog.write() as connection:
         trees.annotate_files(connection, new, {n: (f"said of {n}", None, "tag") for n in changed})
@@ -111,12 +115,12 @@ def test_a_tree_has_what_was_written(
         said[n] = {"content": f"said of {n}", "tags": "tag", **values[n], "origin": bytes([n] * 16)}
     check_tree(catalog, new, [row._replace(**said.get(row.n, {})) for row in rows])
     with catalog.read() as connection:
-        found = {
+        places = {
             (tree_id, row.n)
             for tree_id, row in trees.find_objects(connection, {f"1.9.{n}" for n in changed})
             if tree_id == new
         }
-        assert found == {(new, row.n) for row in rows if row.n in changed}, "found by the UIDs that they have now"
+        assert places == {(new, row.n) for row in rows if row.n in changed}, "found by the UIDs that they have now"
         assert list(trees.files_of(connection, old)) == stood, "another tree's are left alone"
 
 

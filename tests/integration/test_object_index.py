@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 
@@ -20,7 +20,7 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.file_rows import FileRow
 from scandock.catalog.object_index import merge_blocks
 from scandock.catalog.tables import object_block, tree
-from scandock.catalog.trees import find_objects, write_files
+from scandock.catalog.trees import copy_files, find_objects, write_files
 from scandock.model.errors import Fault
 from scandock.rules.sop_hashes import sop_hash
 
@@ -32,11 +32,15 @@ def catalog(database_url: str) -> Iterator[Catalog]:
     opened.dispose()
 
 
-def add_tree(catalog: Catalog, rows: list[FileRow]) -> int:
-    """A tree with these files, which are indexed."""
+def add_tree(
+    catalog: Catalog, rows: list[FileRow], old: int | None = None, dropped: frozenset[int] = frozenset()
+) -> int:
+    """A tree with these files, which are indexed, behind those of an old one that are not dropped."""
     with catalog.write() as connection:
         key = connection.execute(insert(tree).values(state="current", created=1)).inserted_primary_key
     assert key is not None
+    if old is not None:
+        copy_files(catalog, old, key[0], 99, dropped)
     write_files(catalog, key[0], rows)
     return int(key[0])
 
@@ -46,8 +50,8 @@ def delete_tree(catalog: Catalog, tree_id: int) -> None:
         connection.execute(tree.delete().where(tree.c.id == tree_id))
 
 
-def file_row(n: int, uid: str | None, key: int | None = None) -> FileRow:
-    return FileRow(n, 0, f"{n}.dcm", 3, hashlib.sha256(b"%d" % n).digest(), uid, 1, 132, sop_key=key)
+def file_row(n: int, uid: str | None, key: int | None = None, resource: int = 0) -> FileRow:
+    return FileRow(n, resource, f"{n}.dcm", 3, hashlib.sha256(b"%d" % n).digest(), uid, 1, 132, sop_key=key)
 
 
 def find(
@@ -70,6 +74,9 @@ STEPS = st.lists(
     st.one_of(
         st.lists(st.integers(0, 60), min_size=1, max_size=12),  # a tree with objects of these UIDs
         st.integers(0, 9),  # one that is deleted
+        st.tuples(  # one that follows another: what it lacks of its files, and what comes of the next resource
+            st.integers(0, 9), st.frozensets(st.integers(0, 12)), st.lists(st.integers(0, 60), min_size=1, max_size=3)
+        ),
         st.booleans(),  # a turn of the worker, whether it is stopped in it
     ),
     max_size=25,
@@ -79,13 +86,17 @@ STEPS = st.lists(
 @pytest.mark.postgresql
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
+@example(steps=[[1, 2, 3, 4], (0, frozenset(), [5, 6]), (1, frozenset({0, 1}), [7])])  # two manifests are taken up
 def test_each_object_is_found_in_all_of_its_trees(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, steps: list[list[int] | int | bool]
+    catalog: Catalog,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: list[list[int] | int | bool | tuple[int, frozenset[int], list[int]]],
 ) -> None:
     """Blocks of a few entries, and parts by few bits, so that each case goes some levels down."""
     for name, value in (("BLOCKS", 3), ("MERGED_AT_ONCE", 4), ("ENTRIES", 4), ("FEW", 1), ("LEVELS", (0, 1, 2, 4))):
         monkeypatch.setattr(object_index, name, value)
     monkeypatch.setattr(file_manifests, "FILES", 5)
+    monkeypatch.setattr(file_manifests, "FEW", 3)
     with catalog.write() as connection:  # what the case before has left
         connection.execute(tree.delete())
         connection.execute(object_block.delete())
@@ -98,6 +109,17 @@ def test_each_object_is_found_in_all_of_its_trees(
                 number = [*there][step]
                 del there[number]
                 delete_tree(catalog, number)
+        elif isinstance(step, tuple):
+            if len(there) > step[0]:
+                old, dropped = [*there][step[0]], step[1]
+                behind = max((row.n for row in there[old]), default=-1) + 1
+                resource = max((row.resource_n for row in there[old]), default=0) + 1
+                come = [
+                    file_row(n, f"1.2.{uid}", uid if uid % 2 else None, resource)
+                    for n, uid in enumerate(step[2], behind)
+                ]
+                number = add_tree(catalog, come, old, dropped)
+                there[number] = [row for row in there[old] if row.n not in dropped] + come
         else:
             rows = [file_row(n, f"1.2.{uid}", uid if uid % 2 else None) for n, uid in enumerate(step)]
             there[add_tree(catalog, rows)] = rows
@@ -105,7 +127,7 @@ def test_each_object_is_found_in_all_of_its_trees(
     for number, rows in there.items():
         for row in rows:
             holders[int((row.sop_uid or "").rpartition(".")[2])].add((number, row.n))
-    for uid in (*[*holders][:4], 60):
+    for uid in (*[*holders][:4], *[*holders][-2:], 60):
         assert find(catalog, [f"1.2.{uid}"]) == holders[uid]
         assert find(catalog, [], (uid,)) == (holders[uid] if uid % 2 else set())
     everywhere = {place for places in holders.values() for place in places}

@@ -11,11 +11,11 @@ import structlog
 from sqlalchemy import Connection, select, update
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog import file_manifests
+from scandock.catalog import file_manifests, verified_files
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, session
 from scandock.catalog.trees import count_variants, files_of, files_of_resources, find_files, heads_of
-from scandock.catalog.verified_files import read_learned
+from scandock.catalog.verified_files import add_digests, read_learned
 from scandock.publishing.tree_files import damaged_paths_of, paths_of
 from scandock.services.data_catalog import open_data
 from scandock.services.dicomweb_objects import read_tree
@@ -23,6 +23,7 @@ from scandock.services.pagination import CursorInvalid, Sorting
 from scandock.services.session_contents import FILE_SORTS, find_file, find_readable_session, list_files
 from scandock.services.session_parts import Folder, find_resources, find_scans
 from scandock.services.session_parts import find_files as find_parts
+from scandock.web.xnat.services.resource_catalog import has_missing_digests, iter_files
 from scandock.workers.janitor import Janitor
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 from tests.stored_files import make_all_old
@@ -124,6 +125,65 @@ def test_manifests_tell_readers_what_rows_do(site: DataFolder) -> None:
         assert moved.keys() == by_rows.keys() == by_manifests.keys() - {"learned"}
         for key, answer in moved.items():
             assert answer == by_rows[key], key
+
+
+@pytest.mark.postgresql
+def test_what_is_asked_of_a_few_files_is_read_of_a_few(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are between them: a session may have a million."""
+    monkeypatch.setattr(verified_files, "DIGESTS_OF_A_ROW", 3)
+    for label, some in (("A", images(4)), ("Z", images(33)[4:])):
+        notes = {f"S1/resources/{label}/files/note.txt": label.encode()}
+        site.bring(uploader_layout("S1", "1", some) | notes, session="S1", resources="keep", overwrite="append")
+    unpacked: list[str] = []
+
+    def count_unpacked(module: Any, name: str) -> None:
+        unpack = getattr(module, name)
+
+        def unpack_and_count(body: bytes) -> Any:
+            unpacked.append(name)
+            return unpack(body)
+
+        monkeypatch.setattr(module, name, unpack_and_count)
+
+    count_unpacked(file_manifests, "unpack_rows")
+    count_unpacked(verified_files, "unpack_digests")
+    with site.catalog() as catalog:
+        with catalog.write() as connection:
+            uuid, tree_id = connection.execute(select(session.c.uuid, session.c.tree_id)).one()
+            files = list(files_of(connection, tree_id))
+            assert len(files) == 35
+            add_digests(connection, tree_id, {row.n: bytes([row.n]) * 16 for row in files})
+        with catalog.read() as connection:
+            images_of_1 = next(row.resource_n for row in files if row.name.endswith(".dcm"))
+            of_scan = [row for row in files if row.resource_n == images_of_1]
+            for sort, expected in (("-n", of_scan[:-4:-1]), ("n", of_scan[:3])):
+                unpacked.clear()
+                page = list_files(connection, SYSTEM, uuid, Sorting(sort=sort, limit=3), scan_id="1")
+                assert [one.id for one in page.items] == [row.n for row in expected]
+                assert unpacked.count("unpack_rows") <= 2, sort
+                assert unpacked.count("unpack_digests") <= 2, sort
+
+            unpacked.clear()
+            page = list_files(connection, SYSTEM, uuid, Sorting(sort="n", limit=9), search="note.txt")
+            assert [one.md5 for one in page.items] == [(bytes([one.id]) * 16).hex() for one in page.items]
+            assert unpacked.count("unpack_digests") == 2
+
+            unpacked.clear()
+            holder = find_readable_session(connection, SYSTEM, uuid)
+            resources = find_resources(connection, holder) + find_resources(
+                connection, holder, scans=find_scans(connection, holder)
+            )
+            found = find_parts(connection, holder, resources, "note.txt")
+            assert [one.md5 for one in found] == [bytes([one.n]) * 16 for one in found]
+            assert len(found) == unpacked.count("unpack_digests") == 2
+
+            for one in resources:
+                of_resource = [row for row in files if row.resource_n == one.n]
+                entries = list(iter_files(connection, holder, one))
+                assert [(entry.name, entry.md5) for entry in entries] == [
+                    (r.name, bytes([r.n]) * 16) for r in of_resource
+                ]
+                assert not has_missing_digests(connection, holder, one)
 
 
 @pytest.mark.postgresql

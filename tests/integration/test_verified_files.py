@@ -17,6 +17,7 @@ from scandock.catalog.verified_files import (
     SPAN_MS,
     add_digests,
     copy_learned,
+    find_learned,
     find_moment,
     forget_verified,
     note_verified,
@@ -140,6 +141,8 @@ def test_md5s_of_many_files_are_few_rows_and_are_taken_over(catalog: Catalog) ->
         assert read_digests(connection, first) == digests == read_digests(connection, third)
         assert read_digests(connection, first, 1_990, 2_003) == {n: digests[n] for n in range(1_990, 2_003, 2)}
         assert read_digests(connection, second) == {n: digests[n] for n in digests if n <= 3_001}
+        for numbers in (set[int](), {4}, {0, 1, 4_998}, set(range(0, 9_999, 7))):
+            assert find_learned(connection, first, numbers).digests == {n: digests[n] for n in numbers & digests.keys()}
         rows = select(func.count()).select_from(file_md5).where(file_md5.c.tree_id == first)
         assert connection.execute(rows).scalar_one() == 3
     with catalog.write() as connection:  # both go with their tree

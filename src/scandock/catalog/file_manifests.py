@@ -51,12 +51,16 @@ def read_heads(connection: Connection, tree_id: int) -> Iterator[FileHead]:
             yield from unpack_heads(body)
 
 
-def read_resource_files(connection: Connection, tree_id: int, resources: Collection[int]) -> Iterator[FileRow]:
-    """The files of some resources of a tree with manifests, by number."""
+def read_resource_files(
+    connection: Connection, tree_id: int, resources: Collection[int], *, downwards: bool = False
+) -> Iterator[FileRow]:
+    """The files of some resources of a tree with manifests, by number, streamed."""
     values = {"tree": tree_id, "first": min(resources, default=0), "last": max(resources, default=-1)}
-    with connection.execute(_BODIES_OF_RESOURCES, values) as bodies:
+    query = _BODIES_OF_RESOURCES_DOWNWARDS if downwards else _BODIES_OF_RESOURCES
+    with connection.execute(query, values) as bodies:
         for (body,) in bodies:
-            yield from (row for row in unpack_rows(body) if row.resource_n in resources)
+            rows = unpack_rows(body)
+            yield from (row for row in (reversed(rows) if downwards else rows) if row.resource_n in resources)
 
 
 def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -> Iterator[FileRow]:
@@ -64,12 +68,15 @@ def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -
     if not numbers:
         return
     ends = {"tree": tree_id, "first": min(numbers), "last": max(numbers)}
-    for part in _parts_with(connection.execute(_PARTS, ends).all(), numbers):
+    for part in parts_with(connection.execute(_PARTS, ends).all(), numbers):
         yield from (row for row in read_files(connection, tree_id, part.first_n, part.last_n) if row.n in numbers)
 
 
-def add_files(connection: Connection, tree_id: int, rows: Iterable[FileRow]) -> None:
-    """Add files to a tree, behind those that it has."""
+def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> int:
+    """Add files to a tree, behind those that it has; the first number of the manifests that are written.
+
+    It may be one of a file that was there: manifests with few files are written anew, with other ids.
+    """
     new = sorted(rows)
     while new:
         last = connection.execute(_LAST, {"tree": tree_id}).first()
@@ -78,6 +85,7 @@ def add_files(connection: Connection, tree_id: int, rows: Iterable[FileRow]) -> 
         connection.execute(delete(manifest).where(manifest.c.tree_id == tree_id, manifest.c.first_n == last.first_n))
         new = sorted([*unpack_rows(last.body), *new])
     _insert(connection, tree_id, _split(new))
+    return new[0].n
 
 
 def copy_files(
@@ -86,7 +94,7 @@ def copy_files(
     """Let a new tree hold the files of an old one, but for the dropped ones: manifests that begin with `numbers`."""
     in_range = (manifest.c.tree_id == old, manifest.c.first_n.between(*numbers))
     parts = connection.execute(select(manifest.c.first_n, manifest.c.last_n).where(*in_range)).all()
-    touched = [part.first_n for part in _parts_with(parts, dropped)]
+    touched = [part.first_n for part in parts_with(parts, dropped)]
     columns = [column for column in manifest.c if column.name not in ("id", "tree_id")]
     source = select(literal(new), *columns).where(*in_range)
     if not touched:
@@ -114,7 +122,7 @@ def change_files(
     if not changes:
         return changed_rows
     ends = {"tree": tree_id, "first": min(changes), "last": max(changes)}
-    for part in _parts_with(connection.execute(_PARTS, ends).all(), changes):
+    for part in parts_with(connection.execute(_PARTS, ends).all(), changes):
         where = (manifest.c.tree_id == tree_id, manifest.c.first_n == part.first_n)
         stored = connection.execute(select(manifest.c.id, manifest.c.body).where(*where)).one()
         rows = [row._replace(**changes.get(row.n, {})) for row in unpack_rows(stored.body)]
@@ -123,8 +131,8 @@ def change_files(
     return changed_rows
 
 
-def _parts_with(parts: Sequence[Row[Any, Any]], numbers: Collection[int]) -> list[Row[Any, Any]]:
-    """Those manifests that have one of some numbers."""
+def parts_with(parts: Sequence[Row[Any, Any]], numbers: Collection[int]) -> list[Row[Any, Any]]:
+    """Those manifests, or other rows from `first_n` to `last_n`, that have one of some numbers."""
     ordered = sorted(numbers)
     return [part for part in parts if _has_between(ordered, part.first_n, part.last_n)]
 
@@ -174,16 +182,17 @@ _BETWEEN: Final = (
 )
 _BODIES: Final = _BETWEEN.order_by(manifest.c.first_n)
 _BODIES_DOWNWARDS: Final = _BETWEEN.order_by(manifest.c.first_n.desc())
-_BODIES_OF_RESOURCES: Final = (
+_OF_RESOURCES: Final = (
     select(manifest.c.body)
     .where(
         manifest.c.tree_id == bindparam("tree"),
         manifest.c.first_resource <= bindparam("last"),
         manifest.c.last_resource >= bindparam("first"),
     )
-    .order_by(manifest.c.first_n)
     .execution_options(yield_per=_READ_AT_ONCE)
 )
+_BODIES_OF_RESOURCES: Final = _OF_RESOURCES.order_by(manifest.c.first_n)
+_BODIES_OF_RESOURCES_DOWNWARDS: Final = _OF_RESOURCES.order_by(manifest.c.first_n.desc())
 _PARTS: Final = (
     select(manifest.c.first_n, manifest.c.last_n)
     .where(

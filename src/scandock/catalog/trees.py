@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final, Self
@@ -146,13 +146,15 @@ def heads_of(connection: Connection, tree_id: int) -> Iterator[FileHead]:
     return (FileHead(*row) for row in connection.execute(_HEADS, {"tree": tree_id}))
 
 
-def files_of_resources(connection: Connection, tree_id: int, resources: Collection[int]) -> Iterator[FileRow]:
-    """The files of some resources of a tree, by number."""
+def files_of_resources(
+    connection: Connection, tree_id: int, resources: Collection[int], *, downwards: bool = False
+) -> Iterator[FileRow]:
+    """The files of some resources of a tree, by number, streamed."""
     if not resources:
         return iter(())
     if file_manifests.has_manifests(connection, tree_id):
-        return file_manifests.read_resource_files(connection, tree_id, resources)
-    return (row for row in files_of(connection, tree_id) if row.resource_n in resources)
+        return file_manifests.read_resource_files(connection, tree_id, resources, downwards=downwards)
+    return (row for row in files_of(connection, tree_id, downwards=downwards) if row.resource_n in resources)
 
 
 def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -> list[FileRow]:
@@ -197,30 +199,46 @@ def count_variants(connection: Connection, tree_id: int) -> int:
     return len(uids) - len(set(uids))
 
 
-def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None:
+Check = Callable[[Connection], None]
+"""What each transaction begins with that writes under a tree's number: whether the tree is still the writer's own.
+
+May raise. A tree that was removed, as its writer seemed dead, may have left its number to another one.
+"""
+
+
+def check_nothing(_: Connection) -> None:
+    """The check of who has a tree that nobody takes over."""
+
+
+def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow], check: Check = check_nothing) -> None:
     """Add files in batches, each a short transaction of its own."""
     every = iter(rows)
     while batch := list(islice(every, BATCH)):
         with catalog.write() as connection:
+            check(connection)
             add_files(connection, tree_id, batch)
 
 
 def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> None:
     """Add files to a tree behind those that it has, as many as fit into one transaction."""
     if rows:
-        file_manifests.add_files(connection, tree_id, rows)
-        object_index.index_manifests(connection, tree_id, min(row.n for row in rows))
+        first = file_manifests.add_files(connection, tree_id, rows)
+        object_index.index_manifests(connection, tree_id, first)
 
 
-def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Collection[int]) -> None:
+def copy_files(
+    catalog: Catalog, old: int, new: int, last: int, dropped: Collection[int], check: Check = check_nothing
+) -> None:
     """Let a new tree hold all files of an old one, numbers kept, but for the dropped ones; `last` is its last one."""
     with catalog.read() as connection:
         by_rows = not file_manifests.has_manifests(connection, old)
     for start in range(0, last + 1, BATCH):
         with catalog.write() as connection:
+            check(connection)
             _copy_batch(connection, old, new, start, dropped, by_rows=by_rows)
     if not by_rows:
         with catalog.write() as connection:
+            check(connection)
             copy_learned(connection, old, new, last)
 
 

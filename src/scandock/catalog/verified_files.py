@@ -11,18 +11,20 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, insert, literal, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, literal, or_, select, update
 
 from scandock.catalog.errors import CatalogDamaged
-from scandock.catalog.file_manifests import MAX_NUMBER, has_manifests
+from scandock.catalog.file_manifests import MAX_NUMBER, has_manifests, parts_with
 from scandock.catalog.server_tables import file_md5, verified_files
 from scandock.catalog.tables import file
 
 SPAN_MS: Final = 3_600_000
 """How long after a span was begun more files are added to it."""
 DIGESTS_OF_A_ROW: Final = 1_000
+_READ_AT_ONCE: Final = 50
+"""Rows of digests that are fetched at once: up to 800 kB."""
 _VERSION: Final = 1
 _HEAD: Final = struct.Struct("<BI")
 _RUN: Final = struct.Struct("<II")
@@ -64,15 +66,39 @@ class LearnedFacts:
 
 def read_learned(connection: Connection, tree_id: int, first: int = 0, last: int = MAX_NUMBER) -> LearnedFacts:
     """What is known of the files of a tree from `first` to `last`."""
-    spans, digests = read_spans(connection, tree_id, first, last), read_digests(connection, tree_id, first, last)
-    if has_manifests(connection, tree_id):
-        return LearnedFacts(spans, digests, {})
-    old = connection.execute(_COLUMNS, {"tree": tree_id, "first": first, "last": last}).all()
+    return _make_facts(
+        read_spans(connection, tree_id, first, last),
+        read_digests(connection, tree_id, first, last),
+        _read_old(connection, tree_id, first, last),
+    )
+
+
+def find_learned(connection: Connection, tree_id: int, numbers: Collection[int]) -> LearnedFacts:
+    """What is known of some files of a tree: of those between them, however many there are, no MD5 is read."""
+    if not numbers:
+        return LearnedFacts([], {}, {})
+    first, last = min(numbers), max(numbers)
+    return _make_facts(
+        read_spans(connection, tree_id, first, last),
+        _find_digests(connection, tree_id, numbers),
+        [row for row in _read_old(connection, tree_id, first, last) if row.n in numbers],
+    )
+
+
+def _make_facts(spans: Sequence[VerifiedSpan], digests: dict[int, bytes], old: Iterable[Row[Any]]) -> LearnedFacts:
+    """`old`: rows of files, which trees from before manifests have."""
+    rows = list(old)
     return LearnedFacts(
         spans,
-        {**{row.n: row.md5 for row in old if row.md5 is not None}, **digests},
-        {row.n: row.verified for row in old if row.verified is not None},
+        {**{row.n: row.md5 for row in rows if row.md5 is not None}, **digests},
+        {row.n: row.verified for row in rows if row.verified is not None},
     )
+
+
+def _read_old(connection: Connection, tree_id: int, first: int, last: int) -> Iterable[Row[Any]]:
+    if has_manifests(connection, tree_id):
+        return ()
+    return connection.execute(_COLUMNS, {"tree": tree_id, "first": first, "last": last})
 
 
 def move_learned(connection: Connection, old: int, new: int, after: int, numbers: Sequence[int]) -> None:
@@ -158,6 +184,17 @@ def read_digests(connection: Connection, tree_id: int, first: int = 0, last: int
     return digests
 
 
+def _find_digests(connection: Connection, tree_id: int, numbers: Collection[int]) -> dict[int, bytes]:
+    """The MD5s that are known of some files, by number."""
+    ends = {"tree": tree_id, "first": min(numbers), "last": max(numbers)}
+    rows = iter(parts_with(connection.execute(_DIGEST_ROWS, ends).all(), numbers))
+    digests: dict[int, bytes] = {}
+    while some := [row.first_n for row in islice(rows, _READ_AT_ONCE)]:
+        for row in connection.execute(_DIGESTS_OF_ROWS, {"tree": tree_id, "rows": some}):
+            digests.update((n, digest) for n, digest in unpack_digests(row.body).items() if n in numbers)
+    return digests
+
+
 def add_digests(connection: Connection, tree_id: int, digests: Mapping[int, bytes]) -> None:
     """Note the MD5s of files of which none is known."""
     numbers = iter(sorted(digests))
@@ -233,6 +270,10 @@ _DIGESTS: Final = select(file_md5.c.body).where(
     file_md5.c.tree_id == bindparam("tree"),
     file_md5.c.first_n <= bindparam("last"),
     file_md5.c.last_n >= bindparam("first"),
+)
+_DIGEST_ROWS: Final = _DIGESTS.with_only_columns(file_md5.c.first_n, file_md5.c.last_n)
+_DIGESTS_OF_ROWS: Final = select(file_md5.c.body).where(
+    file_md5.c.tree_id == bindparam("tree"), file_md5.c.first_n.in_(bindparam("rows", expanding=True))
 )
 
 

@@ -30,7 +30,7 @@ from scandock.catalog.trees import (
 from scandock.catalog.verified_files import add_digests, forget_verified
 from scandock.model.crash_points import reach
 from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, new_tree
-from scandock.queue.leases import Lease
+from scandock.queue.leases import Lease, check_lease
 from scandock.store.handles import StagedPart
 from scandock.store.paths import RelPath, TreePath
 from scandock.store.port import Mark, Stage
@@ -164,7 +164,10 @@ def _compose(stage: Stage, plan: TreePlan) -> Mark:
 
 
 def _write_rows(catalog: Catalog, lease: Lease, plan: TreePlan) -> int:
-    """Write the rows of a plan's tree, in batches or, where one takes them all, in one transaction; its number."""
+    """Write the rows of a plan's tree, in batches or, where one takes them all, in one transaction; its number.
+
+    Each transaction proves the lease: who takes over removes the tree, and its number may be another one's by then.
+    """
     base, rows = plan.base, iter(plan.add())
     first = list(islice(rows, BATCH))
     is_small = len(first) < BATCH and (base is None or base.last < BATCH)
@@ -176,10 +179,15 @@ def _write_rows(catalog: Catalog, lease: Lease, plan: TreePlan) -> int:
             add_files(connection, tree_id, first)
             _finish_rows(connection, tree_id, plan)
             return tree_id
+
+    def check(connection: Connection) -> None:
+        check_lease(catalog, connection, lease)
+
     if base is not None:
-        copy_files(catalog, base.tree_id, tree_id, base.last, plan.drop)
-    write_files(catalog, tree_id, chain(first, rows))
+        copy_files(catalog, base.tree_id, tree_id, base.last, plan.drop, check)
+    write_files(catalog, tree_id, chain(first, rows), check)
     with catalog.write() as connection:
+        check(connection)
         _finish_rows(connection, tree_id, plan)
     return tree_id
 

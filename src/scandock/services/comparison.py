@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, and_, or_, select
 
-from scandock.catalog.file_rows import FileRow
 from scandock.catalog.session_lookups import is_same_study, of_study
 from scandock.catalog.tables import project, session
 from scandock.catalog.trees import files_of
@@ -179,19 +178,31 @@ def _count_objects(connection: Connection, trees: dict[int, tuple[int, int | Non
     """
     counts = {}
     for number, (tree, archived) in trees.items():
-        came = list(files_of(connection, tree))
-        stood = list(files_of(connection, archived)) if archived is not None else []
+        came = _read_files(connection, tree)
+        stood = _read_files(connection, archived) if archived is not None else []
         if came or stood:
             counts[number] = _compare_files(came, stood)
     return counts
+
+
+class _File(NamedTuple):
+    """What a file is compared by: all that is held of each, as there are many."""
+
+    sop_uid: str | None
+    sha256: bytes
+    origin: bytes | None
+
+
+def _read_files(connection: Connection, tree_id: int) -> list[_File]:
+    return [_File(row.sop_uid, row.sha256, row.origin) for row in files_of(connection, tree_id)]
 
 
 @dataclass(slots=True)
 class _Object:
     """The files of both sides that are of one object: of what came, and of what stands."""
 
-    came: list[FileRow] = field(default_factory=list)
-    stood: list[FileRow] = field(default_factory=list)
+    came: list[_File] = field(default_factory=list)
+    stood: list[_File] = field(default_factory=list)
 
     @property
     def is_same(self) -> bool:
@@ -201,7 +212,7 @@ class _Object:
         return len({row.sha256 for row in rows}) == 1 or (len(origins) == 1 and None not in origins)
 
 
-def _compare_files(came: Sequence[FileRow], stood: Sequence[FileRow]) -> tuple[int, ...]:
+def _compare_files(came: Sequence[_File], stood: Sequence[_File]) -> tuple[int, ...]:
     """Counts of files as `_count_objects` has them.
 
     What is archived of the same original tells which object one is of what came.

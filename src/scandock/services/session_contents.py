@@ -18,7 +18,7 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import resource, scan
 from scandock.catalog.tree_places import FilePlace, read_places
 from scandock.catalog.trees import damaged_files, files_of, files_of_resources, find_files, heads_of
-from scandock.catalog.verified_files import read_learned
+from scandock.catalog.verified_files import find_learned
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.file_errors import FileUnknown
@@ -169,8 +169,7 @@ def _read_heads(
     if start.name != "n":
         return heads_of(connection, tree_id) if every else files_of_resources(connection, tree_id, resources)
     if not every:
-        rows = files_of_resources(connection, tree_id, resources)
-        return sorted(rows, reverse=True) if start.downwards else rows
+        return files_of_resources(connection, tree_id, resources, downwards=start.downwards)
     if start.number is None:
         return files_of(connection, tree_id, downwards=start.downwards)
     if start.downwards:
@@ -199,8 +198,7 @@ def make_files(
         return []
     if places is None:
         places = read_places(connection, holder.tree_id)
-    first, last = min(row.n for row in rows), max(row.n for row in rows)
-    facts = read_learned(connection, holder.tree_id, first, last)
+    facts = find_learned(connection, holder.tree_id, {row.n for row in rows})
     kinds = damaged_files(connection, holder.tree_id)
     return [
         File.make(row, places[row.resource_n], holder, facts, kinds.get(row.n))

@@ -17,7 +17,7 @@ from scandock.catalog.own_resources import Holder
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import resource, scan, session
 from scandock.catalog.trees import files_of_resources
-from scandock.catalog.verified_files import read_learned
+from scandock.catalog.verified_files import find_learned
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.session_fields import parameter_attributes
 from scandock.services.file_errors import ResourceUnknown
@@ -266,7 +266,7 @@ def find_files(
     ]
     if not rows:
         return []
-    facts = read_learned(connection, holder.tree_id, rows[0].n, rows[-1].n)
+    facts = find_learned(connection, holder.tree_id, {row.n for row in rows})
     rows.sort(key=lambda row: numbers[row.resource_n])
     return [
         FilePart(row.n, row.resource_n, row.name, row.bytes, facts.md5(row.n), row.content, row.format, row.tags)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, insert, update
 
 from scandock.catalog.file_rows import FileRow
-from scandock.catalog.trees import ResourceRow, ScanRow, files_of
+from scandock.catalog.tables import tree, upload
+from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of
 from scandock.catalog.verified_files import find_moment, note_verified, read_digests, read_spans
-from scandock.model.errors import Fault
+from scandock.model.errors import Fault, TokenLost
+from scandock.publishing.row_cleanup import delete_staged_rows
 from scandock.publishing.tree_files import paths_of
-from scandock.publishing.tree_plan import BaseTree, BuiltTree, TreePlan
+from scandock.publishing.tree_plan import BaseTree, BuiltTree, TreePlan, build_trees
+from scandock.queue.leases import begin
 from scandock.store.handles import StagedPart
 from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, TreePath, parse_rel, path_below, resource_folder
 from scandock.store.stages import LocalStage
@@ -210,3 +215,68 @@ def test_a_base_that_lacks_a_file_is_told(room: Room) -> None:
     with pytest.raises(Fault) as caught:
         room.build(stage, TreePlan(root=CHANGED_TREE, scans=SCANS, resources=RESOURCES, base=base))
     assert caught.value.code == "tree_damaged"
+
+
+@pytest.mark.parametrize("lost_before", range(1, 9))
+def test_nothing_is_written_once_the_lease_is_lost(
+    room: Room, monkeypatch: pytest.MonkeyPatch, lost_before: int
+) -> None:
+    """Before any transaction but the first: who takes over removes the tree, and another one may get its number."""
+    name, stage = room.new_name(), room.stage()
+    files = {(0, f"{n}"): b"%d" % n for n in range(7)}
+    first = TreePlan(
+        root=CHANGED_TREE,
+        scans=SCANS,
+        resources=RESOURCES,
+        add=lambda: (row(n, *one) for n, one in enumerate(files.items())),
+        staged=lambda: coming(stage, files, set()),
+    )
+    built = room.build(stage, first)
+    publish_new(room.store, stage, CHANGED_TREE, name, mark=built.mark)
+    later = room.stage()
+    come = {(0, f"new {n}"): b"%d" % n for n in range(4)}
+    plan = TreePlan(
+        root=CHANGED_TREE,
+        scans=SCANS,
+        resources=RESOURCES,
+        base=BaseTree(name=name, tree_id=built.tree_id, last=6, files=lambda: enumerate(map(path_of, files))),
+        add=lambda: (row(n, *one) for n, one in enumerate(come.items(), 7)),
+        md5s={7: md5_of(7)},
+        staged=lambda: coming(later, come, set()),
+    )
+    lease = begin(room.catalog, number=later.upload, token=later.token, archive="a.zip", request={})
+    write, transactions, theirs = room.catalog.write, 0, -1
+
+    def take_over() -> int:
+        with write() as connection:
+            connection.execute(update(upload).where(upload.c.id == lease.row_id).values(token="another"))
+        with monkeypatch.context() as inner:
+            inner.setattr(room.catalog, "write", write)
+            delete_staged_rows(room.catalog, lease)
+        with write() as connection:
+            key = connection.execute(insert(tree).values(state="staged", created=1)).inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+    @contextmanager
+    def write_or_lose() -> Iterator[Connection]:
+        nonlocal transactions, theirs
+        if transactions == lost_before:
+            theirs = take_over()
+        transactions += 1
+        with write() as connection:
+            yield connection
+
+    monkeypatch.setattr(room.catalog, "write", write_or_lose)
+    if lost_before == 1 + 3 + 1 + 2 + 1:  # the tree, what stays, what is known of it, what comes, the rest
+        build_trees(room.catalog, later, lease, [plan], lambda: None)
+        assert transactions == lost_before, "there are no more"
+        return
+    with pytest.raises(TokenLost):
+        build_trees(room.catalog, later, lease, [plan], lambda: None)
+    assert transactions == lost_before + 1, "told by the next transaction"
+    assert theirs == built.tree_id + 1, "it got the number"
+    with room.catalog.read() as connection:
+        assert list(files_of(connection, theirs)) == []
+        assert resources_of(connection, theirs) == []
+        assert not read_digests(connection, theirs)

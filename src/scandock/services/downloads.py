@@ -30,7 +30,7 @@ from scandock.model.patience import tries
 from scandock.rules.permissions import Action
 from scandock.rules.scan_ids import sort_key
 from scandock.services import own_resources, rights, session_contents
-from scandock.services.chunks import Chunk, FileRange, ReadAhead, find_descriptor
+from scandock.services.chunks import Chunk, FileRange, ReadAhead
 from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import (
     DAMAGE_SENTENCES,
@@ -99,13 +99,13 @@ class FileDownload(FileDescription):
     def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[Chunk]:
         """The bytes of a range; then the file is closed."""
         size = self.size - offset if length is None else length
-        with self._snapshot as snapshot, snapshot.open(self._path) as stream:
-            fd = find_descriptor(stream)
-            if fd is not None:
-                yield from self._access.each(self._holder, _split_range(fd, offset, size))
-                return
-            with snapshot.open(self._path, offset, size) as part:
-                yield from self._access.each(self._holder, iter(partial(part.read, CHUNK), b""))
+        with self._snapshot as snapshot:
+            if snapshot.has_files:
+                with snapshot.open(self._path) as stream:
+                    yield from self._access.each(self._holder, _split_range(stream.fileno(), offset, size))
+            else:
+                with snapshot.open(self._path, offset, size) as part:
+                    yield from self._access.each(self._holder, iter(partial(part.read, CHUNK), b""))
 
     def close(self) -> None:
         self._snapshot.close()

@@ -25,6 +25,7 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class LocalSnapshot:
     """A tree by its descriptor, which follows it through every rename; a shared lock on it keeps the sweep away."""
 
+    has_files = True
     __slots__ = ("_fd", "_folders", "name")
 
     def __init__(self, root: Root, name: TreePath) -> None:

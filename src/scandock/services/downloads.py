@@ -118,6 +118,10 @@ def _split_range(fd: int, offset: int, length: int) -> Iterator[FileRange]:
         yield FileRange(fd, at, min(_RANGE_BYTES, offset + length - at))
 
 
+def _nothing_to_close() -> None:
+    """What is open is opened by the chunks themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class ZipDownload:
     """A zip that is made while it is sent."""
@@ -128,6 +132,8 @@ class ZipDownload:
     """Each is good until the next is asked for."""
     damaged: int = 0
     """Files that are known to be damaged, of those that were asked for."""
+    close: Callable[[], object] = _nothing_to_close
+    """Lets go of what the chunks are read of, also where none was."""
 
 
 def open_file(
@@ -215,7 +221,7 @@ def zip_session(
         raise
     name = f"{record.label}_{scan_id}.zip" if scan_id is not None else f"{record.label}.zip"
     chunks = _session_chunks(context, snapshot, record, under, omitted, deflate=deflate)
-    return ZipDownload(name, length, chunks, len(damaged_kinds))
+    return ZipDownload(name, length, chunks, len(damaged_kinds), snapshot.close)
 
 
 def _session_chunks(

@@ -32,7 +32,7 @@ class LocalSnapshot:
         self._fd = -1
         self.name = paths.parse_tree(name)
         self._fd = _open_locked(root.fd, name)
-        self._folders = FolderCache(self._fd, keep=32)
+        self._folders = FolderCache(self._fd, keep=2)  # what reads a tree goes folder by folder
 
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
         folder, name = paths.split_path(rel)

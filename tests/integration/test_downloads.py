@@ -111,10 +111,8 @@ def test_a_response_that_is_dropped_before_its_first_byte_leaves_nothing_open(
     async def drop(response: Response) -> None:
         with ThreadPoolExecutor(1) as threads:
             app = SimpleNamespace(state=SimpleNamespace(server=SimpleNamespace(download_threads=threads)))
-            extensions = {SEND_CHUNKS: None} if by_threads else {}
+            extensions = {SEND_CHUNKS: lost} if by_threads else {}
             scope = {"type": "http", "app": app, "extensions": extensions, "asgi": {"spec_version": "2.4"}}
-            if by_threads:
-                extensions[SEND_CHUNKS] = lost
             with pytest.raises((ClientStopped, ExceptionGroup)):
                 await response(scope, receive, lost)
 

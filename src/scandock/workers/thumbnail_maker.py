@@ -79,7 +79,8 @@ class ThumbnailMaker:
                 if stop() or not make_thumbnails(self._context, self._decoders(), record, stop):
                     return False
             except Fault as fault:  # what is away comes back: in a later turn, and others have theirs now
-                log().warning(FAILED, session=record.uuid, code=fault.code, why=OUTAGES.get(fault.code))
+                if is_complete:  # it is told once a turn
+                    log().warning(FAILED, session=record.uuid, code=fault.code, why=OUTAGES.get(fault.code))
                 is_complete = False
                 continue
             except Exception as error:  # noqa: BLE001  it would be so each time

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import os
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from fastapi import Request, Response
 from sqlalchemy import select, update
 
 from scandock.access.principal import SYSTEM
@@ -20,9 +25,14 @@ from scandock.catalog.tables import session, tree
 from scandock.model.errors import Fault
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
-from scandock.services.downloads import zip_session
+from scandock.services.downloads import open_file, zip_session
 from scandock.services.trash import delete_session
-from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
+from scandock.services.zip_stream import AHEAD_FILES, CHUNK, ZipEntry, ZipStream, stored_length
+from scandock.store import file_access
+from scandock.web.body_sending import ClientStopped
+from scandock.web.connections import DESCRIPTORS_EACH
+from scandock.web.file_responses import file_response, zip_response
+from scandock.web.response_sending import SEND_CHUNKS
 from tests.builders import DataFolder, Image, ecat, images, sha256, uploader_layout
 from tests.integration.web import Web
 
@@ -49,6 +59,78 @@ def bring(site: DataFolder, client: httpx.Client) -> dict[str, Any]:
 def files(client: httpx.Client, uuid: str) -> dict[str, dict[str, Any]]:
     listed = client.get("/api/v1/files", params={"session": uuid, "limit": 500}).json()["items"]
     return {one["path"]: one for one in listed}
+
+
+# -- descriptors -------------------------------------------------------------------------------------------------------
+
+
+def count_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_zip_has_no_more_open_than_a_connection_may(
+    site: DataFolder, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {f"S1/resources/R{n}/files/a/b/c/d/{n}.txt": b"1" for n in range(40)}
+    site.bring(uploader_layout("S1", "4", OBJECTS) | many, session="S1")
+    (found,) = client.get("/api/v1/sessions").json()["items"]
+    peaks: list[int] = []
+    open_file = file_access.open_file
+
+    def counted(*words: Any) -> Any:
+        opened = open_file(*words)
+        peaks.append(count_descriptors())
+        return opened
+
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
+        list(zip_session(context, found["id"]).chunks)  # the catalog has its connections
+        before = count_descriptors()
+        monkeypatch.setattr(file_access, "open_file", counted)
+        list(zip_session(context, found["id"]).chunks)
+        assert count_descriptors() == before
+    assert len(peaks) == 43
+    directory, sockets = 1, 2
+    assert max(peaks) - before + directory + sockets <= DESCRIPTORS_EACH
+    assert max(peaks) - before > AHEAD_FILES  # or it counts something else
+
+
+@pytest.mark.parametrize("by_threads", [True, False])
+def test_a_response_that_is_dropped_before_its_first_byte_leaves_nothing_open(
+    site: DataFolder, client: httpx.Client, by_threads: bool
+) -> None:
+    uuid = bring(site, client)["id"]
+    (item, *_) = files(client, uuid).values()
+
+    async def lost(message: Any) -> None:
+        raise ClientStopped
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def drop(response: Response) -> None:
+        with ThreadPoolExecutor(1) as threads:
+            app = SimpleNamespace(state=SimpleNamespace(server=SimpleNamespace(download_threads=threads)))
+            extensions = {SEND_CHUNKS: lost} if by_threads else {}
+            scope = {"type": "http", "app": app, "extensions": extensions, "asgi": {"spec_version": "2.4"}}
+            with pytest.raises((ClientStopped, ExceptionGroup)):
+                await response(scope, receive, lost)
+
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
+        list(zip_session(context, uuid).chunks)
+        makers = (
+            lambda: zip_response(zip_session(context, uuid)),
+            lambda: file_response(request, open_file(context, uuid, int(item["id"]))),
+        )
+        asyncio.run(asyncio.sleep(0))
+        for make in makers:
+            before = count_descriptors()
+            response = make()  # it is kept: nothing is closed because nobody knows it any more
+            assert count_descriptors() > before
+            asyncio.run(drop(response))
+            assert count_descriptors() == before
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

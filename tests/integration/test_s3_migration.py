@@ -11,11 +11,13 @@ from sqlalchemy import select
 
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, Usage
+from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.settings import Settings
 from scandock.services.store_migration import MIGRATION, MigrationResult, migrate_store
 from scandock.services.store_opening import open_data_store
 from scandock.store import server_lock
 from scandock.store.bucket import Bucket
+from scandock.store.s3_store import S3Store
 from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout
 from tests.integration.in_process import call_in_process
 
@@ -70,6 +72,42 @@ def test_a_site_is_copied_while_it_changes_and_switched(folder: DataFolder, buck
                 assert receipt.read()
     moved.bring(session("A", 5), session="A", overwrite="append")
     assert len(moved.files("archive/P/A")) == 5
+
+
+def killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("owner", "verb"), [(S3Store, "finish"), (PostgresObjectRows, "adopt")], ids=["behind-a-receipt", "before-the-rows"]
+)
+def test_a_switch_that_was_killed_is_gone_on_with(
+    folder: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, owner: type, verb: str
+) -> None:
+    folder.bring(session("A", 2), session="A")
+    stored = folder.files()
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, verb, killed)
+        with pytest.raises(KeyboardInterrupt):
+            migrate(folder, bucket, switch=True)
+    assert bucket.get("v1/store")
+    folder.check()  # the site is that of its folder until all is there
+    with pytest.raises(Fault) as caught:
+        migrate(folder, Bucket(bucket.name, f"{bucket.prefix}-other", endpoint=bucket.endpoint), switch=True)
+    assert caught.value.code == "store_other"
+    assert migrate(folder, bucket, switch=True).is_switched
+    moved = DataFolder(root=folder.root, settings=Settings(store=bucket.url), archives=9)
+    moved.check()
+    assert moved.files() == stored
+
+
+def test_a_bucket_of_another_catalog_is_not_copied_to(folder: DataFolder, bucket: Bucket) -> None:
+    folder.bring(session("A", 1), session="A")
+    bucket.put("v1/store", b"another")
+    with pytest.raises(Fault) as caught:
+        migrate(folder, bucket)
+    assert caught.value.code == "store_other"
+    assert list(bucket.list("v1")) == ["v1/store"]
 
 
 def test_what_is_damaged_is_named_and_copied_as_it_is(folder: DataFolder, bucket: Bucket) -> None:

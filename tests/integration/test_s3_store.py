@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
+
 import pytest
 
-from scandock.model.errors import Fault, TokenLost
+from scandock.catalog.engine import Catalog, connect_server
+from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.publishing.object_rows import PostgresObjectRows
+from scandock.services.data_folders import check_kind_of_store
+from scandock.services.settings import Settings
 from scandock.store.bucket import Bucket
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.s3_store import S3Store
@@ -22,6 +27,10 @@ from tests.integration.store_conformance import (
     trash_staged,
     trash_tree,
 )
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def keys(bucket: Bucket) -> list[str]:
@@ -247,9 +256,39 @@ class TestS3Store(StoreConformance):
             reopen("third").make_areas(lambda *_: True)
         assert caught.value.code == "store_other"
         bucket.delete(["v1/store"])
+        publish_tree(store, NAME, {"a": b"1"})
         with pytest.raises(Fault) as caught:
             reopen("fourth").make_areas(lambda *_: True)
         assert caught.value.code == "store_other"
+
+    def test_a_first_start_with_a_wrong_bucket_binds_to_none(self, tmp_path, reopen, bucket, postgres_url):
+        wrong = Bucket("never-made", endpoint=bucket.endpoint)
+        store = S3Store(str(tmp_path / "wrong"), wrong, PostgresObjectRows(postgres_url))
+        with closing(store), pytest.raises(Fault):
+            store.make_areas(lambda *_: True)
+        catalog = Catalog(connect_server(postgres_url))
+        with ExitStack() as opened:
+            opened.callback(catalog.dispose)
+            check_kind_of_store(catalog, Settings())
+            bucket.put("v1/p/strange", b"1")
+            with pytest.raises(Fault) as caught:
+                reopen().make_areas(lambda *_: True)
+            assert caught.value.code == "store_other"
+            bucket.delete(["v1/p/strange"])
+            assert reopen().make_areas(lambda *_: True) == []
+            with pytest.raises(Usage) as refused:
+                check_kind_of_store(catalog, Settings())
+            assert refused.value.code == "store_elsewhere"
+        assert reopen("another").make_areas(lambda *_: True) == []
+
+    def test_who_was_killed_behind_the_marker_goes_on(self, reopen, bucket, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(PostgresObjectRows, "adopt", killed)
+            with pytest.raises(KeyboardInterrupt):
+                reopen().make_areas(lambda *_: True)
+        marker = bucket.get("v1/store")
+        assert reopen("another").make_areas(lambda *_: True) == []
+        assert bucket.get("v1/store") == marker
 
     def test_the_census_names_what_nobody_knows_and_what_is_gone(self, store, bucket):
         publish_tree(store, NAME, {"a": b"1"})

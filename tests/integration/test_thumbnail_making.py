@@ -14,11 +14,18 @@ from typing import Any
 import pytest
 from PIL import Image as Picture
 
+from scandock.catalog.records import SessionRecord
 from scandock.services.cleaning.registry import tidy_pictures
-from scandock.services.thumbnail_making import COMPLETE
+from scandock.services.context import ServiceContext
+from scandock.services.decoding import Pictures
+from scandock.services.thumbnail_making import COMPLETE, make_thumbnails
+from scandock.store.errors import StoreFailed
 from scandock.store.local import LocalStore
+from scandock.store.paths import TreePath
+from scandock.store.snapshots import LocalSnapshot
 from scandock.viewing.decoder_messages import DecoderRequest, Message
 from scandock.viewing.decoder_pool import DecoderPool
+from scandock.workers import thumbnail_maker
 from scandock.workers.thumbnail_maker import BUSY_SECONDS, EVERY_SECONDS, NICENESS, ThumbnailMaker
 from tests.builders import DataFolder, uploader_layout, verify_some
 from tests.integration.test_pictures import image, report
@@ -197,6 +204,37 @@ def test_what_is_kept_has_its_bounds_and_goes_with_its_session(
     assert kept(web) == {}
     assert one.turn(never) == EVERY_SECONDS
     assert kept(web) == {}
+
+
+def test_what_is_away_is_made_once_it_is_back_and_nobody_waits_for_what_fails(
+    web: Web, site: DataFolder, maker: Callable[..., ThumbnailMaker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in ("S1", "S2", "S3"):
+        site.bring(session(label), session=label)
+    asked_for: list[str] = []
+
+    def failing(context: ServiceContext, pictures: Pictures, record: SessionRecord, stop: Callable[[], bool]) -> bool:
+        asked_for.append(record.label)
+        if record.label == "S3":
+            raise AssertionError("a mistake of ours")
+        return make_thumbnails(context, pictures, record, stop)
+
+    def away(self: LocalStore, name: TreePath) -> LocalSnapshot:
+        if name.endswith("S2"):
+            raise StoreFailed("The object store failed.", "")
+        return snapshot(self, name)
+
+    snapshot = LocalStore.snapshot
+    monkeypatch.setattr(thumbnail_maker, "make_thumbnails", failing)
+    one = maker()
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "snapshot", away)
+        assert one.turn(never) == EVERY_SECONDS
+    assert asked_for == ["S3", "S2", "S1"]  # the newest first
+    assert len(kept(web)) == 1
+    assert one.turn(never) == one.turn(never) == EVERY_SECONDS
+    assert asked_for == ["S3", "S2", "S1", "S2"]
+    assert [COMPLETE in names for names in kept(web).values()] == [True, True]
 
 
 KILLED = """

@@ -5,6 +5,8 @@ Uploads are named by their UUIDs, not by rows: an import's work begins before it
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -24,6 +26,8 @@ from scandock.catalog.tables import EMPTY, Id, metadata
 
 object_store = Table("object_store", metadata, Column("uuid", String(36), primary_key=True))
 """The bucket that this catalog names objects of, by the id in its marker: one row, or none."""
+NOT_YET: Final = "new:"
+"""Before an id: the catalog is bound to no bucket yet; the first one that can be marked with it becomes that."""
 
 store_attempt = Table(
     "store_attempt",

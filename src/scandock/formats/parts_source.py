@@ -27,18 +27,20 @@ Fetch = Callable[[str, int, int], bytes]
 class PartsSource:
     """The `Source` of parts: (key, bytes) each. Readers of several threads share its blocks."""
 
-    def __init__(self, parts: Sequence[tuple[str, int]], fetch: Fetch, *, block: int = BLOCK) -> None:
+    def __init__(self, parts: Sequence[tuple[str, int]], fetch: Fetch, *, block: int = BLOCK, kept: int = KEPT) -> None:
+        """`kept`: blocks, more than those that are fetched ahead."""
         self._parts = [(key, size) for key, size in parts if size]
         self._starts = [0, *accumulate(size for _, size in self._parts)]
         self._fetch = fetch
         self._block = block
+        self._kept = kept
         self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._last = -1
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_reopen, (self._parts, self._fetch, self._block))
+        return (_reopen, (self._parts, self._fetch, self._block, self._kept))
 
     @property
     def size(self) -> int:
@@ -95,7 +97,7 @@ class PartsSource:
                 for next_number in range(number + 1, number + 1 + AHEAD):
                     if next_number * self._block < self.size:
                         self._begin(next_number)
-            while len(self._blocks) > KEPT:
+            while len(self._blocks) > self._kept:
                 self._blocks.popitem(last=False)
         try:
             return future.result()
@@ -128,5 +130,5 @@ class PartsSource:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _reopen(parts: Sequence[tuple[str, int]], fetch: Fetch, block: int) -> PartsSource:
-    return PartsSource(parts, fetch, block=block)
+def _reopen(parts: Sequence[tuple[str, int]], fetch: Fetch, block: int, kept: int) -> PartsSource:
+    return PartsSource(parts, fetch, block=block, kept=kept)

@@ -14,7 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import AdvisoryLock, Catalog, connect_server, database_now, split_values
+from scandock.catalog.server_tables import data_folder
 from scandock.catalog.store_tables import (
+    NOT_YET,
     file_place,
     object_store,
     spool_part,
@@ -397,8 +399,16 @@ class PostgresObjectRows:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
             identity: str | None = connection.execute(select(object_store.c.uuid)).scalar()
             if identity is None:
-                connection.execute(insert(object_store).values(uuid=new))
-        return identity or new
+                connection.execute(insert(object_store).values(uuid=NOT_YET + new))
+        return (identity or new).removeprefix(NOT_YET)
+
+    def adopt(self) -> None:
+        with self._catalog.write() as connection:
+            self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
+            identity: str = connection.execute(select(object_store.c.uuid)).scalar_one()
+            if identity.startswith(NOT_YET):
+                connection.execute(update(object_store).values(uuid=identity.removeprefix(NOT_YET)))
+                connection.execute(delete(data_folder))
 
     def named_keys(self) -> set[str]:
         named = select(stored_object.c.key).where(stored_object.c.due.is_(None))

@@ -30,7 +30,7 @@ from scandock.model.patience import tries
 from scandock.rules.permissions import Action
 from scandock.rules.scan_ids import sort_key
 from scandock.services import own_resources, rights, session_contents
-from scandock.services.chunks import Chunk, FileRange, ReadAhead, find_descriptor
+from scandock.services.chunks import Chunk, FileRange, ReadAhead
 from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import (
     DAMAGE_SENTENCES,
@@ -99,13 +99,13 @@ class FileDownload(FileDescription):
     def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[Chunk]:
         """The bytes of a range; then the file is closed."""
         size = self.size - offset if length is None else length
-        with self._snapshot as snapshot, snapshot.open(self._path) as stream:
-            fd = find_descriptor(stream)
-            if fd is not None:
-                yield from self._access.each(self._holder, _split_range(fd, offset, size))
-                return
-            with snapshot.open(self._path, offset, size) as part:
-                yield from self._access.each(self._holder, iter(partial(part.read, CHUNK), b""))
+        with self._snapshot as snapshot:
+            if snapshot.has_files:
+                with snapshot.open(self._path) as stream:
+                    yield from self._access.each(self._holder, _split_range(stream.fileno(), offset, size))
+            else:
+                with snapshot.open(self._path, offset, size) as part:
+                    yield from self._access.each(self._holder, iter(partial(part.read, CHUNK), b""))
 
     def close(self) -> None:
         self._snapshot.close()
@@ -118,6 +118,10 @@ def _split_range(fd: int, offset: int, length: int) -> Iterator[FileRange]:
         yield FileRange(fd, at, min(_RANGE_BYTES, offset + length - at))
 
 
+def _nothing_to_close() -> None:
+    """What is open is opened by the chunks themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class ZipDownload:
     """A zip that is made while it is sent."""
@@ -128,6 +132,8 @@ class ZipDownload:
     """Each is good until the next is asked for."""
     damaged: int = 0
     """Files that are known to be damaged, of those that were asked for."""
+    close: Callable[[], object] = _nothing_to_close
+    """Lets go of what the chunks are read of, also where none was."""
 
 
 def open_file(
@@ -215,7 +221,7 @@ def zip_session(
         raise
     name = f"{record.label}_{scan_id}.zip" if scan_id is not None else f"{record.label}.zip"
     chunks = _session_chunks(context, snapshot, record, under, omitted, deflate=deflate)
-    return ZipDownload(name, length, chunks, len(damaged_kinds))
+    return ZipDownload(name, length, chunks, len(damaged_kinds), snapshot.close)
 
 
 def _session_chunks(

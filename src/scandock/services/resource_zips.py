@@ -223,7 +223,7 @@ def zip_resources(
         snapshot.close()
         raise
     chunks = _chunks(context, snapshot, holder, files, resources_by_number, omissions, member_naming)
-    return ZipDownload(f"{holder.label}.zip", length, chunks, len(damaged_kinds))
+    return ZipDownload(f"{holder.label}.zip", length, chunks, len(damaged_kinds), snapshot.close)
 
 
 def make_empty_zip(label: str) -> ZipDownload:

@@ -16,9 +16,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, exists, literal, select
+from sqlalchemy import exists, literal, select
 
-from scandock.catalog.server_tables import data_folder
 from scandock.catalog.tables import intent, operation, project, session, shelf, upload
 from scandock.model.import_types import Progress
 from scandock.model.tree_parts import TreeParts
@@ -74,8 +73,8 @@ def migrate_store(
 ) -> MigrationResult:
     """Copy what the bucket lacks; with `switch`, all of it, and have the catalog name the bucket from then on.
 
-    Usage `store_unfit`; Fault `data_served` where it is to be switched and a server is at work, `migration_unsettled`
-    where imports or operations are under way.
+    Usage `store_unfit`; Fault `store_other` where the bucket is another catalog's, `data_served` where it is to be
+    switched and a server is at work, `migration_unsettled` where imports or operations are under way.
     """
     if settings.database_url is None:
         raise StoreUnfit(bucket)
@@ -87,6 +86,7 @@ def migrate_store(
         opened.enter_context(closing(target))
         catalog, store = opened.enter_context(open_data(data, settings))
         opened.enter_context(target.hold(MIGRATION, force=True))
+        target.check_areas(lambda *_: True)
         migration = _Migration(data, catalog, store, target, on_progress)
         try:
             migration.copy_sessions()
@@ -235,8 +235,6 @@ class _Migration:
         for incoming in self._store.spools():
             with closing(self._target.spool(incoming)) as spool:
                 spool.bring()
-        with self._catalog.write() as connection:
-            connection.execute(delete(data_folder))
         self._target.make_areas(lambda *_: True)
         self.result.is_switched = True
 
@@ -272,7 +270,8 @@ class _Migration:
                 content = reader.read()
         except FileNotFoundError:
             return
-        stage = self._target.begin(uuid, new_token())
+        token = new_token()
+        stage = self._target.take(uuid, token, token)  # which ends what a killed run has begun
         try:
             stage.put_whole(RECEIPT, content)
             self._target.keep_receipt(stage, RECEIPT)

@@ -8,12 +8,13 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.sessions import session_rows
+from scandock.catalog.sessions import find_session, session_rows
 from scandock.catalog.tables import scan, session
-from scandock.model.errors import ScandockError
+from scandock.model.errors import Fault, ScandockError
 from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import find_damaged_holders
 from scandock.services.decoding import Pictures
+from scandock.services.file_errors import FileMissing
 from scandock.services.pictures import VERSION, ScanView, make_thumbnail, make_tree_key, read_reading
 
 MOST_SESSIONS: Final = 500
@@ -38,8 +39,9 @@ def make_thumbnails(
 ) -> bool:
     """Make the thumbnails that a session's tree lacks; False where `stop` said so before all were there.
 
-    What can't be made now is left to who asks for it. Of a session with damage there is none: what is kept of it is not
-    shown. The audit trail tells of people who look, and of nobody here.
+    Fault where something is away that comes back; what can't be made else is left to who asks for it. Of a session
+    with damage there is none: what is kept of it is not shown. The audit trail tells of people who look, and of nobody
+    here.
     """
     with context.catalog.read() as connection:
         if find_damaged_holders(connection, [record.uuid]):
@@ -57,7 +59,15 @@ def make_thumbnails(
         view = ScanView(context, pictures, record, scan_n, {}, reading)
         try:
             pictures.work(lambda view=view: make_thumbnail(view))  # type: ignore[misc]
-        except ScandockError:  # it was moved, replaced or deleted just now, or can't be read
+        except FileMissing:
+            with context.catalog.read() as connection:
+                found = find_session(connection, record.uuid)
+            if found is not None and found.tree_id == record.tree_id:
+                raise
+            return True  # it was replaced or deleted just now
+        except Fault:
+            raise
+        except ScandockError:  # it can't be read
             return True
     pictures.cache.keep(tree, COMPLETE, b"")
     return True

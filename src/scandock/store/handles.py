@@ -238,6 +238,10 @@ class Snapshot(Protocol):
 
     name: TreePath
 
+    @property
+    def has_files(self) -> bool:
+        """Whether what `open` gives for a whole file is a file of this host, with a descriptor."""
+
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
         """A seekable reader of a file, or of a range of it; FileNotFoundError."""
 

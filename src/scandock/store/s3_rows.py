@@ -170,7 +170,13 @@ class ObjectRows(Protocol):
     # the bucket
 
     def identity(self, new: str) -> str:
-        """The id of the bucket that this catalog names objects of; `new` where it has none yet."""
+        """The id of the bucket that this catalog names objects of; `new` where it has none yet.
+
+        Its bucket has to be marked with it before `adopt`; until then the catalog is bound to none.
+        """
+
+    def adopt(self) -> None:
+        """Have the catalog name the marked bucket from now on, and no data folder any more, in one transaction."""
 
     def named_keys(self) -> set[str]:
         """Every object that rows name, but for those that are to be deleted: for the census alone."""

@@ -67,6 +67,7 @@ class S3Store:
         self._places = PlaceReader(rows)
         self._erases = False
         self._is_checked = False
+        self._is_adopted = False
 
     def __reduce__(self) -> tuple[Callable[..., S3Store], tuple[object, ...]]:
         return (_reopen, (self.path, self._bucket, self._rows, self._garbage_ms, self._attempt_ms))
@@ -90,17 +91,24 @@ class S3Store:
         return []
 
     def make_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
-        return self.check_areas(holds)
+        missing = self.check_areas(holds)
+        if not self._is_adopted:
+            self._rows.adopt()
+            self._is_adopted = True
+        return missing
 
     def _check_marker(self) -> None:
-        """Let a catalog work with the bucket alone that its objects are in; the first one becomes that."""
-        new = os.urandom(16).hex()
-        identity = self._rows.identity(new)
+        """Let a catalog work with the bucket alone that its objects are in. One that has none yet may have any bucket
+        that is empty: it is marked before the catalog is bound to it (`make_areas`).
+        """
+        identity = self._rows.identity(os.urandom(16).hex())
         try:
             marker = self._bucket.get(MARKER).decode("ascii", "replace")
         except FileNotFoundError:
-            if identity != new:
+            if self._rows.named_keys():
                 raise StoreOther(self._bucket.url, "no store, or there is no such bucket") from None
+            if any(key != PROBE for key in self._bucket.list("v1")):
+                raise StoreOther(self._bucket.url, "objects of another catalog, and no marker") from None
             self._bucket.put(MARKER, identity.encode("ascii"))
             marker = identity
         if marker != identity:

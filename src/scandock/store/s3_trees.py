@@ -24,6 +24,9 @@ WHOLE: Final = 8 * 1024 * 1024
 NEAR: Final = 4096
 """Bytes between two files of a pack that are neighbors."""
 KEPT_BATCHES: Final = 32
+LARGE_BLOCK: Final = 1024 * 1024
+"""Bytes of what is larger that come by one request: many who read it slowly hold little each."""
+LARGE_KEPT: Final = 4
 
 
 class PlaceReader:
@@ -62,6 +65,7 @@ class PlaceReader:
 class S3Snapshot:
     """A published tree by its number: it stays readable until its objects are deleted, long after it was replaced."""
 
+    has_files = False
     __slots__ = ("_block", "_bucket", "_end", "_number", "_places", "name")
 
     def __init__(self, bucket: Bucket, places: PlaceReader, name: TreePath, number: int) -> None:
@@ -192,10 +196,11 @@ class _ObjectRange(io.RawIOBase):
 
 def open_object(bucket: Bucket, place: FilePlace, offset: int, length: int) -> IO[bytes]:
     """A seekable reader of a range of a file that is an object of its own. FileNotFoundError where that is gone."""
-    source = PartsSource([(place.object, place.length)], bucket.get_range)
+    parts = [(place.object, offset + length)]  # nothing behind the range is fetched
+    source = PartsSource(parts, bucket.get_range, block=LARGE_BLOCK, kept=LARGE_KEPT)
     try:
         source.read_at(offset, 1)
     except BaseException:
         source.close()
         raise
-    return cast("IO[bytes]", io.BufferedReader(_ObjectRange(source, offset, length), 1024 * 1024))
+    return cast("IO[bytes]", io.BufferedReader(_ObjectRange(source, offset, length), LARGE_BLOCK))

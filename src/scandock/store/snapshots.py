@@ -25,13 +25,14 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class LocalSnapshot:
     """A tree by its descriptor, which follows it through every rename; a shared lock on it keeps the sweep away."""
 
+    has_files = True
     __slots__ = ("_fd", "_folders", "name")
 
     def __init__(self, root: Root, name: TreePath) -> None:
         self._fd = -1
         self.name = paths.parse_tree(name)
         self._fd = _open_locked(root.fd, name)
-        self._folders = FolderCache(self._fd, keep=32)
+        self._folders = FolderCache(self._fd, keep=2)  # what reads a tree goes folder by folder
 
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
         folder, name = paths.split_path(rel)

@@ -71,8 +71,10 @@ class ConnectionLimits:
     """For which a client that was refused may go on sending, so that it reads why."""
 
 
-DESCRIPTORS_EACH: Final = 3
-"""Of a connection: its own, its file's, and the one by which a thread sends that."""
+DESCRIPTORS_EACH: Final = 12
+"""Of a connection: its own, the one by which a thread sends a body, and what a zip has open (a file has less): its
+tree and two folders of it, files whose turn it is soon (`zip_stream.AHEAD_FILES`), its walk, and its directory.
+"""
 OWN_DESCRIPTORS: Final = 512
 """Of databases and processes: what connections and their files leave free."""
 

@@ -11,7 +11,6 @@ from fastapi import Request
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from scandock.services.chunks import Chunk
 from scandock.services.downloads import (
     FileDescription,
     FileDownload,
@@ -52,7 +51,7 @@ def zip_response(download: ZipDownload) -> Response:
         headers[DAMAGED] = str(download.damaged)
     if download.length is not None:
         headers["Content-Length"] = str(download.length)
-    return DownloadResponse(download.chunks, 200, headers, "application/zip")
+    return DownloadResponse(download.chunks, 200, headers, "application/zip", download.close)
 
 
 def file_head_response(request: Request, download: FileDownload) -> Response:
@@ -110,18 +109,10 @@ def _make_file_response(request: Request, download: FileDownload) -> Response:
         chunks, status = download.chunks(offset, length), 206
         headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{download.size}"
     headers["Content-Length"] = str(length)
-    return DownloadResponse(_close_after(download, chunks), status, headers, download.media_type)
+    return DownloadResponse(chunks, status, headers, download.media_type, download.close)
 
 
 def _has_changed(request: Request, download: FileDownload) -> bool:
     """Whether a range would be of other bytes than those that a client has the beginning of."""
     if_range = request.headers.get("if-range")
     return if_range is not None and (bool(download.damaged) or if_range.strip() != download.etag)
-
-
-def _close_after(download: FileDownload, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """Close the file also where nobody takes a single byte."""
-    try:
-        yield from chunks
-    finally:
-        download.close()

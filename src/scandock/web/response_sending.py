@@ -403,12 +403,42 @@ class BufferedResponse(StreamingResponse):
             self._body.close()
 
 
-class DownloadResponse(StreamingResponse):
-    """A file or a zip: threads put it on the socket themselves where they can, else they read it while it is sent."""
+class _OwnedChunks:
+    """Chunks, and what they are read of: a generator that nobody has begun does nothing when it is closed."""
 
-    def __init__(self, chunks: Iterator[Chunk], status: int, headers: Mapping[str, str], media_type: str) -> None:
-        super().__init__((), status, headers, media_type)
+    def __init__(self, chunks: Iterator[Chunk], on_end: Callable[[], object]) -> None:
         self._chunks = chunks
+        self._on_end = on_end
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self
+
+    def __next__(self) -> Chunk:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        try:
+            close_chunks(self._chunks)
+        finally:
+            self._on_end()
+
+
+class DownloadResponse(StreamingResponse):
+    """A file or a zip: threads put it on the socket themselves where they can, else they read it while it is sent.
+
+    `on_end` is called where its chunks are closed, also where nobody has taken the first one.
+    """
+
+    def __init__(
+        self,
+        chunks: Iterator[Chunk],
+        status: int,
+        headers: Mapping[str, str],
+        media_type: str,
+        on_end: Callable[[], object],
+    ) -> None:
+        super().__init__((), status, headers, media_type)
+        self._chunks = _OwnedChunks(chunks, on_end)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         threads: Executor = scope["app"].state.server.download_threads

@@ -9,9 +9,11 @@ from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
 from scandock.model.durations import DAY_MS, MINUTE_MS
+from scandock.model.errors import OUTAGES, Fault
 from scandock.queue.chores import chore
 from scandock.services.context import ServiceContext
 from scandock.services.decoding import Pictures
+from scandock.services.logs import log
 from scandock.services.response_buffers import ResponseBuffers
 from scandock.services.thumbnail_making import MOST_SESSIONS, make_thumbnails, sessions_since
 from scandock.workers.turns import TurnThread
@@ -36,6 +38,7 @@ FIRST_DAYS: Final = 1
 OVERLAP_MS: Final = 10 * MINUTE_MS
 """How much later than its moment a change may be seen: its transaction has to end first."""
 NICENESS: Final = 10
+FAILED: Final = "thumbnails not made"
 
 
 class ThumbnailMaker:
@@ -61,22 +64,31 @@ class ThumbnailMaker:
             return EVERY_SECONDS if self._make_all(lambda: stop() or not self._is_idle()) else BUSY_SECONDS
 
     def _make_all(self, stop: Callable[[], bool]) -> bool:
-        """Whether nothing is left."""
+        """Whether nothing is left but what can't be made now."""
         catalog = self._context.catalog
         with catalog.read() as connection:
             if self._since is None:
                 self._since = int(connection.execute(select(catalog.now())).scalar_one()) - FIRST_DAYS * DAY_MS
             records = sessions_since(connection, self._since)
+        is_complete = True
         for record in records:
             tree = (record.tree_id, record.uuid)
             if tree in self._done:
                 continue
-            if stop() or not make_thumbnails(self._context, self._decoders(), record, stop):
-                return False
+            try:
+                if stop() or not make_thumbnails(self._context, self._decoders(), record, stop):
+                    return False
+            except Fault as fault:  # what is away comes back: in a later turn, and others have theirs now
+                if is_complete:  # it is told once a turn
+                    log().warning(FAILED, session=record.uuid, code=fault.code, why=OUTAGES.get(fault.code))
+                is_complete = False
+                continue
+            except Exception as error:  # noqa: BLE001  it would be so each time
+                log().error(FAILED, session=record.uuid, exc_info=error)
             self._done[tree] = None
             while len(self._done) > 2 * MOST_SESSIONS:
                 self._done.popitem(last=False)
-        if records:
+        if records and is_complete:
             self._since = max(self._since, records[0].modified - OVERLAP_MS)
         return True
 
@@ -99,7 +111,7 @@ class ThumbnailThread(TurnThread):
     def __init__(
         self, catalog: Catalog, store: Store, settings: Settings, log: FilteringBoundLogger, is_idle: Callable[[], bool]
     ) -> None:
-        super().__init__("thumbnails", log, "thumbnails not made", first=BUSY_SECONDS)
+        super().__init__("thumbnails", log, FAILED, first=BUSY_SECONDS)
         self._maker = ThumbnailMaker(catalog, store, settings, is_idle)
 
     def _turn(self) -> float:

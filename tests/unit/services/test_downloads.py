@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any, cast
+
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.services.downloads import content_disposition, media_type, parse_byte_range
+from scandock.services.downloads import FileDownload, content_disposition, media_type, parse_byte_range
+from scandock.store.bucket import Bucket
+from scandock.store.file_places import FilePlace
+from scandock.store.paths import parse_tree, unchecked_path
+from scandock.store.s3_trees import LARGE_BLOCK, S3Snapshot
 
 
 @pytest.mark.parametrize(
@@ -62,3 +69,58 @@ def test_a_name_can_not_break_out_of_its_header(name):
 )
 def test_types_are_by_content(head, kind):
     assert media_type(head[:4096]) == kind
+
+
+LARGE = 20 * 1024 * 1024 + 5
+
+
+class OneObject(Bucket):
+    """A bucket with one large object, of nothing but zeros."""
+
+    def __init__(self) -> None:
+        super().__init__("memory")
+        self.asked: list[tuple[int, int]] = []
+
+    def get_range(self, key: str, offset: int, length: int) -> bytes:
+        assert key == "v1/f/large"
+        assert offset + length <= LARGE
+        self.asked.append((offset, length))
+        return bytes(length)
+
+
+class OnePlace:
+    def around(self, number: int, path: str) -> list[FilePlace]:
+        del number, path
+        return [FilePlace(path=unchecked_path("large"), object="v1/f/large", offset=0, length=LARGE)]
+
+
+class AllowAll:
+    def each(self, holder: object, chunks: object) -> object:
+        del holder
+        return chunks
+
+
+def download(bucket: Bucket) -> FileDownload:
+    snapshot = S3Snapshot(bucket, cast("Any", OnePlace()), parse_tree("archive/P/S"), 1)
+    return FileDownload(
+        name="large", size=LARGE, sha256="0", media_type="application/dicom", modified=0, _snapshot=snapshot,
+        _path=unchecked_path("large"), _holder=cast("Any", None), _access=cast("Any", AllowAll()),
+    )  # fmt: skip
+
+
+def test_of_a_bucket_only_the_range_is_read():
+    bucket = OneObject()
+    assert list(download(bucket).chunks(7, 1)) == [b"\0"]
+    assert bucket.asked == [(7, 1)]
+
+
+def test_a_large_file_of_a_bucket_is_read_once_by_small_pieces_and_few_threads():
+    bucket = OneObject()
+    before, most, got = threading.active_count(), 0, 0
+    for chunk in download(bucket).chunks(5, 12 * 1024 * 1024):
+        got += len(cast("bytes", chunk))
+        most = max(most, threading.active_count() - before)
+    assert got == 12 * 1024 * 1024
+    assert most <= 3
+    assert max(length for _, length in bucket.asked) <= LARGE_BLOCK
+    assert sum(length for _, length in bucket.asked) == got + 5  # nothing twice, nothing behind it

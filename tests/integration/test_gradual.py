@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from scandock.catalog.server_tables import account, audit, gradual_upload
 from scandock.catalog.tables import upload
@@ -371,6 +371,30 @@ def test_what_was_acknowledged_is_kept_whatever_becomes_of_its_account(web: Web,
         connection.execute(update(account).where(account.c.name == "mia").values(disabled=True))
     with web.client() as admin, InProcessWorker(web.site.data):
         assert len(scans(admin, uri)) == 1
+
+
+def test_what_a_killed_process_left_is_imported_even_without_its_project(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    routed = Image(case="routed", also={0x00081030: (b"LO", b"P")}).file()
+    with serve_in_process(data, patient_settings()) as web, web.client() as client:
+        web.account("mia", P="member")
+        with web.client("mia") as mia:
+            assert send(mia, routed, project="").startswith("/data/prearchive/projects/P/")
+        assert client.delete("/data/projects/P").status_code == 409
+        web.site.gradual.stop = lambda: None  # type: ignore[method-assign]  as by a kill
+    (left,) = uploads(web)
+    with web.site.catalog.write() as connection:
+        connection.execute(delete(gradual_upload))  # as the deletion of its project did, in versions before
+        connection.execute(update(upload).values(owner=as_dead(left.owner)))
+    with serve_in_process(data, patient_settings()) as web:
+        until(lambda: uploads(web)[0].state == "received", "it was left for ever")
+        with InProcessWorker(data):
+            until(lambda: uploads(web)[0].state == "placed", "it was not imported")
+
+
+def as_dead(owner: str) -> str:
+    """A process of this host, as rows name it, as one that has ended."""
+    return json.dumps({**json.loads(owner), "pid": 4_000_000})
 
 
 def test_who_waits_for_a_session_hears_that_its_import_has_failed(web: Web, client: httpx.Client) -> None:

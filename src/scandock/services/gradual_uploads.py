@@ -186,6 +186,7 @@ class GradualRows:
     def find_left(self) -> tuple[list[LeftUpload], bool]:
         """Uploads of this host whose process has ended; whether any is to be looked for again.
 
+        Also those that have lost their project and with it their place: what was acknowledged is imported all the same.
         Those whose first byte never reached the store are forgotten: nobody was told that it is kept.
         """
         with self._catalog.read() as connection:
@@ -194,9 +195,10 @@ class GradualRows:
                     upload.c.uuid, upload.c.owner, project.c.name.label("project"),
                     gradual_upload.c.timestamp, gradual_upload.c.label, gradual_upload.c.objects,
                 )
-                .join(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
-                .join(project, project.c.id == gradual_upload.c.project_id)
-                .where(upload.c.state == ImportState.RECEIVING)
+                .join(reception, reception.c.upload_id == upload.c.id)
+                .outerjoin(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
+                .outerjoin(project, project.c.id == gradual_upload.c.project_id)
+                .where(reception.c.door == "gradual", upload.c.state == ImportState.RECEIVING)
                 .order_by(upload.c.id)
             ).all()  # fmt: skip
         spools = set(self._receiving.store.spools())
@@ -212,7 +214,8 @@ class GradualRows:
             if incoming is None:
                 continue
             if row.uuid in spools:
-                uri = uris.session("prearchive", row.project, row.timestamp, "", row.label)
+                has_place = row.project is not None
+                uri = uris.session("prearchive", row.project, row.timestamp, "", row.label) if has_place else ""
                 left.append(LeftUpload(incoming=incoming, owner=row.owner, uri=uri))
             elif row.objects or incoming.received:  # as where nothing is mounted
                 lingers = True

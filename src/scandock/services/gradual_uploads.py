@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, or_, select, update
 
 from scandock.access import accounts
 from scandock.access.authentication import make_principal
@@ -26,6 +26,7 @@ from scandock.model import uris
 from scandock.model.receivers import Closing
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.publishing.reserve import lock_projects
+from scandock.queue.hosts import has_left
 from scandock.queue.owner import has_ended, is_other_host, this_owner
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import REQUIREMENTS, Action
@@ -49,6 +50,13 @@ if TYPE_CHECKING:
 
 
 _FAILED: Final = (ImportState.FAILED, ImportState.REFUSED, ImportState.CANCELLED)
+_SESSION_OF_UPLOAD: Final = select(session.c.id).where(
+    session.c.place == "prearchive",
+    session.c.project_id == gradual_upload.c.project_id,
+    session.c.timestamp == gradual_upload.c.timestamp,
+    session.c.key == gradual_upload.c.key,
+)
+"""Of a row of `gradual_upload`."""
 
 
 class PlaceUnknown(Exception):
@@ -324,24 +332,47 @@ def ask_for_sessions(catalog: Catalog, upload_ids: Iterable[int]) -> None:
         )
 
 
-def count_unfinished(connection: Connection, upload_ids: Iterable[int]) -> int:
-    """How many of these uploads are not imported yet."""
-    query = select(func.count()).where(upload.c.id.in_(list(upload_ids)), upload.c.state.in_(UNFINISHED))
-    return int(connection.execute(query).scalar_one())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedUpload:
+    """An upload whose import has not ended."""
+
+    upload_id: int
+    uuid: str
+    is_receiving: bool
+    """Whether its import has not begun."""
+    is_away: bool
+    """Whether that is because the host that received it is away."""
+    stands: bool
+    """Whether its session stands, without its objects."""
+
+
+def list_unfinished(catalog: Catalog, connection: Connection, upload_ids: Iterable[int]) -> list[UnfinishedUpload]:
+    """Those of these uploads that are not imported yet."""
+    rows = connection.execute(
+        select(upload.c.id, upload.c.uuid, upload.c.state, upload.c.owner, exists(_SESSION_OF_UPLOAD).label("stands"))
+        .join(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
+        .where(upload.c.id.in_(list(upload_ids)), upload.c.state.in_(UNFINISHED))
+        .order_by(upload.c.id)
+    ).all()
+    unfinished = []
+    for row in rows:
+        is_receiving = row.state == ImportState.RECEIVING
+        is_elsewhere = is_receiving and is_other_host(row.owner, catalog.host)
+        is_away = is_elsewhere and has_left(catalog, connection, row.owner)
+        unfinished.append(
+            UnfinishedUpload(
+                upload_id=row.id, uuid=row.uuid, is_receiving=is_receiving, is_away=is_away, stands=bool(row.stands)
+            )
+        )
+    return unfinished
 
 
 def check_built(connection: Connection, upload_ids: Iterable[int]) -> None:
     """Raise SessionNotBuilt where the import of one of these has failed, and no session stands where it was to."""
-    stands = select(session.c.id).where(
-        session.c.place == "prearchive",
-        session.c.project_id == gradual_upload.c.project_id,
-        session.c.timestamp == gradual_upload.c.timestamp,
-        session.c.key == gradual_upload.c.key,
-    )
     row = connection.execute(
         select(upload.c.uuid, upload.c.message)
         .join(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
-        .where(upload.c.id.in_(list(upload_ids)), upload.c.state.in_(_FAILED), ~exists(stands))
+        .where(upload.c.id.in_(list(upload_ids)), upload.c.state.in_(_FAILED), ~exists(_SESSION_OF_UPLOAD))
         .order_by(upload.c.id)
         .limit(1)
     ).first()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,15 @@ from scandock.catalog.server_tables import account, audit, gradual_upload, membe
 from scandock.catalog.tables import upload
 from scandock.model.machine_errors import DiskFull
 from scandock.rules.series_filters import read_lines
+from scandock.services import gradual_uploads
 from scandock.services.gradual_uploads import ask_for_sessions, forget_ended
 from scandock.services.import_filters import enable_local_filter, set_local_filter
 from scandock.services.settings import Settings, load_settings
 from scandock.store.local import LocalStore
 from scandock.testing.worker import InProcessWorker
 from scandock.web import session_building
+from scandock.web.receiving import gradual
+from scandock.workers import gradual_routing
 from tests.badinput.objects import Image
 from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
@@ -195,6 +201,46 @@ def test_an_address_that_was_answered_stands_whatever_comes_meanwhile(web: Web, 
         answer = client.post(IMPORT, params={"project": "P"}, content=zipped, headers=headers)
         assert answer.text.strip().rpartition("/")[2] not in labels
         assert [len(scans(client, uri)) for uri in (second, first)] == [1, 4]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("asked", [{}, {"session": "E"}], ids=["derived", "asked for"])
+def test_two_studies_that_begin_at_once_stand_where_was_answered(
+    web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    barrier, found = threading.Barrier(2), itertools.count()
+    find_place = gradual_routing.find_place
+
+    def find_together(*args: Any) -> Any:
+        place = find_place(*args)
+        if next(found) < 2:
+            barrier.wait(30)
+        return place
+
+    monkeypatch.setattr(gradual_routing, "find_place", find_together)
+    objects = [images(1, study=study)[0] for study in (1, 2)]
+    with ThreadPoolExecutor(2) as threads:
+        uris = list(threads.map(lambda one: send(client, one, **asked), objects))
+    labels = {uri.rpartition("/")[2] for uri in uris}
+    assert (len(set(uris)), len(labels)) == (2, 1 if asked else 2)
+    with InProcessWorker(web.site.data):
+        assert [len(scans(client, uri)) for uri in uris] == [1, 1]
+
+
+def test_a_label_that_an_import_has_is_waited_for(
+    web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = []
+
+    def hold(_: object, __: object, names: set[str]) -> set[str]:
+        if any("label" in name for name in names):
+            waited.append(names)
+        return {"another"} if len(waited) in {1, 2} and waited[-1] is names else set()
+
+    monkeypatch.setattr(gradual_uploads, "find_holders", hold)
+    monkeypatch.setattr(gradual, "RESERVED_SECONDS", 0)
+    assert send(client, images(1)[0]).endswith("/PAT1")
+    assert len(waited) == 3
 
 
 @pytest.mark.postgresql
@@ -432,11 +478,11 @@ def test_rights_that_go_while_a_session_is_built_are_gone_behind_it(
 
 def kill(web: Web, **facts: object) -> None:
     """Have a server that is to end leave its open uploads, as a dead process's, with these facts of it else."""
-    gradual = web.site.gradual
-    gradual._stopping.set()
-    gradual._wake.set()
-    gradual._thread.join()
-    gradual.stop = lambda: None  # type: ignore[method-assign]
+    running = web.site.gradual
+    running._stopping.set()
+    running._wake.set()
+    running._thread.join()
+    running.stop = lambda: None  # type: ignore[method-assign]
     with web.site.catalog.write() as connection:
         for row in connection.execute(select(upload).where(upload.c.state == "receiving")).all():
             owner = json.dumps({**json.loads(row.owner), "pid": 4_000_000, **facts})

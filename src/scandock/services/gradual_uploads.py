@@ -25,7 +25,8 @@ from scandock.catalog.view import SqlView
 from scandock.model import uris
 from scandock.model.receivers import Closing
 from scandock.model.verdicts import UNFINISHED, ImportState
-from scandock.publishing.reserve import lock_projects
+from scandock.publishing.locks import label_lock, study_lock
+from scandock.publishing.reserve import find_holders, lock_projects
 from scandock.queue.hosts import has_left
 from scandock.queue.owner import has_ended, is_other_host, this_owner
 from scandock.rules.labels import UNASSIGNED, label_key
@@ -60,7 +61,14 @@ _SESSION_OF_UPLOAD: Final = select(session.c.id).where(
 
 
 class PlaceUnknown(Exception):
-    """An upload is to be begun, and nobody has said where its session is to stand: one before was closed just now."""
+    """An upload is to be begun, and where its session is to stand is still to be found, or to be found anew.
+
+    One before was closed just now, or another study has got the label since.
+    """
+
+
+class PlaceReserved(PlaceUnknown):
+    """The same where an import that is being placed has the label: it is known behind that whether it is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +106,8 @@ class GradualSender:
     offer: UploadOffer | None = None
     place: GradualPlace | None = None
     """Without both of them none is begun."""
+    is_sure: bool = False
+    """Whether it stands there whatever else has its label: the rules knew of that."""
     uri: str = ""
     """The session's, once it is begun."""
 
@@ -124,7 +134,7 @@ class GradualRows:
     def begin(self, source: GradualSource, sender: GradualSender, /) -> IncomingUpload:
         """Record that objects of a study come, and where its session stands; fills in `sender.uri`.
 
-        Raises PlaceUnknown; Fault `disk_full` or the catalog's; Usage where the project is gone.
+        Raises PlaceUnknown or PlaceReserved; Fault `disk_full` or the catalog's; Usage where the project is gone.
         """
         place, offer = sender.place, sender.offer
         if place is None or offer is None or offer.account_id != source.number:
@@ -134,6 +144,8 @@ class GradualRows:
 
         def note(connection: Connection, incoming: IncomingUpload) -> None:
             project_id = lock_projects(connection, [place.project])[place.project]
+            if not sender.is_sure:
+                _check_label(connection, place, offer)
             timestamp = place.timestamp or self._find_timestamp(connection, place, incoming.account_id)
             connection.execute(
                 insert(gradual_upload).values(
@@ -266,6 +278,21 @@ class GradualRows:
                     .values(objects=row.objects)
                 )
         return over
+
+
+def _check_label(connection: Connection, place: GradualPlace, offer: UploadOffer) -> None:
+    """Raise PlaceUnknown or PlaceReserved where something else may have a session's label since its place was found."""
+    view = SqlView(connection, account_id=offer.account_id)
+    known = [
+        *view.promised_sessions(place.project, label=place.label),
+        *view.sessions_labelled(place.project, place.label),
+    ]
+    if any(one.study_uid != place.study_uid for one in known):
+        raise PlaceUnknown
+    if offer.request.session is None:  # else it is called as is asked for, whatever others are
+        own = find_holders(connection, None, {study_lock(place.project, place.study_uid)})
+        if find_holders(connection, None, {label_lock(place.project, place.label)}) - own:
+            raise PlaceReserved
 
 
 # -- sessions that are still to be built -------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from scandock.testing.worker import InProcessWorker
 from scandock.web import session_building
 from scandock.web.receiving import gradual
 from scandock.workers import gradual_routing
+from scandock.workers.receiver_studies import OpenStudies
 from tests.badinput.objects import Image
 from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
@@ -478,11 +479,14 @@ def test_rights_that_go_while_a_session_is_built_are_gone_behind_it(
 
 def kill(web: Web, **facts: object) -> None:
     """Have a server that is to end leave its open uploads, as a dead process's, with these facts of it else."""
-    running = web.site.gradual
-    running._stopping.set()
-    running._wake.set()
-    running._thread.join()
-    running.stop = lambda: None  # type: ignore[method-assign]
+    stop_handing_over = web.site.gradual.stop
+
+    def stop() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(OpenStudies, "close", lambda *_: None)
+            stop_handing_over()
+
+    web.site.gradual.stop = stop  # type: ignore[method-assign]
     with web.site.catalog.write() as connection:
         for row in connection.execute(select(upload).where(upload.c.state == "receiving")).all():
             owner = json.dumps({**json.loads(row.owner), "pid": 4_000_000, **facts})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.badinput import packing
@@ -196,3 +196,19 @@ def files(*pairs: tuple[bytes, bytes], **values: object) -> list[Entry]:
 def plain(*pairs: tuple[bytes, bytes]) -> bytes:
     """A zip with nothing odd about it."""
     return archive(files(*pairs))
+
+
+def nested(outer: Entry, inner: Entry) -> bytes:
+    """A zip of two entries, the second of which stands in the last bytes of the first one's data.
+
+    By its directory alone neither is too long: the first has extra fields of as many bytes as the second takes.
+    """
+    within = local(inner, inner.packed_bytes())
+    outer = replace(
+        outer,
+        data=outer.data + within,
+        method=STORED,
+        local_extra=struct.pack("<HH", 0x9999, len(within)) + bytes(len(within)),
+    )
+    at = len(local_header(outer, outer.data)) + len(outer.data) - len(within)
+    return archive([outer, replace(inner, offset=at)])

@@ -126,6 +126,14 @@ def test_good_archives_are_read_while_they_come(site: Site) -> None:
         assert followed == site.read(body, follow=False)
 
 
+def test_an_entry_that_shares_bytes_with_the_next_one_is_damaged_and_not_read_ahead(site: Site) -> None:
+    (first, second, *_) = zips.files(*good_pairs("nested"))
+    body = zips.nested(first, second)
+    _, rows, *_ = site.read(body, follow=False)
+    assert [row[5] for row in rows] == ["overlapping_entries", ""]
+    assert site.read(body, follow=True) == ("void", "its directory says something else than its entries")
+
+
 @pytest.mark.corpus
 @pytest.mark.disk
 def test_every_zip_of_real_files_is_read_while_it_comes(

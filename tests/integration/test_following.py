@@ -368,14 +368,35 @@ def test_nothing_is_staged_ahead_where_not_everything_may_be_known(server: Uploa
 def test_what_was_read_before_rules_came_is_read_again_by_them(server: UploadServer) -> None:
     with InProcessWorker(server.data, upkeep=False):
         coming = Coming(server)
+        coming.send(0.9)
+        until(lambda: "CRASH61_1" in told(coming), "nobody is told of whom it met")
         coming.send()
         coming.until_staged(200)
         with given_privacy(HIDING):
             coming.accept()
             assert server.ended(coming.uuid) == "placed"
+    assert "CRASH61_1" not in told(coming)
     report = json.loads(server.row(coming.uuid)["report"])
     assert "reading" in report["seconds"]
     assert "CRASH61_1" not in json.dumps(report)
+
+
+def test_who_was_met_is_taken_back_where_nothing_comes_of_it(
+    server: UploadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with InProcessWorker(server.data, upkeep=False):
+        coming = Coming(server)
+        coming.send(0.9)
+        coming.until_staged()
+        until(lambda: "CRASH61_1" in told(coming), "nobody is told of whom it met")
+        monkeypatch.setattr(followed_spool, "STALL_SECONDS", 0)
+        coming.until_left()
+        assert told(coming) == "[null, []]"
+
+
+def told(coming: Coming) -> str:
+    """All that those are told who watch it come."""
+    return json.dumps([coming.server.progress(coming.uuid), coming.server.events(coming.uuid)])
 
 
 def follow_begun(coming: Coming) -> bool:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
-from scandock.catalog.server_tables import account, audit, gradual_upload
+from scandock.catalog.server_tables import account, audit, gradual_upload, member
 from scandock.catalog.tables import upload
 from scandock.model.machine_errors import DiskFull
 from scandock.rules.series_filters import read_lines
+from scandock.services import gradual_uploads
 from scandock.services.gradual_uploads import ask_for_sessions, forget_ended
 from scandock.services.import_filters import enable_local_filter, set_local_filter
 from scandock.services.settings import Settings, load_settings
 from scandock.store.local import LocalStore
 from scandock.testing.worker import InProcessWorker
+from scandock.web import session_building
+from scandock.web.receiving import gradual
+from scandock.workers import gradual_routing
+from scandock.workers.receiver_studies import OpenStudies
 from tests.badinput.objects import Image
 from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
@@ -194,6 +202,46 @@ def test_an_address_that_was_answered_stands_whatever_comes_meanwhile(web: Web, 
         answer = client.post(IMPORT, params={"project": "P"}, content=zipped, headers=headers)
         assert answer.text.strip().rpartition("/")[2] not in labels
         assert [len(scans(client, uri)) for uri in (second, first)] == [1, 4]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("asked", [{}, {"session": "E"}], ids=["derived", "asked for"])
+def test_two_studies_that_begin_at_once_stand_where_was_answered(
+    web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    barrier, found = threading.Barrier(2), itertools.count()
+    find_place = gradual_routing.find_place
+
+    def find_together(*args: Any) -> Any:
+        place = find_place(*args)
+        if next(found) < 2:
+            barrier.wait(30)
+        return place
+
+    monkeypatch.setattr(gradual_routing, "find_place", find_together)
+    objects = [images(1, study=study)[0] for study in (1, 2)]
+    with ThreadPoolExecutor(2) as threads:
+        uris = list(threads.map(lambda one: send(client, one, **asked), objects))
+    labels = {uri.rpartition("/")[2] for uri in uris}
+    assert (len(set(uris)), len(labels)) == (2, 1 if asked else 2)
+    with InProcessWorker(web.site.data):
+        assert [len(scans(client, uri)) for uri in uris] == [1, 1]
+
+
+def test_a_label_that_an_import_has_is_waited_for(
+    web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = []
+
+    def hold(_: object, __: object, names: set[str]) -> set[str]:
+        if any("label" in name for name in names):
+            waited.append(names)
+        return {"another"} if len(waited) in {1, 2} and waited[-1] is names else set()
+
+    monkeypatch.setattr(gradual_uploads, "find_holders", hold)
+    monkeypatch.setattr(gradual, "RESERVED_SECONDS", 0)
+    assert send(client, images(1)[0]).endswith("/PAT1")
+    assert len(waited) == 3
 
 
 @pytest.mark.postgresql
@@ -373,6 +421,23 @@ def test_what_was_acknowledged_is_kept_whatever_becomes_of_its_account(web: Web,
         assert len(scans(admin, uri)) == 1
 
 
+def test_what_a_killed_process_left_is_imported_even_without_its_project(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    routed = Image(case="routed", also={0x00081030: (b"LO", b"P")}).file()
+    with serve_in_process(data, patient_settings()) as web, web.client() as client:
+        web.account("mia", P="member")
+        with web.client("mia") as mia:
+            assert send(mia, routed, project="").startswith("/data/prearchive/projects/P/")
+        assert client.delete("/data/projects/P").status_code == 409
+        kill(web)
+        with web.site.catalog.write() as connection:
+            connection.execute(delete(gradual_upload))  # as the deletion of its project did, in versions before
+    with serve_in_process(data, patient_settings()) as web:
+        until(lambda: uploads(web)[0].state == "received", "it was left for ever")
+        with InProcessWorker(data):
+            until(lambda: uploads(web)[0].state == "placed", "it was not imported")
+
+
 def test_who_waits_for_a_session_hears_that_its_import_has_failed(web: Web, client: httpx.Client) -> None:
     uri = send(client, images(1)[0])
     (row,) = uploads(web)
@@ -384,6 +449,87 @@ def test_who_waits_for_a_session_hears_that_its_import_has_failed(web: Web, clie
     assert (answer.status_code, answer.text.startswith("The session could not be built: ")) == (409, True), answer.text
     assert row.uuid in answer.text
     assert (client.get(f"{uri}/scans").status_code, listed(client)) == (404, [])
+
+
+@pytest.mark.parametrize("door", ["xnat", "dicomweb", "v1"])
+def test_rights_that_go_while_a_session_is_built_are_gone_behind_it(
+    built: Web, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    number = built.account(f"gone{door}", P="member")
+    study = Image(case=f"rights {door}").study_uid.decode()
+    first, second = images(2, case=f"rights {door}", patient_id=door.encode())
+    with built.client(f"gone{door}") as client:
+        uri = send(client, first)
+        path = {"xnat": f"{uri}/scans", "dicomweb": f"/dicomweb/studies/{study}/metadata", "v1": ""}[door]
+        if door == "v1":
+            client.get(uri)
+            assert send(client, second) == uri
+            (waiting,) = client.get("/api/v1/prearchive", params={"search": door}).json()["items"]
+            path = f"/api/v1/prearchive/{waiting['id']}"
+
+        def take_away(*asked: Any) -> None:
+            with built.site.catalog.write() as connection:
+                connection.execute(delete(member).where(member.c.account_id == number))
+            ask_for_sessions(*asked)
+
+        monkeypatch.setattr(session_building, "ask_for_sessions", take_away)
+        assert client.get(path).status_code in (403, 404)
+    assert uploads(built)[-1].state == "placed"
+
+
+def kill(web: Web, **facts: object) -> None:
+    """Have a server that is to end leave its open uploads, as a dead process's, with these facts of it else."""
+    stop_handing_over = web.site.gradual.stop
+
+    def stop() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(OpenStudies, "close", lambda *_: None)
+            stop_handing_over()
+
+    web.site.gradual.stop = stop  # type: ignore[method-assign]
+    with web.site.catalog.write() as connection:
+        for row in connection.execute(select(upload).where(upload.c.state == "receiving")).all():
+            owner = json.dumps({**json.loads(row.owner), "pid": 4_000_000, **facts})
+            connection.execute(update(upload).where(upload.c.id == row.id).values(owner=owner))
+
+
+def test_what_a_host_has_that_is_away_blocks_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
+    site = make_data_folder(tmp_path, monkeypatch, postgres_url)
+    first, second = images(2)
+    alone = images(1, study=2, patient_id=b"alone")[0]
+    with serve_in_process(site.data, patient_settings()) as web, web.client() as client, InProcessWorker(site.data):
+        uri = send(client, first)
+        client.get(uri)
+        assert send(client, second) == uri
+        promised = send(client, alone)
+        (session,) = client.get("/api/v1/prearchive").json()["items"]
+        kill(web, host_id="a host that is away")
+    with serve_in_process(site.data, patient_settings()) as web, web.client() as client, InProcessWorker(site.data):
+        _, coming, other = uploads(web)
+        assert len(scans(client, uri)) == 1
+        answer = client.post(f"/api/v1/prearchive/{session['id']}/archive")
+        assert (answer.status_code, answer.json()["code"]) == (503, "session_left"), answer.text
+        assert coming.uuid in answer.text
+        answer = client.get(f"{promised}/scans")
+        assert (answer.status_code, other.uuid in answer.text) == (503, True)
+        for one in (coming, other):
+            assert client.post(f"/api/v1/imports/{one.uuid}/cancel").status_code == 202
+        assert [one.state for one in uploads(web)] == ["placed", "cancelled", "cancelled"]
+        assert client.post(f"/api/v1/prearchive/{session['id']}/archive").status_code == 200
+        assert client.get(f"{promised}/scans").status_code in (404, 409)
+        assert web.spools() == []
+
+
+def test_a_wait_for_objects_that_nobody_hands_over_has_an_end(
+    web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = send(client, images(1)[0])
+    monkeypatch.setattr(session_building, "HAND_OVER_SECONDS", 0)
+    monkeypatch.setattr(web.site.gradual, "close", lambda _: None)
+    answer = client.get(f"{uri}/scans")
+    assert (answer.status_code, uploads(web)[0].uuid in answer.text) == (503, True), answer.text
 
 
 def test_what_still_comes_for_a_session_is_archived_with_it(built: Web) -> None:

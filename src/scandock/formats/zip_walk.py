@@ -161,9 +161,14 @@ def _is_walked(method: int, csize: int, usize: int, *, follow: bool) -> bool:
 
 
 def _is_same(listed: RawEntry, own: RawEntry) -> bool:
-    """Whether the directory says of an entry what its own header did, and no more of what it is."""
-    (header_at, _, csize, usize, _, crc, attributes, _, method, flags), name = listed
+    """Whether the directory says of an entry what its own header did, and no more of what it is.
+
+    What was read of it, name and extra fields too, must end before the next entry that the directory lists.
+    """
+    (header_at, next_at, csize, usize, _, crc, attributes, _, method, flags), name = listed
     row, own_name = own
+    if row[1] > next_at:
+        return False
     if (header_at, csize, usize, crc, method, name) != (row[0], row[2], row[3], row[5], row[8], own_name):
         return False
     is_folder_by_mark = usize == 0 and attributes & _FOLDER_ATTRIBUTE and not name.endswith((b"/", b"\\"))

@@ -17,7 +17,7 @@ from scandock.catalog.server_tables import host
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import ScandockError
 from scandock.model.ticker import Ticker
-from scandock.queue.owner import boot_id
+from scandock.queue.owner import boot_id, has_ended, host_of, is_other_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,14 @@ def register_host(catalog: Catalog, role: Role) -> bool:
 
 def _lives(now: ColumnElement[int]) -> ColumnElement[bool]:
     return or_(host.c.seen > now - SILENT_MS, host.c.worker_seen > now - SILENT_MS)
+
+
+def has_left(catalog: Catalog, connection: Connection, owner: str) -> bool:
+    """Whether a process has ended (`queue.owner`), or is of another host that is away."""
+    if not is_other_host(owner, catalog.host):
+        return has_ended(owner, catalog.host) is True
+    lives = exists().where(host.c.uuid == host_of(owner), _lives(catalog.now()))
+    return not connection.execute(select(lives)).scalar()
 
 
 def has_worker(catalog: Catalog) -> bool:

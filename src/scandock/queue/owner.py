@@ -92,6 +92,14 @@ def is_other_host(owner: str, host: str) -> bool:
         return False
 
 
+def host_of(owner: str) -> str:
+    """The id of an owner's host; empty where it has none."""
+    try:
+        return str(json.loads(owner).get("host_id", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
 def is_server_gone(owner: str, host: str = "") -> bool:
     """Whether the server that an owner worked for is dead for certain: then nothing is held against its imports.
 

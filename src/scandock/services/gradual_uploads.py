@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, or_, select, update
 
 from scandock.access import accounts
 from scandock.access.authentication import make_principal
@@ -25,7 +25,9 @@ from scandock.catalog.view import SqlView
 from scandock.model import uris
 from scandock.model.receivers import Closing
 from scandock.model.verdicts import UNFINISHED, ImportState
-from scandock.publishing.reserve import lock_projects
+from scandock.publishing.locks import label_lock, study_lock
+from scandock.publishing.reserve import find_holders, lock_projects
+from scandock.queue.hosts import has_left
 from scandock.queue.owner import has_ended, is_other_host, this_owner
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import REQUIREMENTS, Action
@@ -49,10 +51,24 @@ if TYPE_CHECKING:
 
 
 _FAILED: Final = (ImportState.FAILED, ImportState.REFUSED, ImportState.CANCELLED)
+_SESSION_OF_UPLOAD: Final = select(session.c.id).where(
+    session.c.place == "prearchive",
+    session.c.project_id == gradual_upload.c.project_id,
+    session.c.timestamp == gradual_upload.c.timestamp,
+    session.c.key == gradual_upload.c.key,
+)
+"""Of a row of `gradual_upload`."""
 
 
 class PlaceUnknown(Exception):
-    """An upload is to be begun, and nobody has said where its session is to stand: one before was closed just now."""
+    """An upload is to be begun, and where its session is to stand is still to be found, or to be found anew.
+
+    One before was closed just now, or another study has got the label since.
+    """
+
+
+class PlaceReserved(PlaceUnknown):
+    """The same where an import that is being placed has the label: it is known behind that whether it is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +106,8 @@ class GradualSender:
     offer: UploadOffer | None = None
     place: GradualPlace | None = None
     """Without both of them none is begun."""
+    is_sure: bool = False
+    """Whether it stands there whatever else has its label: the rules knew of that."""
     uri: str = ""
     """The session's, once it is begun."""
 
@@ -116,7 +134,7 @@ class GradualRows:
     def begin(self, source: GradualSource, sender: GradualSender, /) -> IncomingUpload:
         """Record that objects of a study come, and where its session stands; fills in `sender.uri`.
 
-        Raises PlaceUnknown; Fault `disk_full` or the catalog's; Usage where the project is gone.
+        Raises PlaceUnknown or PlaceReserved; Fault `disk_full` or the catalog's; Usage where the project is gone.
         """
         place, offer = sender.place, sender.offer
         if place is None or offer is None or offer.account_id != source.number:
@@ -126,6 +144,8 @@ class GradualRows:
 
         def note(connection: Connection, incoming: IncomingUpload) -> None:
             project_id = lock_projects(connection, [place.project])[place.project]
+            if not sender.is_sure:
+                _check_label(connection, place, offer)
             timestamp = place.timestamp or self._find_timestamp(connection, place, incoming.account_id)
             connection.execute(
                 insert(gradual_upload).values(
@@ -186,6 +206,7 @@ class GradualRows:
     def find_left(self) -> tuple[list[LeftUpload], bool]:
         """Uploads of this host whose process has ended; whether any is to be looked for again.
 
+        Also those that have lost their project and with it their place: what was acknowledged is imported all the same.
         Those whose first byte never reached the store are forgotten: nobody was told that it is kept.
         """
         with self._catalog.read() as connection:
@@ -194,9 +215,10 @@ class GradualRows:
                     upload.c.uuid, upload.c.owner, project.c.name.label("project"),
                     gradual_upload.c.timestamp, gradual_upload.c.label, gradual_upload.c.objects,
                 )
-                .join(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
-                .join(project, project.c.id == gradual_upload.c.project_id)
-                .where(upload.c.state == ImportState.RECEIVING)
+                .join(reception, reception.c.upload_id == upload.c.id)
+                .outerjoin(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
+                .outerjoin(project, project.c.id == gradual_upload.c.project_id)
+                .where(reception.c.door == "gradual", upload.c.state == ImportState.RECEIVING)
                 .order_by(upload.c.id)
             ).all()  # fmt: skip
         spools = set(self._receiving.store.spools())
@@ -212,7 +234,8 @@ class GradualRows:
             if incoming is None:
                 continue
             if row.uuid in spools:
-                uri = uris.session("prearchive", row.project, row.timestamp, "", row.label)
+                has_place = row.project is not None
+                uri = uris.session("prearchive", row.project, row.timestamp, "", row.label) if has_place else ""
                 left.append(LeftUpload(incoming=incoming, owner=row.owner, uri=uri))
             elif row.objects or incoming.received:  # as where nothing is mounted
                 lingers = True
@@ -255,6 +278,21 @@ class GradualRows:
                     .values(objects=row.objects)
                 )
         return over
+
+
+def _check_label(connection: Connection, place: GradualPlace, offer: UploadOffer) -> None:
+    """Raise PlaceUnknown or PlaceReserved where something else may have a session's label since its place was found."""
+    view = SqlView(connection, account_id=offer.account_id)
+    known = [
+        *view.promised_sessions(place.project, label=place.label),
+        *view.sessions_labelled(place.project, place.label),
+    ]
+    if any(one.study_uid != place.study_uid for one in known):
+        raise PlaceUnknown
+    if offer.request.session is None:  # else it is called as is asked for, whatever others are
+        own = find_holders(connection, None, {study_lock(place.project, place.study_uid)})
+        if find_holders(connection, None, {label_lock(place.project, place.label)}) - own:
+            raise PlaceReserved
 
 
 # -- sessions that are still to be built -------------------------------------------------------------------------------
@@ -321,24 +359,47 @@ def ask_for_sessions(catalog: Catalog, upload_ids: Iterable[int]) -> None:
         )
 
 
-def count_unfinished(connection: Connection, upload_ids: Iterable[int]) -> int:
-    """How many of these uploads are not imported yet."""
-    query = select(func.count()).where(upload.c.id.in_(list(upload_ids)), upload.c.state.in_(UNFINISHED))
-    return int(connection.execute(query).scalar_one())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedUpload:
+    """An upload whose import has not ended."""
+
+    upload_id: int
+    uuid: str
+    is_receiving: bool
+    """Whether its import has not begun."""
+    is_away: bool
+    """Whether that is because the host that received it is away."""
+    stands: bool
+    """Whether its session stands, without its objects."""
+
+
+def list_unfinished(catalog: Catalog, connection: Connection, upload_ids: Iterable[int]) -> list[UnfinishedUpload]:
+    """Those of these uploads that are not imported yet."""
+    rows = connection.execute(
+        select(upload.c.id, upload.c.uuid, upload.c.state, upload.c.owner, exists(_SESSION_OF_UPLOAD).label("stands"))
+        .join(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
+        .where(upload.c.id.in_(list(upload_ids)), upload.c.state.in_(UNFINISHED))
+        .order_by(upload.c.id)
+    ).all()
+    unfinished = []
+    for row in rows:
+        is_receiving = row.state == ImportState.RECEIVING
+        is_elsewhere = is_receiving and is_other_host(row.owner, catalog.host)
+        is_away = is_elsewhere and has_left(catalog, connection, row.owner)
+        unfinished.append(
+            UnfinishedUpload(
+                upload_id=row.id, uuid=row.uuid, is_receiving=is_receiving, is_away=is_away, stands=bool(row.stands)
+            )
+        )
+    return unfinished
 
 
 def check_built(connection: Connection, upload_ids: Iterable[int]) -> None:
     """Raise SessionNotBuilt where the import of one of these has failed, and no session stands where it was to."""
-    stands = select(session.c.id).where(
-        session.c.place == "prearchive",
-        session.c.project_id == gradual_upload.c.project_id,
-        session.c.timestamp == gradual_upload.c.timestamp,
-        session.c.key == gradual_upload.c.key,
-    )
     row = connection.execute(
         select(upload.c.uuid, upload.c.message)
         .join(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
-        .where(upload.c.id.in_(list(upload_ids)), upload.c.state.in_(_FAILED), ~exists(stands))
+        .where(upload.c.id.in_(list(upload_ids)), upload.c.state.in_(_FAILED), ~exists(_SESSION_OF_UPLOAD))
         .order_by(upload.c.id)
         .limit(1)
     ).first()

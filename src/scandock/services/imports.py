@@ -31,7 +31,7 @@ from scandock.catalog.server_tables import cached_file, event, progress, recepti
 from scandock.catalog.tables import project, tree, upload, upload_exception
 from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.cancel import CancelResult, cancel, is_placing
-from scandock.queue.hosts import worker_lives
+from scandock.queue.hosts import has_left, worker_lives
 from scandock.queue.notify import notify
 from scandock.queue.retry import retry_upload
 from scandock.rules.import_request import ImportRequest
@@ -160,7 +160,8 @@ def cancel_import(catalog: Catalog, store: Store, principal: Principal, uuid: st
 
     Raises StudyComing of a study that a DICOM receiver takes: its senders would go on, and be told that all is well.
     Raises StudyTaken of one that it took: nobody else may have it. It is discarded (`received_status.ask_for_study`)
-    until it is being placed. Raises ObjectsComing of single objects whose import has not begun.
+    until it is being placed. Raises ObjectsComing of single objects whose import has not begun, unless whoever received
+    them is gone.
     """
     with catalog.write() as connection:
         visible = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
@@ -168,12 +169,19 @@ def cancel_import(catalog: Catalog, store: Store, principal: Principal, uuid: st
             if visible.state is ImportState.RUNNING and is_placing(connection, visible.upload_id):
                 raise import_errors.ImportPlacing
             raise import_errors.StudyComing if visible.state is ImportState.RECEIVING else import_errors.StudyTaken
-        if visible.door == "gradual" and visible.state is ImportState.RECEIVING:
+        comes = visible.door == "gradual" and visible.state is ImportState.RECEIVING
+        if comes and not _is_left(catalog, connection, uuid):
             raise import_errors.ObjectsComing
         became = cancel(catalog, connection, visible.upload_id)
         if became in (CancelResult.DONE, CancelResult.COMING):
             _record(connection, principal, AuditAction.IMPORT_CANCEL, visible, request)
     return end_cancel(catalog, store, uuid, became)
+
+
+def _is_left(catalog: Catalog, connection: Connection, uuid: str) -> bool:
+    """Whether nobody is there who receives an upload."""
+    owner = connection.execute(select(upload.c.owner).where(upload.c.uuid == uuid).with_for_update()).scalar_one()
+    return has_left(catalog, connection, owner)
 
 
 def end_cancel(catalog: Catalog, store: Store, uuid: str, became: CancelResult) -> ImportState:

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress
+from scandock.catalog.tables import upload
 from scandock.model import crash_points
 from scandock.model.errors import ScandockError
 from scandock.model.import_types import Progress
+from scandock.model.verdicts import ImportState
 from scandock.queue.event_data import EventData, PatientsFound, StageBegun, parse_event
 from scandock.queue.events import SHOWN_SESSIONS, add_event
 from scandock.queue.follow import check_follow
@@ -58,6 +60,7 @@ class ProgressRecorder:
         self._lease = lease
         self._attempt = attempt
         self._read_news = threading.Condition()
+        self._writing = threading.Lock()
         self._waiting: list[Progress] = []
         self._ended = False
         self._begun = False
@@ -88,6 +91,13 @@ class ProgressRecorder:
             self._read_news.notify()
         self._thread.join()
 
+    def take_back(self) -> None:
+        """Begin anew: of an import that was followed, and whose reading counts for nothing (`take_back_followed`)."""
+        with self._writing:
+            take_back_followed(self._catalog, self._lease)
+            self._begun = False
+            self.patients_told = 0
+
     def _run(self) -> None:
         with self._read_news:
             if self._read_news.wait_for(lambda: self._ended, FIRST_SECONDS):
@@ -102,7 +112,7 @@ class ProgressRecorder:
                     return
             last = time.monotonic()
             try:
-                with crash_points.NOT_STOPPED:
+                with crash_points.NOT_STOPPED, self._writing:
                     self._write(moments)
             except ScandockError:
                 continue  # the catalog is away, or the import is not ours any more: the outcome is written apart
@@ -145,6 +155,22 @@ class ProgressRecorder:
             if moment.stage != stage:
                 stage = moment.stage
                 yield StageBegun(stage=stage, attempt=self._attempt)
+
+
+def take_back_followed(catalog: Catalog, lease: ImportLease) -> None:
+    """Delete what was told of an upload while its bytes came: less may be known of patients by now.
+
+    Nothing of one that another attempt imports, which tells of it anew.
+    """
+    with catalog.overwrite() as connection:
+        row = connection.execute(
+            select(upload.c.state, upload.c.token).where(upload.c.id == lease.upload_id).with_for_update()
+        ).first()
+        if row is None or (row.token != lease.token and row.state not in (ImportState.RECEIVING, ImportState.RECEIVED)):
+            return
+        connection.execute(delete(progress).where(progress.c.upload_id == lease.upload_id))
+        is_told = and_(event.c.upload_id == lease.upload_id, event.c.kind == PatientsFound.kind)
+        connection.execute(delete(event).where(is_told))
 
 
 def read_progress(connection: Connection, upload_ids: Sequence[int]) -> dict[int, import_records.Progress]:

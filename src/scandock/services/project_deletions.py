@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from scandock.access.principal import Door, Principal, RequestInfo, raise_denied
 from scandock.catalog.engine import Catalog
@@ -18,6 +18,7 @@ from scandock.catalog.projects import deleted_name, unfinished_deletions
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import (
     account,
+    gradual_upload,
     member,
     project_access,
     project_alias,
@@ -156,7 +157,11 @@ def _check_idle(connection: Connection, project_id: int, name: str) -> None:
     coming = connection.execute(
         select(reception.c.upload_id)
         .join(upload, upload.c.id == reception.c.upload_id)
-        .where(reception.c.project_id == project_id, upload.c.state.in_(UNFINISHED))
+        .outerjoin(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
+        .where(
+            or_(reception.c.project_id == project_id, gradual_upload.c.project_id == project_id),
+            upload.c.state.in_(UNFINISHED),
+        )
         .limit(1)
     ).first()
     reservation_row = connection.execute(select(reservation.c.name).where(is_lock_of(name)).limit(1)).first()

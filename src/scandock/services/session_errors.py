@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scandock.model.errors import CodedUsage, Usage, Worded
+from scandock.model.errors import Coded, CodedUsage, Fault, Usage, Worded
 from scandock.store.errors import TreeMissing
 
 
@@ -54,6 +54,16 @@ class SessionNotBuilt(CodedUsage):
 
     def __init__(self, uuid: str, message: str) -> None:
         self._fill({"uuid": uuid, "message": message})
+
+
+class SessionLeft(Coded, Fault):
+    CODE = "session_left"
+    MEANING = "Single objects of the session are kept by a host that is away or does not hand them to their import."
+    SENTENCE = "Objects of the session are kept in the upload {uuid}, and its host does not hand them to their import."
+    REMEDY = "Start the host again that received them, or cancel the upload: its objects are lost then."
+
+    def __init__(self, uuid: str) -> None:
+        self._fill({"uuid": uuid})
 
 
 class SessionMoves(CodedUsage):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
 from starlette.requests import ClientDisconnect
 
@@ -11,21 +14,25 @@ from scandock.model.uris import PrearchiveSessionUri
 from scandock.services.gradual_uploads import (
     ask_for_sessions,
     check_built,
-    count_unfinished,
     find_coming,
     find_promised,
     find_promised_study,
+    list_unfinished,
 )
+from scandock.services.session_errors import SessionLeft
 from scandock.web.errors import ServerStopping
 from scandock.web.import_waiting import POLL_SECONDS
 from scandock.web.request_context import RequestContext
+
+HAND_OVER_SECONDS: Final = 60.0
+"""For whoever receives objects to hand them to their import."""
 
 
 async def build_sessions(context: RequestContext, addresses: Sequence[PrearchiveSessionUri]) -> None:
     """Have what is still to be built at these addresses be built, as far as one may look at it, and wait for that.
 
-    Raises SessionNotBuilt where the import has failed; Fault `server_stopping` where the server ends first;
-    ClientDisconnect.
+    Raises SessionNotBuilt where the import has failed; SessionLeft where it does not begin; Fault `server_stopping`
+    where the server ends first; ClientDisconnect; AccessDenied (401) where the login ends first.
     """
     principal = context.service_context.principal
     await _build(context, await context.read(lambda c: find_promised(c, principal, addresses)))
@@ -49,14 +56,28 @@ async def complete_sessions(context: RequestContext, uuids: Sequence[str]) -> No
 
 
 async def _build(context: RequestContext, upload_ids: Sequence[int]) -> None:
-    """Have these uploads be imported, and wait for that."""
+    """Have these uploads be imported, and wait for that; from then on the context is that of who asks as they are then.
+
+    What only reads is answered with what stands already, rather than refused for what a host has that is away.
+    """
     server = context.server
     if not upload_ids:
         return
     server.gradual.close(upload_ids)
     await server.run(ask_for_sessions, server.catalog, upload_ids)  # of those that other hosts receive
-    seconds = POLL_SECONDS[0]
-    while await context.read(lambda c: count_unfinished(c, upload_ids)):
+    seconds, begun = POLL_SECONDS[0], time.monotonic()
+    waited_for = list(upload_ids)
+    while True:
+        unfinished = await context.read(partial(list_unfinished, server.catalog, upload_ids=waited_for))
+        await context.refresh_principal()
+        is_late = time.monotonic() - begun >= HAND_OVER_SECONDS
+        left = [one for one in unfinished if one.is_away or (one.is_receiving and is_late)]
+        for one in left:
+            if not one.stands or context.request.method not in ("GET", "HEAD"):
+                raise SessionLeft(one.uuid)
+            waited_for.remove(one.upload_id)
+        if len(left) == len(unfinished):
+            break
         if await context.request.is_disconnected():
             raise ClientDisconnect
         try:

@@ -322,6 +322,7 @@ class UploadRun(ImportRun):
         )
         self.upload, self.order = upload, order
         self._followed = reading
+        self._recorder = recorder
 
     def run(self) -> None:
         from scandock.publishing.requeue import drop_bytes
@@ -385,6 +386,7 @@ class UploadRun(ImportRun):
                 return self._followed.entries
             self._followed.close()
             self.stage.clear()
+            self._recorder.take_back()
         reading = ArchiveReader(
             self._find_archive(),
             self.upload.request,

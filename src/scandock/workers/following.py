@@ -152,6 +152,7 @@ def _read_ahead(catalog: Catalog, store: Store, stage: Stage, settings: Settings
     Raises _Ended where it is nothing under its token.
     """
     from scandock.queue.follow import end_follow
+    from scandock.services.progress import take_back_followed
 
     offer = _read_offer(catalog, stage.upload, stage.token)
     try:
@@ -161,6 +162,7 @@ def _read_ahead(catalog: Catalog, store: Store, stage: Stage, settings: Settings
     except Exception as error:  # noqa: BLE001  whatever it is, the ordinary way meets it too, and tells of it, or does not
         _log_void(stage.upload, error)
     stage.clear()
+    take_back_followed(catalog, offer.lease)
     if end_follow(catalog, offer.lease):
         raise _Ended
     return None  # it was accepted meanwhile

@@ -197,6 +197,18 @@ def test_entries_that_the_directory_lacks_or_has_in_another_order_are_none_of_it
         assert not walk.is_start_of([(changed, name), *others]), field
 
 
+def test_an_entry_that_reaches_into_the_next_one_is_another_than_the_directory_has() -> None:
+    data = zips.nested(FIRST, SECOND)
+    walk, rows = walked(data), listed(data)
+    assert [entry.name for entry in walk.entries(0)] == ["S/0.dcm"]
+    assert not walk.is_start_of(rows)
+    ((header_at, next_at, *rest), name), *others = rows
+    end = len(data) - len(data[data.index(b"PK\1\2") :])
+    assert walk.is_start_of([((header_at, end, *rest), name), *others])
+    assert not walk.is_start_of([((header_at, end - 1, *rest), name), *others])
+    assert next_at < end
+
+
 def test_no_zip_has_entries_and_mutated_ones_are_read_within_what_has_come() -> None:
     assert len(walked(b"no zip at all, but long enough to be looked at")) == 0
     data = bytearray(streamed(zipfile.ZIP_DEFLATED))

@@ -46,7 +46,7 @@ async def select(
         context = DicomwebContext(reading.request, await identify(reading.request))
         if context.project is not None or not await build_study(context, study):
             raise
-    return await reading.read(find)
+    return context, await context.read(lambda connection: find(context, connection))  # for who asks as they are now
 
 
 def select_within(

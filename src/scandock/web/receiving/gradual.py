@@ -6,6 +6,7 @@ by an import filter or de-identified.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,7 +14,7 @@ from fastapi import Request
 
 from scandock.access.principal import Principal
 from scandock.services import upload_errors
-from scandock.services.gradual_uploads import GradualPlace, GradualSender, PlaceUnknown
+from scandock.services.gradual_uploads import GradualPlace, GradualSender, PlaceReserved, PlaceUnknown
 from scandock.services.quotas import check_size
 from scandock.services.receiving import UploadOffer
 from scandock.services.sent_objects import FIRST_HEAD, make_entry_name
@@ -34,6 +35,10 @@ IN_MEMORY: Final = 1024 * 1024
 """Bytes of an object that are kept in memory until all have come; a larger one goes to a file of its own at once."""
 _HEADER_BYTES: Final = 2_048
 """Most that an object takes in its upload beside its own bytes."""
+
+RESERVED_SECONDS: Final = 0.1
+RESERVED_WAITS: Final = 30
+"""How often it is waited for an import that is being placed and has the label that a study is to get."""
 
 OfferMaker = Callable[[Principal], UploadOffer]
 
@@ -163,6 +168,7 @@ class GradualBody:
         principal = await reauthenticate_request(self._request, self._principal)
         offer = await server.read(self._make_offer, principal)
         key = _make_key(offer, routed)
+        refused, waits = None, 0
         while True:
             try:
                 uri = await server.spool(server.gradual.append, key, size + _HEADER_BYTES, write)
@@ -170,8 +176,19 @@ class GradualBody:
                 place = place or await self._find_place(routing, offer, routed)
                 if place is None:
                     raise upload_errors.CancelledMeanwhile from None
-                sender = GradualSender(address=request_info(self._request).address, offer=offer, place=place)
-                await server.run(server.gradual.begin, key, sender)
+                sender = GradualSender(
+                    address=request_info(self._request).address,
+                    offer=offer,
+                    place=place,
+                    is_sure=place == refused or waits == RESERVED_WAITS,
+                )
+                try:
+                    await server.run(server.gradual.begin, key, sender)
+                except PlaceReserved:
+                    waits += 1
+                    await asyncio.sleep(RESERVED_SECONDS)
+                except PlaceUnknown:
+                    refused = place
                 place = None  # another one may stand elsewhere
                 continue
             server.metrics.received.inc(size)

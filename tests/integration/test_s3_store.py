@@ -140,7 +140,7 @@ class TestS3Store(StoreConformance):
 
     def test_a_snapshot_is_read_until_what_it_shows_may_go(self, store, reopen, bucket):
         """Readers of other hosts are known to nobody: what was shown outlives its end by a time."""
-        patient = reopen("patient", garbage_ms=60_000)
+        patient = reopen("patient", garbage_ms=8 * 24 * 60 * 60 * 1000)
         patient.prepare()
         publish_tree(store, NAME, {f"{FILES}/{i}": bytes([i]) * 100 for i in range(5)})
         with store.snapshot(NAME) as snapshot:
@@ -149,7 +149,7 @@ class TestS3Store(StoreConformance):
             trash_staged(store, stage, "tree")
             store.finish(stage)
             assert len(patient.purge(0)) == 1
-            assert patient.sweep().left == 1
+            assert patient.sweep() == (0, 0)  # it may not go yet: a janitor that was told of it would never rest
             assert [entry.size for entry in snapshot.walk()] == [100] * 5
             with snapshot.open(f"{FILES}/3", 98) as reader:
                 assert reader.read() == b"\3\3"

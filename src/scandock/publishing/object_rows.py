@@ -317,10 +317,8 @@ class PostgresObjectRows:
         with self._catalog.read() as connection:
             query = select(stored_object.c.key).where(is_due).order_by(stored_object.c.due).limit(most)
             keys = list(connection.execute(query).scalars())
-            waiting = select(func.count()).select_from(stored_object).where(stored_object.c.due.is_not(None))
-            retired = select(func.count()).select_from(stored_tree).where(stored_tree.c.gone.is_not(None))
-            left = connection.execute(waiting).scalar_one() + connection.execute(retired).scalar_one() - len(keys)
-        return DueKeys(keys, left)
+            in_all: int = connection.execute(select(func.count()).select_from(stored_object).where(is_due)).scalar_one()
+        return DueKeys(keys, in_all - len(keys))
 
     def deleted(self, keys: Sequence[str]) -> None:
         for some in split_values(keys):

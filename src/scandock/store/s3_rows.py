@@ -33,7 +33,7 @@ class TrashRow(NamedTuple):
 
 
 class DueKeys(NamedTuple):
-    """Objects that may go, and how many more wait for their time."""
+    """Objects that may go now, and how many more of them there are."""
 
     keys: list[str]
     left: int

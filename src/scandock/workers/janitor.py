@@ -75,8 +75,10 @@ class Janitor(TurnThread):
             self._log.info("interrupted deletion finished", project=project)
         for why in deleted.stuck.values():
             self._log.warning("deletion of a project stuck", code=why.code)
-        while not self._ended.is_set() and self._store.sweep(SWEEP_SECONDS).left:
-            continue
+        while not self._ended.is_set():
+            swept = self._store.sweep(SWEEP_SECONDS)
+            if not swept.left or not swept.deleted:  # what is left without any progress is held: at the next turn
+                break
         waits = check_deletion_allowed(self._catalog)
         if not waits and not self._is_wanted():
             TRASH.run(CatalogAndStore(self._catalog, self._store, self._settings))

@@ -163,6 +163,33 @@ def test_a_replaced_writer_takes_nothing_back_where_the_bytes_are_in_a_bucket(ap
     assert stored(other, path) == DATA
 
 
+@pytest.mark.parametrize("ends", ["whole", "broken off"])
+def test_what_a_bucket_did_not_take_is_not_noted_as_received(
+    apart: tuple[Web, Web], monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    one, other = apart
+    path = make(one)
+    assert patch(one, path, 0, DATA[:1000]) == (204, "")
+    puts: list[str] = []
+    put = Bucket.put
+
+    def fail_once(self: Bucket, key: str, data: bytes | memoryview) -> None:
+        puts.append(key)
+        if len(puts) == 1:
+            raise self.fault("writing", key, "away")
+        put(self, key, data)
+
+    monkeypatch.setattr(Bucket, "put", fail_once)
+    if ends == "whole":
+        assert patch(one, path, 1000, DATA[1000:2_500_000])[0] == 503
+    else:
+        open_patch(one, path, 1000, DATA[1000:2_500_000]).close()
+    until(lambda: puts and not len(one.site.locks), "it did not end")
+    assert offset(other, path) == len(stored(other, path)) == 1000
+    assert patch(other, path, 1000, DATA[1000:]) == (204, "")
+    assert stored(one, path) == DATA
+
+
 def test_a_replaced_writer_that_still_holds_the_bytes_is_waited_for(
     webs: tuple[Web, Web], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,17 +167,28 @@ def _check_right(server: ServerState, principal: Principal, incoming_upload: Inc
 async def _leave(
     server: ServerState, incoming_upload: IncomingUpload, spooling: Spooler, *, keep_bytes: bool, cause: BaseException
 ) -> None:
-    """After an error: note what is on disk. A failed sync loses all of it, and the next request begins anew."""
+    """After an error: note what the spool has. A failed sync loses all of it, and the next request begins anew."""
     is_lost = isinstance(cause, Fault) and cause.code == "sync_failed"
     try:
         if keep_bytes and not is_lost:
-            await server.run(server.receiving.mark, incoming_upload, await spooling.finish())
+            await server.run(server.receiving.mark, incoming_upload, await _keep_written(spooling, cause))
         else:
             await spooling.settle()
     except ScandockError as error:
         is_lost = is_lost or error.code == "sync_failed"
     if is_lost:
         await server.run(server.receiving.mark, incoming_upload, 0)
+
+
+async def _keep_written(spooling: Spooler, cause: BaseException) -> int:
+    """What the spool has of all that came; once it has failed, of what was written."""
+    if not isinstance(cause, Fault):
+        try:
+            return await spooling.finish()
+        except Fault as error:
+            if error.code == "sync_failed":
+                raise
+    return await spooling.sync_written()
 
 
 def check_length(request: Request, max_bytes: int, size: int) -> None:

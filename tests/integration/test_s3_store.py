@@ -168,7 +168,8 @@ class TestS3Store(StoreConformance):
         stage = stage_files(store, "u", {"tree/a": b"a"})
         mark = stage.mark(unchecked_path("tree"))
         trash = trash_staged(store, stage, "tree")
-        store.place([RestoreTree(trash, NAME, mark)])
+        assert mark is not None
+        store.place([RestoreTree(trash, parse_tree(NAME), mark)])
         with store.snapshot(NAME) as snapshot:
             store.discard_trash(trash_tree(store, NAME))
             assert patient.sweep() == (0, 0)
@@ -185,7 +186,7 @@ class TestS3Store(StoreConformance):
         for verb in (
             stale.seal,
             lambda: store.keep_receipt(stale, "receipt.jsonl.gz"),
-            lambda: stale.remove("receipt.jsonl.gz"),
+            lambda: stale.remove(unchecked_path("receipt.jsonl.gz")),
             stale.clear,
         ):
             with pytest.raises(TokenLost):

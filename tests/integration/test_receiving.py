@@ -333,7 +333,7 @@ def test_bytes_of_ended_imports_go_and_those_of_strangers_stay(embedded):
         for uuid, state in ((ended, "refused"), (failed, "failed")):
             connection.execute(upload.update().where(upload.c.uuid == uuid).values(state=state))
     embedded.site.store.spool("of-another-catalog").append(0, b"x")
-    assert discard_ended_spools(embedded.site.receiving) == 1
+    assert discard_ended_spools(embedded.site.catalog, embedded.site.store) == 1
     assert sorted(embedded.spools()) == sorted([failed, "of-another-catalog"])
 
 

@@ -20,6 +20,7 @@ from scandock.catalog.tables import upload
 from scandock.model.machine_errors import DiskFull
 from scandock.services.cleaning.uploads import delete_abandoned_uploads
 from scandock.services.upload_writers import UploadWriters
+from scandock.store.bucket import Bucket
 from scandock.web.tus import locks
 from tests.builders import make_data_folder
 from tests.crash.processes import until
@@ -33,6 +34,21 @@ BODY = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stre
 def webs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str) -> Iterator[tuple[Web, Web]]:
     site = make_data_folder(tmp_path, monkeypatch, postgres_url)
     with serve_by_socket(site.data, site.settings) as one, serve_by_socket(site.data, site.settings) as other:
+        yield one, other
+
+
+@pytest.fixture
+def apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str, bucket: Bucket
+) -> Iterator[tuple[Web, Web]]:
+    """Two hosts that have a bucket in common, and no folder."""
+    monkeypatch.setenv("SCANDOCK_STORE", bucket.url)
+    monkeypatch.setenv("SCANDOCK_S3_ENDPOINT", bucket.endpoint or "")
+    sites = [make_data_folder(tmp_path / name, monkeypatch, postgres_url) for name in ("one", "other")]
+    with (
+        serve_by_socket(sites[0].data, sites[0].settings) as one,
+        serve_by_socket(sites[1].data, sites[1].settings) as other,
+    ):
         yield one, other
 
 
@@ -77,6 +93,12 @@ def open_patch(web: Web, path: str, at: int, sent: bytes) -> socket.socket:
 
 def answer_of(raw: socket.socket) -> str:
     return raw.recv(65536).decode().partition("\r\n")[0]
+
+
+def stored(web: Web, path: str) -> bytes:
+    """What the store has of an upload, as any host reads it."""
+    with contextlib.closing(web.site.store.spool(path.rpartition("/")[2])) as spool:
+        return spool.read_at(0, len(DATA) + 1)
 
 
 def pass_time(web: Web, milliseconds: int) -> None:
@@ -124,6 +146,48 @@ def test_a_silent_writer_is_replaced_by_another_host_and_spoils_nothing(webs: tu
         assert answer_of(raw) == "HTTP/1.1 423 Locked"
     assert other.spool(path.rpartition("/")[2]) == DATA
     assert offset(one, path) == len(DATA)
+
+
+def test_a_replaced_writer_takes_nothing_back_where_the_bytes_are_in_a_bucket(apart: tuple[Web, Web]) -> None:
+    """What it still has in memory when it hears of it is behind what it knew, not behind what is there."""
+    one, other = apart
+    path = make(one)
+    with open_patch(one, path, 0, b"\0" * 500_000) as raw:  # less than a block: it waits in memory
+        until(lambda: writer_of(one, path), "no row says who writes")
+        pass_time(one, 11_000)
+        assert patch(other, path, 0, DATA[:1_200_000]) == (204, "")
+        assert answer_of(raw) == "HTTP/1.1 423 Locked"
+    until(lambda: not len(one.site.locks), "it did not end")
+    assert stored(other, path) == DATA[:1_200_000]
+    assert patch(one, path, 1_200_000, DATA[1_200_000:]) == (204, "")
+    assert stored(other, path) == DATA
+
+
+@pytest.mark.parametrize("ends", ["whole", "broken off"])
+def test_what_a_bucket_did_not_take_is_not_noted_as_received(
+    apart: tuple[Web, Web], monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    one, other = apart
+    path = make(one)
+    assert patch(one, path, 0, DATA[:1000]) == (204, "")
+    puts: list[str] = []
+    put = Bucket.put
+
+    def fail_once(self: Bucket, key: str, data: bytes | memoryview) -> None:
+        puts.append(key)
+        if len(puts) == 1:
+            raise self.fault("writing", key, "away")
+        put(self, key, data)
+
+    monkeypatch.setattr(Bucket, "put", fail_once)
+    if ends == "whole":
+        assert patch(one, path, 1000, DATA[1000:2_500_000])[0] == 503
+    else:
+        open_patch(one, path, 1000, DATA[1000:2_500_000]).close()
+    until(lambda: puts and not len(one.site.locks), "it did not end")
+    assert offset(other, path) == len(stored(other, path)) == 1000
+    assert patch(other, path, 1000, DATA[1000:]) == (204, "")
+    assert stored(one, path) == DATA
 
 
 def test_a_replaced_writer_that_still_holds_the_bytes_is_waited_for(

@@ -16,7 +16,16 @@ from scandock.publishing.deletes import Removal, removals_of, trash_removed
 from scandock.publishing.intents import Placement, published_placements, recorded_placements
 from scandock.publishing.publish import publish, rename_trees, trash_replaced
 from scandock.publishing.row_cleanup import delete_exceptions, delete_staged_rows, delete_tree_rows
-from scandock.queue.leases import ImportLease, Lease, OperationLease, finish, finish_operation, release_lease, renew
+from scandock.queue.leases import (
+    ImportLease,
+    Lease,
+    OperationLease,
+    check_lease,
+    finish,
+    finish_operation,
+    release_lease,
+    renew,
+)
 from scandock.store.paths import LEDGER, RECEIPT
 from scandock.store.port import Stage, Store
 
@@ -111,7 +120,9 @@ def end_unpublished(catalog: Catalog, store: Store, stage: Stage, lease: ImportL
     delete_staged_rows(catalog, lease)
     if outcome.state in WITHOUT_RECEIPT:
         delete_exceptions(catalog, lease)
-        store.drop_receipt(lease.uuid)  # of one that was being refused when it died
+        with catalog.write() as connection:
+            check_lease(catalog, connection, lease)
+            store.drop_receipt(lease.uuid)  # of one that was being refused when it died
     with catalog.write() as connection:
         finish(catalog, connection, lease, outcome)
     store.finish(stage)

@@ -99,9 +99,12 @@ class PostgresObjectRows:
         with self._catalog.write() as connection:
             for token in {old_token, new_token}:  # so that who held the old one can't begin any more
                 _begin(connection, upload, token)
+            _end(
+                connection, upload, store_attempt.c.token.not_in([new_token, ""])
+            )  # first: it stages nothing from here
+            _check_attempt(connection, upload, new_token)
             mine = _STAGED & (stored_tree.c.upload == upload)
             connection.execute(update(stored_tree).where(mine).values(token=new_token))
-            _end(connection, upload, store_attempt.c.token.not_in([new_token, ""]))
 
     def register(
         self,
@@ -134,6 +137,8 @@ class PostgresObjectRows:
 
     def clear(self, upload: str, token: str) -> None:
         with self._catalog.write() as connection:
+            _begin(connection, upload, token)
+            _check_attempt(connection, upload, token)
             mine = (stored_tree.c.upload == upload) & (stored_tree.c.token == token)
             _give_up(connection, _STAGED & mine)
             _drop_receipt(connection, upload, staged=True)
@@ -154,14 +159,15 @@ class PostgresObjectRows:
 
     def publish(self, upload: str, token: str, root: str, number: int, name: str, *, replace: bool) -> None:
         with self._change(name) as connection:
+            published = select(stored_tree.c.number).where(stored_tree.c.number == number, stored_tree.c.name == name)
+            if connection.execute(published).first() is not None:
+                return
+            _begin(connection, upload, token)
+            _check_attempt(connection, upload, token)  # before the tree is locked, in the order of who takes it over
             tree = _lock(connection, stored_tree.c.number == number)
             if tree is not None and tree.name == name:
                 return
             if tree is None or (tree.upload, tree.root) != (upload, root) or tree.gone is not None:
-                mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)
-                ended = select(store_attempt.c.token).where(mine, store_attempt.c.ended.is_not(None))
-                if connection.execute(ended).first() is not None:
-                    raise TokenLost(f"Upload {upload} has been taken over by another process.")
                 raise TreeMissing(f"The staged tree {root} isn't there any more.", "Import it again.")
             if tree.token != token:
                 raise TokenLost(f"Upload {upload} has been taken over by another process.")
@@ -195,7 +201,7 @@ class PostgresObjectRows:
                 here = mine & (stored_tree.c.root == root)
                 tree = _lock(connection, _STAGED & here)
                 if tree is not None:
-                    values = {"upload": None, "token": None, "root": None, "trash": trash, "note": note}
+                    values = {"upload": None, "token": None, "root": None, "trash": trash, "note": note, "shown": True}
                     connection.execute(_changed(tree.number).values(**values))
 
     def restore(self, trash: str, name: str, number: int) -> None:
@@ -205,7 +211,7 @@ class PostgresObjectRows:
                 return
             if tree is None or tree.trash != trash or tree.gone is not None:
                 raise FileNotFoundError(2, "Not in the trash", trash)
-            connection.execute(_changed(number).values(name=name, trash=None, note=""))
+            connection.execute(_changed(number).values(name=name, trash=None, note="", shown=True))
 
     def current(self, name: str) -> int | None:
         return self._number(stored_tree.c.name == name)
@@ -319,10 +325,8 @@ class PostgresObjectRows:
         with self._catalog.read() as connection:
             query = select(stored_object.c.key).where(is_due).order_by(stored_object.c.due).limit(most)
             keys = list(connection.execute(query).scalars())
-            waiting = select(func.count()).select_from(stored_object).where(stored_object.c.due.is_not(None))
-            retired = select(func.count()).select_from(stored_tree).where(stored_tree.c.gone.is_not(None))
-            left = connection.execute(waiting).scalar_one() + connection.execute(retired).scalar_one() - len(keys)
-        return DueKeys(keys, left)
+            in_all: int = connection.execute(select(func.count()).select_from(stored_object).where(is_due)).scalar_one()
+        return DueKeys(keys, in_all - len(keys))
 
     def deleted(self, keys: Sequence[str]) -> None:
         for some in split_values(keys):
@@ -374,9 +378,10 @@ class PostgresObjectRows:
         with self._catalog.read() as connection:
             return sorted(connection.execute(select(spool_part.c.upload).distinct()).scalars())
 
-    def keep_receipt(self, upload: str, key: str, *, staged: bool) -> None:
+    def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool) -> None:
         statement = insert_or(stored_receipt).values(upload=upload, staged=staged, key=key)
         with self._catalog.write() as connection:
+            _check_attempt(connection, upload, token)
             if not staged:  # it may be the attempt's own, which becomes the import's
                 connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
             before = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
@@ -388,9 +393,15 @@ class PostgresObjectRows:
             key: str | None = connection.execute(_receipt_key(upload, staged=staged)).scalar()
         return key
 
-    def drop_receipt(self, upload: str, *, staged: bool) -> None:
+    def drop_staged_receipt(self, upload: str, token: str) -> None:
         with self._catalog.write() as connection:
-            _drop_receipt(connection, upload, staged=staged)
+            _begin(connection, upload, token)
+            _check_attempt(connection, upload, token)
+            _drop_receipt(connection, upload, staged=True)
+
+    def drop_receipt(self, upload: str) -> None:
+        with self._catalog.write() as connection:
+            _drop_receipt(connection, upload, staged=False)
 
     # the bucket
 

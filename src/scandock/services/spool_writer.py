@@ -65,7 +65,7 @@ class SpoolWriter:
 
     def sync(self) -> int:
         """Make it durable; the bytes that the spool has."""
-        self._spool.sync()
+        self.written = min(self.written, self._spool.sync())  # less, where what had come was lost meanwhile
         self._marked = self.written
         self._marked_at = self._clock()
         return self.written

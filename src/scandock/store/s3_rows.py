@@ -33,7 +33,7 @@ class TrashRow(NamedTuple):
 
 
 class DueKeys(NamedTuple):
-    """Objects that may go, and how many more wait for their time."""
+    """Objects that may go now, and how many more of them there are."""
 
     keys: list[str]
     left: int
@@ -51,7 +51,7 @@ class ObjectRows(Protocol):
         """Note that an attempt is about to store objects."""
 
     def take(self, upload: str, old_token: str, new_token: str) -> None:
-        """Make what one attempt has staged another's, and end all but that one."""
+        """End all attempts but one, and make what they have staged its own. TokenLost where it has ended itself."""
 
     def register(
         self,
@@ -158,14 +158,17 @@ class ObjectRows(Protocol):
     def spools(self) -> list[str]:
         """Uploads of which there are parts."""
 
-    def keep_receipt(self, upload: str, key: str, *, staged: bool) -> None:
+    def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool) -> None:
         """Note where an upload's receipt is, or that of its attempt, in place of one before."""
 
     def receipt(self, upload: str, *, staged: bool) -> str | None:
         """Its key; None where there is none."""
 
-    def drop_receipt(self, upload: str, *, staged: bool) -> None:
-        """Forget it."""
+    def drop_staged_receipt(self, upload: str, token: str) -> None:
+        """Forget that of an attempt."""
+
+    def drop_receipt(self, upload: str) -> None:
+        """Forget an upload's receipt."""
 
     # the bucket
 

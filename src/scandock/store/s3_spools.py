@@ -70,8 +70,9 @@ class S3Spool:
         return size
 
     def sync(self) -> int:
-        self._become_writer()
-        spool = self._open()
+        spool = self._spool
+        if spool is None:  # all that is known is noted
+            return self.size()
         try:
             size = spool.sync()
         except BaseException:

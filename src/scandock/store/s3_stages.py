@@ -124,7 +124,7 @@ class S3Stage:
         self._local.remove(rel)
         self._composed.pop(rel, None)
         if rel == RECEIPT:
-            self._rows.drop_receipt(self.upload, staged=True)
+            self._rows.drop_staged_receipt(self.upload, self.token)
 
     def clear(self) -> None:
         self._local.clear()
@@ -140,7 +140,7 @@ class S3Stage:
         if waiting:
             self._store(waiting)
         if self._local.exists(RECEIPT):
-            self._rows.keep_receipt(self.upload, self.put_receipt(RECEIPT), staged=True)
+            self._rows.keep_receipt(self.upload, self.token, self.put_receipt(RECEIPT), staged=True)
 
     def _store(self, trees: dict[str, _Composed]) -> None:
         self._rows.begin(self.upload, self.token)

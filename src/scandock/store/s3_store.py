@@ -300,10 +300,10 @@ class S3Store:
     def keep_receipt(self, stage: Stage, rel: RelPath) -> None:
         rows, upload = self._rows, stage.upload
         if isinstance(stage, S3Stage) and stage.staging.exists(rel):
-            rows.keep_receipt(upload, stage.put_receipt(rel), staged=False)
+            rows.keep_receipt(upload, stage.token, stage.put_receipt(rel), staged=False)
             stage.staging.remove(rel)
         elif rel == RECEIPT and (key := rows.receipt(upload, staged=True)) is not None:
-            rows.keep_receipt(upload, key, staged=False)
+            rows.keep_receipt(upload, stage.token, key, staged=False)
         elif rows.receipt(upload, staged=False) is None:
             raise FileNotFoundError(2, "No such file in the stage", rel)
 
@@ -316,7 +316,7 @@ class S3Store:
         return io.BytesIO(self._bucket.get(key))
 
     def drop_receipt(self, upload: str) -> None:
-        self._rows.drop_receipt(upload, staged=False)
+        self._rows.drop_receipt(upload)
 
 
 def _own_prefixes(upload: str, token: str) -> list[str]:

@@ -251,7 +251,7 @@ def _finish_earlier(
     if order.exhausted:
         fail_import(catalog, store, stage, lease, exhausted(order.reason))
         return True
-    if upload.received and not store.spool(order.upload).size():
+    if upload.received and store.spool(order.upload).size() != upload.received:
         fail_import(catalog, store, stage, lease, BYTES_MISSING)
         return True
     stage.clear()

@@ -9,6 +9,7 @@ from scandock.publishing.recover import recover
 from scandock.queue.chores import chore
 from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
+from scandock.services.cleaning.uploads import discard_ended_spools
 from scandock.services.clock_check import check_deletion_allowed
 from scandock.services.dicom_listing_fill import fill_listings
 from scandock.services.manifest_fill import fill_manifests
@@ -75,8 +76,12 @@ class Janitor(TurnThread):
             self._log.info("interrupted deletion finished", project=project)
         for why in deleted.stuck.values():
             self._log.warning("deletion of a project stuck", code=why.code)
-        while not self._ended.is_set() and self._store.sweep(SWEEP_SECONDS).left:
-            continue
+        while not self._ended.is_set():
+            swept = self._store.sweep(SWEEP_SECONDS)
+            if not swept.left or not swept.deleted:  # what is left without any progress is held: at the next turn
+                break
+        if self._settings.store is not None:  # what this host has received, and another has imported
+            discard_ended_spools(self._catalog, self._store)
         waits = check_deletion_allowed(self._catalog)
         if not waits and not self._is_wanted():
             TRASH.run(CatalogAndStore(self._catalog, self._store, self._settings))

@@ -108,7 +108,7 @@ class Worker:
         self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots, due)
         self.follower = (
             FollowerThread(partial(begin_follow, self.catalog, owner), self._follow, log)
-            if settings.follow == "on"
+            if settings.follow == "on" and settings.store is None  # of a bucket's uploads none is followed
             else None
         )
         self.log = log

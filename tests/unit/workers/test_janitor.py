@@ -12,6 +12,8 @@ from scandock.model.errors import Fault
 from scandock.publishing.recover import RecoveryResult
 from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
+from scandock.store.local import LocalStore
+from scandock.store.records import SweepResult
 from scandock.testing.data import make_data
 from scandock.workers import janitor
 from scandock.workers.janitor import EVERY_SECONDS, Janitor
@@ -40,3 +42,12 @@ def test_only_what_is_stuck_for_longer_than_a_turn_is_called_so(
             said.append([line["upload"] for line in logged if line["event"] == "dead import stuck"])
             logged.clear()
     assert said == [[], [], ["u2"], [], []]
+
+
+def test_what_can_not_go_yet_is_left_to_the_next_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while somebody reads it: a turn that went on until it is gone would do nothing else."""
+    sweeps = [SweepResult(0, 2), SweepResult(1, 1), SweepResult(0, 1)]
+    monkeypatch.setattr(LocalStore, "sweep", lambda *_: sweeps.pop(0))
+    with open_data(str(make_data(tmp_path / "data")), load_settings()) as (catalog, store):
+        Janitor(catalog, store, load_settings(), structlog.get_logger())._clear()  # noqa: SLF001
+    assert sweeps == []

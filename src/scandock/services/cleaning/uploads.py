@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import select, update
 
+from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
 from scandock.model.durations import HOUR_MS
@@ -22,6 +23,7 @@ from scandock.services.privacy_source import current_privacy
 from scandock.services.receiving import ROWS_PER_TURN, UploadReceiver
 from scandock.services.spool_removal import discard_spool
 from scandock.services.upload_errors import UploadExpired
+from scandock.store.port import Store
 
 
 def delete_abandoned_uploads(receiving: UploadReceiver) -> int:
@@ -92,16 +94,15 @@ def expire_uploads(receiving: UploadReceiver, age: int, busy: Collection[str] = 
     return len(rows)
 
 
-def discard_ended_spools(receiving: UploadReceiver) -> int:
+def discard_ended_spools(catalog: Catalog, store: Store) -> int:
     """Remove the bytes of imports that have ended and keep none (a kill may have come between).
 
     Only of uploads that the catalog knows: a spool that it does not may be another catalog's.
     """
-    store = receiving.store
     dropped = 0
     spools = store.spools()
     for start in range(0, len(spools), ROWS_PER_TURN):
-        with receiving.catalog.read() as connection:
+        with catalog.read() as connection:
             ended = connection.execute(
                 select(upload.c.uuid).where(
                     upload.c.uuid.in_(spools[start : start + ROWS_PER_TURN]),
@@ -109,7 +110,7 @@ def discard_ended_spools(receiving: UploadReceiver) -> int:
                 )
             ).scalars().all()  # fmt: skip
         for uuid in ended:
-            discard_spool(receiving.catalog, store, uuid)
+            discard_spool(catalog, store, uuid)
             dropped += 1
     return dropped
 
@@ -180,5 +181,6 @@ FAILED_ORIGINALS: Cleaner[HasServerState] = Cleaner(
 )
 ENDED_SPOOLS: Cleaner[HasServerState] = Cleaner(
     what="bytes of imports that have ended",
-    clean=lambda site, _age: discard_ended_spools(site.receiving),
+    clean=lambda site, _age: discard_ended_spools(site.catalog, site.store),
+    of_host=True,
 )

@@ -7,12 +7,14 @@ slow the disk. Every 64 MB, and every few seconds, what has come is synced and i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from scandock.model.errors import Fault
 from scandock.services import upload_errors
 from scandock.services.spool_writer import Digest, Sink, SpoolWriter
 
@@ -79,6 +81,12 @@ class Spooler:
         """Write what is left and sync all of it; gives the bytes that the spool then has."""
         await self._flush()
         await self.settle()
+        return await self._run(self._writer.sync)
+
+    async def sync_written(self) -> int:
+        """Sync what was written, and write nothing more, as after a Fault; gives the bytes that the spool then has."""
+        with contextlib.suppress(Fault):
+            await self.settle()
         return await self._run(self._writer.sync)
 
     async def settle(self) -> None:

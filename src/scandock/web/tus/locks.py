@@ -7,6 +7,7 @@ upload over, as this one was not heard of, waits until this one writes no more.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,45 @@ HOLD_SECONDS = 0.2
 """How often it is looked whether the one before, on another host, has let go of the bytes."""
 
 
+class HeldSpool:
+    """An upload's spool as a writer of one of several hosts holds it: once let go of, it takes nothing more.
+
+    So no thread of a request that was replaced writes to it late, or takes it back.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    def hold(self) -> bool:
+        """See handles.Spool."""
+        with self._lock:
+            return self._spool.hold()
+
+    def append(self, offset: int, data: bytes | memoryview) -> int:
+        """See handles.Spool. UploadLocked once it was let go of."""
+        with self._lock:
+            self._check()
+            return self._spool.append(offset, data)
+
+    def sync(self) -> int:
+        """See handles.Spool. UploadLocked once it was let go of."""
+        with self._lock:
+            self._check()
+            return self._spool.sync()
+
+    def close(self) -> None:
+        """Let go of it; waits for a thread that is just writing."""
+        with self._lock:
+            self._is_closed = True
+            self._spool.close()
+
+    def _check(self) -> None:
+        if self._is_closed:
+            raise UploadLocked
+
+
 class Writer:
     """A request that writes; it reports each arrival, and ends when asked to."""
 
@@ -39,6 +79,8 @@ class Writer:
         """Bytes of the upload that are there, also those that are not synced yet."""
         self.token = ""
         """What its row calls it; empty where writers have no rows."""
+        self.spool: HeldSpool | None = None
+        """What it writes to; None where writers have no rows."""
         self.stop = asyncio.Event()
         self.done = asyncio.Event()
         self.why: ScandockError = UploadLocked()
@@ -146,16 +188,15 @@ class UploadLocks:
         if not is_taken:
             raise UploadLocked
         writer.token = token
-        spool = self._store.spool(upload)
+        writer.spool = spool = HeldSpool(self._store.spool(upload))
         try:
             await self._hold(spool)
             yield
         finally:
             writer.token = ""
-            spool.close()
-            await asyncio.shield(asyncio.ensure_future(self._release(upload, token)))
+            await asyncio.shield(asyncio.ensure_future(self._release(upload, token, spool)))
 
-    async def _hold(self, spool: Spool) -> None:
+    async def _hold(self, spool: HeldSpool) -> None:
         """Wait until the writer before has let go: it was told by its row. UploadLocked where it does not."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not await asyncio.to_thread(spool.hold):
@@ -163,9 +204,10 @@ class UploadLocks:
                 raise UploadLocked
             await asyncio.sleep(HOLD_SECONDS)
 
-    async def _release(self, upload: str, token: str) -> None:
+    async def _release(self, upload: str, token: str, spool: HeldSpool) -> None:
         rows = self._rows
         assert rows is not None
+        await asyncio.to_thread(spool.close)
         try:
             await asyncio.to_thread(rows.release, token)
         except ScandockError:  # the catalog is away: others wait until it is stale, this process need not

@@ -46,7 +46,7 @@ async def append(
     check_length(request, incoming_upload.size - incoming_upload.received, incoming_upload.size)
     if content_length(request) != 0:
         await server.run(server.receiving.reserve_again, incoming_upload)
-    spooling = _make_spooler(server, incoming_upload, checksum)
+    spooling = _make_spooler(server, incoming_upload, writer, checksum)
     try:
         async with aclosing(read_pieces(request, server.receiving.limits.idle_seconds, writer)) as body:
             async for data in body:
@@ -67,7 +67,9 @@ async def append(
     return await _keep(server, request, principal, incoming_upload, spooling)
 
 
-def _make_spooler(server: ServerState, incoming_upload: IncomingUpload, checksum: Checksum | None) -> Spooler:
+def _make_spooler(
+    server: ServerState, incoming_upload: IncomingUpload, writer: Writer, checksum: Checksum | None
+) -> Spooler:
     assert incoming_upload.size is not None
 
     def mark(received: int) -> bool:
@@ -81,7 +83,7 @@ def _make_spooler(server: ServerState, incoming_upload: IncomingUpload, checksum
 
     return Spooler(
         server.spool_threads,
-        server.store.spool(incoming_upload.uuid),
+        writer.spool or server.store.spool(incoming_upload.uuid),
         offset=incoming_upload.received,
         max_bytes=incoming_upload.size,
         mark=mark if checksum is None else keep_reserved,
@@ -141,7 +143,7 @@ async def finish(
     with contextlib.suppress(UploadLocked):  # so it is, on another host
         async with server.locks.write(incoming_upload.uuid) as writer:
             mine = replace(incoming_upload, writer=writer.token)
-            await _keep(server, request, principal, mine, _make_spooler(server, mine, None))
+            await _keep(server, request, principal, mine, _make_spooler(server, mine, writer, None))
     return await server.read(server.receiving.find, incoming_upload.uuid) or incoming_upload
 
 
@@ -165,17 +167,28 @@ def _check_right(server: ServerState, principal: Principal, incoming_upload: Inc
 async def _leave(
     server: ServerState, incoming_upload: IncomingUpload, spooling: Spooler, *, keep_bytes: bool, cause: BaseException
 ) -> None:
-    """After an error: note what is on disk. A failed sync loses all of it, and the next request begins anew."""
+    """After an error: note what the spool has. A failed sync loses all of it, and the next request begins anew."""
     is_lost = isinstance(cause, Fault) and cause.code == "sync_failed"
     try:
         if keep_bytes and not is_lost:
-            await server.run(server.receiving.mark, incoming_upload, await spooling.finish())
+            await server.run(server.receiving.mark, incoming_upload, await _keep_written(spooling, cause))
         else:
             await spooling.settle()
     except ScandockError as error:
         is_lost = is_lost or error.code == "sync_failed"
     if is_lost:
         await server.run(server.receiving.mark, incoming_upload, 0)
+
+
+async def _keep_written(spooling: Spooler, cause: BaseException) -> int:
+    """What the spool has of all that came; once it has failed, of what was written."""
+    if not isinstance(cause, Fault):
+        try:
+            return await spooling.finish()
+        except Fault as error:
+            if error.code == "sync_failed":
+                raise
+    return await spooling.sync_written()
 
 
 def check_length(request: Request, max_bytes: int, size: int) -> None:

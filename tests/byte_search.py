@@ -23,6 +23,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.crash.checker import read_manifest
+
 CONTEXT = 24
 """Bytes around a hit that are told."""
 
@@ -159,6 +161,9 @@ def search_rows(marks: Marks, database: Path) -> list[Finding]:
                     for column, value in zip(columns, row, strict=True):
                         if isinstance(value, bytes):
                             findings += search_bytes(marks, value, f"{table}.{column}")
+                        if (table, column) == ("manifest", "body"):
+                            files = "\n".join(map(str, read_manifest(value)))
+                            findings += search_bytes(marks, files.encode(), "manifest.body")
     return findings
 
 

@@ -121,7 +121,7 @@ def test_the_search_finds_names_where_they_are_kept(site: DataFolder, tmp_path: 
     assert {one.place for one in search_bytes(marks, printed, "")} >= {"archive of zip", "no image", "broken inner zip"}
     found = search_folder(marks, site.data)
     places = {re.sub(r"(?<=receipts/).*|(?<=^name )(\w+).*", r"\1", one.where) for one in found}
-    assert places >= {"scandock.db", "upload.archive", "upload.report", "file.name", "receipts/", "name archive"}
+    assert places >= {"scandock.db", "upload.archive", "upload.report", "manifest.body", "receipts/", "name archive"}
     kept = {"comment", "extra field", "tar owner", "tar group", "pax", "link target"}
     assert {place for place in marks.places.values() if not any(word in place for word in kept)} - {
         *(one.place for one in found), "folder of zip", "lost image"

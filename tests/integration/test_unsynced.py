@@ -640,6 +640,13 @@ OTHERS = {
     "store/space.py _write_probe: os.fsync(fd)": "test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told",
     "publishing/receipts.py amend_receipt: stage.seal()": "test_a_receipt_gives_way_only_to_one_that_is_on_the_disk",
     "services/output_folder.py sync: syscalls.syncfs(self._fd)": "test_output_folder.py: a disk that fails is told",
+    "services/output_folder.py fill_synced: os.fsync(fd)": "test_output_folder.py: bytes before names",
+    "services/output_folder.py write_unnamed: os.fsync(fd)": "test_output_folder.py: bytes before names",
+    "services/store_migration.py _publish: self._stage.seal()": "test_s3_migration.py: into a bucket, below",
+    "services/store_migration.py _copy_trash: self._stage.seal()": "test_s3_migration.py: into a bucket, below",
+    "store/s3_stages.py _store: packs.seal()": "test_s3_store.py: nothing is published that was not sent",
+    "store/s3_spools.py sync: spool.sync()": "test_s3_store.py: others read what was answered",
+    "web/tus/locks.py sync: self._spool.sync()": "hands through to the spool's own",
     "services/tree_changes.py _build_placement: change_stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
     "services/tree_changes.py _build_placement: running.stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
 }

@@ -96,9 +96,8 @@ def serve(
         liveness = WorkerLiveness.make()
         by_receiver, by_worker = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # outlive those who have them
         web = python_command("scandock.web.process", store.path, str(listener.fileno()), str(liveness.fd), options.role)
-        worker = python_command(
-            "scandock.workers.worker", store.path, slots, *map(str, (liveness.fd, by_worker.fileno()))
-        )
+        shared = (str(liveness.fd), str(by_worker.fileno()), options.role)
+        worker = python_command("scandock.workers.worker", store.path, slots, *shared)
         receiver_words = command_words(
             store.path, liveness.fd, by_receiver.fileno(), settings.reception, settings.log_level
         )

@@ -1,6 +1,6 @@
 """A worker process: claims imports and has each run by an attempt process; works on none itself.
 
-Started by the supervisor as `python -m scandock.workers.worker PARENT DATA SLOTS [BEATS RECEIVER]`.
+Started by the supervisor as `python -m scandock.workers.worker PARENT DATA SLOTS [BEATS RECEIVER ROLE]`.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ class Worker:
         *,
         upkeep: bool = True,
         receiver: socket.socket | None = None,
+        role: str = "all",
     ) -> None:
-        """`receiver`: our end of the pair by which the receiver process connects."""
+        """`receiver`: our end of the pair by which the receiver process connects; `role`: that of this host."""
         self.liveness = liveness
         self.store = open_data_store(data, settings)
         prepare_data(self.store, settings)
@@ -97,8 +98,9 @@ class Worker:
         self.janitor = Janitor(self.catalog, self.store, settings, log, liveness.figures) if upkeep else None
         self.messenger = MessageSender(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
-        self.packs = PackBuilderThread(self.catalog, self.store, settings, log) if upkeep else None
-        self.thumbnails = ThumbnailThread(self.catalog, self.store, settings, log, self._is_idle) if upkeep else None
+        caches = upkeep and has_readers(role, settings)
+        self.packs = PackBuilderThread(self.catalog, self.store, settings, log) if caches else None
+        self.thumbnails = ThumbnailThread(self.catalog, self.store, settings, log, self._is_idle) if caches else None
         self.commitment = CommitmentKeeper(self.catalog, self.store, settings, log) if upkeep else None
         self.receiver = (
             ReceiverCatalogThread(receiver, self.catalog, self.store, settings, log) if receiver is not None else None
@@ -229,6 +231,14 @@ class Worker:
         self.log.info("worker ended")
 
 
+def has_readers(role: str, settings: Settings) -> bool:
+    """Whether somebody reads, and clears up, what a worker of this role keeps in its data folder for those who look.
+
+    With files in a bucket each host has a folder of its own, and one of the role `worker` shows nothing.
+    """
+    return role != "worker" or settings.store is None
+
+
 def main(words: list[str]) -> int:
     """Run until SIGTERM."""
     parent, data, size, *shared = words
@@ -246,7 +256,8 @@ def main(words: list[str]) -> int:
         start = opened.enter_context(ForkedAttempts(log, start_attempt_process, forks, readers))
         try:
             receiver = socket.socket(fileno=int(shared[1])) if len(shared) > 1 else None
-            worker = Worker(data, int(size), settings, int(parent), liveness, log, start, receiver=receiver)
+            role = shared[2] if len(shared) > 2 else "all"
+            worker = Worker(data, int(size), settings, int(parent), liveness, log, start, receiver=receiver, role=role)
         except Fault as fault:  # of disk or catalog: its supervisor tries again
             log.error("worker can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=error_cause(fault))
             return 1

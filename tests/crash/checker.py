@@ -22,7 +22,7 @@ import psycopg
 from tests.crash.archives import WAITING, ExpectedSession
 
 TOP = {"scandock.db", "scandock.db-wal", "scandock.db-shm"}
-FOLDERS = {"incoming", "work", "trash", "receipts", "prearchive", "archive", "resources"}
+FOLDERS = {"incoming", "work", "trash", "receipts", "prearchive", "archive", "resources", "cache"}
 
 
 class Findings(list[str]):

@@ -128,6 +128,20 @@ def test_of_a_download_that_is_broken_off_nothing_stays_open(web: Web, site: Dat
         assert client.get(path).status_code == 200
 
 
+def test_a_client_that_a_thread_finds_gone_before_the_server_does_is_no_fault(web: Web, monkeypatch, caplog) -> None:
+    def find_it_gone(sender: body_sending.BodySender) -> body_sending.Turn:
+        raise body_sending.ClientStopped
+
+    with web.client() as client:
+        _, file = find(client)
+        monkeypatch.setattr(body_sending.BodySender, "_take_turn", find_it_gone)
+        known = len(web.logged)
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get(file)
+    until(lambda: [step for step in web.logged[known:] if step["event"] == "disconnected"])
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def open_files(folder: Path) -> list[str]:
     """What this process has open below a folder."""
     names = []

@@ -61,6 +61,7 @@ class SocketBody(Protocol):
     def unsent(self) -> int: ...
     def copy_descriptor(self) -> int: ...
     def count(self, size: int) -> None: ...
+    def end(self) -> None: ...
 
 
 class ClientStopped(ClientDisconnect):
@@ -82,6 +83,7 @@ class BodySender:
     def __init__(self, body: SocketBody, chunks: Iterator[Chunk], on_progress: Callable[[], None]) -> None:
         """`on_progress` is called in the loop whenever the client has taken something. ClientStopped."""
         if body.is_gone:
+            body.end()
             raise ClientStopped
         self._body = body
         self._chunks = chunks
@@ -98,6 +100,13 @@ class BodySender:
 
     async def send(self, threads: Executor) -> None:
         """Send all chunks. ClientStopped where the connection has ended; what reading them raises."""
+        try:
+            await self._send(threads)
+        except ClientStopped:
+            self._body.end()
+            raise
+
+    async def _send(self, threads: Executor) -> None:
         await self._wait_for_head()
         loop = asyncio.get_running_loop()
         end = None

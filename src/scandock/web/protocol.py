@@ -99,6 +99,14 @@ class SocketBody:
         if not self.is_chunked:
             self._cycle.expected_content_length -= size
 
+    def end(self) -> None:
+        """End a connection that was found to be gone, be it before the event loop was told.
+
+        uvicorn would take an answer that has no end yet for an error of the application.
+        """
+        self._cycle.disconnected = True
+        self._transport.abort()
+
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. See `connections.Bounds` for what it may take."""

@@ -34,12 +34,16 @@ class Body:
         self.is_gone = False
         self.unsent = 0
         self.counted = 0
+        self.has_ended = False
 
     def copy_descriptor(self) -> int:
         return self.ours.dup().detach()
 
     def count(self, size: int) -> None:
         self.counted += size
+
+    def end(self) -> None:
+        self.has_ended = True
 
     def close(self) -> None:
         self.ours.close()
@@ -185,6 +189,7 @@ def test_a_connection_that_ends_ends_the_body(threads, file, ends, monkeypatch) 
                 sender.abort()
             with pytest.raises(ClientStopped):
                 await asyncio.wait_for(task, 10)
+            assert body.has_ended
             sender.close()
             assert len(chunks.closed) == 1
 
@@ -196,7 +201,7 @@ def test_of_a_connection_that_has_ended_nothing_is_read(threads) -> None:
     body.is_gone = True
     with pytest.raises(ClientStopped):
         BodySender(body, chunks, lambda: None)
-    assert chunks.given == 0
+    assert (chunks.given, body.has_ended) == (0, True)
     body.close()
 
 

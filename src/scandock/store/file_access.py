@@ -19,11 +19,15 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class _FileRange(io.RawIOBase):
-    """`length` bytes of a descriptor from `start`, by pread: its own position, whatever else reads the file."""
+class RangeReader(io.RawIOBase):
+    """`length` bytes of a file from `start`: a position of its own, whatever else reads the file."""
 
-    def __init__(self, fd: int, start: int, length: int) -> None:
-        self._fd = fd
+    def __init__(
+        self, readinto_at: Callable[[int, memoryview], int], on_close: Callable[[], None], start: int, length: int
+    ) -> None:
+        """`readinto_at` reads into a view from an offset of the file, and gives how many bytes it read."""
+        self._readinto_at = readinto_at
+        self._on_close = on_close
         self._start = start
         self._length = length
         self._at = 0
@@ -45,13 +49,13 @@ class _FileRange(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         view = memoryview(cast("bytearray", buffer)).cast("B")
         left = max(0, self._length - self._at)
-        got = os.preadv(self._fd, [view[:left]], self._start + self._at) if left else 0
+        got = self._readinto_at(self._start + self._at, view[:left]) if left else 0
         self._at += got
         return got
 
     def close(self) -> None:
         if not self.closed:
-            os.close(self._fd)
+            self._on_close()
         super().close()
 
 
@@ -70,7 +74,12 @@ def open_file(name: str, folder_fd: int, offset: int = 0, length: int | None = N
         if offset == 0 and length is None:
             return cast("IO[bytes]", os.fdopen(fd, "rb"))
         left = max(0, status.st_size - offset)
-        ranged = _FileRange(fd, offset, left if length is None else min(length, left))
+        ranged = RangeReader(
+            lambda at, view: os.preadv(fd, [view], at),
+            lambda: os.close(fd),
+            offset,
+            left if length is None else min(length, left),
+        )
         return cast("IO[bytes]", io.BufferedReader(ranged))
     except BaseException:
         os.close(fd)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from scandock.formats.parts_source import PartsSource
+from scandock.store.file_access import RangeReader
 from scandock.store.file_places import FilePlace, sort_key, unpack_places
 from scandock.store.records import StoreEntry
 
@@ -161,39 +162,6 @@ def walk_places(
         waiting.extend(sorted(folders.get(here, ()), key=order, reverse=True))
 
 
-class _ObjectRange(io.RawIOBase):
-    """A range of an object, read by blocks, with some of them fetched ahead."""
-
-    def __init__(self, source: PartsSource, start: int, length: int) -> None:
-        self._source = source
-        self._start = start
-        self._length = length
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        base = (0, self._at, self._length)[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(cast("bytearray", buffer)).cast("B")
-        left = max(0, self._length - self._at)
-        got = self._source.readinto_at(self._start + self._at, view[:left]) if left else 0
-        self._at += got
-        return got
-
-    def close(self) -> None:
-        if not self.closed:
-            self._source.close()
-        super().close()
-
-
 def open_object(bucket: Bucket, place: FilePlace, offset: int, length: int) -> IO[bytes]:
     """A seekable reader of a range of a file that is an object of its own. FileNotFoundError where that is gone."""
     parts = [(place.object, offset + length)]  # nothing behind the range is fetched
@@ -203,4 +171,5 @@ def open_object(bucket: Bucket, place: FilePlace, offset: int, length: int) -> I
     except BaseException:
         source.close()
         raise
-    return cast("IO[bytes]", io.BufferedReader(_ObjectRange(source, offset, length), LARGE_BLOCK))
+    reader = RangeReader(source.readinto_at, source.close, offset, length)
+    return cast("IO[bytes]", io.BufferedReader(reader, LARGE_BLOCK))

@@ -27,7 +27,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-floor bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -104,6 +104,9 @@ bench-orthanc: setup  ## Measure an upload until all of it can be asked for, aga
 
 bench-growth: setup  ## Measure what an import costs as its archive grows: CPU a file, memory (ARGS=--write for the docs)
 	$(BIN)/python -m bench.growth $(ARGS)
+
+bench-floor: setup  ## Measure where an import's time goes, beside what its parts cost alone (ARGS=--write for the docs)
+	$(BIN)/python -m bench.floor $(ARGS)
 
 bench-small: setup  ## Measure what a small import costs a warm server, by process, and the command line (ARGS=--write for the docs)
 	$(BIN)/python -m bench.small $(ARGS)

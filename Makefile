@@ -27,7 +27,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-floor bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-floor bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean test-s3
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,10 @@ BUCKET := $(addprefix tests/integration/test_,$(addsuffix .py,again downloads di
 
 test-bucket: setup  ## Run tests of a site with its files in a bucket (SeaweedFS) and its catalog in PostgreSQL
 	TESTS_STORE=bucket scripts/in_memory.sh $(BIN)/python -m pytest $(IN_PROCESSES) $(or $(ARGS),$(BUCKET))
+
+test-s3: setup  ## Run the tests of the store in a bucket on Ceph (Debian's packages), whose kill loses nothing that was acknowledged
+	@scripts/system-packages.sh ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw
+	TESTS_S3=ceph scripts/in_memory.sh $(BIN)/python -m pytest $(or $(ARGS),$(addprefix tests/integration/test_s3_,store.py store_killed.py kills.py site.py migration.py))
 
 test-quick: setup  ## Run the quicker tests: those without servers, commands, browsers, clients and PostgreSQL
 	scripts/in_memory.sh $(BIN)/python -m pytest --quick $(IN_PROCESSES) tests/unit tests/integration $(ARGS)

@@ -330,6 +330,21 @@ class TestS3Store(StoreConformance):
             assert refused.value.code == "store_elsewhere"
         assert reopen("another").make_areas(lambda *_: True) == []
 
+    def test_hosts_that_start_at_once_with_an_empty_bucket_share_it(self, reopen, bucket, monkeypatch):
+        named_keys = PostgresObjectRows.named_keys
+
+        def be_late(rows):
+            monkeypatch.undo()
+            early = reopen("early")
+            early.prepare()
+            assert early.make_areas(lambda *_: True) == []
+            publish_tree(early, NAME, {"a": b"1"})
+            return named_keys(rows)
+
+        monkeypatch.setattr(PostgresObjectRows, "named_keys", be_late)
+        assert reopen("late").make_areas(lambda *_: True) == []
+        assert [key[:4] for key in keys(bucket)] == ["v1/p"]
+
     def test_who_was_killed_behind_the_marker_goes_on(self, reopen, bucket, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(PostgresObjectRows, "adopt", killed)

@@ -102,18 +102,34 @@ class S3Store:
         that is empty: it is marked before the catalog is bound to it (`make_areas`).
         """
         identity = self._rows.identity(os.urandom(16).hex())
-        try:
-            marker = self._bucket.get(MARKER).decode("ascii", "replace")
-        except FileNotFoundError:
-            if self._rows.named_keys():
-                raise StoreOther(self._bucket.url, "no store, or there is no such bucket") from None
-            if any(key != PROBE for key in self._bucket.list("v1")):
-                raise StoreOther(self._bucket.url, "objects of another catalog, and no marker") from None
-            self._bucket.put(MARKER, identity.encode("ascii"))
-            marker = identity
-        if marker != identity:
+        if (self._read_marker() or self._mark(identity)) != identity:
             raise StoreOther(self._bucket.url, "the store of another catalog")
         self._is_checked = True
+
+    def _read_marker(self) -> str | None:
+        try:
+            return self._bucket.get(MARKER).decode("ascii", "replace")
+        except FileNotFoundError:
+            return None
+
+    def _mark(self, identity: str) -> str | None:
+        """Mark a bucket that had no marker, and is empty. Fault `store_other` where it is not, or misses objects.
+
+        Another host that starts at the same time may have marked it meanwhile, and stored objects: so rows are asked
+        for before the marker is read again, and the marker of a list counts.
+        """
+        is_named = bool(self._rows.named_keys())
+        marker = self._read_marker()
+        if marker is not None:
+            return marker
+        if is_named:
+            raise StoreOther(self._bucket.url, "no store, or there is no such bucket")
+        keys = set(self._bucket.list("v1")) - {PROBE}
+        if keys and MARKER not in keys:
+            raise StoreOther(self._bucket.url, "objects of another catalog, and no marker")
+        if not keys:
+            self._bucket.put(MARKER, identity.encode("ascii"))
+        return self._read_marker()
 
     def has_area(self, name: TreePath) -> bool:
         del name

@@ -65,7 +65,7 @@ def _finish(catalog: Catalog, lease: Lease, placements: list[Placement], removal
     renew(catalog, lease)
     for placement in placements:
         if placement.base_tree_id is not None:
-            delete_tree_rows(catalog, placement.base_tree_id)
+            delete_tree_rows(catalog, placement.base_tree_id, lease)
     with catalog.write() as connection:
         connection.execute(delete(intent).where(lease.holds(intent)))
         _finish_lease(catalog, connection, lease)

@@ -346,7 +346,9 @@ class PostgresObjectRows:
         with self._catalog.read() as connection:
             return _parts(connection, upload)
 
-    def note_parts(self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part]) -> None:
+    def note_parts(
+        self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part], *, grace_ms: int
+    ) -> None:
         with self._catalog.write() as connection:
             held = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
             if connection.execute(held).scalar() != writer or _parts(connection, upload) != list(before):
@@ -358,7 +360,7 @@ class PostgresObjectRows:
             if old:
                 later = (spool_part.c.upload == upload) & (spool_part.c.at >= old[0].at)
                 connection.execute(delete(spool_part).where(later))
-                _delete_later(connection, {part.key for part in old} - {part.key for part in after})
+                _delete_later(connection, {part.key for part in old} - {part.key for part in after}, grace_ms)
             rows = [
                 {"upload": upload, "at": part.at, "bytes": part.length, "key": part.key, "sha256": part.sha256}
                 for part in after[kept:]
@@ -366,10 +368,11 @@ class PostgresObjectRows:
             if rows:
                 connection.execute(insert(spool_part), rows)
 
-    def drop_spool(self, upload: str) -> None:
+    def drop_spool(self, upload: str, *, grace_ms: int) -> None:
         with self._catalog.write() as connection:
             mine = spool_part.c.upload == upload
-            _delete_later(connection, connection.execute(select(spool_part.c.key).where(mine)).scalars().all())
+            keys = connection.execute(select(spool_part.c.key).where(mine)).scalars().all()
+            _delete_later(connection, keys, grace_ms)
             connection.execute(delete(spool_part).where(mine))
             connection.execute(delete(spool_writer).where(spool_writer.c.upload == upload))
             _end(connection, upload, store_attempt.c.token == "")
@@ -378,7 +381,7 @@ class PostgresObjectRows:
         with self._catalog.read() as connection:
             return sorted(connection.execute(select(spool_part.c.upload).distinct()).scalars())
 
-    def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool) -> None:
+    def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool, grace_ms: int = 0) -> None:
         statement = insert_or(stored_receipt).values(upload=upload, staged=staged, key=key)
         with self._catalog.write() as connection:
             _check_attempt(connection, upload, token)
@@ -386,12 +389,19 @@ class PostgresObjectRows:
                 connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
             before = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
             connection.execute(statement.on_conflict_do_update(index_elements=["upload", "staged"], set_={"key": key}))
-            _delete_later(connection, {before} - {None, key})
+            _delete_later(connection, {before} - {None, key}, grace_ms)
 
     def receipt(self, upload: str, *, staged: bool) -> str | None:
         with self._catalog.read() as connection:
             key: str | None = connection.execute(_receipt_key(upload, staged=staged)).scalar()
         return key
+
+    def without_receipt(self, uploads: Iterable[str]) -> Iterator[str]:
+        for some in split_values(uploads):
+            has = select(stored_receipt.c.upload).where(stored_receipt.c.upload.in_(some), ~stored_receipt.c.staged)
+            with self._catalog.read() as connection:
+                known = set(connection.execute(has).scalars())
+            yield from (upload for upload in some if upload not in known)
 
     def drop_staged_receipt(self, upload: str, token: str) -> None:
         with self._catalog.write() as connection:
@@ -399,9 +409,9 @@ class PostgresObjectRows:
             _check_attempt(connection, upload, token)
             _drop_receipt(connection, upload, staged=True)
 
-    def drop_receipt(self, upload: str) -> None:
+    def drop_receipt(self, upload: str, *, grace_ms: int) -> None:
         with self._catalog.write() as connection:
-            _drop_receipt(connection, upload, staged=False)
+            _drop_receipt(connection, upload, staged=False, grace_ms=grace_ms)
 
     # the bucket
 
@@ -477,10 +487,11 @@ def _name_objects(connection: Connection, number: int, new: Sequence[str], kept:
         connection.execute(insert(tree_object), [{"tree_number": number, "object_id": each} for each in ids])
 
 
-def _delete_later(connection: Connection, keys: Iterable[str | None]) -> None:
-    """Let objects be deleted that no tree ever named."""
+def _delete_later(connection: Connection, keys: Iterable[str | None], grace_ms: int) -> None:
+    """Let objects be deleted that no tree ever named, so long from now."""
+    due = _NOW + grace_ms
     for some in split_values(keys):
-        values = insert_or(stored_object).values([{"key": key, "bytes": _UNKNOWN_BYTES, "due": _NOW} for key in some])
+        values = insert_or(stored_object).values([{"key": key, "bytes": _UNKNOWN_BYTES, "due": due} for key in some])
         connection.execute(values.on_conflict_do_nothing())
 
 
@@ -495,8 +506,8 @@ def _receipt_key(upload: str, *, staged: bool) -> Select[Any]:
     return select(stored_receipt.c.key).where(mine)
 
 
-def _drop_receipt(connection: Connection, upload: str, *, staged: bool) -> None:
+def _drop_receipt(connection: Connection, upload: str, *, staged: bool, grace_ms: int = 0) -> None:
     key = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
     if key is not None:
         connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
-        _delete_later(connection, [key])
+        _delete_later(connection, [key], grace_ms)

@@ -236,6 +236,11 @@ class LocalStore:
     def open_receipt(self, upload: str) -> IO[bytes]:
         return file_access.open_file(paths.receipt_file(upload), self._root.fd)
 
+    def lost_receipts(self, uploads: Iterable[str]) -> Iterator[str]:
+        for upload in uploads:
+            if self._root.inode(paths.receipt_file(upload)) is None:
+                yield upload
+
     def drop_receipt(self, upload: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(paths.receipt_file(upload), dir_fd=self._root.fd)

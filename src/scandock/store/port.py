@@ -185,4 +185,7 @@ class Store(Protocol):
     def open_receipt(self, upload: str) -> IO[bytes]:
         """The compressed receipt; FileNotFoundError."""
 
+    def lost_receipts(self, uploads: Iterable[str]) -> Iterator[str]:
+        """Those of these uploads that have no receipt. Of a bucket rows are asked: `census` tells of its objects."""
+
     def drop_receipt(self, upload: str) -> None: ...

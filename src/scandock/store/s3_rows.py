@@ -149,26 +149,34 @@ class ObjectRows(Protocol):
     def parts(self, upload: str) -> list[Part]:
         """The parts of an upload, by offset."""
 
-    def note_parts(self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part]) -> None:
+    def note_parts(
+        self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part], *, grace_ms: int
+    ) -> None:
         """Put parts in place of those that were there. TokenLost where others are there, or another writes."""
 
-    def drop_spool(self, upload: str) -> None:
-        """Forget an upload's parts, whose objects are due then."""
+    def drop_spool(self, upload: str, *, grace_ms: int) -> None:
+        """Forget an upload's parts, whose objects are due so long after it."""
 
     def spools(self) -> list[str]:
         """Uploads of which there are parts."""
 
-    def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool) -> None:
-        """Note where an upload's receipt is, or that of its attempt, in place of one before."""
+    def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool, grace_ms: int = 0) -> None:
+        """Note where an upload's receipt is, or that of its attempt, in place of one before.
+
+        The object of that one is due `grace_ms` after it.
+        """
 
     def receipt(self, upload: str, *, staged: bool) -> str | None:
         """Its key; None where there is none."""
 
+    def without_receipt(self, uploads: Iterable[str]) -> Iterator[str]:
+        """Those of these uploads that have none."""
+
     def drop_staged_receipt(self, upload: str, token: str) -> None:
         """Forget that of an attempt."""
 
-    def drop_receipt(self, upload: str) -> None:
-        """Forget an upload's receipt."""
+    def drop_receipt(self, upload: str, *, grace_ms: int) -> None:
+        """Forget an upload's receipt, whose object is due so long after it."""
 
     # the bucket
 

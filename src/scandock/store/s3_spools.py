@@ -28,11 +28,15 @@ _CHUNK: Final = 8 * 1024 * 1024
 class S3Spool:
     """See handles.Spool. For one thread at a time."""
 
-    def __init__(self, local: LocalStore, bucket: Bucket, rows: ObjectRows, upload: str, *, erases: bool) -> None:
+    def __init__(
+        self, local: LocalStore, bucket: Bucket, rows: ObjectRows, upload: str, *, garbage_ms: int, erases: bool
+    ) -> None:
+        """`garbage_ms`: how long parts outlive what names them, unless what arrives is erased (`erases`)."""
         self.upload = paths.label(upload)
         self._local = local
         self._bucket = bucket
         self._rows = rows
+        self._grace_ms = 0 if erases else garbage_ms
         self._erases = erases
         self._writer = ""
         self._spool: PartSpool | None = None
@@ -85,7 +89,7 @@ class S3Spool:
         parts = spool.parts
         if parts != self._noted:
             try:
-                self._rows.note_parts(self.upload, self._writer, self._noted, parts)
+                self._rows.note_parts(self.upload, self._writer, self._noted, parts, grace_ms=self._grace_ms)
             except TokenLost as error:
                 self._forget()
                 raise SpoolTaken(self.upload) from error
@@ -149,7 +153,7 @@ class S3Spool:
 
     def discard(self) -> None:
         self._forget()
-        self._rows.drop_spool(self.upload)
+        self._rows.drop_spool(self.upload, grace_ms=self._grace_ms)
         self._local.spool(self.upload).discard()  # where objects were received one by one
         if self._erases:
             delete_due(self._bucket, self._rows)

@@ -57,7 +57,7 @@ class S3Store:
         garbage_ms: int = 8 * DAY_MS,
         attempt_ms: int = ATTEMPT_GRACE_MS,
     ) -> None:
-        """`garbage_ms`: how long the objects of what was shown outlive it, for readers and restored catalogs."""
+        """`garbage_ms`: how long objects outlive what was shown, or arrived: for readers and restored catalogs."""
         self._local = LocalStore(data)
         self._root = Root(data)
         self._bucket = bucket
@@ -109,8 +109,8 @@ class S3Store:
                 raise StoreOther(self._bucket.url, "no store, or there is no such bucket") from None
             if any(key != PROBE for key in self._bucket.list("v1")):
                 raise StoreOther(self._bucket.url, "objects of another catalog, and no marker") from None
-            self._bucket.put(MARKER, identity.encode("ascii"))
-            marker = identity
+            self._bucket.create(MARKER, identity.encode("ascii"))
+            marker = self._bucket.get(MARKER).decode("ascii", "replace")  # another catalog may have been quicker
         if marker != identity:
             raise StoreOther(self._bucket.url, "the store of another catalog")
         self._is_checked = True
@@ -134,7 +134,7 @@ class S3Store:
     # what arrives
 
     def spool(self, upload: str) -> S3Spool:
-        return S3Spool(self._local, self._bucket, self._rows, upload, erases=self._erases)
+        return S3Spool(self._local, self._bucket, self._rows, upload, garbage_ms=self._garbage_ms, erases=self._erases)
 
     def object_spool(self, upload: str) -> S3ObjectSpool:
         return S3ObjectSpool(self._root, upload, self.spool(upload))
@@ -300,10 +300,10 @@ class S3Store:
     def keep_receipt(self, stage: Stage, rel: RelPath) -> None:
         rows, upload = self._rows, stage.upload
         if isinstance(stage, S3Stage) and stage.staging.exists(rel):
-            rows.keep_receipt(upload, stage.token, stage.put_receipt(rel), staged=False)
+            rows.keep_receipt(upload, stage.token, stage.put_receipt(rel), staged=False, grace_ms=self._garbage_ms)
             stage.staging.remove(rel)
         elif rel == RECEIPT and (key := rows.receipt(upload, staged=True)) is not None:
-            rows.keep_receipt(upload, stage.token, key, staged=False)
+            rows.keep_receipt(upload, stage.token, key, staged=False, grace_ms=self._garbage_ms)
         elif rows.receipt(upload, staged=False) is None:
             raise FileNotFoundError(2, "No such file in the stage", rel)
 
@@ -315,8 +315,11 @@ class S3Store:
             raise FileNotFoundError(2, "No receipt", upload)
         return io.BytesIO(self._bucket.get(key))
 
+    def lost_receipts(self, uploads: Iterable[str]) -> Iterator[str]:
+        yield from self._rows.without_receipt(map(paths.label, uploads))
+
     def drop_receipt(self, upload: str) -> None:
-        self._rows.drop_receipt(upload)
+        self._rows.drop_receipt(upload, grace_ms=self._garbage_ms)
 
 
 def _own_prefixes(upload: str, token: str) -> list[str]:

@@ -43,6 +43,9 @@ store_attempt = Table(
 receiving of the upload.
 """
 
+_UNCOUNTED: Final = text("live IS NULL AND due IS NULL")
+IS_SPARSE: Final = text("live < bytes AND due IS NULL")
+"""Whether an object has bytes that no file of a tree has any more, as its index has it."""
 stored_object = Table(
     "stored_object",
     metadata,
@@ -50,10 +53,14 @@ stored_object = Table(
     Column("key", Text, nullable=False, unique=True),
     Column("bytes", BigInteger, nullable=False),
     Column("due", BigInteger),
+    Column("live", BigInteger),
     Index(None, "due"),
+    Index("ix_stored_object_uncounted", "id", sqlite_where=_UNCOUNTED, postgresql_where=_UNCOUNTED),
+    Index("ix_stored_object_sparse", "id", sqlite_where=IS_SPARSE, postgresql_where=IS_SPARSE),
 )
 """Objects of the bucket that files of trees lie in, and what is to be deleted of others. Where `due` is set, nothing
-names one any more, and it may be deleted from then on.
+names one any more, and it may be deleted from then on. `live`: how many of its bytes files of trees still have; not set
+until that is counted, and again once a tree that named it is gone.
 """
 
 stored_tree = Table(

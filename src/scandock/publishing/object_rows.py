@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, Update, delete, exists, func, insert, or_, select, union_all, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Update,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement
@@ -16,6 +29,7 @@ from sqlalchemy.sql import ColumnElement
 from scandock.catalog.engine import AdvisoryLock, Catalog, connect_server, database_now, split_values
 from scandock.catalog.server_tables import data_folder
 from scandock.catalog.store_tables import (
+    IS_SPARSE,
     NOT_YET,
     file_place,
     object_store,
@@ -31,9 +45,10 @@ from scandock.catalog.tables import operation, upload
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.store.errors import StoreFailed, TreeMissing
+from scandock.store.file_places import move_places
 from scandock.store.packs import StoredObject
 from scandock.store.part_spools import Part
-from scandock.store.s3_rows import DueKeys, PlaceBatch, TrashRow
+from scandock.store.s3_rows import DueKeys, LiveBytes, PlaceBatch, SparseObject, TrashRow
 
 _NOW: Final = database_now(sqlite=False)
 _UNKNOWN_BYTES: Final = -1
@@ -44,6 +59,8 @@ _LEFT_ALONE_MS: Final = 60 * 60 * 1000
 """For how long an attempt may run before it has a row that says so, if it has one at all."""
 _SWEPT_AGAIN_MS: Final = 24 * 60 * 60 * 1000
 """How long after the first time an attempt's prefixes are swept once more: a late request is over by then."""
+_SAFE_MS: Final = 60 * 60 * 1000
+"""How long before it may go an object is named again: longer than any transaction, so that none is just deleted."""
 _WITH_KEYS: Final = (stored_object, spool_part, stored_receipt)
 _IN_TRASH: Final = stored_tree.c.gone.is_(None) & stored_tree.c.trash.is_not(None)
 _STAGED: Final = stored_tree.c.gone.is_(None) & stored_tree.c.upload.is_not(None)
@@ -120,10 +137,7 @@ class PostgresObjectRows:
             _check_attempt(connection, upload, token)
             _give_up(connection, _STAGED & (stored_tree.c.upload == upload) & (stored_tree.c.root == root))
             connection.execute(insert(stored_tree).values(number=number, upload=upload, token=token, root=root))
-            rows: list[dict[str, Any]] = [{"key": stored.key, "bytes": stored.size} for stored in objects]
-            if rows:
-                connection.execute(insert(stored_object), rows)
-            _name_objects(connection, number, [row["key"] for row in rows], sorted(kept))
+            _name_objects(connection, number, [*_add_objects(connection, objects), *sorted(kept)])
             for batch in batches:
                 connection.execute(insert(file_place).values(tree_number=number, **batch._asdict()))
 
@@ -295,6 +309,7 @@ class PostgresObjectRows:
                 )
                 unnamed = ~exists().where(tree_object.c.object_id == stored_object.c.id)
                 connection.execute(update(stored_object).where(mine, unnamed).values(due=_NOW))
+                connection.execute(update(stored_object).where(mine, stored_object.c.due.is_(None)).values(live=None))
         return len(numbers)
 
     def ended_attempts(self, *, grace_ms: int) -> list[tuple[str, str]]:
@@ -333,6 +348,66 @@ class PostgresObjectRows:
             with self._catalog.write() as connection:
                 where = stored_object.c.key.in_(some) & stored_object.c.due.is_not(None)
                 connection.execute(delete(stored_object).where(where))
+
+    # compaction
+
+    def uncounted(self, most: int) -> list[str]:
+        where = (stored_object.c.live.is_(None), stored_object.c.due.is_(None))
+        with self._catalog.read() as connection:
+            query = select(stored_object.c.key).where(*where).order_by(stored_object.c.id).limit(most)
+            return list(connection.execute(query).scalars())
+
+    def trees_of(self, keys: Sequence[str]) -> dict[str, frozenset[int]]:
+        with self._catalog.read() as connection:
+            return _trees_of(connection, keys)
+
+    def note_live(self, counts: Mapping[str, LiveBytes]) -> None:
+        with self._catalog.write() as connection:
+            mine = stored_object.c.key.in_(counts)
+            connection.execute(select(stored_object.c.id).where(mine).order_by(stored_object.c.id).with_for_update())
+            now = _trees_of(connection, list(counts))
+            for key, counted in counts.items():
+                if now[key] == counted.trees:
+                    live = func.least(stored_object.c.bytes, counted.live)
+                    connection.execute(update(stored_object).where(stored_object.c.key == key).values(live=live))
+
+    def sparse(self, most: int) -> list[SparseObject]:
+        columns = (stored_object.c.key, stored_object.c.bytes, stored_object.c.live)
+        query = select(*columns).where(IS_SPARSE).order_by(stored_object.c.live * 1.0 / stored_object.c.bytes)
+        with self._catalog.read() as connection:
+            return [SparseObject(*row) for row in connection.execute(query.limit(most))]
+
+    def move_places(
+        self,
+        upload: str,
+        token: str,
+        old: Sequence[str],
+        moved: Mapping[tuple[str, int], tuple[str, int]],
+        objects: Sequence[StoredObject],
+        *,
+        grace_ms: int,
+    ) -> bool:
+        with self._catalog.write() as connection:
+            _check_attempt(connection, upload, token)
+            _end(connection, upload, store_attempt.c.token == token)
+            # Trees first, as whoever forgets them does; then nobody can begin to share the objects.
+            trees = frozenset().union(*_trees_of(connection, old).values())
+            rows = select(stored_tree.c.number).where(stored_tree.c.number.in_(trees)).order_by(stored_tree.c.number)
+            locked = frozenset(connection.execute(rows.with_for_update()).scalars())
+            mine = stored_object.c.key.in_(old)
+            query = select(stored_object.c.id).where(mine, stored_object.c.due.is_(None)).order_by(stored_object.c.id)
+            ids = connection.execute(query.with_for_update()).scalars().all()
+            if len(ids) != len(old) or frozenset().union(*_trees_of(connection, old).values()) != locked:
+                return False
+            new = _add_objects(connection, objects)
+            for number in sorted(locked):
+                named = _move_places(connection, number, frozenset(old), moved)
+                gone = (tree_object.c.tree_number == number) & tree_object.c.object_id.in_(ids)
+                connection.execute(delete(tree_object).where(gone))
+                if came := [{"tree_number": number, "object_id": new[key]} for key in sorted(named & new.keys())]:
+                    connection.execute(insert(tree_object), came)
+            connection.execute(update(stored_object).where(stored_object.c.id.in_(ids)).values(due=_NOW + grace_ms))
+        return True
 
     # spools and receipts
 
@@ -477,10 +552,53 @@ def _give_up(connection: Connection, where: ColumnElement[bool]) -> None:
     connection.execute(update(stored_tree).where(where).values(**values))
 
 
-def _name_objects(connection: Connection, number: int, new: Sequence[str], kept: Sequence[str]) -> None:
-    """Have a tree name objects. Fault where one that it shares is being deleted."""
-    for some in split_values([*new, *kept]):
-        query = select(stored_object.c.id).where(stored_object.c.key.in_(some), stored_object.c.due.is_(None))
+def _add_objects(connection: Connection, objects: Iterable[StoredObject]) -> dict[str, int]:
+    """Note objects that came; the number of each, by its key."""
+    rows = [{"key": stored.key, "bytes": stored.size} for stored in objects]
+    if not rows:
+        return {}
+    added = insert(stored_object).returning(stored_object.c.key, stored_object.c.id)
+    return {row.key: row.id for row in connection.execute(added, rows)}
+
+
+def _trees_of(connection: Connection, keys: Sequence[str]) -> dict[str, frozenset[int]]:
+    """The trees that name each of these objects."""
+    query = (
+        select(stored_object.c.key, tree_object.c.tree_number)
+        .join(tree_object, tree_object.c.object_id == stored_object.c.id)
+        .where(stored_object.c.key.in_(keys))
+    )
+    found: dict[str, set[int]] = {key: set() for key in keys}
+    for row in connection.execute(query):
+        found[row.key].add(row.tree_number)
+    return {key: frozenset(numbers) for key, numbers in found.items()}
+
+
+def _move_places(
+    connection: Connection, number: int, old: frozenset[str], moved: Mapping[tuple[str, int], tuple[str, int]]
+) -> set[str]:
+    """Write the places of a tree anew whose files lie elsewhere now; the objects that these batches name."""
+    columns = (file_place.c.first, file_place.c.files, file_place.c.body)
+    mine = file_place.c.tree_number == number
+    named: set[str] = set()
+    for row in connection.execute(select(*columns).where(mine)).all():
+        changed = move_places(PlaceBatch(*row), old, moved)
+        named |= changed.objects
+        if changed.batch.body != row.body:
+            this = (mine, file_place.c.first == row.first)
+            connection.execute(update(file_place).where(*this).values(body=changed.batch.body))
+    return named
+
+
+def _name_objects(connection: Connection, number: int, keys: Sequence[str]) -> None:
+    """Have a tree name objects. Fault where one that it shares is being deleted.
+
+    One that waits for that is named again: what it holds was moved elsewhere while the tree was put together.
+    """
+    for some in split_values(keys):
+        mine = stored_object.c.key.in_(some)
+        connection.execute(update(stored_object).where(mine, stored_object.c.due > _NOW + _SAFE_MS).values(due=None))
+        query = select(stored_object.c.id).where(mine, stored_object.c.due.is_(None))
         ids = connection.execute(query.order_by(stored_object.c.id).with_for_update(read=True)).scalars().all()
         if len(ids) != len(some):
             raise StoreFailed("Files that were to be kept have just been deleted.", "Do it again.")

@@ -12,7 +12,7 @@ from scandock.store import file_access, paths, staging
 from scandock.store.durability import disk_fault, sync_file, sync_folder
 from scandock.store.errors import WorkHeld
 from scandock.store.paths import INCOMING, RECEIPTS, WORK
-from scandock.store.records import Mark, ObjectCensus
+from scandock.store.records import CompactionResult, Mark, ObjectCensus
 from scandock.store.root import Root
 from scandock.store.spools import LocalSpool
 from scandock.store.stages import LocalStage
@@ -217,6 +217,10 @@ class LocalStore:
         from scandock.store.sweep import sweep
 
         return sweep(self._root.fd, self._trash.rubbish(), seconds)
+
+    def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
+        del most_bytes, stop
+        return CompactionResult(0, 0)
 
     # receipts
 

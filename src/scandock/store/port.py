@@ -14,7 +14,17 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Protocol
 
 from scandock.store.handles import ObjectFile, ObjectSpool, Snapshot, Spool, Stage, WorkLock, Writer
-from scandock.store.records import AdoptResult, Blob, FreeSpace, Mark, ObjectCensus, StoreEntry, SweepResult, TrashEntry
+from scandock.store.records import (
+    AdoptResult,
+    Blob,
+    CompactionResult,
+    FreeSpace,
+    Mark,
+    ObjectCensus,
+    StoreEntry,
+    SweepResult,
+    TrashEntry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -177,6 +187,12 @@ class Store(Protocol):
 
     def sweep(self, seconds: float | None = None) -> SweepResult:
         """Delete what was given up, for at most so long; safe beside others, and at any time."""
+
+    def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
+        """Write packs of a bucket anew that have files of trees which are gone, until so many bytes were copied.
+
+        Nothing of folders. What reads meanwhile finds each file where it was or where it went.
+        """
 
     # receipts
     def keep_receipt(self, stage: Stage, rel: RelPath) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from scandock.store.packs import StoredObject
     from scandock.store.part_spools import Part
@@ -37,6 +37,23 @@ class DueKeys(NamedTuple):
 
     keys: list[str]
     left: int
+
+
+class SparseObject(NamedTuple):
+    """An object of which trees have but a part."""
+
+    key: str
+    bytes: int
+    live: int
+    """Bytes that files of trees still have."""
+
+
+class LiveBytes(NamedTuple):
+    """How much of an object files of trees have."""
+
+    live: int
+    trees: frozenset[int]
+    """The trees that named it when that was counted."""
 
 
 class ObjectRows(Protocol):
@@ -140,6 +157,36 @@ class ObjectRows(Protocol):
 
     def deleted(self, keys: Sequence[str]) -> None:
         """Forget objects that have gone from the bucket."""
+
+    # compaction
+
+    def uncounted(self, most: int) -> list[str]:
+        """Objects of which it isn't known how much files of trees have."""
+
+    def trees_of(self, keys: Sequence[str]) -> dict[str, frozenset[int]]:
+        """The trees that name each of these objects."""
+
+    def note_live(self, counts: Mapping[str, LiveBytes]) -> None:
+        """Note how much of objects is alive, unless other trees name them by now."""
+
+    def sparse(self, most: int) -> list[SparseObject]:
+        """Objects that have dead bytes, those first of which the most is dead."""
+
+    def move_places(
+        self,
+        upload: str,
+        token: str,
+        old: Sequence[str],
+        moved: Mapping[tuple[str, int], tuple[str, int]],
+        objects: Sequence[StoredObject],
+        *,
+        grace_ms: int,
+    ) -> bool:
+        """Have all trees name new objects in place of old ones, whose files are elsewhere: object and offset by those
+        of before. The old ones are due `grace_ms` later, and the attempt ends.
+
+        False, and nothing is changed, where one of the old ones goes or gets another tree. TokenLost.
+        """
 
     # spools and receipts
 

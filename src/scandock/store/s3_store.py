@@ -19,8 +19,9 @@ from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTr
 from scandock.store.packs import attempt_prefix
 from scandock.store.part_spools import spool_prefix
 from scandock.store.paths import RECEIPT
-from scandock.store.records import Mark, ObjectCensus, StoreEntry, SweepResult, TrashEntry
+from scandock.store.records import CompactionResult, Mark, ObjectCensus, StoreEntry, SweepResult, TrashEntry
 from scandock.store.root import Root
+from scandock.store.s3_compaction import compact
 from scandock.store.s3_spools import S3ObjectSpool, S3Spool, delete_due
 from scandock.store.s3_stages import S3Stage
 from scandock.store.s3_trees import PlaceReader, S3Snapshot, walk_places
@@ -294,6 +295,9 @@ class S3Store:
                 for at in range(0, len(keys), RUBBISH):
                     self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH]))
             self._rows.swept(upload, token)
+
+    def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
+        return compact(self._bucket, self._rows, most_bytes=most_bytes, grace_ms=self._garbage_ms, stop=stop)
 
     # receipts
 

@@ -24,8 +24,15 @@ from sqlalchemy import (
 
 from scandock.catalog.tables import EMPTY, Id, metadata
 
-object_store = Table("object_store", metadata, Column("uuid", String(36), primary_key=True))
-"""The bucket that this catalog names objects of, by the id in its marker: one row, or none."""
+object_store = Table(
+    "object_store",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("generation", Integer, nullable=False, server_default=text("0")),
+)
+"""The bucket that this catalog names objects of, by the id in its marker: one row, or none. `generation` is one more
+in a catalog that was restored: it has the bucket from then on, and the one before has it no more.
+"""
 NOT_YET: Final = "new:"
 """Before an id: the catalog is bound to no bucket yet; the first one that can be marked with it becomes that."""
 
@@ -55,8 +62,8 @@ stored_object = Table(
     Column("due", BigInteger),
     Column("live", BigInteger),
     Index(None, "due"),
-    Index("ix_stored_object_uncounted", "id", sqlite_where=_UNCOUNTED, postgresql_where=_UNCOUNTED),
-    Index("ix_stored_object_sparse", "id", sqlite_where=IS_SPARSE, postgresql_where=IS_SPARSE),
+    Index("ix_stored_object_uncounted", "id", sqlite_where=_UNCOUNTED),
+    Index("ix_stored_object_sparse", "id", sqlite_where=IS_SPARSE),
 )
 """Objects of the bucket that files of trees lie in, and what is to be deleted of others. Where `due` is set, nothing
 names one any more, and it may be deleted from then on. `live`: how many of its bytes files of trees still have; not set

@@ -48,7 +48,7 @@ from scandock.store.errors import StoreFailed, TreeMissing
 from scandock.store.file_places import move_places
 from scandock.store.packs import StoredObject
 from scandock.store.part_spools import Part
-from scandock.store.s3_rows import DueKeys, LiveBytes, PlaceBatch, SparseObject, TrashRow
+from scandock.store.s3_rows import BucketIdentity, DueKeys, LiveBytes, PlaceBatch, SparseObject, TrashRow
 
 _NOW: Final = database_now(sqlite=False)
 _UNKNOWN_BYTES: Final = -1
@@ -490,20 +490,33 @@ class PostgresObjectRows:
 
     # the bucket
 
-    def identity(self, new: str) -> str:
+    def identity(self, new: str) -> BucketIdentity:
         with self._catalog.write() as connection:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
-            identity: str | None = connection.execute(select(object_store.c.uuid)).scalar()
+            identity = _read_identity(connection)
             if identity is None:
                 connection.execute(insert(object_store).values(uuid=NOT_YET + new))
-        return (identity or new).removeprefix(NOT_YET)
+        return identity or BucketIdentity(new, 0, is_bound=False)
+
+    def bound_identity(self) -> BucketIdentity | None:
+        with self._catalog.read() as connection:
+            identity = _read_identity(connection)
+        return identity if identity is not None and identity.is_bound else None
+
+    def succeed(self, generation: int) -> None:
+        with self._catalog.write() as connection:
+            self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
+            identity = _read_identity(connection)
+            if identity is not None:
+                values = {"uuid": NOT_YET + identity.uuid, "generation": generation}
+                connection.execute(update(object_store).values(**values))
 
     def adopt(self) -> None:
         with self._catalog.write() as connection:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
-            identity: str = connection.execute(select(object_store.c.uuid)).scalar_one()
-            if identity.startswith(NOT_YET):
-                connection.execute(update(object_store).values(uuid=identity.removeprefix(NOT_YET)))
+            identity = _read_identity(connection)
+            if identity is not None and not identity.is_bound:
+                connection.execute(update(object_store).values(uuid=identity.uuid))
                 connection.execute(delete(data_folder))
 
     def named_keys(self) -> set[str]:
@@ -516,6 +529,13 @@ class PostgresObjectRows:
         with self._catalog.read() as connection:
             rows = connection.execute(select(store_attempt.c.upload, store_attempt.c.token))
             return [(row.upload, row.token) for row in rows]
+
+
+def _read_identity(connection: Connection) -> BucketIdentity | None:
+    row = connection.execute(select(object_store.c.uuid, object_store.c.generation)).first()
+    if row is None:
+        return None
+    return BucketIdentity(row.uuid.removeprefix(NOT_YET), row.generation, is_bound=not row.uuid.startswith(NOT_YET))
 
 
 def _changed(number: int) -> Update:

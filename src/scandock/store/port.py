@@ -79,6 +79,12 @@ class Store(Protocol):
     def make_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
         """Make those of them that are missing and may be; gives their names. Fault as from `check_stored`."""
 
+    def owner(self) -> str:
+        """Whose store it is, as it says itself: what the marker of a bucket says; nothing of folders. Fault."""
+
+    def succeed(self, owner: str) -> None:
+        """Let a catalog that was restored have the store from the next `make_areas` on; `owner` said so until now."""
+
     def has_area(self, name: TreePath) -> bool:
         """Whether the folder is there that all trees of the kind of `name` stand in, with anything in it."""
 

@@ -56,6 +56,30 @@ class LiveBytes(NamedTuple):
     """The trees that named it when that was counted."""
 
 
+class BucketIdentity(NamedTuple):
+    """Of which bucket objects are named, and by which catalog of those that were restored one after the other."""
+
+    uuid: str
+    generation: int
+    is_bound: bool
+
+    @property
+    def marker(self) -> str:
+        """What its marker says."""
+        return f"{self.uuid}.{self.generation}" if self.generation else self.uuid
+
+    @property
+    def is_successor(self) -> bool:
+        """Whether the bucket is to be taken from the catalog before."""
+        return self.generation > 0 and not self.is_bound
+
+
+def parse_marker(marker: str) -> BucketIdentity:
+    """The identity that a marker says. ValueError."""
+    uuid, _, generation = marker.partition(".")
+    return BucketIdentity(uuid, int(generation or 0), is_bound=True)
+
+
 class ObjectRows(Protocol):
     """All of it. Raises Fault where the database fails; TokenLost where another process has taken a stage over."""
 
@@ -227,11 +251,17 @@ class ObjectRows(Protocol):
 
     # the bucket
 
-    def identity(self, new: str) -> str:
-        """The id of the bucket that this catalog names objects of; `new` where it has none yet.
+    def identity(self, new: str) -> BucketIdentity:
+        """The bucket that this catalog names objects of; one with the id `new` where it has none yet.
 
         Its bucket has to be marked with it before `adopt`; until then the catalog is bound to none.
         """
+
+    def bound_identity(self) -> BucketIdentity | None:
+        """That of the bucket that it is bound to."""
+
+    def succeed(self, generation: int) -> None:
+        """Let the catalog, which was restored, have its bucket once that is marked so, in place of another one."""
 
     def adopt(self) -> None:
         """Have the catalog name the marked bucket from now on, and no data folder any more, in one transaction."""

@@ -12,6 +12,7 @@ from scandock.store import paths
 from scandock.store.errors import SpoolTaken
 from scandock.store.object_spools import LocalObjectSpool
 from scandock.store.part_spools import Part, PartSpool
+from scandock.store.s3_deletion import delete_due
 
 if TYPE_CHECKING:
     from scandock.formats.parts_source import PartsSource
@@ -184,12 +185,3 @@ class S3ObjectSpool(LocalObjectSpool):
     def discard(self) -> None:
         super().discard()
         self._parts.discard()
-
-
-def delete_due(bucket: Bucket, rows: ObjectRows, *, most: int = 1000) -> tuple[int, int]:
-    """Delete objects whose time has come; how many, and how many are left."""
-    due = rows.due(most)
-    if due.keys:
-        bucket.delete(due.keys)
-        rows.deleted(due.keys)
-    return len(due.keys), due.left

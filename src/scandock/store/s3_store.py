@@ -22,7 +22,9 @@ from scandock.store.paths import RECEIPT
 from scandock.store.records import CompactionResult, Mark, ObjectCensus, StoreEntry, SweepResult, TrashEntry
 from scandock.store.root import Root
 from scandock.store.s3_compaction import compact
-from scandock.store.s3_spools import S3ObjectSpool, S3Spool, delete_due
+from scandock.store.s3_deletion import MARKER, check_owner, delete_due, read_marker
+from scandock.store.s3_rows import parse_marker
+from scandock.store.s3_spools import S3ObjectSpool, S3Spool
 from scandock.store.s3_stages import S3Stage
 from scandock.store.s3_trees import PlaceReader, S3Snapshot, walk_places
 
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 DAY_MS: Final = 24 * 60 * 60 * 1000
 ATTEMPT_GRACE_MS: Final = 60 * 60 * 1000
 """How long after its end an attempt's own prefix is swept: requests that were under way have ended by then."""
-MARKER: Final = "v1/store"
 PROBE: Final = "v1/probe"
 RUBBISH: Final = 1000
 
@@ -104,17 +105,29 @@ class S3Store:
         """
         identity = self._rows.identity(os.urandom(16).hex())
         try:
-            marker = self._bucket.get(MARKER).decode("ascii", "replace")
+            marker = read_marker(self._bucket)
+            if identity.is_successor and identity._replace(generation=identity.generation - 1).marker == marker:
+                self._bucket.put(MARKER, identity.marker.encode("ascii"))
+                marker = identity.marker
         except FileNotFoundError:
             if self._rows.named_keys():
                 raise StoreOther(self._bucket.url, "no store, or there is no such bucket") from None
             if any(key != PROBE for key in self._bucket.list("v1")):
                 raise StoreOther(self._bucket.url, "objects of another catalog, and no marker") from None
-            self._bucket.create(MARKER, identity.encode("ascii"))
-            marker = self._bucket.get(MARKER).decode("ascii", "replace")  # another catalog may have been quicker
-        if marker != identity:
+            self._bucket.create(MARKER, identity.marker.encode("ascii"))
+            marker = read_marker(self._bucket)  # another catalog may have been quicker
+        if marker != identity.marker:
             raise StoreOther(self._bucket.url, "the store of another catalog")
         self._is_checked = True
+
+    def owner(self) -> str:
+        try:
+            return read_marker(self._bucket)
+        except FileNotFoundError:
+            return ""
+
+    def succeed(self, owner: str) -> None:
+        self._rows.succeed(parse_marker(owner).generation + 1)
 
     def has_area(self, name: TreePath) -> bool:
         del name
@@ -287,7 +300,10 @@ class S3Store:
 
         Again a day later, since a request of a stopped process may come late.
         """
-        for upload, token in self._rows.ended_attempts(grace_ms=self._attempt_ms):
+        attempts = self._rows.ended_attempts(grace_ms=self._attempt_ms)
+        if attempts:
+            check_owner(self._bucket, self._rows)
+        for upload, token in attempts:
             if end is not None and time.monotonic() > end:
                 return
             for prefix in _own_prefixes(upload, token):

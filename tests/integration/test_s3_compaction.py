@@ -31,6 +31,7 @@ from tests.integration.store_conformance import (
     read_tree,
     stage_files,
     trash_staged,
+    trash_tree,
 )
 
 pytestmark = pytest.mark.crash
@@ -214,6 +215,22 @@ def test_of_two_hosts_that_write_one_pack_anew_one_does(
     assert store.sweep().left == 0
     assert len(packs(bucket)) == 2
     assert read_tree(store, NAME) == LEFT
+
+
+def test_files_of_a_tree_that_went_while_they_were_copied_go_with_it(
+    store: S3Store, open_host: Open, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop_most(store)
+    other = open_host("another")
+
+    def delete() -> None:
+        other.discard_trash(trash_tree(other, NAME))
+        other.sweep()
+
+    run_within(monkeypatch, PackWriter, "seal", delete)
+    compact(store)
+    assert store.sweep().left == 0
+    assert packs(bucket) == []
 
 
 def run_within(monkeypatch: pytest.MonkeyPatch, owner: type, verb: str, action: Callable[[], object]) -> None:

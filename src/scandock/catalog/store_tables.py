@@ -70,6 +70,7 @@ names one any more, and it may be deleted from then on. `live`: how many of its 
 until that is counted, and again once a tree that named it is gone.
 """
 
+_UNCOPIED: Final = text("name IS NOT NULL AND manifest IS NULL")
 stored_tree = Table(
     "stored_tree",
     metadata,
@@ -82,11 +83,13 @@ stored_tree = Table(
     Column("note", Text, nullable=False, server_default=EMPTY),
     Column("shown", Boolean, nullable=False, server_default=text("false")),
     Column("gone", BigInteger),
+    Column("manifest", Text),
     Index(None, "upload"),
     Index(None, "gone"),
+    Index("ix_stored_tree_uncopied", "number", sqlite_where=_UNCOPIED),
 )
 """Trees: staged (`upload`, `token` and `root`), published (`name`), in the trash (`trash`, `note`), or given up at
-`gone`. `shown`: it has been published, so that somebody may be reading it.
+`gone`. `shown`: it has been published, so that somebody may be reading it. `manifest`: the key of its copy.
 """
 
 file_place = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -193,13 +193,14 @@ class PostgresObjectRows:
                 connection.execute(_changed(before.number).values(**staged))
             connection.execute(_changed(number).values(name=name, upload=None, token=None, root=None, shown=True))
 
-    def rename(self, old: str, new: str, number: int) -> None:
+    def rename(self, old: str, new: str, number: int, *, grace_ms: int) -> None:
         with self._change(new) as connection:
             tree = _lock(connection, stored_tree.c.number == number)
             if tree is not None and tree.name == new:
                 return
             if tree is None or tree.name != old:
                 raise FileNotFoundError(2, "No such tree", old)
+            _drop_manifests(connection, stored_tree.c.number == number, grace_ms)
             connection.execute(_changed(number).values(name=new))
 
     def retire(self, name: str, number: int, trash: str, note: str) -> None:
@@ -218,13 +219,14 @@ class PostgresObjectRows:
                     values = {"upload": None, "token": None, "root": None, "trash": trash, "note": note, "shown": True}
                     connection.execute(_changed(tree.number).values(**values))
 
-    def restore(self, trash: str, name: str, number: int) -> None:
+    def restore(self, trash: str, name: str, number: int, *, grace_ms: int) -> None:
         with self._change(name) as connection:
             tree = _lock(connection, stored_tree.c.number == number)
             if tree is not None and tree.name == name:
                 return
             if tree is None or tree.trash != trash or tree.gone is not None:
                 raise FileNotFoundError(2, "Not in the trash", trash)
+            _drop_manifests(connection, stored_tree.c.number == number, grace_ms)
             connection.execute(_changed(number).values(name=name, trash=None, note="", shown=True))
 
     def current(self, name: str) -> int | None:
@@ -300,6 +302,7 @@ class PostgresObjectRows:
             numbers = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
             of_trees = tree_object.c.tree_number.in_(numbers)
             objects = connection.execute(select(tree_object.c.object_id).where(of_trees).distinct()).scalars().all()
+            _drop_manifests(connection, stored_tree.c.number.in_(numbers))
             connection.execute(delete(stored_tree).where(stored_tree.c.number.in_(numbers)))
             for some in split_values(objects):
                 # Locked first: whoever is just naming one has it by then, and is seen by the statement after.
@@ -387,26 +390,41 @@ class PostgresObjectRows:
         *,
         grace_ms: int,
     ) -> bool:
+        try:
+            with self._catalog.write() as connection:
+                _check_attempt(connection, upload, token)
+                _end(connection, upload, store_attempt.c.token == token)
+                return _move_objects(connection, frozenset(old), moved, objects, grace_ms)
+        except KeyError:  # a tree that came meanwhile has a file there that was thought dead
+            return False
+
+    # copies of manifests
+
+    def without_manifest(self, after: int, most: int) -> list[tuple[int, str]]:
+        where = (stored_tree.c.name.is_not(None), stored_tree.c.manifest.is_(None), stored_tree.c.number > after)
+        query = select(stored_tree.c.number, stored_tree.c.name).where(*where).order_by(stored_tree.c.number)
+        with self._catalog.read() as connection:
+            return [(row.number, row.name) for row in connection.execute(query.limit(most))]
+
+    def begin_manifest(self, key: str, most_ms: int) -> None:
         with self._catalog.write() as connection:
-            _check_attempt(connection, upload, token)
-            _end(connection, upload, store_attempt.c.token == token)
-            # Trees first, as whoever forgets them does; then nobody can begin to share the objects.
-            trees = frozenset().union(*_trees_of(connection, old).values())
-            rows = select(stored_tree.c.number).where(stored_tree.c.number.in_(trees)).order_by(stored_tree.c.number)
-            locked = frozenset(connection.execute(rows.with_for_update()).scalars())
-            mine = stored_object.c.key.in_(old)
-            query = select(stored_object.c.id).where(mine, stored_object.c.due.is_(None)).order_by(stored_object.c.id)
-            ids = connection.execute(query.with_for_update()).scalars().all()
-            if len(ids) != len(old) or frozenset().union(*_trees_of(connection, old).values()) != locked:
+            _delete_later(connection, [key], most_ms)
+
+    def keep_manifest(self, number: int, name: str, key: str, objects: Set[str]) -> bool:
+        with self._catalog.write() as connection:
+            tree = _lock(connection, stored_tree.c.number == number)
+            named = (
+                select(stored_object.c.key)
+                .join(tree_object, tree_object.c.object_id == stored_object.c.id)
+                .where(tree_object.c.tree_number == number)
+            )
+            is_right = set(connection.execute(named).scalars()) == objects
+            if tree is None or tree.name != name or tree.manifest is not None or not is_right:
                 return False
-            new = _add_objects(connection, objects)
-            for number in sorted(locked):
-                named = _move_places(connection, number, frozenset(old), moved)
-                gone = (tree_object.c.tree_number == number) & tree_object.c.object_id.in_(ids)
-                connection.execute(delete(tree_object).where(gone))
-                if came := [{"tree_number": number, "object_id": new[key]} for key in sorted(named & new.keys())]:
-                    connection.execute(insert(tree_object), came)
-            connection.execute(update(stored_object).where(stored_object.c.id.in_(ids)).values(due=_NOW + grace_ms))
+            waits = (stored_object.c.key == key) & (stored_object.c.due > _NOW)
+            if not connection.execute(delete(stored_object).where(waits)).rowcount:
+                return False  # it took so long that it is being deleted
+            connection.execute(_changed(number).values(manifest=key))
         return True
 
     # spools and receipts
@@ -522,7 +540,8 @@ class PostgresObjectRows:
     def named_keys(self) -> set[str]:
         named = select(stored_object.c.key).where(stored_object.c.due.is_(None))
         with self._catalog.read() as connection:
-            queries = (named, select(spool_part.c.key), select(stored_receipt.c.key))
+            copies = select(stored_tree.c.manifest).where(stored_tree.c.manifest.is_not(None))
+            queries = (named, select(spool_part.c.key), select(stored_receipt.c.key), copies)
             return {key for query in queries for key in connection.execute(query).scalars()}
 
     def attempts(self) -> list[tuple[str, str]]:
@@ -581,7 +600,7 @@ def _add_objects(connection: Connection, objects: Iterable[StoredObject]) -> dic
     return {row.key: row.id for row in connection.execute(added, rows)}
 
 
-def _trees_of(connection: Connection, keys: Sequence[str]) -> dict[str, frozenset[int]]:
+def _trees_of(connection: Connection, keys: Collection[str]) -> dict[str, frozenset[int]]:
     """The trees that name each of these objects."""
     query = (
         select(stored_object.c.key, tree_object.c.tree_number)
@@ -592,6 +611,37 @@ def _trees_of(connection: Connection, keys: Sequence[str]) -> dict[str, frozense
     for row in connection.execute(query):
         found[row.key].add(row.tree_number)
     return {key: frozenset(numbers) for key, numbers in found.items()}
+
+
+def _move_objects(
+    connection: Connection,
+    old: frozenset[str],
+    moved: Mapping[tuple[str, int], tuple[str, int]],
+    objects: Sequence[StoredObject],
+    grace_ms: int,
+) -> bool:
+    """See `move_places`. KeyError where a tree has a file in an old object that was not moved."""
+    # Trees first, as whoever forgets them does; then nobody can begin to share the objects.
+    trees = frozenset().union(*_trees_of(connection, old).values())
+    rows = select(stored_tree.c.number).where(stored_tree.c.number.in_(trees)).order_by(stored_tree.c.number)
+    locked = frozenset(connection.execute(rows.with_for_update()).scalars())
+    mine = (stored_object.c.key.in_(old), stored_object.c.due.is_(None))
+    query = select(stored_object.c.id).where(*mine).order_by(stored_object.c.id).with_for_update()
+    ids = connection.execute(query).scalars().all()
+    if len(ids) != len(old) or frozenset().union(*_trees_of(connection, old).values()) != locked:
+        return False
+    new = _add_objects(connection, objects)
+    _drop_manifests(connection, stored_tree.c.number.in_(locked), grace_ms)
+    for number in sorted(locked):
+        named = _move_places(connection, number, old, moved)
+        gone = (tree_object.c.tree_number == number) & tree_object.c.object_id.in_(ids)
+        connection.execute(delete(tree_object).where(gone))
+        if came := [{"tree_number": number, "object_id": new[key]} for key in sorted(named & new.keys())]:
+            connection.execute(insert(tree_object), came)
+    connection.execute(update(stored_object).where(stored_object.c.id.in_(ids)).values(due=_NOW + grace_ms))
+    unnamed = ~exists().where(tree_object.c.object_id == stored_object.c.id)  # of trees that went meanwhile
+    connection.execute(update(stored_object).where(stored_object.c.id.in_(new.values()), unnamed).values(due=_NOW))
+    return True
 
 
 def _move_places(
@@ -623,6 +673,14 @@ def _name_objects(connection: Connection, number: int, keys: Sequence[str]) -> N
         if len(ids) != len(some):
             raise StoreFailed("Files that were to be kept have just been deleted.", "Do it again.")
         connection.execute(insert(tree_object), [{"tree_number": number, "object_id": each} for each in ids])
+
+
+def _drop_manifests(connection: Connection, where: ColumnElement[bool], grace_ms: int = 0) -> None:
+    """Let the copies of trees be deleted and, where these stay, be written anew."""
+    mine = (where, stored_tree.c.manifest.is_not(None))
+    keys = connection.execute(select(stored_tree.c.manifest).where(*mine)).scalars().all()
+    _delete_later(connection, keys, grace_ms)
+    connection.execute(update(stored_tree).where(*mine).values(manifest=None))
 
 
 def _delete_later(connection: Connection, keys: Iterable[str | None], grace_ms: int) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scandock.store.moves import TreeMove
     from scandock.store.object_spools import LocalObjectFile, LocalObjectSpool
     from scandock.store.paths import DataPath, RelPath, TreePath
-    from scandock.store.port import Stage, StoreEntry, SweepResult, TrashEntry
+    from scandock.store.port import Stage, StoreEntry, SweepResult, TrashEntry, TreeDescription
     from scandock.store.records import FreeSpace
     from scandock.store.snapshots import LocalSnapshot
     from scandock.store.trash import Trash
@@ -227,6 +227,10 @@ class LocalStore:
     def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
         del most_bytes, stop
         return CompactionResult(0, 0)
+
+    def copy_manifests(self, describe: Callable[[TreePath], TreeDescription | None], stop: Callable[[], bool]) -> int:
+        del describe, stop
+        return 0
 
     # receipts
 

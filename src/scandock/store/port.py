@@ -27,7 +27,7 @@ from scandock.store.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scandock.store.moves import TreeMove
     from scandock.store.paths import RelPath, TreePath
@@ -48,6 +48,10 @@ __all__ = [
     "WorkLock",
     "Writer",
 ]
+
+
+TreeDescription = tuple["Mapping[str, object]", "Mapping[RelPath, tuple[int, bytes]]"]
+"""Of a tree: what it is, as JSON has it, and size and sha256 of each file by its path."""
 
 
 class Store(Protocol):
@@ -198,6 +202,12 @@ class Store(Protocol):
         """Write packs of a bucket anew that have files of trees which are gone, until so many bytes were copied.
 
         Nothing of folders. What reads meanwhile finds each file where it was or where it went.
+        """
+
+    def copy_manifests(self, describe: Callable[[TreePath], TreeDescription | None], stop: Callable[[], bool]) -> int:
+        """Store a copy of what is known of each published tree of a bucket that has none; how many. Nothing of folders.
+
+        `describe` gives what that is, by the tree's name, and size and sha256 of its files; None where it isn't known.
         """
 
     # receipts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from scandock.store.packs import StoredObject
     from scandock.store.part_spools import Part
@@ -123,8 +123,8 @@ class ObjectRows(Protocol):
     def publish(self, upload: str, token: str, root: str, number: int, name: str, *, replace: bool) -> None:
         """Give a staged tree a name; see moves.PublishNew and PublishReplace."""
 
-    def rename(self, old: str, new: str, number: int) -> None:
-        """See moves.MoveTree."""
+    def rename(self, old: str, new: str, number: int, *, grace_ms: int) -> None:
+        """See moves.MoveTree. The copy of what is known of it is due `grace_ms` later."""
 
     def retire(self, name: str, number: int, trash: str, note: str) -> None:
         """See moves.TrashTree."""
@@ -132,8 +132,8 @@ class ObjectRows(Protocol):
     def retire_staged(self, upload: str, token: str, root: str, trash: str, note: str) -> None:
         """See moves.TrashStaged."""
 
-    def restore(self, trash: str, name: str, number: int) -> None:
-        """See moves.RestoreTree."""
+    def restore(self, trash: str, name: str, number: int, *, grace_ms: int) -> None:
+        """See moves.RestoreTree; as `rename`."""
 
     def current(self, name: str) -> int | None:
         """The number of the tree of a name; None where none has it."""
@@ -209,7 +209,22 @@ class ObjectRows(Protocol):
         """Have all trees name new objects in place of old ones, whose files are elsewhere: object and offset by those
         of before. The old ones are due `grace_ms` later, and the attempt ends.
 
-        False, and nothing is changed, where one of the old ones goes or gets another tree. TokenLost.
+        False, and nothing is changed, where one of the old ones goes, gets another tree, or has a file of one that was
+        not moved. TokenLost.
+        """
+
+    # copies of manifests
+
+    def without_manifest(self, after: int, most: int) -> list[tuple[int, str]]:
+        """Published trees without a copy of what is known of them, by number, behind a number: number and name."""
+
+    def begin_manifest(self, key: str, most_ms: int) -> None:
+        """Let a copy be written: it is deleted unless it is kept within that time."""
+
+    def keep_manifest(self, number: int, name: str, key: str, objects: Set[str]) -> bool:
+        """Note the copy of a tree that has this name, and whose files lie in these objects.
+
+        False, and the copy goes, where that is not so any more, or it has one.
         """
 
     # spools and receipts

@@ -23,6 +23,7 @@ from scandock.store.records import CompactionResult, Mark, ObjectCensus, StoreEn
 from scandock.store.root import Root
 from scandock.store.s3_compaction import compact
 from scandock.store.s3_deletion import MARKER, check_owner, delete_due, read_marker
+from scandock.store.s3_manifests import copy_all, store_manifest
 from scandock.store.s3_rows import parse_marker
 from scandock.store.s3_spools import S3ObjectSpool, S3Spool
 from scandock.store.s3_stages import S3Stage
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from scandock.store.moves import TreeMove
     from scandock.store.object_spools import LocalObjectFile
     from scandock.store.paths import RelPath, TreePath
-    from scandock.store.port import Stage
+    from scandock.store.port import Stage, TreeDescription
     from scandock.store.records import FreeSpace
     from scandock.store.s3_rows import ObjectRows
     from scandock.store.work_locks import LocalWorkLock
@@ -208,9 +209,11 @@ class S3Store:
                 if isinstance(stage, S3Stage):
                     stage.drop_folder(root)
             elif isinstance(move, MoveTree):
-                rows.rename(paths.parse_tree(move.old), paths.parse_tree(move.new), move.mark.number)
+                old, new = paths.parse_tree(move.old), paths.parse_tree(move.new)
+                rows.rename(old, new, move.mark.number, grace_ms=self._garbage_ms)
             elif isinstance(move, RestoreTree):
-                rows.restore(_checked(move.trash), paths.parse_tree(move.name), move.mark.number)
+                trash, name = _checked(move.trash), paths.parse_tree(move.name)
+                rows.restore(trash, name, move.mark.number, grace_ms=self._garbage_ms)
             elif isinstance(move, TrashTree):
                 note = json.dumps({"was": paths.parse_tree(move.name), **move.note}, sort_keys=True)
                 rows.retire(move.name, move.mark.number, _checked(move.trash), note)
@@ -314,6 +317,15 @@ class S3Store:
 
     def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
         return compact(self._bucket, self._rows, most_bytes=most_bytes, grace_ms=self._garbage_ms, stop=stop)
+
+    def copy_manifests(self, describe: Callable[[TreePath], TreeDescription | None], stop: Callable[[], bool]) -> int:
+        def make(number: int, name: str) -> bool:
+            described = describe(paths.parse_tree(name))
+            if described is None:
+                return False
+            return store_manifest(self._bucket, self._rows, self._places, number, name, *described)
+
+        return copy_all(self._rows, make, stop)
 
     # receipts
 

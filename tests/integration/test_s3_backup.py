@@ -25,6 +25,7 @@ from scandock.store.bucket import Bucket
 from tests import postgres
 from tests.builders import DataFolder, Image, make_data_folder, uploader_layout
 from tests.integration.in_process import call_in_process
+from tests.integration.test_s3_compaction import killed
 from tests.integration.test_s3_migration import session
 
 
@@ -119,6 +120,23 @@ def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(
     with postgres_cluster.database() as third:  # the same backup once more
         last = restored(site, third, monkeypatch, "third")
         assert last.files() == new.files()
+
+
+def test_a_restore_that_was_killed_before_it_had_the_bucket_is_gone_on_with(
+    site: DataFolder, bucket: Bucket, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.bring(session("A", 2), session="A")
+    back_up(str(site.data), site.settings, str(site.root / "backups"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restored(site, empty_url, monkeypatch)
+    before = bucket.get("v1/store")
+    settings = site.settings.model_copy(update={"database_url": empty_url})
+    new = DataFolder(root=site.root / "new", settings=settings)
+    new.check()
+    assert bucket.get("v1/store") == before + b".1"
+    assert new.files() == site.files()
 
 
 def test_what_the_bucket_has_lost_is_told(

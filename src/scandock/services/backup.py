@@ -32,11 +32,10 @@ from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.publishing.areas import check_areas
 from scandock.publishing.tree_files import paths_of
 from scandock.services.backup_folders import (
-    DESCRIPTION_FILE,
     FORMAT,
     PARTIAL,
     BackupResult,
-    free_name,
+    finish_backup,
     list_finished_backups,
     lock_target,
 )
@@ -454,12 +453,7 @@ class _Backup:
             "trees": len(contents.trees),
             "damaged": damaged,
         }
-        with open(os.path.join(self.path, DESCRIPTION_FILE), "w", encoding="utf-8") as file:
-            file.write(json.dumps(facts, indent=2) + "\n")
-        backups.sync_all(self.path)
-        path = free_name(self.target, self.before)
-        os.rename(self.path, path)
-        backups.sync_all(self.target)
+        path = finish_backup(self.path, self.target, self.before, facts)
         return BackupResult(
             path=path, trees=len(contents.trees), copied=self.copied, bytes=self.copied_bytes, damaged=damaged
         )

@@ -6,13 +6,14 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from scandock.services.data_errors import BackupRunning
+from scandock.store import backups
 
 FORMAT: Final = 1
 DESCRIPTION_FILE: Final = "backup.json"
@@ -60,7 +61,18 @@ def list_finished_backups(target: str) -> list[str]:
     return []
 
 
-def free_name(target: str, before: str) -> str:
+def finish_backup(path: str, target: str, before: str, facts: Mapping[str, object]) -> str:
+    """Give a backup its description and its name, all of it on disk; its path then. `before`: that of the last one."""
+    with open(os.path.join(path, DESCRIPTION_FILE), "w", encoding="utf-8") as file:
+        file.write(json.dumps(facts, indent=2) + "\n")
+    backups.sync_all(path)
+    name = _free_name(target, before)
+    os.rename(path, name)
+    backups.sync_all(target)
+    return name
+
+
+def _free_name(target: str, before: str) -> str:
     """A path in a folder of backups, by the time, that sorts behind those of all before; `before` is the last one's."""
     last = os.path.basename(before)
     stamp = datetime.now(UTC).strftime(_STAMP)

@@ -6,7 +6,6 @@ is restored within these days finds all of it; later it does where the bucket ke
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -18,11 +17,10 @@ from scandock import __version__
 from scandock.catalog.tables import session, shelf
 from scandock.queue.leases import release_all
 from scandock.services.backup_folders import (
-    DESCRIPTION_FILE,
     FORMAT,
     PARTIAL,
     BackupResult,
-    free_name,
+    finish_backup,
     list_finished_backups,
     lock_target,
     read_description,
@@ -50,7 +48,6 @@ def back_up_bucket_site(data: str, settings: Settings, target: str) -> BackupRes
     """
     backups.make_private(target)
     with lock_target(target), closing(open_data_store(data, settings)) as store:
-        store.check_areas(lambda *_: True)
         path = os.path.join(target, PARTIAL)
         backups.remove(path)
         backups.make_private(path)
@@ -59,6 +56,7 @@ def back_up_bucket_site(data: str, settings: Settings, target: str) -> BackupRes
             trees = sum(
                 connection.execute(select(func.count()).select_from(table)).scalar_one() for table in (session, shelf)
             )
+        store.check_areas(lambda *_: True)
         until = made + timedelta(days=settings.garbage_days)
         facts = {
             "format": FORMAT,
@@ -70,13 +68,8 @@ def back_up_bucket_site(data: str, settings: Settings, target: str) -> BackupRes
             "store_owner": store.owner(),
             "rule": RULE.format(store=settings.store, until=_stamp(until)),
         }
-        with open(os.path.join(path, DESCRIPTION_FILE), "w", encoding="utf-8") as file:
-            file.write(json.dumps(facts, indent=2) + "\n")
-        backups.sync_all(path)
         finished = list_finished_backups(target)
-        final = free_name(target, finished[-1] if finished else "")
-        os.rename(path, final)
-        backups.sync_all(target)
+        final = finish_backup(path, target, finished[-1] if finished else "", facts)
     return BackupResult(path=final, trees=trees, copied=0, bytes=os.path.getsize(os.path.join(final, DUMP)))
 
 
@@ -95,15 +88,15 @@ def restore_bucket_site(source: str, data: str, settings: Settings) -> list[Find
             raise RestoreOtherBucket(str(settings.store), facts["store"])
         store.prepare()
         restore_catalog(source, data, settings.database_url)
-        store.succeed(owner)
-        missing = store.census().missing
-        store.make_areas(lambda *_: True)
-    catalog = open_data_catalog(data, settings)
-    try:
-        with catalog.write() as connection:
-            release_all(connection)
-    finally:
-        catalog.dispose()
+        catalog = open_data_catalog(data, settings)  # which brings it up to this version
+        try:
+            store.succeed(owner)
+            missing = store.census().missing
+            store.make_areas(lambda *_: True)
+            with catalog.write() as connection:
+                release_all(connection)
+        finally:
+            catalog.dispose()
     return [Finding("missing", key, "The bucket does not have this object.") for key in missing]
 
 

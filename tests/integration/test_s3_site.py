@@ -89,6 +89,13 @@ def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path:
         (waiting,) = server.ask("GET", "/data/prearchive/projects/P?format=json")[1]["ResultSet"]["Result"]
         assert waiting["status"] == "READY"
 
+        # a file of the user's cache, by a range and beyond its end
+        cached = "/data/user/cache/resources/r/files/a.zip"
+        assert server.ask("PUT", cached, b"0123456789")[0] == 200
+        assert server.ask("GET", cached, login={**LOGIN, "Range": "bytes=2-5"}) == (206, b"2345")
+        assert server.ask("GET", cached, login={**LOGIN, "Range": "bytes=90-"})[0] == 416
+        assert server.ask("DELETE", cached)[0] == 200
+
         # deleted, and brought back
         assert server.ask("DELETE", address)[0] in (200, 204)
         (gone,) = server.ask("GET", "/api/v1/trash")[1]["items"]

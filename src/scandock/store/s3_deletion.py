@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 MARKER: Final = "v1/store"
 
 
-def read_marker(bucket: Bucket) -> str:
-    """Whose bucket it is. FileNotFoundError; Fault `store_failed`."""
-    return bucket.get(MARKER).decode("ascii", "replace")
+def read_marker(bucket: Bucket) -> str | None:
+    """Whose bucket it is; None where there is no marker, or no bucket. Fault `store_failed`."""
+    try:
+        return bucket.get(MARKER).decode("ascii", "replace")
+    except FileNotFoundError:
+        return None
 
 
 def check_owner(bucket: Bucket, rows: ObjectRows) -> None:
@@ -26,10 +29,9 @@ def check_owner(bucket: Bucket, rows: ObjectRows) -> None:
     identity = rows.bound_identity()
     if identity is None:
         return
-    try:
-        marker = read_marker(bucket)
-    except FileNotFoundError:
-        raise StoreOther(bucket.url, "no store, or there is no such bucket") from None
+    marker = read_marker(bucket)
+    if marker is None:
+        raise StoreOther(bucket.url, "no store, or there is no such bucket")
     if marker != identity.marker:
         raise StoreOther(bucket.url, "the store of another catalog")
 

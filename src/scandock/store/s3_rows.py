@@ -69,6 +69,11 @@ class BucketIdentity(NamedTuple):
         return f"{self.uuid}.{self.generation}" if self.generation else self.uuid
 
     @property
+    def predecessor(self) -> str:
+        """What it says of the catalog before this one."""
+        return self._replace(generation=self.generation - 1).marker
+
+    @property
     def is_successor(self) -> bool:
         """Whether the bucket is to be taken from the catalog before."""
         return self.generation > 0 and not self.is_bound

@@ -105,27 +105,37 @@ class S3Store:
         that is empty: it is marked before the catalog is bound to it (`make_areas`).
         """
         identity = self._rows.identity(os.urandom(16).hex())
-        try:
-            marker = read_marker(self._bucket)
-            if identity.is_successor and identity._replace(generation=identity.generation - 1).marker == marker:
-                self._bucket.put(MARKER, identity.marker.encode("ascii"))
-                marker = identity.marker
-        except FileNotFoundError:
-            if self._rows.named_keys():
-                raise StoreOther(self._bucket.url, "no store, or there is no such bucket") from None
-            if any(key != PROBE for key in self._bucket.list("v1")):
-                raise StoreOther(self._bucket.url, "objects of another catalog, and no marker") from None
-            self._bucket.create(MARKER, identity.marker.encode("ascii"))
-            marker = read_marker(self._bucket)  # another catalog may have been quicker
+        marker = read_marker(self._bucket)
+        if marker is None:
+            marker = self._mark(identity.marker)
+        elif identity.is_successor and marker == identity.predecessor:
+            self._bucket.put(MARKER, identity.marker.encode("ascii"))
+            marker = identity.marker
         if marker != identity.marker:
             raise StoreOther(self._bucket.url, "the store of another catalog")
         self._is_checked = True
 
+    def _mark(self, marker: str) -> str | None:
+        """Mark a bucket that had no marker, and is empty; what it says then. Fault `store_other` where it is not, or
+        misses objects.
+
+        Another host that starts at the same time may have marked it meanwhile, and stored objects: so rows are asked
+        for before the marker is read again, and the marker of a list counts. Another catalog may be quicker, too.
+        """
+        is_named = bool(self._rows.named_keys())
+        now = read_marker(self._bucket)
+        if now is not None:
+            return now
+        if is_named:
+            raise StoreOther(self._bucket.url, "no store, or there is no such bucket")
+        keys = set(self._bucket.list("v1")) - {PROBE}
+        if keys and MARKER not in keys:
+            raise StoreOther(self._bucket.url, "objects of another catalog, and no marker")
+        self._bucket.create(MARKER, marker.encode("ascii"))
+        return read_marker(self._bucket)
+
     def owner(self) -> str:
-        try:
-            return read_marker(self._bucket)
-        except FileNotFoundError:
-            return ""
+        return read_marker(self._bucket) or ""
 
     def succeed(self, owner: str) -> None:
         self._rows.succeed(parse_marker(owner).generation + 1)

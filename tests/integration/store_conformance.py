@@ -996,8 +996,10 @@ class StoreConformance:
         store.finish(stage)
         with store.open_receipt("u") as reader:
             assert reader.read() == b"second"
+        assert list(reopen().lost_receipts(["t", "u", "v"])) == ["t", "v"]
         store.drop_receipt("u")
         store.drop_receipt("u")
+        assert list(store.lost_receipts(["u"])) == ["u"]
         with pytest.raises(FileNotFoundError):
             store.open_receipt("u")
 

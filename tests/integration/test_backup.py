@@ -19,7 +19,8 @@ from scandock.catalog.server_tables import host
 from scandock.catalog.tables import session
 from scandock.model.errors import Fault
 from scandock.services import backup
-from scandock.services.backup import back_up, list_finished_backups
+from scandock.services.backup import back_up
+from scandock.services.backup_folders import LOCK, list_finished_backups
 from scandock.services.backup_restore import restore_backup
 from scandock.services.catalog_copies import copy_catalog
 from scandock.services.context import ServiceContext
@@ -283,7 +284,7 @@ def test_a_backup_does_not_go_into_the_data_folder_nor_beside_another(tmp_path, 
     assert (inside.code, "lies in the data folder" in inside.err) == (2, True)
     to = tmp_path / "backups"
     to.mkdir()
-    with (to / backup.LOCK).open("w") as lock:
+    with (to / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # whoever wants it has to want it alone
         busy = run([SCANDOCK, "backup", "--data", data, "--to", to])
     assert (busy.code, "Another backup" in busy.err) == (2, True)

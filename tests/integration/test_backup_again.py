@@ -9,7 +9,8 @@ import pytest
 
 from scandock.model.errors import Fault
 from scandock.services import backup
-from scandock.services.backup import PARTIAL, BackupResult, back_up
+from scandock.services.backup import back_up
+from scandock.services.backup_folders import PARTIAL, BackupResult
 from scandock.services.backup_restore import restore_backup
 from scandock.store import backups
 from tests.builders import DataFolder, Image, images, sha256, uploader_layout

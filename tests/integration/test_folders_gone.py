@@ -17,7 +17,7 @@ from scandock.publishing.publish import publish
 from scandock.publishing.recover import recover
 from scandock.queue.cancel import check_not_cancelled
 from scandock.services.archiving import archive_session
-from scandock.services.backup import list_finished_backups
+from scandock.services.backup_folders import list_finished_backups
 from scandock.services.consistency_check import check_data
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data

@@ -42,6 +42,7 @@ class Site:
             "SCANDOCK_STORE": bucket.url,
             "SCANDOCK_S3_ENDPOINT": bucket.endpoint or "",
             "SCANDOCK_WORKERS": "1",
+            "SCANDOCK_GARBAGE_DAYS": "0",
         }
 
     def run(self, host: str, archive: bytes, **changes: str) -> CommandResult:

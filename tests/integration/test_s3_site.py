@@ -55,6 +55,8 @@ def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_pa
 
     checked = call_in_process("check", "--data", tmp_path / "one", **place)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    told = call_in_process("admin", "store", "show", "--data", tmp_path / "one", **place)
+    assert told.stdout.splitlines()[0].startswith(f"{bucket.url}: 2 objects, "), told.stdout
     target = tmp_path / "out"
     exported = call_in_process("export", "P", "--to", target, "--data", tmp_path / "two", **place)
     assert exported.returncode == 0, exported.stdout + exported.stderr
@@ -86,6 +88,13 @@ def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path:
         assert server.ask("POST", gradual, single)[0] == 200
         (waiting,) = server.ask("GET", "/data/prearchive/projects/P?format=json")[1]["ResultSet"]["Result"]
         assert waiting["status"] == "READY"
+
+        # a file of the user's cache, by a range and beyond its end
+        cached = "/data/user/cache/resources/r/files/a.zip"
+        assert server.ask("PUT", cached, b"0123456789")[0] == 200
+        assert server.ask("GET", cached, login={**LOGIN, "Range": "bytes=2-5"}) == (206, b"2345")
+        assert server.ask("GET", cached, login={**LOGIN, "Range": "bytes=90-"})[0] == 416
+        assert server.ask("DELETE", cached)[0] == 200
 
         # deleted, and brought back
         assert server.ask("DELETE", address)[0] in (200, 204)

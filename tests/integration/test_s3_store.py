@@ -254,6 +254,49 @@ class TestS3Store(StoreConformance):
         assert other.sweep().left == 0
         assert keys(bucket) == []
 
+    def test_a_seal_that_is_ended_has_stored_no_tree(self, store, bucket):
+        stage = stage_files(store, "u", {f"tree/{number}": b"1" for number in range(4)})
+        mark = stage.compose(unchecked_path("tree"), [])
+        asked = iter([None, None, InterruptedError()])
+
+        def check() -> None:
+            if error := next(asked):
+                raise error
+
+        with pytest.raises(InterruptedError):
+            stage.seal(check)
+        assert keys(bucket) == []
+        stage.seal(lambda: None)
+        publish_new(store, stage, "tree", NAME, mark)
+        assert len(read_tree(store, NAME)) == 4
+
+    def test_what_arrived_is_there_until_a_restored_catalog_needs_it_no_more(self, store, reopen, bucket):
+        patient = reopen("patient", garbage_ms=60_000)
+        patient.prepare()
+        with closing(patient.spool("u")) as spool:
+            spool.append(0, b"0123456789")
+            spool.sync()
+            spool.append(4, b"ab")
+            spool.sync()
+        patient.spool("u").discard()
+        stage = stage_files(patient, "u", {"old": b"1", "new": b"2"})
+        for receipt in ("old", "new"):
+            patient.keep_receipt(stage, receipt)
+        patient.finish(stage)
+        patient.drop_receipt("u")
+        assert patient.sweep() == (0, 0)
+        assert [key[:4] for key in keys(bucket)] == ["v1/r", "v1/r", "v1/s", "v1/s"]
+
+    def test_what_arrived_goes_at_once_where_nobody_may_know_of_it(self, store, reopen, bucket):
+        patient = reopen("patient", garbage_ms=60_000)
+        patient.prepare()
+        patient.erase_originals()
+        spool = patient.spool("u")
+        spool.append(0, b"0123456789")
+        spool.sync()
+        spool.discard()
+        assert keys(bucket) == []
+
     def test_large_files_are_objects_of_their_own_read_by_blocks(self, store, bucket):
         data = bytes(range(256)) * 40_000
         publish_tree(store, NAME, {"big": data, "small": b"1"})
@@ -344,6 +387,37 @@ class TestS3Store(StoreConformance):
         monkeypatch.setattr(PostgresObjectRows, "named_keys", be_late)
         assert reopen("late").make_areas(lambda *_: True) == []
         assert [key[:4] for key in keys(bucket)] == ["v1/p"]
+    @pytest.mark.parametrize("verb", ["list", "create"], ids=["before-the-marker-is-put", "behind-it"])
+    def test_of_two_catalogs_that_begin_at_once_one_gets_the_bucket(
+        self, tmp_path, reopen, bucket, postgres_url, postgres_cluster, monkeypatch, verb
+    ):
+        """The second begins while the first is between two requests of its beginning."""
+        with postgres_cluster.catalog() as url, ExitStack() as opened:
+            rows = {name: PostgresObjectRows(of) for name, of in (("first", postgres_url), ("second", url))}
+            opened.callback(rows["first"].close)
+            second = opened.enter_context(closing(S3Store(str(tmp_path / "second"), bucket, rows["second"])))
+            first, theirs = reopen(), list[str]()
+            original = getattr(Bucket, verb)
+
+            def interrupted(self, *args):
+                done = original(self, *args)
+                monkeypatch.setattr(Bucket, verb, original)
+                try:
+                    theirs.append(str(second.make_areas(lambda *_: True)))
+                except Fault as fault:
+                    theirs.append(fault.code)
+                return done
+
+            monkeypatch.setattr(Bucket, verb, interrupted)
+            if verb == "create":
+                assert first.make_areas(lambda *_: True) == []
+                assert theirs == ["store_other"]
+            else:
+                with pytest.raises(Fault) as caught:
+                    first.make_areas(lambda *_: True)
+                assert (caught.value.code, theirs) == ("store_other", ["[]"])
+            holder = rows["second" if verb == "list" else "first"]
+            assert bucket.get("v1/store").decode() == holder.identity("").marker
 
     def test_who_was_killed_behind_the_marker_goes_on(self, reopen, bucket, monkeypatch):
         with monkeypatch.context() as patch:

@@ -126,7 +126,7 @@ def test_an_import_is_whole_or_not_at_all(ground, name, point):
 
 
 CUT_IMPORTS = {
-    "pipeline/flow.py decide_and_place: context.stage.seal()": ("new", "intent"),
+    "pipeline/flow.py decide_and_place: context.stage.seal(context.check)": ("new", "intent"),
     "store/placing.py place: trees.settle()": ("new", "published"),
     "store/local.py keep_receipt: sync_file(source, self._root.fd)": ("refused", END),
     "store/local.py keep_receipt: sync_folder(RECEIPTS, self._root.fd)": ("new", END),
@@ -184,13 +184,18 @@ def choosable(site: DataFolder) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[DataFolder], None], Callable[[str], None], str, int]] = {
-    "services/archiving.py _publish: running.stage.seal()": (
+    "services/archiving.py _publish: running.stage.seal(running.check)": (
         joinable,
         join,
         "archive/P/S/scans/1/resources/DICOM/files",
         2,
     ),
-    "services/held_sessions.py _keep_one_version: running.stage.seal()": (choosable, choose, "prearchive/P", 1),
+    "services/held_sessions.py _keep_one_version: running.stage.seal(running.check)": (
+        choosable,
+        choose,
+        "prearchive/P",
+        1,
+    ),
     "services/session_creation.py publish_empty_tree: running.stage.seal()": (
         DataFolder.project,
         make,
@@ -595,8 +600,8 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/backups.py sync_all: syscalls.syncfs(fd)": back_it_up,
     "services/backup.py _secure: backups.sync_all(self.path)": back_it_up,
     "services/backup.py _secure: os.fsync(lines.fileno())": back_it_up,
-    "services/backup.py _end: backups.sync_all(self.path)": back_it_up,
-    "services/backup.py _end: backups.sync_all(self.target)": back_it_up,
+    "services/backup_folders.py finish_backup: backups.sync_all(path)": back_it_up,
+    "services/backup_folders.py finish_backup: backups.sync_all(target)": back_it_up,
     "services/backup_restore.py restore_backup: backups.sync_all(data)": put_back,
     "services/backup_restore.py restore_backup: backups.sync_all(data) (2)": put_back,
     "services/catalog_copies.py restore_catalog: os.fsync(target.fileno())": put_back,
@@ -645,10 +650,15 @@ OTHERS = {
     "services/store_migration.py _publish: self._stage.seal()": "test_s3_migration.py: into a bucket, below",
     "services/store_migration.py _copy_trash: self._stage.seal()": "test_s3_migration.py: into a bucket, below",
     "store/s3_stages.py _store: packs.seal()": "test_s3_store.py: nothing is published that was not sent",
+    "store/s3_compaction.py _rewrite: packs.seal()": "test_s3_compaction.py: no tree names what was not sent",
     "store/s3_spools.py sync: spool.sync()": "test_s3_store.py: others read what was answered",
     "web/tus/locks.py sync: self._spool.sync()": "hands through to the spool's own",
-    "services/tree_changes.py _build_placement: change_stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
-    "services/tree_changes.py _build_placement: running.stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
+    "services/tree_changes.py _build_placement: change_stage.seal(running.check)": (
+        "test_a_change_by_hand_asks_each_of_its_stages"
+    ),
+    "services/tree_changes.py _build_placement: running.stage.seal(running.check)": (
+        "test_a_change_by_hand_asks_each_of_its_stages"
+    ),
 }
 """Those without which nothing is lost, or that show by their errors; what shows that."""
 

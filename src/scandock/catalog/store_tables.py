@@ -24,8 +24,15 @@ from sqlalchemy import (
 
 from scandock.catalog.tables import EMPTY, Id, metadata
 
-object_store = Table("object_store", metadata, Column("uuid", String(36), primary_key=True))
-"""The bucket that this catalog names objects of, by the id in its marker: one row, or none."""
+object_store = Table(
+    "object_store",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("generation", Integer, nullable=False, server_default=text("0")),
+)
+"""The bucket that this catalog names objects of, by the id in its marker: one row, or none. `generation` is one more
+in a catalog that was restored: it has the bucket from then on, and the one before has it no more.
+"""
 NOT_YET: Final = "new:"
 """Before an id: the catalog is bound to no bucket yet; the first one that can be marked with it becomes that."""
 
@@ -43,6 +50,9 @@ store_attempt = Table(
 receiving of the upload.
 """
 
+_UNCOUNTED: Final = text("live IS NULL AND due IS NULL")
+IS_SPARSE: Final = text("live < bytes AND due IS NULL")
+"""Whether an object has bytes that no file of a tree has any more, as its index has it."""
 stored_object = Table(
     "stored_object",
     metadata,
@@ -50,12 +60,17 @@ stored_object = Table(
     Column("key", Text, nullable=False, unique=True),
     Column("bytes", BigInteger, nullable=False),
     Column("due", BigInteger),
+    Column("live", BigInteger),
     Index(None, "due"),
+    Index("ix_stored_object_uncounted", "id", sqlite_where=_UNCOUNTED),
+    Index("ix_stored_object_sparse", "id", sqlite_where=IS_SPARSE),
 )
 """Objects of the bucket that files of trees lie in, and what is to be deleted of others. Where `due` is set, nothing
-names one any more, and it may be deleted from then on.
+names one any more, and it may be deleted from then on. `live`: how many of its bytes files of trees still have; not set
+until that is counted, and again once a tree that named it is gone.
 """
 
+_UNCOPIED: Final = text("name IS NOT NULL AND manifest IS NULL")
 stored_tree = Table(
     "stored_tree",
     metadata,
@@ -68,11 +83,13 @@ stored_tree = Table(
     Column("note", Text, nullable=False, server_default=EMPTY),
     Column("shown", Boolean, nullable=False, server_default=text("false")),
     Column("gone", BigInteger),
+    Column("manifest", Text),
     Index(None, "upload"),
     Index(None, "gone"),
+    Index("ix_stored_tree_uncopied", "number", sqlite_where=_UNCOPIED),
 )
 """Trees: staged (`upload`, `token` and `root`), published (`name`), in the trash (`trash`, `note`), or given up at
-`gone`. `shown`: it has been published, so that somebody may be reading it.
+`gone`. `shown`: it has been published, so that somebody may be reading it. `manifest`: the key of its copy.
 """
 
 file_place = Table(

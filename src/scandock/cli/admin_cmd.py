@@ -201,6 +201,26 @@ Switch = Annotated[
 ]
 
 
+@store.command("show")
+def show(data: options.ExistingData) -> None:
+    """Print how much the bucket holds, and how much of it waits to go."""
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.text_format import format_count, format_size
+    from scandock.services.store_status import read_store_status
+
+    settings = load_settings()
+    status = read_store_status(data, settings)
+    if status is None:
+        print_line(f"The files are in {data}.", sys.stdout)
+        return
+    print_line(f"{settings.store}: {format_count(status.objects, 'object')}, {format_size(status.bytes)}", sys.stdout)
+    print_line(f"Deleted files in packs that are still to be written anew: {format_size(status.dead)}", sys.stdout)
+    if status.uncounted:
+        print_line(f"Not looked through yet: {format_count(status.uncounted, 'object')}", sys.stdout)
+    print_line(f"Objects that wait to be deleted: {status.going:,}", sys.stdout)
+
+
 @store.command("migrate")
 def migrate(data: options.ExistingData, to: Bucket, switch: Switch = False) -> None:
     """Copy all files of a data folder to a bucket, each compared with its checksum; the folder is left as it is.

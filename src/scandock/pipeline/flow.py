@@ -73,7 +73,7 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
     reading.stage("syncing")
     for scratch in (IMAGES, SCRUBBED, LOOSE, ECAT, BIG, INNER, REPEATS):
         context.stage.remove(scratch)
-    context.stage.seal()
+    context.stage.seal(context.check)
     reach("sealed")
     import_report = report(*import_outcome(jobs, upload_verdict), **_report_details(context, decided))
     return _publish(context, jobs, import_report, reading)

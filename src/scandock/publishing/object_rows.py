@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, Update, delete, exists, func, insert, or_, select, union_all, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Update,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement
@@ -16,6 +29,7 @@ from sqlalchemy.sql import ColumnElement
 from scandock.catalog.engine import AdvisoryLock, Catalog, connect_server, database_now, split_values
 from scandock.catalog.server_tables import data_folder
 from scandock.catalog.store_tables import (
+    IS_SPARSE,
     NOT_YET,
     file_place,
     object_store,
@@ -31,9 +45,10 @@ from scandock.catalog.tables import operation, upload
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.store.errors import StoreFailed, TreeMissing
+from scandock.store.file_places import move_places
 from scandock.store.packs import StoredObject
 from scandock.store.part_spools import Part
-from scandock.store.s3_rows import DueKeys, PlaceBatch, TrashRow
+from scandock.store.s3_rows import BucketIdentity, DueKeys, LiveBytes, PlaceBatch, SparseObject, TrashRow
 
 _NOW: Final = database_now(sqlite=False)
 _UNKNOWN_BYTES: Final = -1
@@ -44,6 +59,8 @@ _LEFT_ALONE_MS: Final = 60 * 60 * 1000
 """For how long an attempt may run before it has a row that says so, if it has one at all."""
 _SWEPT_AGAIN_MS: Final = 24 * 60 * 60 * 1000
 """How long after the first time an attempt's prefixes are swept once more: a late request is over by then."""
+_SAFE_MS: Final = 60 * 60 * 1000
+"""How long before it may go an object is named again: longer than any transaction, so that none is just deleted."""
 _WITH_KEYS: Final = (stored_object, spool_part, stored_receipt)
 _IN_TRASH: Final = stored_tree.c.gone.is_(None) & stored_tree.c.trash.is_not(None)
 _STAGED: Final = stored_tree.c.gone.is_(None) & stored_tree.c.upload.is_not(None)
@@ -120,10 +137,7 @@ class PostgresObjectRows:
             _check_attempt(connection, upload, token)
             _give_up(connection, _STAGED & (stored_tree.c.upload == upload) & (stored_tree.c.root == root))
             connection.execute(insert(stored_tree).values(number=number, upload=upload, token=token, root=root))
-            rows: list[dict[str, Any]] = [{"key": stored.key, "bytes": stored.size} for stored in objects]
-            if rows:
-                connection.execute(insert(stored_object), rows)
-            _name_objects(connection, number, [row["key"] for row in rows], sorted(kept))
+            _name_objects(connection, number, [*_add_objects(connection, objects), *sorted(kept)])
             for batch in batches:
                 connection.execute(insert(file_place).values(tree_number=number, **batch._asdict()))
 
@@ -179,13 +193,14 @@ class PostgresObjectRows:
                 connection.execute(_changed(before.number).values(**staged))
             connection.execute(_changed(number).values(name=name, upload=None, token=None, root=None, shown=True))
 
-    def rename(self, old: str, new: str, number: int) -> None:
+    def rename(self, old: str, new: str, number: int, *, grace_ms: int) -> None:
         with self._change(new) as connection:
             tree = _lock(connection, stored_tree.c.number == number)
             if tree is not None and tree.name == new:
                 return
             if tree is None or tree.name != old:
                 raise FileNotFoundError(2, "No such tree", old)
+            _drop_manifests(connection, stored_tree.c.number == number, grace_ms)
             connection.execute(_changed(number).values(name=new))
 
     def retire(self, name: str, number: int, trash: str, note: str) -> None:
@@ -204,13 +219,14 @@ class PostgresObjectRows:
                     values = {"upload": None, "token": None, "root": None, "trash": trash, "note": note, "shown": True}
                     connection.execute(_changed(tree.number).values(**values))
 
-    def restore(self, trash: str, name: str, number: int) -> None:
+    def restore(self, trash: str, name: str, number: int, *, grace_ms: int) -> None:
         with self._change(name) as connection:
             tree = _lock(connection, stored_tree.c.number == number)
             if tree is not None and tree.name == name:
                 return
             if tree is None or tree.trash != trash or tree.gone is not None:
                 raise FileNotFoundError(2, "Not in the trash", trash)
+            _drop_manifests(connection, stored_tree.c.number == number, grace_ms)
             connection.execute(_changed(number).values(name=name, trash=None, note="", shown=True))
 
     def current(self, name: str) -> int | None:
@@ -286,6 +302,7 @@ class PostgresObjectRows:
             numbers = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
             of_trees = tree_object.c.tree_number.in_(numbers)
             objects = connection.execute(select(tree_object.c.object_id).where(of_trees).distinct()).scalars().all()
+            _drop_manifests(connection, stored_tree.c.number.in_(numbers))
             connection.execute(delete(stored_tree).where(stored_tree.c.number.in_(numbers)))
             for some in split_values(objects):
                 # Locked first: whoever is just naming one has it by then, and is seen by the statement after.
@@ -295,6 +312,7 @@ class PostgresObjectRows:
                 )
                 unnamed = ~exists().where(tree_object.c.object_id == stored_object.c.id)
                 connection.execute(update(stored_object).where(mine, unnamed).values(due=_NOW))
+                connection.execute(update(stored_object).where(mine, stored_object.c.due.is_(None)).values(live=None))
         return len(numbers)
 
     def ended_attempts(self, *, grace_ms: int) -> list[tuple[str, str]]:
@@ -334,6 +352,81 @@ class PostgresObjectRows:
                 where = stored_object.c.key.in_(some) & stored_object.c.due.is_not(None)
                 connection.execute(delete(stored_object).where(where))
 
+    # compaction
+
+    def uncounted(self, most: int) -> list[str]:
+        where = (stored_object.c.live.is_(None), stored_object.c.due.is_(None))
+        with self._catalog.read() as connection:
+            query = select(stored_object.c.key).where(*where).order_by(stored_object.c.id).limit(most)
+            return list(connection.execute(query).scalars())
+
+    def trees_of(self, keys: Sequence[str]) -> dict[str, frozenset[int]]:
+        with self._catalog.read() as connection:
+            return _trees_of(connection, keys)
+
+    def note_live(self, counts: Mapping[str, LiveBytes]) -> None:
+        with self._catalog.write() as connection:
+            mine = stored_object.c.key.in_(counts)
+            connection.execute(select(stored_object.c.id).where(mine).order_by(stored_object.c.id).with_for_update())
+            now = _trees_of(connection, list(counts))
+            for key, counted in counts.items():
+                if now[key] == counted.trees:
+                    live = func.least(stored_object.c.bytes, counted.live)
+                    connection.execute(update(stored_object).where(stored_object.c.key == key).values(live=live))
+
+    def sparse(self, most: int) -> list[SparseObject]:
+        columns = (stored_object.c.key, stored_object.c.bytes, stored_object.c.live)
+        query = select(*columns).where(IS_SPARSE).order_by(stored_object.c.live * 1.0 / stored_object.c.bytes)
+        with self._catalog.read() as connection:
+            return [SparseObject(*row) for row in connection.execute(query.limit(most))]
+
+    def move_places(
+        self,
+        upload: str,
+        token: str,
+        old: Sequence[str],
+        moved: Mapping[tuple[str, int], tuple[str, int]],
+        objects: Sequence[StoredObject],
+        *,
+        grace_ms: int,
+    ) -> bool:
+        try:
+            with self._catalog.write() as connection:
+                _check_attempt(connection, upload, token)
+                _end(connection, upload, store_attempt.c.token == token)
+                return _move_objects(connection, frozenset(old), moved, objects, grace_ms)
+        except KeyError:  # a tree that came meanwhile has a file there that was thought dead
+            return False
+
+    # copies of manifests
+
+    def without_manifest(self, after: int, most: int) -> list[tuple[int, str]]:
+        where = (stored_tree.c.name.is_not(None), stored_tree.c.manifest.is_(None), stored_tree.c.number > after)
+        query = select(stored_tree.c.number, stored_tree.c.name).where(*where).order_by(stored_tree.c.number)
+        with self._catalog.read() as connection:
+            return [(row.number, row.name) for row in connection.execute(query.limit(most))]
+
+    def begin_manifest(self, key: str, most_ms: int) -> None:
+        with self._catalog.write() as connection:
+            _delete_later(connection, [key], most_ms)
+
+    def keep_manifest(self, number: int, name: str, key: str, objects: Set[str]) -> bool:
+        with self._catalog.write() as connection:
+            tree = _lock(connection, stored_tree.c.number == number)
+            named = (
+                select(stored_object.c.key)
+                .join(tree_object, tree_object.c.object_id == stored_object.c.id)
+                .where(tree_object.c.tree_number == number)
+            )
+            is_right = set(connection.execute(named).scalars()) == objects
+            if tree is None or tree.name != name or tree.manifest is not None or not is_right:
+                return False
+            waits = (stored_object.c.key == key) & (stored_object.c.due > _NOW)
+            if not connection.execute(delete(stored_object).where(waits)).rowcount:
+                return False  # it took so long that it is being deleted
+            connection.execute(_changed(number).values(manifest=key))
+        return True
+
     # spools and receipts
 
     def hold_spool(self, upload: str, writer: str) -> None:
@@ -346,7 +439,9 @@ class PostgresObjectRows:
         with self._catalog.read() as connection:
             return _parts(connection, upload)
 
-    def note_parts(self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part]) -> None:
+    def note_parts(
+        self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part], *, grace_ms: int
+    ) -> None:
         with self._catalog.write() as connection:
             held = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
             if connection.execute(held).scalar() != writer or _parts(connection, upload) != list(before):
@@ -358,7 +453,7 @@ class PostgresObjectRows:
             if old:
                 later = (spool_part.c.upload == upload) & (spool_part.c.at >= old[0].at)
                 connection.execute(delete(spool_part).where(later))
-                _delete_later(connection, {part.key for part in old} - {part.key for part in after})
+                _delete_later(connection, {part.key for part in old} - {part.key for part in after}, grace_ms)
             rows = [
                 {"upload": upload, "at": part.at, "bytes": part.length, "key": part.key, "sha256": part.sha256}
                 for part in after[kept:]
@@ -366,10 +461,11 @@ class PostgresObjectRows:
             if rows:
                 connection.execute(insert(spool_part), rows)
 
-    def drop_spool(self, upload: str) -> None:
+    def drop_spool(self, upload: str, *, grace_ms: int) -> None:
         with self._catalog.write() as connection:
             mine = spool_part.c.upload == upload
-            _delete_later(connection, connection.execute(select(spool_part.c.key).where(mine)).scalars().all())
+            keys = connection.execute(select(spool_part.c.key).where(mine)).scalars().all()
+            _delete_later(connection, keys, grace_ms)
             connection.execute(delete(spool_part).where(mine))
             connection.execute(delete(spool_writer).where(spool_writer.c.upload == upload))
             _end(connection, upload, store_attempt.c.token == "")
@@ -378,7 +474,7 @@ class PostgresObjectRows:
         with self._catalog.read() as connection:
             return sorted(connection.execute(select(spool_part.c.upload).distinct()).scalars())
 
-    def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool) -> None:
+    def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool, grace_ms: int = 0) -> None:
         statement = insert_or(stored_receipt).values(upload=upload, staged=staged, key=key)
         with self._catalog.write() as connection:
             _check_attempt(connection, upload, token)
@@ -386,12 +482,19 @@ class PostgresObjectRows:
                 connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
             before = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
             connection.execute(statement.on_conflict_do_update(index_elements=["upload", "staged"], set_={"key": key}))
-            _delete_later(connection, {before} - {None, key})
+            _delete_later(connection, {before} - {None, key}, grace_ms)
 
     def receipt(self, upload: str, *, staged: bool) -> str | None:
         with self._catalog.read() as connection:
             key: str | None = connection.execute(_receipt_key(upload, staged=staged)).scalar()
         return key
+
+    def without_receipt(self, uploads: Iterable[str]) -> Iterator[str]:
+        for some in split_values(uploads):
+            has = select(stored_receipt.c.upload).where(stored_receipt.c.upload.in_(some), ~stored_receipt.c.staged)
+            with self._catalog.read() as connection:
+                known = set(connection.execute(has).scalars())
+            yield from (upload for upload in some if upload not in known)
 
     def drop_staged_receipt(self, upload: str, token: str) -> None:
         with self._catalog.write() as connection:
@@ -399,38 +502,59 @@ class PostgresObjectRows:
             _check_attempt(connection, upload, token)
             _drop_receipt(connection, upload, staged=True)
 
-    def drop_receipt(self, upload: str) -> None:
+    def drop_receipt(self, upload: str, *, grace_ms: int) -> None:
         with self._catalog.write() as connection:
-            _drop_receipt(connection, upload, staged=False)
+            _drop_receipt(connection, upload, staged=False, grace_ms=grace_ms)
 
     # the bucket
 
-    def identity(self, new: str) -> str:
+    def identity(self, new: str) -> BucketIdentity:
         with self._catalog.write() as connection:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
-            identity: str | None = connection.execute(select(object_store.c.uuid)).scalar()
+            identity = _read_identity(connection)
             if identity is None:
                 connection.execute(insert(object_store).values(uuid=NOT_YET + new))
-        return (identity or new).removeprefix(NOT_YET)
+        return identity or BucketIdentity(new, 0, is_bound=False)
+
+    def bound_identity(self) -> BucketIdentity | None:
+        with self._catalog.read() as connection:
+            identity = _read_identity(connection)
+        return identity if identity is not None and identity.is_bound else None
+
+    def succeed(self, generation: int) -> None:
+        with self._catalog.write() as connection:
+            self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
+            identity = _read_identity(connection)
+            if identity is not None:
+                values = {"uuid": NOT_YET + identity.uuid, "generation": generation}
+                connection.execute(update(object_store).values(**values))
 
     def adopt(self) -> None:
         with self._catalog.write() as connection:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
-            identity: str = connection.execute(select(object_store.c.uuid)).scalar_one()
-            if identity.startswith(NOT_YET):
-                connection.execute(update(object_store).values(uuid=identity.removeprefix(NOT_YET)))
+            identity = _read_identity(connection)
+            if identity is not None and not identity.is_bound:
+                connection.execute(update(object_store).values(uuid=identity.uuid))
                 connection.execute(delete(data_folder))
 
     def named_keys(self) -> set[str]:
         named = select(stored_object.c.key).where(stored_object.c.due.is_(None))
         with self._catalog.read() as connection:
-            queries = (named, select(spool_part.c.key), select(stored_receipt.c.key))
+            copies = select(stored_tree.c.manifest).where(stored_tree.c.manifest.is_not(None))
+            queries = (named, select(spool_part.c.key), select(stored_receipt.c.key), copies)
             return {key for query in queries for key in connection.execute(query).scalars()}
 
     def attempts(self) -> list[tuple[str, str]]:
         with self._catalog.read() as connection:
             rows = connection.execute(select(store_attempt.c.upload, store_attempt.c.token))
             return [(row.upload, row.token) for row in rows]
+
+
+def _read_identity(connection: Connection) -> BucketIdentity | None:
+    row = connection.execute(select(object_store.c.uuid, object_store.c.generation)).first()
+    if row is None:
+        return None
+    return BucketIdentity(row.uuid.removeprefix(NOT_YET), row.generation, is_bound=not row.uuid.startswith(NOT_YET))
 
 
 def _changed(number: int) -> Update:
@@ -467,20 +591,103 @@ def _give_up(connection: Connection, where: ColumnElement[bool]) -> None:
     connection.execute(update(stored_tree).where(where).values(**values))
 
 
-def _name_objects(connection: Connection, number: int, new: Sequence[str], kept: Sequence[str]) -> None:
-    """Have a tree name objects. Fault where one that it shares is being deleted."""
-    for some in split_values([*new, *kept]):
-        query = select(stored_object.c.id).where(stored_object.c.key.in_(some), stored_object.c.due.is_(None))
+def _add_objects(connection: Connection, objects: Iterable[StoredObject]) -> dict[str, int]:
+    """Note objects that came; the number of each, by its key."""
+    rows = [{"key": stored.key, "bytes": stored.size} for stored in objects]
+    if not rows:
+        return {}
+    added = insert(stored_object).returning(stored_object.c.key, stored_object.c.id)
+    return {row.key: row.id for row in connection.execute(added, rows)}
+
+
+def _trees_of(connection: Connection, keys: Collection[str]) -> dict[str, frozenset[int]]:
+    """The trees that name each of these objects."""
+    query = (
+        select(stored_object.c.key, tree_object.c.tree_number)
+        .join(tree_object, tree_object.c.object_id == stored_object.c.id)
+        .where(stored_object.c.key.in_(keys))
+    )
+    found: dict[str, set[int]] = {key: set() for key in keys}
+    for row in connection.execute(query):
+        found[row.key].add(row.tree_number)
+    return {key: frozenset(numbers) for key, numbers in found.items()}
+
+
+def _move_objects(
+    connection: Connection,
+    old: frozenset[str],
+    moved: Mapping[tuple[str, int], tuple[str, int]],
+    objects: Sequence[StoredObject],
+    grace_ms: int,
+) -> bool:
+    """See `move_places`. KeyError where a tree has a file in an old object that was not moved."""
+    # Trees first, as whoever forgets them does; then nobody can begin to share the objects.
+    trees = frozenset().union(*_trees_of(connection, old).values())
+    rows = select(stored_tree.c.number).where(stored_tree.c.number.in_(trees)).order_by(stored_tree.c.number)
+    locked = frozenset(connection.execute(rows.with_for_update()).scalars())
+    mine = (stored_object.c.key.in_(old), stored_object.c.due.is_(None))
+    query = select(stored_object.c.id).where(*mine).order_by(stored_object.c.id).with_for_update()
+    ids = connection.execute(query).scalars().all()
+    if len(ids) != len(old) or frozenset().union(*_trees_of(connection, old).values()) != locked:
+        return False
+    new = _add_objects(connection, objects)
+    _drop_manifests(connection, stored_tree.c.number.in_(locked), grace_ms)
+    for number in sorted(locked):
+        named = _move_places(connection, number, old, moved)
+        gone = (tree_object.c.tree_number == number) & tree_object.c.object_id.in_(ids)
+        connection.execute(delete(tree_object).where(gone))
+        if came := [{"tree_number": number, "object_id": new[key]} for key in sorted(named & new.keys())]:
+            connection.execute(insert(tree_object), came)
+    connection.execute(update(stored_object).where(stored_object.c.id.in_(ids)).values(due=_NOW + grace_ms))
+    unnamed = ~exists().where(tree_object.c.object_id == stored_object.c.id)  # of trees that went meanwhile
+    connection.execute(update(stored_object).where(stored_object.c.id.in_(new.values()), unnamed).values(due=_NOW))
+    return True
+
+
+def _move_places(
+    connection: Connection, number: int, old: frozenset[str], moved: Mapping[tuple[str, int], tuple[str, int]]
+) -> set[str]:
+    """Write the places of a tree anew whose files lie elsewhere now; the objects that these batches name."""
+    columns = (file_place.c.first, file_place.c.files, file_place.c.body)
+    mine = file_place.c.tree_number == number
+    named: set[str] = set()
+    for row in connection.execute(select(*columns).where(mine)).all():
+        changed = move_places(PlaceBatch(*row), old, moved)
+        named |= changed.objects
+        if changed.batch.body != row.body:
+            this = (mine, file_place.c.first == row.first)
+            connection.execute(update(file_place).where(*this).values(body=changed.batch.body))
+    return named
+
+
+def _name_objects(connection: Connection, number: int, keys: Sequence[str]) -> None:
+    """Have a tree name objects. Fault where one that it shares is being deleted.
+
+    One that waits for that is named again: what it holds was moved elsewhere while the tree was put together.
+    """
+    for some in split_values(keys):
+        mine = stored_object.c.key.in_(some)
+        connection.execute(update(stored_object).where(mine, stored_object.c.due > _NOW + _SAFE_MS).values(due=None))
+        query = select(stored_object.c.id).where(mine, stored_object.c.due.is_(None))
         ids = connection.execute(query.order_by(stored_object.c.id).with_for_update(read=True)).scalars().all()
         if len(ids) != len(some):
             raise StoreFailed("Files that were to be kept have just been deleted.", "Do it again.")
         connection.execute(insert(tree_object), [{"tree_number": number, "object_id": each} for each in ids])
 
 
-def _delete_later(connection: Connection, keys: Iterable[str | None]) -> None:
-    """Let objects be deleted that no tree ever named."""
+def _drop_manifests(connection: Connection, where: ColumnElement[bool], grace_ms: int = 0) -> None:
+    """Let the copies of trees be deleted and, where these stay, be written anew."""
+    mine = (where, stored_tree.c.manifest.is_not(None))
+    keys = connection.execute(select(stored_tree.c.manifest).where(*mine)).scalars().all()
+    _delete_later(connection, keys, grace_ms)
+    connection.execute(update(stored_tree).where(*mine).values(manifest=None))
+
+
+def _delete_later(connection: Connection, keys: Iterable[str | None], grace_ms: int) -> None:
+    """Let objects be deleted that no tree ever named, so long from now."""
+    due = _NOW + grace_ms
     for some in split_values(keys):
-        values = insert_or(stored_object).values([{"key": key, "bytes": _UNKNOWN_BYTES, "due": _NOW} for key in some])
+        values = insert_or(stored_object).values([{"key": key, "bytes": _UNKNOWN_BYTES, "due": due} for key in some])
         connection.execute(values.on_conflict_do_nothing())
 
 
@@ -495,8 +702,8 @@ def _receipt_key(upload: str, *, staged: bool) -> Select[Any]:
     return select(stored_receipt.c.key).where(mine)
 
 
-def _drop_receipt(connection: Connection, upload: str, *, staged: bool) -> None:
+def _drop_receipt(connection: Connection, upload: str, *, staged: bool, grace_ms: int = 0) -> None:
     key = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
     if key is not None:
         connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
-        _delete_later(connection, [key])
+        _delete_later(connection, [key], grace_ms)

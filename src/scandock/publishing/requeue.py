@@ -120,7 +120,7 @@ def empty_report(catalog: Catalog, lease: ImportLease, state: ImportState, code:
 
 
 def end_cancelled(catalog: Catalog, store: Store, lease: ImportLease, previous: str) -> bool:
-    """End an import whose attempt was killed for a cancel: staging goes at once, its rows behind the outcome.
+    """End an import whose attempt was killed for a cancel: what it staged goes first, while the lease is held.
 
     False where its intents came first: it goes on. TokenLost where it has ended, or another has it.
     """
@@ -129,7 +129,7 @@ def end_cancelled(catalog: Catalog, store: Store, lease: ImportLease, previous: 
         try:
             if has_intents(catalog, lease):
                 return not give_up_attempt(catalog, lease, counted=False)
-            stage.clear()
+            _clear_staged(catalog, stage, lease)
             report = empty_report(catalog, lease, ImportState.CANCELLED, "cancelled", CANCELLED_MESSAGE)
             with catalog.write() as connection:
                 finish(catalog, connection, lease, report)
@@ -137,8 +137,6 @@ def end_cancelled(catalog: Catalog, store: Store, lease: ImportLease, previous: 
         finally:
             stage.close()
     drop_bytes(catalog, store, lease)
-    delete_staged_rows(catalog, lease)
-    delete_exceptions(catalog, lease)
     return True
 
 

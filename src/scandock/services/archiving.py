@@ -439,7 +439,7 @@ def _publish(
 ) -> None:
     for rubbish in (IMAGES, LOOSE, ECAT, LEDGER):
         running.stage.remove(rubbish)
-    running.stage.seal()
+    running.stage.seal(running.check)
     placement = merged.job.placement
     removal = build_removal(context, source, keep=False)
     with context.catalog.read() as connection:

@@ -11,12 +11,10 @@ Trees that the last backup has too are hard links to its files.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -33,10 +31,18 @@ from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.publishing.areas import check_areas
 from scandock.publishing.tree_files import paths_of
+from scandock.services.backup_folders import (
+    FORMAT,
+    PARTIAL,
+    BackupResult,
+    finish_backup,
+    list_finished_backups,
+    lock_target,
+)
 from scandock.services.catalog_copies import copy_catalog
 from scandock.services.consistency_check import HAS_RECEIPT
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost
-from scandock.services.data_errors import BackupInData, BackupOfBucket, BackupRunning, BackupUnsettled
+from scandock.services.data_errors import BackupInData, BackupUnsettled
 from scandock.store import backups
 from scandock.store.opening import open_store
 from scandock.store.paths import (
@@ -66,36 +72,17 @@ from scandock.store.paths import (
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
-DESCRIPTION_FILE: Final = "backup.json"
 TREES: Final = "trees.jsonl"
 """In a backup: one line for each tree, its name and what its files are known by."""
-PARTIAL: Final = "unfinished"
-"""Name of a backup that is being made, or was when its command was ended: the next one goes on with it."""
-LOCK: Final = ".lock"
 ROUNDS: Final = 20
 """Times that the catalog is copied until nothing has changed meanwhile."""
 STUCK_ROUNDS: Final = 10
 """After so many of them, what is being placed and does not move is taken for what can't be finished, and as it is."""
-_STAMP: Final = "%Y%m%dT%H%M%SZ"
 _SAFE_BYTES: Final = 1_000_000_000
 _SAFE_TREES: Final = 500
 """After so many bytes, or trees, what was copied is made durable and noted, so that it need not be copied again."""
 
 ProgressCallback = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupResult:
-    """A backup that was made."""
-
-    path: str
-    trees: int
-    copied: int
-    """Trees whose files were copied; those of all others are shared with the backup before."""
-    bytes: int
-    """Bytes that were copied."""
-    damaged: list[str] = field(default_factory=list)
-    """Names of trees and files that are not in DATA as they were stored; they are in the backup as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,44 +129,23 @@ def back_up(data: str, settings: Settings, target: str, on_progress: ProgressCal
     folder of what was placed is gone or empty, and then the next call goes on where this one ended.
     """
     data, target = os.path.abspath(data), os.path.abspath(target)
-    check_catalog_not_lost(data, settings)
-    if settings.store is not None:
-        raise BackupOfBucket(settings.store)
-    if settings.database_url is None and not os.path.exists(os.path.join(data, CATALOG_FILE)):
-        raise DataMissing(f"There is no Scandock data in {data}.", "Name the folder of the server's --data.")
     if os.path.realpath(target).startswith(os.path.realpath(data) + os.sep) or os.path.realpath(
         target
     ) == os.path.realpath(data):
         raise BackupInData(target)
+    if settings.store is not None:
+        from scandock.services.bucket_backup import back_up_bucket_site
+
+        return back_up_bucket_site(data, settings, target)
+    check_catalog_not_lost(data, settings)
+    if settings.database_url is None and not os.path.exists(os.path.join(data, CATALOG_FILE)):
+        raise DataMissing(f"There is no Scandock data in {data}.", "Name the folder of the server's --data.")
     backups.make_private(target)
-    with _lock_target(target):
+    with lock_target(target):
         try:
             return _Backup(data, settings, target, on_progress).run()
         except OSError as error:
             raise backups.copy_fault(error, target) from error
-
-
-@contextmanager
-def _lock_target(target: str) -> Iterator[None]:
-    fd = os.open(os.path.join(target, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise BackupRunning(target) from None
-    else:
-        yield
-    finally:
-        os.close(fd)
-
-
-def list_finished_backups(target: str) -> list[str]:
-    """Paths of the finished backups in a folder, the oldest first."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        names = sorted(name for name in os.listdir(target) if name != PARTIAL)
-        return [
-            path for name in names if os.path.isfile(os.path.join(path := os.path.join(target, name), DESCRIPTION_FILE))
-        ]
-    return []
 
 
 def _read_tree_keys(path: str) -> dict[DataPath, str]:
@@ -479,7 +445,7 @@ class _Backup:
         self._secure()
         damaged = sorted((missed.trees.keys() - self.strays) | missed.files | set(contents.nameless))
         facts = {
-            "format": 1,
+            "format": FORMAT,
             "version": __version__,
             "data": self.data,
             "catalog": "sqlite" if self.settings.database_url is None else "postgresql",
@@ -487,25 +453,10 @@ class _Backup:
             "trees": len(contents.trees),
             "damaged": damaged,
         }
-        with open(os.path.join(self.path, DESCRIPTION_FILE), "w", encoding="utf-8") as file:
-            file.write(json.dumps(facts, indent=2) + "\n")
-        backups.sync_all(self.path)
-        path = self._free()
-        os.rename(self.path, path)
-        backups.sync_all(self.target)
+        path = finish_backup(self.path, self.target, self.before, facts)
         return BackupResult(
             path=path, trees=len(contents.trees), copied=self.copied, bytes=self.copied_bytes, damaged=damaged
         )
-
-    def _free(self) -> str:
-        """A name by the time, that sorts behind those of all backups before."""
-        last = os.path.basename(self.before)
-        stamp = datetime.now(UTC).strftime(_STAMP)
-        name, n = stamp, 0
-        while name <= last or os.path.lexists(os.path.join(self.target, name)):
-            n += 1
-            name = f"{max(stamp, last.partition('-')[0])}-{n:04d}"
-        return os.path.join(self.target, name)
 
 
 def _read_paths(connection: Connection, tree_id: int) -> backups.FolderContent | None:

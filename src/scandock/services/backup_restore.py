@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import TYPE_CHECKING
 
 from scandock.model.import_types import Progress
 from scandock.queue.leases import release_all
-from scandock.services.backup import DESCRIPTION_FILE, ProgressCallback, list_finished_backups
+from scandock.services.backup import ProgressCallback
+from scandock.services.backup_folders import DESCRIPTION_FILE, FORMAT, list_finished_backups, read_description
 from scandock.services.catalog_copies import check_restorable, restore_catalog
 from scandock.services.consistency_check import Finding, check_data
 from scandock.services.data_catalog import open_data_catalog
-from scandock.services.data_errors import BackupMissing, BackupNewer, BackupOfBucket, RestoreNotEmpty
+from scandock.services.data_errors import BackupMissing, BackupNewer, RestoreNotEmpty, RestoreOtherBucket
 from scandock.store import backups
 from scandock.store.opening import open_store
 from scandock.store.paths import TO_DELETE
@@ -21,8 +21,6 @@ from scandock.store.root import FOLDERS
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
-
-FORMAT = 1
 
 
 def restore_backup(
@@ -33,12 +31,17 @@ def restore_backup(
     Usage `backup_missing`, `restore_not_empty`, `restore_other_catalog`, `backup_newer`. A Fault leaves a folder that
     is no data folder yet.
     """
-    if settings.store is not None:
-        raise BackupOfBucket(settings.store)
     source = find_backup(backup)
     data = os.path.abspath(data)
     if os.path.isdir(data) and os.listdir(data):
         raise RestoreNotEmpty(f"{data} is not empty.", "Name a new or an empty folder.")
+    store_of_backup = read_description(source).get("store")
+    if (store_of_backup is None) != (settings.store is None):
+        raise RestoreOtherBucket(settings.store or data, store_of_backup or "a data folder")
+    if settings.store is not None:
+        from scandock.services.bucket_backup import restore_bucket_site
+
+        return restore_bucket_site(source, data, settings)
     check_restorable(source, settings.database_url)
     store = open_store(data)
     store.prepare()
@@ -85,8 +88,6 @@ def find_backup(path: str) -> str:
     backups_found = [path] if os.path.isfile(os.path.join(path, DESCRIPTION_FILE)) else list_finished_backups(path)
     if not backups_found:
         raise BackupMissing(path)
-    with open(os.path.join(backups_found[-1], DESCRIPTION_FILE), encoding="utf-8") as file:
-        facts = json.load(file)
-    if facts.get("format") != FORMAT:
+    if read_description(backups_found[-1]).get("format") != FORMAT:
         raise BackupNewer(backups_found[-1])
     return backups_found[-1]

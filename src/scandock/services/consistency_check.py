@@ -277,14 +277,11 @@ class _ConsistencyCheck:
                 yield Finding("left_over", work_folder(work), "Staging of an import that is over.")
         if orphans or loose:
             yield Finding("left_over", "catalog", f"{orphans + loose} trees that no session shows.")
-        for number in receipts:
-            try:
-                self.store.open_receipt(number).close()
-            except FileNotFoundError:
-                if self._has_receipt(number):  # unless somebody has deleted the import meanwhile
-                    yield Finding(
-                        "receipt_missing", f"{RECEIPTS}/{number}", "The receipt of this import is not in the store."
-                    )
+        for number in self.store.lost_receipts(receipts):
+            if self._has_receipt(number):  # unless somebody has deleted the import meanwhile
+                yield Finding(
+                    "receipt_missing", f"{RECEIPTS}/{number}", "The receipt of this import is not in the store."
+                )
 
     def _take_census(self) -> Iterator[Finding]:
         """Objects of a bucket beside what names them."""

@@ -92,16 +92,6 @@ class MigrationUnsettled(Coded, Fault):
     REMEDY = "Start the server, let them end, stop it and run the command again."
 
 
-class BackupOfBucket(CodedUsage):
-    CODE = "backup_bucket"
-    MEANING = "The files of this catalog are in a bucket, of which `backup` and `restore` know nothing."
-    SENTENCE = "The files of this catalog are in {store}, which this command can't copy."
-    REMEDY = "Back up the database by its own means, and let the bucket keep versions (docs/scaling.md)."
-
-    def __init__(self, store: str) -> None:
-        self._fill({"store": store})
-
-
 class BackupInData(CodedUsage):
     CODE = "backup_in_data"
     MEANING = "The folder of --to lies in the data folder."
@@ -165,6 +155,16 @@ class RestoreOtherCatalog(CodedUsage):
 
     def __init__(self, why: str) -> None:
         self._fill({"why": why})
+
+
+class RestoreOtherBucket(CodedUsage):
+    CODE = "restore_other_bucket"
+    MEANING = "The backup belongs to another bucket than the settings name, or one of the two is no bucket."
+    SENTENCE = "The files of the backup are in {store_of_backup}, and {store} is not that."
+    REMEDY = "Set SCANDOCK_STORE as it was, or to a copy of that bucket."
+
+    def __init__(self, store: str, store_of_backup: str) -> None:
+        self._fill({"store": store, "store_of_backup": store_of_backup})
 
 
 class CatalogOtherVersion(CodedUsage):

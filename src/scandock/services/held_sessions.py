@@ -141,7 +141,7 @@ def _keep_one_version(
             tools.ledger.close()
         for rubbish in (IMAGES, LOOSE, ECAT, LEDGER):
             running.stage.remove(rubbish)
-        running.stage.seal()
+        running.stage.seal(running.check)
         assert job.placement is not None
         assert isinstance(job.placement.session, SessionRow)
         row = dataclasses.replace(job.placement.session, state="ready", held=("", "", ""))

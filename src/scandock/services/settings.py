@@ -180,8 +180,13 @@ class Settings(BaseModel):
     s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
     garbage_days: Annotated[float, Field(ge=0, le=3650)] = Field(
         default=8.0,
-        description="Days for which a bucket keeps the bytes of what was deleted from it for good: as many as its"
-        " catalog may be restored by.",
+        description="Days for which a bucket keeps the bytes of what was deleted from it for good, and of uploads whose"
+        " import has ended: as many as its catalog may be restored by.",
+    )
+    compaction_bytes_per_second: Annotated[Bytes, Field(ge=0)] = Field(
+        default=8 * MIB,
+        description="Bytes a second, on the average of a minute and of all hosts together, that are copied to new packs"
+        " of a bucket, so that old ones with deleted files can go; 0: none.",
     )
     host_folder: str | None = Field(
         default=None,

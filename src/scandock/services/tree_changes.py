@@ -119,8 +119,10 @@ def _build_placement(
     plan = next_tree.plan()
     (built,) = build_trees(context.catalog, running.stage, running.lease, [plan], running.check)
     for change_stage in dict.fromkeys(stages):
-        change_stage.seal()  # each tells of the errors since it was begun: what it wrote lies in the tree now
-    running.stage.seal()
+        change_stage.seal(
+            running.check
+        )  # each tells of the errors since it was begun: what it wrote lies in the tree now
+    running.stage.seal(running.check)
     reach("sealed")
     running.check()
     return built.placement(tree_path(next_tree.source.parts), _build_row(next_tree), base_mark=base_mark)

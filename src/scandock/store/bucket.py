@@ -54,6 +54,22 @@ class Bucket:
         except Exception as error:
             raise self.fault("writing", key, error) from error
 
+    def create(self, key: str, data: bytes) -> bool:
+        """Store an object unless there is one, by a conditional request; False where there is. Fault `store_failed`.
+
+        For the marker alone: not every server knows the condition, and one's own object may be what is there, where an
+        answer was lost.
+        """
+        from obstore.exceptions import AlreadyExistsError
+
+        try:
+            self.open().put(key, data, mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            return False
+        except Exception as error:
+            raise self.fault("writing", key, error) from error
+        return True
+
     def open_writer(self, key: str) -> ObjectWriter:
         """A large object that comes piece by piece: parts of 16 MiB, some of them under way at once."""
         return ObjectWriter(self, key)

@@ -16,7 +16,7 @@ from scandock.store.paths import unchecked_path
 from scandock.store.s3_rows import PlaceBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Set
 
     from scandock.store.paths import RelPath
 
@@ -31,6 +31,13 @@ class FilePlace(NamedTuple):
     object: str
     offset: int
     length: int
+
+
+class MovedBatch(NamedTuple):
+    """A batch of places, and the objects that it names."""
+
+    batch: PlaceBatch
+    objects: set[str]
 
 
 def sort_key(path: str) -> bytes:
@@ -64,6 +71,20 @@ def _pack(places: list[FilePlace]) -> bytes:
         ends[key], before = offset + length, path
     document = [_VERSION, list(keys), same, rests, objects, gaps, lengths]
     return zlib.compress(json.dumps(document, separators=(",", ":")).encode("ascii"), 6)
+
+
+def move_places(batch: PlaceBatch, old: Set[str], moved: Mapping[tuple[str, int], tuple[str, int]]) -> MovedBatch:
+    """A batch whose files that lie in `old` objects are elsewhere now: object and offset by those of before.
+
+    KeyError where one of them was not moved.
+    """
+    places = [
+        place._replace(object=found[0], offset=found[1])
+        if place.object in old and (found := moved[place.object, place.offset])
+        else place
+        for place in unpack_places(batch)
+    ]
+    return MovedBatch(batch._replace(body=_pack(places)), {place.object for place in places})
 
 
 def unpack_places(batch: PlaceBatch) -> list[FilePlace]:

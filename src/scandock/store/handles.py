@@ -208,8 +208,11 @@ class Stage(Protocol):
     def write_back(self) -> None:
         """Let the disk begin with what is staged so far, beside other work, so that `seal` has less to wait for."""
 
-    def seal(self) -> None:
-        """Make all that any process wrote to it durable; idempotent. Fault sync_failed voids the attempt."""
+    def seal(self, check: Callable[[], None] | None = None) -> None:
+        """Make all that any process wrote to it durable; idempotent. Fault sync_failed voids the attempt.
+
+        `check` is called again and again where this takes long: what it raises ends it.
+        """
 
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
         """A seekable reader of a file, or of a range of it."""

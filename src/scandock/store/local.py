@@ -12,7 +12,7 @@ from scandock.store import file_access, paths, staging
 from scandock.store.durability import disk_fault, sync_file, sync_folder
 from scandock.store.errors import WorkHeld
 from scandock.store.paths import INCOMING, RECEIPTS, WORK
-from scandock.store.records import Mark, ObjectCensus
+from scandock.store.records import CompactionResult, Mark, ObjectCensus
 from scandock.store.root import Root
 from scandock.store.spools import LocalSpool
 from scandock.store.stages import LocalStage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scandock.store.moves import TreeMove
     from scandock.store.object_spools import LocalObjectFile, LocalObjectSpool
     from scandock.store.paths import DataPath, RelPath, TreePath
-    from scandock.store.port import Stage, StoreEntry, SweepResult, TrashEntry
+    from scandock.store.port import Stage, StoreEntry, SweepResult, TrashEntry, TreeDescription
     from scandock.store.records import FreeSpace
     from scandock.store.snapshots import LocalSnapshot
     from scandock.store.trash import Trash
@@ -73,6 +73,12 @@ class LocalStore:
 
     def make_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
         return [*self._root.make_areas(holds)]
+
+    def owner(self) -> str:
+        return ""
+
+    def succeed(self, owner: str) -> None:
+        del owner
 
     def has_area(self, name: TreePath) -> bool:
         area = paths.area_of(name)
@@ -218,6 +224,14 @@ class LocalStore:
 
         return sweep(self._root.fd, self._trash.rubbish(), seconds)
 
+    def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
+        del most_bytes, stop
+        return CompactionResult(0, 0)
+
+    def copy_manifests(self, describe: Callable[[TreePath], TreeDescription | None], stop: Callable[[], bool]) -> int:
+        del describe, stop
+        return 0
+
     # receipts
 
     def keep_receipt(self, stage: Stage, rel: RelPath) -> None:
@@ -235,6 +249,11 @@ class LocalStore:
 
     def open_receipt(self, upload: str) -> IO[bytes]:
         return file_access.open_file(paths.receipt_file(upload), self._root.fd)
+
+    def lost_receipts(self, uploads: Iterable[str]) -> Iterator[str]:
+        for upload in uploads:
+            if self._root.inode(paths.receipt_file(upload)) is None:
+                yield upload
 
     def drop_receipt(self, upload: str) -> None:
         with contextlib.suppress(FileNotFoundError):

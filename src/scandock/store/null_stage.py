@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, NoReturn, Self
 
 from scandock.store.handles import StagedPart, Writer
@@ -45,7 +45,7 @@ class NullStage:
 
     def write_back(self) -> None: ...
 
-    def seal(self) -> None: ...
+    def seal(self, check: Callable[[], None] | None = None) -> None: ...
 
     def open(self, rel: str, offset: int = 0, length: int | None = None) -> IO[bytes]:  # noqa: ARG002
         _refuse(rel)

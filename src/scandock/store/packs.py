@@ -17,6 +17,8 @@ from scandock.store import paths
 from scandock.store.records import Blob
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from scandock.store.bucket import Bucket, ObjectWriter
 
 PACK_BYTES: Final = 32 * 1024 * 1024
@@ -28,6 +30,9 @@ OPEN_STUDIES: Final = 4
 OWN_OBJECT: Final = 8 * 1024 * 1024
 """Bytes above which a file is an object of its own."""
 
+NAME_BYTES: Final = 64
+"""The name of an entry, which is right before its bytes: the hexadecimal digits of their sha256."""
+
 _LOCAL: Final = Struct("<4s5H3L2H")
 _CENTRAL: Final = Struct("<4s6H3L5H2L")
 _END: Final = Struct("<4s4H2LH")
@@ -37,6 +42,15 @@ _MADE_BY: Final = 0x0300 | _VERSION
 _DATE: Final = 0x21
 """1980-01-01: a pack says nothing of when it was made, so that the same files make the same bytes."""
 _REGULAR: Final = 0o100644 << 16
+
+
+ENTRY_BYTES: Final = _LOCAL.size + _CENTRAL.size + 2 * NAME_BYTES
+"""What an entry takes beside its bytes."""
+
+
+def pack_size(lengths: Iterable[int]) -> int:
+    """Bytes of a pack with entries of these lengths."""
+    return _END.size + sum(length + ENTRY_BYTES for length in lengths)
 
 
 class StoredObject(NamedTuple):

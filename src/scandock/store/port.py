@@ -14,10 +14,20 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Protocol
 
 from scandock.store.handles import ObjectFile, ObjectSpool, Snapshot, Spool, Stage, WorkLock, Writer
-from scandock.store.records import AdoptResult, Blob, FreeSpace, Mark, ObjectCensus, StoreEntry, SweepResult, TrashEntry
+from scandock.store.records import (
+    AdoptResult,
+    Blob,
+    CompactionResult,
+    FreeSpace,
+    Mark,
+    ObjectCensus,
+    StoreEntry,
+    SweepResult,
+    TrashEntry,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scandock.store.moves import TreeMove
     from scandock.store.paths import RelPath, TreePath
@@ -38,6 +48,10 @@ __all__ = [
     "WorkLock",
     "Writer",
 ]
+
+
+TreeDescription = tuple["Mapping[str, object]", "Mapping[RelPath, tuple[int, bytes]]"]
+"""Of a tree: what it is, as JSON has it, and size and sha256 of each file by its path."""
 
 
 class Store(Protocol):
@@ -68,6 +82,12 @@ class Store(Protocol):
 
     def make_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
         """Make those of them that are missing and may be; gives their names. Fault as from `check_stored`."""
+
+    def owner(self) -> str:
+        """Whose store it is, as it says itself: what the marker of a bucket says; nothing of folders. Fault."""
+
+    def succeed(self, owner: str) -> None:
+        """Let a catalog that was restored have the store from the next `make_areas` on; `owner` said so until now."""
 
     def has_area(self, name: TreePath) -> bool:
         """Whether the folder is there that all trees of the kind of `name` stand in, with anything in it."""
@@ -178,11 +198,26 @@ class Store(Protocol):
     def sweep(self, seconds: float | None = None) -> SweepResult:
         """Delete what was given up, for at most so long; safe beside others, and at any time."""
 
+    def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
+        """Write packs of a bucket anew that have files of trees which are gone, until so many bytes were copied.
+
+        Nothing of folders. What reads meanwhile finds each file where it was or where it went.
+        """
+
+    def copy_manifests(self, describe: Callable[[TreePath], TreeDescription | None], stop: Callable[[], bool]) -> int:
+        """Store a copy of what is known of each published tree of a bucket that has none; how many. Nothing of folders.
+
+        `describe` gives what that is, by the tree's name, and size and sha256 of its files; None where it isn't known.
+        """
+
     # receipts
     def keep_receipt(self, stage: Stage, rel: RelPath) -> None:
         """Make a file of the stage the upload's receipt, replacing an earlier one; durable, repeatable."""
 
     def open_receipt(self, upload: str) -> IO[bytes]:
         """The compressed receipt; FileNotFoundError."""
+
+    def lost_receipts(self, uploads: Iterable[str]) -> Iterator[str]:
+        """Those of these uploads that have no receipt. Of a bucket rows are asked: `census` tells of its objects."""
 
     def drop_receipt(self, upload: str) -> None: ...

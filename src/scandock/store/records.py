@@ -67,6 +67,15 @@ class ObjectCensus(NamedTuple):
     """Keys of objects that rows name and the bucket has not."""
 
 
+class CompactionResult(NamedTuple):
+    """What writing packs anew did."""
+
+    packs: int
+    """Packs whose files are in new ones now."""
+    bytes: int
+    """Bytes that were copied."""
+
+
 class SweepResult(NamedTuple):
     """What a sweep did: files and folders deleted, and entries still there (time over, or still being read)."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from scandock.store.packs import StoredObject
     from scandock.store.part_spools import Part
@@ -37,6 +37,52 @@ class DueKeys(NamedTuple):
 
     keys: list[str]
     left: int
+
+
+class SparseObject(NamedTuple):
+    """An object of which trees have but a part."""
+
+    key: str
+    bytes: int
+    live: int
+    """Bytes that files of trees still have."""
+
+
+class LiveBytes(NamedTuple):
+    """How much of an object files of trees have."""
+
+    live: int
+    trees: frozenset[int]
+    """The trees that named it when that was counted."""
+
+
+class BucketIdentity(NamedTuple):
+    """Of which bucket objects are named, and by which catalog of those that were restored one after the other."""
+
+    uuid: str
+    generation: int
+    is_bound: bool
+
+    @property
+    def marker(self) -> str:
+        """What its marker says."""
+        return f"{self.uuid}.{self.generation}" if self.generation else self.uuid
+
+    @property
+    def predecessor(self) -> str:
+        """What it says of the catalog before this one."""
+        return self._replace(generation=self.generation - 1).marker
+
+    @property
+    def is_successor(self) -> bool:
+        """Whether the bucket is to be taken from the catalog before."""
+        return self.generation > 0 and not self.is_bound
+
+
+def parse_marker(marker: str) -> BucketIdentity:
+    """The identity that a marker says. ValueError."""
+    uuid, _, generation = marker.partition(".")
+    return BucketIdentity(uuid, int(generation or 0), is_bound=True)
 
 
 class ObjectRows(Protocol):
@@ -82,8 +128,8 @@ class ObjectRows(Protocol):
     def publish(self, upload: str, token: str, root: str, number: int, name: str, *, replace: bool) -> None:
         """Give a staged tree a name; see moves.PublishNew and PublishReplace."""
 
-    def rename(self, old: str, new: str, number: int) -> None:
-        """See moves.MoveTree."""
+    def rename(self, old: str, new: str, number: int, *, grace_ms: int) -> None:
+        """See moves.MoveTree. The copy of what is known of it is due `grace_ms` later."""
 
     def retire(self, name: str, number: int, trash: str, note: str) -> None:
         """See moves.TrashTree."""
@@ -91,8 +137,8 @@ class ObjectRows(Protocol):
     def retire_staged(self, upload: str, token: str, root: str, trash: str, note: str) -> None:
         """See moves.TrashStaged."""
 
-    def restore(self, trash: str, name: str, number: int) -> None:
-        """See moves.RestoreTree."""
+    def restore(self, trash: str, name: str, number: int, *, grace_ms: int) -> None:
+        """See moves.RestoreTree; as `rename`."""
 
     def current(self, name: str) -> int | None:
         """The number of the tree of a name; None where none has it."""
@@ -141,6 +187,51 @@ class ObjectRows(Protocol):
     def deleted(self, keys: Sequence[str]) -> None:
         """Forget objects that have gone from the bucket."""
 
+    # compaction
+
+    def uncounted(self, most: int) -> list[str]:
+        """Objects of which it isn't known how much files of trees have."""
+
+    def trees_of(self, keys: Sequence[str]) -> dict[str, frozenset[int]]:
+        """The trees that name each of these objects."""
+
+    def note_live(self, counts: Mapping[str, LiveBytes]) -> None:
+        """Note how much of objects is alive, unless other trees name them by now."""
+
+    def sparse(self, most: int) -> list[SparseObject]:
+        """Objects that have dead bytes, those first of which the most is dead."""
+
+    def move_places(
+        self,
+        upload: str,
+        token: str,
+        old: Sequence[str],
+        moved: Mapping[tuple[str, int], tuple[str, int]],
+        objects: Sequence[StoredObject],
+        *,
+        grace_ms: int,
+    ) -> bool:
+        """Have all trees name new objects in place of old ones, whose files are elsewhere: object and offset by those
+        of before. The old ones are due `grace_ms` later, and the attempt ends.
+
+        False, and nothing is changed, where one of the old ones goes, gets another tree, or has a file of one that was
+        not moved. TokenLost.
+        """
+
+    # copies of manifests
+
+    def without_manifest(self, after: int, most: int) -> list[tuple[int, str]]:
+        """Published trees without a copy of what is known of them, by number, behind a number: number and name."""
+
+    def begin_manifest(self, key: str, most_ms: int) -> None:
+        """Let a copy be written: it is deleted unless it is kept within that time."""
+
+    def keep_manifest(self, number: int, name: str, key: str, objects: Set[str]) -> bool:
+        """Note the copy of a tree that has this name, and whose files lie in these objects.
+
+        False, and the copy goes, where that is not so any more, or it has one.
+        """
+
     # spools and receipts
 
     def hold_spool(self, upload: str, writer: str) -> None:
@@ -149,34 +240,48 @@ class ObjectRows(Protocol):
     def parts(self, upload: str) -> list[Part]:
         """The parts of an upload, by offset."""
 
-    def note_parts(self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part]) -> None:
+    def note_parts(
+        self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part], *, grace_ms: int
+    ) -> None:
         """Put parts in place of those that were there. TokenLost where others are there, or another writes."""
 
-    def drop_spool(self, upload: str) -> None:
-        """Forget an upload's parts, whose objects are due then."""
+    def drop_spool(self, upload: str, *, grace_ms: int) -> None:
+        """Forget an upload's parts, whose objects are due so long after it."""
 
     def spools(self) -> list[str]:
         """Uploads of which there are parts."""
 
-    def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool) -> None:
-        """Note where an upload's receipt is, or that of its attempt, in place of one before."""
+    def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool, grace_ms: int = 0) -> None:
+        """Note where an upload's receipt is, or that of its attempt, in place of one before.
+
+        The object of that one is due `grace_ms` after it.
+        """
 
     def receipt(self, upload: str, *, staged: bool) -> str | None:
         """Its key; None where there is none."""
 
+    def without_receipt(self, uploads: Iterable[str]) -> Iterator[str]:
+        """Those of these uploads that have none."""
+
     def drop_staged_receipt(self, upload: str, token: str) -> None:
         """Forget that of an attempt."""
 
-    def drop_receipt(self, upload: str) -> None:
-        """Forget an upload's receipt."""
+    def drop_receipt(self, upload: str, *, grace_ms: int) -> None:
+        """Forget an upload's receipt, whose object is due so long after it."""
 
     # the bucket
 
-    def identity(self, new: str) -> str:
-        """The id of the bucket that this catalog names objects of; `new` where it has none yet.
+    def identity(self, new: str) -> BucketIdentity:
+        """The bucket that this catalog names objects of; one with the id `new` where it has none yet.
 
         Its bucket has to be marked with it before `adopt`; until then the catalog is bound to none.
         """
+
+    def bound_identity(self) -> BucketIdentity | None:
+        """That of the bucket that it is bound to."""
+
+    def succeed(self, generation: int) -> None:
+        """Let the catalog, which was restored, have its bucket once that is marked so, in place of another one."""
 
     def adopt(self) -> None:
         """Have the catalog name the marked bucket from now on, and no data folder any more, in one transaction."""

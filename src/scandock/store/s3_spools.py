@@ -12,6 +12,7 @@ from scandock.store import paths
 from scandock.store.errors import SpoolTaken
 from scandock.store.object_spools import LocalObjectSpool
 from scandock.store.part_spools import Part, PartSpool
+from scandock.store.s3_deletion import delete_due
 
 if TYPE_CHECKING:
     from scandock.formats.parts_source import PartsSource
@@ -28,11 +29,15 @@ _CHUNK: Final = 8 * 1024 * 1024
 class S3Spool:
     """See handles.Spool. For one thread at a time."""
 
-    def __init__(self, local: LocalStore, bucket: Bucket, rows: ObjectRows, upload: str, *, erases: bool) -> None:
+    def __init__(
+        self, local: LocalStore, bucket: Bucket, rows: ObjectRows, upload: str, *, garbage_ms: int, erases: bool
+    ) -> None:
+        """`garbage_ms`: how long parts outlive what names them, unless what arrives is erased (`erases`)."""
         self.upload = paths.label(upload)
         self._local = local
         self._bucket = bucket
         self._rows = rows
+        self._grace_ms = 0 if erases else garbage_ms
         self._erases = erases
         self._writer = ""
         self._spool: PartSpool | None = None
@@ -85,7 +90,7 @@ class S3Spool:
         parts = spool.parts
         if parts != self._noted:
             try:
-                self._rows.note_parts(self.upload, self._writer, self._noted, parts)
+                self._rows.note_parts(self.upload, self._writer, self._noted, parts, grace_ms=self._grace_ms)
             except TokenLost as error:
                 self._forget()
                 raise SpoolTaken(self.upload) from error
@@ -149,7 +154,7 @@ class S3Spool:
 
     def discard(self) -> None:
         self._forget()
-        self._rows.drop_spool(self.upload)
+        self._rows.drop_spool(self.upload, grace_ms=self._grace_ms)
         self._local.spool(self.upload).discard()  # where objects were received one by one
         if self._erases:
             delete_due(self._bucket, self._rows)
@@ -180,12 +185,3 @@ class S3ObjectSpool(LocalObjectSpool):
     def discard(self) -> None:
         super().discard()
         self._parts.discard()
-
-
-def delete_due(bucket: Bucket, rows: ObjectRows, *, most: int = 1000) -> tuple[int, int]:
-    """Delete objects whose time has come; how many, and how many are left."""
-    due = rows.due(most)
-    if due.keys:
-        bucket.delete(due.keys)
-        rows.deleted(due.keys)
-    return len(due.keys), due.left

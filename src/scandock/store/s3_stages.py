@@ -20,7 +20,7 @@ from scandock.store.paths import RECEIPT
 from scandock.store.records import AdoptResult, Blob, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from scandock.store.bucket import Bucket
     from scandock.store.handles import StagedPart, Writer
@@ -134,21 +134,21 @@ class S3Stage:
     def write_back(self) -> None:
         """Nothing: the disk of the host is not what makes it durable."""
 
-    def seal(self) -> None:
+    def seal(self, check: Callable[[], None] | None = None) -> None:
         self._local.check()
         waiting = {root: composed for root, composed in self._composed.items() if not composed.is_stored}
         if waiting:
-            self._store(waiting)
+            self._store(waiting, check)
         if self._local.exists(RECEIPT):
             self._rows.keep_receipt(self.upload, self.token, self.put_receipt(RECEIPT), staged=True)
 
-    def _store(self, trees: dict[str, _Composed]) -> None:
+    def _store(self, trees: dict[str, _Composed], check: Callable[[], None] | None = None) -> None:
         self._rows.begin(self.upload, self.token)
         packs = PackWriter(self._bucket, self.upload, self.token, os.urandom(6).hex())
         came: dict[str, list[FilePlace]] = {}
         try:
             for root in trees:
-                came[root] = [self._pack(packs, paths.unchecked_path(root), path) for path in self._files(root)]
+                came[root] = [self._pack(packs, paths.unchecked_path(root), path, check) for path in self._files(root)]
             stored = {stored.key: stored for stored in packs.seal()}
         finally:
             packs.close()
@@ -164,8 +164,10 @@ class S3Stage:
         entries = self._local.walk(paths.unchecked_path(root))
         return sorted((entry.rel[len(root) + 1 :] for entry in entries if entry.kind == "file"), key=sort_key)
 
-    def _pack(self, packs: PackWriter, root: RelPath, path: str) -> FilePlace:
+    def _pack(self, packs: PackWriter, root: RelPath, path: str, check: Callable[[], None] | None) -> FilePlace:
         rel = paths.unchecked_path(path)
+        if check is not None:
+            check()
         with self._local.open(paths.path_below(root, rel)) as reader:
             data = reader.read(OWN_OBJECT + 1)
             if len(data) <= OWN_OBJECT:
@@ -173,6 +175,8 @@ class S3Stage:
             else:
                 writer = packs.open(root)
                 while data:
+                    if check is not None:
+                        check()
                     writer.write(data)
                     data = reader.read(_CHUNK)
                 blob = writer.close()

@@ -19,9 +19,13 @@ from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTr
 from scandock.store.packs import attempt_prefix
 from scandock.store.part_spools import spool_prefix
 from scandock.store.paths import RECEIPT
-from scandock.store.records import Mark, ObjectCensus, StoreEntry, SweepResult, TrashEntry
+from scandock.store.records import CompactionResult, Mark, ObjectCensus, StoreEntry, SweepResult, TrashEntry
 from scandock.store.root import Root
-from scandock.store.s3_spools import S3ObjectSpool, S3Spool, delete_due
+from scandock.store.s3_compaction import compact
+from scandock.store.s3_deletion import MARKER, check_owner, delete_due, read_marker
+from scandock.store.s3_manifests import copy_all, store_manifest
+from scandock.store.s3_rows import parse_marker
+from scandock.store.s3_spools import S3ObjectSpool, S3Spool
 from scandock.store.s3_stages import S3Stage
 from scandock.store.s3_trees import PlaceReader, S3Snapshot, walk_places
 
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from scandock.store.moves import TreeMove
     from scandock.store.object_spools import LocalObjectFile
     from scandock.store.paths import RelPath, TreePath
-    from scandock.store.port import Stage
+    from scandock.store.port import Stage, TreeDescription
     from scandock.store.records import FreeSpace
     from scandock.store.s3_rows import ObjectRows
     from scandock.store.work_locks import LocalWorkLock
@@ -40,7 +44,6 @@ if TYPE_CHECKING:
 DAY_MS: Final = 24 * 60 * 60 * 1000
 ATTEMPT_GRACE_MS: Final = 60 * 60 * 1000
 """How long after its end an attempt's own prefix is swept: requests that were under way have ended by then."""
-MARKER: Final = "v1/store"
 PROBE: Final = "v1/probe"
 RUBBISH: Final = 1000
 
@@ -57,7 +60,7 @@ class S3Store:
         garbage_ms: int = 8 * DAY_MS,
         attempt_ms: int = ATTEMPT_GRACE_MS,
     ) -> None:
-        """`garbage_ms`: how long the objects of what was shown outlive it, for readers and restored catalogs."""
+        """`garbage_ms`: how long objects outlive what was shown, or arrived: for readers and restored catalogs."""
         self._local = LocalStore(data)
         self._root = Root(data)
         self._bucket = bucket
@@ -102,34 +105,40 @@ class S3Store:
         that is empty: it is marked before the catalog is bound to it (`make_areas`).
         """
         identity = self._rows.identity(os.urandom(16).hex())
-        if (self._read_marker() or self._mark(identity)) != identity:
+        marker = read_marker(self._bucket)
+        if marker is None:
+            marker = self._mark(identity.marker)
+        elif identity.is_successor and marker == identity.predecessor:
+            self._bucket.put(MARKER, identity.marker.encode("ascii"))
+            marker = identity.marker
+        if marker != identity.marker:
             raise StoreOther(self._bucket.url, "the store of another catalog")
         self._is_checked = True
 
-    def _read_marker(self) -> str | None:
-        try:
-            return self._bucket.get(MARKER).decode("ascii", "replace")
-        except FileNotFoundError:
-            return None
-
-    def _mark(self, identity: str) -> str | None:
-        """Mark a bucket that had no marker, and is empty. Fault `store_other` where it is not, or misses objects.
+    def _mark(self, marker: str) -> str | None:
+        """Mark a bucket that had no marker, and is empty; what it says then. Fault `store_other` where it is not, or
+        misses objects.
 
         Another host that starts at the same time may have marked it meanwhile, and stored objects: so rows are asked
-        for before the marker is read again, and the marker of a list counts.
+        for before the marker is read again, and the marker of a list counts. Another catalog may be quicker, too.
         """
         is_named = bool(self._rows.named_keys())
-        marker = self._read_marker()
-        if marker is not None:
-            return marker
+        now = read_marker(self._bucket)
+        if now is not None:
+            return now
         if is_named:
             raise StoreOther(self._bucket.url, "no store, or there is no such bucket")
         keys = set(self._bucket.list("v1")) - {PROBE}
         if keys and MARKER not in keys:
             raise StoreOther(self._bucket.url, "objects of another catalog, and no marker")
-        if not keys:
-            self._bucket.put(MARKER, identity.encode("ascii"))
-        return self._read_marker()
+        self._bucket.create(MARKER, marker.encode("ascii"))
+        return read_marker(self._bucket)
+
+    def owner(self) -> str:
+        return read_marker(self._bucket) or ""
+
+    def succeed(self, owner: str) -> None:
+        self._rows.succeed(parse_marker(owner).generation + 1)
 
     def has_area(self, name: TreePath) -> bool:
         del name
@@ -150,7 +159,7 @@ class S3Store:
     # what arrives
 
     def spool(self, upload: str) -> S3Spool:
-        return S3Spool(self._local, self._bucket, self._rows, upload, erases=self._erases)
+        return S3Spool(self._local, self._bucket, self._rows, upload, garbage_ms=self._garbage_ms, erases=self._erases)
 
     def object_spool(self, upload: str) -> S3ObjectSpool:
         return S3ObjectSpool(self._root, upload, self.spool(upload))
@@ -210,9 +219,11 @@ class S3Store:
                 if isinstance(stage, S3Stage):
                     stage.drop_folder(root)
             elif isinstance(move, MoveTree):
-                rows.rename(paths.parse_tree(move.old), paths.parse_tree(move.new), move.mark.number)
+                old, new = paths.parse_tree(move.old), paths.parse_tree(move.new)
+                rows.rename(old, new, move.mark.number, grace_ms=self._garbage_ms)
             elif isinstance(move, RestoreTree):
-                rows.restore(_checked(move.trash), paths.parse_tree(move.name), move.mark.number)
+                trash, name = _checked(move.trash), paths.parse_tree(move.name)
+                rows.restore(trash, name, move.mark.number, grace_ms=self._garbage_ms)
             elif isinstance(move, TrashTree):
                 note = json.dumps({"was": paths.parse_tree(move.name), **move.note}, sort_keys=True)
                 rows.retire(move.name, move.mark.number, _checked(move.trash), note)
@@ -302,7 +313,10 @@ class S3Store:
 
         Again a day later, since a request of a stopped process may come late.
         """
-        for upload, token in self._rows.ended_attempts(grace_ms=self._attempt_ms):
+        attempts = self._rows.ended_attempts(grace_ms=self._attempt_ms)
+        if attempts:
+            check_owner(self._bucket, self._rows)
+        for upload, token in attempts:
             if end is not None and time.monotonic() > end:
                 return
             for prefix in _own_prefixes(upload, token):
@@ -311,15 +325,27 @@ class S3Store:
                     self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH]))
             self._rows.swept(upload, token)
 
+    def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
+        return compact(self._bucket, self._rows, most_bytes=most_bytes, grace_ms=self._garbage_ms, stop=stop)
+
+    def copy_manifests(self, describe: Callable[[TreePath], TreeDescription | None], stop: Callable[[], bool]) -> int:
+        def make(number: int, name: str) -> bool:
+            described = describe(paths.parse_tree(name))
+            if described is None:
+                return False
+            return store_manifest(self._bucket, self._rows, self._places, number, name, *described)
+
+        return copy_all(self._rows, make, stop)
+
     # receipts
 
     def keep_receipt(self, stage: Stage, rel: RelPath) -> None:
         rows, upload = self._rows, stage.upload
         if isinstance(stage, S3Stage) and stage.staging.exists(rel):
-            rows.keep_receipt(upload, stage.token, stage.put_receipt(rel), staged=False)
+            rows.keep_receipt(upload, stage.token, stage.put_receipt(rel), staged=False, grace_ms=self._garbage_ms)
             stage.staging.remove(rel)
         elif rel == RECEIPT and (key := rows.receipt(upload, staged=True)) is not None:
-            rows.keep_receipt(upload, stage.token, key, staged=False)
+            rows.keep_receipt(upload, stage.token, key, staged=False, grace_ms=self._garbage_ms)
         elif rows.receipt(upload, staged=False) is None:
             raise FileNotFoundError(2, "No such file in the stage", rel)
 
@@ -331,8 +357,11 @@ class S3Store:
             raise FileNotFoundError(2, "No receipt", upload)
         return io.BytesIO(self._bucket.get(key))
 
+    def lost_receipts(self, uploads: Iterable[str]) -> Iterator[str]:
+        yield from self._rows.without_receipt(map(paths.label, uploads))
+
     def drop_receipt(self, upload: str) -> None:
-        self._rows.drop_receipt(upload)
+        self._rows.drop_receipt(upload, grace_ms=self._garbage_ms)
 
 
 def _own_prefixes(upload: str, token: str) -> list[str]:

@@ -31,7 +31,7 @@ LARGE_KEPT: Final = 4
 
 
 class PlaceReader:
-    """Looks places up for a process, and keeps the last batches: trees never change."""
+    """Looks places up for a process, and keeps the last batches: what trees hold never changes."""
 
     def __init__(self, rows: ObjectRows) -> None:
         self._rows = rows
@@ -53,6 +53,14 @@ class PlaceReader:
                     return places
         batch = self._rows.batch_of(number, key)
         return [] if batch is None else self._keep(number, batch)
+
+    def forget(self, number: int) -> bool:
+        """Look the places of a tree up anew: packs may have been written anew. Whether any were kept."""
+        with self._lock:
+            kept = [key for key in self._batches if key[0] == number]
+            for key in kept:
+                del self._batches[key]
+        return bool(kept)
 
     def _keep(self, number: int, batch: PlaceBatch) -> list[FilePlace]:
         places = unpack_places(batch)
@@ -82,6 +90,14 @@ class S3Snapshot:
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
         if offset < 0 or (length is not None and length < 0):
             raise ValueError(f"not a range: {offset}, {length}")
+        try:
+            return self._open(rel, offset, length)
+        except FileNotFoundError:
+            if not self._places.forget(self._number):
+                raise
+            return self._open(rel, offset, length)  # it may lie elsewhere since its place was looked up
+
+    def _open(self, rel: RelPath, offset: int, length: int | None) -> IO[bytes]:
         places, at = self._find(rel)
         place = places[at] if at >= 0 else None
         if place is None:

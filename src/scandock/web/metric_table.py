@@ -219,6 +219,9 @@ VERIFICATION_OLDEST: Final = GaugeMetric(
 UNVERIFIED_TREES: Final = GaugeMetric(
     "scandock_unverified_trees", "Sessions and own files whose checksums nobody has confirmed yet."
 )
+BUCKET_DEAD_BYTES: Final = GaugeMetric(
+    "scandock_bucket_dead_bytes", "Bytes of packs in a bucket that no file has any more, until they are written anew."
+)
 DELETIONS_HELD: Final = GaugeMetric(
     "scandock_deletions_held", "1 while nothing is deleted for its age, as the clock can't be trusted."
 )

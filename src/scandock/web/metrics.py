@@ -19,6 +19,7 @@ from sqlalchemy import Connection, func, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import delivery, reception
+from scandock.catalog.stored_bytes import count_dead_bytes
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
 from scandock.model.limit_counts import AccountLimit, RequestLimit, limit_counts
@@ -214,6 +215,7 @@ def _stored_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family
     oldest, unverified = read_verification_ages(connection)
     yield table.VERIFICATION_OLDEST.family(_seconds_since(oldest, _now(catalog, connection)))
     yield table.UNVERIFIED_TREES.family(unverified)
+    yield table.BUCKET_DEAD_BYTES.family(count_dead_bytes(connection))
 
 
 def _seconds_since(moment: int | None, now: int) -> float:

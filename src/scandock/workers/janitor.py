@@ -12,6 +12,7 @@ from scandock.services.cleaning.trash import TRASH
 from scandock.services.cleaning.uploads import discard_ended_spools
 from scandock.services.clock_check import check_deletion_allowed
 from scandock.services.dicom_listing_fill import fill_listings
+from scandock.services.manifest_copies import copy_manifests
 from scandock.services.manifest_fill import fill_manifests
 from scandock.services.project_deletions import finish_deletions
 from scandock.workers.turns import TurnThread
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 30.0
 SWEEP_SECONDS = 5.0
 FILL_SECONDS = 10.0
+COMPACTION_SECONDS = 60
+COPY_SECONDS = 60
 
 
 class Janitor(TurnThread):
@@ -85,6 +88,8 @@ class Janitor(TurnThread):
         waits = check_deletion_allowed(self._catalog)
         if not waits and not self._is_wanted():
             TRASH.run(CatalogAndStore(self._catalog, self._store, self._settings))
+        self._compact()
+        self._copy_manifests()
         with chore(self._catalog, "lists of studies") as is_turn:
             if is_turn and fill_listings(self._catalog, self._store, FILL_SECONDS, self._is_wanted):
                 self._called.set()  # the rest after another turn: dead imports don't wait for it
@@ -94,6 +99,27 @@ class Janitor(TurnThread):
         if waits != self._waits:
             self._waits = waits
             self._log.warning("nothing is deleted for its age" if waits else "deleting goes on", why=waits)
+
+    def _compact(self) -> None:
+        """Write packs of a bucket anew that deleted files are in."""
+        most_bytes = self._settings.compaction_bytes_per_second * COMPACTION_SECONDS
+        if self._settings.store is None or not most_bytes:
+            return
+        end = self._clock() + FILL_SECONDS
+        with chore(self._catalog, "packs of the bucket", COMPACTION_SECONDS) as is_turn:
+            if is_turn:
+                done = self._store.compact(most_bytes, lambda: self._is_wanted() or self._clock() >= end)
+                if done.packs:
+                    self._log.info("packs written anew", packs=done.packs, bytes=done.bytes)
+
+    def _copy_manifests(self) -> None:
+        """Write into the bucket what is known of the sessions in it."""
+        if self._settings.store is None:
+            return
+        end = self._clock() + FILL_SECONDS
+        with chore(self._catalog, "copies of manifests", COPY_SECONDS) as is_turn:
+            if is_turn:
+                copy_manifests(self._catalog, self._store, lambda: self._is_wanted() or self._clock() >= end)
 
     def _is_wanted(self) -> bool:
         """Whether something else is to be done than what takes long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -252,7 +253,9 @@ def test_nothing_is_written_once_the_lease_is_lost(
             connection.execute(update(upload).where(upload.c.id == lease.row_id).values(token="another"))
         with monkeypatch.context() as inner:
             inner.setattr(room.catalog, "write", write)
-            delete_staged_rows(room.catalog, lease)
+            with pytest.raises(TokenLost):
+                delete_staged_rows(room.catalog, lease)
+            delete_staged_rows(room.catalog, replace(lease, token="another"))
         with write() as connection:
             key = connection.execute(insert(tree).values(state="staged", created=1)).inserted_primary_key
         assert key is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.services.backup import DESCRIPTION_FILE, PARTIAL
+from scandock.services.backup_folders import DESCRIPTION_FILE, PARTIAL
 from scandock.services.backup_restore import find_backup
 
 

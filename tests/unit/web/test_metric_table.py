@@ -88,7 +88,7 @@ def test_without_a_catalog_all_else_is_told(metrics, monkeypatch):
         for metric in (
             table.QUEUE_LENGTH, table.QUEUE_OLDEST, table.IMPORTS_WAITING, table.DELIVERIES, table.RESERVED_BYTES,
             table.UPLOADS_UNRESERVED, table.DAMAGED_FILES, table.VERIFICATION_OLDEST, table.UNVERIFIED_TREES,
-            table.DELETIONS_HELD,
+            table.BUCKET_DEAD_BYTES, table.DELETIONS_HELD,
         )
     }  # fmt: skip
     monkeypatch.undo()

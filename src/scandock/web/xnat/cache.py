@@ -9,18 +9,20 @@ from typing import Final
 
 from fastapi import Request
 from sqlalchemy import Connection
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response
 
 from scandock.access.principal import raise_denied
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights, upload_errors
+from scandock.services.downloads import parse_byte_range
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import UploadOffer
 from scandock.store.port import Spool
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
+from scandock.web.file_responses import streaming_response
 from scandock.web.receiving.raw import content_length
 from scandock.web.receiving.upload_body import UploadBody
 from scandock.web.receiving.upload_fields import clean_filename
@@ -82,7 +84,7 @@ async def put(request: Request, context: SignedInContext, resource: str, name: s
 
 
 @routes.get(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")
-async def get(context: SignedInContext, resource: str, name: str) -> Response:
+async def get(request: Request, context: SignedInContext, resource: str, name: str) -> Response:
     """Its bytes, whole or by ranges."""
     cached_file = await context.read(lambda c: user_cache.find_file(c, _account_id(context), resource, name))
     if cached_file is None:
@@ -91,14 +93,20 @@ async def get(context: SignedInContext, resource: str, name: str) -> Response:
     path = spool.local_path()
     if path is not None:
         return FileResponse(path, media_type=_BYTES)
-    size = await context.server.spool(spool.size)  # in a bucket: whole, as clients ask for it
-    return StreamingResponse(_read(spool, size), media_type=_BYTES, headers={"content-length": str(size)})
+    size = await context.server.spool(spool.size)
+    part = parse_byte_range(request.headers.get("range"), size)
+    offset, length = part or (0, size)
+    headers = {"Accept-Ranges": "bytes", "Content-Length": str(length)}
+    if part is not None:
+        headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
+    chunks = _read(spool, offset, offset + length)
+    return streaming_response(chunks, status=200 if part is None else 206, headers=headers, media_type=_BYTES)
 
 
-def _read(spool: Spool, size: int) -> Iterator[bytes]:
+def _read(spool: Spool, start: int, end: int) -> Iterator[bytes]:
     with closing(spool):
-        for at in range(0, size, _CHUNK):
-            yield spool.read_at(at, min(_CHUNK, size - at))
+        for at in range(start, end, _CHUNK):
+            yield spool.read_at(at, min(_CHUNK, end - at))
 
 
 @routes.delete(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")

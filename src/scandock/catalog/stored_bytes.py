@@ -1,0 +1,45 @@
+"""How much a bucket holds, and how much of it no file has any more, by its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from scandock.catalog.store_tables import IS_SPARSE, stored_object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBytes:
+    """What files lie in, in a bucket."""
+
+    objects: int
+    bytes: int
+    dead: int
+    """Bytes of them that no file has any more, and that go as their packs are written anew."""
+    uncounted: int
+    """Objects of which that is not known yet."""
+    going: int
+    """Other objects, which nothing names any more, and which are deleted when their time has come."""
+
+
+def read_stored_bytes(connection: Connection) -> StoredBytes:
+    """Count all of them: a second for millions."""
+    is_going = stored_object.c.due.is_not(None)
+    row = connection.execute(
+        select(
+            func.count().filter(~is_going),
+            func.coalesce(func.sum(stored_object.c.bytes).filter(~is_going), 0),
+            func.count().filter(~is_going, stored_object.c.live.is_(None)),
+            func.count().filter(is_going),
+        )
+    ).one()
+    return StoredBytes(
+        objects=row[0], bytes=int(row[1]), dead=count_dead_bytes(connection), uncounted=row[2], going=row[3]
+    )
+
+
+def count_dead_bytes(connection: Connection) -> int:
+    """Bytes of packs that no file has any more, until these are written anew."""
+    dead = func.coalesce(func.sum(stored_object.c.bytes - stored_object.c.live), 0)
+    return int(connection.execute(select(dead).where(IS_SPARSE)).scalar_one())

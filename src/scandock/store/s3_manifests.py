@@ -1,0 +1,88 @@
+"""Copies of manifests: for each published tree of a bucket an object that says what it is and where its files lie.
+
+With them the bucket can be read without any database (docs/design/0015-object-store.md). Rows decide what there is; a
+copy is read by nobody but who has lost them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scandock.store.bucket import Bucket
+    from scandock.store.paths import RelPath
+    from scandock.store.s3_rows import ObjectRows
+    from scandock.store.s3_trees import PlaceReader
+
+_GZIP: Final = 31
+_FLUSH: Final = 1024 * 1024
+WRITING_MS: Final = 60 * 60 * 1000
+"""How long a copy may take to be written; one that no row names by then is deleted."""
+
+
+def store_manifest(
+    bucket: Bucket,
+    rows: ObjectRows,
+    places: PlaceReader,
+    number: int,
+    name: str,
+    head: Mapping[str, object],
+    files: Mapping[RelPath, tuple[int, bytes]],
+) -> bool:
+    """Store a copy for a published tree: `head` as its first line, then a line for each file.
+
+    `files`: size and sha256 by path. False where the tree has others, as it is just being published, or has a copy by
+    now. Fault `store_failed`.
+    """
+    found = list(places.all(number))
+    if {place.path: place.length for place in found} != {path: size for path, (size, _) in files.items()}:
+        return False
+    shard = sha256(str(number).encode()).hexdigest()[:2]
+    key = f"v1/m/{shard}/{number}-{os.urandom(6).hex()}.jsonl.gz"
+    rows.begin_manifest(key, WRITING_MS)
+    writer = bucket.open_writer(key)
+    packer = zlib.compressobj(6, wbits=_GZIP)
+    packed = bytearray(packer.compress(_line(head)))
+    for place in found:
+        size, digest = files[place.path]
+        packed += packer.compress(
+            _line(
+                {
+                    "path": place.path,
+                    "bytes": size,
+                    "sha256": digest.hex(),
+                    "object": place.object,
+                    "offset": place.offset,
+                }
+            )
+        )
+        if len(packed) >= _FLUSH:
+            writer.write(bytes(packed))
+            packed = bytearray()
+    writer.write(bytes(packed + packer.flush()))
+    writer.close()
+    return rows.keep_manifest(number, name, key, {place.object for place in found})
+
+
+def copy_all(
+    rows: ObjectRows, make: Callable[[int, str], bool], stop: Callable[[], bool], *, at_once: int = 100
+) -> int:
+    """Have `make` store copies of the trees that have none, by number and name; how many it did."""
+    done, after = 0, 0
+    while waiting := rows.without_manifest(after, at_once):
+        for number, name in waiting:
+            if stop():
+                return done
+            done += make(number, name)
+            after = number
+    return done
+
+
+def _line(record: Mapping[str, object]) -> bytes:
+    return json.dumps(record, separators=(",", ":"), ensure_ascii=True).encode("ascii") + b"\n"

@@ -1,0 +1,184 @@
+"""Backups of a site whose files are in a bucket: whatever was deleted after one, what is restored reads whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from scandock.access.principal import SYSTEM
+from scandock.catalog import tables
+from scandock.model.errors import Fault, Usage
+from scandock.services.backup import back_up
+from scandock.services.backup_restore import restore_backup
+from scandock.services.cleaning.trash import empty_trash
+from scandock.services.context import ServiceContext
+from scandock.services.data_catalog import open_data
+from scandock.services.store_opening import open_data_store
+from scandock.services.trash import delete_session
+from scandock.store.bucket import Bucket
+from tests import postgres
+from tests.builders import DataFolder, Image, make_data_folder, uploader_layout
+from tests.integration.in_process import call_in_process
+from tests.integration.test_s3_compaction import killed
+from tests.integration.test_s3_migration import session
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str, bucket: Bucket) -> DataFolder:
+    """A site in a bucket; what is deleted stays there for a day."""
+    monkeypatch.setenv("SCANDOCK_STORE", bucket.url)
+    monkeypatch.setenv("SCANDOCK_S3_ENDPOINT", bucket.endpoint or "")
+    monkeypatch.setenv("SCANDOCK_GARBAGE_DAYS", "1")
+    (tmp_path / "data").mkdir()
+    return make_data_folder(tmp_path, monkeypatch, postgres_url)
+
+
+@pytest.fixture
+def empty_url(postgres_cluster: postgres.Cluster) -> Iterator[str]:
+    """A database without a catalog."""
+    with postgres_cluster.database() as url:
+        yield url
+
+
+def restored(site: DataFolder, url: str, monkeypatch: pytest.MonkeyPatch, name: str = "new") -> DataFolder:
+    """The site as it is restored into a database, on another host."""
+    monkeypatch.setenv("SCANDOCK_DATABASE_URL", url)
+    root = site.root / name
+    root.mkdir()
+    settings = site.settings.model_copy(update={"database_url": url})
+    assert restore_backup(str(site.root / "backups"), str(root / "data"), settings) == []
+    return DataFolder(root=root, settings=settings)
+
+
+def delete(site: DataFolder, label: str) -> None:
+    """A session is deleted, for good."""
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog=catalog, store=store, settings=site.settings, principal=SYSTEM)
+        delete_session(context, find(site, label))
+        empty_trash(catalog, store, 0)
+        store.sweep()
+
+
+def test_what_was_deleted_and_changed_after_a_backup_is_restored(
+    site: DataFolder, bucket: Bucket, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in ("A", "B", "C"):
+        site.bring(session(label, 3), session=label)
+    before = site.files()
+    made = back_up(str(site.data), site.settings, str(site.root / "backups"))
+    assert made.trees == 3
+    assert "Restored until" in json.loads((Path(made.path) / "backup.json").read_text())["rule"]
+
+    delete(site, "A")
+    other = [Image(case="B", number=1, also={0x00204000: (b"LT", b"another")}).file()]
+    site.bring(uploader_layout("B", "1", other), session="B", overwrite="delete")
+    site.bring(session("C", 5), session="C", overwrite="append")
+    site.bring(session("D", 2), session="D")
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        empty_trash(catalog, store, 0)
+        store.compact(1 << 40, lambda: False)
+        store.sweep()
+
+    new = restored(site, empty_url, monkeypatch)
+    assert new.files() == before
+    new.checked = False  # objects that came after the backup have no rows
+    new.bring(session("D", 2), session="D")
+    assert len(new.files("archive/P/D")) == 2
+    again = back_up(str(new.data), new.settings, str(site.root / "backups"))
+    assert again.trees == 4
+
+
+def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(
+    site: DataFolder,
+    bucket: Bucket,
+    empty_url: str,
+    postgres_cluster: postgres.Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site.bring(session("A", 2), session="A")
+    back_up(str(site.data), site.settings, str(site.root / "backups"))
+    with closing(open_data_store(str(site.data), site.settings.model_copy(update={"garbage_days": 0.0}))) as old:
+        assert old.make_areas(lambda *_: True) == []
+        with closing(old.spool("u")) as spool:
+            spool.append(0, b"1")
+            spool.sync()
+        new = restored(site, empty_url, monkeypatch)
+        old.spool("u").discard()
+        with pytest.raises(Fault) as caught:
+            old.sweep()
+        assert caught.value.code == "store_other"
+        assert list(bucket.list("v1/s")) != []
+    with closing(open_data_store(str(site.data), site.settings)) as store, pytest.raises(Fault) as refused:
+        store.make_areas(lambda *_: True)
+    assert refused.value.code == "store_other"
+    with postgres_cluster.database() as third:  # the same backup once more
+        last = restored(site, third, monkeypatch, "third")
+        assert last.files() == new.files()
+
+
+def test_a_restore_that_was_killed_before_it_had_the_bucket_is_gone_on_with(
+    site: DataFolder, bucket: Bucket, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.bring(session("A", 2), session="A")
+    back_up(str(site.data), site.settings, str(site.root / "backups"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restored(site, empty_url, monkeypatch)
+    before = bucket.get("v1/store")
+    settings = site.settings.model_copy(update={"database_url": empty_url})
+    new = DataFolder(root=site.root / "new", settings=settings)
+    new.check()
+    assert bucket.get("v1/store") == before + b".1"
+    assert new.files() == site.files()
+
+
+def test_what_the_bucket_has_lost_is_told(
+    site: DataFolder, bucket: Bucket, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.bring(session("A", 2), session="A")
+    to = site.root / "backups"
+    done = call_in_process("backup", "--data", site.data, "--to", to, **environment())
+    assert done.returncode == 0, done.stdout + done.stderr
+    (lost,) = bucket.list("v1/p")
+    bucket.delete([lost])
+    given = environment() | {"SCANDOCK_DATABASE_URL": empty_url}
+    done = call_in_process("restore", to, "--data", site.root / "new", **given)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert f"missing: {lost}" in done.stdout
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("SCANDOCK_")}
+
+
+def test_a_backup_is_not_restored_to_what_is_not_its_bucket(
+    site: DataFolder, bucket: Bucket, empty_url: str, tmp_path: Path
+) -> None:
+    site.bring(session("A", 1), session="A")
+    back_up(str(site.data), site.settings, str(site.root / "backups"))
+    settings = site.settings.model_copy(update={"database_url": empty_url})
+    others = [
+        settings.model_copy(update={"store": f"{bucket.url}-other"}),
+        settings.model_copy(update={"store": None}),
+    ]
+    for other in others:
+        with pytest.raises(Usage) as caught:
+            restore_backup(str(site.root / "backups"), str(tmp_path / "new"), other)
+        assert caught.value.code == "restore_other_bucket"
+    assert not (tmp_path / "new").exists()
+    assert restore_backup(str(site.root / "backups"), str(tmp_path / "new"), settings) == []
+
+
+def find(site: DataFolder, label: str) -> str:
+    with site.catalog() as catalog, catalog.read() as connection:
+        uuid: str = connection.execute(
+            select(tables.session.c.uuid).where(tables.session.c.label == label)
+        ).scalar_one()
+    return uuid

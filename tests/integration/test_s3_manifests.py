@@ -1,0 +1,149 @@
+"""Copies of manifests: with the bucket alone, and no row, every file of a session is found and proven."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from scandock.catalog.engine import Catalog
+from scandock.publishing.object_rows import PostgresObjectRows
+from scandock.services.data_catalog import open_data
+from scandock.services.manifest_copies import copy_manifests
+from scandock.store.bucket import Bucket
+from scandock.store.s3_manifests import WRITING_MS
+from scandock.store.s3_store import S3Store
+from scandock.workers.janitor import Janitor
+from tests.builders import DataFolder, make_data_folder
+from tests.integration.store_conformance import move_tree
+from tests.integration.test_s3_compaction import killed, run_within
+from tests.integration.test_s3_migration import session
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str, bucket: Bucket) -> DataFolder:
+    monkeypatch.setenv("SCANDOCK_STORE", bucket.url)
+    monkeypatch.setenv("SCANDOCK_S3_ENDPOINT", bucket.endpoint or "")
+    monkeypatch.setenv("SCANDOCK_GARBAGE_DAYS", "0")
+    (tmp_path / "data").mkdir()
+    return make_data_folder(tmp_path, monkeypatch, postgres_url)
+
+
+@contextmanager
+def opened(site: DataFolder) -> Iterator[tuple[Catalog, Any]]:
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        yield catalog, store
+
+
+def copy(site: DataFolder) -> int:
+    with opened(site) as (catalog, store):
+        return copy_manifests(catalog, store, lambda: False)
+
+
+def read_copies(bucket: Bucket) -> dict[str, list[dict[str, Any]]]:
+    """The lines of each copy, by the name of its tree."""
+    copies = {}
+    for key in bucket.list("v1/m"):
+        head, *files = map(json.loads, gzip.decompress(bucket.get(key)).splitlines())
+        assert head["name"] not in copies
+        copies[head["name"]] = [head, *files]
+    return copies
+
+
+def read_files(bucket: Bucket) -> dict[str, str]:
+    """Path and sha256 of every file, read from the bucket by the copies alone, and proven by them."""
+    found = {}
+    for name, (_, *files) in read_copies(bucket).items():
+        for file in files:
+            content = bucket.get_range(file["object"], file["offset"], file["bytes"])
+            assert hashlib.sha256(content).hexdigest() == file["sha256"]
+            found[f"{name}/{file['path']}"] = file["sha256"]
+    return found
+
+
+def test_a_bucket_is_read_by_its_copies_alone(site: DataFolder, bucket: Bucket) -> None:
+    site.bring(session("A", 3), session="A")
+    site.bring(session("B", 2), session="B")
+    assert copy(site) == 2
+    assert read_files(bucket) == site.files()
+    head = read_copies(bucket)["archive/P/A"][0]
+    assert (head["format"], head["project"], head["label"], head["place"]) == (1, "P", "A", "archive")
+    assert [scan["id"] for scan in head["scans"]] == ["1"]
+    assert copy(site) == 0
+    site.check()
+
+
+def test_the_copy_of_what_was_replaced_goes_and_what_changes_gets_a_new_one(site: DataFolder, bucket: Bucket) -> None:
+    site.bring(session("A", 2), session="A")
+    assert copy(site) == 1
+    site.bring(session("A", 4), session="A", overwrite="append")
+    with opened(site) as (catalog, store):
+        Janitor(catalog, store, site.settings, structlog.get_logger())._clear()  # noqa: SLF001  a turn of its thread
+        store.sweep()
+    assert len(read_copies(bucket)["archive/P/A"]) == 1 + 4
+    assert read_files(bucket) == site.files()
+    site.check()
+
+
+def test_a_tree_that_is_renamed_or_moved_has_a_copy_that_says_so(site: DataFolder, bucket: Bucket) -> None:
+    site.bring(session("A", 2), session="A")
+    assert copy(site) == 1
+    with opened(site) as (_, store):
+        move_tree(store, "archive/P/A", "archive/P/B")
+        store.sweep()
+        assert list(bucket.list("v1/m")) == []
+    assert copy(site) == 0  # the catalog knows no such session: it is just being moved
+    with opened(site) as (_, store):
+        move_tree(store, "archive/P/B", "archive/P/A")
+    assert copy(site) == 1
+    assert read_files(bucket) == site.files()
+
+
+def test_a_copy_that_was_begun_before_a_move_is_not_kept(
+    site: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.bring(session("A", 2), session="A")
+    with opened(site) as (_, other):
+        run_within(monkeypatch, Bucket, "open_writer", lambda: move_tree(other, "archive/P/A", "archive/P/B"))
+        assert copy(site) == 0
+        move_tree(other, "archive/P/B", "archive/P/A")
+    assert copy(site) == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "verb"),
+    [(PostgresObjectRows, "begin_manifest"), (Bucket, "open_writer"), (PostgresObjectRows, "keep_manifest")],
+)
+def test_killed_anywhere_no_copy_is_left_that_nobody_knows(
+    site: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, owner: type, verb: str
+) -> None:
+    site.bring(session("A", 2), session="A")
+    with monkeypatch.context() as patch:
+        run_within(patch, owner, verb, killed)
+        with pytest.raises(KeyboardInterrupt):
+            copy(site)
+    assert copy(site) == (0 if verb == "keep_manifest" else 1)
+    assert read_files(bucket) == site.files()
+    with opened(site) as (_, store):
+        assert store.census() == ([], [])
+
+
+def test_what_took_too_long_is_not_kept(site: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may just be deleted."""
+    site.bring(session("A", 1), session="A")
+    begin = PostgresObjectRows.begin_manifest
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresObjectRows, "begin_manifest", lambda rows, key, ms: begin(rows, key, ms - WRITING_MS))
+        assert copy(site) == 0
+    with opened(site) as (_, store):
+        store.sweep()
+        assert list(bucket.list("v1/m")) == []
+        assert isinstance(store, S3Store)
+    assert copy(site) == 1

@@ -103,17 +103,25 @@ class S3Store:
         """
         identity = self._rows.identity(os.urandom(16).hex())
         try:
-            marker = self._bucket.get(MARKER).decode("ascii", "replace")
+            marker = self._bucket.get(MARKER)
         except FileNotFoundError:
-            if self._rows.named_keys():
-                raise StoreOther(self._bucket.url, "no store, or there is no such bucket") from None
-            if any(key != PROBE for key in self._bucket.list("v1")):
-                raise StoreOther(self._bucket.url, "objects of another catalog, and no marker") from None
-            self._bucket.put(MARKER, identity.encode("ascii"))
-            marker = identity
-        if marker != identity:
+            marker = self._mark(identity.encode("ascii"))
+        if marker.decode("ascii", "replace") != identity:
             raise StoreOther(self._bucket.url, "the store of another catalog")
         self._is_checked = True
+
+    def _mark(self, identity: bytes) -> bytes:
+        """Put the marker into a bucket that has none; what it says, since another host may put it at the same time."""
+        has_rows = bool(self._rows.named_keys())
+        keys = {key for key in self._bucket.list("v1") if key != PROBE}
+        if MARKER in keys:
+            return self._bucket.get(MARKER)
+        if has_rows:
+            raise StoreOther(self._bucket.url, "no store, or there is no such bucket")
+        if keys:
+            raise StoreOther(self._bucket.url, "objects of another catalog, and no marker")
+        self._bucket.put(MARKER, identity)
+        return identity
 
     def has_area(self, name: TreePath) -> bool:
         del name
@@ -293,7 +301,7 @@ class S3Store:
                 keys = list(self._bucket.list(prefix))
                 for at in range(0, len(keys), RUBBISH):
                     self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH]))
-            self._rows.swept(upload, token)
+            self._rows.swept(upload, token, grace_ms=self._attempt_ms)
 
     # receipts
 

@@ -39,7 +39,7 @@ serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foregrou
 	@exec $(BIN)/scandock serve --data $(DATA) --port $(PORT) $(ARGS)
 
 test: setup  ## Set up all that is needed, then run every check and every test
-	@$(MAKE) --jobs=2 --output-sync=target lint collect
+	@$(MAKE) --jobs=2 --output-sync=target types style collect
 	$(if $(ARGS),,scripts/in_memory.sh) $(BIN)/python -m pytest $(or $(ARGS),$(IN_PROCESSES))
 
 BUCKET := $(addprefix tests/integration/test_,$(addsuffix .py,again downloads dicomweb_retrieve existing_sessions \
@@ -57,15 +57,22 @@ test-s3: setup  ## Run the tests of the store in a bucket on Ceph (Debian's pack
 test-quick: setup  ## Run the quicker tests: those without servers, commands, browsers, clients and PostgreSQL
 	scripts/in_memory.sh $(BIN)/python -m pytest --quick $(IN_PROCESSES) tests/unit tests/integration $(ARGS)
 
-# Beside lint, which uses one core: pytest rewrites each module of tests here, and not in each of its processes.
+# Beside types, which uses one core: pytest rewrites each module of tests here, and not in each of its processes.
 .PHONY: collect
 collect: setup
 	@$(BIN)/python -m pytest --collect-only -qq > /dev/null || true  # of what is wrong there the run itself tells
 
-lint: setup  ## Run the checks that need no test: ruff, mypy, the rooms' order, what nothing uses
+lint: style types  ## Run the checks that need no test: ruff, mypy, the rooms' order, what nothing uses
+
+# The longest of the checks, which make test begins first, and runs beside the others.
+.PHONY: types
+types: setup
+	$(BIN)/mypy
+
+.PHONY: style
+style: setup
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.unused
 

@@ -62,10 +62,11 @@ def complete(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> None
 
 
 def _finish(catalog: Catalog, lease: Lease, placements: list[Placement], removals: list[Removal]) -> None:
-    renew(catalog, lease)
-    for placement in placements:
-        if placement.base_tree_id is not None:
-            delete_tree_rows(catalog, placement.base_tree_id)
+    replaced = [placement.base_tree_id for placement in placements if placement.base_tree_id is not None]
+    if replaced:
+        renew(catalog, lease)
+    for tree_id in replaced:
+        delete_tree_rows(catalog, tree_id)
     with catalog.write() as connection:
         connection.execute(delete(intent).where(lease.holds(intent)))
         _finish_lease(catalog, connection, lease)

@@ -428,23 +428,6 @@ class TestS3Store(StoreConformance):
         assert reopen("another").make_areas(lambda *_: True) == []
         assert bucket.get("v1/store") == marker
 
-    def test_hosts_that_start_for_the_first_time_at_once_share_the_bucket(self, store, reopen, bucket, monkeypatch):
-        """Another host marks the bucket, and takes an upload, while this one finds that it has no marker."""
-        get = Bucket.get
-
-        def late(self, key):
-            monkeypatch.setattr(Bucket, "get", get)
-            with pytest.raises(FileNotFoundError):
-                get(self, key)
-            assert store.make_areas(lambda *_: True) == []
-            publish_tree(store, NAME, {"a": b"1"})
-            raise FileNotFoundError
-
-        monkeypatch.setattr(Bucket, "get", late)
-        other = reopen("another")
-        assert other.make_areas(lambda *_: True) == []
-        assert read_tree(other, NAME) == {"a": b"1"}
-
     def test_two_hosts_that_sweep_at_once_leave_the_second_sweep_for_a_day_later(self, store, postgres_url):
         publish_tree(store, NAME, {"a": b"1"})
         with closing(PostgresObjectRows(postgres_url)) as rows:

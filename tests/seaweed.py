@@ -37,6 +37,7 @@ class Server:
     """A running server with one bucket: each test has a prefix of its own in it."""
 
     endpoint: str
+    pid: int
 
     def bucket(self) -> Bucket:
         """A place in the bucket that nobody else has."""
@@ -69,7 +70,7 @@ def server() -> Iterator[Server]:
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([*map(str, words), "-filer", "-s3"], stdout=log, stderr=log, start_new_session=True)
     try:
-        running = Server(f"http://127.0.0.1:{ports['s3.port']}")
+        running = Server(f"http://127.0.0.1:{ports['s3.port']}", process.pid)
         _await(process, ports["filer.port"], running.bucket(), folder / "log")
         yield running
     finally:

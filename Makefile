@@ -27,7 +27,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-floor bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean test-s3
+.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-floor bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean test-s3 bench-bucket
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -130,6 +130,9 @@ bench-pages: setup  ## Measure the pages in Chromium: first paint, bytes, thumbn
 
 bench-downloads: setup  ## Measure downloads: zips of sessions beside reading their files, single files (ARGS="--cold --write" for the docs)
 	$(BIN)/python -m bench.downloads $(ARGS)
+
+bench-bucket: setup  ## Measure a site with its files in a bucket beside one with a folder (ARGS=--write for the docs)
+	$(BIN)/python -m bench.bucket $(ARGS)
 
 bench-deidentify: setup  ## Measure de-identification: headers a second against pydicom, memory over many files and 2 GB
 	$(BIN)/python -m bench.deidentify --write $(ARGS)

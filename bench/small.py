@@ -218,8 +218,11 @@ def cpu_seconds(root: int) -> dict[str, float]:
     """User and system time of a server's processes and of those that have ended under them, by part."""
     seconds: dict[str, float] = defaultdict(float)
     for pid in memory.tree(root):
-        name = Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        try:
+            name = Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
         own, ended = sum(map(int, fields[11:13])) / TICK, sum(map(int, fields[13:15])) / TICK
         seconds[PART.get(name, "others")] += own + ended
     return seconds

@@ -36,7 +36,7 @@ from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.store.bucket import Bucket
 from scandock.store.file_places import FilePlace, unpack_places
 from scandock.store.paths import archive_path, parse_tree
-from tests import postgres, seaweed
+from tests import postgres, s3_server, seaweed
 
 MB = 1_000_000
 BEGIN, END = "<!-- bucket:begin -->", "<!-- bucket:end -->"
@@ -153,7 +153,7 @@ def running(folder: Path) -> Iterator[Site]:
     cluster = postgres.DurableCluster(folder / "socket", folder / "postgres")
     cluster.start()
     try:
-        os.environ.update(seaweed.ACCESS)
+        os.environ.update(s3_server.ACCESS)
         with seaweed.server() as store:
             cluster.make_database("bench")
             url = cluster.url("bench")

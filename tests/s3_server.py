@@ -28,6 +28,8 @@ class Server:
     """A running server with one bucket: each test has a prefix of its own in it."""
 
     endpoint: str
+    pid: int = 0
+    """Of its process, where it is one alone."""
 
     def bucket(self) -> Bucket:
         """A place in the bucket that nobody else has."""

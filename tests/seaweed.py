@@ -23,21 +23,6 @@ _IDENTITY = {
 }
 
 
-<<<<<<< HEAD
-=======
-@dataclass(frozen=True)
-class Server:
-    """A running server with one bucket: each test has a prefix of its own in it."""
-
-    endpoint: str
-    pid: int
-
-    def bucket(self) -> Bucket:
-        """A place in the bucket that nobody else has."""
-        return Bucket(NAME, uuid.uuid4().hex, endpoint=self.endpoint)
-
-
->>>>>>> part-pack
 @contextlib.contextmanager
 def server() -> Iterator[Server]:
     """Start it, and kill it at the end: it would take half a minute to end by itself."""
@@ -64,13 +49,8 @@ def server() -> Iterator[Server]:
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([*map(str, words), "-filer", "-s3"], stdout=log, stderr=log, start_new_session=True)
     try:
-<<<<<<< HEAD
-        running = Server(f"http://127.0.0.1:{ports['s3.port']}")
-        wait_until_ready(running, [process], folder / "log")
-=======
         running = Server(f"http://127.0.0.1:{ports['s3.port']}", process.pid)
-        _await(process, ports["filer.port"], running.bucket(), folder / "log")
->>>>>>> part-pack
+        wait_until_ready(running, [process], folder / "log")
         yield running
     finally:
         with contextlib.suppress(ProcessLookupError):

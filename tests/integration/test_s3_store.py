@@ -387,6 +387,7 @@ class TestS3Store(StoreConformance):
         monkeypatch.setattr(PostgresObjectRows, "named_keys", be_late)
         assert reopen("late").make_areas(lambda *_: True) == []
         assert [key[:4] for key in keys(bucket)] == ["v1/p"]
+
     @pytest.mark.parametrize("verb", ["list", "create"], ids=["before-the-marker-is-put", "behind-it"])
     def test_of_two_catalogs_that_begin_at_once_one_gets_the_bucket(
         self, tmp_path, reopen, bucket, postgres_url, postgres_cluster, monkeypatch, verb

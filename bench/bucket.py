@@ -166,8 +166,8 @@ def running(folder: Path) -> Iterator[Site]:
 
 def import_table(site: Site, folder: Path, arguments: argparse.Namespace) -> Iterator[str]:
     yield (
-        "| archive | to a folder (s) | to the bucket (s) | times | goal | CPU, folder (s) | CPU, bucket (s) | times | goal "
-        "| CPU of SeaweedFS and PostgreSQL (s) |"
+        "| archive | to a folder (s) | to the bucket (s) | times | goal | CPU, folder (s) | CPU, bucket (s) "
+        "| times | goal | CPU of SeaweedFS and PostgreSQL (s) |"
     )
     yield f"| {' | '.join(['---'] * 10)} |"
     for key in arguments.archives:

@@ -8,7 +8,6 @@ import ctypes
 import fcntl
 import gc
 import os
-import select
 import signal
 import sys
 import threading
@@ -16,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import NoReturn
+
+from scandock.model.readiness import wait_readable
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -47,7 +48,7 @@ def die_with_pipe(reading: int) -> None:
     """
     fcntl.fcntl(reading, fcntl.F_SETOWN, os.getpid())
     _signal_at_end(reading)
-    if select.select([reading], [], [], 0)[0]:
+    if wait_readable([reading], 0):
         os._exit(1)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 from types import TracebackType
+
+from scandock.model.readiness import wait_readable
 
 
 def _socket_name(data: str) -> bytes:
@@ -44,8 +45,8 @@ class NotifyListener:
 
     def wait(self, seconds: float) -> bool:
         """Wait for a notice, at most so long; True where there was one. Those that came meanwhile count as one."""
-        ready, _, _ = select.select([self._socket, self._ours], [], [], seconds)
-        if self._socket in ready:
+        ready = wait_readable([self._socket.fileno(), self._ours.fileno()], seconds)
+        if self._socket.fileno() in ready:
             with contextlib.suppress(BlockingIOError):
                 while True:
                     self._socket.recv(64)

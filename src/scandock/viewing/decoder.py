@@ -10,13 +10,13 @@ import gzip
 import logging
 import os
 import resource
-import select
 import socket
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Final, TypedDict, cast
 
+from scandock.model.readiness import wait_readable
 from scandock.viewing.decoder_messages import Message, receive, send
 from scandock.viewing.frames import Frame, NotViewable, Window, to_16_bits
 
@@ -37,7 +37,7 @@ def main(parent: int, fd: int) -> None:
     logging.disable(logging.CRITICAL)
     sys.modules["requests"] = None  # type: ignore[assignment]  # pydicom would load it, for files of its own to download
     end = socket.socket(fileno=fd)
-    if not select.select([end], [], [], 0)[0]:  # nobody waits yet
+    if not wait_readable([fd], 0):  # nobody waits yet
         load_libraries()
     while (message := receive(end)) is not None:
         try:

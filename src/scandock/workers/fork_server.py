@@ -16,10 +16,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import signal
 import socket
 from collections.abc import Sequence
+
+from scandock.model.readiness import wait_readable
 
 READY = b"ready"
 MAX_REQUEST = 1_000_000
@@ -52,7 +53,7 @@ class ForkedProcess:
 
     def ends_within(self, seconds: float | None) -> bool:
         """Wait at most so long for its end; whether that came."""
-        return self._code is not None or bool(select.select([self._wire], [], [], seconds)[0])
+        return self._code is not None or bool(wait_readable([self._wire.fileno()], seconds))
 
     def poll(self) -> int | None:
         """Its exit code, once it has ended."""
@@ -61,13 +62,13 @@ class ForkedProcess:
     def wait(self) -> int:
         """Its exit code; minus the signal's number where one ended it. To be called by one thread."""
         if self._code is None:
-            if self._wire.fileno() not in select.select([self._wire.fileno(), self._process], [], [])[0]:
+            if self._wire.fileno() not in wait_readable([self._wire.fileno(), self._process]):
                 self._wire.settimeout(ANSWER_SECONDS)  # it has ended, and a server that is not stopped says how
             message = b""
             with contextlib.suppress(TimeoutError):
                 message = self._wire.recv(100)
             if not message:  # the server died, and takes its forks with it
-                select.select([self._process], [], [])
+                wait_readable([self._process])
             self.server_died = not message
             self._code = int(message[1:]) if message else -signal.SIGKILL
         return self._code
@@ -107,7 +108,7 @@ def serve(wire: socket.socket, *, own_group: bool = False) -> tuple[bytes, list[
     """
     running: dict[int, tuple[int, socket.socket]] = {}
     while True:
-        for ready in select.select([wire.fileno(), *running], [], [])[0]:
+        for ready in wait_readable([wire.fileno(), *running]):
             if ready != wire.fileno():
                 _report_exit(*running.pop(ready), ready)
                 continue

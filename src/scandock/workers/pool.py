@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import signal
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from scandock.model.children import start_connected
 from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
+from scandock.model.readiness import wait_readable
 from scandock.workers.errors import OutOfMemory, ReaderFailed
 from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.readers import RunningReader, are_quick, start_reader
@@ -194,8 +194,7 @@ class ReaderPool:
                 return
             if cancelled():
                 raise InterruptedError
-            ready, _, _ = select.select(list(busy), [], [], WAIT_SECONDS if more is None else FEED_SECONDS)
-            for fd in ready:
+            for fd in wait_readable(busy, WAIT_SECONDS if more is None else FEED_SECONDS):
                 self._hear(busy[fd], waiting, hear)
             tick()
 

@@ -13,6 +13,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from scandock.model.readiness import wait_readable
 from scandock.queue.owner import add_catalog, has_ended
 from scandock.services.logs import error_code, error_location
 from scandock.services.received_records import CallerGone
@@ -84,8 +85,7 @@ class ReceiverCatalogThread:
 
     def _run(self) -> None:
         while True:
-            ready, _, _ = select.select([self._receiver.fileno(), self._wake], [], [])
-            if self._wake in ready:
+            if self._wake in wait_readable([self._receiver.fileno(), self._wake]):
                 return
             with contextlib.suppress(OSError):
                 owner, fds, _, _ = socket.recv_fds(self._receiver, _MAX_OWNER, 1, socket.MSG_DONTWAIT)

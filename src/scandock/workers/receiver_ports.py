@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import select
 import socket
 import ssl
 import threading
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from scandock.dimse.association import serve_association
 from scandock.dimse.records import Deadlines, End, EndCause, Peer, WireLimits
 from scandock.dimse.tls import TlsContexts, TlsFiles
+from scandock.model.readiness import wait_readable
 from scandock.model.receivers import ClientCertificates, Receiver
 from scandock.services.received_records import ReceiverListening
 
@@ -120,14 +120,13 @@ class OpenPort:
 
     def _run(self) -> None:
         while True:
-            ready, _, _ = select.select([self._socket, self._ours], [], [])
-            if self._ours in ready:
+            if self._ours.fileno() in wait_readable([self._socket.fileno(), self._ours.fileno()]):
                 return
             try:
                 connection, address = self._socket.accept()
             except OSError as error:
                 if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}:
-                    select.select([self._ours], [], [], 0.1)  # until somebody has closed something
+                    wait_readable([self._ours.fileno()], 0.1)  # until somebody has closed something
                 continue
             self._take(connection, str(address[0]))
 

@@ -27,10 +27,10 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean
+.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-floor bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean test-s3 bench-bucket
 
 help:  ## List the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: setup-run  ## Import and upload real session archives into demo/data, say where to look, and serve them
 	@exec $(BIN)/python scripts/demo.py $(ARGS)
@@ -39,7 +39,7 @@ serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foregrou
 	@exec $(BIN)/scandock serve --data $(DATA) --port $(PORT) $(ARGS)
 
 test: setup  ## Set up all that is needed, then run every check and every test
-	@$(MAKE) --jobs=2 --output-sync=target lint collect
+	@$(MAKE) --jobs=2 --output-sync=target types style collect
 	$(if $(ARGS),,scripts/in_memory.sh) $(BIN)/python -m pytest $(or $(ARGS),$(IN_PROCESSES))
 
 BUCKET := $(addprefix tests/integration/test_,$(addsuffix .py,again downloads dicomweb_retrieve existing_sessions \
@@ -50,18 +50,29 @@ BUCKET := $(addprefix tests/integration/test_,$(addsuffix .py,again downloads di
 test-bucket: setup  ## Run tests of a site with its files in a bucket (SeaweedFS) and its catalog in PostgreSQL
 	TESTS_STORE=bucket scripts/in_memory.sh $(BIN)/python -m pytest $(IN_PROCESSES) $(or $(ARGS),$(BUCKET))
 
+test-s3: setup  ## Run the tests of the store in a bucket on Ceph (Debian's packages), whose kill loses nothing that was acknowledged
+	@scripts/system-packages.sh ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw
+	TESTS_S3=ceph scripts/in_memory.sh $(BIN)/python -m pytest $(or $(ARGS),$(addprefix tests/integration/test_s3_,store.py store_killed.py kills.py site.py migration.py))
+
 test-quick: setup  ## Run the quicker tests: those without servers, commands, browsers, clients and PostgreSQL
 	scripts/in_memory.sh $(BIN)/python -m pytest --quick $(IN_PROCESSES) tests/unit tests/integration $(ARGS)
 
-# Beside lint, which uses one core: pytest rewrites each module of tests here, and not in each of its processes.
+# Beside types, which uses one core: pytest rewrites each module of tests here, and not in each of its processes.
 .PHONY: collect
 collect: setup
 	@$(BIN)/python -m pytest --collect-only -qq > /dev/null || true  # of what is wrong there the run itself tells
 
-lint: setup  ## Run the checks that need no test: ruff, mypy, the rooms' order, what nothing uses
+lint: style types  ## Run the checks that need no test: ruff, mypy, the rooms' order, what nothing uses
+
+# The longest of the checks, which make test begins first, and runs beside the others.
+.PHONY: types
+types: setup
+	$(BIN)/mypy
+
+.PHONY: style
+style: setup
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.unused
 
@@ -105,6 +116,9 @@ bench-orthanc: setup  ## Measure an upload until all of it can be asked for, aga
 bench-growth: setup  ## Measure what an import costs as its archive grows: CPU a file, memory (ARGS=--write for the docs)
 	$(BIN)/python -m bench.growth $(ARGS)
 
+bench-floor: setup  ## Measure where an import's time goes, beside what its parts cost alone (ARGS=--write for the docs)
+	$(BIN)/python -m bench.floor $(ARGS)
+
 bench-small: setup  ## Measure what a small import costs a warm server, by process, and the command line (ARGS=--write for the docs)
 	$(BIN)/python -m bench.small $(ARGS)
 
@@ -116,6 +130,9 @@ bench-pages: setup  ## Measure the pages in Chromium: first paint, bytes, thumbn
 
 bench-downloads: setup  ## Measure downloads: zips of sessions beside reading their files, single files (ARGS="--cold --write" for the docs)
 	$(BIN)/python -m bench.downloads $(ARGS)
+
+bench-bucket: setup  ## Measure a site with its files in a bucket beside one with a folder (ARGS=--write for the docs)
+	$(BIN)/python -m bench.bucket $(ARGS)
 
 bench-deidentify: setup  ## Measure de-identification: headers a second against pydicom, memory over many files and 2 GB
 	$(BIN)/python -m bench.deidentify --write $(ARGS)

@@ -6,8 +6,7 @@ that is made and empty: seconds by the clock, and of the processors with
 all readers counted. With --again the archive once more into what the form before it has stored, which leaves the disk
 behind with writing, so that what comes after it is slower by the clock.
 
-Each form has a file system of its own where the system lets us make one (as root): for minutes ext4 passes over each
-inode that was given up, so that what a late import removes would slow down whoever comes after it.
+Each form has a disk of its own (bench/disks.py), as a late import removes much.
 """
 
 from __future__ import annotations
@@ -16,17 +15,15 @@ import argparse
 import os
 import shutil
 import statistics
-import subprocess
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 from bench import archives
 from bench.deidentify import make_objects
+from bench.disks import own_disk
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
 from scandock.services.settings import load_settings
@@ -57,7 +54,6 @@ def main() -> None:
     parser.add_argument("--again", action="store_true")
     chosen = parser.parse_args()
     folder = archives.HOME / "late_scrub" / f"{time.time_ns()}"
-    owns_disk = os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None
     folder.mkdir(parents=True)
     try:
         archive = folder / "mr.zip"
@@ -68,8 +64,7 @@ def main() -> None:
         costs: dict[str, list[Cost]] = {name: [] for form in FORMS for name in steps[form]}
         for number in range(chosen.rounds + 1):
             for form in FORMS[number % len(FORMS) :] + FORMS[: number % len(FORMS)]:
-                with _disk(folder) if owns_disk else nullcontext(folder / f"{number}-{form}") as disk:
-                    disk.mkdir(exist_ok=True)
+                with own_disk(folder / f"{number}-{form}") as disk:
                     make_data(disk / "data")  # as wherever rules are in force
                     for name in steps[form]:
                         cost = _measure(archive, disk / "data", form)
@@ -88,24 +83,6 @@ def main() -> None:
             times = middle / statistics.median(getattr(cost, kind) for cost in base)
             cells.append(f"{middle:.2f} ({min(values):.2f}-{max(values):.2f}) | {times:.2f}")
         print(f"| {name} | {' | '.join(cells)} |")
-
-
-@contextmanager
-def _disk(folder: Path) -> Iterator[Path]:
-    """An empty ext4 of 8 GB, sparse, which is gone afterwards."""
-    image, mounted = folder / "disk.img", folder / "disk"
-    mounted.mkdir(exist_ok=True)
-    with image.open("wb") as file:
-        file.truncate(8 * 1024**3)
-    ready = "lazy_itable_init=0,lazy_journal_init=0"  # else the system writes beside what is measured
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-E", ready, image], check=True)
-    subprocess.run(["mount", "-o", "loop", image, mounted], check=True)
-    try:
-        yield mounted
-    finally:
-        subprocess.run(["umount", mounted], check=True)
-        image.unlink()
-        os.sync()
 
 
 def _measure(archive: Path, data: Path, form: str) -> Cost:

@@ -102,15 +102,7 @@ def grows(folder: Path, arguments: argparse.Namespace) -> str:
     with servers.scandock(folder / "data") as (port, pid):
         web = web_process(pid)
         idle = memory.pss(web)
-
-        def one() -> None:
-            with body.open("rb") as file:
-                sending = servers.Sending(port, f"{servers.IMPORTS}big.bin", size + 1)
-                for offset in range(0, size, body.stat().st_size):
-                    sending.send(file.fileno(), 0, min(body.stat().st_size, size - offset))
-                sending.socket.close()  # one byte too few: what came is dropped, and no import waits for the disk
-
-        uploads = [threading.Thread(target=one) for _ in range(arguments.uploads)]
+        uploads = [threading.Thread(target=send_cut, args=(port, body, size)) for _ in range(arguments.uploads)]
         sampler = threading.Thread(target=lambda: _sample(web, ended, peaks))
         peaks: list[int] = []
         sampler.start()
@@ -123,6 +115,15 @@ def grows(folder: Path, arguments: argparse.Namespace) -> str:
         peak = max(peaks)
     what = f"web process's memory while {arguments.uploads} uploads of {size / 1e9:.0f} GB come at once (MB)"
     return f"| {what} | {peak / MB:.0f} | idle: {idle / MB:.0f} | {(peak - idle) / MB:.0f} more |"
+
+
+def send_cut(port: int, body: Path, size: int) -> None:
+    """Send an upload one byte too few: what came is dropped, and no import waits for the disk."""
+    with body.open("rb") as file:
+        sending = servers.Sending(port, f"{servers.IMPORTS}big.bin", size + 1)
+        for offset in range(0, size, body.stat().st_size):
+            sending.send(file.fileno(), 0, min(body.stat().st_size, size - offset))
+        sending.socket.close()
 
 
 def _sample(pid: int, ended: threading.Event, peaks: list[int]) -> None:

@@ -4,6 +4,8 @@ single: objects sent one a request by XNAT's gradual-DICOM, each of a study of i
 to the acknowledgment, by which the session is listed, beside those of a bare receiver that syncs what it takes; and the
 CPU time of the server for each, up to there, and for building the sessions behind it.
 
+stow: objects sent one a request by STOW-RS, each of a study of its own, which is archived before it is answered.
+
 alone: zips of one session of 26 small objects, each sent once the one before is listed: seconds from the request to the
 session listed, and the CPU time of all processes of the server for each, by process, down to what it does behind the
 listing. The bench reads the catalog's file to see the end, so that asking costs the server nothing.
@@ -82,6 +84,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> Iterator[str]:
         for upload in [client.send(body) for body in bodies]:
             client.wait(upload)
         rate = len(bodies) / (time.perf_counter() - begun) if bodies else 0.0
+        time.sleep(QUIET_SECONDS)
+        singles += stored_objects(port, pid, arguments.count)
     yield "| zip of 26 small objects | measured | goal |"
     yield "| --- | --- | --- |"
     yield f"| request to listed (s) | {spread(walls)} | |"
@@ -121,6 +125,30 @@ def single_objects(folder: Path, port: int, pid: int, client: Client, count: int
     yield f"| CPU time of the server to acknowledged and listed, the first (s) | {sum(first_cpu.values()):.3f} | 0.10 |"
     yield f"| the same, another object (s) | {sum(next_cpu.values()):.3f} | 0.10 |"
     yield f"| CPU time behind it, to build a session (s) | {sum(built_cpu.values()):.3f} | |"
+
+
+def stored_objects(port: int, pid: int, count: int) -> Iterator[str]:
+    """Rows of objects by STOW-RS, each answered once it is archived, and each of a study of its own."""
+    bodies = [next(archives.series_of(30_000 + n, 1, 1, TINY)[0].each())[1] for n in range(count + 1)]
+    store_object(port, bodies[0])
+    time.sleep(QUIET_SECONDS)
+    with counted_cpu(pid, count) as share:
+        walls = [store_object(port, body) for body in bodies[1:]]
+        time.sleep(QUIET_SECONDS)
+    yield f"| object by STOW-RS to archived and answered (s) | {spread(walls)} | |"
+    parts = ", ".join(f"{part} {seconds:.3f}" for part, seconds in sorted(share.items()))
+    yield f"| its CPU time of the server (s): {parts} | {sum(share.values()):.3f} | |"
+
+
+def store_object(port: int, body: bytes) -> float:
+    """Seconds from the request to its answer."""
+    begun = time.perf_counter()
+    sending = servers.Sending(port, "/dicomweb/projects/BENCH/studies", len(body), "application/dicom")
+    sending.socket.sendall(body)
+    status, answer = sending.answer()
+    if status != 200:
+        raise SystemExit(f"bench: an object was answered with {status}: {answer}")
+    return time.perf_counter() - begun
 
 
 def acknowledged(port: int, body: bytes) -> float:
@@ -190,8 +218,11 @@ def cpu_seconds(root: int) -> dict[str, float]:
     """User and system time of a server's processes and of those that have ended under them, by part."""
     seconds: dict[str, float] = defaultdict(float)
     for pid in memory.tree(root):
-        name = Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        try:
+            name = Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
         own, ended = sum(map(int, fields[11:13])) / TICK, sum(map(int, fields[13:15])) / TICK
         seconds[PART.get(name, "others")] += own + ended
     return seconds

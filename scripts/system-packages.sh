@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that tests and benchmarks use, where they are missing; without root, says what to install.
-# Further package names may be given (setup.sh asks for python3-venv, where Python comes without it).
+# Further package names may be given (setup.sh asks for python3-venv, where Python comes without it), or `package=program`:
+# installed where the program is missing (make test-s3 asks for Ceph).
 # `--try package=program` alone: installs what only root can use, where the program is missing; without it nothing fails.
 set -euo pipefail
 
@@ -10,6 +11,8 @@ readonly -A program_of=([unzip]=unzip [zip]=zip [zstd]=zstd [xz-utils]=xz [bzip2
 # Chromium's headless build draws the same pages with a sixth less work: taken where Debian has it,
 # beside chromium, which alone has a cache of pages that are gone back to.
 readonly shell=chromium-headless-shell
+
+has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -23,16 +26,22 @@ install() {
 
 if [ "${1:-}" = --try ]; then
   readonly package=${2%%=*} program=${2#*=}
-  if [ "$(id -u)" -ne 0 ] || PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null; then
+  if [ "$(id -u)" -ne 0 ] || has "$program"; then
     exit 0
   fi
   command -v apt-get >/dev/null && install "$package" || say "$package is not installed: what needs it is left out"
   exit 0
 fi
 
-missing=("$@")
+missing=()
+for word in "$@"; do
+  case $word in
+    *=*) has "${word#*=}" || missing+=("${word%%=*}") ;;
+    *) missing+=("$word") ;;
+  esac
+done
 for package in "${!program_of[@]}"; do
-  PATH=$PATH:/usr/sbin command -v "${program_of[$package]}" >/dev/null || missing+=("$package")
+  has "${program_of[$package]}" || missing+=("$package")
 done
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 [ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing+=(orthanc-dicomweb)

@@ -3,7 +3,6 @@
 
 # read by who calls us
 isolation_level  # sqlite3 begins no transaction by itself
-text_factory  # sqlite3 makes texts by it
 mtime  # tarfile writes it into a header
 linkname  # tarfile writes it into a header
 writable  # io.TextIOBase: asked before a write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,11 +18,13 @@ from scandock.testing.data import copy_catalog
 from scandock.testing.dialects import share_compiled_statements
 from scandock.testing.passwords import quick_passwords
 from scandock.testing.readers import thread_readers
-from tests import postgres, seaweed, shared_folders
+from tests import ceph, postgres, seaweed, shared_folders
+from tests.s3_server import ACCESS, Server
 from tests.shared_folders import make_once
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT.parent / "shared" / "corpus"
+S3_SERVERS = {"seaweed": seaweed.server, "ceph": ceph.server}
 
 # The same examples in every run, so that a red test is red for everyone; `make fuzz` looks further, at random.
 settings.register_profile("default", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -120,19 +123,19 @@ def postgres_cluster() -> Iterator[postgres.Cluster]:
 
 
 @pytest.fixture(scope="session")
-def seaweed_server() -> Iterator[seaweed.Server]:
-    """One S3 server for each test process, started when a test first asks for it."""
+def s3_server() -> Iterator[Server]:
+    """One S3 server for each test process, started when a test first asks for it; TESTS_S3 names its kind."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in seaweed.ACCESS.items():
+        for name, value in ACCESS.items():
             environment.setenv(name, value)
-        with seaweed.server() as running:
+        with S3_SERVERS[os.environ.get("TESTS_S3", "seaweed")]() as running:
             yield running
 
 
 @pytest.fixture
-def bucket(seaweed_server: seaweed.Server) -> Bucket:
+def bucket(s3_server: Server) -> Bucket:
     """A place of the test's own in a bucket of a real S3 server."""
-    return seaweed_server.bucket()
+    return s3_server.bucket()
 
 
 @pytest.fixture

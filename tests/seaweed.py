@@ -10,37 +10,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
-from scandock.model.errors import Fault
-from scandock.store.bucket import Bucket
 from tests.ports import free_port
+from tests.s3_server import ACCESS, Server, wait_until_ready
 
-START_SECONDS = 60
-NAME = "scandock"
-ACCESS = {"AWS_ACCESS_KEY_ID": "scandock", "AWS_SECRET_ACCESS_KEY": "scandocksecret"}
 _IDENTITY = {
     "name": "t",
     "credentials": [{"accessKey": ACCESS["AWS_ACCESS_KEY_ID"], "secretKey": ACCESS["AWS_SECRET_ACCESS_KEY"]}],
     "actions": ["Admin", "Read", "Write", "List", "Tagging"],
 }
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server with one bucket: each test has a prefix of its own in it."""
-
-    endpoint: str
-
-    def bucket(self) -> Bucket:
-        """A place in the bucket that nobody else has."""
-        return Bucket(NAME, uuid.uuid4().hex, endpoint=self.endpoint)
 
 
 @contextlib.contextmanager
@@ -69,24 +49,11 @@ def server() -> Iterator[Server]:
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([*map(str, words), "-filer", "-s3"], stdout=log, stderr=log, start_new_session=True)
     try:
-        running = Server(f"http://127.0.0.1:{ports['s3.port']}")
-        _await(process, ports["filer.port"], running.bucket(), folder / "log")
+        running = Server(f"http://127.0.0.1:{ports['s3.port']}", process.pid)
+        wait_until_ready(running, [process], folder / "log")
         yield running
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _await(process: subprocess.Popen[bytes], filer: int, ready: Bucket, log: Path) -> None:
-    """Wait until the bucket is there and takes an object."""
-    end = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < end:
-        with contextlib.suppress(httpx.HTTPError, Fault):
-            made = httpx.post(f"http://127.0.0.1:{filer}/buckets/{NAME}/")
-            if made.is_success or made.status_code == httpx.codes.CONFLICT:
-                ready.put("ready", b"1")
-                return
-        time.sleep(0.05)
-    raise AssertionError(log.read_text(errors="replace")[-3000:])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -42,6 +43,10 @@ PREPARED = (
 ANSWER_SECONDS = 60.0
 BUNDLE = "TESTS_BUNDLE"
 """Variable with the folder of the bundle that a server's pages are to have, in the place of the plain modules."""
+BOOT_ID_FILE = "TESTS_BOOT_ID_FILE"
+"""Variable with a file whose content is the boot id of the machine that a server is to take itself to be on."""
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_CLONE_NEWNS = 0x00020000
 _access = contextlib.ExitStack()
 """Contexts that a fork enters for as long as it lasts."""
 
@@ -154,6 +159,8 @@ def serve(dropped: str) -> int:
     from scandock.workers import supervisor
     from tests.crash.dropped_syncs import drop_syncs
 
+    if BOOT_ID_FILE in os.environ:
+        _enter_machine(os.environ[BOOT_ID_FILE])
     if dropped:
         drop_syncs(dropped)
     _access.enter_context(passwords.use_hasher(QUICK))
@@ -162,6 +169,15 @@ def serve(dropped: str) -> int:
     app.create_app = make_app  # type: ignore[assignment]  # whose routes the prepared process has worked out
     supervisor.serve = functools.partial(supervisor.serve, start=_ForkedChild)
     return command()
+
+
+def _enter_machine(boot_id_file: str) -> None:
+    """Bind the file over the machine's boot id, in a mount namespace of this process and of those that it starts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    for words in (["--make-rprivate", "/"], ["--bind", boot_id_file, BOOT_ID]):
+        subprocess.run(["mount", *words], check=True, stdin=subprocess.DEVNULL)
 
 
 class _ForkedChild:

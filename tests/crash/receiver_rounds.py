@@ -39,6 +39,8 @@ GRADUAL_VICTIMS = ("web", "worker", "group")
 LONGEST = 1.0
 """Seconds after the strike before within which random kills fall."""
 PATIENCE = 60.0
+RETRY_SECONDS = 0.25
+"""Between two tries of a sender: each of storescu's reads DCMTK's dictionary, which takes from the server's start."""
 _SENT = re.compile(r"^I: Sending file: (.*)$|^I: Received Store Response \((Success)\)", re.MULTILINE)
 
 
@@ -78,8 +80,10 @@ class Promises:
 class Sender:
     """Sends study after study until it is told to stop; what it began it sends to the end."""
 
-    def __init__(self, port: int, number: int, seed: int, promises: Promises, folder: Path) -> None:
+    def __init__(self, port: int, number: int, seed: int, promises: Promises, folder: Path, pause: float) -> None:
+        """It waits for `pause` seconds between its studies."""
         self._port = port
+        self._pause = pause
         self._number = number
         self._seed = seed
         self._promises = promises
@@ -106,7 +110,7 @@ class Sender:
                 half = list(objects.items())[self._number % 2 :: 2]
                 self._send({f"{shared}/{name}": raw for name, raw in half})
                 study += 1
-                self.stop.wait(0.1)
+                self.stop.wait(self._pause)
         except BaseException as error:  # noqa: BLE001  told by the round
             self.failed = f"sender {self._number}: {error!r}"
 
@@ -118,8 +122,7 @@ class Sender:
                 self._promises.add(name, waiting.pop(name))
                 self.sent += 1
             if waiting:
-                self.stop.wait(0.05)
-                time.sleep(0.05)  # the server is away, or comes back
+                time.sleep(RETRY_SECONDS)  # the server is away, or comes back
 
     def _store(self, objects: dict[str, bytes]) -> list[str]:
         """Names of the objects that were acknowledged."""
@@ -177,8 +180,13 @@ class GradualSender(Sender):
         return kept
 
 
-def run_receiver_rounds(folder: Path, kills: Sequence[str], seed: int, *, gradual: bool = False) -> list[str]:
-    """Play kills one after the other beneath the same senders; what was wrong. `gradual`: these send by HTTP."""
+def run_receiver_rounds(
+    folder: Path, kills: Sequence[str], seed: int, *, gradual: bool = False, pause: float = 0.1
+) -> list[str]:
+    """Play kills one after the other beneath the same senders; what was wrong.
+
+    `gradual`: these send by HTTP. `pause`: seconds between two studies of a sender, each of which is an import.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     chance = random.Random(seed)
     port, dicom = free_port(), free_port()
@@ -197,9 +205,9 @@ def run_receiver_rounds(folder: Path, kills: Sequence[str], seed: int, *, gradua
     try:
         server.ready()
         if gradual:
-            senders = [GradualSender(port, number, seed, promises, folder) for number in range(4)]
+            senders = [GradualSender(port, number, seed, promises, folder, pause) for number in range(4)]
         else:
-            senders = [Sender(dicom, number, seed, promises, folder) for number in range(4)]
+            senders = [Sender(dicom, number, seed, promises, folder, pause) for number in range(4)]
         for kill in kills:
             time.sleep(chance.uniform(0.05, LONGEST))
             if kill in NAMED:

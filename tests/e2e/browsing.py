@@ -30,10 +30,12 @@ UNWANTED = (
     "WebUIOmniboxPopup,WebUIOmniboxAimPopup,"
     "AimEnabled,AvoidCorsURLLoaderRestartOnRedirect,AvoidUnnecessaryBeforeUnloadCheckSync,"
     "DestroyProfileOnBrowserClose,HttpsFirstBalancedModeAutoEnable,HttpsUpgrades,LensOverlay,MediaRouter,"
-    "NetworkTimeServiceQuerying,OptimizationHints,PaintHolding,PreconnectToSearch,ThirdPartyStoragePartitioning"
+    "NetworkTimeServiceQuerying,OptimizationHints,PaintHolding,PreconnectToSearch,ThirdPartyStoragePartitioning,"
+    "SpareRendererForSitePerProcess"
 )
 """The address bar's menus are pages of 400 modules, which Chromium loads anew for each window: more than a second of
-work beside what is looked at. The others are those that Playwright turns off: the option counts once, the last one."""
+work beside what is looked at. A spare renderer is a process that each window starts for a page that does not come. The
+others are those that Playwright turns off: the option counts once, the last one."""
 WITHOUT_PICKERS = "delete window.showOpenFilePicker; delete window.showDirectoryPicker"
 """Playwright hears of choosers that inputs open, and of no others."""
 QUIET = (

@@ -276,7 +276,7 @@ def test_long_lists_are_lists(browser, project, tmp_path):
         boxes.last.fill("typed")
         boxes.last.press("Tab")
         page.locator(".up-study").last.get_by_text(" / typed").wait_for()
-        assert all(one.evaluate("(row) => row.isConnected") for one in rows)
+        assert page.evaluate("(rows) => rows.every((row) => row.isConnected)", rows)
 
 
 def test_preview_of_an_archive_within_an_archive(browser, project, tmp_path):

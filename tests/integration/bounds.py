@@ -90,6 +90,7 @@ class _Watch(threading.Thread):
         self.leader, self.data, self.done = leader, data, threading.Event()
         self.memory = self.staged = 0
         self._cpu: dict[int, float] = {}
+        self._due = self._seen = 0.0
 
     @property
     def seconds(self) -> float:
@@ -97,21 +98,21 @@ class _Watch(threading.Thread):
         return sum(self._cpu.values())
 
     def run(self) -> None:
-        due = seen = 0.0
         while not self.done.wait(0.06):
-            members = list(_members(self.leader))
-            for member in members:
-                self._cpu[member] = max(self._cpu.get(member, 0.0), _cpu(member))
-            if self.memory and self.seconds < seen + _WORK_SECONDS:
-                continue  # who has done no work since has taken no more memory, and written nothing
-            seen = self.seconds
-            self.memory = max(self.memory, sum(map(_pss, members)))
-            started = time.monotonic()
-            if started >= due:  # a walk over 100,000 files takes longer than the pause, and as much of the processor
-                self.staged = max(
-                    self.staged, _size_on_disk(self.data / "work") + _size_on_disk(self.data / "incoming")
-                )
-                due = time.monotonic() + 4 * (time.monotonic() - started)
+            self.look()
+
+    def look(self) -> None:
+        members = list(_members(self.leader))
+        for member in members:
+            self._cpu[member] = max(self._cpu.get(member, 0.0), _cpu(member))
+        if self.memory and self.seconds < self._seen + _WORK_SECONDS:
+            return  # who has done no work since has taken no more memory, and written nothing
+        self._seen = self.seconds
+        self.memory = max(self.memory, sum(map(_pss, members)))
+        started = time.monotonic()
+        if started >= self._due:  # a walk over 100,000 files takes longer than the pause, and as much of the processor
+            self.staged = max(self.staged, _size_on_disk(self.data / "work") + _size_on_disk(self.data / "incoming"))
+            self._due = time.monotonic() + 4 * (time.monotonic() - started)
 
 
 def _members(leader: int) -> Iterable[int]:
@@ -163,6 +164,7 @@ def scandock(site: BoundedFolder, *args: str, fresh: bool = False) -> tuple[int,
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
     watch = _Watch(process.pid, site.data)
     if not fresh:
+        watch.look()  # a command may end before the thread first does
         watch.start()
     try:
         out, err = process.communicate(timeout=PATIENCE)

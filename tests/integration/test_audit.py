@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from scandock.services.audit import AuditAction
 from scandock.services.cleaning.trash import empty_trash
 from scandock.testing.worker import InProcessWorker
 from tests.builders import Image, uploader_layout, zip_entries
-from tests.crash.processes import SCANDOCK, environment, until
+from tests.crash.processes import until
+from tests.integration.in_process import call_in_process
 from tests.integration.upload_server import FINAL_STATES, UploadServer
 from tests.integration.web import PASSWORD, serve_in_process, settings_with_mail
 
@@ -159,7 +159,6 @@ def test_what_the_janitor_gives_up_is_in_the_trail(web):
     assert (line["actor"], line["target"], line["project"]) == ("system", one["id"], "P")
 
 
-@pytest.mark.processes
 def test_the_command_lines_changes_are_in_the_trail(tmp_path):
     data, rules, packed = tmp_path / "data", tmp_path / "rules", tmp_path / f"{WORD}.zip"
     rules.write_text("(0010,4000):.*P_(\\w+):1\n")
@@ -170,13 +169,10 @@ def test_the_command_lines_changes_are_in_the_trail(tmp_path):
         ["import", str(packed), "--project", "B", "--create-project"],
         ["import", str(packed), "--project", "B", "--create-project"],
     ):
-        done = subprocess.run(
-            [SCANDOCK, *words, "--data", data], env=environment(), capture_output=True, text=True, check=False
-        )
+        done = call_in_process(*words, "--data", data)
         assert done.returncode == 0, done.stderr
-    told = subprocess.run(
-        [SCANDOCK, "admin", "audit", "--data", data], env=environment(), capture_output=True, text=True, check=True
-    )
+    told = call_in_process("admin", "audit", "--data", data)
+    assert told.returncode == 0, told.stderr
     found = [json.loads(line) for line in told.stdout.splitlines()][::-1]
     assert [(one["action"], one["kind"]) for one in found] == [
         ("project_create", "project"),

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import make_url, text
 
 from scandock.catalog import server_connections
 from scandock.catalog.engine import WRITERS, Catalog, open_catalog
 from scandock.catalog.errors import CatalogFailed
-from scandock.catalog.server_connections import WORDS, add_words, add_words_to
+from scandock.catalog.server_connections import WORDS, add_words, conninfo
 from scandock.model.errors import OUTAGES
 from scandock.model.patience import tries
 from scandock.services.settings import load_settings
@@ -169,12 +170,19 @@ def test_words_of_the_url_and_the_environment_go_first(monkeypatch):
     monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
     assert add_words("postgresql://host/name") == WORDS
     assert "tcp_user_timeout" not in add_words("postgresql://host/name?tcp_user_timeout=60000")
-    given = add_words_to("postgresql://u:p%40w@host/name?connect_timeout=9&host=a,b")
-    assert make_url(given).query["connect_timeout"] == "9"
-    assert make_url(given).query["keepalives_count"] == "3"
-    assert make_url(given).password == "p@w"
+    url = "postgresql+psycopg://u:p%40w@host/name?connect_timeout=9"
+    given = conninfo_to_dict(conninfo(url, **add_words(url)))
+    assert given["connect_timeout"] == "9"
+    assert given["keepalives_count"] == "3"
+    assert given["password"] == "p@w"
     monkeypatch.setenv("PGCONNECT_TIMEOUT", "60")
     assert "connect_timeout" not in add_words("postgresql://host/name")
+
+
+@pytest.mark.parametrize("hosts", ["host=a&host=b", "host=a,b", "host=a:&host=b:"])
+def test_libpq_is_told_all_hosts_of_a_url(hosts):
+    given = conninfo_to_dict(conninfo(f"postgresql://u@/name?{hosts}&target_session_attrs=read-write"))
+    assert (given["host"], given["dbname"], given["target_session_attrs"]) == ("a,b", "name", "read-write")
 
 
 def test_a_session_has_its_bounds_unless_somebody_has_set_them(catalog, proxied_url):

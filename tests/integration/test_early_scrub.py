@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from scandock.services.import_filters import set_local_filter
 from scandock.testing.privacy import given_privacy
 from scandock.workers import context as worker_context
 from scandock.workers.scrub_readers import ReaderScrubber
-from tests.builders import DataFolder, Image, ImportOutcome, ecat, make_data_folder
+from tests.builders import DataFolder, Image, ImportOutcome, ecat, make_data_folder, zip_entries
 from tests.stored_files import all_files
 
 KEY = b"k" * 32
@@ -42,7 +43,8 @@ def image(number: int = 1, series: str = "t1", **values: Any) -> bytes:
     ).file()  # fmt: skip
 
 
-def archive(first: int = 1, last: int = 3) -> dict[str, bytes]:
+@cache
+def archive(first: int, last: int) -> bytes:
     """Two studies, PET with MR, repeats, files of other kinds, and an object that does not fit into memory."""
     numbers = range(first, last + 1)
     entries = {f"a/t1/{n}.dcm": image(n) for n in numbers}
@@ -55,7 +57,7 @@ def archive(first: int = 1, last: int = 3) -> dict[str, bytes]:
     entries["c/sc.dcm"] = image(last, "sc", modality=b"OT")
     entries["c/big.dcm"] = image(99, also={0x7FE00010: (b"OW", bytes(range(256)) * 40_000)})
     entries["c/pet.v"] = ecat(frames=2, patient_id=b"SALT-77")
-    return entries
+    return zip_entries(entries)
 
 
 def make_site(root: Path, monkeypatch: pytest.MonkeyPatch, database_url: str | None = None) -> DataFolder:

@@ -10,14 +10,15 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
-from scandock.catalog.server_tables import account, audit, gradual_upload, member
+from scandock.catalog.server_tables import account, audit, gradual_upload, member, reception
 from scandock.catalog.tables import upload
 from scandock.model.machine_errors import DiskFull
 from scandock.rules.series_filters import read_lines
@@ -26,10 +27,12 @@ from scandock.services.gradual_uploads import ask_for_sessions, forget_ended
 from scandock.services.import_filters import enable_local_filter, set_local_filter
 from scandock.services.settings import Settings, load_settings
 from scandock.store.local import LocalStore
+from scandock.store.object_spools import LocalObjectSpool
 from scandock.testing.worker import InProcessWorker
 from scandock.web import session_building
 from scandock.web.receiving import gradual
 from scandock.workers import gradual_routing
+from scandock.workers import gradual_uploads as gradual_uploads_worker
 from scandock.workers.receiver_studies import OpenStudies
 from tests.badinput.objects import Image
 from tests.builders import images, make_data_folder, uploader_layout, zip_entries
@@ -77,6 +80,12 @@ def listed(client: httpx.Client, project: str = "P", **filters: str) -> list[dic
 def uploads(web: Web) -> list[Any]:
     with web.site.catalog.read() as connection:
         return list(connection.execute(select(upload).order_by(upload.c.id)).all())
+
+
+def received(web: Web) -> int:
+    """Bytes that the catalog has been told of."""
+    with web.site.catalog.read() as connection:
+        return int(connection.execute(select(func.sum(reception.c.received))).scalar() or 0)
 
 
 def promises(web: Web) -> list[Any]:
@@ -338,6 +347,51 @@ def test_a_full_disk_refuses_objects_and_keeps_those_before(
     assert send(client, second) == uri
     with InProcessWorker(web.site.data):
         assert len(scans(client, uri)) == 2
+
+
+def test_objects_count_against_the_share_of_their_account_as_they_come(
+    web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two studies may take half of what is free together, and another account is free to send."""
+    large = Image(case="share", also={0x7FE00010: (b"OB", bytes(20_000))})
+    objects = [replace(large, number=number).file() for number in range(1, 9)]
+    other = Image(case="share", study=2).file()
+    send(client, other)
+    until(lambda: received(web) > 0, "nothing was noted")
+    monkeypatch.setattr(gradual_uploads_worker, "CHECK_BYTES", 40_000)
+    monkeypatch.setattr(LocalStore, "reserve", lambda *_, min_free=0, **__: 100_000 + min_free)
+    statuses = []
+    for body in objects:
+        answer = client.post(IMPORT, params={"project": "P"}, content=body, headers=DICOM)
+        statuses.append(answer.status_code)
+    assert statuses == [200, 200, 200, 507, 507, 507, 507, 507]
+    assert "Your open uploads would take" in answer.text
+    with web.client() as admin:
+        send(admin, objects[-1])
+
+
+def test_what_is_recovered_keeps_no_other_session_from_being_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    with serve_in_process(data, patient_settings()) as web, web.client() as client:
+        send(client, images(1)[0])
+        kill(web)
+    is_reading, may_go_on, recover = threading.Event(), threading.Event(), LocalObjectSpool.recover
+
+    def wait_and_recover(spool: LocalObjectSpool) -> int:
+        is_reading.set()
+        assert may_go_on.wait(60)
+        return recover(spool)
+
+    monkeypatch.setattr(LocalObjectSpool, "recover", wait_and_recover)
+    with serve_in_process(data, patient_settings()) as web, web.client() as client, InProcessWorker(data):
+        assert is_reading.wait(60)
+        uri = send(client, images(1, study=2)[0])
+        assert len(scans(client, uri)) == 1
+        assert [one.state for one in uploads(web)] == ["receiving", "placed"]
+        may_go_on.set()
+        until(lambda: uploads(web)[0].state == "placed", "it was not recovered")
 
 
 def test_a_failed_sync_is_told_and_what_was_acknowledged_stays(

@@ -20,31 +20,31 @@ from sqlalchemy import Connection, create_engine, select, text
 
 from scandock.catalog.tables import upload
 from tests.crash.archives import Study, zip_bytes
+from tests.crash.forked import BOOT_ID, BOOT_ID_FILE
 from tests.crash.processes import SCANDOCK, environment, run, until
-from tests.crash.served import LOGIN, PASSWORD, FreshServerProcess
+from tests.crash.served import LOGIN, PASSWORD, ServerProcess
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 TUS = {"Tus-Resumable": "1.0.0"}
 
 
-def words_of_a_machine(folder: Path, number: int) -> list[str]:
-    """Words that run a command as on a machine of its own that bears this one's name."""
-    boot = folder / "boot"
-    boot.write_text(f"{number:08d}-0000-4000-8000-000000000000\n")
-    return ["unshare", "--mount", "sh", "-c", f'mount --bind {boot} {_BOOT_ID} && exec "$@"', "sh"]
+def make_boot_id(folder: Path, number: int) -> Path:
+    """A file with the boot id of a machine."""
+    path = folder / "boot"
+    path.write_text(f"{number:08d}-0000-4000-8000-000000000000\n")
+    return path
 
 
-class Host(FreshServerProcess):
+class Host(ServerProcess):
     """A server on a machine of its own, over the folder that all of them have."""
 
     def __init__(self, folder: Path, number: int, url: str, *words: str, **changes: str) -> None:
         own = folder / f"host{number}"
         own.mkdir(exist_ok=True)
-        self.before = words_of_a_machine(own, number)
         changes |= {"SCANDOCK_DATABASE_URL": url, "SCANDOCK_HOST_FOLDER": str(own / "scandock")}
+        changes |= {BOOT_ID_FILE: str(make_boot_id(own, number))}
         super().__init__(own, free_port(), *words, data=str(folder / "data"), **changes)
 
     def ready(self) -> Host:
@@ -77,7 +77,8 @@ StartHost = Callable[..., Host]
 
 @pytest.fixture
 def start(tmp_path: Path, postgres_url: str) -> Iterator[StartHost]:
-    probe = subprocess.run([*words_of_a_machine(tmp_path, 0), "true"], capture_output=True, check=False)
+    words: list[str | Path] = ["unshare", "--mount", "mount", "--bind", make_boot_id(tmp_path, 0), BOOT_ID]
+    probe = subprocess.run(words, capture_output=True, check=False)
     if probe.returncode:
         pytest.skip("no namespaces may be made here, in which machines of one name could be told apart")
     hosts: list[Host] = []

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from scandock.catalog.server_connections import conninfo
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, TokenLost
@@ -30,7 +31,7 @@ from scandock.queue.engines import engine_of
 from scandock.queue.enqueue import accept
 from scandock.queue.leases import PATIENCE_MS, RenewFailures, finish, renew, renew_all
 from scandock.queue.owner import boot_id, start_time, this_owner
-from scandock.queue.procrastinate_engine import ProcrastinateEngine, conninfo
+from scandock.queue.procrastinate_engine import ProcrastinateEngine
 from scandock.queue.retry import MAX_ATTEMPTS, give_up_attempt, requeue, retry_upload
 from scandock.services.settings import load_settings
 from scandock.workers import attempt_runner

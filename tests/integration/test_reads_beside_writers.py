@@ -15,8 +15,8 @@ from sqlalchemy import select, update
 
 from scandock.access import logins
 from scandock.catalog import engine
+from scandock.catalog.server_connections import conninfo
 from scandock.catalog.server_tables import api_token, login
-from scandock.queue.procrastinate_engine import conninfo
 from tests.builders import make_data_folder
 from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, serve_in_process

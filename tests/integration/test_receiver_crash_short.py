@@ -18,17 +18,20 @@ from tests.crash.receiver_rounds import (
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
+PAUSE = 0.4
+"""Seconds between the studies of a sender: each is an import, and there need not be many for a kill to meet one."""
+
 
 def test_what_was_acknowledged_stands_in_one_session(tmp_path):
     """Ten kills beneath four senders."""
-    assert run_receiver_rounds(tmp_path, list(receiver_kills(10, 1)), 1) == []
+    assert run_receiver_rounds(tmp_path, list(receiver_kills(10, 1)), 1, pause=PAUSE) == []
 
 
 def test_single_objects_that_were_acknowledged_stand_in_one_session(tmp_path):
     """The same of objects that come one a request; a kill between acknowledgment and import is among them."""
     kills = list(receiver_kills(12, 2, GRADUAL_VICTIMS))
     assert set(NAMED) < set(kills)
-    assert run_receiver_rounds(tmp_path, kills, 2, gradual=True) == []
+    assert run_receiver_rounds(tmp_path, kills, 2, gradual=True, pause=PAUSE) == []
 
 
 def test_kills_are_of_every_kind():

@@ -377,6 +377,21 @@ class TestS3Store(StoreConformance):
             assert refused.value.code == "store_elsewhere"
         assert reopen("another").make_areas(lambda *_: True) == []
 
+    def test_hosts_that_start_at_once_with_an_empty_bucket_share_it(self, reopen, bucket, monkeypatch):
+        named_keys = PostgresObjectRows.named_keys
+
+        def be_late(rows):
+            monkeypatch.undo()
+            early = reopen("early")
+            early.prepare()
+            assert early.make_areas(lambda *_: True) == []
+            publish_tree(early, NAME, {"a": b"1"})
+            return named_keys(rows)
+
+        monkeypatch.setattr(PostgresObjectRows, "named_keys", be_late)
+        assert reopen("late").make_areas(lambda *_: True) == []
+        assert [key[:4] for key in keys(bucket)] == ["v1/p"]
+
     @pytest.mark.parametrize("verb", ["list", "create"], ids=["before-the-marker-is-put", "behind-it"])
     def test_of_two_catalogs_that_begin_at_once_one_gets_the_bucket(
         self, tmp_path, reopen, bucket, postgres_url, postgres_cluster, monkeypatch, verb
@@ -417,6 +432,18 @@ class TestS3Store(StoreConformance):
         marker = bucket.get("v1/store")
         assert reopen("another").make_areas(lambda *_: True) == []
         assert bucket.get("v1/store") == marker
+
+    def test_two_hosts_that_sweep_at_once_leave_the_second_sweep_for_a_day_later(self, store, postgres_url):
+        publish_tree(store, NAME, {"a": b"1"})
+        with closing(PostgresObjectRows(postgres_url)) as rows:
+            ((upload, token),) = rows.ended_attempts(grace_ms=0)
+            for _ in range(2):  # both have looked before either had swept
+                rows.swept(upload, token, grace_ms=0)
+            assert rows.ended_attempts(grace_ms=0) == []
+            day = 24 * 60 * 60 * 1000
+            assert rows.ended_attempts(grace_ms=-day) == [(upload, token)]
+            rows.swept(upload, token, grace_ms=-day)
+            assert rows.ended_attempts(grace_ms=-day) == []
 
     def test_the_census_names_what_nobody_knows_and_what_is_gone(self, store, bucket):
         publish_tree(store, NAME, {"a": b"1"})

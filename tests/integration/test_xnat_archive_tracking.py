@@ -141,7 +141,7 @@ def test_a_server_that_was_killed_meanwhile_is_an_end(web: Web, client: httpx.Cl
     assert (found["succeeded"], found["finalMessage"]) == (False, STOPPED)
     with catalog.write() as connection:
         connection.execute(update(tracked).values(created=tracked.c.created - KEYS_KEPT_MS - 1))
-    assert KEY_CLEANER.run(web.site) == 1
+    KEY_CLEANER.run(web.site)  # how much it was is not asked: the server's own turn may have come first
     assert read_tracked(catalog, principal, KEY) is None
 
 

@@ -57,8 +57,12 @@ class Measured:
 class Crowd:
     """`count` uploaders for so many seconds, in `folder`; or until so many imports have ended."""
 
-    def __init__(self, folder: Path, count: int, seconds: float, seed: int, imports: int = 0) -> None:
+    def __init__(
+        self, folder: Path, count: int, seconds: float, seed: int, imports: int = 0, *, forked: bool = False
+    ) -> None:
+        """With `forked`, the server is one for tests: what it costs to start, and its passwords, is not asked."""
         self.folder = folder
+        self.forked = forked
         self.count = count
         self.seconds = seconds
         self.seed = seed
@@ -71,7 +75,7 @@ class Crowd:
     def run(self) -> ServerProcess:
         """Serve, upload, and stop once every import has ended; the server, which has ended."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        server = FreshServerProcess(self.folder, free_port())
+        server = (ServerProcess if self.forked else FreshServerProcess)(self.folder, free_port())
         over = threading.Event()
         sampler = threading.Thread(target=self._sample, args=(server, over))
         try:

@@ -56,9 +56,11 @@ def growth(spans: Sequence[tuple[int, dict[str, int]]], name: str) -> float:
     return (after[name] - before[name]) / 1000 / (last - first)
 
 
-def load(folder: Path, uploaders: int, seconds: float, seed: int, imports: int = 0) -> Measured:
-    """Run it all; AssertionError where something failed or was lost."""
-    crowd = Crowd(folder, uploaders, seconds, seed, imports)
+def load(
+    folder: Path, uploaders: int, seconds: float, seed: int, imports: int = 0, *, forked: bool = False
+) -> Measured:
+    """Run it all; AssertionError where something failed or was lost. `forked` as `Crowd` takes it."""
+    crowd = Crowd(folder, uploaders, seconds, seed, imports, forked=forked)
     server = crowd.run()
     assert not crowd.measured.failed, "\n".join(crowd.measured.failed)
     judge(server.data, crowd.log)

@@ -60,6 +60,7 @@ SETTINGS_OF_OPERATORS = {
     "workers/errors.py",  # before a server has begun, as the next
     "workers/supervisor.py",
     "web/xnat/site_preferences.py",  # administrators alone set these
+    "workers/readers.py",  # the environment of processes
     "workers/scrub_task.py",  # reads one
 }
 QUOTED_TO_OPERATORS = {"workers/context.py", "workers/supervisor.py", "access/oidc.py"}

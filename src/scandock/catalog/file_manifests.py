@@ -72,10 +72,10 @@ def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -
         yield from (row for row in read_files(connection, tree_id, part.first_n, part.last_n) if row.n in numbers)
 
 
-def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> int:
-    """Add files to a tree, behind those that it has; the first number of the manifests that are written.
+def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> Iterator[tuple[int, Sequence[FileRow]]]:
+    """Add files to a tree, behind those that it has; the ids of the manifests that are written, with their files.
 
-    It may be one of a file that was there: manifests with few files are written anew, with other ids.
+    Files that were there may be among them: manifests with few files are written anew, with other ids.
     """
     new = sorted(rows)
     while new:
@@ -84,8 +84,10 @@ def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> 
             break
         connection.execute(delete(manifest).where(manifest.c.tree_id == tree_id, manifest.c.first_n == last.first_n))
         new = sorted([*unpack_rows(last.body), *new])
-    _insert(connection, tree_id, _split(new))
-    return new[0].n
+    parts = list(_split(new))
+    _insert(connection, tree_id, parts)
+    ends = {"tree": tree_id, "first": new[0].n, "last": new[-1].n}
+    return zip(connection.execute(_IDS, ends).scalars().all(), parts, strict=True)
 
 
 def copy_files(
@@ -199,6 +201,15 @@ _PARTS: Final = (
         manifest.c.tree_id == bindparam("tree"),
         manifest.c.first_n <= bindparam("last"),
         manifest.c.last_n >= bindparam("first"),
+    )
+    .order_by(manifest.c.first_n)
+)
+_IDS: Final = (
+    select(manifest.c.id)
+    .where(
+        manifest.c.tree_id == bindparam("tree"),
+        manifest.c.first_n >= bindparam("first"),
+        manifest.c.last_n <= bindparam("last"),
     )
     .order_by(manifest.c.first_n)
 )

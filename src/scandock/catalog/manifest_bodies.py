@@ -133,9 +133,14 @@ def _unpack(columns: Sequence[Any], raw: bytes) -> list[FileRow]:
 
 def _count_shared(one: str, other: str) -> int:
     """How many characters both begin with."""
-    if other.startswith(one):
-        return len(one)
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(other))
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _pack_uids(rows: Sequence[FileRow]) -> list[tuple[int, str | None]] | None:

@@ -146,12 +146,11 @@ def add_words(url: str) -> dict[str, int]:
     }
 
 
-def add_words_to(conninfo: str) -> str:
-    """The same for who connects by a URL of libpq's, as the queue's engine does."""
-    url = make_url(conninfo)
-    return url.update_query_dict({word: str(value) for word, value in add_words(conninfo).items()}).render_as_string(
-        hide_password=False
-    )
+def conninfo(url: str, **words: str | int) -> str:
+    """SQLAlchemy's URL in libpq's own words, with more of them. In its URLs hosts are named otherwise."""
+    parsed = make_url(url).set(drivername="postgresql+psycopg")
+    _, options = parsed.get_dialect()().create_connect_args(parsed)
+    return psycopg.conninfo.make_conninfo(**{**options, **words})
 
 
 class _Connector:

@@ -222,8 +222,8 @@ def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow], check: 
 def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> None:
     """Add files to a tree behind those that it has, as many as fit into one transaction."""
     if rows:
-        first = file_manifests.add_files(connection, tree_id, rows)
-        object_index.index_manifests(connection, tree_id, first)
+        added = file_manifests.add_files(connection, tree_id, rows)
+        object_index.index_files(connection, ((key, row) for key, some in added for row in some))
 
 
 def copy_files(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from scandock.cli import checks, options
+from scandock.workers.readers import own_reader_server
 
 if TYPE_CHECKING:
     from scandock.cli.command_run import ArchiveEngine, Result
@@ -43,23 +44,24 @@ def import_(
     checks.check_archives(archives)
     checks.check_data(data, archives)
     check_options(asked)
-    settings = load_settings()
-    request = build_request(
-        asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
-    )
-    engine = _engine(data, request, settings)
-    names = make_names(data, request, settings)
-    raise typer.Exit(
-        run_archives(
-            engine,
-            archives,
-            names,
-            data=data,
-            as_json=as_json,
-            receipt=receipt,
-            receipt_format=receipt_format,
+    with own_reader_server():
+        settings = load_settings()
+        request = build_request(
+            asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
         )
-    )
+        engine = _engine(data, request, settings)
+        names = make_names(data, request, settings)
+        raise typer.Exit(
+            run_archives(
+                engine,
+                archives,
+                names,
+                data=data,
+                as_json=as_json,
+                receipt=receipt,
+                receipt_format=receipt_format,
+            )
+        )
 
 
 def run_archives(

@@ -10,6 +10,7 @@ import typer
 
 from scandock.cli import checks, options
 from scandock.cli.import_cmd import build_request, check_options, load_settings, make_names, run_archives
+from scandock.workers.readers import own_reader_server
 
 if TYPE_CHECKING:
     from scandock.cli.command_run import ArchiveEngine, Result
@@ -40,23 +41,24 @@ def inspect(
     """
     checks.check_archives(archives)
     check_options(asked)
-    settings = load_settings()
-    request = build_request(
-        asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
-    )
-    engine = _engine(data, request, settings)
-    names = make_names(data, request, settings)
-    raise typer.Exit(
-        run_archives(
-            engine,
-            archives,
-            names,
-            data=None,
-            as_json=as_json,
-            receipt=receipt,
-            receipt_format=receipt_format,
+    with own_reader_server():
+        settings = load_settings()
+        request = build_request(
+            asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
         )
-    )
+        engine = _engine(data, request, settings)
+        names = make_names(data, request, settings)
+        raise typer.Exit(
+            run_archives(
+                engine,
+                archives,
+                names,
+                data=None,
+                as_json=as_json,
+                receipt=receipt,
+                receipt_format=receipt_format,
+            )
+        )
 
 
 def _engine(data: str | None, request: ImportRequest, settings: Settings) -> ArchiveEngine:

@@ -10,7 +10,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scandock.model.entry import Entry, ordinal_after
@@ -105,7 +104,6 @@ class Ledger:
         self.early_tallies: dict[tuple[str, str, str], SeriesTally] = {}
         """What was counted over these, by the series that they were of, and study and series that they are of now."""
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self.db.text_factory = partial(str, encoding="utf-8", errors="surrogatepass")
         for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}", "temp_store = FILE"):
             self.db.execute(f"PRAGMA {pragma}")
         self.db.executescript(_SCHEMA)

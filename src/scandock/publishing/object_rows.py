@@ -322,10 +322,11 @@ class PostgresObjectRows:
         with self._catalog.read() as connection:
             return [(row.upload, row.token) for row in connection.execute(query.limit(_TREES_AT_ONCE))]
 
-    def swept(self, upload: str, token: str) -> None:
+    def swept(self, upload: str, token: str, *, grace_ms: int) -> None:
         mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)
+        late = store_attempt.c.ended <= _NOW - grace_ms - _SWEPT_AGAIN_MS  # else another host has swept just now, too
         with self._catalog.write() as connection:
-            connection.execute(delete(store_attempt).where(mine, store_attempt.c.swept))
+            connection.execute(delete(store_attempt).where(mine, store_attempt.c.swept, late))
             connection.execute(update(store_attempt).where(mine).values(swept=True))
 
     def unknown_keys(self, keys: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -34,10 +34,15 @@ def add_event(catalog: Catalog, connection: Connection, upload_id: int, data: Ev
     """
     if data.kind in _LOGGED:
         _log_step(catalog, connection, upload_id, _LOGGED[data.kind])
-    values = {"upload": upload_id, "event_kind": data.kind, "event_data": json.dumps(data.to_json())}
-    connection.execute(_adding(sqlite=catalog.sqlite), values)
+    _add_rows(catalog, connection, upload_id, [data])
     if isinstance(data, ImportEnded):
         enqueue(catalog, connection, upload_id, data.state)
+
+
+def _add_rows(catalog: Catalog, connection: Connection, upload_id: int, events: Iterable[EventData]) -> None:
+    rows = [{"upload": upload_id, "event_kind": data.kind, "event_data": json.dumps(data.to_json())} for data in events]
+    if rows:
+        connection.execute(_adding(sqlite=catalog.sqlite), rows)
 
 
 @cache
@@ -60,11 +65,9 @@ def add_outcome(catalog: Catalog, connection: Connection, upload_id: int, outcom
     reception_row = connection.execute(select(reception.c.upload_id).where(reception.c.upload_id == upload_id)).first()
     sessions = [SessionPublished.of(session) for session in report.sessions[:SHOWN_SESSIONS]] if report else []
     if reception_row is not None:  # else it came by the command line: its end alone is told, by mail
-        for stage in _missed_stages(connection, upload_id, report.seconds if report else {}):
-            add_event(catalog, connection, upload_id, stage)
-        for session in sessions:
-            if session.uri is not None:
-                add_event(catalog, connection, upload_id, session)
+        stages = _missed_stages(connection, upload_id, report.seconds if report else {})
+        shown = [session for session in sessions if session.uri is not None]
+        _add_rows(catalog, connection, upload_id, [*stages, *shown])
     ended = ImportEnded(state=outcome.state.value, code=outcome.code, message=outcome.message, sessions=sessions)
     add_event(catalog, connection, upload_id, ended)
     if reception_row is not None:

@@ -16,11 +16,10 @@ from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 from procrastinate.schema import SchemaManager
-from sqlalchemy import make_url
 
 from scandock.catalog.engine import AdvisoryLock
 from scandock.catalog.errors import CatalogFailed
-from scandock.catalog.server_connections import add_words_to
+from scandock.catalog.server_connections import add_words, conninfo
 from scandock.model.errors import Fault
 from scandock.queue.engine import NET_SECONDS
 
@@ -36,16 +35,11 @@ SOON_SECONDS = 0.2
 """After which something is looked for that was to wait: by the database's clock its time has surely come then."""
 
 
-def conninfo(url: str) -> str:
-    """SQLAlchemy's URL as libpq takes it."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
 class ProcrastinateEngine:
     """See `scandock.queue.engine.QueueEngine`."""
 
     def __init__(self, url: str) -> None:
-        self._conninfo = add_words_to(conninfo(url))
+        self._conninfo = conninfo(url, **add_words(url))
         self._deferring = App(connector=SyncPsycopgConnector())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from scandock.catalog.engine import HEAD
 from scandock.catalog.errors import CatalogFailed
+from scandock.catalog.server_connections import conninfo
 from scandock.model.private_files import PRIVATE_FILE
 from scandock.queue.hosts import forget_hosts
 from scandock.services.data_catalog import CATALOG_FILE
@@ -135,9 +136,9 @@ def check_restorable(backup: str, database_url: str | None) -> None:
 
 def _run_program(program: str, database_url: str, *words: str) -> None:
     """Run one of PostgreSQL's programs on a database; its password goes by the environment, which others can't read."""
-    url = make_url(database_url).set(drivername="postgresql")
+    url = make_url(database_url)
     environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
-    plain = url.set(password=None).render_as_string(hide_password=False)
+    plain = conninfo(url.set(password=None).render_as_string(hide_password=False))
     try:
         done = subprocess.run(
             [program, f"--dbname={plain}", *words],

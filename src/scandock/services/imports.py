@@ -111,6 +111,13 @@ def read_import(catalog: Catalog, principal: Principal, uuid: str) -> Import:
         return Import.from_row(row, read_progress(connection, [visible.upload_id]))
 
 
+def has_import_ended(catalog: Catalog, uuid: str) -> bool:
+    """Whether an import has ended, or is not known any more; for who was told its id."""
+    with catalog.read() as connection:
+        state = connection.execute(select(upload.c.state).where(upload.c.uuid == uuid)).scalar()
+    return state not in UNFINISHED
+
+
 def read_import_request(catalog: Catalog, principal: Principal, uuid: str) -> ImportRequest:
     """What an import was asked for with. AccessDenied as `read_import`."""
     with catalog.read() as connection:

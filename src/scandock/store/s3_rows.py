@@ -178,7 +178,7 @@ class ObjectRows(Protocol):
     def unknown_keys(self, keys: Sequence[str]) -> list[str]:
         """Which of these keys no row names."""
 
-    def swept(self, upload: str, token: str) -> None:
+    def swept(self, upload: str, token: str, *, grace_ms: int) -> None:
         """Note that an attempt's prefixes were swept; they are once more a day later, and then it is forgotten."""
 
     def due(self, most: int) -> DueKeys:

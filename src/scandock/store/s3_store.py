@@ -323,7 +323,7 @@ class S3Store:
                 keys = list(self._bucket.list(prefix))
                 for at in range(0, len(keys), RUBBISH):
                     self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH]))
-            self._rows.swept(upload, token)
+            self._rows.swept(upload, token, grace_ms=self._attempt_ms)
 
     def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
         return compact(self._bucket, self._rows, most_bytes=most_bytes, grace_ms=self._garbage_ms, stop=stop)

@@ -111,8 +111,10 @@ def make_app(data: str | os.PathLike[str], settings: Settings, **options: Any) -
     """Make the application of a DATA with the routes of the first that this process made.
 
     FastAPI works out what each route takes when it is first asked: 0.4 s for all of Scandock's, the same in each.
-    To give an application its routes takes as long as all else of its start.
+    To give an application its routes takes as long as all else of its start. One of a host that only works has few.
     """
+    if options.get("only_health"):
+        return create_app(os.fspath(data), settings, **options)
     routing = _ROUTINGS[0] if _ROUTINGS else None
     app = create_app(os.fspath(data), settings, routing=routing, **options)
     if routing is None:

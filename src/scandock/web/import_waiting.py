@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 
 from starlette.requests import ClientDisconnect
@@ -11,12 +12,14 @@ from scandock.access.principal import AccessDenied
 from scandock.model.verdicts import UNFINISHED
 from scandock.services import upload_errors
 from scandock.services.import_records import Import
-from scandock.services.imports import read_import
+from scandock.services.imports import has_import_ended, read_import
 from scandock.web.errors import ServerStopping
 from scandock.web.request_context import RequestContext
 
 POLL_SECONDS: Final = (0.02, 0.5)
 """How soon the outcome is looked for, and how seldom in the end."""
+REFRESH_SECONDS: Final = 0.5
+"""How often it is looked meanwhile whether who waits may still know: that costs several times a look at the state."""
 
 
 async def wait_for_import(context: RequestContext, uuid: str, *, is_followed: bool = False) -> Import:
@@ -26,17 +29,20 @@ async def wait_for_import(context: RequestContext, uuid: str, *, is_followed: bo
     AccessDenied (401) where the login or token that it was asked for by ends first: the import goes on, and is told no
     more.
     """
-    seconds = POLL_SECONDS[0]
+    seconds, refreshed = POLL_SECONDS[0], time.monotonic()
     while True:
-        await context.refresh_principal()
-        try:
-            current: Import = await context.server.read(
-                read_import, context.server.catalog, context.service_context.principal, uuid
-            )
-        except AccessDenied:
-            raise upload_errors.DeletedMeanwhile(uuid) from None
-        if current.state not in UNFINISHED:
-            return current
+        has_ended = await context.server.read(has_import_ended, context.server.catalog, uuid)
+        if has_ended or time.monotonic() - refreshed >= REFRESH_SECONDS:
+            await context.refresh_principal()
+            try:
+                current: Import = await context.server.read(
+                    read_import, context.server.catalog, context.service_context.principal, uuid
+                )
+            except AccessDenied:
+                raise upload_errors.DeletedMeanwhile(uuid) from None
+            if current.state not in UNFINISHED:
+                return current
+            refreshed = time.monotonic()
         if not is_followed and await context.request.is_disconnected():
             raise ClientDisconnect
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from scandock.model.reception import CloseReason
 from scandock.services.gradual_uploads import GradualRows, GradualSender, GradualSource, LeftUpload, PlaceUnknown
 from scandock.services.logs import error_cause, error_code, error_location
+from scandock.services.reservations import CHECK_BYTES
 from scandock.store.errors import SpoolClosed
 from scandock.workers.receiver_studies import OpenStudies, OpenStudy
 
@@ -62,6 +63,8 @@ class GradualUploads:
         log: FilteringBoundLogger,
         count_sync: Callable[[float], None],
     ) -> None:
+        self._catalog = catalog
+        self._space = receiving.space
         self._rows = GradualRows(catalog, receiving, settings.zone)
         bounds = replace(settings.reception, idle_seconds=settings.gradual_seconds)
         self._studies = OpenStudies[GradualSource, GradualSender](store, self._rows, bounds, count_sync, log)
@@ -69,17 +72,20 @@ class GradualUploads:
         self._log = log
         self._min_free = bounds.min_free
         self._most = settings.max_uploads_per_user
+        self._counting = threading.Lock()
+        self._unchecked: dict[int, int] = {}
+        """Bytes that accounts have sent since their share of the space was looked at."""
         self._stopping = threading.Event()
         self._wake = threading.Event()
-        self._last_ask = self._last_note = self._last_recovery = float("-inf")
-        self._left: list[LeftUpload] = []
-        self._lingers = True
+        self._last_ask = self._last_note = float("-inf")
         self._trouble = ""
         self._thread = threading.Thread(target=self._run, name="single objects", daemon=True)
+        self._recovering = threading.Thread(target=self._recover, name="recovering objects", daemon=True)
 
     def start(self) -> None:
-        """Look after uploads, first of all after those that another process has left."""
+        """Look after uploads, and beside that after those that another process has left, each of which is read."""
         self._thread.start()
+        self._recovering.start()
 
     def stop(self) -> None:
         """Hand over all that is open; what that takes too long for is gone on with at the next start."""
@@ -87,6 +93,8 @@ class GradualUploads:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self._recovering.is_alive():
+            self._recovering.join(STOP_SECONDS)  # what it reads longer is left to the next start
         for study in self._studies.all:
             self._studies.close(study, CloseReason.STOP)
         self._studies.stop(STOP_SECONDS)
@@ -109,9 +117,11 @@ class GradualUploads:
     def append(self, key: GradualKey, size: int, write: Callable[[ObjectSpool], int]) -> str:
         """Keep an object; the URI of its session, once the object is on disk.
 
-        Raises PlaceUnknown where there is no upload that takes it: it is to be begun first. Fault.
+        Raises PlaceUnknown where there is no upload that takes it: it is to be begun first. AccountShareExceeded, Fault
+        `disk_full` where its account or the disk has no room for it.
         """
         self._store.reserve(size, files=2, min_free=self._min_free)
+        self._check_share(key, size)
         appended = self._studies.append(key, GradualSource(key.account_id), GradualSender(), None, size, write)
         self._wake.set()
         try:
@@ -119,6 +129,26 @@ class GradualUploads:
         except SpoolClosed:  # in this moment: another one takes it
             raise PlaceUnknown from None
         return appended.study.sender.uri
+
+    def _check_share(self, key: GradualKey, size: int) -> None:
+        """Look at an account's share of the space again after so many of its bytes, whichever uploads they grow.
+
+        What other uploads have is as old as their rows (`NOTE_SECONDS`). Raises as `append`.
+        """
+        study = self._studies.find(key)
+        if study is None:
+            raise PlaceUnknown  # the space is looked at where it is begun
+        account_id = key.account_id
+        with self._counting:
+            self._unchecked[account_id] = unchecked = self._unchecked.get(account_id, 0) + size
+        if unchecked < CHECK_BYTES:
+            return
+        received = study.spool.synced + study.spool.beside
+        with self._catalog.read() as connection:
+            upload_id = study.incoming.upload_id
+            self._space.check(connection, account_id, size, received=received, upload_id=upload_id)
+        with self._counting:
+            self._unchecked.pop(account_id, None)
 
     def close(self, upload_ids: Iterable[int]) -> None:
         """Hand these to their imports, as far as they are this process's."""
@@ -136,20 +166,16 @@ class GradualUploads:
         while not self._stopping.is_set():
             self._wake.clear()
             self._turn()
-            is_recovering = self._lingers or self._left
             if self._studies.busy:
                 self._stopping.wait(BUSY_SECONDS)
             elif not self._stopping.is_set():
-                self._wake.wait(RECOVERY_SECONDS if is_recovering else None)
+                self._wake.wait()
 
     def _turn(self) -> None:
         """What is due now; a catalog that fails keeps nobody from sending what goes into open uploads."""
         now = time.monotonic()
         try:
             self._studies.look()
-            if (self._lingers or self._left) and now - self._last_recovery >= RECOVERY_SECONDS:
-                self._last_recovery = now
-                self._recover()
             if not self._studies.all:
                 return
             if now - self._last_ask >= ASK_SECONDS:
@@ -174,12 +200,21 @@ class GradualUploads:
             self._studies.close_upload(upload_id)
 
     def _recover(self) -> None:
-        """Go on with uploads of a process that is gone, from their last whole objects on."""
-        if self._lingers:
-            found, self._lingers = self._rows.find_left()
-            known = {one.incoming.uuid for one in self._left}
-            self._left += [one for one in found if one.incoming.uuid not in known]
-        self._left = [left for left in self._left if not self._recover_upload(left)]
+        """Go on with uploads of processes that are gone, from their last whole objects on, until none is left."""
+        left: list[LeftUpload] = []
+        lingers = True
+        while (lingers or left) and not self._stopping.is_set():
+            if lingers:
+                try:
+                    found, lingers = self._rows.find_left()
+                except Exception as error:  # noqa: BLE001  whatever it is, it is looked again
+                    self._log.error("left uploads not looked for", code=error_code(error), cause=error_cause(error))
+                    found = []
+                known = {one.incoming.uuid for one in left}
+                left += [one for one in found if one.incoming.uuid not in known]
+            left = [one for one in left if self._stopping.is_set() or not self._recover_upload(one)]
+            if lingers or left:
+                self._stopping.wait(RECOVERY_SECONDS)
 
     def _recover_upload(self, left: LeftUpload) -> bool:
         """Whether it was done; else, whatever the reason, the others are recovered before it is tried again."""
@@ -204,3 +239,4 @@ class GradualUploads:
         )
         self._studies.take_up(study)
         self._studies.close(study, CloseReason.IDLE)
+        self._wake.set()

@@ -1,8 +1,9 @@
 """The fork server of readers: a small process that has imported what they need, and no secret.
 
-Started by a worker as `python -m scandock.workers.reader_server PARENT FD`, with the environment of a reader, and
-confined and limited as readers are, its forks with it. The attempts of that worker ask it for readers. A reader dies
-with this server, as its child, and with the attempt that it works for, as nobody holds its lifeline any more.
+Started as `python -m scandock.workers.reader_server PARENT FD MODULE...` by a worker, whose attempts ask it for
+readers, or by a command that imports; with the environment of a reader, and confined and limited as readers are, its
+forks with it. It loads the modules too, for all readers. A reader dies with this server, as its child, and with the
+process that it works for, as nobody holds its lifeline any more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import socket
 import sys
 from functools import partial
+from importlib import import_module
 
 from scandock.model.process import confine, die_with_pipe, end_fork, pause_garbage_collection
 from scandock.workers.fork_server import READY, serve
@@ -20,7 +22,7 @@ from scandock.workers.wire import Wire
 
 
 def serve_readers(wire: socket.socket) -> int:
-    """Serve until the worker is gone; in each fork, be a reader. The exit code."""
+    """Serve until who started it is gone; in each fork, be a reader. The exit code."""
     server = os.getpid()
     request = serve(wire)
     if request is not None:
@@ -37,10 +39,11 @@ def _run_reader(server: int, end: int, slots: int, currents: int, lifeline: int)
 
 
 def main(words: list[str]) -> int:
-    parent, fd = words
+    parent, fd, *modules = words
     confine_reader(int(parent), "reader server")
     with pause_garbage_collection():
-        import scandock.workers.scrub_task  # noqa: F401  for those that de-identify, which load as much again
+        for module in modules:
+            import_module(module)
     wire = socket.socket(fileno=int(fd))
     wire.send(READY)
     return serve_readers(wire)

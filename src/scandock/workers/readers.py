@@ -13,10 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from scandock.model.children import Child, Output, bare_environment
-from scandock.model.process import python_command
-from scandock.services.settings import variable_name
-from scandock.workers.fork_server import ANSWER_SECONDS, ForkedProcess, request_fork
-from scandock.workers.server_keeper import ServerKeeper, start_server
+from scandock.model.process import can_die_with_pipe, python_command
+from scandock.workers.fork_server import ANSWER_SECONDS, ForkedProcess, can_fork, request_fork
+from scandock.workers.server_keeper import ForkServer, ServerKeeper, start_server
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -27,7 +26,7 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108
 
 def reader_environment() -> dict[str, str]:
     """A reader's: without secrets, but for the keys of the bucket that uploads are read from, where there is one."""
-    has_bucket = variable_name("store") in os.environ
+    has_bucket = "SCANDOCK_STORE" in os.environ  # by its name: the settings load pydantic, and readers start before
     keys = {name: value for name, value in os.environ.items() if has_bucket and name.startswith("AWS_")}
     return bare_environment(MALLOC | keys)
 
@@ -112,8 +111,12 @@ _are_quick = False
 
 def _forget_server() -> None:
     """Start all readers to come as processes of their own, without waiting for the server again."""
+    _start_by(start_process, are_quick=False)
+
+
+def _start_by(start: StartReader, *, are_quick: bool) -> None:
     global _start, _are_quick
-    _start, _are_quick = start_process, False
+    _start, _are_quick = start, are_quick
 
 
 def are_quick() -> bool:
@@ -123,15 +126,53 @@ def are_quick() -> bool:
 
 def keep_reader_server(log: FilteringBoundLogger) -> ServerKeeper:
     """Keep a server that forks readers, for the attempts of a worker."""
-    module, environment = "scandock.workers.reader_server", reader_environment()
-    start = partial(start_server, module, output=Output.ERRORS, environment=environment)
-    return ServerKeeper("reader server", log, start, None)
+    return ServerKeeper("reader server", log, partial(_start_server, "scandock.workers.scrub_task"), None)
+
+
+def _start_server(*modules: str) -> ForkServer | None:
+    """A server of readers that has loaded some modules beside what each reader needs."""
+    return start_server(
+        "scandock.workers.reader_server", *modules, output=Output.ERRORS, environment=reader_environment()
+    )
 
 
 def use_reader_server(wire: socket.socket) -> None:
     """Have all readers of this process forked by the server behind a wire, as far as it does."""
-    global _start, _are_quick
-    _start, _are_quick = partial(start_fork, wire), True
+    _start_by(partial(start_fork, wire), are_quick=True)
+
+
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """Let processes that start begin with their signals blocked: a terminal's Ctrl-C reaches them while they load."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def own_reader_server() -> Iterator[None]:
+    """Have the readers of this process forked by a server of its own, which loads what they need beside all else.
+
+    For a command, in its first thread, before it loads anything else that takes a while.
+    """
+    server = None
+    if can_fork() and can_die_with_pipe():
+        with _held_signals():
+            server = _start_server()
+    if server is None:
+        yield
+        return
+    before = _start, _are_quick
+    use_reader_server(server.wire)
+    try:
+        yield
+    finally:
+        _start_by(before[0], are_quick=before[1])
+        server.process.kill()
+        server.process.wait()
+        server.wire.close()
 
 
 def start_reader(end: socket.socket, board: tuple[int, ...]) -> RunningReader:

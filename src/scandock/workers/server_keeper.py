@@ -74,13 +74,16 @@ def fork_server(serve: Callable[[int, socket.socket], int]) -> ForkServer:
 
 
 def start_server(
-    module: str, *, output: Output = Output.ALL, environment: Mapping[str, str] | None = None
+    module: str, *words: str, output: Output = Output.ALL, environment: Mapping[str, str] | None = None
 ) -> ForkServer | None:
-    """A server as a process of its own, from a thread that lasts; None where the machine has no room for it."""
+    """A server as a process of its own, from a thread that lasts; None where the machine has no room for it.
+
+    The words are the module's own, behind those that every process of ours has.
+    """
 
     def start(wire: socket.socket) -> Child:
-        words = python_command(module, str(wire.fileno()))
-        return Child(words, [wire.fileno()], output=output, environment=environment)
+        command = python_command(module, str(wire.fileno()), *words)
+        return Child(command, [wire.fileno()], output=output, environment=environment)
 
     try:
         return ForkServer(*start_connected(start, socket.SOCK_SEQPACKET))

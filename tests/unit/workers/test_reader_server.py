@@ -78,11 +78,13 @@ def server(keeper: ServerKeeper) -> Iterator[socket.socket]:
 class Started:
     """One reader, by hand."""
 
-    def __init__(self, server: socket.socket) -> None:
+    def __init__(self, server: socket.socket | None) -> None:
+        """From a server, or as this process has readers started."""
         self.board = ReaderCounters.create(1)
         self.end, theirs = socket.socketpair()
         with theirs:
-            self.reader = start_fork(server, theirs, self.board.fds)
+            start = readers.start_reader if server is None else partial(start_fork, server)
+            self.reader = start(theirs, self.board.fds)
 
     def close(self) -> None:
         self.reader.kill()
@@ -227,6 +229,18 @@ def test_without_a_server_that_answers_a_reader_is_a_process_of_its_own(
         os.kill(stopped, signal.SIGCONT)
     children = f"/proc/{stopped}/task/{stopped}/children"  # what was forked too late has no import any more
     until(lambda: len(Path(children).read_text().split()) == 1, "a reader that nobody waits for lives on")
+
+
+def test_a_command_has_a_server_of_its_own_until_it_ends() -> None:
+    with readers.own_reader_server():
+        assert readers.are_quick()
+        one = Started(None)
+        try:
+            server = parent_of(forked(one).pid)
+            assert parent_of(server) == os.getpid()
+        finally:
+            one.close()
+    assert (readers.are_quick(), Path(f"/proc/{server}").exists()) == (False, False)
 
 
 def test_an_import_goes_on_when_the_server_of_its_readers_dies(

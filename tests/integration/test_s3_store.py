@@ -290,11 +290,15 @@ class TestS3Store(StoreConformance):
     def test_what_arrived_goes_at_once_where_nobody_may_know_of_it(self, store, reopen, bucket):
         patient = reopen("patient", garbage_ms=60_000)
         patient.prepare()
+        for upload in ("told-then", "told-before"):
+            spool = patient.spool(upload)
+            spool.append(0, b"0123456789")
+            spool.sync()
+        patient.spool("told-then").discard(erase=True)
+        patient.sweep()
+        assert len(keys(bucket)) == 1
         patient.erase_originals()
-        spool = patient.spool("u")
-        spool.append(0, b"0123456789")
-        spool.sync()
-        spool.discard()
+        patient.spool("told-before").discard()
         assert keys(bucket) == []
 
     def test_large_files_are_objects_of_their_own_read_by_blocks(self, store, bucket):

@@ -38,7 +38,7 @@ from scandock.services.door_names import ReceptionPrivacy, read_sealed
 from scandock.services.privacy_source import current_privacy
 from scandock.services.quotas import check_size, check_uploads
 from scandock.services.reservations import RESERVED_MS, SpaceReservations, is_reserved
-from scandock.services.spool_removal import discard_spool
+from scandock.services.spool_removal import discard_spool, is_anything_private
 from scandock.store.port import Store
 
 if TYPE_CHECKING:
@@ -446,7 +446,7 @@ class UploadReceiver:
             is_over = self.is_over(row.uuid, row.owner, leased=row.leased)
             if not is_over or self.take_over(connection, row.uuid, row.writer) is None:  # which locks its row
                 raise upload_errors.UploadRunning
-            self.store.spool(row.uuid).discard()
+            self.store.spool(row.uuid).discard(erase=is_anything_private(self.catalog))
             connection.execute(delete(upload).where(upload.c.id == row.id))
             self.catalog.after_commit(
                 connection, partial(log_step, "upload given up", row.uuid, bytes=existing.received)

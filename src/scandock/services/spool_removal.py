@@ -14,8 +14,9 @@ SWEEP_SECONDS: Final = 5.0
 
 def discard_spool(catalog: Catalog, store: Store, uuid: str) -> None:
     """Discard an upload's bytes: deleted in the background, but at once where less than everything may be known."""
-    store.spool(uuid).discard()
-    if is_anything_private(catalog):
+    is_private = is_anything_private(catalog)
+    store.spool(uuid).discard(erase=is_private)
+    if is_private:
         store.sweep(SWEEP_SECONDS)
 
 

@@ -56,8 +56,8 @@ class Spool(Protocol):
         reads it; nothing where it is there. After a Fault it may be called again.
         """
 
-    def discard(self) -> None:
-        """Remove it; done already is fine. The deleting itself is left to `Store.sweep`."""
+    def discard(self, *, erase: bool = False) -> None:
+        """Remove it; done already is fine. Deleting is left to `Store.sweep`: with `erase` to the next one."""
 
     def close(self) -> None: ...
 

@@ -152,9 +152,9 @@ class S3Spool:
                 at = self.append(at, chunk)
         self.sync()
 
-    def discard(self) -> None:
+    def discard(self, *, erase: bool = False) -> None:
         self._forget()
-        self._rows.drop_spool(self.upload, grace_ms=self._grace_ms)
+        self._rows.drop_spool(self.upload, grace_ms=0 if erase else self._grace_ms)
         self._local.spool(self.upload).discard()  # where objects were received one by one
         if self._erases:
             delete_due(self._bucket, self._rows)

@@ -131,7 +131,8 @@ class LocalSpool:
     def bring(self) -> None:
         """Nothing: an object spool is a spool of this very file."""
 
-    def discard(self) -> None:
+    def discard(self, *, erase: bool = False) -> None:
+        del erase  # nothing is kept beyond the next sweep
         self.close()
         self._root.give_up(self._folder)
 

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Final
 from scandock.model.errors import TokenLost
 from scandock.store import paths
 from scandock.store.errors import SpoolTaken
-from scandock.store.object_spools import LocalObjectSpool
 from scandock.store.part_spools import Part, PartSpool
 
 if TYPE_CHECKING:
     from scandock.formats.parts_source import PartsSource
     from scandock.store.bucket import Bucket
     from scandock.store.local import LocalStore
-    from scandock.store.root import Root
     from scandock.store.s3_rows import ObjectRows
 
 NOTE_BYTES: Final = 64 * 1024 * 1024
@@ -162,24 +160,6 @@ class S3Spool:
         if self._source is not None:
             self._source.close()
             self._source = None
-
-
-class S3ObjectSpool(LocalObjectSpool):
-    """See handles.ObjectSpool: on the host that receives while it grows, and in the bucket once it is finished."""
-
-    def __init__(self, root: Root, upload: str, spool: S3Spool) -> None:
-        super().__init__(root, upload)
-        self._parts = spool
-
-    def finish(self) -> int:
-        size = super().finish()
-        with contextlib.closing(self._parts) as parts:
-            parts.bring()
-        return size
-
-    def discard(self) -> None:
-        super().discard()
-        self._parts.discard()
 
 
 def delete_due(bucket: Bucket, rows: ObjectRows, *, most: int = 1000) -> tuple[int, int]:

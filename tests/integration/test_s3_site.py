@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import zipfile
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from scandock.store.bucket import Bucket
 from tests.badinput.objects import Image, sha256
 from tests.builders import uploader_layout, zip_entries
+from tests.crash.processes import until
 from tests.crash.served import LOGIN, FreshServerProcess
 from tests.integration.in_process import call_in_process
 from tests.integration.test_cli_import import call
@@ -21,6 +24,7 @@ from tests.ports import free_port
 pytestmark = pytest.mark.processes
 
 
+GRADUAL = "/data/services/import?import-handler=gradual-DICOM&inbody=true&dest=/prearchive/projects/P"
 FIRST = Image(case="B", number=1)
 
 
@@ -82,12 +86,14 @@ def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path:
         address = f"/api/v1/sessions/{session['id']}"
         check_reading(server, address, files)
 
-        # a single object is imported before it is acknowledged: this host may go with its disk
-        (single,) = objects("C", 1)
-        gradual = "/data/services/import?import-handler=gradual-DICOM&inbody=true&dest=/prearchive/projects/P"
-        assert server.ask("POST", gradual, single)[0] == 200
-        (waiting,) = server.ask("GET", "/data/prearchive/projects/P?format=json")[1]["ResultSet"]["Result"]
-        assert waiting["status"] == "READY"
+        # single objects are acknowledged once the bucket has them, and built where somebody asks for them
+        for single in objects("C", 2):
+            assert server.ask("POST", GRADUAL, single)[0] == 200
+            assert list_prearchive(server) == ["RECEIVING"]
+        assert os.listdir(tmp_path / "web" / "data" / "incoming") == []
+        (waiting,) = read_rows(server, "/data/prearchive/projects/P")
+        rows = read_rows(server, f"/data{waiting['url']}/scans/ALL/files")
+        assert (len(rows), list_prearchive(server)) == (2, ["READY"])
 
         # a file of the user's cache, by a range and beyond its end
         cached = "/data/user/cache/resources/r/files/a.zip"
@@ -112,6 +118,67 @@ def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path:
         assert checked.returncode == 0, checked.stdout + checked.stderr
         assert os.listdir(host.data / "work") == []
     assert list(bucket.list("v1/s")) == []
+
+
+KILLS = ("object_synced", "study_finished")
+
+
+def test_what_a_dead_host_has_acknowledged_of_single_objects_another_one_builds(
+    tmp_path: Path, place, bucket, postgres_url: str
+) -> None:
+    """Killed between the bucket and the acknowledgment, and between that and the import."""
+    survivor = FreshServerProcess(tmp_path, free_port(), "--workers", "1", **place)
+    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    hosts = [survivor]
+    try:
+        survivor.ready().project()
+        for number, point in enumerate(KILLS, 1):
+            (tmp_path / point).mkdir()
+            named = {"SCANDOCK_CRASH_AT": point, "SCANDOCK_GRADUAL_SECONDS": "600"}
+            host = FreshServerProcess(tmp_path / point, free_port(), "--role", "web", **place, **named)
+            hosts.append(host)
+            host.ready()
+            is_acknowledged = send_until_killed(host, *objects(point, 1))
+            assert is_acknowledged == (point != "object_synced")
+            with engine.connect() as connection:  # as if they had been silent for long; who lives says so again
+                connection.execute(text("UPDATE host SET seen = 0, worker_seen = 0"))
+            built = ["READY"] * number
+            until(lambda: list_prearchive(survivor) == built, "nobody went on with it")  # noqa: B023
+        sessions = read_rows(survivor, "/data/prearchive/projects/P")
+        files = [row for one in sessions for row in read_rows(survivor, f"/data{one['url']}/scans/ALL/files")]
+        contents = [survivor.ask("GET", row["URI"])[1] for row in files]
+        assert sorted(contents) == sorted(objects(point, 1)[0] for point in KILLS)
+        survivor.end()
+    finally:
+        engine.dispose()
+        for host in hosts:
+            host.kill()
+            host.wait()
+    assert list(bucket.list("v1/s")) == []
+
+
+def send_until_killed(host: FreshServerProcess, body: bytes) -> bool:
+    """Send an object to a host that dies of it, or of building its session: whether it was acknowledged."""
+    is_acknowledged = False
+    with contextlib.suppress(OSError):
+        status, uri = host.ask("POST", GRADUAL, body)
+        is_acknowledged = status == 200
+        host.ask("GET", f"{uri.decode().strip()}/scans")
+    until(lambda: host.child("web") is None, "it was not killed")
+    host.kill()
+    host.wait()
+    return is_acknowledged
+
+
+def list_prearchive(server: FreshServerProcess) -> list[str]:
+    """The states of the sessions of project P that wait."""
+    return [row["status"] for row in read_rows(server, "/data/prearchive/projects/P")]
+
+
+def read_rows(server: FreshServerProcess, path: str) -> list[dict[str, str]]:
+    """The rows of a listing of XNAT's dialect."""
+    rows: list[dict[str, str]] = server.ask("GET", f"{path}?format=json")[1]["ResultSet"]["Result"]
+    return rows
 
 
 def check_reading(server: FreshServerProcess, address: str, files: list[bytes]) -> None:

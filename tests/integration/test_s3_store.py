@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 
@@ -12,18 +14,24 @@ from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.data_folders import check_kind_of_store
 from scandock.services.settings import Settings
 from scandock.store.bucket import Bucket
+from scandock.store.errors import StoreFailed
+from scandock.store.local import LocalStore
 from scandock.store.moves import RestoreTree
 from scandock.store.paths import parse_tree, unchecked_path
+from scandock.store.s3_object_spools import FEW_PARTS
 from scandock.store.s3_store import S3Store
 from tests.integration.store_conformance import (
     FILES,
     NAME,
     StoreConformance,
+    add_file,
+    add_object,
     part,
     publish_new,
     publish_replace,
     publish_tree,
     read_tree,
+    read_zip,
     stage_files,
     trash_staged,
     trash_tree,
@@ -59,6 +67,7 @@ class TestS3Store(StoreConformance):
     test_objects_are_recovered_up_to_the_last_whole_one = None  # type: ignore[assignment]
     test_an_object_whose_bytes_changed_is_not_recovered = None
     test_a_finished_spool_is_not_written_again = None  # type: ignore[assignment]
+    test_objects_in_files_are_recovered = None  # type: ignore[assignment]
     test_more_objects_than_a_plain_directory_counts = None  # type: ignore[assignment]
     test_move_files_and_folders = None  # type: ignore[assignment]
     test_snapshot_survives_exchange_retire_purge_and_sweep = None  # type: ignore[assignment]
@@ -91,6 +100,83 @@ class TestS3Store(StoreConformance):
         spool.sync(spool.append("1.dcm", [b"first"]))
         size = spool.finish()
         assert reopen("another").spool("u").size() == size == spool.finish()
+
+    def test_objects_that_wait_in_files_are_appended(self, store):
+        """They stand in the order in which they were whole."""
+        spool = store.object_spool("u")
+        data = os.urandom(9_000_000)
+        end = add_object(spool, "1.dcm", b"first")
+        assert add_file(store, spool, "2.dcm", b"meta", data) == spool.size == spool.synced > end + len(data)
+        spool.append("3.dcm", [b"third"])
+        assert add_file(store, spool, "4.dcm", b"", b"") == spool.synced
+        assert (spool.entries, spool.beside, spool.read_first(3)) == (4, 0, b"fir")
+        assert spool.finish() == store.spool("u").size()
+        names = {"1.dcm": b"first", "2.dcm": b"meta" + data, "3.dcm": b"third", "4.dcm": b""}
+        assert read_zip(store, "u") == list(names.items())
+
+    def test_another_host_goes_on_with_a_spool_of_objects_and_none_beside_it(self, store, reopen):
+        spool = store.object_spool("u")
+        add_object(spool, "1.dcm", b"first")
+        add_file(store, spool, "2.dcm", b"meta", b"second")
+        spool.append("3.dcm", [b"no sync has covered this"])
+        another = reopen("another")
+        another.prepare()
+        taken = another.object_spool("u")
+        assert (taken.recover(), taken.size) == (2, spool.synced)
+        add_object(taken, "4.dcm", b"fourth")
+        for refused in (lambda: spool.sync(spool.size), lambda: spool.append("5.dcm", []), spool.finish):
+            with pytest.raises(Fault) as caught:
+                refused()
+            assert caught.value.code == "spool_closed"
+        taken.finish()
+        whole = [("1.dcm", b"first"), ("2.dcm", b"metasecond"), ("4.dcm", b"fourth")]
+        assert read_zip(store, "u") == whole
+        late = reopen().object_spool("u", "who was replaced")
+        with pytest.raises(Fault) as caught:
+            add_object(late, "6.dcm", b"late")
+        assert caught.value.code == "spool_closed"
+        assert read_zip(store, "u") == whole
+
+    def test_many_small_parts_become_few_when_a_spool_of_objects_is_finished(self, store, bucket):
+        spool = store.object_spool("u")
+        objects = [(f"{number}.dcm", os.urandom(300)) for number in range(FEW_PARTS + 1)]
+        for name, data in objects:
+            add_object(spool, name, data)
+        spool.finish()
+        assert read_zip(store, "u") == objects
+        store.sweep()
+        assert len(keys(bucket)) == 2
+
+    def test_a_sync_that_fails_keeps_what_earlier_ones_have_covered(self, store, monkeypatch):
+        spool = store.object_spool("u")
+        add_object(spool, "1.dcm", b"first")
+        add_parts = PostgresObjectRows.add_parts
+
+        def lose_answer(*args: Any) -> None:
+            add_parts(*args)
+            raise StoreFailed("The database is away.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(PostgresObjectRows, "add_parts", lose_answer)
+            with pytest.raises(Fault, match="is away"):
+                add_object(spool, "2.dcm", b"second")
+        with pytest.raises(Fault) as refused:
+            spool.append("3.dcm", [])
+        assert (refused.value.code, spool.entries) == ("spool_closed", 1)
+        assert spool.finish() == store.spool("u").size()
+        assert read_zip(store, "u") == [("1.dcm", b"first")]
+
+    def test_objects_that_a_host_received_before_its_site_was_moved_are_recovered(self, store, tmp_path):
+        with closing(LocalStore(str(tmp_path / "host"))) as local:
+            spool = local.object_spool("u")
+            add_object(spool, "1.dcm", b"first")
+            add_file(local, spool, "2.dcm", b"", b"second")
+            spool.close()
+        moved = store.object_spool("u")
+        assert moved.recover() == 2
+        add_object(moved, "3.dcm", b"third")
+        moved.finish()
+        assert read_zip(store, "u") == [("1.dcm", b"first"), ("2.dcm", b"second"), ("3.dcm", b"third")]
 
     def test_compose_takes_files_of_a_base_and_what_was_staged(self, store, reopen):
         publish_tree(store, NAME, {f"{FILES}/a": b"one", f"{FILES}/b": b"two", "resources/X/files/c": b"three"})

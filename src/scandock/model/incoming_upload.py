@@ -29,5 +29,10 @@ class IncomingUpload:
     """It was there before, by its idempotency key: nothing is to be received."""
 
     @property
+    def spool_writer(self) -> str:
+        """The same for a store in which every host could grow its spool, in its 32 characters."""
+        return self.writer.replace("-", "")
+
+    @property
     def receiving(self) -> bool:
         return self.state is ImportState.RECEIVING

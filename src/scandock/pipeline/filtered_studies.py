@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from scandock.model.entry import Content
@@ -14,7 +14,7 @@ from scandock.pipeline.duplicates import discard_staged
 from scandock.pipeline.entry_writer import describe_rule, explain_filtered
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.plan import find_usable_projects, name_job
+from scandock.pipeline.plan import UsableProjects, name_job
 from scandock.pipeline.session_description import refused_session_reports
 from scandock.pipeline.studies import collect_jobs
 from scandock.pipeline.tallies import Tallies
@@ -35,7 +35,7 @@ def filter_by_project(context: JobContext, tallies: Tallies) -> bool:
     named again until nothing more goes. Raises Usage as `plan` does.
     """
     ledger = context.ledger
-    usable = find_usable_projects(context)
+    usable = UsableProjects(context)
     while ledger.rows("SELECT 1 FROM entry WHERE left_out_by <> '' AND content = ? LIMIT 1", (Content.DICOM,)):
         jobs = collect_jobs(ledger, tallies, {}, context.zone, context.site.placeholders)
         changed = [job.n for job in jobs if _filter_study(context, tallies, job, usable)]
@@ -45,7 +45,7 @@ def filter_by_project(context: JobContext, tallies: Tallies) -> bool:
     return bool(ledger.rows(images, (Verdict.REFUSED,)))
 
 
-def _filter_study(context: JobContext, tallies: Tallies, job: Job, usable: Mapping[str, str]) -> bool:
+def _filter_study(context: JobContext, tallies: Tallies, job: Job, usable: UsableProjects) -> bool:
     """Have the filter of its project leave out of a study what it does; whether anything."""
     ledger, study_uid = context.ledger, job.study.study_uid
     row = find_row(context.request.mapping, job.study)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from sqlalchemy import Connection, select
 
@@ -84,25 +84,29 @@ def read_policies(
     }
 
 
-def find_usable_projects(context: JobContext) -> dict[str, str]:
-    """The projects that a study may go to, by their names in small letters."""
-    with context.catalog.read() as connection:
-        policies = read_policies(connection, context.site.petmr)
-        closed = set(connection.execute(unfinished_deletions()).scalars())
-    return {
-        name.casefold(): name
-        for name, (number, _) in policies.items()
-        if name != UNASSIGNED and number not in closed and context.allowed(name)
-    }
+class UsableProjects:
+    """The projects that a study may go to. The right to one is looked up once it is asked for: a site has hundreds."""
+
+    def __init__(self, context: JobContext) -> None:
+        with context.catalog.read() as connection:
+            rows = connection.execute(select(project.c.name).where(project.c.id.not_in(unfinished_deletions())))
+            self._names = {name.casefold(): name for name in rows.scalars() if name != UNASSIGNED}
+        self._is_allowed = cache(context.allowed)
+
+    def find(self, name: str) -> str | None:
+        """How a project is spelled, in any case of its name; None where nothing of the upload may go there."""
+        spelled = self._names.get(name.casefold())
+        return spelled if spelled is not None and self._is_allowed(spelled) else None
+
+    def has(self, name: str) -> bool:
+        return self.find(name) is not None
 
 
-def name_job(context: JobContext, job: Job, usable: Mapping[str, str]) -> StudyNaming:
+def name_job(context: JobContext, job: Job, usable: UsableProjects) -> StudyNaming:
     """What a study would be called, its project as that is spelled. Raises Usage as `name_study` does."""
-    naming = name_study(
-        job.study, context.request, context.site, lambda name: name.casefold() in usable, context.ledger.names
-    )
+    naming = name_study(job.study, context.request, context.site, usable.has, context.ledger.names)
     label = naming.project.label
-    return replace(naming, project=replace(naming.project, label=usable.get(label.casefold(), label)))
+    return replace(naming, project=replace(naming.project, label=usable.find(label) or label))
 
 
 def plan_jobs(
@@ -115,9 +119,9 @@ def plan_jobs(
     `used` are rows of the mapping that no job stands for any more: they left a study out.
     Raises Usage for a project or label in the request that can't be used.
     """
+    usable = UsableProjects(context)  # each of them has its policy, which are read behind it
     with context.catalog.read() as connection:
         policies = read_policies(connection, context.site.petmr)
-    usable = find_usable_projects(context)
     for job in studies:
         job.naming = name_job(context, job, usable)
         apply_privacy(context, job, job.naming)

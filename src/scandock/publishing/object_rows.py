@@ -431,10 +431,8 @@ class PostgresObjectRows:
     # spools and receipts
 
     def hold_spool(self, upload: str, writer: str) -> None:
-        statement = insert_or(spool_writer).values(upload=upload, writer=writer)
         with self._catalog.write() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=["upload"], set_={"writer": writer}))
-            _begin(connection, upload, "")
+            hold_spool(connection, upload, writer)
 
     def parts(self, upload: str) -> list[Part]:
         with self._catalog.read() as connection:
@@ -455,12 +453,20 @@ class PostgresObjectRows:
                 later = (spool_part.c.upload == upload) & (spool_part.c.at >= old[0].at)
                 connection.execute(delete(spool_part).where(later))
                 _delete_later(connection, {part.key for part in old} - {part.key for part in after}, grace_ms)
-            rows = [
-                {"upload": upload, "at": part.at, "bytes": part.length, "key": part.key, "sha256": part.sha256}
-                for part in after[kept:]
-            ]
-            if rows:
-                connection.execute(insert(spool_part), rows)
+            if after[kept:]:
+                connection.execute(insert(spool_part), _part_rows(upload, after[kept:]))
+
+    def add_parts(self, upload: str, writer: str, parts: Sequence[Part]) -> None:
+        mine = spool_part.c.upload == upload
+        with self._catalog.write() as connection:
+            held = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
+            is_held = connection.execute(held).scalar() == writer
+            end = connection.execute(
+                select(func.coalesce(func.max(spool_part.c.at + spool_part.c.bytes), 0)).where(mine)
+            )
+            if not is_held or end.scalar() != parts[0].at:
+                raise TokenLost(f"Another process has gone on with upload {upload}.")
+            connection.execute(insert(spool_part), _part_rows(upload, parts))
 
     def drop_spool(self, upload: str, *, grace_ms: int) -> None:
         with self._catalog.write() as connection:
@@ -556,6 +562,13 @@ def _read_identity(connection: Connection) -> BucketIdentity | None:
     if row is None:
         return None
     return BucketIdentity(row.uuid.removeprefix(NOT_YET), row.generation, is_bound=not row.uuid.startswith(NOT_YET))
+
+
+def hold_spool(connection: Connection, upload: str, writer: str) -> None:
+    """Let one writer alone note parts of an upload, from the end of this transaction on (`ObjectRows.hold_spool`)."""
+    statement = insert_or(spool_writer).values(upload=upload, writer=writer)
+    connection.execute(statement.on_conflict_do_update(index_elements=["upload"], set_={"writer": writer}))
+    _begin(connection, upload, "")
 
 
 def _changed(number: int) -> Update:
@@ -696,6 +709,13 @@ def _parts(connection: Connection, upload: str) -> list[Part]:
     columns = (spool_part.c.at, spool_part.c.bytes, spool_part.c.key, spool_part.c.sha256)
     query = select(*columns).where(spool_part.c.upload == upload).order_by(spool_part.c.at)
     return [Part(row.at, row.bytes, row.key, bytes(row.sha256)) for row in connection.execute(query)]
+
+
+def _part_rows(upload: str, parts: Iterable[Part]) -> list[dict[str, object]]:
+    return [
+        {"upload": upload, "at": part.at, "bytes": part.length, "key": part.key, "sha256": part.sha256}
+        for part in parts
+    ]
 
 
 def _receipt_key(upload: str, *, staged: bool) -> Select[Any]:

@@ -8,7 +8,7 @@ are told of. That is listed from the first object on, and built once no more com
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +29,7 @@ from scandock.publishing.locks import label_lock, study_lock
 from scandock.publishing.reserve import find_holders, lock_projects
 from scandock.queue.hosts import has_left
 from scandock.queue.owner import has_ended, is_other_host, this_owner
+from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import REQUIREMENTS, Action
 from scandock.rules.prearchive import PrearchiveSlots
@@ -159,8 +160,16 @@ class GradualRows:
                 )
             )
             sender.uri = uris.session("prearchive", place.project, timestamp, "", place.label)
+            self._hold_spool(connection, incoming)
 
         return self._receiving.begin(offer, note)
+
+    def _hold_spool(self, connection: Connection, incoming: IncomingUpload) -> None:
+        """Let who may have an upload accepted grow its spool, and nobody else, from the same moment on."""
+        if self._receiving.store.shares_spools:
+            from scandock.publishing.object_rows import hold_spool
+
+            hold_spool(connection, incoming.uuid, incoming.spool_writer)
 
     def _find_timestamp(self, connection: Connection, place: GradualPlace, account_id: int) -> str:
         """That of a session of the study that waits or is still to be built; else one that is free."""
@@ -206,6 +215,8 @@ class GradualRows:
     def find_left(self) -> tuple[list[LeftUpload], bool]:
         """Uploads of this host whose process has ended; whether any is to be looked for again.
 
+        Those of hosts that are away as well, where the store has their spools for every host. What these have is known
+        once they are taken over.
         Also those that have lost their project and with it their place: what was acknowledged is imported all the same.
         Those whose first byte never reached the store are forgotten: nobody was told that it is kept.
         """
@@ -221,19 +232,22 @@ class GradualRows:
                 .where(reception.c.door == "gradual", upload.c.state == ImportState.RECEIVING)
                 .order_by(upload.c.id)
             ).all()  # fmt: skip
-        spools = set(self._receiving.store.spools())
+            away = {owner for owner in {row.owner for row in rows} if self._is_away(connection, owner)}
+        shares_spools = self._receiving.store.shares_spools
+        spools = set[str]() if shares_spools else set(self._receiving.store.spools())
         left, lingers = [], False
         for row in rows:
-            if row.owner == self._owner or is_other_host(row.owner, self._catalog.host):
+            is_elsewhere = is_other_host(row.owner, self._catalog.host)
+            if row.owner == self._owner or (is_elsewhere and row.owner not in away):
                 continue
-            ended = has_ended(row.owner, self._catalog.host)
+            ended = is_elsewhere or has_ended(row.owner, self._catalog.host)
             if not ended:
                 lingers = lingers or ended is False
                 continue
             incoming = self._receiving.find(row.uuid)
             if incoming is None:
                 continue
-            if row.uuid in spools:
+            if shares_spools or row.uuid in spools:
                 has_place = row.project is not None
                 uri = uris.session("prearchive", row.project, row.timestamp, "", row.label) if has_place else ""
                 left.append(LeftUpload(incoming=incoming, owner=row.owner, uri=uri))
@@ -243,9 +257,26 @@ class GradualRows:
                 self._receiving.discard(incoming)
         return left, lingers
 
-    def take_over(self, left: LeftUpload) -> bool:
-        """Have this process go on with an upload; False where somebody else does, or has ended it."""
-        return take_over_upload(self._catalog, left.incoming, left.owner, self._owner)
+    def _is_away(self, connection: Connection, owner: str) -> bool:
+        """Whether an owner is of another host that is away and whose spools this one may go on with."""
+        is_elsewhere = self._receiving.store.shares_spools and is_other_host(owner, self._catalog.host)
+        return is_elsewhere and has_left(self._catalog, connection, owner)
+
+    def take_over(self, left: LeftUpload) -> IncomingUpload | None:
+        """Have this process go on with an upload, and none before it; None where somebody else does, or has ended it.
+
+        A process that goes on after all, as of a host that could not reach the catalog for a while, can have nothing
+        accepted any more, nor acknowledge what comes.
+        """
+        incoming = replace(left.incoming, writer=new_uuid())
+        with self._catalog.write() as connection:
+            if not take_over_upload(connection, left.incoming, left.owner, self._owner):
+                return None
+            connection.execute(
+                update(reception).where(reception.c.upload_id == incoming.upload_id).values(writer=incoming.writer)
+            )
+            self._hold_spool(connection, incoming)
+        return incoming
 
     def read_wanted(self) -> list[int]:
         """The uploads whose sessions somebody asks for, and whose imports have not begun."""
@@ -373,8 +404,13 @@ class UnfinishedUpload:
     """Whether its session stands, without its objects."""
 
 
-def list_unfinished(catalog: Catalog, connection: Connection, upload_ids: Iterable[int]) -> list[UnfinishedUpload]:
-    """Those of these uploads that are not imported yet."""
+def list_unfinished(
+    catalog: Catalog, connection: Connection, upload_ids: Iterable[int], *, shares_spools: bool
+) -> list[UnfinishedUpload]:
+    """Those of these uploads that are not imported yet.
+
+    `shares_spools`: what a host has received that is away now, another one goes on with.
+    """
     rows = connection.execute(
         select(upload.c.id, upload.c.uuid, upload.c.state, upload.c.owner, exists(_SESSION_OF_UPLOAD).label("stands"))
         .join(gradual_upload, gradual_upload.c.upload_id == upload.c.id)
@@ -385,7 +421,7 @@ def list_unfinished(catalog: Catalog, connection: Connection, upload_ids: Iterab
     for row in rows:
         is_receiving = row.state == ImportState.RECEIVING
         is_elsewhere = is_receiving and is_other_host(row.owner, catalog.host)
-        is_away = is_elsewhere and has_left(catalog, connection, row.owner)
+        is_away = is_elsewhere and not shares_spools and has_left(catalog, connection, row.owner)
         unfinished.append(
             UnfinishedUpload(
                 upload_id=row.id, uuid=row.uuid, is_receiving=is_receiving, is_away=is_away, stands=bool(row.stands)

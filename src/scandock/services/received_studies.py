@@ -88,18 +88,17 @@ def end_left_associations(catalog: Catalog) -> int:
     return len(ended)
 
 
-def take_over_upload(catalog: Catalog, incoming: IncomingUpload, former: str, owner: str) -> bool:
+def take_over_upload(connection: Connection, incoming: IncomingUpload, former: str, owner: str) -> bool:
     """Have a process go on with what a former one received; False where somebody else does, or has ended it."""
-    with catalog.write() as connection:
-        changed = connection.execute(
-            update(upload)
-            .where(
-                upload.c.id == incoming.upload_id,
-                upload.c.owner.in_((former, owner)),
-                upload.c.state == ImportState.RECEIVING,
-            )
-            .values(owner=owner)
-        ).rowcount
+    changed = connection.execute(
+        update(upload)
+        .where(
+            upload.c.id == incoming.upload_id,
+            upload.c.owner.in_((former, owner)),
+            upload.c.state == ImportState.RECEIVING,
+        )
+        .values(owner=owner)
+    ).rowcount
     return changed == 1
 
 
@@ -283,7 +282,8 @@ class ReceivedStudies:
 
     def take_over(self, left: LeftStudy) -> bool:
         """Have this process go on with a study; False where somebody else does, or has ended it."""
-        return take_over_upload(self.catalog, left.incoming, left.owner, self.owner)
+        with self.catalog.write() as connection:
+            return take_over_upload(connection, left.incoming, left.owner, self.owner)
 
     def read_wishes(self) -> dict[int, StudyWish]:
         """What people want done with studies that are being received, by their uploads."""

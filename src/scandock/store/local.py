@@ -62,6 +62,10 @@ class LocalStore:
         """DATA; for the messages and the local fast paths, not to be joined to."""
         return self._root.path
 
+    @property
+    def shares_spools(self) -> bool:
+        return False
+
     def prepare(self, *, stored: bool = True) -> None:
         self._root.prepare(stored=stored)
 
@@ -102,7 +106,8 @@ class LocalStore:
     def spool(self, upload: str) -> LocalSpool:
         return LocalSpool(self._root, upload)
 
-    def object_spool(self, upload: str) -> LocalObjectSpool:
+    def object_spool(self, upload: str, writer: str = "") -> LocalObjectSpool:
+        del writer
         from scandock.store.object_spools import LocalObjectSpool
 
         return LocalObjectSpool(self._root, upload)

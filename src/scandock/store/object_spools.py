@@ -1,7 +1,7 @@
 """Object spools: a zip that grows by one stored entry for each object received, in `incoming/{upload}/archive`.
 
 Entries stand one after the other from the first byte on, so that what was appended can be found again without the
-central directory, which is written last. Source: PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.14 to 4.3.16.
+central directory, which is written last (`zip_entries.py`).
 
 An object that was too large for memory is an entry in a file of its own beside it (`object-1`), where its bytes were
 written while they came: nobody waits for it to be copied, which is done when the spool is finished.
@@ -18,8 +18,8 @@ import itertools
 import os
 import sys
 import threading
-from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from isal import isal_zlib
 
@@ -29,53 +29,20 @@ from scandock.store.errors import SpoolClosed
 from scandock.store.folder_cache import FOLDER_MODE
 from scandock.store.paths import INCOMING
 from scandock.store.spools import FILE_MODE
+from scandock.store.zip_entries import compute_crc, local_header, long_header, make_directory, read_entry, walk_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Literal
 
     from scandock.store.paths import DataPath
     from scandock.store.port import ObjectFile
     from scandock.store.root import Root
 
-_LOCAL: Final = Struct("<4sHHHHHLLLHH")
-_CENTRAL: Final = Struct("<4sHHHHHHLLLHHHHHLL")
-_END: Final = Struct("<4s4H2LH")
-_LOCATOR: Final = Struct("<4sLQL")
-_END64: Final = Struct("<4sQ2H2L4Q")
-_EXTRA64: Final = Struct("<HH2Q")
-_EXTRA64_OFFSET: Final = Struct("<HHQ")
-_EXTRA64_ALL: Final = Struct("<HH3Q")
-_LOCAL_MARK: Final = b"PK\x03\x04"
-_LONG: Final = 0xFFFFFFFF
-_SHORT: Final = 0xFFFF
-_VERSION: Final = 20
-_VERSION64: Final = 45
-_DATE: Final = 0x21
-"""1980-01-01: an entry says nothing of when it came."""
-_MAX_NAME: Final = 1024
 _BLOCK: Final = 1024 * 1024
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_COPIED: Final = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
 """How `copy_file_range` says that these two files can't be copied so."""
-
-
-class _Entry(NamedTuple):
-    """One entry as its local header has it."""
-
-    name: bytes
-    crc: int
-    size: int
-    header_at: int
-    data_at: int
-
-    @property
-    def end(self) -> int:
-        return self.data_at + self.size
-
-    @property
-    def content(self) -> tuple[bytes, int, int]:
-        return self.name, self.crc, self.size
 
 
 class LocalObjectFile:
@@ -87,7 +54,7 @@ class LocalObjectFile:
         self.fd = _open_unnamed(root)
         self._name = name
         self._crc = isal_zlib.crc32(head)
-        self._data_at = len(_long_header(name, 0, 0)) + len(head)
+        self._data_at = len(long_header(name, 0, 0)) + len(head)
         try:
             _write_at(self.fd, [head], self._data_at - len(head))
         except OSError as error:
@@ -110,7 +77,7 @@ class LocalObjectFile:
 
     def write_header(self) -> None:
         """Have the entry be whole. Raises OSError."""
-        _write_at(self.fd, [_long_header(self._name, self._crc, self._head + self.size)], 0)
+        _write_at(self.fd, [long_header(self._name, self._crc, self._head + self.size)], 0)
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -161,7 +128,7 @@ class LocalObjectSpool:
         for part in parts:
             size += part.nbytes if isinstance(part, memoryview) else len(part)
             crc = isal_zlib.crc32(part, crc)
-        header = _local_header(name, crc, size)
+        header = local_header(name, crc, size)
         with self._appending:
             fd = self._open()
             at = self.size
@@ -266,7 +233,7 @@ class LocalObjectSpool:
             try:
                 numbers = paths.spool_object_numbers(self._root.list(self._folder))
                 known = set()
-                for entry in _walk(fd, os.fstat(fd).st_size, check=True):
+                for entry in walk_entries(partial(os.pread, fd), os.fstat(fd).st_size, check=True):
                     entries, end = entries + 1, entry.end
                     if numbers:
                         known.add(entry.content)
@@ -297,8 +264,9 @@ class LocalObjectSpool:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd)
         try:
             size = os.fstat(fd).st_size
-            entry = _read_entry(fd, 0, size)
-            is_whole = entry is not None and entry.end == size and _crc_at(fd, entry) == entry.crc
+            read = partial(os.pread, fd)
+            entry = read_entry(read, 0, size)
+            is_whole = entry is not None and entry.end == size and compute_crc(read, entry) == entry.crc
             if entry is not None and is_whole and entry.content not in known:
                 os.fsync(fd)
                 return size
@@ -326,7 +294,7 @@ class LocalObjectSpool:
                 if files:
                     sync_folder(self._folder, self._root.fd)  # no kill brings one back beside the archive
                 at = self.size
-                for block in _directory(fd, at):
+                for block in make_directory(walk_entries(partial(os.pread, fd), at, check=False), at):
                     at += _write_at(fd, [block], at)
                 os.fsync(fd)
             except OSError as error:
@@ -356,12 +324,12 @@ class LocalObjectSpool:
             fd = self._open(closed=True)
             size = os.fstat(fd).st_size
             numbers = list(self._files)
-        for entry in _walk(fd, size, check=False):
+        for entry in walk_entries(partial(os.pread, fd), size, check=False):
             return os.pread(fd, min(length, entry.size), entry.data_at)
         for number in numbers:
             path = paths.spool_object(self.upload, number)
             with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd), "rb") as file:
-                whole = _read_entry(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+                whole = read_entry(partial(os.pread, file.fileno()), 0, os.fstat(file.fileno()).st_size)
                 if whole is not None:
                     return os.pread(file.fileno(), min(length, whole.size), whole.data_at)
         return b""
@@ -427,101 +395,6 @@ def _open_unnamed(root: Root) -> int:
     except OSError as error:
         raise disk_fault(error, "receiving an object") from error
     return fd
-
-
-def _local_header(name: str, crc: int, size: int) -> bytes:
-    encoded = name.encode("ascii")
-    if not 0 < len(encoded) <= _MAX_NAME:
-        raise ValueError(f"an entry's name has 1 to {_MAX_NAME} characters")
-    if size < _LONG:
-        return _LOCAL.pack(_LOCAL_MARK, _VERSION, 0, 0, 0, _DATE, crc, size, size, len(encoded), 0) + encoded
-    return _long_header(name, crc, size)
-
-
-def _long_header(name: str, crc: int, size: int) -> bytes:
-    """With sizes of any length: as long for an object whose size is not known yet."""
-    encoded = name.encode("ascii")
-    head = _LOCAL.pack(_LOCAL_MARK, _VERSION64, 0, 0, 0, _DATE, crc, _LONG, _LONG, len(encoded), _EXTRA64.size)
-    return head + encoded + _EXTRA64.pack(1, 16, size, size)
-
-
-def _walk(fd: int, size: int, *, check: bool) -> Iterator[_Entry]:
-    """The entries that stand from the first byte on, up to the first that is not whole; `check`: nor has its CRC-32."""
-    at = 0
-    while (entry := _read_entry(fd, at, size)) is not None:
-        if check and _crc_at(fd, entry) != entry.crc:
-            return
-        yield entry
-        at = entry.end
-
-
-def _read_entry(fd: int, at: int, size: int) -> _Entry | None:
-    head = os.pread(fd, _LOCAL.size + _MAX_NAME + _EXTRA64.size, at)
-    if len(head) < _LOCAL.size:
-        return None
-    mark, _, flags, method, _, _, crc, packed, length, name_length, extra_length = _LOCAL.unpack_from(head)
-    if mark != _LOCAL_MARK or flags or method or packed != length or not 0 < name_length <= _MAX_NAME:
-        return None
-    name_end = _LOCAL.size + name_length
-    if extra_length:
-        if extra_length != _EXTRA64.size or len(head) < name_end + _EXTRA64.size or length != _LONG:
-            return None
-        kind, content, packed, length = _EXTRA64.unpack_from(head, name_end)
-        if (kind, content) != (1, 16) or packed != length:
-            return None
-    entry = _Entry(head[_LOCAL.size : name_end], crc, length, at, at + name_end + extra_length)
-    return entry if len(head) >= name_end and entry.end <= size else None
-
-
-def _crc_at(fd: int, entry: _Entry) -> int:
-    crc = 0
-    buffer = memoryview(bytearray(min(_BLOCK, entry.size)))
-    for at in range(0, entry.size, _BLOCK):
-        block = buffer[: min(_BLOCK, entry.size - at)]
-        if os.preadv(fd, [block], entry.data_at + at) != len(block):
-            return -1
-        crc = isal_zlib.crc32(block, crc)
-    return crc
-
-
-def _directory(fd: int, size: int) -> Iterator[bytes]:
-    """The central directory of all entries, and the records behind it, block by block."""
-    block = bytearray()
-    entries = length = 0
-    for entry in _walk(fd, size, check=False):
-        entries += 1
-        record = _central_record(entry)
-        length += len(record)
-        block += record
-        if len(block) >= _BLOCK:
-            yield bytes(block)
-            block.clear()
-    if entries >= _SHORT or size >= _LONG or length >= _LONG:
-        block += _END64.pack(
-            b"PK\x06\x06", _END64.size - 12, _VERSION64, _VERSION64, 0, 0, entries, entries, length, size
-        )
-        block += _LOCATOR.pack(b"PK\x06\x07", 0, size + length, 1)
-    count = min(entries, _SHORT)
-    block += _END.pack(b"PK\x05\x06", 0, 0, count, count, min(length, _LONG), min(size, _LONG), 0)
-    yield bytes(block)
-
-
-def _central_record(entry: _Entry) -> bytes:
-    large, far = entry.size >= _LONG, entry.header_at >= _LONG
-    extra = b""
-    if large and far:
-        extra = _EXTRA64_ALL.pack(1, 24, entry.size, entry.size, entry.header_at)
-    elif large:
-        extra = _EXTRA64.pack(1, 16, entry.size, entry.size)
-    elif far:
-        extra = _EXTRA64_OFFSET.pack(1, 8, entry.header_at)
-    size = min(entry.size, _LONG)
-    version = _VERSION64 if extra else _VERSION
-    record = _CENTRAL.pack(
-        b"PK\x01\x02", version, version, 0, 0, 0, _DATE, entry.crc, size, size, len(entry.name), len(extra), 0, 0, 0, 0,
-        min(entry.header_at, _LONG),
-    )  # fmt: skip
-    return record + entry.name + extra
 
 
 def _write_at(fd: int, parts: Sequence[bytes | memoryview], at: int) -> int:

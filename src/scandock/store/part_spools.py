@@ -38,6 +38,13 @@ def spool_prefix(upload: str) -> str:
     return f"v1/s/{paths.label(upload)}"
 
 
+def put_part(bucket: Bucket, upload: str, at: int, content: bytes) -> Part:
+    """Store bytes of an upload as an object of their own, which is still to be noted. Fault `store_failed`."""
+    key = f"{spool_prefix(upload)}/{at}-{os.urandom(8).hex()}"
+    bucket.put(key, content)
+    return Part(at, len(content), key, hashlib.sha256(content).digest())
+
+
 class PartSpool:
     """The bytes of one upload; `parts` are those that were noted. For one thread at a time.
 
@@ -116,9 +123,7 @@ class PartSpool:
         self._buffer = bytearray()
 
     def _put(self, at: int, content: bytes) -> Part:
-        key = f"{spool_prefix(self.upload)}/{at}-{os.urandom(8).hex()}"
-        self._bucket.put(key, content)
-        return Part(at, len(content), key, hashlib.sha256(content).digest())
+        return put_part(self._bucket, self.upload, at, content)
 
     def _wait(self) -> None:
         if self._flying is not None:

@@ -61,6 +61,10 @@ class Store(Protocol):
     def path(self) -> str:
         """The data folder on this host, for messages and for what is kept beside the store: the catalog, keys."""
 
+    @property
+    def shares_spools(self) -> bool:
+        """Whether any host may go on with what another has received, once that one is away."""
+
     def prepare(self, *, stored: bool = True) -> None:
         """Make what is missing; idempotent, also after a kill in the middle.
 
@@ -112,8 +116,12 @@ class Store(Protocol):
     # what arrives
     def spool(self, upload: str) -> Spool: ...
     def spools(self) -> list[str]: ...
-    def object_spool(self, upload: str) -> ObjectSpool:
-        """A spool that grows by whole objects; once finished, `spool` reads it."""
+    def object_spool(self, upload: str, writer: str = "") -> ObjectSpool:
+        """A spool that grows by whole objects; once finished, `spool` reads it.
+
+        `writer`: the token of the one process that may grow it now, where `shares_spools`; whoever opens it without
+        one becomes that. What another one appends is refused then: Fault `spool_closed`.
+        """
 
     def open_object(self, name: str, head: bytes) -> ObjectFile:
         """A file for an object that comes piece by piece: an object spool's entry `name`, which begins by `head`."""

@@ -245,6 +245,9 @@ class ObjectRows(Protocol):
     ) -> None:
         """Put parts in place of those that were there. TokenLost where others are there, or another writes."""
 
+    def add_parts(self, upload: str, writer: str, parts: Sequence[Part]) -> None:
+        """Put parts behind those that are there. TokenLost where they do not go on there, or another writes."""
+
     def drop_spool(self, upload: str, *, grace_ms: int) -> None:
         """Forget an upload's parts, whose objects are due so long after it."""
 

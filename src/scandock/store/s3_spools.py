@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from scandock.model.errors import TokenLost
 from scandock.store import paths
 from scandock.store.errors import SpoolTaken
-from scandock.store.object_spools import LocalObjectSpool
 from scandock.store.part_spools import Part, PartSpool
 from scandock.store.s3_deletion import delete_due
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from scandock.formats.parts_source import PartsSource
     from scandock.store.bucket import Bucket
     from scandock.store.local import LocalStore
-    from scandock.store.root import Root
     from scandock.store.s3_rows import ObjectRows
 
 NOTE_BYTES: Final = 64 * 1024 * 1024
@@ -37,7 +35,8 @@ class S3Spool:
         self._local = local
         self._bucket = bucket
         self._rows = rows
-        self._grace_ms = 0 if erases else garbage_ms
+        self.grace_ms = 0 if erases else garbage_ms
+        """How long a part outlives what names it."""
         self._erases = erases
         self._writer = ""
         self._spool: PartSpool | None = None
@@ -90,7 +89,7 @@ class S3Spool:
         parts = spool.parts
         if parts != self._noted:
             try:
-                self._rows.note_parts(self.upload, self._writer, self._noted, parts, grace_ms=self._grace_ms)
+                self._rows.note_parts(self.upload, self._writer, self._noted, parts, grace_ms=self.grace_ms)
             except TokenLost as error:
                 self._forget()
                 raise SpoolTaken(self.upload) from error
@@ -154,7 +153,7 @@ class S3Spool:
 
     def discard(self, *, erase: bool = False) -> None:
         self._forget()
-        self._rows.drop_spool(self.upload, grace_ms=0 if erase else self._grace_ms)
+        self._rows.drop_spool(self.upload, grace_ms=0 if erase else self.grace_ms)
         self._local.spool(self.upload).discard()  # where objects were received one by one
         if self._erases:
             delete_due(self._bucket, self._rows)
@@ -167,21 +166,3 @@ class S3Spool:
         if self._source is not None:
             self._source.close()
             self._source = None
-
-
-class S3ObjectSpool(LocalObjectSpool):
-    """See handles.ObjectSpool: on the host that receives while it grows, and in the bucket once it is finished."""
-
-    def __init__(self, root: Root, upload: str, spool: S3Spool) -> None:
-        super().__init__(root, upload)
-        self._parts = spool
-
-    def finish(self) -> int:
-        size = super().finish()
-        with contextlib.closing(self._parts) as parts:
-            parts.bring()
-        return size
-
-    def discard(self) -> None:
-        super().discard()
-        self._parts.discard()

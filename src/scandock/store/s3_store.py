@@ -24,8 +24,9 @@ from scandock.store.root import Root
 from scandock.store.s3_compaction import compact
 from scandock.store.s3_deletion import MARKER, check_owner, delete_due, read_marker
 from scandock.store.s3_manifests import copy_all, store_manifest
+from scandock.store.s3_object_spools import S3ObjectSpool
 from scandock.store.s3_rows import parse_marker
-from scandock.store.s3_spools import S3ObjectSpool, S3Spool
+from scandock.store.s3_spools import S3Spool
 from scandock.store.s3_stages import S3Stage
 from scandock.store.s3_trees import PlaceReader, S3Snapshot, walk_places
 
@@ -78,6 +79,10 @@ class S3Store:
     @property
     def path(self) -> str:
         return self._local.path
+
+    @property
+    def shares_spools(self) -> bool:
+        return True
 
     def prepare(self, *, stored: bool = True) -> None:
         del stored
@@ -161,8 +166,8 @@ class S3Store:
     def spool(self, upload: str) -> S3Spool:
         return S3Spool(self._local, self._bucket, self._rows, upload, garbage_ms=self._garbage_ms, erases=self._erases)
 
-    def object_spool(self, upload: str) -> S3ObjectSpool:
-        return S3ObjectSpool(self._root, upload, self.spool(upload))
+    def object_spool(self, upload: str, writer: str = "") -> S3ObjectSpool:
+        return S3ObjectSpool(self._root, self._bucket, self._rows, self.spool(upload), writer)
 
     def open_object(self, name: str, head: bytes) -> LocalObjectFile:
         return self._local.open_object(name, head)

@@ -160,7 +160,7 @@ GRADUAL_OPEN: Final = GaugeMetric(
 )
 GRADUAL_SYNCS: Final = HistogramMetric(
     "scandock_gradual_sync_seconds",
-    "Seconds that single objects waited for the disk before they were acknowledged.",
+    "Seconds that single objects waited for the disk or the bucket before they were acknowledged.",
     (),
     (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
 )

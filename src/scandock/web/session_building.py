@@ -68,7 +68,10 @@ async def _build(context: RequestContext, upload_ids: Sequence[int]) -> None:
     seconds, begun = POLL_SECONDS[0], time.monotonic()
     waited_for = list(upload_ids)
     while True:
-        unfinished = await context.read(partial(list_unfinished, server.catalog, upload_ids=waited_for))
+        query = partial(
+            list_unfinished, server.catalog, upload_ids=waited_for, shares_spools=server.store.shares_spools
+        )
+        unfinished = await context.read(query)
         await context.refresh_principal()
         is_late = time.monotonic() - begun >= HAND_OVER_SECONDS
         left = [one for one in unfinished if one.is_away or (one.is_receiving and is_late)]

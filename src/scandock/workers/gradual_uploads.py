@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.model.reception import CloseReason
+from scandock.queue.hosts import BEAT_SECONDS
 from scandock.services.gradual_uploads import GradualRows, GradualSender, GradualSource, LeftUpload, PlaceUnknown
 from scandock.services.logs import error_cause, error_code, error_location
 from scandock.services.reservations import CHECK_BYTES
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.catalog.engine import Catalog
+    from scandock.model.incoming_upload import IncomingUpload
     from scandock.services.receiving import UploadReceiver
     from scandock.services.settings import Settings
     from scandock.store.port import ObjectSpool, Store
@@ -200,27 +202,36 @@ class GradualUploads:
             self._studies.close_upload(upload_id)
 
     def _recover(self) -> None:
-        """Go on with uploads of processes that are gone, from their last whole objects on, until none is left."""
+        """Go on with uploads of processes that are gone, from their last whole objects on, until none is left.
+
+        Where a host may go on with what others have received, it is looked for those that go away, too.
+        """
         left: list[LeftUpload] = []
-        lingers = True
-        while (lingers or left) and not self._stopping.is_set():
-            if lingers:
+        lingers, shares, trouble = True, self._store.shares_spools, ""
+        while (lingers or left or shares) and not self._stopping.is_set():
+            if lingers or shares:
                 try:
                     found, lingers = self._rows.find_left()
+                    trouble = ""
                 except Exception as error:  # noqa: BLE001  whatever it is, it is looked again
-                    self._log.error("left uploads not looked for", code=error_code(error), cause=error_cause(error))
-                    found = []
+                    found, code = [], error_code(error)
+                    if code != trouble:
+                        self._log.error("left uploads not looked for", code=code, cause=error_cause(error))
+                    trouble = code
                 known = {one.incoming.uuid for one in left}
                 left += [one for one in found if one.incoming.uuid not in known]
             left = [one for one in left if self._stopping.is_set() or not self._recover_upload(one)]
             if lingers or left:
                 self._stopping.wait(RECOVERY_SECONDS)
+            elif shares:
+                self._stopping.wait(BEAT_SECONDS)
 
     def _recover_upload(self, left: LeftUpload) -> bool:
         """Whether it was done; else, whatever the reason, the others are recovered before it is tried again."""
         try:
-            if self._rows.take_over(left):
-                self._take_up(left)
+            incoming = self._rows.take_over(left)
+            if incoming is not None:
+                self._take_up(incoming, left.uri)
         except Exception as error:  # noqa: BLE001
             self._log.error(
                 "upload not recovered", upload=left.incoming.uuid, code=error_code(error), where=error_location(error)
@@ -228,14 +239,13 @@ class GradualUploads:
             return False
         return True
 
-    def _take_up(self, left: LeftUpload) -> None:
+    def _take_up(self, incoming: IncomingUpload, uri: str) -> None:
         """Hand over what is left; more objects of its study go into another upload, and join its session."""
-        spool = self._store.object_spool(left.incoming.uuid)
+        spool = self._store.object_spool(incoming.uuid, incoming.spool_writer)
         objects = spool.recover()
-        self._log.info("upload recovered", upload=left.incoming.uuid, objects=objects)
-        sender = GradualSender(uri=left.uri)
+        self._log.info("upload recovered", upload=incoming.uuid, objects=objects)
         study: OpenStudy[GradualSource, GradualSender] = OpenStudy(
-            ("left", left.incoming.uuid), None, sender, left.incoming, spool, time.monotonic()
+            ("left", incoming.uuid), None, GradualSender(uri=uri), incoming, spool, time.monotonic()
         )
         self._studies.take_up(study)
         self._studies.close(study, CloseReason.IDLE)

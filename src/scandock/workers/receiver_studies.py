@@ -352,7 +352,7 @@ class OpenStudies(Generic[Source, Sender]):
             if study is not None:
                 return study
         incoming = self._rows.begin(receiver, sender)
-        spool = self._store.object_spool(incoming.uuid)
+        spool = self._store.object_spool(incoming.uuid, incoming.spool_writer)
         study = OpenStudy(key, receiver, sender, incoming, spool, self._clock())
         with self._lock:
             recovered = self._open.get(key)  # meanwhile, of an earlier process

@@ -76,8 +76,8 @@ class GradualBody:
         size = self._size
         check_size(size, server.receiving.limits.upload_bytes)
         offer = await server.read(self._make_offer, self._principal)  # before a byte is read
-        if server.settings.store is not None or (size is not None and size > self._most):
-            return None  # a host of a site whose files are in a bucket may go with its disk
+        if size is not None and size > self._most:
+            return None
         routing = await server.read(gradual_routing.open_routing, server.catalog, server.settings, offer.request)
         if routing is None:
             return None

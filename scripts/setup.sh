@@ -8,6 +8,7 @@ readonly what=${1:?"say run or dev"}
 readonly log=.cache/setup.log
 readonly VENDOR=src/scandock/web/pages/static/vendor # filled by hatch_build.py
 readonly AUTHORITIES=/etc/ssl/certs/ca-certificates.crt # Debian's
+export UV_CACHE_DIR="$PWD/.cache/uv" UV_SYSTEM_CERTS=1 # as scripts/clients.sh has it
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -52,13 +53,19 @@ make_environment() {
   fi
 }
 
-locked() {
-  quietly .venv/bin/python -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all: \
-    -r "$1"
+locked_by_pip() {
+  quietly .venv/bin/python -m pip install --disable-pip-version-check --no-input --no-compile --require-hashes \
+    --only-binary :all: -r "$1"
+}
+
+locked() { # by uv, which takes a tenth of pip's time; it knows no index of pip's own configuration: then pip does it
+  .venv/bin/uv pip install --python .venv/bin/python --require-hashes --only-binary :all: -r "$1" >>"$log" 2>&1 ||
+    locked_by_pip "$1"
 }
 
 install_locked() {
   say "installing $(grep -c == "requirements/$what.txt") locked packages, hashes checked"
+  locked_by_pip requirements/lock.txt # uv
   locked "requirements/$what.txt"
   [ -n "$(command -v npm)" ] || locked requirements/node.txt
   quietly .venv/bin/python -m pip install --disable-pip-version-check --no-input --no-deps --no-build-isolation \

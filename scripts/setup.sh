@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Makes .venv in the project's folder from the locked requirements: `setup.sh run` for what Scandock needs to run,
-# `setup.sh dev` for what its checks and tests need as well. Done before, it takes a moment: each part leaves a stamp
-# that says what it was made from. What pip and apt say goes to .cache/setup.log, and is shown where something fails.
+# `setup.sh dev` for what its checks and tests need as well, `setup.sh dev --no-clients` for the checks alone. Done
+# before, it takes a moment: each part leaves a stamp that says what it was made from. What pip, uv and apt say goes to
+# .cache/setup.log, and is shown where something fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-readonly what=${1:?"say run or dev"}
+readonly what=${1:?"say run or dev"} clients=${2:-}
 readonly log=.cache/setup.log
 readonly VENDOR=src/scandock/web/pages/static/vendor # filled by hatch_build.py
 readonly AUTHORITIES=/etc/ssl/certs/ca-certificates.crt # Debian's
@@ -98,7 +99,7 @@ fi
 if ! is_current dev && ! is_current "$what"; then
   install_locked
 fi
-if [ "$what" = dev ]; then
+if [ "$what" = dev ] && [ "$clients" != --no-clients ]; then
   install_clients
   quietly scripts/clients.sh
 fi

@@ -38,8 +38,8 @@ demo: setup-run  ## Import and upload real session archives into demo/data, say 
 serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foreground
 	@exec $(BIN)/scandock serve --data $(DATA) --port $(PORT) $(ARGS)
 
-test: setup  ## Set up all that is needed, then run every check and every test
-	@$(MAKE) --jobs=2 --output-sync=target types style collect
+test: setup-checks  ## Set up all that is needed, then run every check and every test
+	@$(MAKE) --jobs=3 --output-sync=target types style collect setup
 	$(if $(ARGS),,scripts/in_memory.sh) $(BIN)/python -m pytest $(or $(ARGS),$(IN_PROCESSES))
 
 BUCKET := $(addprefix tests/integration/test_,$(addsuffix .py,again downloads dicomweb_retrieve existing_sessions \
@@ -59,18 +59,18 @@ test-quick: setup  ## Run the quicker tests: those without servers, commands, br
 
 # Beside types, which uses one core: pytest rewrites each module of tests here, and not in each of its processes.
 .PHONY: collect
-collect: setup
+collect: setup-checks
 	@$(BIN)/python -m pytest --collect-only -qq > /dev/null || true  # of what is wrong there the run itself tells
 
 lint: style types  ## Run the checks that need no test: ruff, mypy, the rooms' order, what nothing uses
 
 # The longest of the checks, which make test begins first, and runs beside the others.
 .PHONY: types
-types: setup
+types: setup-checks
 	$(BIN)/mypy
 
 .PHONY: style
-style: setup
+style: setup-checks
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/lint-imports
@@ -156,8 +156,13 @@ lock: setup  ## Resolve pyproject.toml into requirements/*.txt anew (ARGS=--upgr
 hooks: setup  ## Let git run the checks before each commit
 	$(BIN)/pre-commit install
 
-setup:  ## Make .venv with all that the checks and tests need
+setup: setup-checks  ## Make .venv with all that the checks and tests need
 	@scripts/setup.sh dev
+
+# Without the clients that tests drive: they are installed beside the checks.
+.PHONY: setup-checks
+setup-checks:
+	@scripts/setup.sh dev --no-clients
 
 .PHONY: setup-run
 setup-run:

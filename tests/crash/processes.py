@@ -124,9 +124,9 @@ def find_unsound(data: Path) -> list[str]:
     ]
 
 
-def until(good: Callable[[], object], failure: str) -> None:
-    """Wait for something that another process does; AssertionError where it never happens."""
-    end = time.monotonic() + PATIENCE
+def until(good: Callable[[], object], failure: str, patience: float = PATIENCE) -> None:
+    """Wait for something that another process does; AssertionError where it does not happen for so many seconds."""
+    end = time.monotonic() + patience
     pause = 0.002
     while not good():
         if time.monotonic() > end:

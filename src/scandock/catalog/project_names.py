@@ -7,7 +7,9 @@ database from before they look until they commit (`lock_project_names`).
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, union_all
+from functools import cache
+
+from sqlalchemy import BindParameter, Connection, Select, bindparam, select, union_all
 
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.projects import is_deleted
@@ -24,13 +26,20 @@ def lock_project_names(catalog: Catalog, connection: Connection) -> None:
 def is_taken(connection: Connection, name: str, *, project_id: int | None) -> bool:
     """Whether a name is one of a project's, other than of `project_id`. Deleted ones have none."""
     key, hashed = name.strip().casefold(), name_key(name)
+    values = {"key": key, "hashed": hashed, "project_id": project_id or 0}
+    return bool(hashed) and connection.execute(_called(), values).first() is not None
+
+
+@cache
+def _called() -> Select[tuple[int]]:
+    """Another project than `project_id` (0: any) that has a name, by `key` or `hashed`."""
+    key: BindParameter[str] = bindparam("key")
+    hashed: BindParameter[str] = bindparam("hashed")
     called = union_all(
         select(project.c.id).where(project.c.key == key),
         select(project.c.id).where(project.c.title_key == hashed),
         select(project.c.id).where(project.c.secondary_key == hashed),
         select(project_alias.c.project_id).where(project_alias.c.key == key),
     )
-    query = select(project.c.id).where(project.c.id.in_(called), ~is_deleted()).limit(1)
-    if project_id is not None:
-        query = query.where(project.c.id != project_id)
-    return bool(hashed) and connection.execute(query).first() is not None
+    named = select(project.c.id).where(project.c.id.in_(called), ~is_deleted())
+    return named.where(project.c.id != bindparam("project_id")).limit(1)

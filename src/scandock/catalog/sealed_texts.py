@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
-from sqlalchemy import Connection, case, or_, update
+from sqlalchemy import BindParameter, Connection, Update, bindparam, case, or_, update
 
 from scandock.catalog.server_tables import cached_file, inbox_import, reception
 
@@ -17,19 +18,22 @@ def drop_sealed_texts(connection: Connection, upload_id: int) -> None:
 
     But for the folder of the inbox whose files are still to be removed.
     """
+    for statement in _drops():
+        connection.execute(statement, {"ended": upload_id})
+
+
+@cache
+def _drops() -> tuple[Update, ...]:
     columns = (reception.c.mapping, reception.c.metadata)
-    connection.execute(
+    ended: BindParameter[int] = bindparam("ended")
+    return (
         update(reception)
-        .where(reception.c.upload_id == upload_id, or_(*(column.startswith(SEALED) for column in columns)))
-        .values({column: case((column.startswith(SEALED), ""), else_=column) for column in columns})
-    )
-    connection.execute(
+        .where(reception.c.upload_id == ended, or_(*(column.startswith(SEALED) for column in columns)))
+        .values({column: case((column.startswith(SEALED), ""), else_=column) for column in columns}),
         update(cached_file)
-        .where(cached_file.c.upload_id == upload_id, cached_file.c.name.startswith(SEALED))
-        .values(resource="", name="")
-    )
-    connection.execute(
+        .where(cached_file.c.upload_id == ended, cached_file.c.name.startswith(SEALED))
+        .values(resource="", name=""),
         update(inbox_import)
-        .where(inbox_import.c.upload_id == upload_id, inbox_import.c.path.startswith(SEALED), ~inbox_import.c.cleanup)
-        .values(path="")
+        .where(inbox_import.c.upload_id == ended, inbox_import.c.path.startswith(SEALED), ~inbox_import.c.cleanup)
+        .values(path=""),
     )

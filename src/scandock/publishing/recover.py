@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Select, and_, delete, literal, or_, select, text
 from sqlalchemy.sql import ColumnElement
@@ -234,16 +234,21 @@ OLD_SUFFIX = "_deleted_"
 """What stood for `~`."""
 
 
+_SET_ASIDE: Final = select(project.c.id).where(is_deleted())
+
+
 def rename_deleted_projects(catalog: Catalog, store: Store) -> None:
     """Move what stands under the old name of a project that was set aside, unless a project has that name now."""
-    sessions = select(project.c.name, session.c.place, session.c.timestamp, session.c.label).join(
-        session, session.c.project_id == project.c.id
-    )
-    shelves = select(project.c.name, literal("resources"), literal(""), shelf.c.key).join(
-        shelf, shelf.c.project_id == project.c.id
-    )
     with catalog.read() as connection:
-        aside = connection.execute(select(project.c.id).where(is_deleted())).scalars().all()
+        aside = connection.execute(_SET_ASIDE).scalars().all()
+        if not aside:
+            return
+        sessions = select(project.c.name, session.c.place, session.c.timestamp, session.c.label).join(
+            session, session.c.project_id == project.c.id
+        )
+        shelves = select(project.c.name, literal("resources"), literal(""), shelf.c.key).join(
+            shelf, shelf.c.project_id == project.c.id
+        )
         rows = [
             row
             for number in aside  # one by one, so that no database looks through the sessions of all others

@@ -75,6 +75,8 @@ class ImportRow:
 def list_imports(catalog: Catalog, store: Store, *, stuck: bool) -> list[ImportRow]:
     """All imports, the newest first; with `stuck` those alone that are decided and can't be finished, and why."""
     faults = recover.recover(catalog, store).stuck if stuck else {}
+    if stuck and not faults:
+        return []
     imports = select(
         upload.c.uuid, upload.c.archive, upload.c.source, upload.c.state, upload.c.code, upload.c.message,
         upload.c.created, cached_file.c.whole.label("cached"),

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
+from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.store.bucket import Bucket
+from scandock.store.s3_store import S3Store
 from tests.badinput.objects import Image, sha256
 from tests.builders import uploader_layout, zip_entries
 from tests.crash.processes import until
@@ -41,6 +43,14 @@ def place(bucket: Bucket, postgres_url: str) -> dict[str, str]:
         "SCANDOCK_S3_ENDPOINT": bucket.endpoint or "",
         "SCANDOCK_GARBAGE_DAYS": "0",
     }
+
+
+def sweep(data: Path, bucket: Bucket, url: str) -> None:
+    """Delete what is due, as a janitor does at its next turn."""
+    with contextlib.closing(PostgresObjectRows(url)) as rows:
+        with contextlib.closing(S3Store(str(data), bucket, rows, garbage_ms=0)) as store:
+            store.prepare()
+            store.sweep()
 
 
 def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_path: Path, place, bucket) -> None:
@@ -117,6 +127,7 @@ def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path:
         checked = call_in_process("check", "--data", host.data, **place)
         assert checked.returncode == 0, checked.stdout + checked.stderr
         assert os.listdir(host.data / "work") == []
+    sweep(tmp_path / "judge", bucket, place["SCANDOCK_DATABASE_URL"])
     assert list(bucket.list("v1/s")) == []
 
 

@@ -47,10 +47,10 @@ def place(bucket: Bucket, postgres_url: str) -> dict[str, str]:
 
 def sweep(data: Path, bucket: Bucket, url: str) -> None:
     """Delete what is due, as a janitor does at its next turn."""
-    with contextlib.closing(PostgresObjectRows(url)) as rows:
-        with contextlib.closing(S3Store(str(data), bucket, rows, garbage_ms=0)) as store:
-            store.prepare()
-            store.sweep()
+    rows = PostgresObjectRows(url)
+    with contextlib.closing(rows), contextlib.closing(S3Store(str(data), bucket, rows, garbage_ms=0)) as store:
+        store.prepare()
+        store.sweep()
 
 
 def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_path: Path, place, bucket) -> None:

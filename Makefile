@@ -30,7 +30,7 @@ ARGS ?=
 .PHONY: help demo serve test test-bucket test-s3 test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean
 
 help:  ## List the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: setup-run  ## Import and upload real session archives into demo/data, say where to look, and serve them
 	@exec $(BIN)/python scripts/demo.py $(ARGS)

@@ -27,7 +27,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-floor bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean test-s3 bench-bucket
+.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-floor bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean test-s3 bench-bucket bench-capacity
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -124,6 +124,9 @@ bench-small: setup  ## Measure what a small import costs a warm server, by proce
 
 bench-listings: setup  ## Measure how long pages of lists take with 10,000 sessions
 	$(BIN)/python -m bench.listings $(ARGS)
+
+bench-capacity: setup  ## Measure a catalog of 20 million files in PostgreSQL, for half an hour (ARGS=--write for the docs)
+	$(BIN)/python -m bench.capacity $(ARGS)
 
 bench-pages: setup  ## Measure the pages in Chromium: first paint, bytes, thumbnails
 	$(BIN)/python -m bench.pages $(ARGS)

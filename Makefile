@@ -27,7 +27,7 @@ PORT ?= 8080
 # Further arguments for the command behind a target: make test ARGS="-k zip64", make bench ARGS="--only a,d"
 ARGS ?=
 
-.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-floor bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean test-s3 bench-bucket bench-capacity
+.PHONY: help demo serve test test-bucket test-quick clients lint format crash byte-search load attack fuzz bench bench-serve bench-small bench-orthanc bench-growth bench-floor bench-listings bench-pages bench-downloads bench-deidentify bench-dicom container-check pictures startup lock setup hooks clean distclean test-s3 bench-bucket bench-capacity hosts
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -90,6 +90,13 @@ crash: setup  ## Kill imports, deletions, and a server under load, at named and 
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --receiver-rounds $(RECEIVER_ROUNDS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --power-cuts $(POWER_CUTS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest $(WHOLE))
+
+# Of Debian's packages, which this suite alone needs, each with a program of it
+HOSTS_NEED := haproxy=haproxy iproute2=ip nftables=nft faketime=faketime
+
+hosts: setup  ## Play what can befall three hosts, their database, store and network, each on a machine of its own (root)
+	@for package in $(HOSTS_NEED); do scripts/system-packages.sh --try $$package; done
+	ALL_POINTS=1 $(BIN)/python -m pytest tests/hosts $(ARGS)
 
 byte-search: setup  ## Search all bytes that imports leave for marked names, after kills at each named point
 	ALL_POINTS=1 $(BIN)/python -m pytest tests/unit/test_byte_search.py tests/integration/test_names_hidden.py tests/integration/test_names_hidden_killed.py $(ARGS)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, LiteralString
 
 import psycopg
@@ -310,25 +311,41 @@ class DurableCluster:
     It makes both, and is killed and started again as often as wanted. The folders above must be open to everyone.
     """
 
-    def __init__(self, folder: Path, data: Path) -> None:
-        user, self._prefix = find_server_user()
-        self._cluster = Cluster(folder, user)
-        self._data = data
+    def __init__(
+        self,
+        folder: Path,
+        data: Path,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        copied: DurableCluster | None = None,
+    ) -> None:
+        """`copied`: the cluster, not started yet, whose standby it is to be."""
+        self.user, self._prefix = find_server_user()
+        self._cluster = Cluster(folder, self.user)
+        self.data = data
+        self._settings = {"listen_addresses": "", "shared_buffers": "32MB", "max_connections": "60", **settings}
         self._environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
         self._server: subprocess.Popen[bytes] | None = None
         for new_folder in (folder, data):
             new_folder.mkdir(mode=0o700)
             if os.geteuid() == 0:
-                entry = pwd.getpwnam(user)
+                entry = pwd.getpwnam(self.user)
                 os.chown(new_folder, entry.pw_uid, entry.pw_gid)
-        _initialize(data, user, self._prefix, self._environment)
+        if copied is not None:
+            _copy(copied.data, data)
+            (data / "standby.signal").touch()
+        else:
+            _initialize(data, self.user, self._prefix, self._environment)
         os.sync()  # initdb was told not to
+
+    def allow_network(self, addresses: str) -> None:
+        """Let anybody of these addresses be anybody, and follow it as a standby."""
+        with (self.data / "pg_hba.conf").open("a") as file:
+            file.write(f"host all,replication all {addresses} trust\n")
 
     def start(self, first: Callable[[], object] | None = None) -> None:
         """Start it; `first` is called in its process before it begins."""
-        settings = {"listen_addresses": "", "shared_buffers": "32MB", "max_connections": "60"}
-        folder, user = self._cluster.socket_folder, self._cluster.user
-        self._server = _run(folder, self._data, user, self._prefix, self._environment, settings, first)
+        folder = self._cluster.socket_folder
+        self._server = _run(folder, self.data, self.user, self._prefix, self._environment, self._settings, first)
 
     def stop(self) -> None:
         """Let it end as it likes to, with all that it knows on disk."""
@@ -358,7 +375,7 @@ class DurableCluster:
         pids = []
         for name in os.listdir("/proc"):
             with contextlib.suppress(OSError):
-                if name.isdigit() and os.readlink(f"/proc/{name}/cwd") == str(self._data):
+                if name.isdigit() and os.readlink(f"/proc/{name}/cwd") == str(self.data):
                     pids.append(int(name))
         return pids
 

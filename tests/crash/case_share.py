@@ -1,4 +1,4 @@
-"""What `make crash` goes over whole (ALL_POINTS=1), and `make test`, which is to end in minutes, by a share."""
+"""What `make crash` and `make hosts` go over whole (ALL_POINTS=1), and `make test`, which is to be short, by parts."""
 
 from __future__ import annotations
 

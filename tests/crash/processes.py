@@ -124,13 +124,13 @@ def find_unsound(data: Path) -> list[str]:
     ]
 
 
-def until(good: Callable[[], object], failure: str, patience: float = PATIENCE) -> None:
+def until(good: Callable[[], object], failure: str | Callable[[], object] = "", patience: float = PATIENCE) -> None:
     """Wait for something that another process does; AssertionError where it does not happen for so many seconds."""
     end = time.monotonic() + patience
     pause = 0.002
     while not good():
         if time.monotonic() > end:
-            raise AssertionError(failure)
+            raise AssertionError(failure() if callable(failure) else failure)
         time.sleep(pause)
         pause = min(2 * pause, 0.05)  # whoever is waited for has work to do on the same cores
 

@@ -79,7 +79,7 @@ class ServerProcess:
         self, method: str, path: str, body: bytes | None = None, login: Mapping[str, str] = LOGIN
     ) -> tuple[int, Any]:
         """Status, and the body: JSON where it is an object."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self.connect()
         try:
             headers = {**login, **({"Content-Type": "application/json"} if body and body[:1] == b"{" else {})}
             connection.request(method, path, body, headers)
@@ -88,6 +88,9 @@ class ServerProcess:
         finally:
             connection.close()
         return answer.status, json.loads(text) if text[:1] == b"{" else text
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
 
     def ready(self) -> ServerProcess:
         def good() -> bool:

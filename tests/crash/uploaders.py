@@ -26,8 +26,8 @@ from tests.crash.served import LOGIN
 DOORS = ("raw", "multipart", "tus")
 """Those of the API; `xnat` is XNAT's, which answers when the import has ended."""
 PIECE = 64 * 1024
-RETRY_STATUSES = (423, 429, 503)
-"""Statuses that ask for another try; 409 `upload_running` is one too."""
+RETRY_STATUSES = (423, 429, 502, 503, 504)
+"""Statuses that ask for another try, of a server or a balancer before it; 409 `upload_running` is one too."""
 _BOUNDARY = "scandock-crash"
 
 
@@ -82,6 +82,10 @@ class Log:
             file.write(json.dumps(line) + "\n")
 
 
+def _connect(port: int, timeout: float) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+
+
 @dataclass
 class Uploader:
     """Sends archives by one door, one after another."""
@@ -95,6 +99,8 @@ class Uploader:
     refused: Callable[[bytes], None] | None = None
     """Called with each refusal for want of space (507), after which it is tried again; None takes none of them."""
     login: dict[str, str] = field(default_factory=lambda: LOGIN)
+    connect: Callable[[int, float], http.client.HTTPConnection] = _connect
+    """A connection to a port, with a timeout in seconds."""
     failed: list[str] = field(default_factory=list)
 
     def run(self, archives: Iterable[Archive]) -> None:
@@ -202,7 +208,7 @@ class Uploader:
         self, method: str, path: str, headers: dict[str, str], body: Iterator[bytes] | None = None
     ) -> tuple[int, bytes, dict[str, str]]:
         """Raises ConnectionBroken for what is to be tried again."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.patience)
+        connection = self.connect(self.port, self.patience)
         try:
             connection.request(method, path, body, self.login | headers)
             answer = connection.getresponse()

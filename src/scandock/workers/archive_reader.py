@@ -216,6 +216,7 @@ class ArchiveReader:
         else:
             listening.received = os.path.getsize(self.archive) if os.path.isfile(self.archive) else 0
             opened = open_archive(self.archive, settings.limits, self.readers, self.name)
+        listening.received = opened.received  # told also where there is no room for it
         tasks.extend(opened.tasks)
         if keep:
             store.reserve(

@@ -5,14 +5,21 @@ Archives come to thread readers in steps, with small limits, so that bombs go of
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
+import os
+import signal
+import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from scandock.model.errors import Fault
 from scandock.queue.tokens import new_token, new_uuid
@@ -24,8 +31,11 @@ from scandock.workers.archive_reader import ArchiveReader, ReadEntries
 from scandock.workers.context import make_context
 from scandock.workers.followed_spool import FollowedSpool, FollowVoid
 from scandock.workers.import_progress import ImportProgress
-from tests.badinput import CASES, zips
+from scandock.workers.readers import start_process, use_reader_start
+from tests.badinput import CASES, tars, zips
 from tests.badinput.case import good_pairs
+from tests.crash.archives import Study
+from tests.crash.processes import process_name
 from tests.integration.test_import_corpus import EXPECTED
 from tests.integration.upload_server import UploadServer
 
@@ -33,10 +43,18 @@ pytestmark = pytest.mark.long
 
 LIMITS = {"ratio_from_bytes": 8_000_000, "max_unpacked_bytes": 60_000_000, "max_entries": 20_000}
 STEPS = 9
+Look = Callable[[], tuple[int, int]]
+"""How many bytes are here, and of how many."""
 COLUMNS = (
     "ordinal, path, size, hex(sha256), content, code, message, folder, session_folder, scan_folder, resource, study,"
     " series, sop, sop_class, frames, dataset_at, syntax, facts, left_out_by"
 )
+
+
+def steps(size: int) -> Look:
+    """An archive that comes in so many steps."""
+    here = iter(range(STEPS + 1))
+    return lambda: (size * next(here, STEPS) // STEPS, size)
 
 
 class Site:
@@ -48,8 +66,8 @@ class Site:
         self.request = ImportRequest(project="P")
         self.archive = folder / "archive"
 
-    def read(self, body: bytes, *, follow: bool) -> tuple[Any, ...]:
-        """All that the readers tell of an archive, or why it is read in the ordinary way."""
+    def read(self, body: bytes, *, follow: bool, look: Look | None = None) -> tuple[Any, ...]:
+        """All that the readers tell of an archive, or why it is read in the ordinary way. `look`: how it comes."""
         self.archive.write_bytes(body)
         context = make_context(self.server.catalog, self.settings, self.request, ())
         store, listening = self.server.store, ImportProgress(None)
@@ -57,7 +75,7 @@ class Site:
         reading = ArchiveReader(
             str(self.archive), self.request, self.settings, listening, threading.Event(), name="archive", readers=2
         )
-        coming = self.coming(len(body)) if follow else None
+        coming = self.coming(len(body), look or steps(len(body))) if follow else None
         try:
             entries = reading.read(store, stage, context.texts, lambda: False, keep=True, coming=coming)
             return self.findings(entries, listening)
@@ -70,11 +88,8 @@ class Site:
             stage.clear()
             store.finish(stage)
 
-    def coming(self, size: int) -> FollowedSpool:
-        here = iter(range(STEPS + 1))
-        return FollowedSpool(
-            str(self.archive), "archive", size, self.settings.limits, 2, lambda: size * next(here, STEPS) // STEPS
-        )
+    def coming(self, size: int, look: Look) -> FollowedSpool:
+        return FollowedSpool(str(self.archive), "archive", size, self.settings.limits, 2, look, lambda: False)
 
     @staticmethod
     def findings(entries: ReadEntries, listening: ImportProgress) -> tuple[Any, ...]:
@@ -98,7 +113,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 SECTIONS = sorted({case.section for case in CASES})
-FOLLOWED = 60
+FOLLOWED = 80
 """Rows of the table, at least, of which something is read while they come, and all of it is used."""
 
 
@@ -120,26 +135,62 @@ def test_good_archives_are_read_while_they_come(site: Site) -> None:
         zips.files(*good_pairs("good"), descriptor=b"PK\x07\x08"),
         [zips.folder(b"good"), *zips.files(*good_pairs("good"), method=zips.STORED)],
     ):
-        body = zips.archive(entries)
-        followed = site.read(body, follow=True)
-        assert followed[0] == "read"
-        assert followed == site.read(body, follow=False)
+        check_is_read_ahead(site, zips.archive(entries))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
+def test_good_tars_are_read_while_they_come(site: Site, pack: Callable[[bytes], bytes]) -> None:
+    check_is_read_ahead(site, pack(tars.plain(*good_pairs("good"), (b"inner.zip", zips.plain(*good_pairs("inner"))))))
+
+
+def check_is_read_ahead(site: Site, body: bytes) -> None:
+    followed = site.read(body, follow=True)
+    assert followed[0] == "read"
+    assert followed == site.read(body, follow=False)
 
 
 def test_an_entry_that_shares_bytes_with_the_next_one_is_damaged_and_not_read_ahead(site: Site) -> None:
     (first, second, *_) = zips.files(*good_pairs("nested"))
-    body = zips.nested(first, second)
+    comment = b"so that its last entry is here before its end" * 50
+    body = zips.nested(first, second)[:-2] + struct.pack("<H", len(comment)) + comment
     _, rows, *_ = site.read(body, follow=False)
     assert [row[5] for row in rows] == ["overlapping_entries", ""]
     assert site.read(body, follow=True) == ("void", "its directory says something else than its entries")
 
 
+def test_a_reader_that_is_killed_while_it_waits_is_replaced(site: Site) -> None:
+    study = Study(66, 1, count=20, side=256)
+    body = gzip.compress(tars.plain(*((name.encode(), data) for name, data in study.entries("S").items())), 1)
+    staged = site.server.data / "work"
+    killed: list[int] = []
+
+    def look() -> tuple[int, int]:
+        """Half of it is here until something of that was staged, and its reader is dead."""
+        if not killed and any(name.endswith(".dcm") for _, _, names in os.walk(staged) for name in names):
+            killed.extend(readers())
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+        return (len(body) if killed else len(body) // 2), len(body)
+
+    with use_reader_start(start_process):
+        followed = site.read(body, follow=True, look=look)
+    assert killed
+    assert followed[0] == "read"
+    assert followed == site.read(body, follow=False)
+
+
+def readers() -> list[int]:
+    """The reader processes of this one."""
+    listed = [path.read_text(encoding="utf-8") for path in Path("/proc/self/task").glob("*/children")]
+    return [int(pid) for line in listed for pid in line.split() if process_name(int(pid)) == "reader"]
+
+
 @pytest.mark.corpus
 @pytest.mark.disk
-def test_every_zip_of_real_files_is_read_while_it_comes(
+def test_every_archive_of_real_files_is_read_while_it_comes(
     corpus_archives: Path, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    names = sorted(name for name in json.loads(EXPECTED.read_text(encoding="utf-8")) if name.endswith(".zip"))
+    names = sorted(name for name in json.loads(EXPECTED.read_text(encoding="utf-8")) if not name.startswith("_"))
     assert names
     site = Site(tmp_path)
     with thread_readers():

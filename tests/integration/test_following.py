@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import TokenLost
+from scandock.model.errors import Fault, TokenLost
 from scandock.publishing.recover import recover
 from scandock.queue import follow
 from scandock.queue.cancel import CancelResult
@@ -28,7 +31,9 @@ from scandock.services.settings import load_settings
 from scandock.testing.privacy import given_privacy
 from scandock.testing.worker import InProcessWorker
 from scandock.workers import followed_spool
-from tests.badinput import zips
+from scandock.workers.attempt import AttemptRequest
+from scandock.workers.attempt_runner import AttemptRunner
+from tests.badinput import tars, zips
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine_data
 from tests.crash.processes import until
@@ -40,6 +45,8 @@ pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 STUDY = Study(61, 1, count=100, side=8)
 BODY = zip_bytes(STUDY.entries("S"))
+LARGE = Study(61, 1, count=20, side=256)
+"""More than a reader of a stream reads at once."""
 
 
 @pytest.fixture(autouse=True)
@@ -59,8 +66,9 @@ class Coming:
     """An upload whose bytes come bit by bit, by no web process."""
 
     def __init__(self, server: UploadServer, body: bytes = BODY, *, door: str = "raw", first: int = 0) -> None:
+        """Of a form its row has another size until it is accepted: that of all of the form."""
         self.server, self.body, self.door = server, body, door
-        self.uuid = server.receive(body[:first], size=len(body))
+        self.uuid = server.receive(body[:first], size=len(body) + (1000 if door == "multipart" else 0))
         self.here = first
         if door != "raw":
             self.set(door=door)
@@ -82,7 +90,7 @@ class Coming:
             connection.execute(update(reception).where(reception.c.upload_id == number).values(**values))
 
     def accept(self) -> None:
-        self.set(received=len(self.body))
+        self.set(received=len(self.body), size=len(self.body))
         self.server.accept(self.uuid)
 
     @property
@@ -104,13 +112,13 @@ class Coming:
         until(lambda: not self.lease and not self.server.store.works(), "it is followed still")
 
 
-def placed(server: UploadServer, coming: Coming) -> dict[str, Any]:
+def placed(server: UploadServer, coming: Coming, study: Study = STUDY) -> dict[str, Any]:
     """Its row, once it is placed as it is to be."""
     assert server.ended(coming.uuid) == "placed", server.row(coming.uuid)
     until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
     held, wrong = examine_data(server.data)
     assert not wrong, wrong
-    assert held[STUDY.uid] == STUDY.held()
+    assert held[study.uid] == study.held()
     return server.row(coming.uuid)
 
 
@@ -157,6 +165,136 @@ def test_bytes_of_a_resumable_upload_that_are_not_noted_are_not_read(server: Upl
         coming.accept()
         placed(server, coming)
         assert "import begun" not in steps(attempts), "it was read a second time"
+
+
+def tar_gz(entries: dict[str, bytes]) -> bytes:
+    return gzip.compress(tars.plain(*((name.encode(), data) for name, data in entries.items())), 1)
+
+
+@pytest.mark.parametrize("door", ["raw", "tus"])
+def test_a_compressed_tar_is_read_before_the_rest_has_come(server: UploadServer, door: str) -> None:
+    with in_process_worker(server) as attempts:
+        coming = Coming(server, tar_gz(LARGE.entries("S")), door=door)
+        coming.send(0.5)
+        coming.until_staged(8)
+        until(lambda: server.progress(coming.uuid), "nobody is told of whom it met")
+        coming.send(0.9, noted=door == "tus")
+        coming.until_staged(24)
+        coming.send()
+        coming.until_staged(40)
+        assert server.state(coming.uuid) == "receiving"
+        coming.accept()
+        assert placed(server, coming, LARGE)["attempt"] == 1
+        until(lambda: "reading ahead ended" in steps(attempts), "its process did not end")
+        assert "import begun" not in steps(attempts), "it was read a second time"
+
+
+def test_a_compressed_tar_that_is_cancelled_while_its_reader_waits_leaves_nothing(server: UploadServer) -> None:
+    with in_process_worker(server) as attempts:
+        coming = Coming(server, tar_gz(LARGE.entries("S")))
+        coming.send(0.5)
+        coming.until_staged(8)
+        assert server.cancel(coming.uuid) is CancelResult.DONE
+        until(lambda: not server.store.works(), "staging was left")
+        until(lambda: not attempts.begun[coming.uuid].runs, "it is followed still")
+
+
+@pytest.mark.parametrize(
+    ("code", "damage"),
+    [
+        ("truncated", lambda body: body[:-8]),
+        ("damaged", lambda body: body[:-8] + bytes(8)),
+        ("not_an_archive", lambda _: gzip.compress(b"text" * 100_000)),
+    ],
+)
+def test_a_stream_that_does_not_hold_to_its_end_is_refused_as_ever(
+    server: UploadServer, code: str, damage: Callable[[bytes], bytes]
+) -> None:
+    with in_process_worker(server) as attempts:
+        coming = Coming(server, damage(tar_gz(LARGE.entries("S"))))
+        coming.send()
+        until(lambda: follow_begun(coming) and not coming.lease, "it is followed still")
+        assert server.state(coming.uuid) == "receiving"
+        coming.accept()
+        assert server.ended(coming.uuid) == "refused"
+        until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
+        assert "import begun" in steps(attempts)
+    assert server.row(coming.uuid)["code"] == code
+
+
+def test_a_slow_upload_is_given_up_for_one_that_comes_beside_it(
+    server: UploadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed_spool, "RATE_SECONDS", 0)
+    with InProcessWorker(server.data, upkeep=False):
+        slow = Coming(server)
+        slow.send(0.5)
+        slow.until_staged()
+        coming = Coming(server, zip_bytes(Study(65, 1, count=100, side=8).entries("S")))
+        coming.send()
+        coming.until_staged(200)
+        assert slow.staged() == 0
+        for one in (coming, slow):
+            one.send()
+            one.accept()
+            assert server.ended(one.uuid) == "placed"
+
+
+class StartedLate:
+    """An attempt that is told to stop while it is started, and runs until it is killed."""
+
+    killed = ""
+    pid = 0
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        stop()
+
+    def kill(self, why: str) -> None:
+        self.killed = why
+
+    def wait(self) -> int:
+        assert self.killed, "nobody ends it"
+        return -signal.SIGKILL
+
+    def death(self, _code: int) -> Fault:
+        raise NotImplementedError
+
+
+def test_a_worker_that_ends_begins_to_follow_none_and_ends_what_was_being_begun(server: UploadServer) -> None:
+    begun: list[StartedLate] = []
+
+    def start(_order: AttemptRequest) -> StartedLate:
+        begun.append(StartedLate(running.stop_follows))
+        return begun[-1]
+
+    running = AttemptRunner(server.catalog, server.store, structlog.get_logger(), 1.0, start)
+    for number in (1, 2):
+        coming = Coming(server)
+        claim = follow.begin_follow(server.catalog, "me")
+        assert claim is not None
+        running.follow(claim)
+        assert (number, [attempt.killed for attempt in begun], coming.lease) == (number, ["stopped"], 0)
+
+
+@pytest.mark.parametrize("pack", [zip_bytes, tar_gz])
+def test_the_file_of_a_form_is_read_before_its_size_is_known(
+    server: UploadServer, pack: Callable[[dict[str, bytes]], bytes]
+) -> None:
+    with in_process_worker(server) as attempts:
+        coming = Coming(server, pack(LARGE.entries("S")), door="multipart")
+        coming.send(0.5, noted=False)
+        coming.until_staged(8)
+        coming.send(noted=False)
+        coming.until_staged(24)
+        values = {"request": json.dumps({"project": "P", "overwrite": "append"})}  # which followed the file
+        with server.catalog.write() as connection:
+            connection.execute(update(upload).where(upload.c.uuid == coming.uuid).values(**values))
+        coming.accept()
+        row = placed(server, coming, LARGE)
+        assert "import begun" not in steps(attempts)
+    report = json.loads(row["report"])
+    assert (row["attempt"], report["bytes"]["received"]) == (1, len(coming.body))
+    assert "reading" not in report["seconds"], "it was read a second time"
 
 
 def hidden(entries: dict[str, bytes]) -> bytes:
@@ -282,11 +420,11 @@ def test_when_all_are_killed_whoever_comes_next_imports_it(
     assert held[study.uid] == study.held()
 
 
-def test_what_is_no_zip_is_left_and_nothing_is_followed_where_that_is_switched_off(
+def test_what_is_no_archive_is_left_and_nothing_is_followed_where_that_is_switched_off(
     server: UploadServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with in_process_worker(server) as attempts:
-        other = Coming(server, b"no zip" * 1000)
+        other = Coming(server, b"no archive" * 1000)
         other.send(0.5)
         until(lambda: attempts.begun.get(other.uuid) and not other.lease, "it is followed still")
         assert server.state(other.uuid) == "receiving"
@@ -331,7 +469,7 @@ def test_one_upload_is_followed_once_by_one_and_whole_uploads_go_first(server: U
     assert server.state(coming.uuid) == "received"
 
 
-@pytest.mark.parametrize("values", [{"door": "multipart"}, {"door": "dicomweb"}, {"size": None}, {"size": 0}])
+@pytest.mark.parametrize("values", [{"door": "dicomweb"}, {"size": None}, {"size": 0}])
 def test_uploads_that_are_not_followed(server: UploadServer, values: dict[str, object]) -> None:
     coming = Coming(server)
     coming.set(**values)
@@ -425,7 +563,7 @@ def test_a_catalog_in_postgresql_hands_an_accepted_upload_to_its_follower(tmp_pa
     server.close()
 
 
-@pytest.mark.parametrize("door", ["raw", "tus"])
+@pytest.mark.parametrize("door", ["raw", "tus", "multipart"])
 def test_patients_are_shown_while_the_server_still_receives_and_sessions_stand_soon_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: str
 ) -> None:
@@ -451,7 +589,17 @@ def test_patients_are_shown_while_the_server_still_receives_and_sessions_stand_s
             until(shown, "nobody is told of whom it met")
             yield body[half:]
 
-        if door == "raw":
+        if door == "multipart":
+            head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\n\r\n'
+            tail = b'\r\n--b\r\nContent-Disposition: form-data; name="session"\r\n\r\nLATE\r\n--b--\r\n'
+            headers = {
+                "Content-Length": str(len(head + body + tail)),
+                "Content-Type": "multipart/form-data; boundary=b",
+            }
+            answer = client.post("/api/v1/imports?project=P", content=chain([head], parts(), [tail]), headers=headers)
+            assert answer.status_code == 202
+            uuid = answer.json()["id"]
+        elif door == "raw":
             headers = {"Content-Length": str(len(body))}
             answer = client.post("/api/v1/imports?project=P&filename=a.zip", content=parts(), headers=headers)
             assert answer.status_code == 202
@@ -473,3 +621,4 @@ def test_patients_are_shown_while_the_server_still_receives_and_sessions_stand_s
         ended = client.get(f"/api/v1/imports/{uuid}").json()
         assert (ended["state"], ended["entries"]["stored"], ended["attempt"]) == ("placed", 40, 1)
         assert "reading" not in ended["seconds"], "it was read a second time"
+        assert [session["label"] for session in ended["sessions"]] == ["LATE" if door == "multipart" else "CRASH91_1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import Final, Protocol, runtime_checkable
 
 from scandock.formats.display_names import decode_file_name, quote
@@ -112,6 +113,30 @@ class FileSource:
         if self._path is None:
             raise TypeError("a source made from a descriptor cannot go to another process")
         return (FileSource, (self._path,))
+
+
+class ComingSource(FileSource):
+    """A file that grows; who reads what is still to come waits for it."""
+
+    __slots__ = ("_wait",)
+
+    def __init__(self, path: str | os.PathLike[str], size: int, wait: Callable[[int], int]) -> None:
+        """`size`: that it has in the end, or more, as long as that is not known.
+
+        `wait` returns once so many bytes from the beginning are here, or all where these are fewer; it gives the size,
+        as far as that is known then. What it raises ends the reading.
+        """
+        super().__init__(path)
+        self._size = size
+        self._wait = wait
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self._size = self._wait(min(self._size, offset + length))
+        return super().read_at(offset, length)
+
+    def readinto_at(self, offset: int, view: memoryview) -> int:
+        self._size = self._wait(min(self._size, offset + len(view)))
+        return super().readinto_at(offset, view[: max(0, self._size - offset)])
 
 
 class MemorySource:

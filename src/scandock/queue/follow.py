@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, reception
@@ -23,8 +23,7 @@ from scandock.queue.tokens import new_token
 
 MIN_BYTES: Final = 16_000_000
 """Smaller uploads are imported in no time once they are whole."""
-DOORS: Final = ("raw", "tus")
-"""By which nothing that matters to an import comes behind the bytes."""
+DOORS: Final = ("raw", "multipart", "tus")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +31,7 @@ class FollowedUpload:
     """How far an upload is that a follower reads."""
 
     received: int
-    """Bytes that are on disk, synced."""
+    """Bytes that are on disk, synced; all of them once it is accepted."""
     is_accepted: bool
     """Whether it is a running import of its follower's by now."""
 
@@ -42,21 +41,10 @@ def begin_follow(catalog: Catalog, owner: str) -> Claim | None:
 
     None while an upload that is whole waits for a worker.
     """
-    comes = and_(
-        upload.c.state == ImportState.RECEIVING,
-        reception.c.door.in_(DOORS),
-        reception.c.size >= MIN_BYTES,
-        reception.c.follow_token == "",
-        ~exists().where(cached_file.c.upload_id == upload.c.id),
-    )
     waits = upload.alias("waiting")
     with catalog.read() as connection:
         row = connection.execute(
-            select(upload.c.id, upload.c.uuid, reception.c.size)
-            .join(reception, reception.c.upload_id == upload.c.id)
-            .where(comes, ~exists().where(waits.c.state == ImportState.RECEIVED))
-            .order_by(upload.c.id)
-            .limit(1)
+            _select_to_follow().where(~exists().where(waits.c.state == ImportState.RECEIVED)).limit(1)
         ).first()
     if row is None:
         return None
@@ -78,6 +66,11 @@ def begin_follow(catalog: Catalog, owner: str) -> Claim | None:
         reason="",
         follows=True,
     )
+
+
+def is_any_to_follow(connection: Connection) -> bool:
+    """Whether an upload comes that could be followed, and that nobody follows or has followed."""
+    return connection.execute(_select_to_follow().limit(1)).first() is not None
 
 
 def renew_follows(catalog: Catalog, leases: Collection[ImportLease]) -> list[ImportLease]:
@@ -133,6 +126,22 @@ def is_followed(catalog: Catalog, connection: Connection, uuid: str) -> bool:
         )
     )
     return connection.execute(query).first() is not None
+
+
+def _select_to_follow() -> Select[tuple[int, str, int | None]]:
+    """Uploads that could be followed, and that nobody follows or has followed; the oldest first."""
+    return (
+        select(upload.c.id, upload.c.uuid, reception.c.size)
+        .join(reception, reception.c.upload_id == upload.c.id)
+        .where(
+            upload.c.state == ImportState.RECEIVING,
+            reception.c.door.in_(DOORS),
+            reception.c.size >= MIN_BYTES,
+            reception.c.follow_token == "",
+            ~exists().where(cached_file.c.upload_id == upload.c.id),
+        )
+        .order_by(upload.c.id)
+    )
 
 
 def _is_received() -> ColumnElement[bool]:

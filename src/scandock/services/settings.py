@@ -202,7 +202,7 @@ class Settings(BaseModel):
         default=None, description="Reader processes of one import; not set: one a core, at most 4."
     )
     follow: Literal["on", "off"] = Field(
-        default="on", description="Whether large zips are read while the rest of them is still being received."
+        default="on", description="Whether large zips and tars are read while the rest of them is still being received."
     )
     placeholder_names: Names = Field(
         default=PLACEHOLDERS,

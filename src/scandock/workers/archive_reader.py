@@ -37,6 +37,7 @@ from scandock.workers.import_progress import EntryListener, ImportProgress
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 
 if TYPE_CHECKING:
+    from scandock.pipeline.entry_filter import FilterSetup
     from scandock.rules.import_request import ImportRequest
     from scandock.rules.privacy import EarlyScrub
     from scandock.services.settings import Settings
@@ -71,6 +72,21 @@ class SiteTexts:
     """By what objects can be de-identified as they are read."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingTerms:
+    """What of a request decides how an archive is read; all else of it decides what becomes of that."""
+
+    keep_loose: bool
+    """Whether files that are no images are stored."""
+    filters: FilterSetup | None
+
+
+def make_reading_terms(request: ImportRequest, site: SiteTexts) -> ReadingTerms:
+    """How an archive is read that comes with a request."""
+    filters = make_filter_setup(request, site.filters, has_mapping=site.has_mapping) if site.filters else None
+    return ReadingTerms(keep_loose=request.resources == "keep", filters=filters)
+
+
 @dataclass(frozen=True, slots=True)
 class ReadEntries:
     """The entries of an archive, in a ledger, as far as its reading came."""
@@ -99,7 +115,7 @@ class ComingArchive(Protocol):
 
     @property
     def size(self) -> int:
-        """Its bytes, once all of them are here."""
+        """Its bytes, once all of them are here; until then that is what they are at most."""
 
     @property
     def missing(self) -> int:
@@ -200,7 +216,7 @@ class ArchiveReader:
         else:
             listening.received = os.path.getsize(self.archive) if os.path.isfile(self.archive) else 0
             opened = open_archive(self.archive, settings.limits, self.readers, self.name)
-        listening.received = opened.received
+        listening.received = opened.received  # told also where there is no room for it
         tasks.extend(opened.tasks)
         if keep:
             store.reserve(
@@ -219,8 +235,8 @@ class ArchiveReader:
             check_space=lambda: store.reserve(missing(), min_free=settings.min_free_bytes),
             write_back=stage.write_back if keep and not site.privacy.policy.changes_objects else None,
         )
-        filters = make_filter_setup(self.request, site.filters, has_mapping=site.has_mapping) if site.filters else None
-        ledger.has_filters = filters is not None
+        terms = make_reading_terms(self.request, site)
+        ledger.has_filters = terms.filters is not None
         early = ledger.early = site.early if keep else None
         pool.setup(
             ReaderSetup(
@@ -231,8 +247,8 @@ class ArchiveReader:
                 received=opened.received,
                 wanted=frozenset(TAGS) | site.tags,
                 keep_images=keep,
-                keep_loose=self.request.resources == "keep",
-                filters=filters,
+                keep_loose=terms.keep_loose,
+                filters=terms.filters,
                 hash_datasets=site.hash_datasets,
                 names=() if (names := self._entry_names(site)) is None else names.to_plain(),
                 rules=[(early.rules.to_plain(), b"")] if early is not None else [],
@@ -240,13 +256,20 @@ class ArchiveReader:
                 is_ahead=coming is not None,
             )
         )
-        more = None if coming is None else partial(coming.next_tasks, listener.open, pool.board.totals)
+        more = None if coming is None else partial(self._ask, coming, listener.open)
         pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop(), more)
         pool.stop()
         if pool.reread:
             drop_unreported(stage, ledger, IMAGES)
             if early is not None:
                 drop_unreported(stage, ledger, EARLY)
+
+    def _ask(self, coming: ComingArchive, on_whole: Callable[[ArchiveTasks], None]) -> list[Task] | None:
+        """What is to be read by now of what comes; readers hear how much is here only once that has been checked."""
+        board = self._pool.board
+        tasks = coming.next_tasks(on_whole, board.totals)
+        board.set_here(coming.size - coming.missing, coming.size)
+        return tasks
 
     def _entry_names(self, site: SiteTexts) -> EntryNames | None:
         """What messages call entries; None where that are their own names."""

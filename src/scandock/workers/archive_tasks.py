@@ -56,15 +56,18 @@ def open_archive(path: str, limits: Limits, readers: int, name: str | None = Non
             container = Container(b"", "", path, 0, size, Kind.ZIP, 1, name)
             return zip_tasks(container, source, limits, readers)
     if kind in STREAMS or kind is Kind.TAR:
-        total = size if kind is Kind.TAR else None
-        container = Container(b"", name if kind in STREAMS else "", path, 0, size, kind, 1, name)
-        return ArchiveTasks([Task("stream", container._replace(prefix=""), name)], size, None, total)
+        return ArchiveTasks([stream_task(path, name, size, kind)], size, None, size if kind is Kind.TAR else None)
     if kind in (Kind.DICOM, Kind.ECAT) or _is_maybe_object(path, size):
         container = Container(b"", "", path, 0, size, kind, 1, name)
         return ArchiveTasks([Task("files", container, [(0, name, size)])], size, 1, size)
     if _is_empty_tar(path, size):
         raise ArchiveEmpty(f"{quote(name)} is an empty tar.", "Check what was packed, then send it again.")
     raise _unsupported(name, kind)
+
+
+def stream_task(path: str, name: str, size: int, kind: Kind) -> Task:
+    """A tar, or what is compressed as one stream, which one reader reads from its beginning to its end."""
+    return Task("stream", Container(b"", "", path, 0, size, kind, 1, name), name)
 
 
 def _is_empty_tar(path: str, size: int) -> bool:

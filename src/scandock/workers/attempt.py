@@ -381,7 +381,7 @@ class UploadRun(ImportRun):
         if self._followed is not None:
             opened.callback(self._followed.close)
             upload = self.upload
-            if self._followed.is_of(upload.request, upload.mapping, upload.received, self.archive, self.context.texts):
+            if self._followed.is_of(upload.request, upload.received, self.archive, self.context.texts):
                 self.listening.adopt(self._followed.listening)
                 return self._followed.entries
             self._followed.close()

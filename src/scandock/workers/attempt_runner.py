@@ -117,6 +117,7 @@ class AttemptRunner:
         self._followed: dict[str, Claim] = {}
         """Uploads that come, by token, until they are accepted and so claimed."""
         self._stopping = threading.Event()
+        self._follows_none = False
         self._tickers = [
             Ticker("leases", RENEW_SECONDS, partial(self._watch, self._renew)),
             Ticker("cancels", WATCH_SECONDS, partial(self._watch, self._hear)),
@@ -148,9 +149,12 @@ class AttemptRunner:
         """Have an upload read while it comes, and imported once it is accepted; returns as `run` does."""
         log = self.log.bind(upload=claim.lease.uuid)
         with self._lock:
-            self._followed[claim.lease.token] = claim
+            begins = not self._follows_none
+            if begins:
+                self._followed[claim.lease.token] = claim
         try:
-            self._run_attempt(claim, log, "upload read ahead")
+            if begins:
+                self._run_attempt(claim, log, "upload read ahead")
         finally:
             with self._lock:
                 self._followed.pop(claim.lease.token, None)
@@ -172,7 +176,7 @@ class AttemptRunner:
             child = self._start_attempt(order)  # which may take a while
             with self._lock:
                 self._running[claim.lease.token] = _RunningImport(claim, child)
-                if self._stopping.is_set():
+                if self._stopping.is_set() or (self._follows_none and claim.lease.token in self._followed):
                     child.kill(STOP)
             log.info(step, pid=child.pid)
             self._tell_at_last(claim, child, child.wait(), log)
@@ -272,9 +276,10 @@ class AttemptRunner:
                 running_import.child.kill(STOP)
 
     def stop_follows(self) -> None:
-        """Kill what reads uploads ahead that are not accepted yet: each is read once it is whole."""
+        """Kill what reads uploads ahead that are not accepted yet, and begin none: each is read once it is whole."""
         self._watch(self._renew_follows)
         with self._lock:
+            self._follows_none = True
             for token in self._followed:
                 if (followed := self._running.get(token)) is not None:
                     followed.child.kill(STOP)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from scandock.model.crash_points import reach
 from scandock.model.errors import ScandockError
-from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts, default_readers
+from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts, default_readers, make_reading_terms
 from scandock.workers.followed_spool import FollowedSpool, FollowVoid
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.machine_faults import to_machine_fault
@@ -44,6 +44,7 @@ class FollowedOffer:
     mapping: str
     name: str
     size: int
+    """Bytes that it has, or, where it is a part of a form, those of all of it."""
     is_local: bool
     """Whether it comes to this host, in one request: then whatever is in its file counts, and may be read."""
 
@@ -53,6 +54,7 @@ class FollowedReading:
     """All entries of an upload, read while it came, and by what."""
 
     offer: FollowedOffer
+    size: int
     entries: ReadEntries
     listening: ImportProgress
     texts: SiteTexts
@@ -64,11 +66,10 @@ class FollowedReading:
         """Close ledger and counters."""
         self._opened.close()
 
-    def is_of(self, request: ImportRequest, mapping: str, received: int, name: str, texts: SiteTexts) -> bool:
-        """Whether an upload is to be read as it was: asked for the same, called the same, by the same texts."""
-        offer = self.offer
-        own = (offer.request, offer.mapping, offer.size, offer.name, self.texts)
-        return own == (request, mapping, received, name, texts)
+    def is_of(self, request: ImportRequest, received: int, name: str, texts: SiteTexts) -> bool:
+        """Whether an upload is to be read as it was: on the same terms, called the same, by the same texts."""
+        own = (make_reading_terms(self.offer.request, self.texts), self.size, self.offer.name, self.texts)
+        return own == (make_reading_terms(request, texts), received, name, texts)
 
 
 ImportIt = Callable[["Stage", FollowedReading | None], None]
@@ -83,26 +84,27 @@ class UploadWatch:
     """How far a followed upload is, by its row, and by its file where that says more."""
 
     def __init__(
-        self, catalog: Catalog, lease: ImportLease, path: str | None, clock: Callable[[], float] = time.monotonic
+        self, catalog: Catalog, offer: FollowedOffer, path: str | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """`path`: of the file, where all that is in it counts."""
         self._catalog = catalog
-        self._lease = lease
+        self._lease = offer.lease
+        self._size = offer.size
         self._path = path
         self._clock = clock
         self._asked = -ASK_SECONDS
         self._received = 0
         self.is_accepted = False
 
-    def count_here(self) -> int:
-        """Bytes that have come and stay as they are."""
+    def look(self) -> tuple[int, int]:
+        """Bytes that have come and stay as they are, and its size, as far as that is known."""
         if self._clock() - self._asked >= ASK_SECONDS:
             self.ask()
-        if self._path is None or self.is_accepted:
-            return self._received
-        with contextlib.suppress(FileNotFoundError):
-            return max(self._received, os.stat(self._path).st_size)
-        return self._received
+        here = self._received
+        if self._path is not None and not self.is_accepted:
+            with contextlib.suppress(FileNotFoundError):
+                here = max(here, os.stat(self._path).st_size)
+        return here, self._size
 
     def ask(self) -> None:
         """Ask the catalog. Raises where the upload is not to be followed any more."""
@@ -114,6 +116,15 @@ class UploadWatch:
         if followed is None:
             raise _Ended
         self._received, self.is_accepted = followed.received, followed.is_accepted
+        if self.is_accepted:
+            self._size = self._received
+
+    def others_wait(self) -> bool:
+        """Whether another upload could be followed instead."""
+        from scandock.queue.follow import is_any_to_follow
+
+        with self._catalog.read() as connection:
+            return is_any_to_follow(connection)
 
     def wait(self) -> bool:
         """Wait until the upload is accepted; False where that takes too long."""
@@ -192,7 +203,7 @@ def _read_offer(catalog: Catalog, uuid: str, token: str) -> FollowedOffer:
         mapping=row.mapping,
         name=row.archive or uuid,
         size=row.size,
-        is_local=row.door == "raw" and not is_other_host(row.owner, catalog.host),
+        is_local=row.door in ("raw", "multipart") and not is_other_host(row.owner, catalog.host),
     )
 
 
@@ -209,13 +220,19 @@ def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, 
     context = make_context(catalog, settings, offer.request, mapping)
     if context.privacy is not None or context.privacy_error is not None:
         raise FollowVoid("not everything may be known of objects")
-    watch = UploadWatch(catalog, offer.lease, path if offer.is_local else None)
+    watch = UploadWatch(catalog, offer, path if offer.is_local else None)
     watch.ask()
     readers = default_readers(offer.request, settings)
     recorder = ProgressRecorder(catalog, offer.lease, follows=True)
     with contextlib.ExitStack() as opened, recorder:
         listening = ImportProgress(recorder)
-        coming = FollowedSpool(path, offer.name, offer.size, settings.limits, readers, watch.count_here)
+
+        def look() -> tuple[int, int]:
+            if listening.damages:
+                raise FollowVoid("damaged")
+            return watch.look()
+
+        coming = FollowedSpool(path, offer.name, offer.size, settings.limits, readers, look, watch.others_wait)
         opened.callback(coming.close)
         reading = ArchiveReader(
             path, offer.request, settings, listening, threading.Event(), name=offer.name, readers=readers
@@ -224,8 +241,9 @@ def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, 
         texts = context.texts
         entries = reading.read(store, stage, texts, lambda: False, keep=True, coming=coming)
         opened.callback(entries.close)
-        if entries.refused is not None:
-            raise FollowVoid(entries.refused.code)
+        if entries.refused is not None or listening.damages:
+            raise FollowVoid("damaged" if entries.refused is None else entries.refused.code)
+        coming.check_ratio(listening.totals()[1])
         stage.write_back()
         reach("followed")
         if not watch.wait():
@@ -233,6 +251,7 @@ def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, 
         recorder.close()
         return FollowedReading(
             offer=offer,
+            size=coming.size,
             entries=entries,
             listening=listening,
             texts=texts,

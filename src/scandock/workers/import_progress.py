@@ -143,6 +143,7 @@ class EntryListener:
     def open(self, opened: ArchiveTasks) -> None:
         """What is known of the archive as a whole; once more where that comes while it is read."""
         listening = self.listening
+        listening.received = opened.received
         listening.entries_total, listening.bytes_total = opened.entries_total, opened.bytes_total
         listening.notes.extend(make_note("archive_note", note) for note in opened.notes)
 

@@ -259,6 +259,7 @@ class ReaderPool:
 
     def stop(self) -> None:
         """Kill what still runs; returns when all are gone."""
+        self.board.end_wait()
         for reader in self.readers.values():
             reader.process.kill()
         for reader in self.readers.values():

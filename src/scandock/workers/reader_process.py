@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from scandock.formats.dicom_tally import OBJECTS, Tally
 from scandock.formats.display_names import display_names_by
 from scandock.formats.meter import Meter
+from scandock.formats.source import ComingSource
 from scandock.formats.zip_directory import ZipEntries
 from scandock.model.crash_points import ENTRY, reach_entry
 from scandock.model.entry import Container, Entry
@@ -135,6 +136,10 @@ def _run(process: ReaderProcess, unpacker: Unpacker, task: tuple[Any, ...]) -> N
     container = Container(*container_values)
     if kind == "files":
         unpacker.files(container, payload)
+        return
+    if kind == "coming":
+        with ComingSource(container.file, container.size, process.board.wait_for) as source:
+            unpacker.stream(container, source, None)
         return
     with open_container(container) as source:
         if kind == "zip":

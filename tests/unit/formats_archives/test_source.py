@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scandock.formats.display_names import as_size, quote
-from scandock.formats.source import FileSource, MemorySource, SliceSource, Source
+from scandock.formats.source import ComingSource, FileSource, MemorySource, SliceSource, Source
 from scandock.model.errors import Fault
 
 DATA = bytes(range(256)) * 40
@@ -36,6 +36,41 @@ def test_every_source_reads_alike(path: Path) -> None:
             view = memoryview(bytearray(length))
             got = source.readinto_at(offset, view)
             assert bytes(view[:got]) == DATA[offset : offset + length]
+
+
+def test_bytes_that_are_still_to_come_are_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    path.write_bytes(DATA[:10])
+    waits: list[int] = []
+
+    def come(count: int) -> int:
+        waits.append(count)
+        path.write_bytes(DATA[:count])
+        return 500 if len(waits) < 4 else 480
+
+    with ComingSource(path, 500, come) as source:
+        assert (source.size, source.read_at(5, 5), source.read_at(90, 20)) == (500, DATA[5:10], DATA[90:110])
+        view = memoryview(bytearray(100))
+        assert (source.readinto_at(300, view), bytes(view)) == (100, DATA[300:400])
+        path.write_bytes(DATA)  # of a file that holds more than is said to be here, that alone counts
+        assert (source.readinto_at(470, view), bytes(view[:10]), source.size) == (10, DATA[470:480], 480)
+        assert (source.read_at(475, 10), source.readinto_at(480, view), source.read_at(481, 1)) == (
+            DATA[475:480],
+            0,
+            b"",
+        )
+    assert waits == [10, 110, 400, 500, 480, 480, 480]
+
+
+def test_waiting_ends_by_what_it_raises(tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    path.write_bytes(DATA[:10])
+
+    def end(_: int) -> int:
+        raise InterruptedError
+
+    with ComingSource(path, 500, end) as source, pytest.raises(InterruptedError):
+        source.read_at(0, 20)
 
 
 def test_sources_travel(path: Path) -> None:

@@ -1,20 +1,25 @@
-"""A zip that is read while it comes: what is given to readers when, and what makes all of it void."""
+"""An archive that is read while it comes: what is given to readers when, and what makes all of it void."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 from pathlib import Path
+from random import Random
 
 import pytest
+import zstandard
 
 from scandock.formats.zip_entries import ZipEntries
 from scandock.model.limits import Limits
 from scandock.workers import followed_spool
 from scandock.workers.archive_tasks import ArchiveTasks
-from scandock.workers.followed_spool import STALL_SECONDS, FollowedSpool, FollowVoid
+from scandock.workers.followed_spool import RATE_BYTES, RATE_SECONDS, STALL_SECONDS, FollowedSpool, FollowVoid
 from scandock.workers.pool import Task
-from tests.badinput import zips
+from tests.badinput import tars, zips
 
-FILES = [(b"S/%d.dcm" % number, b"%d" % number * 3000) for number in range(6)]
+FILES = [(b"S/%d.dcm" % number, Random(number).randbytes(1000)) for number in range(6)]
 BODY = zips.plain(*FILES)
 
 
@@ -26,14 +31,25 @@ class Growing:
         self.here = 0
         self.now = 0.0
         self.unpacked = 0
+        self.others = False
+        self.size = len(body) if size is None else size
         self.whole: list[ArchiveTasks] = []
         limits = Limits(max_ratio=2, ratio_from_bytes=ratio_from)
         self.spool = FollowedSpool(
-            str(path), "a.zip", len(body) if size is None else size, limits, 1, lambda: self.here, lambda: self.now
+            str(path),
+            "a.zip",
+            self.size,
+            limits,
+            1,
+            lambda: (self.here, self.size),
+            lambda: self.others,
+            lambda: self.now,
         )
 
     def come(self, here: int) -> list[str] | None:
-        """The names of the entries that are given once so many bytes are here; None for no more."""
+        """The entries that are given once so many bytes are here, by their names, or the kinds of other tasks; None for
+        no more.
+        """
         self.path.write_bytes(self.body[:here])
         self.here = here
         return self.ask()
@@ -44,6 +60,8 @@ class Growing:
 
 
 def names(task: Task) -> list[str]:
+    if task.kind != "zip":
+        return [f"{task.kind} {task.container.kind} of {task.container.size}"]
     return [entry.name for entry in ZipEntries(*task.payload)]
 
 
@@ -76,6 +94,26 @@ def test_entries_are_given_in_batches_and_the_rest_once_the_directory_has_come(g
     growing.spool.close()
 
 
+@pytest.mark.parametrize("body", [BODY, tars.plain(*FILES)])
+def test_the_size_may_be_known_no_sooner_than_all_is_here(tmp_path: Path, body: bytes) -> None:
+    growing = Growing(tmp_path / "spool", body, size=len(body) + 300)
+    assert growing.come(len(body) - 1000)
+    assert growing.come(len(body)) == []
+    growing.size = len(body)
+    assert growing.ask() is not None
+    (opened,) = growing.whole
+    assert (opened.received, growing.spool.size, growing.spool.missing) == (len(body), len(body), 0)
+    assert growing.ask() is None
+
+
+def test_the_ratio_is_held_against_the_size_that_it_has(tmp_path: Path) -> None:
+    growing = Growing(tmp_path / "spool", BODY, size=2 * len(BODY), ratio_from=100)
+    growing.come(len(BODY))
+    growing.spool.check_ratio(2 * len(BODY))
+    with pytest.raises(FollowVoid, match="unpacks to more"):
+        growing.spool.check_ratio(2 * len(BODY) + 1)
+
+
 def test_a_walk_that_stops_leaves_the_rest_to_the_directory(tmp_path: Path) -> None:
     first, second, *others = zips.files(*FILES)
     packed = zips.Entry(name=b"S/x.dcm", data=b"x" * 900, method=zips.BZIP2)
@@ -90,6 +128,14 @@ def why(growing: Growing, here: int) -> str:
     return caught.value.why
 
 
+def why_now(growing: Growing, here: int) -> str:
+    """Why it is given up once so many bytes are said to be here."""
+    growing.here = here
+    with pytest.raises(FollowVoid) as caught:
+        growing.ask()
+    return caught.value.why
+
+
 def test_bytes_that_go_back_or_stop_coming_or_are_no_zip_are_given_up(growing: Growing, tmp_path: Path) -> None:
     growing.come(end_of(1))
     growing.now = STALL_SECONDS
@@ -99,7 +145,8 @@ def test_bytes_that_go_back_or_stop_coming_or_are_no_zip_are_given_up(growing: G
     growing.now += 1
     assert growing.come(end_of(2)) == []
     assert why(growing, end_of(2) - 1) == "bytes that had come are gone"
-    assert why(Growing(tmp_path / "text", b"text" * 100), 200) == "no zip that can be followed"
+    assert Growing(tmp_path / "text", b"text" * 200).come(500) == []
+    assert why(Growing(tmp_path / "text", b"text" * 200), 512) == "nothing that can be followed"
     assert why(Growing(tmp_path / "nothing", b""), 0) == "it has no bytes that can be read"
 
 
@@ -110,6 +157,71 @@ def test_what_unpacks_to_more_than_what_has_come_allows_is_given_up(tmp_path: Pa
     assert growing.ask() == []
     growing.unpacked += 1
     assert why(growing, end_of(1)) == "it unpacks to more than what has come allows"
+
+
+TAR = tars.plain(*FILES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("tar", TAR),
+        ("gzip", gzip.compress(TAR, 0)),
+        ("bzip2", bz2.compress(TAR * 50)),
+        ("xz", lzma.compress(bytes(TAR), filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "mode": lzma.MODE_FAST}])),
+        ("zstd", zstandard.compress(bytes(range(256)) * 10 + TAR)),
+    ],
+)
+def test_a_stream_is_given_to_one_reader_that_waits_for_its_bytes(tmp_path: Path, kind: str, body: bytes) -> None:
+    growing = Growing(tmp_path / "spool", body, size=max(len(body), 600))
+    growing.body = body.ljust(600, b"\0")
+    size = len(growing.body)
+    assert growing.come(511) == []
+    assert growing.come(512) == [f"coming {kind} of {size}"]
+    assert growing.come(513) == []
+    assert growing.come(size) == []
+    (opened,) = growing.whole
+    assert ([task.kind for task in opened.tasks], opened.received) == (["stream"], size)
+    assert growing.ask() is None
+    late = Growing(tmp_path / "late", growing.body)
+    assert late.come(size) == [f"stream {kind} of {size}"]
+
+
+def test_a_reader_that_died_of_a_stream_does_not_make_it_another(tmp_path: Path) -> None:
+    growing = Growing(tmp_path / "spool", TAR)
+    growing.path.write_bytes(TAR)
+    growing.here = 1000
+    tasks = growing.spool.next_tasks(growing.whole.append, lambda: (0, 0))
+    assert tasks is not None
+    tasks[0].suspects.add(b"entry")
+    assert growing.come(len(TAR)) == []
+
+
+def test_what_turns_out_to_be_something_else_than_it_began_as_is_given_up(tmp_path: Path) -> None:
+    growing = Growing(tmp_path / "spool", TAR)
+    growing.come(1000)
+    growing.path.write_bytes(gzip.compress(b"")[:10] + TAR[10:])
+    growing.here = len(TAR)
+    with pytest.raises(FollowVoid, match="it is something else than it began as"):
+        growing.ask()
+
+
+def test_a_slow_upload_is_given_up_for_another_one_alone(tmp_path: Path) -> None:
+    growing = Growing(tmp_path / "spool", TAR, size=5 * RATE_BYTES)
+
+    def look(seconds: float, here: int) -> list[str] | None:
+        growing.now += seconds
+        growing.here = here
+        return growing.ask()
+
+    growing.path.write_bytes(TAR)
+    assert look(RATE_SECONDS / 2, 1000)
+    assert look(RATE_SECONDS / 2, 2000) == [], "it is slow, but the only one"
+    growing.others = True
+    assert look(RATE_SECONDS - 1, 3000) == [], "its time is not over"
+    assert look(1, 2000 + RATE_BYTES) == [], "it is quick"
+    growing.now += RATE_SECONDS
+    assert why_now(growing, 2 * RATE_BYTES) == "it comes slowly, and another can be followed"
 
 
 def test_another_file_in_the_place_of_the_one_that_was_read_is_given_up(growing: Growing) -> None:

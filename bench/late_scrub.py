@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true")
     chosen = parser.parse_args()
     folder = archives.HOME / "late_scrub" / f"{time.time_ns()}"
-    owns_disk = os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None
+    owns_disk = can_mount()
     folder.mkdir(parents=True)
     try:
         archive = folder / "mr.zip"
@@ -68,7 +68,7 @@ def main() -> None:
         costs: dict[str, list[Cost]] = {name: [] for form in FORMS for name in steps[form]}
         for number in range(chosen.rounds + 1):
             for form in FORMS[number % len(FORMS) :] + FORMS[: number % len(FORMS)]:
-                with _disk(folder) if owns_disk else nullcontext(folder / f"{number}-{form}") as disk:
+                with empty_disk(folder) if owns_disk else nullcontext(folder / f"{number}-{form}") as disk:
                     disk.mkdir(exist_ok=True)
                     make_data(disk / "data")  # as wherever rules are in force
                     for name in steps[form]:
@@ -90,8 +90,13 @@ def main() -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
+def can_mount() -> bool:
+    """Whether each import can have a disk of its own."""
+    return os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None
+
+
 @contextmanager
-def _disk(folder: Path) -> Iterator[Path]:
+def empty_disk(folder: Path) -> Iterator[Path]:
     """An empty ext4 of 8 GB, sparse, which is gone afterwards."""
     image, mounted = folder / "disk.img", folder / "disk"
     mounted.mkdir(exist_ok=True)

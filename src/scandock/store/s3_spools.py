@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scandock.formats.parts_source import PartsSource
     from scandock.store.bucket import Bucket
     from scandock.store.local import LocalStore
+    from scandock.store.memory_budget import MemoryBudget
     from scandock.store.root import Root
     from scandock.store.s3_rows import ObjectRows
 
@@ -28,11 +29,22 @@ _CHUNK: Final = 8 * 1024 * 1024
 class S3Spool:
     """See handles.Spool. For one thread at a time."""
 
-    def __init__(self, local: LocalStore, bucket: Bucket, rows: ObjectRows, upload: str, *, erases: bool) -> None:
+    def __init__(
+        self,
+        local: LocalStore,
+        bucket: Bucket,
+        rows: ObjectRows,
+        upload: str,
+        memory: MemoryBudget,
+        *,
+        erases: bool,
+    ) -> None:
+        """`memory`: what all uploads of the process share."""
         self.upload = paths.label(upload)
         self._local = local
         self._bucket = bucket
         self._rows = rows
+        self._memory = memory
         self._erases = erases
         self._writer = ""
         self._spool: PartSpool | None = None
@@ -52,7 +64,7 @@ class S3Spool:
     def _open(self) -> PartSpool:
         if self._spool is None:
             self._noted = tuple(self._rows.parts(self.upload))
-            self._spool = PartSpool(self._bucket, self.upload, self._noted)
+            self._spool = PartSpool(self._bucket, self.upload, self._noted, memory=self._memory)
         return self._spool
 
     def append(self, offset: int, data: bytes | memoryview) -> int:

@@ -218,6 +218,7 @@ class ArchiveReader:
             readers=self.readers,
             check_space=lambda: store.reserve(missing(), min_free=settings.min_free_bytes),
             write_back=stage.write_back if keep and not site.privacy.policy.changes_objects else None,
+            send_ahead=stage.send_ahead if keep and coming is None and not site.hash_datasets else None,
         )
         filters = make_filter_setup(self.request, site.filters, has_mapping=site.has_mapping) if site.filters else None
         ledger.has_filters = filters is not None

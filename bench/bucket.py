@@ -208,7 +208,7 @@ def measure(site: Site, archive: Archive, folder: Path, rounds: int) -> Measured
 def file_row(site: Site, folder: Path, arguments: argparse.Namespace) -> str:
     """Milliseconds of files of archive a, which lie in packs, by a web host and by a bare ranged GET."""
     archive = archives.make("a")
-    contenders.run(Contender("bucket", site.command, contenders.IMPORT.produced), archive, folder / "a", verify=True)
+    contenders.run(Contender("bucket", site.command, contenders.IMPORT.produced), archive, folder / "host", verify=True)
     with servers.scandock(folder / "files", "--role", "web", **site.settings) as (port, _):
         _, page = servers.ask(port, "GET", f"/api/v1/sessions?project={site.project}")
         session = page["items"][0]

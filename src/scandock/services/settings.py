@@ -184,7 +184,7 @@ class Settings(BaseModel):
         " catalog may be restored by.",
     )
     upload_memory_bytes: Annotated[Bytes, Field(ge=16 * MIB)] = Field(
-        default=128 * MIB,
+        default=64 * MIB,
         description="Memory of one process for uploads on their way to a bucket, all together: beyond it they come"
         " more slowly.",
     )

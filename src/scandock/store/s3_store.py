@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 DAY_MS: Final = 24 * 60 * 60 * 1000
 ATTEMPT_GRACE_MS: Final = 60 * 60 * 1000
 """How long after its end an attempt's own prefix is swept: requests that were under way have ended by then."""
-UPLOAD_MEMORY: Final = 128 * 1024 * 1024
+UPLOAD_MEMORY: Final = 64 * 1024 * 1024
 MARKER: Final = "v1/store"
 PROBE: Final = "v1/probe"
 RUBBISH: Final = 1000

@@ -288,7 +288,7 @@ def memory_row(site: Site, folder: Path, arguments: argparse.Namespace) -> str:
         taken = time.perf_counter() - begun
         ended.set()
         sampler.join()
-    what = f"memory of a web host while {arguments.uploads} uploads of {size / 1e9:.0f} GB come at once (PSS, MB)"
+    what = f"memory of a web host while {arguments.uploads} uploads of {size / 1e9:.1f} GB come at once (PSS, MB)"
     rate = f"{arguments.uploads * size / MB / taken:.0f} MB/s"
     more = (max(peaks) - idle) / MB
     return f"| {what} | {max(peaks) / MB:.0f} at {rate} | idle: {idle / MB:.0f} | {more:.0f} more | {MEMORY_GOAL_MB} |"

@@ -7,12 +7,14 @@ import: archives imported by the command line, to the folder (catalog in SQLite)
 PostgreSQL that syncs its commits) by turns; the CPU time is that of the command and all its processes, that of
 SeaweedFS and PostgreSQL stands apart. file: files of packs at random by their address at a server, and the same ranges
 by a bare ranged GET, by turns. memory: the processes of a web host together (PSS) while big uploads come at once, which
-are cut off at their end. As in bench.run nothing is deleted before all has ended, and the first round is dropped.
+are cut off at their end. Each import has an empty ext4 of its own, where that can be mounted: what an import into the
+bucket leaves on its host is deleted, which makes creates slow for minutes on ext4. The first round is dropped.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import os
 import random
 import shutil
@@ -22,13 +24,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
-from bench import archives, contenders, downloads, memory, report, serve, servers
+from bench import archives, contenders, memory, report, serve, servers
 from bench.archives import Archive
 from bench.contenders import Contender, Run
+from bench.disks import own_disk
 from bench.report import spread
 from bench.small import cpu_seconds
 from scandock.catalog.engine import open_catalog
@@ -70,8 +74,13 @@ class Site:
         """An import into the bucket, by a host whose folder is new."""
         self.imports += 1
         words = contenders.scandock_command(archive, folder)
-        words[words.index("BENCH")] = f"BENCH{self.imports}"
+        words[words.index("BENCH")] = self.project
         return ["env", *(f"{name}={value}" for name, value in self.settings.items()), *words]
+
+    @property
+    def project(self) -> str:
+        """That of the last import."""
+        return f"BENCH{self.imports}"
 
     def used(self) -> float:
         """CPU seconds of the store and of PostgreSQL so far."""
@@ -175,13 +184,15 @@ def import_table(site: Site, folder: Path, arguments: argparse.Namespace) -> Ite
 
 
 def measure(site: Site, archive: Archive, folder: Path, rounds: int) -> Measured:
+    folder.mkdir()
     result = Measured(archive)
     to_bucket = Contender("bucket", site.command, contenders.IMPORT.produced)
     for number in range(rounds + 1):
         turns = [contenders.IMPORT, to_bucket]
         for contender in turns if number % 2 else reversed(turns):
             before = site.used()
-            run = contenders.run(contender, archive, folder / f"{number}-{contender.name}", verify=number == 0)
+            with own_disk(folder / f"{number}-{contender.name}") as disk:
+                run = contenders.run(contender, archive, disk / contender.name, verify=number == 0)
             used = site.used() - before
             serve.progress(f"{archive.key} round {number} {contender.name}: {run.wall:.2f} s, {run.cpu:.2f} s of CPU")
             if number == 0:
@@ -195,31 +206,39 @@ def measure(site: Site, archive: Archive, folder: Path, rounds: int) -> Measured
 
 
 def file_row(site: Site, folder: Path, arguments: argparse.Namespace) -> str:
-    """Milliseconds of files of archive a, which lie in packs, by a server and by a bare ranged GET."""
+    """Milliseconds of files of archive a, which lie in packs, by a web host and by a bare ranged GET."""
     archive = archives.make("a")
-    with servers.scandock(folder / "files", **site.settings) as (port, _):
-        upload = servers.send_archive(port, archive.path, "a.zip")
-        servers.wait_until_placed(port, upload["id"])
-        _, page = servers.ask(port, "GET", "/api/v1/sessions?project=BENCH")
+    contenders.run(Contender("bucket", site.command, contenders.IMPORT.produced), archive, folder / "host", verify=True)
+    with servers.scandock(folder / "files", "--role", "web", **site.settings) as (port, _):
+        _, page = servers.ask(port, "GET", f"/api/v1/sessions?project={site.project}")
         session = page["items"][0]
-        places = read_places(site.url, str(archive_path("BENCH", session["label"])))
+        places = read_places(site.url, str(archive_path(site.project, session["label"])))
         chosen = random.Random(1).sample(list(list_files(port, session["id"])), arguments.files)
         ours: list[float] = []
         bare: list[float] = []
-        for file_id, name in chosen:
-            place = places[name]
-            address = f"/api/v1/sessions/{session['id']}/files/{file_id}/content"
-            turns = [
-                (ours, lambda address=address: downloads.take(port, address)),
-                (bare, lambda place=place: site.bucket.get_range(place.object, place.offset, place.length)),
-            ]
-            for times, call in turns if len(ours) % 2 else reversed(turns):
-                begun = time.perf_counter()
-                call()
-                times.append((time.perf_counter() - begun) * 1000)
+        with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
+            for file_id, name in chosen:
+                place = places[name]
+                address = f"/api/v1/sessions/{session['id']}/files/{file_id}/content"
+                turns = [
+                    (ours, lambda address=address: take(connection, address)),
+                    (bare, lambda place=place: site.bucket.get_range(place.object, place.offset, place.length)),
+                ]
+                for times, call in turns if len(ours) % 2 else reversed(turns):
+                    begun = time.perf_counter()
+                    size = len(call())
+                    times.append((time.perf_counter() - begun) * 1000)
+                    if size != place.length:
+                        raise SystemExit(f"bench: {size} bytes came of {place}")
     more = statistics.median(mine - other for mine, other in zip(ours, bare, strict=True))
     what = f"a file of a pack at random, one of {archive.files:,}, {arguments.files} times (ms)"
     return f"| {what} | {spread(ours, 1)} | bare ranged GET: {spread(bare, 1)} | {more:.1f} more | {FILE_GOAL_MS:.0f} |"
+
+
+def take(connection: http.client.HTTPConnection, address: str) -> bytes:
+    """The body of an answer."""
+    connection.request("GET", address, headers={"Authorization": servers.AUTH})
+    return connection.getresponse().read()
 
 
 def read_places(url: str, name: str) -> dict[str, FilePlace]:
@@ -237,13 +256,13 @@ def read_places(url: str, name: str) -> dict[str, FilePlace]:
 
 def list_files(port: int, session: str) -> Iterator[tuple[int, str]]:
     """Number and name of each file of a session."""
-    after = ""
+    cursor = ""
     while True:
-        _, page = servers.ask(port, "GET", f"/api/v1/files?session={session}&limit=1000{after}")
+        _, page = servers.ask(port, "GET", f"/api/v1/files?session={session}&limit=100{cursor}")
         yield from ((item["id"], item["name"]) for item in page["items"])
         if not page.get("next"):
             return
-        after = f"&after={page['next']}"
+        cursor = f"&cursor={quote(page['next'])}"
 
 
 def memory_row(site: Site, folder: Path, arguments: argparse.Namespace) -> str:
@@ -269,7 +288,7 @@ def memory_row(site: Site, folder: Path, arguments: argparse.Namespace) -> str:
         taken = time.perf_counter() - begun
         ended.set()
         sampler.join()
-    what = f"memory of a web host while {arguments.uploads} uploads of {size / 1e9:.0f} GB come at once (PSS, MB)"
+    what = f"memory of a web host while {arguments.uploads} uploads of {size / 1e9:.1f} GB come at once (PSS, MB)"
     rate = f"{arguments.uploads * size / MB / taken:.0f} MB/s"
     more = (max(peaks) - idle) / MB
     return f"| {what} | {max(peaks) / MB:.0f} at {rate} | idle: {idle / MB:.0f} | {more:.0f} more | {MEMORY_GOAL_MB} |"

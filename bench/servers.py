@@ -33,7 +33,8 @@ def scandock(data: Path, *options: str, **settings: str) -> Iterator[tuple[int, 
     words = [str(Path(sys.executable).with_name("scandock")), "serve", "--data", str(data), "--port", str(port)]
     settings = {"SCANDOCK_ADMIN_PASSWORD": PASSWORD, **settings}
     with running([*words, *options], data.with_name(f"{data.name}.log"), port, **settings) as pid:
-        while ask(port, "GET", "/readyz")[0] != 200:
+        asked = "/healthz" if "web" in options else "/readyz"  # which wants a worker, on whatever host
+        while ask(port, "GET", asked)[0] != 200:
             time.sleep(0.05)
         status, _ = ask(port, "POST", "/api/v1/projects", {"id": "BENCH", "name": "BENCH"})
         if status not in (200, 201, 409):  # another server of the same catalog has made it

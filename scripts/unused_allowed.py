@@ -44,6 +44,7 @@ __signature__  # inspect, and so typer, reads it
 # for tests and documents
 POINTS  # the crash suite goes through them
 DELETION_POINTS  # the crash suite goes through them
+BUCKET_POINTS  # tests of kills go through them
 section  # docs/codes.md has it in its table
 ANSWERED  # docs/codes.md has no status for such a class
 UPLOAD_WARNINGS  # docs/codes.md is made from it

@@ -61,6 +61,10 @@ def test_packs_of_a_data_folder_from_its_first_look_to_damage(served: tuple[Web,
     web.site.instance_headers.__init__()  # type: ignore[misc]  # as after a restart
     builder = PackBuilder(web.site.catalog, LocalStore(web.site.data), web.site.settings)
     assert builder.turn(lambda: True) == 0
+    bounded = web.site.settings.model_copy(update={"metadata_bytes": 0})
+    full = PackBuilder(web.site.catalog, LocalStore(web.site.data), bounded)
+    assert full.turn(lambda: False) == 0
+    full.close()
     assert builder.turn(lambda: False) == 2
     made = packs(web)
     assert sorted(made.values()) == [["1-0-0.pack", "1-0-1.pack", "complete"], ["1-0-0.pack", "complete"]]

@@ -32,7 +32,7 @@ def check(bucket: Bucket, stored: list[StoredObject], blobs: dict[Blob, tuple[st
     assert all(len(names) == 1 for names in studies.values())
     for one in stored:
         content = bucket.get_range(one.key, 0, one.size)
-        if one.is_pack:
+        if one.key.endswith(".zip"):
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 assert archive.testzip() is None
                 assert all(hashlib.sha256(archive.read(name)).hexdigest() == name for name in archive.namelist())
@@ -59,7 +59,7 @@ def test_packs_are_closed_in_time() -> None:
     writer = written(bucket)
     for _ in range(PACK_FILES + 1):
         writer.put("a", b"")
-    assert [one.is_pack for one in writer.seal()] == [True, True]
+    assert [one.key.endswith(".zip") for one in writer.seal()] == [True, True]
     for study in range(OPEN_STUDIES + 2):
         writer.put(str(study), b"x")
     assert len(writer._packs) == OPEN_STUDIES  # noqa: SLF001
@@ -99,5 +99,5 @@ def test_packs_stand_on_a_real_server(bucket: Bucket) -> None:
     stored = writer.seal()
     writer.close()
     assert sorted(one.key for one in stored) == sorted([*bucket.list("v1/p"), *bucket.list("v1/f")])
-    assert [one.is_pack for one in stored].count(False) == 2
+    assert [one.key.endswith(".zip") for one in stored].count(False) == 2
     check(bucket, stored, blobs)

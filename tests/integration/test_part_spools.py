@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scandock.model.errors import Fault
+from scandock.store import part_spools
 from scandock.store.bucket import Bucket
+from scandock.store.memory_budget import MemoryBudget
 from scandock.store.part_spools import Part, PartSpool
 
 
@@ -162,3 +165,61 @@ def test_secrets_do_not_go_with_a_bucket(monkeypatch: pytest.MonkeyPatch) -> Non
     assert b"very-secret" not in told
     again = pickle.loads(told)
     assert (again.name, again.prefix, again.endpoint, again.region) == ("b", "p", "http://127.0.0.1:9", "us-east-1")
+
+
+def test_uploads_share_memory_and_none_fails_for_want_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One fills a part of full size and keeps it; others go on by small ones, and share what it gives back."""
+    monkeypatch.setattr(part_spools, "SMALL_PART", 4)
+    monkeypatch.setattr(part_spools, "WAIT_SECONDS", 0)
+    bucket, memory = MemoryBucket(), MemoryBudget(16)
+    first, *others = spools = [PartSpool(bucket, name, part_bytes=16, memory=memory) for name in "abc"]
+    for spool in spools:
+        assert spool.append(0, b"0123") == 4
+    assert memory.free == 16  # small ones are not counted
+    first.append(4, b"456789")
+    assert memory.free == 0
+    for spool in others:
+        assert spool.append(4, b"456789abcdef0123456789") == 26
+        assert spool.sync() == 26
+    assert {part.length for spool in others for part in spool.parts} == {4, 2}
+    assert memory.free == 0
+    first.append(10, b"abcdef")  # full: it is sent, and gives the memory back
+    assert first.sync() == 16
+    assert memory.free == 16
+    assert others[0].append(26, b"0123456789") == 36
+    assert memory.free == 0
+    others[0].close()
+    assert memory.free == 16
+    assert read(first) == b"0123456789abcdef"
+    assert read(others[1]) == b"0123456789abcdef0123456789"
+    for spool in spools:
+        spool.close()
+
+
+def test_a_part_that_failed_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part_spools, "SMALL_PART", 4)
+    bucket, memory = MemoryBucket(), MemoryBudget(16)
+    spool = PartSpool(bucket, "u", part_bytes=16, memory=memory)
+    bucket.failing = True
+    spool.append(0, b"0123456789abcdef")
+    with pytest.raises(Fault):
+        spool.sync()
+    assert memory.free == 16
+    spool.close()
+
+
+def test_who_waits_for_memory_has_it_once_it_is_given_back() -> None:
+    memory = MemoryBudget(10)
+    share = memory.take(10, 0)
+    assert share is not None
+    assert memory.take(1, 0) is None
+    assert memory.take(11, 0) is None
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(memory.take, 4, 60)
+        share.release()
+        share.release()
+        got = waiting.result()
+    assert got is not None
+    assert memory.free == 6
+    del got, waiting
+    assert memory.free == 10

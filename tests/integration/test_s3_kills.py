@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from scandock.model.crash_points import BUCKET_POINTS
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.store.bucket import Bucket
+from scandock.store.file_places import FilePlace, unpack_places
 from scandock.store.paths import parse_tree
 from scandock.store.s3_store import S3Store
-from tests.badinput.objects import Image, sha256
+from tests.badinput.objects import Element, Image, sha256
 from tests.builders import uploader_layout, zip_entries
 from tests.crash.archives import Step
 from tests.crash.processes import KILLED, Command, CommandResult, check, import_words
@@ -25,6 +27,12 @@ KILLS = ("rows", "sealed", "intent", "switched_one", "receipt", "published")
 
 def objects(case: str, count: int) -> list[bytes]:
     return [Image(case=case, number=number).file() for number in range(1, count + 1)]
+
+
+def large_objects(case: str, count: int) -> list[bytes]:
+    """Of 7 MiB each: five of them are more than a pack."""
+    pixels: dict[int, Element] = {0x7FE00010: (b"OW", bytes(7 * 1024 * 1024))}
+    return [Image(case=case, number=number, also=pixels).file() for number in range(1, count + 1)]
 
 
 class Site:
@@ -57,6 +65,21 @@ class Site:
         with self.engine.connect() as connection:
             connection.execute(text("UPDATE upload SET lease_until = lease_until - 60000 WHERE state = 'running'"))
 
+    def age_attempts(self) -> None:
+        """Let all attempts have begun so long ago that those without an import are over."""
+        with self.engine.connect() as connection:
+            connection.execute(text("UPDATE store_attempt SET began = began - 7200000"))
+
+    def check(self, hosts: tuple[str, ...]) -> None:
+        """Sweep: nothing is left of what was killed, and all that rows name is there and whole."""
+        for host in hosts:
+            done = check(self.folder / host, **self.settings)
+            assert done.code == 0, str(done)
+        self.age_attempts()
+        assert self.store.sweep().left == 0
+        assert set(self.bucket.list("v1")) == self.rows.named_keys() | {"v1/store"}
+        assert self.store.works() == []
+
     def read(self, label: str) -> list[str]:
         with self.store.snapshot(parse_tree(f"archive/P/{label}")) as snapshot:
             hashes = []
@@ -64,6 +87,12 @@ class Site:
                 with snapshot.open(entry.rel) as reader:
                     hashes.append(sha256(reader.read()))
         return sorted(hashes)
+
+    def places(self, label: str) -> list[FilePlace]:
+        """Where the files of a session are."""
+        number = self.rows.current(parse_tree(f"archive/P/{label}"))
+        assert number is not None
+        return [place for batch in self.rows.batches(number) for place in unpack_places(batch)]
 
     def close(self) -> None:
         self.store.close()
@@ -92,10 +121,27 @@ def test_a_kill_at_any_point_leaves_whole_sessions_and_no_orphans(two_hosts: Sit
         again = site.run("two" if number % 2 else "one", archive)
         assert again.code == 0, f"{point}: {again}"
         assert site.read(point) == new, point
-    for host in ("one", "two"):
-        done = check(site.folder / host, **site.settings)
-        assert done.code == 0, str(done)
-    assert site.store.sweep().left == 0
-    named = site.rows.named_keys() | {"v1/store"}
-    assert set(site.bucket.list("v1")) == named
-    assert site.store.works() == []
+    site.check(("one", "two"))
+
+
+def test_a_kill_beside_what_is_sent_ahead_leaves_no_orphans(two_hosts: Site) -> None:
+    """Of one session nothing is there before, of another a file that comes again: its pack is packed anew."""
+    site = two_hosts
+    for number, point in enumerate((*BUCKET_POINTS, "read", "arranged", "sealed")):
+        host = "two" if number % 2 else "one"
+        files = large_objects(point, 6)
+        assert site.run(host, zip_entries(uploader_layout(point, "1", files[:1]))).code == 0
+        archive = zip_entries(uploader_layout(point, "1", files))
+        died = site.run("one", archive, SCANDOCK_CRASH_AT=point)
+        assert died.code == KILLED, f"{point} was not reached: {died}"
+        site.end_leases()
+        again = site.run(host, archive)
+        assert again.code == 0, f"{point}: {again}"
+        assert site.read(point) == sorted(map(sha256, files)), point
+        new = zip_entries(uploader_layout(f"new-{point}", "1", large_objects(f"new-{point}", 5)))
+        assert site.run(host, new).code == 0
+        (size,) = {len(data) for data in large_objects(f"new-{point}", 5)}
+        objects_of_new = {place.object for place in site.places(f"new-{point}")}
+        assert len(objects_of_new) == 1, "the pack that was sent ahead is that of the tree"
+        assert [place.length for place in site.places(f"new-{point}")] == [size] * 5
+    site.check(("one", "two"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import ExitStack, closing
 from typing import Any
@@ -13,8 +14,10 @@ from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.data_folders import check_kind_of_store
 from scandock.services.settings import Settings
+from scandock.store import ahead_packs
 from scandock.store.bucket import Bucket
 from scandock.store.errors import StoreFailed
+from scandock.store.handles import ReadFile
 from scandock.store.local import LocalStore
 from scandock.store.moves import RestoreTree
 from scandock.store.paths import parse_tree, unchecked_path
@@ -37,9 +40,28 @@ from tests.integration.store_conformance import (
     trash_tree,
 )
 
+OTHER = "archive/P/OTHER"
+
 
 def killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def count_ranges(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Each range that is asked for from now on."""
+    asked: list[tuple[object, ...]] = []
+    get_range = Bucket.get_range
+
+    def counted(self: Bucket, key: str, offset: int, length: int) -> bytes:
+        asked.append((key, offset, length))
+        return get_range(self, key, offset, length)
+
+    monkeypatch.setattr(Bucket, "get_range", counted)
+    return asked
+
+
+def read_file(rel: str, data: bytes) -> ReadFile:
+    return ReadFile(rel, len(data), hashlib.sha256(data).digest(), "1.2")
 
 
 def keys(bucket: Bucket) -> list[str]:
@@ -387,6 +409,72 @@ class TestS3Store(StoreConformance):
         patient.spool("told-before").discard()
         assert keys(bucket) == []
 
+    # what is sent while an import is being read
+
+    def test_packs_that_one_tree_takes_whole_are_sent_once(self, store, bucket, monkeypatch):
+        monkeypatch.setattr(ahead_packs, "PACK_BYTES", 200)
+        files = {f"in/1/{i}": bytes([i]) * 100 for i in range(5)}
+        stage = stage_files(store, "u", files)
+        stage.send_ahead(read_file(rel, data) for rel, data in files.items())
+        stage.compose(unchecked_path("tree"), [part("in/1", "scans/1")])
+        stage.seal()
+        assert len(keys(bucket)) == 3  # two were full
+        publish_new(store, stage, "tree", NAME)
+        assert read_tree(store, NAME) == {f"scans/1/{i}": bytes([i]) * 100 for i in range(5)}
+        store.finish(stage)
+        assert store.census() == ([], [])
+        assert store.sweep().left == 0
+        assert len(keys(bucket)) == 3
+
+    def test_files_of_packs_that_no_tree_takes_whole_are_packed_again(self, store, bucket, monkeypatch):
+        """Others stay elsewhere: in a second tree, or in none."""
+        monkeypatch.setattr(ahead_packs, "PACK_BYTES", 400)
+        files = {f"in/1/{i}": bytes([i]) * 100 for i in range(12)}
+        stage = stage_files(store, "u", files)
+        for first in (0, 4, 8):
+            stage.send_ahead([read_file(f"in/1/{i}", files[f"in/1/{i}"]) for i in range(first, first + 4)])
+        stage.remove(unchecked_path("in/1/2"))
+        parts = [part(f"in/1/{i}", f"scans/1/{i}") for i in (0, 1, 3, 4, 5, 6, 7, 8, 9)]
+        stage.compose(unchecked_path("tree"), parts)
+        stage.compose(unchecked_path("tree2"), [part("in/1/10", "a"), part("in/1/11", "b")])
+        stage.seal()
+        publish_new(store, stage, "tree", NAME)
+        publish_new(store, stage, "tree2", OTHER)
+        store.finish(stage)
+        assert store.sweep().left == 0
+        assert len(keys(bucket)) == 3  # that of 4 to 7, and one more of each tree
+        assert read_tree(store, NAME) == {f"scans/1/{i}": files[f"in/1/{i}"] for i in (0, 1, 3, 4, 5, 6, 7, 8, 9)}
+        assert read_tree(store, OTHER) == {"a": files["in/1/10"], "b": files["in/1/11"]}
+
+    @pytest.mark.parametrize("end", ["finish", "clear", "takeover"])
+    def test_what_was_sent_by_an_attempt_that_shows_nothing_is_swept(self, store, reopen, bucket, monkeypatch, end):
+        monkeypatch.setattr(ahead_packs, "PACK_BYTES", 100)
+        stage = stage_files(store, "u", {"in/1/a": b"1" * 100})
+        stage.send_ahead([read_file("in/1/a", b"1" * 100)])
+        if end == "takeover":
+            other = reopen("another")
+            other.prepare()
+            other.finish(other.take("u", "t1", "t2"))
+            stage.close()
+        elif end == "clear":
+            stage.clear()
+            stage.compose(unchecked_path("tree"), [])
+            stage.seal()
+            store.finish(stage)
+        else:
+            store.finish(stage)
+        assert store.sweep().left == 0
+        assert keys(bucket) == []
+
+    def test_what_could_not_be_sent_ahead_is_sent_by_the_seal(self, store, bucket, monkeypatch):
+        monkeypatch.setattr(ahead_packs, "PACK_BYTES", 100)
+        stage = stage_files(store, "u", {"in/1/a": b"1" * 100})
+        with monkeypatch.context() as patch:
+            patch.setattr(PostgresObjectRows, "begin", killed)
+            stage.send_ahead([read_file("in/1/a", b"1" * 100)])
+        publish_new(store, stage, "in/1", NAME)
+        assert read_tree(store, NAME) == {"a": b"1" * 100}
+
     def test_large_files_are_objects_of_their_own_read_by_blocks(self, store, bucket):
         data = bytes(range(256)) * 40_000
         publish_tree(store, NAME, {"big": data, "small": b"1"})
@@ -403,16 +491,31 @@ class TestS3Store(StoreConformance):
     def test_neighbors_are_read_by_one_request(self, store, bucket, monkeypatch):
         files = {f"{FILES}/{i:03}": bytes([i]) * 1000 for i in range(200)}
         publish_tree(store, NAME, files)
-        asked = []
-        get_range = Bucket.get_range
-
-        def counted(self, *args):
-            asked.append(args)
-            return get_range(self, *args)
-
-        monkeypatch.setattr(Bucket, "get_range", counted)
+        asked = count_ranges(monkeypatch)
         assert read_tree(store, NAME) == files
         assert len(asked) == 2
+
+    def test_files_that_lie_in_packs_by_turns_are_read_by_few_requests(self, store, bucket, monkeypatch):
+        """As two readers have read them."""
+        monkeypatch.setattr(ahead_packs, "PACK_BYTES", 50_000)
+        files = {f"in/1/{i:03}": bytes([i]) * 1000 for i in range(200)}
+        stage = stage_files(store, "u", files)
+        for turn in (0, 1):
+            for half in (0, 100):
+                stage.send_ahead(read_file(rel, files[rel]) for rel in sorted(files)[half + turn : half + 100 : 2])
+        stage.compose(unchecked_path("tree"), [part("in/1", FILES)])
+        stage.seal()
+        assert len(keys(bucket)) == 4
+        publish_new(store, stage, "tree", NAME)
+        asked = count_ranges(monkeypatch)
+        assert read_tree(store, NAME) == {f"{FILES}/{i:03}": bytes([i]) * 1000 for i in range(200)}
+        assert len(asked) == 5  # the first file, then each pack once
+        asked.clear()
+        with store.snapshot(NAME) as snapshot:
+            for i in (150, 3, 71):  # at random: each alone
+                with snapshot.open(f"{FILES}/{i:03}") as reader:
+                    assert reader.read() == bytes([i]) * 1000
+        assert len(asked) == 3
 
     def test_objects_that_two_trees_share_stay_until_both_are_gone(self, store, bucket):
         publish_tree(store, NAME, {"a": b"1" * 100})

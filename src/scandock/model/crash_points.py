@@ -35,6 +35,9 @@ POINTS = (
 DELETION_POINTS = ("marked", "left_one", "left_all", "deleted")
 """In the order in which the deletion of a project passes them, beside those of each of its sessions."""
 
+BUCKET_POINTS = ("pack_sent",)
+"""Passed beside those of an import into a bucket: each time that the bucket has got a pack or a large file."""
+
 _POINT = os.environ.get("SCANDOCK_CRASH_AT", "")
 ENTRY = os.environ.get("SCANDOCK_CRASH_ENTRY", "")
 """End of the path of the entry at which a reader is to die; empty for none."""

@@ -106,8 +106,9 @@ class KnownConversions:
 class DicomwebCache:
     """What a web process remembers for DICOMweb: the objects of trees, and packs. Trees never change."""
 
-    def __init__(self, data: str, free: int) -> None:
-        self.packs = PackStore(data, free)
+    def __init__(self, data: str, most: int, free: int) -> None:
+        """`most` and `free` as `PackStore` has them."""
+        self.packs = PackStore(data, most, free)
         self.conversions = KnownConversions()
         self._lock = threading.Lock()
         self._trees: OrderedDict[tuple[int, str], TreeObjects] = OrderedDict()

@@ -112,8 +112,9 @@ class PackStore:
     while, so that not each frame that is asked for makes a pack.
     """
 
-    def __init__(self, data: str, free: int) -> None:
-        self.cache = ImageCache(data, None, free, PACKS)
+    def __init__(self, data: str, most: int, free: int) -> None:
+        """`most`: bytes of packs in the folder; `free`: what of its disk is left to others."""
+        self.cache = ImageCache(data, most, free, PACKS)
         self._lock = threading.Lock()
         self._heads: OrderedDict[tuple[str, str], tuple[tuple[int, int], dict[int, PackedObject]]] = OrderedDict()
         self._passing: OrderedDict[tuple[str, str], tuple[float, Pack]] = OrderedDict()

@@ -442,7 +442,7 @@ class _TreeVerification:
             from scandock.services.dicomweb_packs import PackStore, pack_tree
 
             tree = pack_tree(self.holder.tree_id, self.holder.uuid)
-            PackStore(self.store.path, 0).drop_damaged(tree, numbers)
+            PackStore(self.store.path, 0, 0).drop_damaged(tree, numbers)
 
     def _write(self, connection: Connection, batch: _Batch) -> set[int]:
         """Note a batch, and the end of the round where it is the last; the files that are or were damaged."""

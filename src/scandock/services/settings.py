@@ -188,6 +188,11 @@ class Settings(BaseModel):
         description="Bytes a second, on the average of a minute and of all hosts together, that are copied to new packs"
         " of a bucket, so that old ones with deleted files can go; 0: none.",
     )
+    upload_memory_bytes: Annotated[Bytes, Field(ge=16 * MIB)] = Field(
+        default=64 * MIB,
+        description="Memory of one process for uploads on their way to a bucket, all together: beyond it they come"
+        " more slowly.",
+    )
     host_folder: str | None = Field(
         default=None,
         description="Folder of this host alone, for its id and its server's lock, where several hosts share one data"
@@ -364,6 +369,10 @@ class Settings(BaseModel):
         " with blanks between; not set: none.",
     )
     cache_bytes: Bytes = Field(default=2 * GIB, description="Thumbnails that are kept in the data folder; 0: none are.")
+    metadata_bytes: Bytes = Field(
+        default=20 * GIB,
+        description="Metadata for DICOMweb that is kept in the data folder; 0: none is, and each is made anew.",
+    )
     verify_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
         default=90, description="Days within which every stored file is read again and its checksum confirmed."
     )

@@ -35,4 +35,5 @@ def open_data_store(data: str, settings: Settings) -> Store:
         endpoint=settings.s3_endpoint,
         region=settings.s3_region,
         garbage_ms=round(settings.garbage_days * DAY_MS),
+        upload_memory=settings.upload_memory_bytes,
     )

@@ -102,6 +102,21 @@ def read_range(name: str, folder_fd: int, offset: int, length: int) -> bytes:
         os.close(fd)
 
 
+def read_into(name: str, folder_fd: int, view: memoryview) -> int:
+    """Fill `view` with a regular file that has its length; the file's bytes, be they more or fewer."""
+    fd = os.open(name, _FILE, dir_fd=folder_fd)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(2, "No regular file", name)
+        count = 0
+        while count < len(view) and (more := os.readv(fd, [view[count:]])):
+            count += more
+        return count if count < len(view) else status.st_size
+    finally:
+        os.close(fd)
+
+
 def walk(
     folder_fd: int, prefix: DataPath | RelPath = paths.TREE_ROOT, order: Callable[[str], str] | None = None
 ) -> Iterator[tuple[str, os.stat_result, str]]:

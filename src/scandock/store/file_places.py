@@ -58,8 +58,10 @@ def _pack(places: list[FilePlace]) -> bytes:
     same, rests, objects, gaps, lengths = [], [], [], [], []
     before = ""
     for path, key, offset, length in places:
-        shared = 0
-        for one, other in zip(before, path, strict=False):
+        shared = before.rfind("/") + 1
+        if not path.startswith(before[:shared]):
+            shared = 0
+        for one, other in zip(before[shared:], path[shared:], strict=False):
             if one != other:
                 break
             shared += 1

@@ -168,6 +168,17 @@ class StagedPart(NamedTuple):
     """The stage in which it waits, whose owner waits meanwhile; None: that of the tree itself."""
 
 
+class ReadFile(NamedTuple):
+    """A staged file whose bytes stay as they are."""
+
+    rel: str
+    """Its path in the stage, as a reader tells of it: checked where it is opened."""
+    size: int
+    sha256: bytes
+    study: str
+    """Files of one study are likely to be in one tree."""
+
+
 class Stage(Protocol):
     """What one attempt prepares, invisible to all; `work/{upload}/{token}` in the local store. One thread at a time."""
 
@@ -207,6 +218,11 @@ class Stage(Protocol):
 
     def write_back(self) -> None:
         """Let the disk begin with what is staged so far, beside other work, so that `seal` has less to wait for."""
+
+    def send_ahead(self, files: Iterable[ReadFile]) -> None:
+        """Let a store that keeps files elsewhere begin with those that are likely to stay, beside other work, so that
+        `seal` has less to wait for. Nothing else depends on it, and no failure of it is told.
+        """
 
     def seal(self, check: Callable[[], None] | None = None) -> None:
         """Make all that any process wrote to it durable; idempotent. Fault sync_failed voids the attempt.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, NoReturn, Self
 
-from scandock.store.handles import StagedPart, Writer
+from scandock.store.handles import ReadFile, StagedPart, Writer
 from scandock.store.records import AdoptResult, Blob, Mark, StoreEntry
 
 
@@ -44,6 +44,8 @@ class NullStage:
     def clear(self) -> None: ...
 
     def write_back(self) -> None: ...
+
+    def send_ahead(self, files: Iterable[ReadFile]) -> None: ...
 
     def seal(self, check: Callable[[], None] | None = None) -> None: ...
 

@@ -17,13 +17,22 @@ def open_store(data: str) -> Store:
 
 
 def open_bucket(
-    data: str, rows: ObjectRows, *, name: str, prefix: str, endpoint: str | None, region: str, garbage_ms: int
+    data: str,
+    rows: ObjectRows,
+    *,
+    name: str,
+    prefix: str,
+    endpoint: str | None,
+    region: str,
+    garbage_ms: int,
+    upload_memory: int,
 ) -> Store:
-    """The store of a bucket, with a data folder of this host to work in; `garbage_ms` as `S3Store` has it.
+    """The store of a bucket, with a data folder of this host to work in; the last two as `S3Store` has them.
 
     Costs nothing and touches nothing. A process that has used one does not fork.
     """
     from scandock.store.bucket import Bucket
     from scandock.store.s3_store import S3Store
 
-    return S3Store(data, Bucket(name, prefix, endpoint=endpoint, region=region), rows, garbage_ms=garbage_ms)
+    bucket = Bucket(name, prefix, endpoint=endpoint, region=region)
+    return S3Store(data, bucket, rows, garbage_ms=garbage_ms, upload_memory=upload_memory)

@@ -6,18 +6,22 @@ the catalog. One holds files of one study alone, as the reader gives it. Larger 
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256 as hash_bytes
+from mmap import MADV_HUGEPAGE, mmap
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
-from zlib import crc32
 
+from deflate import crc32
+
+from scandock.model.crash_points import reach
 from scandock.store import paths
 from scandock.store.records import Blob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from scandock.store.bucket import Bucket, ObjectWriter
 
@@ -42,6 +46,10 @@ _MADE_BY: Final = 0x0300 | _VERSION
 _DATE: Final = 0x21
 """1980-01-01: a pack says nothing of when it was made, so that the same files make the same bytes."""
 _REGULAR: Final = 0o100644 << 16
+_NAME_BYTES: Final = 64
+"""A sha256 in hex."""
+_ENTRY_BYTES: Final = 256
+"""More than a file takes in a pack beside its own bytes."""
 
 
 ENTRY_BYTES: Final = _LOCAL.size + _CENTRAL.size + 2 * NAME_BYTES
@@ -57,7 +65,6 @@ class StoredObject(NamedTuple):
     """An object that the store has for certain: a pack, or a file of its own."""
 
     key: str
-    is_pack: bool
     size: int
 
 
@@ -68,31 +75,38 @@ def attempt_prefix(kind: str, upload: str, token: str) -> str:
 
 
 class _Pack:
-    """A pack that is being filled."""
+    """A pack that is being filled, in memory that the kernel gives page by page as it is."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, buffer: mmap) -> None:
         self.key = key
-        self.content = bytearray()
+        self.buffer = buffer
+        self.content = memoryview(buffer)
+        self.size = 0
         self.directory = bytearray()
         self.files = 0
 
-    def add(self, data: bytes | memoryview, sha256: bytes) -> int:
-        """Append a file; where its bytes begin."""
-        name, size, at = sha256.hex().encode(), len(data), len(self.content)
-        crc = crc32(data)
-        common = (0, 0, 0, _DATE, crc, size, size, len(name))
-        self.content += _LOCAL.pack(b"PK\3\4", _VERSION, *common, 0) + name
-        begin = len(self.content)
-        self.content += data
+    def add(self, size: int, sha256: bytes, fill: Callable[[memoryview], int]) -> Blob:
+        """Append a file, whose bytes `fill` writes and counts. ValueError where these are more or fewer than `size`."""
+        at = self.size
+        begin = at + _LOCAL.size + _NAME_BYTES
+        data = self.content[begin : begin + size]
+        if fill(data) != size:
+            raise ValueError(f"not {size} bytes")
+        digest = sha256 or hash_bytes(data).digest()
+        name = digest.hex().encode()
+        common = (0, 0, 0, _DATE, crc32(data), size, size, len(name))
+        self.content[at:begin] = _LOCAL.pack(b"PK\3\4", _VERSION, *common, 0) + name
         self.directory += _CENTRAL.pack(b"PK\1\2", _MADE_BY, _VERSION, *common, 0, 0, 0, 0, _REGULAR, at) + name
         self.files += 1
-        return begin
+        self.size = begin + size
+        return Blob(self.key, begin, size, size, digest)
 
-    def close(self) -> bytearray:
+    def close(self) -> memoryview:
         """All of the zip."""
-        end = _END.pack(b"PK\5\6", 0, 0, self.files, self.files, len(self.directory), len(self.content), 0)
-        self.content += self.directory + end
-        return self.content
+        end = _END.pack(b"PK\5\6", 0, 0, self.files, self.files, len(self.directory), self.size, 0)
+        whole = self.size + len(self.directory) + len(end)
+        self.content[self.size : whole] = self.directory + end
+        return self.content[:whole]
 
 
 class PackWriter:
@@ -108,28 +122,49 @@ class PackWriter:
         self._pack_bytes = pack_bytes
         self._packs: OrderedDict[str, _Pack] = OrderedDict()
         self._number = 0
-        self._flying: deque[tuple[str, bytearray | bytes, Future[StoredObject]]] = deque()
+        self._flying: deque[tuple[mmap | None, Future[StoredObject]]] = deque()
+        self._buffers: list[mmap] = []
+        """Of packs that have been sent, for those to come."""
         self._stored: list[StoredObject] = []
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pack")
 
     def put(self, study: str, data: bytes | bytearray | memoryview, sha256: bytes = b"") -> Blob:
         """Store a file of a study; certain only after `seal`. Fault `store_failed`."""
         view = memoryview(data).cast("B")
-        digest = sha256 or hash_bytes(view).digest()
         if len(view) > OWN_OBJECT:
+            digest = sha256 or hash_bytes(view).digest()
             key = self._next_key("f", "")
-            self._send(key, bytes(view), is_pack=False)
+            self._send(key, memoryview(bytes(view)), None)
             return Blob(key, 0, len(view), len(view), digest)
+
+        def fill(target: memoryview) -> int:
+            target[:] = view
+            return len(view)
+
+        return self.put_small(study, len(view), sha256, fill)
+
+    def put_small(self, study: str, size: int, sha256: bytes, fill: Callable[[memoryview], int]) -> Blob:
+        """Store a file of at most OWN_OBJECT bytes, which `fill` writes to where it is given, and counts; as `put`.
+
+        Without `sha256` it is computed. ValueError where `fill` counts other than `size`: nothing is there of it then.
+        """
         pack = self._packs.get(study)
         if pack is None:
             if len(self._packs) >= OPEN_STUDIES:
                 self._close_pack(next(iter(self._packs)))
-            pack = self._packs[study] = _Pack(self._next_key("p", ".zip"))
-        at = pack.add(view, digest)
-        blob = Blob(pack.key, at, len(view), len(view), digest)
-        if len(pack.content) >= self._pack_bytes or pack.files >= PACK_FILES:
+            pack = self._packs[study] = _Pack(self._next_key("p", ".zip"), self._take_buffer())
+        blob = pack.add(size, sha256, fill)
+        if pack.size >= self._pack_bytes or pack.files >= PACK_FILES:
             self._close_pack(study)
         return blob
+
+    def _take_buffer(self) -> mmap:
+        if self._buffers:
+            return self._buffers.pop()
+        buffer = mmap(-1, self._pack_bytes + OWN_OBJECT + PACK_FILES * _ENTRY_BYTES)
+        with contextlib.suppress(OSError):  # a kernel without them
+            buffer.madvise(MADV_HUGEPAGE)
+        return buffer
 
     def open(self, study: str) -> FileWriter:
         """A file of a study that comes piece by piece, of any size."""
@@ -141,12 +176,11 @@ class PackWriter:
 
     def add_object(self, key: str, size: int) -> None:
         """Note an object of `open_object` that is closed."""
-        self._stored.append(StoredObject(key, is_pack=False, size=size))
+        self._stored.append(StoredObject(key, size))
 
     def seal(self) -> list[StoredObject]:
         """Close all packs, and wait until the store has all of them; every object that this has written. Fault."""
-        for study in list(self._packs):
-            self._close_pack(study)
+        self.close_packs()
         self._wait(0)
         return list(self._stored)
 
@@ -158,24 +192,34 @@ class PackWriter:
         self._number += 1
         return f"{self._prefixes[kind]}/{self._reader}-{self._number}{suffix}"
 
+    def close_packs(self, study: str = "") -> None:
+        """Send what is filled so far, of all studies or of one: the files to come are in other packs."""
+        for name in [study] if study else list(self._packs):
+            if name in self._packs:
+                self._close_pack(name)
+
     def _close_pack(self, study: str) -> None:
         pack = self._packs.pop(study)
-        self._send(pack.key, pack.close(), is_pack=True)
+        self._send(pack.key, pack.close(), pack.buffer)
 
-    def _send(self, key: str, content: bytearray | bytes, *, is_pack: bool) -> None:
+    def _send(self, key: str, content: memoryview, buffer: mmap | None) -> None:
+        """Send an object; `buffer` is that of a pack."""
         self._wait(AT_ONCE - 1)
 
         def send() -> StoredObject:
-            self._bucket.put(key, memoryview(content))
-            return StoredObject(key, is_pack, len(content))
+            self._bucket.put(key, content)
+            reach("pack_sent")
+            return StoredObject(key, len(content))
 
-        self._flying.append((key, content, self._pool.submit(send)))
+        self._flying.append((buffer, self._pool.submit(send)))
 
     def _wait(self, most: int) -> None:
         """Wait until no more than so many are under way. Fault of one that failed."""
         while len(self._flying) > most:
-            _, _, flying = self._flying.popleft()
+            buffer, flying = self._flying.popleft()
             self._stored.append(flying.result())
+            if buffer is not None:
+                self._buffers.append(buffer)
 
 
 class FileWriter:

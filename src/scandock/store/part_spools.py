@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.formats.parts_source import PartsSource
 from scandock.store import paths
+from scandock.store.memory_budget import MemoryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scandock.store.bucket import Bucket
+    from scandock.store.memory_budget import MemoryShare
 
 PART: Final = 8 * 1024 * 1024
 """Bytes of a part: one fills while one is being sent, so that an upload takes twice this of memory."""
+SMALL_PART: Final = 512 * 1024
+"""Bytes of a part that any upload may fill and send, however many others have all of the memory that is to be had."""
+WAIT_SECONDS: Final = 0.25
+"""For memory for a part of full size: whoever has it may send it soon, or fill it slowly."""
 
 
 class Part(NamedTuple):
@@ -38,10 +44,10 @@ def spool_prefix(upload: str) -> str:
     return f"v1/s/{paths.label(upload)}"
 
 
-def put_part(bucket: Bucket, upload: str, at: int, content: bytes) -> Part:
+def put_part(bucket: Bucket, upload: str, at: int, content: bytes | bytearray) -> Part:
     """Store bytes of an upload as an object of their own, which is still to be noted. Fault `store_failed`."""
     key = f"{spool_prefix(upload)}/{at}-{os.urandom(8).hex()}"
-    bucket.put(key, content)
+    bucket.put(key, memoryview(content))
     return Part(at, len(content), key, hashlib.sha256(content).digest())
 
 
@@ -51,11 +57,23 @@ class PartSpool:
     After a Fault it is to be opened anew, with what was noted: nothing is known of what was not.
     """
 
-    def __init__(self, bucket: Bucket, upload: str, parts: Sequence[Part] = (), *, part_bytes: int = PART) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        upload: str,
+        parts: Sequence[Part] = (),
+        *,
+        part_bytes: int = PART,
+        memory: MemoryBudget | None = None,
+    ) -> None:
+        """`memory`: what it shares with others; None: as much as it can use."""
         self.upload = paths.label(upload)
         self._bucket = bucket
         self._parts = sorted(parts)
         self._part_bytes = part_bytes
+        self._memory = MemoryBudget(2 * part_bytes) if memory is None else memory
+        self._share: MemoryShare | None = None
+        """That of the part that is being filled, where it is larger than a small one."""
         self._buffer = bytearray()
         self._flying: Future[Part] | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -88,12 +106,21 @@ class PartSpool:
             self._cut(offset)
         view = memoryview(data).cast("B")
         while view:
-            count = min(len(view), self._part_bytes - len(self._buffer))
+            count = min(len(view), self._find_room())
             self._buffer += view[:count]
             view = view[count:]
             if len(self._buffer) == self._part_bytes:
                 self._send()
         return self.size()
+
+    def _find_room(self) -> int:
+        """Bytes by which the part may grow now; a small one is sent where there is no memory for more."""
+        if self._share is None and len(self._buffer) >= SMALL_PART:
+            self._share = self._memory.take(self._part_bytes, WAIT_SECONDS)
+            if self._share is None:
+                self._send()
+        most = self._part_bytes if self._share is not None else min(SMALL_PART, self._part_bytes)
+        return most - len(self._buffer)
 
     def sync(self) -> int:
         """Send what is left, and wait until the store has all of it; the durable offset. Fault."""
@@ -107,7 +134,9 @@ class PartSpool:
         return PartsSource([(part.key, part.length) for part in self._parts], self._bucket.get_range)
 
     def close(self) -> None:
-        """Let go of the thread; what is being sent ends first."""
+        """Let go of the thread and of the memory; what is being sent ends first."""
+        if self._share is not None:
+            self._share.release()
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
@@ -117,13 +146,18 @@ class PartSpool:
         self._wait()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="part")
-        at, content = self._sent, bytes(self._buffer)
-        self._flying = self._pool.submit(self._put, at, content)
+        at, content, share = self._sent, self._buffer, self._share
+        self._buffer, self._share = bytearray(), None
         self._sent += len(content)
-        self._buffer = bytearray()
+        self._flying = self._pool.submit(self._put, at, content, share)
 
-    def _put(self, at: int, content: bytes) -> Part:
-        return put_part(self._bucket, self.upload, at, content)
+    def _put(self, at: int, content: bytearray, share: MemoryShare | None) -> Part:
+        """Send a part; its memory is free then, whoever waits for it in whatever thread."""
+        try:
+            return put_part(self._bucket, self.upload, at, content)
+        finally:
+            if share is not None:
+                share.release()
 
     def _wait(self) -> None:
         if self._flying is not None:

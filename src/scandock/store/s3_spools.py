@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scandock.formats.parts_source import PartsSource
     from scandock.store.bucket import Bucket
     from scandock.store.local import LocalStore
+    from scandock.store.memory_budget import MemoryBudget
     from scandock.store.s3_rows import ObjectRows
 
 NOTE_BYTES: Final = 64 * 1024 * 1024
@@ -28,13 +29,24 @@ class S3Spool:
     """See handles.Spool. For one thread at a time."""
 
     def __init__(
-        self, local: LocalStore, bucket: Bucket, rows: ObjectRows, upload: str, *, garbage_ms: int, erases: bool
+        self,
+        local: LocalStore,
+        bucket: Bucket,
+        rows: ObjectRows,
+        upload: str,
+        memory: MemoryBudget,
+        *,
+        garbage_ms: int,
+        erases: bool,
     ) -> None:
-        """`garbage_ms`: how long parts outlive what names them, unless what arrives is erased (`erases`)."""
+        """`memory`: what all uploads of the process share. `garbage_ms`: how long parts outlive what names them, unless
+        what arrives is erased (`erases`).
+        """
         self.upload = paths.label(upload)
         self._local = local
         self._bucket = bucket
         self._rows = rows
+        self._memory = memory
         self.grace_ms = 0 if erases else garbage_ms
         """How long a part outlives what names it."""
         self._erases = erases
@@ -56,7 +68,7 @@ class S3Spool:
     def _open(self) -> PartSpool:
         if self._spool is None:
             self._noted = tuple(self._rows.parts(self.upload))
-            self._spool = PartSpool(self._bucket, self.upload, self._noted)
+            self._spool = PartSpool(self._bucket, self.upload, self._noted, memory=self._memory)
         return self._spool
 
     def append(self, offset: int, data: bytes | memoryview) -> int:

@@ -2,20 +2,24 @@
 
 What readers write lies in the host's data folder as in the local store, so a reader that dies has lost nothing. `seal`
 makes packs of each tree that was composed, and objects of what is large, stores them, and notes where each file is;
-whoever takes the import over, on whatever host, publishes by these rows alone.
+whoever takes the import over, on whatever host, publishes by these rows alone. What `send_ahead` was told of is packed
+before (`ahead_packs`).
 """
 
 from __future__ import annotations
 
 import io
 import os
+from collections import defaultdict
 from heapq import merge
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.store import paths
+from scandock.store.ahead_packs import AheadPacks, KnownFiles, pack_file
 from scandock.store.errors import TreeDamaged
 from scandock.store.file_places import FilePlace, pack_places, sort_key
-from scandock.store.packs import OWN_OBJECT, PackWriter, attempt_prefix
+from scandock.store.handles import ReadFile
+from scandock.store.packs import PackWriter, attempt_prefix
 from scandock.store.paths import RECEIPT
 from scandock.store.records import AdoptResult, Blob, Mark
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
     from scandock.store.bucket import Bucket
     from scandock.store.handles import StagedPart, Writer
+    from scandock.store.packs import StoredObject
     from scandock.store.paths import RelPath, TreePath
     from scandock.store.records import StoreEntry
     from scandock.store.s3_rows import ObjectRows
@@ -53,14 +58,23 @@ class _Composed:
 class S3Stage:
     """See handles.Stage. For one thread at a time."""
 
-    def __init__(self, local: LocalStage, bucket: Bucket, rows: ObjectRows, places: PlaceReader) -> None:
+    def __init__(
+        self, reopen: Callable[[], LocalStage], local: LocalStage, bucket: Bucket, rows: ObjectRows, places: PlaceReader
+    ) -> None:
+        """`reopen` gives the folder of the host once more, for another thread."""
         self.upload = local.upload
         self.token = local.token
+        self._reopen = reopen
         self._local = local
         self._bucket = bucket
         self._rows = rows
         self._places = places
         self._composed: dict[str, _Composed] = {}
+        self._packs: PackWriter | None = None
+        self._ahead: AheadPacks | None = None
+        self._known = KnownFiles()
+        self._stored: dict[str, StoredObject] = {}
+        """Objects of this stage by key."""
 
     # writing: in the host's folder
 
@@ -87,11 +101,14 @@ class S3Stage:
         return AdoptResult(0, copied)
 
     def move(self, old: RelPath, new: RelPath) -> None:
+        self._stop_ahead()
         self._local.move(old, new)
+        self._known.move(old, new)
 
     def compose(
         self, root: RelPath, staged: Iterable[StagedPart], *, base: TreePath | None = None, kept: Iterable[RelPath] = ()
     ) -> Mark:
+        self._stop_ahead()
         composed = _Composed([] if base is None else self._find_kept(base, kept))
         taken = {place.path for place in composed.kept}
 
@@ -99,6 +116,8 @@ class S3Stage:
             for part in staged:
                 if part.target in taken:
                     raise FileExistsError(17, "A file of the tree before it stands there", part.target)
+                if part.stage is None or part.stage is self:
+                    self._known.move(part.source, paths.path_below(root, part.target))
                 yield part._replace(stage=part.stage.staging if isinstance(part.stage, S3Stage) else part.stage)
 
         self._local.compose(root, parts())
@@ -121,18 +140,49 @@ class S3Stage:
         return found
 
     def remove(self, rel: RelPath) -> None:
+        self._stop_ahead()
         self._local.remove(rel)
+        self._known.remove(rel)
         self._composed.pop(rel, None)
         if rel == RECEIPT:
             self._rows.drop_staged_receipt(self.upload, self.token)
 
     def clear(self) -> None:
+        self._stop_ahead(drops=True)
+        self._known = KnownFiles()
         self._local.clear()
         self._composed.clear()
         self._rows.clear(self.upload, self.token)
 
     def write_back(self) -> None:
         """Nothing: the disk of the host is not what makes it durable."""
+
+    def send_ahead(self, files: Iterable[ReadFile]) -> None:
+        if self._ahead is None:
+
+            def begin() -> None:
+                self._rows.begin(self.upload, self.token)
+
+            self._ahead = AheadPacks(self._open_packs(), self._reopen, begin)
+        self._ahead.add(files)
+
+    def _stop_ahead(self, *, drops: bool = False) -> None:
+        """Send nothing ahead any more: what is staged is about to change, or to be dropped."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            self._known, are_usable = ahead.stop(drops=drops)
+            if not are_usable:
+                self._close_packs()
+
+    def _open_packs(self) -> PackWriter:
+        if self._packs is None:
+            self._packs = PackWriter(self._bucket, self.upload, self.token, os.urandom(6).hex())
+        return self._packs
+
+    def _close_packs(self) -> None:
+        packs, self._packs = self._packs, None
+        if packs is not None:
+            packs.close()
 
     def seal(self, check: Callable[[], None] | None = None) -> None:
         self._local.check()
@@ -143,44 +193,64 @@ class S3Stage:
             self._rows.keep_receipt(self.upload, self.token, self.put_receipt(RECEIPT), staged=True)
 
     def _store(self, trees: dict[str, _Composed], check: Callable[[], None] | None = None) -> None:
+        self._stop_ahead()
         self._rows.begin(self.upload, self.token)
-        packs = PackWriter(self._bucket, self.upload, self.token, os.urandom(6).hex())
-        came: dict[str, list[FilePlace]] = {}
+        files = {root: self._files(root) for root in trees}
+        whole = self._find_whole(files)
+        packs = self._open_packs()
         try:
+            came = {}
             for root in trees:
-                came[root] = [self._pack(packs, paths.unchecked_path(root), path, check) for path in self._files(root)]
-            stored = {stored.key: stored for stored in packs.seal()}
+                came[root] = [self._place(packs, root, *file, whole, check) for file in files[root]]
+                packs.close_packs(root)
+            self._stored.update({stored.key: stored for stored in packs.seal()})
+        except BaseException:
+            self._known.forget_objects()
+            raise
         finally:
-            packs.close()
+            self._close_packs()
         for root, composed in trees.items():
             both = merge(composed.kept, came[root], key=lambda place: sort_key(place.path))
-            objects = [stored[key] for key in {place.object for place in came[root]}]
+            objects = [self._stored[key] for key in {place.object for place in came[root]}]
             kept = {place.object for place in composed.kept}
             self._rows.register(self.upload, self.token, root, composed.number, pack_places(both), objects, kept)
             composed.is_stored = True
 
-    def _files(self, root: str) -> list[str]:
-        """Paths in a tree of the files that lie in the folder."""
+    def _files(self, root: str) -> list[tuple[str, int]]:
+        """Path in a tree and bytes of each file that lies in the folder."""
         entries = self._local.walk(paths.unchecked_path(root))
-        return sorted((entry.rel[len(root) + 1 :] for entry in entries if entry.kind == "file"), key=sort_key)
+        files = [(entry.rel[len(root) + 1 :], entry.size) for entry in entries if entry.kind == "file"]
+        return sorted(files, key=lambda file: sort_key(file[0]))
 
-    def _pack(self, packs: PackWriter, root: RelPath, path: str, check: Callable[[], None] | None) -> FilePlace:
-        rel = paths.unchecked_path(path)
+    def _find_whole(self, trees: dict[str, list[tuple[str, int]]]) -> set[str]:
+        """Objects that were sent ahead all of whose files are in one of these trees, and as they were."""
+        users: dict[tuple[str, str], int] = defaultdict(int)
+        for root, files in trees.items():
+            for path, size in files:
+                known = self._known.find(f"{root}/{path}")
+                if known is not None and known.blob is not None and known.size == size:
+                    users[known.blob.object, root] += 1
+        return {key for (key, _), count in users.items() if count == self._known.count_files(key)}
+
+    def _place(
+        self,
+        packs: PackWriter,
+        root: str,
+        path: str,
+        size: int,
+        whole: set[str],
+        check: Callable[[], None] | None,
+    ) -> FilePlace:
+        """Where a file is, which is stored now unless it is in one of the objects that are `whole`."""
         if check is not None:
             check()
-        with self._local.open(paths.path_below(root, rel)) as reader:
-            data = reader.read(OWN_OBJECT + 1)
-            if len(data) <= OWN_OBJECT:
-                blob = packs.put(root, data)
-            else:
-                writer = packs.open(root)
-                while data:
-                    if check is not None:
-                        check()
-                    writer.write(data)
-                    data = reader.read(_CHUNK)
-                blob = writer.close()
-        return FilePlace(rel, blob.object, blob.offset, blob.length)
+        rel = f"{root}/{path}"
+        known = self._known.find(rel)
+        blob = known.blob if known is not None else None
+        if blob is None or blob.object not in whole:
+            sha256 = known.sha256 if known is not None and known.size == size else b""
+            blob = pack_file(packs, self._local, root, ReadFile(rel, size, sha256, root), check)
+        return FilePlace(paths.unchecked_path(path), blob.object, blob.offset, blob.length)
 
     def put_receipt(self, rel: RelPath) -> str:
         """Store a file of the stage as a receipt; its key. FileNotFoundError."""
@@ -234,7 +304,14 @@ class S3Stage:
     def drop_folder(self, rel: RelPath) -> None:
         """Let go of the folder of a tree that has been published."""
         self._composed.pop(rel, None)
+        self._known.remove(rel)
         self._local.remove(rel)
 
+    def end(self) -> None:
+        """Send nothing more; what is being sent ends first."""
+        self._stop_ahead(drops=True)
+        self._close_packs()
+
     def close(self) -> None:
+        self.end()
         self._local.close()

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 import time
+from functools import partial
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.store import paths
 from scandock.store.errors import StoreOther
 from scandock.store.local import LocalStore
+from scandock.store.memory_budget import MemoryBudget
 from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTree, TrashTree
 from scandock.store.packs import attempt_prefix
 from scandock.store.part_spools import spool_prefix
@@ -40,11 +42,13 @@ if TYPE_CHECKING:
     from scandock.store.port import Stage, TreeDescription
     from scandock.store.records import FreeSpace
     from scandock.store.s3_rows import ObjectRows
+    from scandock.store.stages import LocalStage
     from scandock.store.work_locks import LocalWorkLock
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 ATTEMPT_GRACE_MS: Final = 60 * 60 * 1000
 """How long after its end an attempt's own prefix is swept: requests that were under way have ended by then."""
+UPLOAD_MEMORY: Final = 64 * 1024 * 1024
 PROBE: Final = "v1/probe"
 RUBBISH: Final = 1000
 
@@ -60,21 +64,28 @@ class S3Store:
         *,
         garbage_ms: int = 8 * DAY_MS,
         attempt_ms: int = ATTEMPT_GRACE_MS,
+        upload_memory: int = UPLOAD_MEMORY,
     ) -> None:
-        """`garbage_ms`: how long objects outlive what was shown, or arrived: for readers and restored catalogs."""
+        """`garbage_ms`: how long objects outlive what was shown, or arrived: for readers and restored catalogs.
+
+        `upload_memory`: bytes of uploads that wait here to be sent, all together; small ones of each are not counted.
+        """
         self._local = LocalStore(data)
         self._root = Root(data)
         self._bucket = bucket
         self._rows = rows
         self._garbage_ms = garbage_ms
         self._attempt_ms = attempt_ms
+        self._upload_memory = upload_memory
+        self._memory = MemoryBudget(upload_memory)
         self._places = PlaceReader(rows)
         self._erases = False
         self._is_checked = False
         self._is_adopted = False
 
     def __reduce__(self) -> tuple[Callable[..., S3Store], tuple[object, ...]]:
-        return (_reopen, (self.path, self._bucket, self._rows, self._garbage_ms, self._attempt_ms))
+        times = (self._garbage_ms, self._attempt_ms)
+        return (_reopen, (self.path, self._bucket, self._rows, *times, self._upload_memory))
 
     @property
     def path(self) -> str:
@@ -164,7 +175,15 @@ class S3Store:
     # what arrives
 
     def spool(self, upload: str) -> S3Spool:
-        return S3Spool(self._local, self._bucket, self._rows, upload, garbage_ms=self._garbage_ms, erases=self._erases)
+        return S3Spool(
+            self._local,
+            self._bucket,
+            self._rows,
+            upload,
+            self._memory,
+            garbage_ms=self._garbage_ms,
+            erases=self._erases,
+        )
 
     def object_spool(self, upload: str, writer: str = "") -> S3ObjectSpool:
         return S3ObjectSpool(self._root, self._bucket, self._rows, self.spool(upload), writer)
@@ -189,15 +208,19 @@ class S3Store:
         return self._local.is_owner_alive(upload)
 
     def begin(self, upload: str, token: str) -> S3Stage:
-        return S3Stage(self._local.begin(upload, token), self._bucket, self._rows, self._places)
+        return self._open_stage(self._local.begin(upload, token))
 
     def stage(self, upload: str, token: str) -> S3Stage:
-        return S3Stage(self._local.stage(upload, token), self._bucket, self._rows, self._places)
+        return self._open_stage(self._local.stage(upload, token))
 
     def take(self, upload: str, old_token: str, new_token: str) -> S3Stage:
         local = self._local.take(upload, old_token, new_token)
         self._rows.take(upload, old_token, new_token)
-        return S3Stage(local, self._bucket, self._rows, self._places)
+        return self._open_stage(local)
+
+    def _open_stage(self, local: LocalStage) -> S3Stage:
+        reopen = partial(self._local.stage, local.upload, local.token)
+        return S3Stage(reopen, local, self._bucket, self._rows, self._places)
 
     def works(self) -> list[str]:
         return self._local.works()
@@ -206,6 +229,8 @@ class S3Store:
         return self._local.tokens(upload)
 
     def finish(self, stage: Stage) -> None:
+        if isinstance(stage, S3Stage):
+            stage.end()
         self._rows.finish(stage.upload, stage.token)
         self._local.finish(stage)
 
@@ -388,5 +413,7 @@ def _mark(number: int | None) -> Mark | None:
     return None if number is None else Mark(number)
 
 
-def _reopen(data: str, bucket: Bucket, rows: ObjectRows, garbage_ms: int, attempt_ms: int) -> S3Store:
-    return S3Store(data, bucket, rows, garbage_ms=garbage_ms, attempt_ms=attempt_ms)
+def _reopen(
+    data: str, bucket: Bucket, rows: ObjectRows, garbage_ms: int, attempt_ms: int, upload_memory: int
+) -> S3Store:
+    return S3Store(data, bucket, rows, garbage_ms=garbage_ms, attempt_ms=attempt_ms, upload_memory=upload_memory)

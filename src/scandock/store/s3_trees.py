@@ -24,6 +24,10 @@ WHOLE: Final = 8 * 1024 * 1024
 """Bytes of a file, or of neighbors in a pack that are read one after the other, that come by one request."""
 NEAR: Final = 4096
 """Bytes between two files of a pack that are neighbors."""
+HOPPED: Final = 2 * 1024 * 1024
+"""Bytes of neighbors in a pack that come by one request where they are not neighbors by path: files of one folder may
+be in several packs by turns, as they were read.
+"""
 KEPT_BATCHES: Final = 32
 LARGE_BLOCK: Final = 1024 * 1024
 """Bytes of what is larger that come by one request: many who read it slowly hold little each."""
@@ -75,17 +79,19 @@ class S3Snapshot:
     """A published tree by its number: it stays readable until its objects are deleted, long after it was replaced."""
 
     has_files = False
-    __slots__ = ("_block", "_bucket", "_end", "_number", "_places", "name")
+    __slots__ = ("_blocks", "_bucket", "_end", "_next", "_number", "_places", "name")
 
     def __init__(self, bucket: Bucket, places: PlaceReader, name: TreePath, number: int) -> None:
         self.name = name
         self._bucket = bucket
         self._places = places
         self._number = number
-        self._block: tuple[str, int, bytes] = ("", 0, b"")
-        """Object, offset and bytes of neighbors that were read at once."""
+        self._blocks: list[tuple[str, int, bytes]] = []
+        """Object, offset and bytes of neighbors that were read at once, the last used last; WHOLE bytes in all."""
         self._end: tuple[str, int] = ("", 0)
         """Where the file ended that was read last: its neighbor is likely to be next."""
+        self._next: str | None = None
+        """Or the next by path is; "" where that is the first of other places."""
 
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
         if offset < 0 or (length is not None and length < 0):
@@ -111,25 +117,23 @@ class S3Snapshot:
         data = self._bucket.get_range(place.object, place.offset + offset, count) if block is None else block
         if is_whole:
             self._end = (place.object, place.offset + place.length)
+            self._next = places[at + 1].path if at + 1 < len(places) else ""
         return io.BytesIO(data)
 
     def _read_block(self, places: list[FilePlace], at: int) -> bytes | None:
-        """A file's bytes out of what was read with its neighbors; None where it is not one of those."""
+        """A file's bytes out of what is read with its neighbors; None where it is read alone."""
         place = places[at]
-        key, start, data = self._block
-        if key == place.object and start <= place.offset and place.offset + place.length <= start + len(data):
-            return data[place.offset - start : place.offset - start + place.length]
-        if place.object != self._end[0] or not 0 <= place.offset - self._end[1] <= NEAR:
+        for number, (key, start, data) in enumerate(self._blocks):
+            if key == place.object and start <= place.offset and place.offset + place.length <= start + len(data):
+                self._blocks.append(self._blocks.pop(number))
+                return data[place.offset - start : place.offset - start + place.length]
+        is_behind = place.object == self._end[0] and 0 <= place.offset - self._end[1] <= NEAR
+        if not is_behind and self._next != (place.path if at else ""):
             return None
-        end = place.offset + place.length
-        for other in places[at + 1 :]:
-            if other.object != place.object or not 0 <= other.offset - end <= NEAR:
-                break
-            if other.offset + other.length - place.offset > WHOLE:
-                break
-            end = other.offset + other.length
-        data = self._bucket.get_range(place.object, place.offset, end - place.offset)
-        self._block = (place.object, place.offset, data)
+        data = self._bucket.get_range(place.object, place.offset, _find_end(places, at) - place.offset)
+        self._blocks.append((place.object, place.offset, data))
+        while sum(len(data) for _, _, data in self._blocks) > WHOLE and len(self._blocks) > 1:
+            del self._blocks[0]
         return data[: place.length]
 
     def size(self, rel: RelPath) -> int | None:
@@ -145,13 +149,38 @@ class S3Snapshot:
         return walk_places(self.name, self._places.all(self._number), order)
 
     def close(self) -> None:
-        self._block = ("", 0, b"")
+        self._blocks.clear()
 
     def __enter__(self) -> S3Snapshot:
         return self
 
     def __exit__(self, *args: object) -> None:
         self.close()
+
+
+def _find_end(places: list[FilePlace], at: int) -> int:
+    """Where what is read with a file ends: behind its neighbors by path, or else behind those in its pack."""
+    place = places[at]
+    end = _extend(place, places[at + 1 :], WHOLE)
+    if end - place.offset >= HOPPED:
+        return end
+    behind = sorted(
+        (other for other in places if other.object == place.object and other.offset > place.offset),
+        key=lambda other: other.offset,
+    )
+    return max(end, _extend(place, behind, HOPPED))
+
+
+def _extend(place: FilePlace, others: list[FilePlace], most: int) -> int:
+    """Where the last of these files ends of which each is the neighbor of the one before, at `most` bytes at most."""
+    end = place.offset + place.length
+    for other in others:
+        if other.object != place.object or not 0 <= other.offset - end <= NEAR:
+            break
+        if other.offset + other.length - place.offset > most:
+            break
+        end = other.offset + other.length
+    return end
 
 
 def walk_places(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from scandock.store.handles import StagedPart
+    from scandock.store.handles import ReadFile, StagedPart
     from scandock.store.paths import DataPath, RelPath, TreePath
     from scandock.store.records import AdoptResult, StoreEntry
     from scandock.store.root import Root
@@ -234,6 +234,9 @@ class LocalStage:
             self._writing_back = threading.Thread(target=_write_back, args=(fd,), name="write-back", daemon=True)
             self._writing_back.start()
 
+    def send_ahead(self, files: Iterable[ReadFile]) -> None:
+        """Nothing: they are where they stay."""
+
     def seal(self, check: Callable[[], None] | None = None) -> None:
         del check  # the system syncs all at once
         if self._void:
@@ -272,6 +275,11 @@ class LocalStage:
     def read_at(self, rel: RelPath, offset: int, length: int) -> bytes:
         folder, name = paths.split_path(rel)
         return file_access.read_range(name, self._folders.fd(folder), offset, length)
+
+    def read_into(self, rel: RelPath, view: memoryview) -> int:
+        """Fill `view` with a file that has its length; the file's bytes, be they more or fewer."""
+        folder, name = paths.split_path(rel)
+        return file_access.read_into(name, self._folders.fd(folder), view)
 
     def local_path(self, rel: RelPath) -> str:
         return f"{self._root.path}/{paths.staged_path(self.path, rel)}"

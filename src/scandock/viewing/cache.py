@@ -18,7 +18,7 @@ from scandock.model.private_files import PRIVATE_FILE, PRIVATE_FOLDER
 
 FOLDER: Final = "cache"
 PACKS: Final = "packs"
-"""The folder of metadata for DICOMweb, which is small beside what it is of, and is not bounded."""
+"""The folder of metadata for DICOMweb, which is small beside what it is of."""
 _TOUCH_SECONDS: Final = 3600.0
 """How old a folder's time of use may be before a reader renews it."""
 
@@ -27,9 +27,9 @@ _LOW: Final = 0.8
 
 
 class ImageCache:
-    """At most about `most` bytes (None: any number); what was used longest ago goes first, session by session."""
+    """At most about `most` bytes; what was used longest ago goes first, session by session."""
 
-    def __init__(self, data: str, most: int | None, free: int, folder: str = FOLDER) -> None:
+    def __init__(self, data: str, most: int, free: int, folder: str = FOLDER) -> None:
         self._root = os.path.join(data, folder)
         self._most = most
         self._free = free
@@ -109,9 +109,18 @@ class ImageCache:
         gone = [tree for tree in trees if tree not in current]
         for tree in gone:
             self._remove(tree)
-        return len(gone) + (0 if self._most is None else self._trim(current, self._most))
+        return len(gone) + self._trim(current)
 
-    def _trim(self, trees: set[str], most: int) -> int:
+    def is_full(self) -> bool:
+        """Whether what is kept is so much that `tidy` would have to remove some of it, or soon will."""
+        try:
+            trees = os.listdir(self._root)
+        except OSError:
+            trees = []
+        return sum(size for _, size, _ in self._measure(trees)) >= self._most * _LOW
+
+    def _measure(self, trees: Iterable[str]) -> list[tuple[float, int, str]]:
+        """When the folder of each tree was used last, its bytes, and the tree."""
         folders = []
         for tree in trees:
             with contextlib.suppress(OSError):
@@ -125,6 +134,10 @@ class ImageCache:
                         else:
                             size += status.st_size
                 folders.append((os.stat(folder).st_mtime, size, tree))
+        return folders
+
+    def _trim(self, trees: set[str]) -> int:
+        most, folders = self._most, self._measure(trees)
         total = sum(size for _, size, _ in folders)
         gone = 0
         if total > most:

@@ -275,7 +275,7 @@ def open_server_state(
         zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
         download_threads=ThreadPoolExecutor(DOWNLOAD_THREADS, "downloads"),
         pictures=pictures,
-        dicomweb=DicomwebCache(store.path, settings.min_free_bytes),
+        dicomweb=DicomwebCache(store.path, settings.metadata_bytes, settings.min_free_bytes),
         response_buffers=response_buffers,
         scrub_trials=ScrubTrials(),
         answers=ResponseRegistry(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),

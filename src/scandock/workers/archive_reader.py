@@ -234,6 +234,7 @@ class ArchiveReader:
             readers=self.readers,
             check_space=lambda: store.reserve(missing(), min_free=settings.min_free_bytes),
             write_back=stage.write_back if keep and not site.privacy.policy.changes_objects else None,
+            send_ahead=stage.send_ahead if keep and coming is None and not site.hash_datasets else None,
         )
         terms = make_reading_terms(self.request, site)
         ledger.has_filters = terms.filters is not None

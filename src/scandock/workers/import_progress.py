@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from scandock.formats.dicom_text import decode_value
@@ -16,6 +16,7 @@ from scandock.pipeline.tallies import Tallies
 from scandock.rules.labels import clean_label, person_label
 from scandock.rules.notices import Notice
 from scandock.rules.privacy import UNLIMITED
+from scandock.store.handles import ReadFile
 from scandock.store.sources import open_source
 from scandock.workers.archive_tasks import ArchiveTasks, zip_tasks
 from scandock.workers.pool import Task
@@ -122,14 +123,18 @@ class EntryListener:
         readers: int,
         check_space: Callable[[], object],
         write_back: Callable[[], None] | None,
+        send_ahead: Callable[[Iterable[ReadFile]], None] | None,
     ) -> None:
-        """`write_back` has the disk begin with what is staged; None where most of that goes again."""
+        """`write_back` has the disk begin with what is staged; None where most of that goes again. `send_ahead` hears
+        of files that are likely to be stored as they are; None where there are none.
+        """
         self.listening = listening
         self.ledger = ledger
         self.limits = limits
         self.readers = readers
         self.check_space = check_space
         self.write_back = write_back
+        self.send_ahead = send_ahead
         self._checked = self._written_back = time.monotonic()
         self.open(opened)
         nothing = hashlib.sha256().digest()
@@ -149,6 +154,12 @@ class EntryListener:
 
     def entries(self, entries: list[Entry]) -> None:
         self.ledger.add(entries)
+        if self.send_ahead is not None:
+            self.send_ahead(
+                ReadFile(entry.staged, entry.size, entry.sha256, entry.study)
+                for entry in entries
+                if entry.content == Content.DICOM and entry.staged
+            )
 
     def study(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None:
         labels = self.listening.labels

@@ -31,19 +31,27 @@ class PackBuilder:
 
     def __init__(self, catalog: Catalog, store: Store, settings: Settings) -> None:
         self._context = ServiceContext(catalog, store, settings, SYSTEM)
-        self._cache = DicomwebCache(store.path, settings.min_free_bytes)
+        self._cache = DicomwebCache(store.path, settings.metadata_bytes, settings.min_free_bytes)
         self._pictures: Pictures | None = None
         self._after = 0
 
     def turn(self, stop: Callable[[], bool]) -> int:
-        """Make what is missing until all is there, imports run or `stop`; how many sessions it was."""
+        """Make what is missing until all is there, the folder is full, imports run or `stop`; how many sessions it was.
+
+        Of sessions that came while it was full packs are made for who asks.
+        """
         made = 0
         while not stop() and not is_busy(self._context.catalog):
+            is_full: bool | None = None
             with self._context.catalog.read() as connection:
                 records = sessions_after(connection, self._after)
             for record in records:
                 self._after = record.tree_id  # one that can't be read holds up no other
                 if needs_packs(self._cache, record):
+                    if is_full is None:
+                        is_full = self._cache.packs.cache.is_full()
+                    if is_full:  # what is made now would take the place of what was made before it
+                        continue
                     build_packs(self._context, self._decoders(), self._cache, record, stop)
                     made += 1
                     if is_busy(self._context.catalog):

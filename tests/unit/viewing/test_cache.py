@@ -55,5 +55,7 @@ def test_what_was_used_longest_ago_goes_first(tmp_path):
         cache.keep(tree, "a", b"x" * 300)
         os.utime(tmp_path / "cache" / tree, (now - age * 10_000, now - age * 10_000))
     assert cache.read("1-a", "a")  # used just now
+    assert cache.is_full()
     assert cache.tidy(lambda trees: trees) == 2
     assert sorted(os.listdir(tmp_path / "cache")) == ["1-a", "4-d"]
+    assert not cache.is_full()

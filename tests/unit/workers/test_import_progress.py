@@ -31,6 +31,7 @@ def test_the_disk_begins_with_what_is_staged_while_more_is_read(clock, goes_agai
             readers=1,
             check_space=lambda: None,
             write_back=None if goes_again else lambda: told.append(clock[0]),
+            send_ahead=None,
         )
         for _ in range(100):
             clock[0] += WRITE_BACK_SECONDS / 10

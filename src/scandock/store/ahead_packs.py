@@ -1,0 +1,193 @@
+"""Files that go to the bucket while an import is still being read, before it is known which tree takes them.
+
+What readers have finished is packed by study, in the order of its paths, by a thread of the import's process. Nothing
+depends on it: a pack of which one tree takes every file stays as it is, the files of all others are packed again when
+the stage is sealed, and objects that no row names go with the prefix of their attempt.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import defaultdict
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from scandock.store.packs import OWN_OBJECT, PACK_BYTES, PACK_FILES
+from scandock.store.paths import unchecked_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from scandock.store.handles import ReadFile
+    from scandock.store.packs import PackWriter
+    from scandock.store.records import Blob
+    from scandock.store.stages import LocalStage
+
+MOST_KNOWN: Final = 50_000
+"""Files of which something is kept in memory; those beyond are packed when the stage is sealed."""
+
+
+class KnownFile(NamedTuple):
+    """What is known of a staged file."""
+
+    size: int
+    sha256: bytes
+    blob: Blob | None
+    """Where its bytes are in the bucket, once they have been sent."""
+
+
+class KnownFiles:
+    """What is known of staged files, by the paths that they have now."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, dict[str, KnownFile]] = {}
+        self._above: set[str] = set()
+        """Of all folders that ever were among these, themselves and those in which they are."""
+        self._files_of: dict[str, int] = defaultdict(int)
+
+    def add(self, rel: str, known: KnownFile) -> None:
+        """Note a file, or more of one."""
+        self._put(rel, known)
+        if known.blob is not None:
+            self._files_of[known.blob.object] += 1
+
+    def _put(self, rel: str, known: KnownFile) -> None:
+        folder, _, name = rel.rpartition("/")
+        self._open_folder(folder)[name] = known
+
+    def _open_folder(self, folder: str) -> dict[str, KnownFile]:
+        if folder not in self._folders:
+            self._folders[folder] = {}
+            above = folder
+            while above not in self._above:
+                self._above.add(above)
+                above = above.rpartition("/")[0]
+        return self._folders[folder]
+
+    def find(self, rel: str) -> KnownFile | None:
+        folder, _, name = rel.rpartition("/")
+        return self._folders.get(folder, {}).get(name)
+
+    def count_files(self, key: str) -> int:
+        """How many files were put into an object."""
+        return self._files_of[key]
+
+    def move(self, old: str, new: str) -> None:
+        """Follow a file, or a folder with all that is in it."""
+        for folder in self._list_below(old):
+            self._open_folder(new + folder[len(old) :]).update(self._folders.pop(folder))
+        folder, _, name = old.rpartition("/")
+        known = self._folders.get(folder, {}).pop(name, None)
+        if known is not None:
+            self._put(new, known)
+
+    def remove(self, rel: str) -> None:
+        """Forget a file, or a folder with all that is in it."""
+        for folder in self._list_below(rel):
+            del self._folders[folder]
+        folder, _, name = rel.rpartition("/")
+        self._folders.get(folder, {}).pop(name, None)
+
+    def _list_below(self, rel: str) -> list[str]:
+        if rel not in self._above:
+            return []
+        return [folder for folder in self._folders if folder == rel or folder.startswith(f"{rel}/")]
+
+    def forget_objects(self) -> None:
+        """Know of no file any more that it was sent."""
+        self._files_of.clear()
+        for folder in self._folders.values():
+            folder.update({name: known._replace(blob=None) for name, known in folder.items()})
+
+
+class AheadPacks:
+    """The thread that packs what readers have finished; `stop` it before the stage is changed."""
+
+    def __init__(self, packs: PackWriter, open_stage: Callable[[], LocalStage], begin: Callable[[], None]) -> None:
+        """`begin` notes that the attempt is about to store objects; what `open_stage` gives is closed here."""
+        self._packs = packs
+        self._open_stage = open_stage
+        self._begin = begin
+        self._known = KnownFiles()
+        self._count = 0
+        self._queue: queue.SimpleQueue[list[ReadFile] | None] = queue.SimpleQueue()
+        self._drops = False
+        self._has_failed = False
+        self._thread = threading.Thread(target=self._run, name="ahead", daemon=True)
+        self._thread.start()
+
+    def add(self, files: Iterable[ReadFile]) -> None:
+        """Have files packed, once there are enough of their study."""
+        if self._count < MOST_KNOWN:
+            more = list(files)
+            self._count += len(more)
+            self._queue.put(more)
+
+    def stop(self, *, drops: bool = False) -> tuple[KnownFiles, bool]:
+        """End the thread once all is packed of which there is enough; what is known now, and whether packs are usable.
+
+        They are not where something failed, which is not the import's failure: it packs everything again. `drops`: end
+        it after the pack that it is filling.
+        """
+        self._drops = drops
+        self._queue.put(None)
+        self._thread.join()
+        if self._has_failed:
+            self._known.forget_objects()
+        return self._known, not self._has_failed
+
+    def _run(self) -> None:
+        try:
+            with closing(self._open_stage()) as stage:
+                self._work(stage)
+        except BaseException:  # noqa: BLE001  whatever it is, the seal meets it too, and tells of it, or does not
+            self._has_failed = True
+
+    def _work(self, stage: LocalStage) -> None:
+        waiting: dict[str, list[ReadFile]] = defaultdict(list)
+        sizes: dict[str, int] = defaultdict(int)
+        has_begun = False
+        while (files := self._queue.get()) is not None:
+            for file in files:
+                self._known.add(file.rel, KnownFile(file.size, file.sha256, None))
+                waiting[file.study].append(file)
+                sizes[file.study] += file.size
+                if self._drops or not (
+                    sizes[file.study] >= PACK_BYTES or len(waiting[file.study]) >= PACK_FILES or file.size > OWN_OBJECT
+                ):
+                    continue
+                if not has_begun:
+                    self._begin()
+                    has_begun = True
+                self._pack(stage, file.study, waiting.pop(file.study))
+                del sizes[file.study]
+
+    def _pack(self, stage: LocalStage, study: str, files: list[ReadFile]) -> None:
+        for file in sorted(files, key=lambda file: file.rel):  # neighbors in a tree are read by one request
+            blob = pack_file(self._packs, stage, study, file)
+            self._known.add(file.rel, KnownFile(file.size, file.sha256, blob))
+        self._packs.close_packs(study)
+
+
+_CHUNK: Final = 1024 * 1024
+
+
+def pack_file(
+    packs: PackWriter, stage: LocalStage, study: str, file: ReadFile, check: Callable[[], None] | None = None
+) -> Blob:
+    """Store a staged file among those of a study, or as an object of its own; see `PackWriter.put_small`.
+
+    `check` is called again and again within a large one: what it raises ends it.
+    """
+    rel = unchecked_path(file.rel)
+    if file.size <= OWN_OBJECT:
+        return packs.put_small(study, file.size, file.sha256, partial(stage.read_into, rel))
+    writer = packs.open(study)
+    with stage.open(rel) as reader:
+        while data := reader.read(_CHUNK):
+            if check is not None:
+                check()
+            writer.write(data)
+    return writer.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.server_rounds import last_lines
 from tests.hosts.load import Load
 from tests.hosts.network import network, why_not
 from tests.hosts.site import Site, machine_names
@@ -32,6 +33,8 @@ def three_hosts(*, standby: bool, clients: int, each: int) -> Iterator[Load]:
             yield Load(site, folder / "promised.jsonl", clients, each)
         finally:
             site.close()
+            for log in sorted((*folder.glob("*/log"), *folder.glob("*/err"))):  # which pytest shows of a failure
+                print(log, last_lines(log), sep="\n")
 
 
 @pytest.fixture(scope="module")

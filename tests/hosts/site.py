@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -56,6 +58,12 @@ class Host(FreshServerProcess):
     def ready(self) -> Host:
         super().ready()
         return self
+
+    def end(self) -> None:
+        """Stop the server; whoever made its machine would not pass a signal on."""
+        (server,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        os.kill(int(server), signal.SIGTERM)
+        assert self.wait() == 0, self.err.read_text()
 
     def power_off(self) -> None:
         """Let all of its processes be gone at once."""

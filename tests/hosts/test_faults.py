@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import pytest
 
 from tests.crash.case_share import RUN_ALL
-from tests.crash.processes import until
 from tests.hosts.load import Load
 from tests.hosts.scene import Scene
 
@@ -40,61 +39,6 @@ def cut_from_database(scene: Scene) -> Iterator[None]:
     scene.go_on()
 
 
-@contextmanager
-def cable_pulled(scene: Scene) -> Iterator[None]:
-    """The attempt goes on while it is cut off from everything, and publishes nothing."""
-    with scene.site.network.unplugged(scene.machine):
-        scene.go_on()
-        yield
-        scene.wait_until_taken_over()
-
-
-@contextmanager
-def cut_from_store(scene: Scene) -> Iterator[None]:
-    """It lives, as all can see, and can neither store nor read."""
-    with scene.site.network.cut(scene.machine, scene.site.network.machines["s3"]):
-        scene.go_on()
-        yield
-        scene.load.wait_until_ended()
-
-
-@contextmanager
-def store_killed_twice(scene: Scene) -> Iterator[None]:
-    scene.go_on()
-    for _ in range(2):
-        scene.site.bucket.kill()
-        scene.wait_until_noticed()
-        scene.site.bucket.start()
-    yield
-
-
-@contextmanager
-def slow_import(scene: Scene) -> Iterator[None]:
-    """It is left to the host that works on it, though others have the same name, or know another time."""
-    first = scene.standing()
-    yield
-    with scene.site.database.connect() as rows:
-        waited = "SELECT now() > %s"
-        (moment,) = rows.execute("SELECT now() + make_interval(secs => %s)", [first.lease / 1000 + 5]).fetchone()  # type: ignore[misc]
-        until(lambda: rows.execute(waited, [moment]).fetchone() == (True,), "time stands still")
-        names = rows.execute("SELECT count(*), count(DISTINCT name) FROM host WHERE seen > 0").fetchone()
-    assert names == (3, 1), "three hosts of one name were to serve"
-    assert scene.standing().state == "running"
-    scene.go_on()
-    scene.load.wait_until_ended()
-    assert scene.standing().attempt == 1, "it was taken from a host that lives"
-
-
-@contextmanager
-def primary_killed(scene: Scene) -> Iterator[None]:
-    """What was acknowledged is on the standby, which takes its place once the hosts have seen that it is gone."""
-    scene.site.database.kill_primary()
-    scene.wait_until_noticed()
-    scene.site.database.promote()
-    yield
-    scene.go_on()
-
-
 Fault = Callable[[Scene], AbstractContextManager[None]]
 
 
@@ -103,13 +47,6 @@ Fault = Callable[[Scene], AbstractContextManager[None]]
     [
         pytest.param(host_killed, "", id="host killed"),
         pytest.param(cut_from_database, "", id="cut from the database"),
-        pytest.param(cable_pulled, "", id="cable pulled"),
-        pytest.param(cut_from_store, "", id="cut from the store"),
-        pytest.param(store_killed_twice, "", id="store killed twice"),
-        pytest.param(slow_import, "", id="same names"),
-        pytest.param(slow_import, "+3600s", id="clock an hour ahead"),
-        pytest.param(slow_import, "-3600s", id="clock an hour behind"),
-        pytest.param(primary_killed, "", id="primary killed"),
     ],
 )
 def test_what_was_acknowledged_ends_once(site_with_standby: Load, fault: Fault, clock: str) -> None:

@@ -29,8 +29,10 @@ from scandock.services.data_catalog import open_data
 from scandock.services.file_verification import VerificationCounts, VerificationPlan
 from scandock.services.pagination import Sorting
 from scandock.services.rate_limit import RateLimiter
+from scandock.store.errors import StoreFailed
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.port import Snapshot
+from scandock.store.snapshots import LocalSnapshot
 from scandock.workers.verifier import Verification, VerifierThread
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout, verify_some
 from tests.crash.processes import until
@@ -136,6 +138,25 @@ def test_rot_is_told(site: DataFolder, harm: str) -> None:
             assert damaged(catalog, store, site) == []
     kinds = {finding.kind for finding in check_data(str(site.data), site.settings)}
     assert kinds == ({"missing"} if harm == "missing" else set())
+
+
+def test_a_store_that_is_away_is_no_damage_of_a_file(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a bucket is now and then; one object that can't be read while it answers is damaged."""
+
+    def fail(*_: object) -> None:
+        raise StoreFailed("It does not answer.", "")
+
+    site.bring(uploader_layout("S1", "1", images(3)), session="S1")
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalSnapshot, "open", fail)
+            patch.setattr(type(store), "owner", fail)
+            with pytest.raises(StoreFailed):
+                verify_some(catalog, store, 60)
+            assert damaged(catalog, store, site) == []
+            patch.setattr(type(store), "owner", lambda _: "itself")
+            assert verify_some(catalog, store, 60).problems == 3
+        assert {one["kind"] for one in damaged(catalog, store, site)} == {"unreadable"}
 
 
 @pytest.mark.postgresql

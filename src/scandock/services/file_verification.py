@@ -59,6 +59,7 @@ from scandock.services import audit
 from scandock.services.own_resources import audit_target
 from scandock.services.rate_limit import RateLimiter
 from scandock.services.records import StoredFile
+from scandock.store.errors import StoreFailed
 from scandock.store.paths import tree_path
 from scandock.store.port import Snapshot, Store
 
@@ -424,6 +425,8 @@ class _TreeVerification:
         except FileNotFoundError:
             batch.problems.append(_Problem(file_n=stored.n, kind="missing"))
         except (OSError, Fault) as error:
+            if isinstance(error, StoreFailed):
+                self.store.owner()  # Fault where all of a bucket is away, which is no damage of this file
             batch.problems.append(_Problem(file_n=stored.n, kind="unreadable", error=type(error).__name__))
         else:
             if length != stored.bytes or ours.digest() != stored.sha256:

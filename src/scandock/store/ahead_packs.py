@@ -152,17 +152,22 @@ class AheadPacks:
         while (files := self._queue.get()) is not None:
             for file in files:
                 self._known.add(file.rel, KnownFile(file.size, file.sha256, None))
-                waiting[file.study].append(file)
-                sizes[file.study] += file.size
+                is_alone = file.size > OWN_OBJECT  # and the others wait on, for a pack that is worth it
+                if not is_alone:
+                    waiting[file.study].append(file)
+                    sizes[file.study] += file.size
                 if self._drops or not (
-                    sizes[file.study] >= PACK_BYTES or len(waiting[file.study]) >= PACK_FILES or file.size > OWN_OBJECT
+                    is_alone or sizes[file.study] >= PACK_BYTES or len(waiting[file.study]) >= PACK_FILES
                 ):
                     continue
                 if not has_begun:
                     self._begin()
                     has_begun = True
-                self._pack(stage, file.study, waiting.pop(file.study))
-                del sizes[file.study]
+                if is_alone:
+                    self._pack(stage, file.study, [file])
+                else:
+                    self._pack(stage, file.study, waiting.pop(file.study))
+                    del sizes[file.study]
 
     def _pack(self, stage: LocalStage, study: str, files: list[ReadFile]) -> None:
         for file in sorted(files, key=lambda file: file.rel):  # neighbors in a tree are read by one request

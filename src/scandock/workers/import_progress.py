@@ -158,7 +158,7 @@ class EntryListener:
             self.send_ahead(
                 ReadFile(entry.staged, entry.size, entry.sha256, entry.study)
                 for entry in entries
-                if entry.content == Content.DICOM and entry.staged
+                if entry.content == Content.DICOM and entry.staged and not entry.left_out_by
             )
 
     def study(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None:

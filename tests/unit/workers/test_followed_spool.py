@@ -162,6 +162,13 @@ def test_what_unpacks_to_more_than_what_has_come_allows_is_given_up(tmp_path: Pa
 TAR = tars.plain(*FILES)
 
 
+def test_of_a_plain_tar_a_member_counts_at_its_header_before_its_bytes_are_here(tmp_path: Path) -> None:
+    growing = Growing(tmp_path / "spool", TAR, ratio_from=100)
+    growing.come(1024)
+    growing.unpacked = len(TAR)
+    assert growing.come(2048) == []
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [

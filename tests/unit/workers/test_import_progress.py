@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from scandock.model.entry import Content, Entry
 from scandock.model.limits import Limits
 from scandock.pipeline.ledger import Ledger
 from scandock.workers.archive_tasks import ArchiveTasks
@@ -42,3 +43,23 @@ def test_the_disk_begins_with_what_is_staged_while_more_is_read(clock, goes_agai
     else:
         assert len(told) in {9, 10}
         assert min(gaps) >= WRITE_BACK_SECONDS
+
+
+def test_what_may_be_left_out_is_not_sent_ahead():
+    """Nor what is no image, or is not kept: what is decided only once all is read waits for that."""
+    sent = list[str]()
+    entry = Entry(b"1", "a.dcm", 7, b"1" * 32, Content.DICOM, "images/1", "", "", study="1.2")
+    with closing(Ledger(":memory:")) as ledger:
+        listener = EntryListener(
+            ImportProgress(None),
+            ledger,
+            ArchiveTasks([], received=0, entries_total=0, bytes_total=0),
+            limits=Limits(),
+            readers=1,
+            check_space=lambda: None,
+            write_back=None,
+            send_ahead=lambda files: sent.extend(file.rel for file in files),
+        )
+        listener.entries([entry])
+        listener.entries([entry._replace(ordinal=b"2", left_out_by="P", staged="images/2")])
+    assert sent == ["images/1"]

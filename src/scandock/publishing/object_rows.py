@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
@@ -27,6 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import AdvisoryLock, Catalog, connect_server, database_now, split_values
+from scandock.catalog.errors import CatalogFailed
 from scandock.catalog.server_tables import data_folder
 from scandock.catalog.store_tables import (
     IS_SPARSE,
@@ -42,6 +44,7 @@ from scandock.catalog.store_tables import (
     tree_object,
 )
 from scandock.catalog.tables import operation, upload
+from scandock.catalog.unfinished_restore import read_restore
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.store.errors import StoreFailed, TreeMissing
@@ -521,20 +524,22 @@ class PostgresObjectRows:
             identity = _read_identity(connection)
             if identity is None:
                 connection.execute(insert(object_store).values(uuid=NOT_YET + new))
-        return identity or BucketIdentity(new, 0, is_bound=False)
+        return identity or BucketIdentity(new, None, None, is_bound=False)
 
     def bound_identity(self) -> BucketIdentity | None:
         with self._catalog.read() as connection:
             identity = _read_identity(connection)
         return identity if identity is not None and identity.is_bound else None
 
-    def succeed(self, generation: int) -> None:
+    def succeed(self, owner: str) -> None:
+        uuid = owner.partition(".")[0]
+        values = {"uuid": NOT_YET + uuid, "nonce": os.urandom(16).hex(), "predecessor": owner}
         with self._catalog.write() as connection:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
-            identity = _read_identity(connection)
-            if identity is not None:
-                values = {"uuid": NOT_YET + identity.uuid, "generation": generation}
-                connection.execute(update(object_store).values(**values))
+            if read_restore(connection) is None:
+                raise CatalogFailed("Another process has restored this catalog.", "Start a server with it.")
+            connection.execute(delete(object_store))
+            connection.execute(insert(object_store).values(**values))
 
     def adopt(self) -> None:
         with self._catalog.write() as connection:
@@ -558,10 +563,11 @@ class PostgresObjectRows:
 
 
 def _read_identity(connection: Connection) -> BucketIdentity | None:
-    row = connection.execute(select(object_store.c.uuid, object_store.c.generation)).first()
+    row = connection.execute(select(object_store)).first()
     if row is None:
         return None
-    return BucketIdentity(row.uuid.removeprefix(NOT_YET), row.generation, is_bound=not row.uuid.startswith(NOT_YET))
+    is_bound = not row.uuid.startswith(NOT_YET)
+    return BucketIdentity(row.uuid.removeprefix(NOT_YET), row.nonce, row.predecessor, is_bound=is_bound)
 
 
 def hold_spool(connection: Connection, upload: str, writer: str) -> None:

@@ -50,7 +50,7 @@ from scandock.model.verdicts import ImportState
 from scandock.store.errors import StoreFailed, TreeMissing
 from scandock.store.file_places import move_places
 from scandock.store.packs import StoredObject
-from scandock.store.part_spools import Part
+from scandock.store.part_spools import Part, spool_prefix
 from scandock.store.s3_rows import BucketIdentity, DueKeys, LiveBytes, PlaceBatch, SparseObject, TrashRow
 
 _NOW: Final = database_now(sqlite=False)
@@ -476,6 +476,8 @@ class PostgresObjectRows:
             mine = spool_part.c.upload == upload
             keys = connection.execute(select(spool_part.c.key).where(mine)).scalars().all()
             _delete_later(connection, keys, grace_ms)
+            if not grace_ms:
+                _delete_parts_now(connection, upload)
             connection.execute(delete(spool_part).where(mine))
             connection.execute(delete(spool_writer).where(spool_writer.c.upload == upload))
             _end(connection, upload, store_attempt.c.token == "")
@@ -704,11 +706,20 @@ def _drop_manifests(connection: Connection, where: ColumnElement[bool], grace_ms
 
 
 def _delete_later(connection: Connection, keys: Iterable[str | None], grace_ms: int) -> None:
-    """Let objects be deleted that no tree ever named, so long from now."""
+    """Let objects be deleted that no tree ever named, so long from now, or as soon as they were to be before."""
     due = _NOW + grace_ms
     for some in split_values(keys):
-        values = insert_or(stored_object).values([{"key": key, "bytes": _UNKNOWN_BYTES, "due": due} for key in some])
-        connection.execute(values.on_conflict_do_nothing())
+        rows = insert_or(stored_object).values([{"key": key, "bytes": _UNKNOWN_BYTES, "due": due} for key in some])
+        sooner = {"due": func.least(stored_object.c.due, rows.excluded.due)}
+        is_to_go = stored_object.c.due.is_not(None)  # else a tree names it
+        connection.execute(rows.on_conflict_do_update(index_elements=["key"], set_=sooner, where=is_to_go))
+
+
+def _delete_parts_now(connection: Connection, upload: str) -> None:
+    """Let all parts of an upload go that were to go later: those that were given up, or sent again, before."""
+    is_part = stored_object.c.key.startswith(f"{spool_prefix(upload)}/", autoescape=True)
+    later = update(stored_object).where(stored_object.c.due > _NOW, is_part)
+    connection.execute(later.values(due=_NOW))
 
 
 def _parts(connection: Connection, upload: str) -> list[Part]:

@@ -240,7 +240,7 @@ class ObjectRows(Protocol):
         """Put parts behind those that are there. TokenLost where they do not go on there, or another writes."""
 
     def drop_spool(self, upload: str, *, grace_ms: int) -> None:
-        """Forget an upload's parts, whose objects are due so long after it."""
+        """Forget an upload's parts, whose objects are due so long after it; at once, also those that were due later."""
 
     def spools(self) -> list[str]:
         """Uploads of which there are parts."""

@@ -118,6 +118,9 @@ def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(
         with pytest.raises(Fault) as caught:
             old.sweep()
         assert caught.value.code == "store_other"
+        with pytest.raises(Fault) as also:
+            old.compact(1 << 40, lambda: False)
+        assert also.value.code == "store_other"
         assert list(bucket.list("v1/s")) != []
     with closing(open_data_store(str(site.data), site.settings)) as store, pytest.raises(Fault) as refused:
         store.make_areas(lambda *_: True)

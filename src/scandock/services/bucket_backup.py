@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 RULE: Final = (
     "The files are in the bucket {store}. Restored until {until}, this catalog finds all that it names there; later it"
-    " needs the versions or the copy of the bucket from then. No rule of the bucket may delete objects before."
+    " needs the versions or the copy of the bucket from then. No rule of the bucket may delete objects before, but for"
+    " one that aborts incomplete multipart uploads after 7 days."
 )
 
 

@@ -36,6 +36,7 @@ from scandock.catalog.migrations import FOLDER
 from scandock.catalog.project_names import is_taken
 from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.sessions import note_listing
+from scandock.catalog.store_tables import object_store
 from scandock.catalog.tables import ecat_file, joined_session, metadata, project, scan, session, tree, upload
 from scandock.model.errors import Fault
 from tests import postgres
@@ -193,6 +194,29 @@ def test_autogenerate_sees_a_change(bare_database_url: str) -> None:
     engine.dispose()
 
     assert "md5" in str(differences)
+
+
+@pytest.mark.parametrize(
+    ("uuid", "generation", "marker"),
+    [("u", 0, (None, None)), ("u", 1, ("1", "u")), ("new:u", 2, ("2", "u.1"))],
+    ids=["the-first", "restored", "not-bound-yet"],
+)
+def test_a_catalog_keeps_the_marker_of_its_bucket(
+    bare_database_url: str, uuid: str, generation: int, marker: tuple[str | None, str | None]
+) -> None:
+    engine = create_engine(bare_database_url)
+    config = configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0064")
+        row = {"uuid": uuid, "generation": generation}
+        connection.execute(text("INSERT INTO object_store (uuid, generation) VALUES (:uuid, :generation)"), row)
+    engine.dispose()
+
+    catalog = open_catalog(bare_database_url)
+    with catalog.read() as connection:
+        assert connection.execute(select(object_store)).one() == (uuid, *marker)
+    catalog.dispose()
 
 
 def test_head_is_the_newest_revision() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,19 @@ from sqlalchemy import select
 from scandock.access.principal import SYSTEM
 from scandock.catalog import tables
 from scandock.model.errors import Fault, Usage
+from scandock.publishing.object_rows import PostgresObjectRows
+from scandock.services import bucket_backup, catalog_copies
 from scandock.services.backup import back_up
+from scandock.services.backup_folders import BackupResult
 from scandock.services.backup_restore import restore_backup
 from scandock.services.cleaning.trash import empty_trash
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.settings import Settings
 from scandock.services.store_opening import open_data_store
 from scandock.services.trash import delete_session
 from scandock.store.bucket import Bucket
+from scandock.store.s3_store import S3Store
 from tests import postgres
 from tests.builders import DataFolder, Image, make_data_folder, uploader_layout
 from tests.integration.in_process import call_in_process
@@ -113,6 +118,9 @@ def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(
         with pytest.raises(Fault) as caught:
             old.sweep()
         assert caught.value.code == "store_other"
+        with pytest.raises(Fault) as also:
+            old.compact(1 << 40, lambda: False)
+        assert also.value.code == "store_other"
         assert list(bucket.list("v1/s")) != []
     with closing(open_data_store(str(site.data), site.settings)) as store, pytest.raises(Fault) as refused:
         store.make_areas(lambda *_: True)
@@ -122,21 +130,120 @@ def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(
         assert last.files() == new.files()
 
 
-def test_a_restore_that_was_killed_before_it_had_the_bucket_is_gone_on_with(
-    site: DataFolder, bucket: Bucket, empty_url: str, monkeypatch: pytest.MonkeyPatch
+KILLS = {
+    "with-the-mark-alone": (catalog_copies, "_run_program"),
+    "behind-the-dump": (S3Store, "succeed"),
+    "before-the-marker": (Bucket, "put"),
+    "behind-the-marker": (PostgresObjectRows, "adopt"),
+    "at-the-end": (bucket_backup, "end_marked_restore"),
+}
+
+
+@pytest.mark.parametrize(("owner", "verb"), KILLS.values(), ids=KILLS)
+def test_a_restore_that_was_killed_is_no_site_until_the_same_one_has_ended(
+    site: DataFolder, empty_url: str, monkeypatch: pytest.MonkeyPatch, owner: object, verb: str
+) -> None:
+    site.bring(session("A", 2), session="A")
+    files = site.files()
+    first = back_up(str(site.data), site.settings, str(site.root / "backups"))
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, verb, killed)
+        with pytest.raises(KeyboardInterrupt):
+            restored(site, empty_url, monkeypatch)
+    settings = site.settings.model_copy(update={"database_url": empty_url})
+    data = str(site.root / "new" / "data")
+    for use in (open_data, back_up_elsewhere):
+        with pytest.raises(Usage) as caught, use(data, settings):
+            pass
+        assert caught.value.code == "restore_unfinished"
+
+    with pytest.raises(Usage) as refused:  # into another folder
+        restore_backup(first.path, str(site.root / "another"), settings)
+    assert refused.value.code == "restore_not_empty"
+    assert restore_backup(str(site.root / "backups"), data, settings) == []
+    new = DataFolder(root=site.root / "new", settings=settings)
+    new.check()
+    assert new.files() == files
+    assert_has_no_bucket(site)
+
+
+@contextmanager
+def back_up_elsewhere(data: str, settings: Settings) -> Iterator[BackupResult]:
+    yield back_up(data, settings, os.path.join(os.path.dirname(data), "elsewhere"))
+
+
+def assert_has_no_bucket(site: DataFolder) -> None:
+    with closing(open_data_store(str(site.data), site.settings)) as store, pytest.raises(Fault) as refused:
+        store.make_areas(lambda *_: True)
+    assert refused.value.code == "store_other"
+
+
+def test_of_two_restores_that_overlap_one_has_the_bucket(
+    site: DataFolder,
+    empty_url: str,
+    postgres_cluster: postgres.Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second has read whose bucket it is before the first takes that, and goes on behind it."""
+    site.bring(session("A", 2), session="A")
+    back_up(str(site.data), site.settings, str(site.root / "backups"))
+    with postgres_cluster.database() as other_url:
+        succeed, others = S3Store.succeed, list[DataFolder]()
+
+        def be_overtaken(store: S3Store, owner: str) -> None:
+            monkeypatch.setattr(S3Store, "succeed", succeed)
+            others.append(restored(site, other_url, monkeypatch, "other"))
+            succeed(store, owner)
+
+        monkeypatch.setattr(S3Store, "succeed", be_overtaken)
+        with pytest.raises(Fault) as caught:
+            restored(site, empty_url, monkeypatch)
+        assert caught.value.code == "store_other"
+        assert_has_no_bucket(site)
+        (other,) = others
+        monkeypatch.setenv("SCANDOCK_DATABASE_URL", other_url)
+        other.check()
+
+
+def test_of_two_restores_that_put_their_markers_at_once_one_has_the_bucket(
+    site: DataFolder,
+    empty_url: str,
+    postgres_cluster: postgres.Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site.bring(session("A", 2), session="A")
+    back_up(str(site.data), site.settings, str(site.root / "backups"))
+    with postgres_cluster.database() as other_url:
+        put = Bucket.put
+
+        def be_quicker(bucket: Bucket, key: str, data: bytes) -> None:
+            put(bucket, key, data)
+            monkeypatch.setattr(Bucket, "put", put)
+            bucket.put(key, data + b"0")
+
+        monkeypatch.setattr(Bucket, "put", be_quicker)
+        with pytest.raises(Fault) as caught:
+            restored(site, other_url, monkeypatch)
+        assert caught.value.code == "store_other"
+
+
+def test_a_restore_that_was_killed_has_no_bucket_that_was_restored_meanwhile(
+    site: DataFolder,
+    empty_url: str,
+    postgres_cluster: postgres.Cluster,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     site.bring(session("A", 2), session="A")
     back_up(str(site.data), site.settings, str(site.root / "backups"))
     with monkeypatch.context() as patch:
-        patch.setattr(Bucket, "put", killed)
+        patch.setattr(S3Store, "make_areas", killed)
         with pytest.raises(KeyboardInterrupt):
             restored(site, empty_url, monkeypatch)
-    before = bucket.get("v1/store")
-    settings = site.settings.model_copy(update={"database_url": empty_url})
-    new = DataFolder(root=site.root / "new", settings=settings)
-    new.check()
-    assert bucket.get("v1/store") == before + b".1"
-    assert new.files() == site.files()
+    with postgres_cluster.database() as other_url:
+        other = restored(site, other_url, monkeypatch, "other")
+        settings = site.settings.model_copy(update={"database_url": empty_url})
+        assert_has_no_bucket(DataFolder(root=site.root / "new", settings=settings))
+        other.check()
 
 
 def test_what_the_bucket_has_lost_is_told(

@@ -546,6 +546,28 @@ class TestS3Store(StoreConformance):
             reopen("fourth").make_areas(lambda *_: True)
         assert caught.value.code == "store_other"
 
+    def test_what_is_to_be_erased_goes_at_once_though_it_was_to_go_later(self, reopen, bucket):
+        store = reopen(garbage_ms=24 * 60 * 60 * 1000)
+        store.prepare()
+        for upload in ("u", "u-other", "sent-again"):
+            with closing(store.spool(upload)) as spool:
+                spool.append(0, b"one")
+                spool.sync()
+        with closing(store.spool("sent-again")) as spool:  # what came before is not named any more
+            spool.append(1, b"two")
+            spool.sync()
+        received = store.object_spool("received")
+        received.sync(received.append("a", [b"1"]))
+        received.discard()  # as a receiver does, which knows no policy
+        store.spool("u").discard()
+        store.sweep()
+        assert {key.split("/")[2] for key in bucket.list("v1/s")} == {"u", "u-other", "sent-again", "received"}
+
+        for upload in ("u", "sent-again", "received"):
+            store.spool(upload).discard(erase=True)
+        store.sweep()
+        assert {key.split("/")[2] for key in bucket.list("v1/s")} == {"u-other"}
+
     def test_a_first_start_with_a_wrong_bucket_binds_to_none(self, tmp_path, reopen, bucket, postgres_url):
         wrong = Bucket("never-made", endpoint=bucket.endpoint)
         store = S3Store(str(tmp_path / "wrong"), wrong, PostgresObjectRows(postgres_url))

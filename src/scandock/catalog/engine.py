@@ -38,6 +38,7 @@ from scandock.catalog import append_only, store_tables  # noqa: F401  their tabl
 from scandock.catalog.errors import CatalogDamaged, CatalogFailed, CatalogOlder
 from scandock.catalog.migrations import newest
 from scandock.catalog.tables import metadata
+from scandock.catalog.unfinished_restore import check_no_restore
 from scandock.model import request_limits
 from scandock.model.errors import Fault
 from scandock.model.machine_errors import DiskFull
@@ -638,6 +639,8 @@ def _create_or_upgrade(catalog: Catalog, may_upgrade: Callable[[], AbstractConte
             connection.execute(text("SET LOCAL lock_timeout = 0"))  # another host may bring it up to date, for long
         catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
         if not inspect(connection).has_table("alembic_version"):
+            if not catalog.sqlite:
+                check_no_restore(connection)
             create_tables(connection)
             connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
             connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})

@@ -36,6 +36,19 @@ class CatalogOlder(Coded, Fault):
         self._fill({"version": version, "own": own})
 
 
+class RestoreUnfinished(CodedUsage):
+    CODE = "restore_unfinished"
+    STATUS = 503
+    MEANING = (
+        "The database was being restored from a backup, and that did not end. The same `scandock restore` goes on."
+    )
+    SENTENCE = "The restore of the backup {backup} into this database has not ended."
+    REMEDY = "Run again: scandock restore {backup} --data {data}"
+
+    def __init__(self, backup: str, data: str) -> None:
+        self._fill({"backup": backup, "data": data})
+
+
 class ProjectDeleting(CodedUsage):
     CODE = "project_deleting"
     STATUS = 409

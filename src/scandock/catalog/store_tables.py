@@ -28,10 +28,11 @@ object_store = Table(
     "object_store",
     metadata,
     Column("uuid", String(36), primary_key=True),
-    Column("generation", Integer, nullable=False, server_default=text("0")),
+    Column("nonce", Text),
+    Column("predecessor", Text),
 )
-"""The bucket that this catalog names objects of, by the id in its marker: one row, or none. `generation` is one more
-in a catalog that was restored: it has the bucket from then on, and the one before has it no more.
+"""The bucket that this catalog names objects of, by the id in its marker: one row, or none. A catalog that was restored
+has a random `nonce` behind the id: it has the bucket from then on, and the one whose marker is `predecessor` no more.
 """
 NOT_YET: Final = "new:"
 """Before an id: the catalog is bound to no bucket yet; the first one that can be marked with it becomes that."""

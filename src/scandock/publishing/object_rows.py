@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
@@ -27,6 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import AdvisoryLock, Catalog, connect_server, database_now, split_values
+from scandock.catalog.errors import CatalogFailed
 from scandock.catalog.server_tables import data_folder
 from scandock.catalog.store_tables import (
     IS_SPARSE,
@@ -42,12 +44,13 @@ from scandock.catalog.store_tables import (
     tree_object,
 )
 from scandock.catalog.tables import operation, upload
+from scandock.catalog.unfinished_restore import read_restore
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.store.errors import StoreFailed, TreeMissing
 from scandock.store.file_places import move_places
 from scandock.store.packs import StoredObject
-from scandock.store.part_spools import Part
+from scandock.store.part_spools import Part, spool_prefix
 from scandock.store.s3_rows import BucketIdentity, DueKeys, LiveBytes, PlaceBatch, SparseObject, TrashRow
 
 _NOW: Final = database_now(sqlite=False)
@@ -473,6 +476,8 @@ class PostgresObjectRows:
             mine = spool_part.c.upload == upload
             keys = connection.execute(select(spool_part.c.key).where(mine)).scalars().all()
             _delete_later(connection, keys, grace_ms)
+            if not grace_ms:
+                _delete_parts_now(connection, upload)
             connection.execute(delete(spool_part).where(mine))
             connection.execute(delete(spool_writer).where(spool_writer.c.upload == upload))
             _end(connection, upload, store_attempt.c.token == "")
@@ -521,20 +526,22 @@ class PostgresObjectRows:
             identity = _read_identity(connection)
             if identity is None:
                 connection.execute(insert(object_store).values(uuid=NOT_YET + new))
-        return identity or BucketIdentity(new, 0, is_bound=False)
+        return identity or BucketIdentity(new, None, None, is_bound=False)
 
     def bound_identity(self) -> BucketIdentity | None:
         with self._catalog.read() as connection:
             identity = _read_identity(connection)
         return identity if identity is not None and identity.is_bound else None
 
-    def succeed(self, generation: int) -> None:
+    def succeed(self, owner: str) -> None:
+        uuid = owner.partition(".")[0]
+        values = {"uuid": NOT_YET + uuid, "nonce": os.urandom(16).hex(), "predecessor": owner}
         with self._catalog.write() as connection:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
-            identity = _read_identity(connection)
-            if identity is not None:
-                values = {"uuid": NOT_YET + identity.uuid, "generation": generation}
-                connection.execute(update(object_store).values(**values))
+            if read_restore(connection) is None:
+                raise CatalogFailed("Another process has restored this catalog.", "Start a server with it.")
+            connection.execute(delete(object_store))
+            connection.execute(insert(object_store).values(**values))
 
     def adopt(self) -> None:
         with self._catalog.write() as connection:
@@ -558,10 +565,11 @@ class PostgresObjectRows:
 
 
 def _read_identity(connection: Connection) -> BucketIdentity | None:
-    row = connection.execute(select(object_store.c.uuid, object_store.c.generation)).first()
+    row = connection.execute(select(object_store)).first()
     if row is None:
         return None
-    return BucketIdentity(row.uuid.removeprefix(NOT_YET), row.generation, is_bound=not row.uuid.startswith(NOT_YET))
+    is_bound = not row.uuid.startswith(NOT_YET)
+    return BucketIdentity(row.uuid.removeprefix(NOT_YET), row.nonce, row.predecessor, is_bound=is_bound)
 
 
 def hold_spool(connection: Connection, upload: str, writer: str) -> None:
@@ -698,11 +706,20 @@ def _drop_manifests(connection: Connection, where: ColumnElement[bool], grace_ms
 
 
 def _delete_later(connection: Connection, keys: Iterable[str | None], grace_ms: int) -> None:
-    """Let objects be deleted that no tree ever named, so long from now."""
+    """Let objects be deleted that no tree ever named, so long from now, or as soon as they were to be before."""
     due = _NOW + grace_ms
     for some in split_values(keys):
-        values = insert_or(stored_object).values([{"key": key, "bytes": _UNKNOWN_BYTES, "due": due} for key in some])
-        connection.execute(values.on_conflict_do_nothing())
+        rows = insert_or(stored_object).values([{"key": key, "bytes": _UNKNOWN_BYTES, "due": due} for key in some])
+        sooner = {"due": func.least(stored_object.c.due, rows.excluded.due)}
+        is_to_go = stored_object.c.due.is_not(None)  # else a tree names it
+        connection.execute(rows.on_conflict_do_update(index_elements=["key"], set_=sooner, where=is_to_go))
+
+
+def _delete_parts_now(connection: Connection, upload: str) -> None:
+    """Let all parts of an upload go that were to go later: those that were given up, or sent again, before."""
+    is_part = stored_object.c.key.startswith(f"{spool_prefix(upload)}/", autoescape=True)
+    later = update(stored_object).where(stored_object.c.due > _NOW, is_part)
+    connection.execute(later.values(due=_NOW))
 
 
 def _parts(connection: Connection, upload: str) -> list[Part]:

@@ -10,10 +10,10 @@ from scandock.model.import_types import Progress
 from scandock.queue.leases import release_all
 from scandock.services.backup import ProgressCallback
 from scandock.services.backup_folders import DESCRIPTION_FILE, FORMAT, list_finished_backups, read_description
-from scandock.services.catalog_copies import check_restorable, restore_catalog
+from scandock.services.catalog_copies import check_empty_folder, check_restorable, restore_catalog
 from scandock.services.consistency_check import Finding, check_data
 from scandock.services.data_catalog import open_data_catalog
-from scandock.services.data_errors import BackupMissing, BackupNewer, RestoreNotEmpty, RestoreOtherBucket
+from scandock.services.data_errors import BackupMissing, BackupNewer, RestoreOtherBucket
 from scandock.store import backups
 from scandock.store.opening import open_store
 from scandock.store.paths import TO_DELETE
@@ -29,12 +29,10 @@ def restore_backup(
     """Restore a backup, or the newest of a folder of them, into a new or empty folder; what `check` finds there.
 
     Usage `backup_missing`, `restore_not_empty`, `restore_other_catalog`, `backup_newer`. A Fault leaves a folder that
-    is no data folder yet.
+    is no data folder yet; of a site in a bucket, what the same restore goes on with.
     """
     source = find_backup(backup)
     data = os.path.abspath(data)
-    if os.path.isdir(data) and os.listdir(data):
-        raise RestoreNotEmpty(f"{data} is not empty.", "Name a new or an empty folder.")
     store_of_backup = read_description(source).get("store")
     if (store_of_backup is None) != (settings.store is None):
         raise RestoreOtherBucket(settings.store or data, store_of_backup or "a data folder")
@@ -42,6 +40,7 @@ def restore_backup(
         from scandock.services.bucket_backup import restore_bucket_site
 
         return restore_bucket_site(source, data, settings)
+    check_empty_folder(data)
     check_restorable(source, settings.database_url)
     store = open_store(data)
     store.prepare()

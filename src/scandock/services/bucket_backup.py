@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 
 from scandock import __version__
 from scandock.catalog.tables import session, shelf
+from scandock.catalog.unfinished_restore import UnfinishedRestore
 from scandock.queue.leases import release_all
 from scandock.services.backup_folders import (
     FORMAT,
@@ -25,7 +26,14 @@ from scandock.services.backup_folders import (
     lock_target,
     read_description,
 )
-from scandock.services.catalog_copies import DUMP, check_restorable, copy_catalog, restore_catalog
+from scandock.services.catalog_copies import (
+    DUMP,
+    check_empty_folder,
+    check_restorable,
+    copy_catalog,
+    end_marked_restore,
+    restore_marked_catalog,
+)
 from scandock.services.consistency_check import Finding
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_errors import RestoreOtherBucket
@@ -37,7 +45,8 @@ if TYPE_CHECKING:
 
 RULE: Final = (
     "The files are in the bucket {store}. Restored until {until}, this catalog finds all that it names there; later it"
-    " needs the versions or the copy of the bucket from then. No rule of the bucket may delete objects before."
+    " needs the versions or the copy of the bucket from then. No rule of the bucket may delete objects before, but for"
+    " one that aborts incomplete multipart uploads after 7 days."
 )
 
 
@@ -77,26 +86,31 @@ def restore_bucket_site(source: str, data: str, settings: Settings) -> list[Find
     """Put the catalog of a backup into an empty database, and let it have the bucket; what is not there of it.
 
     The catalog that had the bucket before has it no more: nothing that still works with it deletes anything, and it
-    can't be opened again. Usage `restore_other_bucket` where the bucket isn't that of the backup, before anything is
+    can't be opened again. Until the end nobody else opens the new one (Usage `restore_unfinished`); killed before, the
+    same restore goes on. Usage `restore_other_bucket` where the bucket isn't that of the backup, before anything is
     changed.
     """
     facts = read_description(source)
-    check_restorable(source, settings.database_url)
+    restore = UnfinishedRestore(source, facts["made"], data)
+    if not check_restorable(source, settings.database_url, restore):
+        check_empty_folder(data)
+    assert settings.database_url is not None  # where a backup is a dump
     with closing(open_data_store(data, settings)) as store:
         owner = store.owner()
         if owner.partition(".")[0] != facts["store_owner"].partition(".")[0]:
             raise RestoreOtherBucket(str(settings.store), facts["store"])
         store.prepare()
-        restore_catalog(source, data, settings.database_url)
-        catalog = open_data_catalog(data, settings)  # which brings it up to this version
+        restore_marked_catalog(restore, settings.database_url)
+        catalog = open_data_catalog(data, settings, restores=True)  # which brings it up to this version
         try:
-            store.succeed(owner)
             missing = store.census().missing
-            store.make_areas(lambda *_: True)
             with catalog.write() as connection:
                 release_all(connection)
+            store.succeed(owner)
+            store.make_areas(lambda *_: True)
         finally:
             catalog.dispose()
+        end_marked_restore(settings.database_url)
     return [Finding("missing", key, "The bucket does not have this object.") for key in missing]
 
 

@@ -12,9 +12,17 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from scandock.catalog.engine import HEAD
+from scandock.catalog.engine import HEAD, AdvisoryLock, Catalog
 from scandock.catalog.errors import CatalogFailed
 from scandock.catalog.server_connections import conninfo
+from scandock.catalog.unfinished_restore import (
+    MARK_TABLE,
+    UnfinishedRestore,
+    begin_restore,
+    check_no_restore,
+    end_restore,
+    read_restore,
+)
 from scandock.model.private_files import PRIVATE_FILE
 from scandock.queue.hosts import forget_hosts
 from scandock.services.data_catalog import CATALOG_FILE
@@ -71,6 +79,7 @@ def _copy_postgresql(data: str, database_url: str, target: str) -> Iterator[Conn
     engine = create_engine(database_url)
     try:
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection, connection.begin():
+            check_no_restore(connection)
             _check_version(connection)
             check_copied_catalog(connection, os.path.abspath(data))
             snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
@@ -100,19 +109,65 @@ def restore_catalog(backup: str, data: str, database_url: str | None) -> None:
             os.fsync(target.fileno())
         os.rename(temporary, os.path.join(data, CATALOG_FILE))
         return
-    _run_program(
-        "pg_restore", database_url, "--no-owner", "--exit-on-error", "--single-transaction", os.path.join(backup, DUMP)
-    )
-    engine = create_engine(database_url)
-    try:
-        with engine.begin() as connection:
+    _restore_dump(backup, database_url)
+    with _open_database(database_url) as database, database.write() as connection:
+        forget_hosts(connection)
+
+
+def _restore_dump(backup: str, database_url: str) -> None:
+    dump = os.path.join(backup, DUMP)
+    _run_program("pg_restore", database_url, "--no-owner", "--exit-on-error", "--single-transaction", dump)
+
+
+def restore_marked_catalog(restore: UnfinishedRestore, database_url: str) -> None:
+    """Put the catalog of a backup into a database that is marked before and stays so (`end_marked_restore`).
+
+    The dump comes in one transaction: where it is there from a restore that was ended, it is whole. Usage
+    `restore_not_empty` of a database that isn't marked with this restore.
+    """
+    with _open_database(database_url) as database:
+        with database.write() as connection:
+            database.alone(connection, AdvisoryLock.MAKE_TABLES)  # so that nobody makes a catalog meanwhile
+            names = _check_fillable(connection, restore)
+            if not names:
+                begin_restore(connection, restore)
+        if set(names) <= {MARK_TABLE}:
+            _restore_dump(restore.backup, database_url)
+        with database.write() as connection:
             forget_hosts(connection)
+
+
+def end_marked_restore(database_url: str) -> None:
+    """Let everybody open a catalog that was restored."""
+    with _open_database(database_url) as database, database.write() as connection:
+        end_restore(connection)
+
+
+def _check_fillable(connection: Connection, restore: UnfinishedRestore | None) -> list[str]:
+    """The tables of a database that is empty, or that a restore has begun to fill. Usage `restore_not_empty`."""
+    names = inspect(connection).get_table_names()
+    if names and (restore is None or not restore.is_same(read_restore(connection))):
+        raise RestoreNotEmpty("The database that SCANDOCK_DATABASE_URL names holds tables.", "Name an empty one.")
+    return names
+
+
+@contextmanager
+def _open_database(database_url: str) -> Iterator[Catalog]:
+    """A database as it is, whatever it holds. Fault `catalog`."""
+    database = Catalog(create_engine(database_url))
+    try:
+        yield database
+    except DBAPIError as error:
+        raise CatalogFailed(f"The database can't be used: {error.orig}.", "Look at SCANDOCK_DATABASE_URL.") from error
     finally:
-        engine.dispose()
+        database.dispose()
 
 
-def check_restorable(backup: str, database_url: str | None) -> None:
-    """Usage `restore_other_catalog` where a backup has the other kind of catalog, `restore_not_empty` of a database."""
+def check_restorable(backup: str, database_url: str | None, restore: UnfinishedRestore | None = None) -> bool:
+    """Usage `restore_other_catalog` where a backup has the other kind of catalog, `restore_not_empty` of a database.
+
+    Whether `restore` has begun to fill the database, and was ended.
+    """
     exists = os.path.exists(os.path.join(backup, CATALOG_FILE if database_url is None else DUMP))
     if not exists:
         why = (
@@ -122,16 +177,15 @@ def check_restorable(backup: str, database_url: str | None) -> None:
         )
         raise RestoreOtherCatalog(why)
     if database_url is None:
-        return
-    engine = create_engine(database_url)
-    try:
-        names = inspect(engine).get_table_names()
-    except DBAPIError as error:
-        raise CatalogFailed(f"The database can't be opened: {error.orig}.", "Look at SCANDOCK_DATABASE_URL.") from error
-    finally:
-        engine.dispose()
-    if names:
-        raise RestoreNotEmpty("The database that SCANDOCK_DATABASE_URL names holds tables.", "Name an empty one.")
+        return False
+    with _open_database(database_url) as database, database.read() as connection:
+        return bool(_check_fillable(connection, restore))
+
+
+def check_empty_folder(data: str) -> None:
+    """Usage `restore_not_empty` of a folder."""
+    if os.path.isdir(data) and os.listdir(data):
+        raise RestoreNotEmpty(f"{data} is not empty.", "Name a new or an empty folder.")
 
 
 def _run_program(program: str, database_url: str, *words: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from scandock.catalog.engine import Catalog, check_not_lost, open_catalog
 from scandock.catalog.projects import has_unfinished_deletions
+from scandock.catalog.unfinished_restore import check_no_restore
 from scandock.publishing.recover import recover
 from scandock.queue.hosts import are_others_at_work
 from scandock.queue.tokens import new_uuid
@@ -33,12 +34,15 @@ _STORED_FOLDERS = (*AREAS, RECEIPTS)
 """Folders of DATA in which nothing stands but what the catalog knows."""
 
 
-def open_data_catalog(data: str, settings: Settings, *, serves: bool = False, adopts: bool = False) -> Catalog:
+def open_data_catalog(
+    data: str, settings: Settings, *, serves: bool = False, adopts: bool = False, restores: bool = False
+) -> Catalog:
     """The catalog of a DATA folder: its SQLite file, or the database that the settings name.
 
     One of an older version is brought up to this one, unless a server is at work on DATA, or on its database from
     another host: Fault `catalog_older`. `serves`: this is the beginning of DATA's server on this host. A database that
-    belongs to another folder is Usage `data_folder_other`; `adopts`: it is to belong to this one.
+    belongs to another folder is Usage `data_folder_other`; `adopts`: it is to belong to this one. One that a restore
+    has begun to fill is Usage `restore_unfinished`; `restores`: this is that restore.
     """
     if settings.database_url is None:
         refuse_network(data)
@@ -50,6 +54,9 @@ def open_data_catalog(data: str, settings: Settings, *, serves: bool = False, ad
     place_privacy(catalog, data, settings)
     if settings.database_url is not None:
         try:
+            if not restores:
+                with catalog.read() as connection:
+                    check_no_restore(connection)
             check_kind_of_store(catalog, settings)
             if settings.store is None:  # else each host has a folder of its own, and the bucket has a marker
                 (adopt_folder if adopts else check_data_folder)(catalog, os.path.abspath(data))

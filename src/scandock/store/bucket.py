@@ -144,7 +144,11 @@ class Bucket:
 
 
 class ObjectWriter:
-    """One object while it comes; there is none before `close`, and none where it is left without."""
+    """One object while it comes; there is none before `close`, and none where it is left without.
+
+    Parts that were sent until then stay in the bucket: obstore's writer can't abort, and its `with` would finish. They
+    are in no list of objects, and go by a rule of the bucket (docs/scaling.md).
+    """
 
     __slots__ = ("_bucket", "_file", "key")
 

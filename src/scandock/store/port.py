@@ -91,7 +91,10 @@ class Store(Protocol):
         """Whose store it is, as it says itself: what the marker of a bucket says; nothing of folders. Fault."""
 
     def succeed(self, owner: str) -> None:
-        """Let a catalog that was restored have the store from the next `make_areas` on; `owner` said so until now."""
+        """Let a catalog that is being restored have the store from the next `make_areas` on; `owner` said so until now.
+
+        Fault `catalog` where its restore has ended meanwhile.
+        """
 
     def has_area(self, name: TreePath) -> bool:
         """Whether the folder is there that all trees of the kind of `name` stand in, with anything in it."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.store.file_places import unpack_places
 from scandock.store.packs import NAME_BYTES, PackWriter, pack_size
 from scandock.store.records import CompactionResult
+from scandock.store.s3_deletion import check_owner
 from scandock.store.s3_rows import LiveBytes
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ Place = tuple[str, int]
 def compact(
     bucket: Bucket, rows: ObjectRows, *, most_bytes: int, grace_ms: int, stop: Callable[[], bool]
 ) -> CompactionResult:
-    """See port.Store.compact. Old packs are due `grace_ms` after their files have moved."""
+    """See port.Store.compact. Old packs are due `grace_ms` after their files have moved. Fault as `check_owner`."""
+    check_owner(bucket, rows)  # else new packs would be named by nobody who has the bucket
     packs = copied = 0
     while copied < most_bytes and not stop():
         if uncounted := rows.uncounted(AT_ONCE):

@@ -57,32 +57,23 @@ class LiveBytes(NamedTuple):
 
 
 class BucketIdentity(NamedTuple):
-    """Of which bucket objects are named, and by which catalog of those that were restored one after the other."""
+    """Of which bucket objects are named, and by which catalog of those that were restored."""
 
     uuid: str
-    generation: int
+    nonce: str | None
+    """Random, of a catalog that was restored: no other one has it, were it restored from the same backup."""
+    predecessor: str | None
+    """The marker of the catalog that had the bucket before it."""
     is_bound: bool
 
     @property
     def marker(self) -> str:
         """What its marker says."""
-        return f"{self.uuid}.{self.generation}" if self.generation else self.uuid
+        return self.uuid if self.nonce is None else f"{self.uuid}.{self.nonce}"
 
-    @property
-    def predecessor(self) -> str:
-        """What it says of the catalog before this one."""
-        return self._replace(generation=self.generation - 1).marker
-
-    @property
-    def is_successor(self) -> bool:
-        """Whether the bucket is to be taken from the catalog before."""
-        return self.generation > 0 and not self.is_bound
-
-
-def parse_marker(marker: str) -> BucketIdentity:
-    """The identity that a marker says. ValueError."""
-    uuid, _, generation = marker.partition(".")
-    return BucketIdentity(uuid, int(generation or 0), is_bound=True)
+    def may_succeed(self, marker: str) -> bool:
+        """Whether the bucket is to be taken from the catalog that its marker names."""
+        return not self.is_bound and marker == self.predecessor
 
 
 class ObjectRows(Protocol):
@@ -249,7 +240,7 @@ class ObjectRows(Protocol):
         """Put parts behind those that are there. TokenLost where they do not go on there, or another writes."""
 
     def drop_spool(self, upload: str, *, grace_ms: int) -> None:
-        """Forget an upload's parts, whose objects are due so long after it."""
+        """Forget an upload's parts, whose objects are due so long after it; at once, also those that were due later."""
 
     def spools(self) -> list[str]:
         """Uploads of which there are parts."""
@@ -283,8 +274,10 @@ class ObjectRows(Protocol):
     def bound_identity(self) -> BucketIdentity | None:
         """That of the bucket that it is bound to."""
 
-    def succeed(self, generation: int) -> None:
-        """Let the catalog, which was restored, have its bucket once that is marked so, in place of another one."""
+    def succeed(self, owner: str) -> None:
+        """Let the catalog, which is being restored, have its bucket once that is marked so, in place of the one whose
+        marker is `owner`. Fault `catalog` where its restore has ended meanwhile.
+        """
 
     def adopt(self) -> None:
         """Have the catalog name the marked bucket from now on, and no data folder any more, in one transaction."""

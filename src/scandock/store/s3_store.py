@@ -27,7 +27,6 @@ from scandock.store.s3_compaction import compact
 from scandock.store.s3_deletion import MARKER, check_owner, delete_due, read_marker
 from scandock.store.s3_manifests import copy_all, store_manifest
 from scandock.store.s3_object_spools import S3ObjectSpool
-from scandock.store.s3_rows import parse_marker
 from scandock.store.s3_spools import S3Spool
 from scandock.store.s3_stages import S3Stage
 from scandock.store.s3_trees import PlaceReader, S3Snapshot, walk_places
@@ -124,9 +123,9 @@ class S3Store:
         marker = read_marker(self._bucket)
         if marker is None:
             marker = self._mark(identity.marker)
-        elif identity.is_successor and marker == identity.predecessor:
+        elif identity.may_succeed(marker):
             self._bucket.put(MARKER, identity.marker.encode("ascii"))
-            marker = identity.marker
+            marker = read_marker(self._bucket)  # another restored catalog may have put its own
         if marker != identity.marker:
             raise StoreOther(self._bucket.url, "the store of another catalog")
         self._is_checked = True
@@ -154,7 +153,7 @@ class S3Store:
         return read_marker(self._bucket) or ""
 
     def succeed(self, owner: str) -> None:
-        self._rows.succeed(parse_marker(owner).generation + 1)
+        self._rows.succeed(owner)
 
     def has_area(self, name: TreePath) -> bool:
         del name

@@ -18,6 +18,7 @@ from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.data_catalog import open_data
 from scandock.services.manifest_copies import copy_manifests
 from scandock.store.bucket import Bucket
+from scandock.store.errors import StoreFailed
 from scandock.store.s3_manifests import WRITING_MS
 from scandock.store.s3_store import S3Store
 from scandock.workers.janitor import Janitor
@@ -147,3 +148,26 @@ def test_what_took_too_long_is_not_kept(site: DataFolder, bucket: Bucket, monkey
         assert list(bucket.list("v1/m")) == []
         assert isinstance(store, S3Store)
     assert copy(site) == 1
+
+
+def test_a_tree_whose_copy_fails_keeps_no_other_from_having_one(
+    site: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in ("A", "B"):
+        site.bring(session(label, 1), session=label)
+    open_writer = Bucket.open_writer
+    asked = []
+
+    def refuse_first(self: Bucket, key: str) -> Any:
+        asked.append(key)
+        if len(asked) == 1:
+            raise StoreFailed("The bucket gave no answer.")
+        return open_writer(self, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "open_writer", refuse_first)
+        with pytest.raises(StoreFailed):
+            copy(site)
+    assert len(read_copies(bucket)) == 1
+    assert copy(site) == 1
+    assert set(read_copies(bucket)) == {"archive/P/A", "archive/P/B"}

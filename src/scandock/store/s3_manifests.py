@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from scandock.store.bucket import Bucket
     from scandock.store.paths import RelPath
@@ -73,15 +73,29 @@ def store_manifest(
 def copy_all(
     rows: ObjectRows, make: Callable[[int, str], bool], stop: Callable[[], bool], *, at_once: int = 100
 ) -> int:
-    """Have `make` store copies of the trees that have none, by number and name; how many it did."""
-    done, after = 0, 0
-    while waiting := rows.without_manifest(after, at_once):
-        for number, name in waiting:
-            if stop():
-                return done
+    """Have `make` store copies of the trees that have none, by number and name; how many it did.
+
+    Where that fails for some, the others are done first, and the first of these errors is raised.
+    """
+    done = 0
+    failure: Exception | None = None
+    for number, name in _waiting(rows, at_once):
+        if stop():
+            break
+        try:
             done += make(number, name)
-            after = number
+        except Exception as error:  # noqa: BLE001  whatever is wrong with one tree, the others get their copies
+            failure = failure or error
+    if failure is not None:
+        raise failure
     return done
+
+
+def _waiting(rows: ObjectRows, at_once: int) -> Iterator[tuple[int, str]]:
+    after = 0
+    while trees := rows.without_manifest(after, at_once):
+        yield from trees
+        after = trees[-1][0]
 
 
 def _line(record: Mapping[str, object]) -> bytes:

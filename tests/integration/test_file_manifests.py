@@ -29,6 +29,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trees, "BATCH", 7)
     monkeypatch.setattr(file_manifests, "FILES", 5)
     monkeypatch.setattr(file_manifests, "FEW", 2)
+    monkeypatch.setattr(file_manifests, "SPLIT_AT", 2)
 
 
 @pytest.fixture
@@ -223,3 +224,15 @@ def test_manifests_go_with_their_tree(catalog: Catalog) -> None:
     with catalog.read() as connection:
         assert connection.execute(select(func.count()).select_from(manifest)).scalar_one() == 0
         assert connection.execute(select(tree.c.id)).first() is None
+
+
+def test_scans_of_few_files_share_a_manifest(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan of many has its own, so that its page decodes no others."""
+    monkeypatch.setattr(file_manifests, "SPLIT_AT", 4)
+    tree_id = new_tree(catalog)
+    rows = [file_row(n, resource_n) for n, resource_n in enumerate([0, 1, 2, 2, 3, 3, 3, 3, 4])]
+    with catalog.write() as connection:
+        trees.add_files(connection, tree_id, rows)
+        parts = connection.execute(select(manifest.c.first_n, manifest.c.last_n).order_by(manifest.c.first_n)).all()
+    assert list(map(tuple, parts)) == [(0, 3), (4, 7), (8, 8)]
+    check_tree(catalog, tree_id, rows)

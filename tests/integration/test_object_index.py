@@ -97,6 +97,7 @@ def test_each_object_is_found_in_all_of_its_trees(
         monkeypatch.setattr(object_index, name, value)
     monkeypatch.setattr(file_manifests, "FILES", 5)
     monkeypatch.setattr(file_manifests, "FEW", 3)
+    monkeypatch.setattr(file_manifests, "SPLIT_AT", 3)
     with catalog.write() as connection:  # what the case before has left
         connection.execute(tree.delete())
         connection.execute(object_block.delete())

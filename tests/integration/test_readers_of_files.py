@@ -33,6 +33,7 @@ from tests.stored_files import make_all_old
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
     monkeypatch.setattr(file_manifests, "FILES", 5)
     monkeypatch.setattr(file_manifests, "FEW", 2)
+    monkeypatch.setattr(file_manifests, "SPLIT_AT", 2)
     return make_data_folder(tmp_path, monkeypatch, database_url)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,9 @@ from scandock.catalog.engine import open_catalog
 from scandock.catalog.stored_bytes import read_stored_bytes
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.settings import Settings
+from scandock.store import s3_compaction
 from scandock.store.bucket import Bucket
+from scandock.store.errors import StoreFailed
 from scandock.store.handles import Stage
 from scandock.store.packs import PackWriter
 from scandock.store.paths import parse_tree, unchecked_path
@@ -39,6 +41,7 @@ pytestmark = pytest.mark.crash
 FILES = {f"{number:02}": bytes([number]) * 1000 for number in range(10)}
 KEPT = {name: FILES[name] for name in ("01", "07")}
 LEFT = {**KEPT, "new": b"new"}
+LEFT_OF_TWO = ("01", "01-2", "07-2")
 LIVE = 2000 + 2 * 204 + 22  # what an entry of a pack takes beside its bytes, and the end of a zip
 
 
@@ -330,8 +333,8 @@ def test_a_worker_does_it_beside_its_imports(
     assert rows.sparse(9) == []
 
 
-def test_packs_of_one_session_become_one(store: S3Store, bucket: Bucket) -> None:
-    """An addition brings a pack of its own; what is left of several goes together."""
+def name_left_of_two(store: S3Store) -> None:
+    """A session that was added to, and has lost most of what either import brought."""
     publish_tree(store, NAME, FILES)
     stage = stage_files(store, "second", {f"{name}-2": content for name, content in FILES.items()})
     parts = [part(f"{name}-2", f"{name}-2") for name in FILES]
@@ -340,16 +343,75 @@ def test_packs_of_one_session_become_one(store: S3Store, bucket: Bucket) -> None
     publish_replace(store, stage, "tree", NAME)
     store.finish(stage)
     stage = store.begin("third", "t1")
-    left = ["01", "01-2", "07-2"]
     mark = stage.compose(
-        unchecked_path("tree"), [], base=parse_tree(NAME), kept=[unchecked_path(name) for name in left]
+        unchecked_path("tree"), [], base=parse_tree(NAME), kept=[unchecked_path(name) for name in LEFT_OF_TWO]
     )
     stage.seal()
     publish_replace(store, stage, "tree", NAME, mark)
     store.finish(stage)
     store.sweep()
+
+
+def test_packs_of_one_session_become_one(store: S3Store, bucket: Bucket) -> None:
+    """An addition brings a pack of its own; what is left of several goes together."""
+    name_left_of_two(store)
     assert compact(store).packs == 2
     assert store.sweep().left == 0
     (only,) = packs(bucket)
     assert len(bucket.get(only)) == 3 * 1204 + 22
-    assert read_tree(store, NAME) == {name: FILES[name[:2]] for name in left}
+    assert read_tree(store, NAME) == {name: FILES[name[:2]] for name in LEFT_OF_TWO}
+
+
+def test_a_pack_that_the_bucket_refuses_keeps_no_other_from_being_written_anew(
+    store: S3Store, rows: PostgresObjectRows, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop_most(store)
+    (refused,) = (key for key in packs(bucket) if len(bucket.get(key)) > LIVE)
+    drop_most(store, "archive/P/M")
+    get = Bucket.get
+    asked = []
+
+    def refuse(self: Bucket, key: str) -> bytes:
+        asked.append(key)
+        if key == refused:
+            raise StoreFailed("The bucket gave no answer.")
+        return get(self, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "get", refuse)
+        assert compact(store) == CompactionResult(1, LIVE)
+        assert asked.count(refused) == 1
+    assert [each.key for each in rows.sparse(9)] == [refused]
+    assert compact(store) == CompactionResult(1, LIVE)
+    assert read_tree(store, NAME) == read_tree(store, "archive/P/M") == LEFT
+
+
+def test_packs_are_written_anew_while_others_wait_to_be_counted(
+    store: S3Store, rows: PostgresObjectRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sessions that are deleted all the time leave no end of them."""
+    monkeypatch.setattr(s3_compaction, "AT_ONCE", 1)
+    for number in range(3):
+        drop_most(store, f"archive/P/{number}")
+    assert compact(store, 1) == CompactionResult(1, LIVE)
+    assert len(rows.uncounted(9)) == 5 + 1, "of six one was counted, and has gone into a new one"
+
+
+def test_packs_that_many_places_name_are_written_anew_one_by_one(
+    store: S3Store, rows: PostgresObjectRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of trees are locked for as long as their places are written."""
+    monkeypatch.setattr(s3_compaction, "GROUP_BATCHES", 0)
+    moves = []
+    move = PostgresObjectRows.move_places
+
+    def note(self: PostgresObjectRows, upload: str, token: str, old: Sequence[str], *args: Any, **options: Any) -> bool:
+        moves.append(len(old))
+        return move(self, upload, token, old, *args, **options)
+
+    monkeypatch.setattr(PostgresObjectRows, "move_places", note)
+    name_left_of_two(store)
+    assert compact(store).packs == 2
+    assert moves == [1, 1]
+    assert rows.sparse(9) == []
+    assert read_tree(store, NAME) == {name: FILES[name[:2]] for name in LEFT_OF_TWO}

@@ -5,23 +5,31 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import select
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import session as session_table
+from scandock.publishing import tree_files
 from scandock.publishing.object_rows import PostgresObjectRows
+from scandock.services import manifest_copies
 from scandock.services.data_catalog import open_data
 from scandock.services.manifest_copies import copy_manifests
+from scandock.store import s3_manifests
 from scandock.store.bucket import Bucket
+from scandock.store.errors import StoreFailed
 from scandock.store.s3_manifests import WRITING_MS
 from scandock.store.s3_store import S3Store
 from scandock.workers.janitor import Janitor
-from tests.builders import DataFolder, make_data_folder
+from tests.builders import DataFolder, Image, make_data_folder, uploader_layout
 from tests.integration.store_conformance import move_tree
 from tests.integration.test_s3_compaction import killed, run_within
 from tests.integration.test_s3_migration import session
@@ -76,8 +84,40 @@ def test_a_bucket_is_read_by_its_copies_alone(site: DataFolder, bucket: Bucket) 
     head = read_copies(bucket)["archive/P/A"][0]
     assert (head["format"], head["project"], head["label"], head["place"]) == (1, "P", "A", "archive")
     assert [scan["id"] for scan in head["scans"]] == ["1"]
+    assert head["received"] < head["written"] <= time.time() * 1000
     assert copy(site) == 0
     site.check()
+
+
+def test_files_are_read_a_few_at_a_time(site: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session may have a million."""
+    monkeypatch.setattr(s3_manifests, "PLACES_AT_ONCE", 2)
+    site.bring(session("A", 5), session="A")
+    parts = []
+
+    def count(*arguments: Any) -> Any:
+        parts.append(tree_files.paths_between(*arguments))
+        return parts[-1]
+
+    monkeypatch.setattr(manifest_copies, "paths_between", count)
+    assert copy(site) == 1
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert read_files(bucket) == site.files()
+
+
+def test_files_between_two_paths_are_those_of_all_folders_between(site: DataFolder) -> None:
+    files: dict[str, bytes] = {}
+    for series in (1, 2, 10):
+        files |= uploader_layout("A", str(series), [Image(case="A", series=series, number=n).file() for n in (1, 2)])
+    site.bring(files, session="A")
+    with opened(site) as (catalog, _), catalog.read() as connection:
+        (tree_id,) = connection.execute(select(session_table.c.tree_id)).scalars()
+        known = tree_files.paths_of(connection, tree_id)
+        paths = sorted(known)
+        assert len({path.split("/")[1] for path in paths}) == 3
+        for first, last in combinations_with_replacement(paths, 2):
+            between = {path: known[path] for path in paths if first <= path <= last}
+            assert tree_files.paths_between(connection, tree_id, first, last) == between
 
 
 def test_the_copy_of_what_was_replaced_goes_and_what_changes_gets_a_new_one(site: DataFolder, bucket: Bucket) -> None:
@@ -147,3 +187,26 @@ def test_what_took_too_long_is_not_kept(site: DataFolder, bucket: Bucket, monkey
         assert list(bucket.list("v1/m")) == []
         assert isinstance(store, S3Store)
     assert copy(site) == 1
+
+
+def test_a_tree_whose_copy_fails_keeps_no_other_from_having_one(
+    site: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in ("A", "B"):
+        site.bring(session(label, 1), session=label)
+    open_writer = Bucket.open_writer
+    asked = []
+
+    def refuse_first(self: Bucket, key: str) -> Any:
+        asked.append(key)
+        if len(asked) == 1:
+            raise StoreFailed("The bucket gave no answer.")
+        return open_writer(self, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "open_writer", refuse_first)
+        with pytest.raises(StoreFailed):
+            copy(site)
+    assert len(read_copies(bucket)) == 1
+    assert copy(site) == 1
+    assert set(read_copies(bucket)) == {"archive/P/A", "archive/P/B"}

@@ -19,7 +19,9 @@ from scandock.catalog.tables import RowState, manifest, tree
 FILES: Final = 1_000
 """How many a manifest has at most."""
 FEW: Final = 100
-"""A manifest with fewer goes on with the next resource, and takes up what is added to the tree."""
+"""A manifest with fewer takes up what is added to the tree."""
+SPLIT_AT: Final = 500
+"""A manifest with fewer goes on with the next resource: bodies of a few kB waste a quarter of PostgreSQL's pages."""
 MAX_NUMBER: Final = 2**31 - 1
 """Above all numbers of files."""
 _READ_AT_ONCE: Final = 4
@@ -148,7 +150,7 @@ def _split(rows: Sequence[FileRow]) -> Iterator[Sequence[FileRow]]:
     """Rows as manifests have them: not too many, and of one resource where that has enough."""
     start = 0
     for at, row in enumerate(rows):
-        if at - start == FILES or (at - start >= FEW and row.resource_n != rows[at - 1].resource_n):
+        if at - start == FILES or (at - start >= SPLIT_AT and row.resource_n != rows[at - 1].resource_n):
             yield rows[start:at]
             start = at
     if start < len(rows):

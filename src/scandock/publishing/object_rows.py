@@ -64,6 +64,7 @@ _SWEPT_AGAIN_MS: Final = 24 * 60 * 60 * 1000
 """How long after the first time an attempt's prefixes are swept once more: a late request is over by then."""
 _SAFE_MS: Final = 60 * 60 * 1000
 """How long before it may go an object is named again: longer than any transaction, so that none is just deleted."""
+_JUST_DELETED: Final = ("Files that were to be kept have just been deleted.", "Do it again.")
 _WITH_KEYS: Final = (stored_object, spool_part, stored_receipt)
 _IN_TRASH: Final = stored_tree.c.gone.is_(None) & stored_tree.c.trash.is_not(None)
 _STAGED: Final = stored_tree.c.gone.is_(None) & stored_tree.c.upload.is_not(None)
@@ -168,9 +169,9 @@ class PostgresObjectRows:
             newer = store_attempt.c.token.not_in([token, ""])
             if others or connection.execute(select(store_attempt.c.token).where(goes_on, newer)).first():
                 raise TokenLost(f"Upload {upload} has been taken over by another process.")
+            _end(connection, upload, store_attempt.c.token == token)  # before the trees, as `doom` does
             _give_up(connection, staged)
             _drop_receipt(connection, upload, staged=True)
-            _end(connection, upload, store_attempt.c.token == token)
 
     # trees and their names
 
@@ -181,6 +182,7 @@ class PostgresObjectRows:
                 return
             _begin(connection, upload, token)
             _check_attempt(connection, upload, token)  # before the tree is locked, in the order of who takes it over
+            _lock_trees(connection, or_(stored_tree.c.number == number, stored_tree.c.name == name))
             tree = _lock(connection, stored_tree.c.number == number)
             if tree is not None and tree.name == name:
                 return
@@ -307,12 +309,10 @@ class PostgresObjectRows:
             objects = connection.execute(select(tree_object.c.object_id).where(of_trees).distinct()).scalars().all()
             _drop_manifests(connection, stored_tree.c.number.in_(numbers))
             connection.execute(delete(stored_tree).where(stored_tree.c.number.in_(numbers)))
-            for some in split_values(objects):
+            for some in split_values(sorted(objects)):
                 # Locked first: whoever is just naming one has it by then, and is seen by the statement after.
                 mine = stored_object.c.id.in_(some)
-                connection.execute(
-                    select(stored_object.c.id).where(mine).order_by(stored_object.c.id).with_for_update()
-                )
+                _lock_objects(connection, mine)
                 unnamed = ~exists().where(tree_object.c.object_id == stored_object.c.id)
                 connection.execute(update(stored_object).where(mine, unnamed).values(due=_NOW))
                 connection.execute(update(stored_object).where(mine, stored_object.c.due.is_(None)).values(live=None))
@@ -353,8 +353,8 @@ class PostgresObjectRows:
     def deleted(self, keys: Sequence[str]) -> None:
         for some in split_values(keys):
             with self._catalog.write() as connection:
-                where = stored_object.c.key.in_(some) & stored_object.c.due.is_not(None)
-                connection.execute(delete(stored_object).where(where))
+                ids = _lock_objects(connection, stored_object.c.key.in_(some) & stored_object.c.due.is_not(None))
+                connection.execute(delete(stored_object).where(stored_object.c.id.in_(ids)))
 
     # compaction
 
@@ -371,7 +371,7 @@ class PostgresObjectRows:
     def note_live(self, counts: Mapping[str, LiveBytes]) -> None:
         with self._catalog.write() as connection:
             mine = stored_object.c.key.in_(counts)
-            connection.execute(select(stored_object.c.id).where(mine).order_by(stored_object.c.id).with_for_update())
+            _lock_objects(connection, mine)
             now = _trees_of(connection, list(counts))
             for key, counted in counts.items():
                 if now[key] == counted.trees:
@@ -589,6 +589,18 @@ def _lock(connection: Connection, where: ColumnElement[bool]) -> Row[Any] | None
     return row
 
 
+def _lock_trees(connection: Connection, where: ColumnElement[bool]) -> Sequence[int]:
+    """The numbers of some trees, which are locked in the order that everybody keeps to."""
+    query = select(stored_tree.c.number).where(where).order_by(stored_tree.c.number)
+    return connection.execute(query.with_for_update()).scalars().all()
+
+
+def _lock_objects(connection: Connection, where: ColumnElement[bool]) -> Sequence[int]:
+    """The ids of some objects, which are locked in the order that everybody keeps to, behind the trees."""
+    query = select(stored_object.c.id).where(where).order_by(stored_object.c.id)
+    return connection.execute(query.with_for_update()).scalars().all()
+
+
 def _begin(connection: Connection, upload: str, token: str) -> None:
     """Note an attempt; one that has ended stays so."""
     statement = insert_or(store_attempt).values(upload=upload, token=token, began=_NOW)
@@ -610,7 +622,8 @@ def _check_attempt(connection: Connection, upload: str, token: str) -> None:
 
 def _give_up(connection: Connection, where: ColumnElement[bool]) -> None:
     values = {"upload": None, "token": None, "root": None, "name": None, "trash": None, "gone": _NOW}
-    connection.execute(update(stored_tree).where(where).values(**values))
+    for some in split_values(_lock_trees(connection, where)):
+        connection.execute(update(stored_tree).where(stored_tree.c.number.in_(some)).values(**values))
 
 
 def _add_objects(connection: Connection, objects: Iterable[StoredObject]) -> dict[str, int]:
@@ -645,11 +658,8 @@ def _move_objects(
     """See `move_places`. KeyError where a tree has a file in an old object that was not moved."""
     # Trees first, as whoever forgets them does; then nobody can begin to share the objects.
     trees = frozenset().union(*_trees_of(connection, old).values())
-    rows = select(stored_tree.c.number).where(stored_tree.c.number.in_(trees)).order_by(stored_tree.c.number)
-    locked = frozenset(connection.execute(rows.with_for_update()).scalars())
-    mine = (stored_object.c.key.in_(old), stored_object.c.due.is_(None))
-    query = select(stored_object.c.id).where(*mine).order_by(stored_object.c.id).with_for_update()
-    ids = connection.execute(query).scalars().all()
+    locked = frozenset(_lock_trees(connection, stored_tree.c.number.in_(trees)))
+    ids = _lock_objects(connection, stored_object.c.key.in_(old) & stored_object.c.due.is_(None))
     if len(ids) != len(old) or frozenset().union(*_trees_of(connection, old).values()) != locked:
         return False
     new = _add_objects(connection, objects)
@@ -687,13 +697,20 @@ def _name_objects(connection: Connection, number: int, keys: Sequence[str]) -> N
 
     One that waits for that is named again: what it holds was moved elsewhere while the tree was put together.
     """
-    for some in split_values(keys):
-        mine = stored_object.c.key.in_(some)
+    wanted = [
+        each
+        for some in split_values(keys)
+        for each in connection.execute(select(stored_object.c.id).where(stored_object.c.key.in_(some))).scalars()
+    ]
+    if len(wanted) != len(keys):
+        raise StoreFailed(*_JUST_DELETED)
+    for some in split_values(sorted(wanted)):
+        mine = stored_object.c.id.in_(some)
+        _lock_objects(connection, mine)  # before it is asked when they are due: their files may just be moved
         connection.execute(update(stored_object).where(mine, stored_object.c.due > _NOW + _SAFE_MS).values(due=None))
-        query = select(stored_object.c.id).where(mine, stored_object.c.due.is_(None))
-        ids = connection.execute(query.order_by(stored_object.c.id).with_for_update(read=True)).scalars().all()
+        ids = connection.execute(select(stored_object.c.id).where(mine, stored_object.c.due.is_(None))).scalars().all()
         if len(ids) != len(some):
-            raise StoreFailed("Files that were to be kept have just been deleted.", "Do it again.")
+            raise StoreFailed(*_JUST_DELETED)
         connection.execute(insert(tree_object), [{"tree_number": number, "object_id": each} for each in ids])
 
 

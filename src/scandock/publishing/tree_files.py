@@ -11,7 +11,8 @@ from sqlalchemy import Connection, bindparam, select
 from scandock.catalog.errors import CatalogDamaged
 from scandock.catalog.file_rows import FileRow
 from scandock.catalog.tables import scan
-from scandock.catalog.trees import ResourceRow, damaged_files, files_of, find_files, resources_of
+from scandock.catalog.trees import ResourceRow, damaged_files, files_of, files_of_resources, find_files, resources_of
+from scandock.store.file_places import sort_key
 from scandock.store.paths import RelPath, path_below, resource_folder
 
 _SCAN_IDS: Final = select(scan.c.n, scan.c.scan_id).where(scan.c.tree_id == bindparam("tree"))
@@ -22,6 +23,29 @@ def paths_of(connection: Connection, tree_id: int) -> dict[RelPath, tuple[int, b
     with _rows_complete(), closing(files_of(connection, tree_id)) as files:
         folders = _folders_of(connection, tree_id)
         return {path_below(folders[row.resource_n], row.name): (row.bytes, row.sha256) for row in files}
+
+
+def paths_between(
+    connection: Connection, tree_id: int, first: RelPath, last: RelPath
+) -> dict[RelPath, tuple[int, bytes]]:
+    """As `paths_of`, of the files from one path to another, in the order of their bytes."""
+    ends = sort_key(first), sort_key(last)
+    known = {}
+    with _rows_complete():
+        for number, folder in _folders_of(connection, tree_id).items():
+            if not _has_between(folder, *ends):
+                continue
+            for row in files_of_resources(connection, tree_id, {number}):
+                path = path_below(folder, row.name)
+                if ends[0] <= sort_key(path) <= ends[1]:
+                    known[path] = (row.bytes, row.sha256)
+    return known
+
+
+def _has_between(folder: RelPath, first: bytes, last: bytes) -> bool:
+    """Whether paths below a folder may lie between two."""
+    prefix = sort_key(path_below(folder, ""))
+    return prefix <= last and (first <= prefix or first.startswith(prefix))
 
 
 def file_paths(connection: Connection, tree_id: int, rows: Iterable[FileRow]) -> dict[int, RelPath]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, select
@@ -12,13 +13,13 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import intent, project, session
 from scandock.catalog.trees import resources_of, scans_of
-from scandock.publishing.tree_files import paths_of
+from scandock.publishing.tree_files import paths_between
 from scandock.store.paths import tree_parts
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
     from scandock.store.paths import RelPath, TreePath
-    from scandock.store.port import Store
+    from scandock.store.port import Store, TreeDescription
 
 FORMAT: Final = 1
 
@@ -26,16 +27,24 @@ FORMAT: Final = 1
 def copy_manifests(catalog: Catalog, store: Store, stop: Callable[[], bool]) -> int:
     """Write what the bucket has no copy of yet, until `stop` says so; how many. Fault where the catalog or it fails."""
 
-    def describe(name: TreePath) -> tuple[Mapping[str, Any], Mapping[RelPath, tuple[int, bytes]]] | None:
+    def describe(name: TreePath) -> TreeDescription | None:
         with catalog.read() as connection:
             if _is_being_placed(connection, name):
                 return None  # first: the catalog may show the tree before
             holder = _find_holder(connection, name)
             if holder is None:
                 return None
-            return _describe(connection, name, holder), paths_of(connection, holder.tree_id)
+            head = _describe(connection, name, holder) | {"written": catalog.read_now(connection)}
+            return head, partial(_files_between, catalog, holder.tree_id)
 
     return store.copy_manifests(describe, stop)
+
+
+def _files_between(
+    catalog: Catalog, tree_id: int, first: RelPath, last: RelPath
+) -> Mapping[RelPath, tuple[int, bytes]]:
+    with catalog.read() as connection:
+        return paths_between(connection, tree_id, first, last)
 
 
 def _is_being_placed(connection: Connection, name: TreePath) -> bool:

@@ -78,8 +78,11 @@ def _pack(places: list[FilePlace]) -> bytes:
 def move_places(batch: PlaceBatch, old: Set[str], moved: Mapping[tuple[str, int], tuple[str, int]]) -> MovedBatch:
     """A batch whose files that lie in `old` objects are elsewhere now: object and offset by those of before.
 
-    KeyError where one of them was not moved.
+    KeyError where one of them was not moved. A batch without such a file is not unpacked: most are so, and locks wait.
     """
+    objects = _objects_of(batch)
+    if old.isdisjoint(objects):
+        return MovedBatch(batch, objects)
     places = [
         place._replace(object=found[0], offset=found[1])
         if place.object in old and (found := moved[place.object, place.offset])
@@ -87,6 +90,12 @@ def move_places(batch: PlaceBatch, old: Set[str], moved: Mapping[tuple[str, int]
         for place in unpack_places(batch)
     ]
     return MovedBatch(batch._replace(body=_pack(places)), {place.object for place in places})
+
+
+def _objects_of(batch: PlaceBatch) -> set[str]:
+    document = zlib.decompress(batch.body).decode("ascii")
+    keys, _ = json.JSONDecoder().raw_decode(document, document.index("[", 1))
+    return set(keys)
 
 
 def unpack_places(batch: PlaceBatch) -> list[FilePlace]:

@@ -50,8 +50,10 @@ __all__ = [
 ]
 
 
-TreeDescription = tuple["Mapping[str, object]", "Mapping[RelPath, tuple[int, bytes]]"]
-"""Of a tree: what it is, as JSON has it, and size and sha256 of each file by its path."""
+TreeDescription = tuple["Mapping[str, object]", "Callable[[RelPath, RelPath], Mapping[RelPath, tuple[int, bytes]]]"]
+"""Of a tree: what it is, as JSON has it, and what gives size and sha256 of its files by their paths, from one path to
+another in the order of their bytes: a tree may have more than fit into memory.
+"""
 
 
 class Store(Protocol):

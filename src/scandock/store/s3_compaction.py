@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from scandock.store.errors import StoreFailed
 from scandock.store.file_places import unpack_places
 from scandock.store.packs import NAME_BYTES, PackWriter, pack_size
 from scandock.store.records import CompactionResult
@@ -19,7 +20,7 @@ from scandock.store.s3_deletion import check_owner
 from scandock.store.s3_rows import LiveBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence, Set
 
     from scandock.store.bucket import Bucket
     from scandock.store.s3_rows import ObjectRows, SparseObject
@@ -30,6 +31,8 @@ AT_ONCE: Final = 32
 """Objects that are counted, or written anew, together: all their places are in memory."""
 GROUP_BYTES: Final = 128 * 1024 * 1024
 """Bytes that one transaction moves at most, unless one pack has more."""
+GROUP_BATCHES: Final = 50
+"""Batches of places that one transaction writes anew at most, unless one pack is named by more: a second at most."""
 
 
 Place = tuple[str, int]
@@ -37,44 +40,70 @@ Place = tuple[str, int]
 
 
 def compact(
-    bucket: Bucket, rows: ObjectRows, *, most_bytes: int, grace_ms: int, stop: Callable[[], bool]
+    bucket: Bucket,
+    rows: ObjectRows,
+    unreadable: set[str],
+    *,
+    most_bytes: int,
+    grace_ms: int,
+    stop: Callable[[], bool],
 ) -> CompactionResult:
-    """See port.Store.compact. Old packs are due `grace_ms` after their files have moved. Fault as `check_owner`."""
+    """See port.Store.compact. Old packs are due `grace_ms` after their files have moved. Fault as `check_owner`.
+
+    `unreadable`: packs that the bucket refused in this turn or one before; they come once there are no others.
+    """
     check_owner(bucket, rows)  # else new packs would be named by nobody who has the bucket
     packs = copied = 0
     while copied < most_bytes and not stop():
-        if uncounted := rows.uncounted(AT_ONCE):
-            _count(rows, uncounted)
-            continue
-        group = _next_group(rows, min(GROUP_BYTES, most_bytes - copied))
-        if not group or not _rewrite(bucket, rows, group, grace_ms):
+        uncounted = rows.uncounted(AT_ONCE)
+        _count(rows, uncounted)  # turn about: deletions that go on must not keep packs from being written anew
+        group = _next_group(rows, min(GROUP_BYTES, most_bytes - copied), unreadable)
+        if not group and not uncounted:
+            unreadable.clear()
             break
-        packs += len(group)
-        copied += sum(each.live for each in group)
+        if not group:
+            continue
+        done = _rewrite(bucket, rows, group, unreadable, grace_ms)
+        if done is None:
+            break
+        packs += len(done)
+        copied += sum(each.live for each in done)
     return CompactionResult(packs, copied)
 
 
 def _count(rows: ObjectRows, keys: Sequence[str]) -> None:
     """Note how much of these objects files of trees have."""
+    if not keys:
+        return
     trees = rows.trees_of(keys)
-    live = _live_ranges(rows, keys, frozenset().union(*trees.values()))
+    live = _find_live(rows, keys, frozenset().union(*trees.values())).ranges
     rows.note_live({key: LiveBytes(pack_size(live[key].values()), trees[key]) for key in keys})
 
 
-def _live_ranges(rows: ObjectRows, keys: Sequence[str], trees: Iterable[int]) -> dict[str, dict[int, int]]:
-    """Of each object the ranges that files of these trees have: their lengths by their offsets."""
-    live: dict[str, dict[int, int]] = {key: {} for key in keys}
+class _Live(NamedTuple):
+    """What is alive of objects, by their keys."""
+
+    ranges: dict[str, dict[int, int]]
+    """Lengths of the ranges that files of trees have, by their offsets."""
+    batches: dict[str, set[tuple[int, bytes]]]
+    """The batches of places that name it: tree, and path of the first file."""
+
+
+def _find_live(rows: ObjectRows, keys: Sequence[str], trees: Iterable[int]) -> _Live:
+    """What files of these trees have of objects."""
+    live = _Live({key: {} for key in keys}, {key: set() for key in keys})
     for number in trees:
         for batch in rows.batches(number):
             for place in unpack_places(batch):
-                if place.object in live:
-                    live[place.object][place.offset] = place.length
+                if place.object in live.ranges:
+                    live.ranges[place.object][place.offset] = place.length
+                    live.batches[place.object].add((number, batch.first))
     return live
 
 
-def _next_group(rows: ObjectRows, most_bytes: int) -> list[SparseObject]:
+def _next_group(rows: ObjectRows, most_bytes: int, unreadable: Set[str]) -> list[SparseObject]:
     """The pack of which the most is dead, and others that a tree of it has."""
-    sparse = rows.sparse(AT_ONCE)
+    sparse = [each for each in rows.sparse(AT_ONCE + len(unreadable)) if each.key not in unreadable]
     if not sparse:
         return []
     trees = rows.trees_of([each.key for each in sparse])
@@ -87,38 +116,61 @@ def _next_group(rows: ObjectRows, most_bytes: int) -> list[SparseObject]:
     return group
 
 
-def _rewrite(bucket: Bucket, rows: ObjectRows, group: Sequence[SparseObject], grace_ms: int) -> bool:
-    """Move the live files of packs into new ones; False where somebody was quicker."""
+def _bound(group: Sequence[SparseObject], live: _Live) -> list[SparseObject]:
+    """The first packs of a group, for as long as not too many batches name them, and at least one."""
+    touched: set[tuple[int, bytes]] = set()
+    for count, each in enumerate(group):
+        touched |= live.batches[each.key]
+        if count and len(touched) > GROUP_BATCHES:
+            return list(group[:count])
+    return list(group)
+
+
+def _rewrite(
+    bucket: Bucket, rows: ObjectRows, group: Sequence[SparseObject], unreadable: set[str], grace_ms: int
+) -> list[SparseObject] | None:
+    """Move the live files of packs into new ones: of which packs, or None where somebody was quicker.
+
+    Packs that the bucket refuses are left out, and are `unreadable` then.
+    """
     token = os.urandom(8).hex()
     rows.begin(COMPACTION, token)
     keys = [each.key for each in group]
     trees = rows.trees_of(keys)
-    live = _live_ranges(rows, keys, frozenset().union(*trees.values()))
+    live = _find_live(rows, keys, frozenset().union(*trees.values()))
+    group = _bound(group, live)
     packs = PackWriter(bucket, COMPACTION, token, "pack")
-    moved: dict[Place, Place] = {}
-    damaged: dict[str, LiveBytes] = {}
+    copies: dict[str, dict[Place, Place] | None] = {}
     try:
         for each in group:
-            copied = _copy(bucket, packs, each.key, live[each.key])
-            if copied is None:
-                damaged[each.key] = LiveBytes(each.bytes, trees[each.key])
-            else:
-                moved.update(copied)
+            ranges = live.ranges[each.key]
+            content = _read(bucket, each.key, unreadable) if ranges else b""
+            copies[each.key] = None if content is None else _copy(packs, each.key, memoryview(content), ranges)
         objects = packs.seal()
     finally:
         packs.close()
+    done = [each for each in group if each.key not in unreadable]
+    damaged = {each.key: LiveBytes(each.bytes, trees[each.key]) for each in done if copies[each.key] is None}
     if damaged:  # they stay as they are: check and verification tell of their files
         rows.note_live(damaged)
-    sound = [key for key in keys if key not in damaged]
-    return rows.move_places(COMPACTION, token, sound, moved, objects, grace_ms=grace_ms)
+    moved = {old: new for copied in copies.values() if copied for old, new in copied.items()}
+    sound = [each.key for each in done if each.key not in damaged]
+    return done if rows.move_places(COMPACTION, token, sound, moved, objects, grace_ms=grace_ms) else None
 
 
-def _copy(bucket: Bucket, packs: PackWriter, key: str, ranges: dict[int, int]) -> dict[Place, Place] | None:
-    """Copy files of a pack, proven by their names; where each is now. None where it is gone, or one is damaged."""
+def _read(bucket: Bucket, key: str, unreadable: set[str]) -> bytes | None:
+    """A pack; None where it is gone, or where the bucket refuses it: then it is `unreadable`."""
     try:
-        content = memoryview(bucket.get(key) if ranges else b"")
+        return bucket.get(key)
     except FileNotFoundError:
         return None
+    except StoreFailed:
+        unreadable.add(key)
+        return None
+
+
+def _copy(packs: PackWriter, key: str, content: memoryview, ranges: dict[int, int]) -> dict[Place, Place] | None:
+    """Copy files of a pack, proven by their names; where each is now. None where one is damaged."""
     files = [(offset, content[offset : offset + ranges[offset]]) for offset in sorted(ranges)]
     digests = [sha256(data).digest() for _, data in files]
     if any(

@@ -81,6 +81,8 @@ class S3Store:
         self._erases = False
         self._is_checked = False
         self._is_adopted = False
+        self._unreadable: set[str] = set()
+        """Packs that are written anew once there are no others."""
 
     def __reduce__(self) -> tuple[Callable[..., S3Store], tuple[object, ...]]:
         times = (self._garbage_ms, self._attempt_ms)
@@ -355,7 +357,8 @@ class S3Store:
             self._rows.swept(upload, token, grace_ms=self._attempt_ms)
 
     def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
-        return compact(self._bucket, self._rows, most_bytes=most_bytes, grace_ms=self._garbage_ms, stop=stop)
+        grace_ms = self._garbage_ms
+        return compact(self._bucket, self._rows, self._unreadable, most_bytes=most_bytes, grace_ms=grace_ms, stop=stop)
 
     def copy_manifests(self, describe: Callable[[TreePath], TreeDescription | None], stop: Callable[[], bool]) -> int:
         def make(number: int, name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from scandock.catalog.errors import CatalogFailed
 from scandock.publishing.recover import recover
 from scandock.queue.chores import chore
 from scandock.services.cleaning.cleaner import CatalogAndStore
@@ -61,7 +62,29 @@ class Janitor(TurnThread):
         return EVERY_SECONDS
 
     def _clear(self) -> None:
-        self._store.sweep(SWEEP_SECONDS)  # first: a full disk takes no rows before it has room
+        for do in (
+            self._sweep,  # first: a full disk takes no rows before it has room
+            self._recover,
+            self._finish_deletions,
+            self._sweep_all,
+            self._discard_spools,
+            self._empty_trash,
+            self._compact,
+            self._copy_manifests,
+            self._fill_listings,
+            self._fill_manifests,
+        ):
+            try:
+                do()
+            except CatalogFailed:
+                raise  # nothing else would go, either
+            except Exception as error:  # noqa: BLE001  what hinders one of them must not keep the others from being done
+                self._log_failure(error, doing=do.__name__.strip("_").replace("_", " "))
+
+    def _sweep(self) -> None:
+        self._store.sweep(SWEEP_SECONDS)
+
+    def _recover(self) -> None:
         with chore(self._catalog, "rows of nobody", EVERY_SECONDS) as is_turn:
             result = recover(self._catalog, self._store, lambda: is_turn)
         for upload in result.done:
@@ -74,31 +97,31 @@ class Janitor(TurnThread):
             if now - self._stuck[uuid] >= EVERY_SECONDS:  # else it may go on at the next turn: the machine hiccuped
                 self._log.warning("dead import stuck", upload=uuid, code=fault.code)
         self._figures.count_lost_leases(LeaseLoss.RAN_OUT, result.ran_out)
+
+    def _finish_deletions(self) -> None:
         deleted = finish_deletions(self._catalog, self._store, self._settings)
         for project in deleted.done:
             self._log.info("interrupted deletion finished", project=project)
         for why in deleted.stuck.values():
             self._log.warning("deletion of a project stuck", code=why.code)
+
+    def _sweep_all(self) -> None:
         while not self._ended.is_set():
             swept = self._store.sweep(SWEEP_SECONDS)
             if not swept.left or not swept.deleted:  # what is left without any progress is held: at the next turn
                 break
+
+    def _discard_spools(self) -> None:
         if self._settings.store is not None:  # what this host has received, and another has imported
             discard_ended_spools(self._catalog, self._store)
+
+    def _empty_trash(self) -> None:
         waits = check_deletion_allowed(self._catalog)
-        if not waits and not self._is_wanted():
-            TRASH.run(CatalogAndStore(self._catalog, self._store, self._settings))
-        self._compact()
-        self._copy_manifests()
-        with chore(self._catalog, "lists of studies") as is_turn:
-            if is_turn and fill_listings(self._catalog, self._store, FILL_SECONDS, self._is_wanted):
-                self._called.set()  # the rest after another turn: dead imports don't wait for it
-        with chore(self._catalog, "manifests") as is_turn:
-            if is_turn and fill_manifests(self._catalog, FILL_SECONDS, self._is_wanted):
-                self._called.set()
         if waits != self._waits:
             self._waits = waits
             self._log.warning("nothing is deleted for its age" if waits else "deleting goes on", why=waits)
+        if not waits and not self._is_wanted():
+            TRASH.run(CatalogAndStore(self._catalog, self._store, self._settings))
 
     def _compact(self) -> None:
         """Write packs of a bucket anew that deleted files are in."""
@@ -120,6 +143,16 @@ class Janitor(TurnThread):
         with chore(self._catalog, "copies of manifests", COPY_SECONDS) as is_turn:
             if is_turn:
                 copy_manifests(self._catalog, self._store, lambda: self._is_wanted() or self._clock() >= end)
+
+    def _fill_listings(self) -> None:
+        with chore(self._catalog, "lists of studies") as is_turn:
+            if is_turn and fill_listings(self._catalog, self._store, FILL_SECONDS, self._is_wanted):
+                self._called.set()  # the rest after another turn: dead imports don't wait for it
+
+    def _fill_manifests(self) -> None:
+        with chore(self._catalog, "manifests") as is_turn:
+            if is_turn and fill_manifests(self._catalog, FILL_SECONDS, self._is_wanted):
+                self._called.set()
 
     def _is_wanted(self) -> bool:
         """Whether something else is to be done than what takes long."""

@@ -71,9 +71,13 @@ class TurnThread(ABC):
         try:
             return self._turn()
         except Exception as error:  # noqa: BLE001  whatever it is, the next turn may do better
-            known = to_machine_fault(error) or error
-            if isinstance(known, ScandockError):
-                self._log.warning(self._failed, code=known.code, why=OUTAGES.get(known.code))
-            else:
-                self._log.error(self._failed, exc_info=error)
+            self._log_failure(error)
             return self._retry
+
+    def _log_failure(self, error: Exception, **what: str) -> None:
+        """`what`: what of the turn has failed, where the rest of it was done."""
+        known = to_machine_fault(error) or error
+        if isinstance(known, ScandockError):
+            self._log.warning(self._failed, code=known.code, why=OUTAGES.get(known.code), **what)
+        else:
+            self._log.error(self._failed, exc_info=error, **what)

@@ -8,10 +8,12 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from scandock.catalog.errors import CatalogFailed
 from scandock.model.errors import Fault
 from scandock.publishing.recover import RecoveryResult
 from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
+from scandock.store.errors import StoreFailed
 from scandock.store.local import LocalStore
 from scandock.store.records import SweepResult
 from scandock.testing.data import make_data
@@ -51,3 +53,32 @@ def test_what_can_not_go_yet_is_left_to_the_next_turn(tmp_path: Path, monkeypatc
     with open_data(str(make_data(tmp_path / "data")), load_settings()) as (catalog, store):
         Janitor(catalog, store, load_settings(), structlog.get_logger())._clear()  # noqa: SLF001
     assert sweeps == []
+
+
+def test_what_fails_keeps_nothing_else_from_being_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a bucket that refuses one object, for as long as it does."""
+
+    def fail(*_: object) -> None:
+        raise StoreFailed("The bucket gave no answer.")
+
+    filled = []
+    monkeypatch.setattr(LocalStore, "sweep", fail)
+    monkeypatch.setattr(janitor, "fill_listings", fail)
+    monkeypatch.setattr(janitor, "fill_manifests", lambda *_: filled.append(1))
+    with open_data(str(make_data(tmp_path / "data")), load_settings()) as (catalog, store), capture_logs() as logged:
+        Janitor(catalog, store, load_settings(), structlog.get_logger())._clear()  # noqa: SLF001
+    assert filled == [1]
+    failed = [(line["doing"], line["code"]) for line in logged if line["event"] == "not cleared"]
+    assert failed == [("sweep", "store_failed"), ("sweep all", "store_failed"), ("fill listings", "store_failed")]
+
+
+def test_without_a_catalog_nothing_else_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise CatalogFailed("The catalog is locked.")
+
+    monkeypatch.setattr(janitor, "recover", fail)
+    with open_data(str(make_data(tmp_path / "data")), load_settings()) as (catalog, store), capture_logs() as logged:
+        one = Janitor(catalog, store, load_settings(), structlog.get_logger())
+        with pytest.raises(CatalogFailed):
+            one._clear()  # noqa: SLF001
+    assert logged == []

@@ -25,7 +25,7 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _AS_A_MACHINE = f'hostname "$1" && mount --bind "$2" {_BOOT_ID} && shift 2 && exec "$@"'
 _LEFT: tuple[LiteralString, ...] = (
     "SELECT upload, token, began, ended FROM store_attempt WHERE NOT swept AND coalesce(ended, 0) < began - 3600000",
-    "SELECT key, due FROM stored_object WHERE due IS NOT NULL",
+    "SELECT key, due FROM stored_object WHERE due IS NOT NULL AND key NOT LIKE 'v1/m/%'",
     "SELECT number, gone FROM stored_tree WHERE gone IS NOT NULL",
 )
 """What is there only until it is swept."""

@@ -94,7 +94,7 @@ crash: setup  ## Kill imports, deletions, and a server under load, at named and 
 # Of Debian's packages, which this suite alone needs, each with a program of it
 HOSTS_NEED := haproxy=haproxy iproute2=ip nftables=nft faketime=faketime
 
-hosts: setup  ## Kill one of three hosts on machines of their own, and cut one from the database (root)
+hosts: setup  ## Kill, cut off and mislead one of three hosts on machines of their own, and kill their database (root)
 	@for package in $(HOSTS_NEED); do scripts/system-packages.sh --try $$package; done
 	ALL_POINTS=1 $(BIN)/python -m pytest tests/hosts $(ARGS)
 

@@ -19,6 +19,7 @@ from obstore.store import S3Store
 
 from tests.crash.processes import members, until
 from tests.hosts.network import Machine, environment
+from tests.ports import free_port
 from tests.postgres import DurableCluster
 from tests.s3_server import ACCESS
 from tests.seaweed import PORTS, server_words
@@ -130,7 +131,8 @@ class Bucket:
 
     def __init__(self, folder: Path, machine: Machine, client: Machine) -> None:
         folder.mkdir()
-        ports = {name: 8000 + number for number, name in enumerate(PORTS)}
+        # SeaweedFS names sockets in /tmp by its ports, and machines share /tmp: servers of two sites would meet there.
+        ports = {name: free_port() for name in PORTS}
         self._service = Service(machine, server_words(folder, machine.address, ports), folder / "log")
         self._client = client
         self._port = ports["s3.port"]

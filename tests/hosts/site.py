@@ -21,11 +21,13 @@ PORT = 8080
 NAME = "scandock"
 """Of every host's machine: that they are copies of each other must not matter."""
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
-# The words behind it run on a machine of that name, with that boot id and process numbers of its own.
-_AS_A_MACHINE = f'hostname "$1" && mount --bind "$2" {_BOOT_ID} && shift 2 && exec "$@"'
+# The words behind it run on a machine of that name, with that boot id, and process numbers and semaphores of its own.
+_AS_A_MACHINE = f'hostname "$1" && mount --bind "$2" {_BOOT_ID} && mount -t tmpfs shm /dev/shm && shift 2 && exec "$@"'
+# Not by the command `faketime`, which would be the machine's first process and pass no signal on.
+_FAKE_TIME = ("LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1", "FAKETIME_DONT_FAKE_MONOTONIC=1")
 _LEFT: tuple[LiteralString, ...] = (
     "SELECT upload, token, began, ended FROM store_attempt WHERE NOT swept AND coalesce(ended, 0) < began - 3600000",
-    "SELECT key, due FROM stored_object WHERE due IS NOT NULL",
+    "SELECT key, due FROM stored_object WHERE due IS NOT NULL AND key NOT LIKE 'v1/m/%'",
     "SELECT number, gone FROM stored_tree WHERE gone IS NOT NULL",
 )
 """What is there only until it is swept."""
@@ -48,7 +50,7 @@ class Host(FreshServerProcess):
             *("setpriv", "--pdeathsig", "KILL", "--"),
             *("unshare", "--uts", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"),
             *("sh", "-c", _AS_A_MACHINE, "sh", NAME, str(folder / "boot")),
-            *(("faketime", "--exclude-monotonic", "-f", clock) if clock else ()),
+            *(("env", *_FAKE_TIME, f"FAKETIME={clock}") if clock else ()),
         ]
         super().__init__(folder, PORT, "--host", machine.address, *words, **settings)
 

@@ -1,7 +1,7 @@
 """What can befall a site of several hosts: every upload that was acknowledged ends once, as what was sent.
 
 An import stands still on the host h2, and bodies and resumable uploads are halfway, when it befalls. `make hosts` plays
-all of it; test_short.py has the share of `make test`.
+all of it; test_killed_host.py has the share of `make test`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import pytest
 
 from tests.crash.case_share import RUN_ALL
+from tests.crash.processes import until
 from tests.hosts.load import Load
-from tests.hosts.scene import Scene
+from tests.hosts.scene import VICTIM, Scene
 
 pytestmark = [
     pytest.mark.crash,
@@ -39,6 +40,55 @@ def cut_from_database(scene: Scene) -> Iterator[None]:
     scene.go_on()
 
 
+@contextmanager
+def cable_pulled(scene: Scene) -> Iterator[None]:
+    """The attempt goes on while it is cut off from everything, and publishes nothing."""
+    with scene.site.network.unplugged(scene.machine):
+        scene.go_on()
+        yield
+        scene.wait_until_taken_over()
+
+
+@contextmanager
+def slow_import(scene: Scene) -> Iterator[None]:
+    """It is left to the host that works on it, though others have the same name, or know another time."""
+    first = scene.standing()
+    yield
+    with scene.site.database.connect() as rows:
+        waited = "SELECT now() > %s"
+        (moment,) = rows.execute("SELECT now() + make_interval(secs => %s)", [first.lease / 1000 + 5]).fetchone()  # type: ignore[misc]
+        until(lambda: rows.execute(waited, [moment]).fetchone() == (True,), "time stands still")
+        names = rows.execute("SELECT count(*), count(DISTINCT name) FROM host WHERE seen > 0").fetchone()
+    assert names == (3, 1), "three hosts of one name were to serve"
+    assert scene.standing().state == "running"
+    scene.go_on()
+    scene.load.wait_until_ended()
+    assert scene.standing().attempt == 1, "it was taken from a host that lives"
+
+
+@contextmanager
+def clock_an_hour_off(scene: Scene) -> Iterator[None]:
+    """The store refuses what is signed at such a time, so the host says that and does not serve; others go on."""
+    scene.victim.power_off()
+    for clock in ("+3600s", "-3600s"):
+        printed_before = len(scene.victim.err.read_text())
+        host = scene.site.start_host(VICTIM, clock)
+        until(lambda: host.process.poll() is not None, "it serves")  # noqa: B023  waited for here
+        assert "clocks of this machine and of the store differ" in host.err.read_text()[printed_before:]
+    yield
+    scene.wait_until_taken_over()
+
+
+@contextmanager
+def primary_killed(scene: Scene) -> Iterator[None]:
+    """What was acknowledged is on the standby, which takes its place once the hosts have seen that it is gone."""
+    scene.site.database.kill_primary()
+    scene.wait_until_noticed()
+    scene.site.database.promote()
+    yield
+    scene.go_on()
+
+
 Fault = Callable[[Scene], AbstractContextManager[None]]
 
 
@@ -47,6 +97,11 @@ Fault = Callable[[Scene], AbstractContextManager[None]]
     [
         pytest.param(host_killed, "", id="host killed"),
         pytest.param(cut_from_database, "", id="cut from the database"),
+        pytest.param(cable_pulled, "", id="cable pulled"),
+        pytest.param(slow_import, "", id="same names"),
+        pytest.param(slow_import, "+600s", id="clock ten minutes ahead"),
+        pytest.param(clock_an_hour_off, "", id="clock an hour off"),
+        pytest.param(primary_killed, "", id="primary killed"),
     ],
 )
 def test_what_was_acknowledged_ends_once(site_with_standby: Load, fault: Fault, clock: str) -> None:

@@ -22,6 +22,8 @@ _CLIENT: Final[Any] = {"connect_timeout": "2s", "read_timeout": "10s", "timeout"
 DELETED_AT_ONCE: Final = 1000
 _PART_BYTES: Final = 16 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 4
+_WRONG_CLOCK: Final = "RequestTimeTooSkewed"
+"""Code of S3 for a request that was signed at quite another time (15 minutes) than the server has."""
 
 
 class Bucket:
@@ -139,6 +141,9 @@ class Bucket:
         return self._store
 
     def fault(self, doing: str, key: str, why: object) -> StoreFailed:
+        if _WRONG_CLOCK in str(why):
+            reason = "the clocks of this machine and of the store differ."
+            return StoreFailed(f"The object store failed at {doing} {key}: {reason}", "Set the clock of this machine.")
         reason = str(why).partition("\n")[0][:300]
         return StoreFailed(f"The object store failed at {doing} {key}: {reason}", "Look at the object store's log.")
 

@@ -61,9 +61,7 @@ def waiting(holder: Connection, verb: Callable[[], object]) -> Iterator[None]:
 
 def stage(rows: PostgresObjectRows, number: int, token: str, kept: tuple[str, ...] = ()) -> None:
     rows.begin(token, token)
-    rows.register(
-        token, token, unchecked_path("tree"), number, [], [StoredObject(f"v1/p/{number}", is_pack=True, size=10)], kept
-    )
+    rows.register(token, token, unchecked_path("tree"), number, [], [StoredObject(f"v1/p/{number}", size=10)], kept)
 
 
 def publish(rows: PostgresObjectRows, number: int, name: str) -> None:

@@ -354,7 +354,7 @@ def forget(web: Web) -> int:
 def vanish(web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, **headers: str) -> None:
     """An upload of 900 bytes that breaks off while its request can't clear anything away, as a disk is away."""
 
-    def away(spool: LocalSpool) -> None:
+    def away(spool: LocalSpool, *, erase: bool = False) -> None:
         raise Fault("store_failed", "The disk is away.")
 
     with monkeypatch.context() as patched:

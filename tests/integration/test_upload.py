@@ -410,7 +410,7 @@ def test_the_client_imports_nothing_of_the_server(tmp_path):
 
 
 def test_on_a_terminal_both_transfers_are_shown_with_their_bars(server, tmp_path):
-    archives = [large(tmp_path, number, 40 * MB)[0] for number in (31, 32)]
+    archives = [large(tmp_path, number, 80 * MB)[0] for number in (31, 32)]
     ours, theirs = pty.openpty()
     ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     with subprocess.Popen(

@@ -48,10 +48,10 @@ from scandock.catalog.unfinished_restore import read_restore
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.store.errors import StoreFailed, TreeMissing
-from scandock.store.file_places import move_places
+from scandock.store.file_places import PlaceBatch, move_places
 from scandock.store.packs import StoredObject
 from scandock.store.part_spools import Part, spool_prefix
-from scandock.store.s3_rows import BucketIdentity, DueKeys, LiveBytes, PlaceBatch, SparseObject, TrashRow
+from scandock.store.s3_rows import BucketIdentity, DueKeys, LiveBytes, SparseObject, TrashRow
 
 _NOW: Final = database_now(sqlite=False)
 _UNKNOWN_BYTES: Final = -1

@@ -13,7 +13,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.store.paths import unchecked_path
-from scandock.store.s3_rows import PlaceBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Set
@@ -22,6 +21,15 @@ if TYPE_CHECKING:
 
 BATCH: Final = 1000
 _VERSION: Final = 1
+
+
+class PlaceBatch(NamedTuple):
+    """Places of up to a thousand files of a tree, packed, the next ones by path."""
+
+    first: bytes
+    """The path of the first."""
+    files: int
+    body: bytes
 
 
 class FilePlace(NamedTuple):

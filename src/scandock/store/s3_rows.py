@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
+    from scandock.store.file_places import PlaceBatch
     from scandock.store.packs import StoredObject
     from scandock.store.part_spools import Part
-
-
-class PlaceBatch(NamedTuple):
-    """Places of up to a thousand files of a tree, packed (`file_places`), the next ones by path."""
-
-    first: bytes
-    """The path of the first."""
-    files: int
-    body: bytes
 
 
 class TrashRow(NamedTuple):

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scandock.store.bucket import Bucket
+    from scandock.store.file_places import PlaceBatch
     from scandock.store.paths import RelPath, TreePath
-    from scandock.store.s3_rows import ObjectRows, PlaceBatch
+    from scandock.store.s3_rows import ObjectRows
 
 WHOLE: Final = 8 * 1024 * 1024
 """Bytes of a file, or of neighbors in a pack that are read one after the other, that come by one request."""

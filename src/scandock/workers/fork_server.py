@@ -112,7 +112,10 @@ def serve(wire: socket.socket, *, own_group: bool = False) -> tuple[bytes, list[
             if ready != wire.fileno():
                 _report_exit(*running.pop(ready), ready)
                 continue
-            request, fds, _, _ = socket.recv_fds(wire, MAX_REQUEST, _MOST_DESCRIPTORS)
+            try:
+                request, fds, _, _ = socket.recv_fds(wire, MAX_REQUEST, _MOST_DESCRIPTORS)
+            except ConnectionResetError:  # who asks was killed, and had not read that the server is ready
+                return None
             if not request:
                 return None
             client = socket.socket(fileno=fds.pop())

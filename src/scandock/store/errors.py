@@ -68,15 +68,11 @@ class SpoolClosed(Coded, Fault):
         self._fill({"upload": upload})
 
 
-class SpoolTaken(Coded, Fault):
+class SpoolTaken(SpoolClosed):
     CODE = "spool_taken"
-    quotes = True
     MEANING = "Another request, maybe of another host, goes on with the upload: ask for its offset and send the rest."
     SENTENCE = "Another request goes on with upload {upload}."
     REMEDY = "Ask for its offset and send the rest from there."
-
-    def __init__(self, upload: str) -> None:
-        self._fill({"upload": upload})
 
 
 class ScratchMissing(Coded, Fault):

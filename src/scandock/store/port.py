@@ -125,7 +125,7 @@ class Store(Protocol):
         """A spool that grows by whole objects; once finished, `spool` reads it.
 
         `writer`: the token of the one process that may grow it now, where `shares_spools`; whoever opens it without
-        one becomes that. What another one appends is refused then: Fault `spool_closed`.
+        one becomes that. What another one appends is refused then: Fault `spool_taken`.
         """
 
     def open_object(self, name: str, head: bytes) -> ObjectFile:

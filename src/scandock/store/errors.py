@@ -59,7 +59,6 @@ class SyncFailed(Worded, Fault):
 
 class SpoolClosed(Coded, Fault):
     CODE = "spool_closed"
-    quotes = True
     MEANING = "An upload takes no more objects: its bytes could not be written to disk, or its import has begun."
     SENTENCE = "Upload {upload} takes no more objects."
     REMEDY = "Send them again."

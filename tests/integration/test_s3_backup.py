@@ -9,10 +9,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog import tables
+from scandock.catalog.store_tables import stored_object
 from scandock.model.errors import Fault, Usage
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services import bucket_backup, catalog_copies
@@ -22,6 +23,7 @@ from scandock.services.backup_restore import restore_backup
 from scandock.services.cleaning.trash import empty_trash
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.manifest_copies import copy_manifests
 from scandock.services.settings import Settings
 from scandock.services.store_opening import open_data_store
 from scandock.services.trash import delete_session
@@ -107,11 +109,37 @@ def test_what_was_deleted_and_changed_after_a_backup_is_restored(
 
     new = restored(site, empty_url, monkeypatch)
     assert new.files() == before
-    new.checked = False  # objects that came after the backup have no rows
     new.bring(session("D", 2), session="D")
     assert len(new.files("archive/P/D")) == 2
     again = back_up(str(new.data), new.settings, str(site.root / "backups"))
     assert again.trees == 4
+
+
+def test_what_came_after_a_backup_is_deleted_behind_a_restore_as_late_as_anything(
+    site: DataFolder, bucket: Bucket, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.bring(session("A", 2), session="A")
+    before = site.files()
+    back_up(str(site.data), site.settings, str(site.root / "backups"))
+    kept = {*bucket.list("v1")}
+    site.bring(session("B", 2), session="B")
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        assert copy_manifests(catalog, store, lambda: False) == 2
+        with closing(store.spool("u")) as spool:
+            spool.append(0, b"1")
+            spool.sync()
+    bucket.put("v1/mine", b"nobody but its owner knows why")
+    new = restored(site, empty_url, monkeypatch)
+    came_after = {*bucket.list("v1")} - kept - {"v1/mine"}
+    assert {key.split("/")[1] for key in came_after} == {"p", "r", "s", "m"}
+    with open_data(str(new.data), new.settings) as (catalog, store):
+        store.sweep()
+        assert {*bucket.list("v1")} >= came_after
+        with catalog.write() as connection:
+            connection.execute(update(stored_object).values(due=stored_object.c.due - 86_400_000))
+        store.sweep()
+    assert {*bucket.list("v1")} == kept | {"v1/mine"}
+    assert new.files() == before
 
 
 def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import ExitStack, closing
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 
 from scandock.catalog.engine import Catalog, connect_server
 from scandock.model.errors import Fault, TokenLost, Usage
+from scandock.model.reception import CloseReason
+from scandock.model.verdicts import ImportState
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.data_folders import check_kind_of_store
-from scandock.services.settings import Settings
+from scandock.services.settings import Settings, load_settings
 from scandock.store import ahead_packs, part_spools
 from scandock.store.bucket import Bucket
 from scandock.store.errors import StoreFailed
@@ -23,6 +27,8 @@ from scandock.store.moves import RestoreTree
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.s3_object_spools import FEW_PARTS
 from scandock.store.s3_store import S3Store
+from scandock.workers.receiver_studies import OpenStudies
+from tests.crash.processes import until
 from tests.integration.store_conformance import (
     FILES,
     NAME,
@@ -177,15 +183,29 @@ class TestS3Store(StoreConformance):
         for refused in (lambda: spool.sync(spool.size), lambda: spool.append("5.dcm", []), spool.finish):
             with pytest.raises(Fault) as caught:
                 refused()
-            assert caught.value.code == "spool_closed"
+            assert caught.value.code == "spool_taken"
         taken.finish()
         whole = [("1.dcm", b"first"), ("2.dcm", b"metasecond"), ("4.dcm", b"fourth")]
         assert read_zip(store, "u") == whole
         late = reopen().object_spool("u", "who was replaced")
         with pytest.raises(Fault) as caught:
             add_object(late, "6.dcm", b"late")
-        assert caught.value.code == "spool_closed"
+        assert caught.value.code == "spool_taken"
         assert read_zip(store, "u") == whole
+
+    def test_a_study_whose_spool_another_host_has_taken_is_not_handed_over_again_and_again(self, store, reopen):
+        """The other host does so. Until it has, the upload is being received, whoever asks."""
+        incoming = SimpleNamespace(upload_id=1, uuid="u", spool_writer="")
+        rows = SimpleNamespace(begin=lambda *_: incoming, read_state=lambda _: ImportState.RECEIVING)
+        source = SimpleNamespace(number=1, title="single objects")
+        studies = OpenStudies(store, rows, load_settings().reception, lambda _: None, structlog.get_logger())
+        study = studies.begin("key", source, None)
+        study.spool.sync(study.spool.append("1.dcm", [b"first"]))
+        another = reopen("another")
+        another.prepare()
+        assert another.object_spool("u").recover() == 1
+        studies.close(study, CloseReason.IDLE)
+        until(lambda: not studies.busy, "it is tried again")
 
     def test_many_small_parts_become_few_when_a_spool_of_objects_is_finished(self, store, bucket):
         spool = store.object_spool("u")

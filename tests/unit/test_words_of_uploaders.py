@@ -93,6 +93,12 @@ def test_a_fault_that_quotes_the_system_is_told_without_it(fault: Fault) -> None
     assert again.public == fault.public
 
 
+def test_every_fault_that_quotes_the_system_has_public_words() -> None:
+    """Without them the answer would be an unexpected error."""
+    quoting_codes = {getattr(kind, "CODE", "") for kind in classes() if kind.quotes and issubclass(kind, Fault)} - {""}
+    assert quoting_codes - PUBLIC.keys() == set()
+
+
 def test_a_fault_that_quotes_nothing_says_its_own() -> None:
     figures = DiskFull("5 bytes are needed, 3 are free.", "Try again later.")
     assert figures.public_text == str(figures)

@@ -35,6 +35,7 @@ PUBLIC: Final = {
     "stage_taken": "Another process works on this import.",
     "store_failed": "The server can't read or write its files.",
     "store_missing": "The server's data folder is missing.",
+    "store_other": "The server's bucket is not the one that it knows.",
     "store_other_filesystem": "The server's data folder is divided among several disks.",
     "store_read_only": "The server can't write to its data folder.",
     "sync_failed": "The server's disk does not keep what is written to it.",

@@ -364,6 +364,11 @@ class PostgresObjectRows:
                 ids = lock_objects(connection, stored_object.c.key.in_(some) & stored_object.c.due.is_not(None))
                 connection.execute(delete(stored_object).where(stored_object.c.id.in_(ids)))
 
+    def delete_later(self, keys: Iterable[str], *, grace_ms: int) -> None:
+        for some in split_values(keys):
+            with self._catalog.write() as connection:
+                _delete_later(connection, some, grace_ms)
+
     # compaction
 
     def uncounted(self, most: int) -> list[str]:

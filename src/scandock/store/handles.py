@@ -81,7 +81,8 @@ class ObjectSpool(Protocol):
     """An upload that grows by whole objects, each an entry of a zip that is not compressed; for many threads.
 
     Opened by one process at a time. After a failed sync, after `finish` and after `discard` it takes nothing more:
-    Fault `spool_closed`.
+    Fault `spool_closed`. Where another process goes on with it: Fault `spool_taken`, a kind of the same, also of `sync`
+    and `finish`.
     """
 
     upload: str

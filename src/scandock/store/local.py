@@ -202,6 +202,9 @@ class LocalStore:
     def census(self) -> ObjectCensus:
         return ObjectCensus([], [])
 
+    def delete_unnamed(self, keys: Iterable[str]) -> None:
+        del keys
+
     # what is taken out
 
     def new_trash_id(self, now: float | None = None) -> str:

@@ -125,7 +125,7 @@ class Store(Protocol):
         """A spool that grows by whole objects; once finished, `spool` reads it.
 
         `writer`: the token of the one process that may grow it now, where `shares_spools`; whoever opens it without
-        one becomes that. What another one appends is refused then: Fault `spool_closed`.
+        one becomes that. What another one appends is refused then: Fault `spool_taken`.
         """
 
     def open_object(self, name: str, head: bytes) -> ObjectFile:
@@ -189,7 +189,16 @@ class Store(Protocol):
         """All that lies under `archive`, `prearchive`, `resources`, a project of these or a name, by folder, sorted."""
 
     def census(self) -> ObjectCensus:
-        """Compare all objects of a bucket with the rows that name them, for `check` alone; nothing of folders."""
+        """Compare all objects of a bucket with the rows that name them; nothing of folders.
+
+        For `check`, and for a restore, whose catalog knows nothing of what came after its backup.
+        """
+
+    def delete_unnamed(self, keys: Iterable[str]) -> None:
+        """Let objects of a census that nothing names be deleted by `sweep`, as late as what was given up just now.
+
+        Those that no store of a bucket has made stay.
+        """
 
     # what is taken out
     def new_trash_id(self, now: float | None = None) -> str:

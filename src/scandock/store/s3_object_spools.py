@@ -18,7 +18,7 @@ from scandock.formats.parts_source import PartsSource
 from scandock.model.errors import TokenLost
 from scandock.store import paths
 from scandock.store.durability import disk_fault
-from scandock.store.errors import SpoolClosed
+from scandock.store.errors import SpoolClosed, SpoolTaken
 from scandock.store.object_spools import LocalObjectFile, LocalObjectSpool
 from scandock.store.part_spools import PART, Part, PartSpool, put_part
 from scandock.store.zip_entries import Entry, local_header, make_directory, read_entry, walk_entries
@@ -151,7 +151,7 @@ class S3ObjectSpool:
             self._rows.add_parts(self.upload, self._writer, parts)
         except TokenLost as error:
             self._end("taken")
-            raise SpoolClosed(self.upload) from error
+            raise SpoolTaken(self.upload) from error
         except BaseException:
             self._end("failed")
             raise
@@ -241,7 +241,7 @@ class S3ObjectSpool:
         with self._finishing:
             with self._appending:
                 if self._closed in ("discarded", "taken"):
-                    raise SpoolClosed(self.upload)
+                    self._check_open()
                 if self._finished is not None:
                     return self._finished
                 self._closed = self._closed or "finished"
@@ -261,7 +261,7 @@ class S3ObjectSpool:
             self._rows.note_parts(self.upload, self._writer, noted, parts, grace_ms=self._spool.grace_ms)
         except TokenLost as error:
             self._end("taken")
-            raise SpoolClosed(self.upload) from error
+            raise SpoolTaken(self.upload) from error
         self._noted = parts
         return self.size + len(content)
 
@@ -306,5 +306,7 @@ class S3ObjectSpool:
         """Nothing is open between its calls."""
 
     def _check_open(self, *, closed: bool = False) -> None:
+        if self._closed == "taken":
+            raise SpoolTaken(self.upload)
         if self._closed and not closed:
             raise SpoolClosed(self.upload)

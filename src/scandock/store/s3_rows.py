@@ -216,6 +216,9 @@ class ObjectRows(Protocol):
         one that was not moved. TokenLost.
         """
 
+    def delete_later(self, keys: Iterable[str], *, grace_ms: int) -> None:
+        """Note objects that nothing names, so that they are deleted so long from now."""
+
     # copies of manifests
 
     def without_manifest(self, after: int, most: int) -> list[tuple[int, str]]:

@@ -49,6 +49,8 @@ ATTEMPT_GRACE_MS: Final = 60 * 60 * 1000
 """How long after its end an attempt's own prefix is swept: requests that were under way have ended by then."""
 UPLOAD_MEMORY: Final = 64 * 1024 * 1024
 PROBE: Final = "v1/probe"
+_MADE_HERE: Final = tuple(f"v1/{kind}/" for kind in "fmprs")
+"""What the keys of objects begin by that stores have made, but for the marker and the probe."""
 RUBBISH: Final = 1000
 
 
@@ -299,6 +301,9 @@ class S3Store:
         busy = [f"{prefix}/" for attempt in self._rows.attempts() for prefix in _own_prefixes(*attempt)]
         unnamed = [key for key in self._rows.unknown_keys(strange) if not key.startswith(tuple(busy))]
         return ObjectCensus(unnamed, sorted((before & named) - there))
+
+    def delete_unnamed(self, keys: Iterable[str]) -> None:
+        self._rows.delete_later((key for key in keys if key.startswith(_MADE_HERE)), grace_ms=self._garbage_ms)
 
     # what is taken out
 

@@ -17,7 +17,7 @@ from scandock.model.reception import CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.services.logs import error_code
 from scandock.services.received_records import StudyProgress
-from scandock.store.errors import SpoolClosed
+from scandock.store.errors import SpoolClosed, SpoolTaken
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -412,6 +412,9 @@ class OpenStudies(Generic[Source, Sender]):
         try:
             if not self._hand_over(study, reason):
                 self._put_off(study, reason)
+        except SpoolTaken:  # by another host, which hands over what was acknowledged of it
+            self._log.info("study taken over", upload=study.incoming.uuid)
+            study.spool.close()
         except Exception as error:  # noqa: BLE001  whatever it is, the study is kept
             self._log.error("study not handed over", upload=study.incoming.uuid, code=error_code(error))
             self._put_off(study, reason)

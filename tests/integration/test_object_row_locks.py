@@ -127,7 +127,7 @@ def test_objects_that_have_gone_are_locked_by_id(rows: PostgresObjectRows, holde
     for number in (2, 1):
         stage(rows, number, f"u{number}")
         rows.finish(f"u{number}", f"u{number}")
-    rows.doom(grace_ms=0)
+    rows.doom(grace_ms=0, stop=lambda: False)
     holder.execute(text("UPDATE stored_object SET bytes = 11 WHERE key = 'v1/p/2'"))  # it is behind the other one now
     holder.commit()
     holder.execute(text(LOCK_OBJECT), {"it": "v1/p/2"})

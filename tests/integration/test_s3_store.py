@@ -11,6 +11,7 @@ import pytest
 
 from scandock.catalog.engine import Catalog, connect_server
 from scandock.model.errors import Fault, TokenLost, Usage
+from scandock.publishing import object_rows
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.data_folders import check_kind_of_store
 from scandock.services.settings import Settings
@@ -655,6 +656,26 @@ class TestS3Store(StoreConformance):
             assert rows.ended_attempts(grace_ms=-day) == [(upload, token)]
             rows.swept(upload, token, grace_ms=-day)
             assert rows.ended_attempts(grace_ms=-day) == []
+
+    def test_a_sweep_whose_time_is_over_forgets_no_more_trees(self, store, monkeypatch):
+        """A janitor that sweeps for 5 s takes over dead imports behind that, however many trees have gone."""
+        monkeypatch.setattr(object_rows, "_TREES_AT_ONCE", 1)
+        for number in range(4):
+            name = f"archive/P/L{number}"
+            publish_tree(store, name, {"a": b"1"})
+            store.discard_trash(trash_tree(store, name))
+        forgotten: list[int] = []
+        forget = PostgresObjectRows._forget_trees  # noqa: SLF001  what one turn does
+
+        def counted(rows: PostgresObjectRows, grace_ms: int) -> int:
+            forgotten.append(count := forget(rows, grace_ms))
+            return count
+
+        monkeypatch.setattr(PostgresObjectRows, "_forget_trees", counted)
+        store.sweep(0)
+        assert sum(forgotten) <= 1
+        store.sweep()
+        assert sum(forgotten) == 4
 
     def test_the_census_names_what_nobody_knows_and_what_is_gone(self, store, bucket):
         publish_tree(store, NAME, {"a": b"1"})

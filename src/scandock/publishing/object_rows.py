@@ -280,7 +280,7 @@ class PostgresObjectRows:
             with self._catalog.write() as connection:
                 _give_up(connection, _IN_TRASH & stored_tree.c.trash.in_(some))
 
-    def doom(self, *, grace_ms: int) -> int:
+    def doom(self, *, grace_ms: int, stop: Callable[[], bool]) -> int:
         with self._catalog.write() as connection:
             running = select(upload.c.uuid).where(upload.c.state == ImportState.RUNNING)
             over = store_attempt.c.upload.not_in(union_all(running, select(operation.c.uuid)))
@@ -295,7 +295,7 @@ class PostgresObjectRows:
             )
             _give_up(connection, _STAGED & ~goes_on)
         forgotten = 0
-        while count := self._forget_trees(grace_ms):
+        while not stop() and (count := self._forget_trees(grace_ms)):
             forgotten += count
         return forgotten
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
     from scandock.store.file_places import PlaceBatch
     from scandock.store.packs import StoredObject
@@ -146,10 +146,11 @@ class ObjectRows(Protocol):
     def give_up(self, trash: Iterable[str]) -> None:
         """Let trees of the trash be deleted once nobody may read them any more."""
 
-    def doom(self, *, grace_ms: int) -> int:
+    def doom(self, *, grace_ms: int, stop: Callable[[], bool]) -> int:
         """Forget trees that are over, and end attempts whose uploads are; the objects that no tree names are due then.
 
-        What has been published goes `grace_ms` after it was given up. How many trees were forgotten.
+        What has been published goes `grace_ms` after it was given up. How many trees were forgotten: some at a time,
+        until there are no more or `stop` says so.
         """
 
     def ended_attempts(self, *, grace_ms: int) -> list[tuple[str, str]]:

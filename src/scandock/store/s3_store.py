@@ -329,17 +329,21 @@ class S3Store:
 
     def sweep(self, seconds: float | None = None) -> SweepResult:
         end = None if seconds is None else time.monotonic() + seconds
+
+        def stop() -> bool:
+            return end is not None and time.monotonic() >= end
+
         deleted, left = self._local.sweep(seconds)
-        deleted += self._rows.doom(grace_ms=self._garbage_ms)
-        self._sweep_attempts(end)
-        while end is None or time.monotonic() < end:
+        deleted += self._rows.doom(grace_ms=self._garbage_ms, stop=stop)
+        self._sweep_attempts(stop)
+        while not stop():
             count, waiting = delete_due(self._bucket, self._rows, most=RUBBISH)
             deleted += count
             if not count:
                 return SweepResult(deleted, left + waiting)
-        return SweepResult(deleted, left)
+        return SweepResult(deleted, max(left, 1))  # nobody has looked whether more is to go
 
-    def _sweep_attempts(self, end: float | None) -> None:
+    def _sweep_attempts(self, stop: Callable[[], bool]) -> None:
         """Delete what ended attempts have stored and no row names: below their own prefixes, where nobody else writes.
 
         Again a day later, since a request of a stopped process may come late.
@@ -348,7 +352,7 @@ class S3Store:
         if attempts:
             check_owner(self._bucket, self._rows)
         for upload, token in attempts:
-            if end is not None and time.monotonic() > end:
+            if stop():
                 return
             for prefix in _own_prefixes(upload, token):
                 keys = list(self._bucket.list(prefix))

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, text
 
 from scandock.catalog import engine as catalog_engine
+from scandock.model.errors import TokenLost
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.store.packs import StoredObject
 from scandock.store.paths import unchecked_path
@@ -96,6 +97,23 @@ def test_who_finishes_ends_the_attempt_before_the_trees(rows: PostgresObjectRows
     with waiting(holder, lambda: rows.finish("u", "u")):
         holder.execute(text(LOCK_TREE), {"it": 1})
     assert rows.staged("u", "tree") is None
+
+
+def test_who_finishes_while_it_is_taken_over_leaves_what_is_staged(
+    rows: PostgresObjectRows, holder: Connection, postgres_url: str
+) -> None:
+    """It asks who has the upload behind the lock of its own attempt, which whoever takes over has by then."""
+    stage(rows, 1, "u")
+    both = text("SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0")
+    holder.execute(text(LOCK_TREE), {"it": 1})
+    with ThreadPoolExecutor(1) as pool, closing(PostgresObjectRows(postgres_url)) as late:
+        with waiting(holder, lambda: rows.take("u", "u", "new")), holder.engine.connect() as looking:
+            looking.execution_options(isolation_level="AUTOCOMMIT")
+            finished = pool.submit(late.finish, "u", "u")
+            until(lambda: looking.execute(both).scalar_one() == 2, "it does not wait for who takes over")
+        error = finished.exception(30)
+    assert rows.staged("u", "tree") == 1
+    assert isinstance(error, TokenLost)
 
 
 def test_who_shares_objects_locks_them_by_id(

@@ -163,14 +163,15 @@ class PostgresObjectRows:
 
     def finish(self, upload: str, token: str) -> None:
         with self._catalog.write() as connection:
+            # First: who takes over has its row until then, and is seen by what is asked after. So does `doom`.
+            _end(connection, upload, store_attempt.c.token == token)
             staged = _STAGED & (stored_tree.c.upload == upload)
             others = connection.execute(select(stored_tree.c.token).where(staged, stored_tree.c.token != token)).first()
             goes_on = (store_attempt.c.upload == upload) & store_attempt.c.ended.is_(None)
             newer = store_attempt.c.token.not_in([token, ""])
             if others or connection.execute(select(store_attempt.c.token).where(goes_on, newer)).first():
                 raise TokenLost(f"Upload {upload} has been taken over by another process.")
-            _end(connection, upload, store_attempt.c.token == token)  # before the trees, as `doom` does
-            _give_up(connection, staged)
+            _give_up(connection, staged & (stored_tree.c.token == token))
             _drop_receipt(connection, upload, staged=True)
 
     # trees and their names

@@ -45,8 +45,23 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str, buc
 
 
 @pytest.fixture
+def backed_up(site: DataFolder) -> DataFolder:
+    """The site with a session A of two files, and a backup in `backups` of its root."""
+    site.bring(session("A", 2), session="A")
+    back_up(str(site.data), site.settings, str(site.root / "backups"))
+    return site
+
+
+@pytest.fixture
 def empty_url(postgres_cluster: postgres.Cluster) -> Iterator[str]:
     """A database without a catalog."""
+    with postgres_cluster.database() as url:
+        yield url
+
+
+@pytest.fixture
+def other_url(postgres_cluster: postgres.Cluster) -> Iterator[str]:
+    """Another one."""
     with postgres_cluster.database() as url:
         yield url
 
@@ -100,14 +115,9 @@ def test_what_was_deleted_and_changed_after_a_backup_is_restored(
 
 
 def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(
-    site: DataFolder,
-    bucket: Bucket,
-    empty_url: str,
-    postgres_cluster: postgres.Cluster,
-    monkeypatch: pytest.MonkeyPatch,
+    backed_up: DataFolder, bucket: Bucket, empty_url: str, other_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.bring(session("A", 2), session="A")
-    back_up(str(site.data), site.settings, str(site.root / "backups"))
+    site = backed_up
     with closing(open_data_store(str(site.data), site.settings.model_copy(update={"garbage_days": 0.0}))) as old:
         assert old.make_areas(lambda *_: True) == []
         with closing(old.spool("u")) as spool:
@@ -122,12 +132,9 @@ def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(
             old.compact(1 << 40, lambda: False)
         assert also.value.code == "store_other"
         assert list(bucket.list("v1/s")) != []
-    with closing(open_data_store(str(site.data), site.settings)) as store, pytest.raises(Fault) as refused:
-        store.make_areas(lambda *_: True)
-    assert refused.value.code == "store_other"
-    with postgres_cluster.database() as third:  # the same backup once more
-        last = restored(site, third, monkeypatch, "third")
-        assert last.files() == new.files()
+    assert_has_no_bucket(site)
+    last = restored(site, other_url, monkeypatch, "third")  # the same backup once more
+    assert last.files() == new.files()
 
 
 KILLS = {
@@ -141,11 +148,9 @@ KILLS = {
 
 @pytest.mark.parametrize(("owner", "verb"), KILLS.values(), ids=KILLS)
 def test_a_restore_that_was_killed_is_no_site_until_the_same_one_has_ended(
-    site: DataFolder, empty_url: str, monkeypatch: pytest.MonkeyPatch, owner: object, verb: str
+    backed_up: DataFolder, empty_url: str, monkeypatch: pytest.MonkeyPatch, owner: object, verb: str
 ) -> None:
-    site.bring(session("A", 2), session="A")
-    files = site.files()
-    first = back_up(str(site.data), site.settings, str(site.root / "backups"))
+    site, backups = backed_up, str(backed_up.root / "backups")
     with monkeypatch.context() as patch:
         patch.setattr(owner, verb, killed)
         with pytest.raises(KeyboardInterrupt):
@@ -158,12 +163,12 @@ def test_a_restore_that_was_killed_is_no_site_until_the_same_one_has_ended(
         assert caught.value.code == "restore_unfinished"
 
     with pytest.raises(Usage) as refused:  # into another folder
-        restore_backup(first.path, str(site.root / "another"), settings)
+        restore_backup(backups, str(site.root / "another"), settings)
     assert refused.value.code == "restore_not_empty"
-    assert restore_backup(str(site.root / "backups"), data, settings) == []
+    assert restore_backup(backups, data, settings) == []
     new = DataFolder(root=site.root / "new", settings=settings)
     new.check()
-    assert new.files() == files
+    assert len(new.files("archive/P/A")) == 2
     assert_has_no_bucket(site)
 
 
@@ -179,71 +184,53 @@ def assert_has_no_bucket(site: DataFolder) -> None:
 
 
 def test_of_two_restores_that_overlap_one_has_the_bucket(
-    site: DataFolder,
-    empty_url: str,
-    postgres_cluster: postgres.Cluster,
-    monkeypatch: pytest.MonkeyPatch,
+    backed_up: DataFolder, empty_url: str, other_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second has read whose bucket it is before the first takes that, and goes on behind it."""
-    site.bring(session("A", 2), session="A")
-    back_up(str(site.data), site.settings, str(site.root / "backups"))
-    with postgres_cluster.database() as other_url:
-        succeed, others = S3Store.succeed, list[DataFolder]()
+    succeed, others = S3Store.succeed, list[DataFolder]()
 
-        def be_overtaken(store: S3Store, owner: str) -> None:
-            monkeypatch.setattr(S3Store, "succeed", succeed)
-            others.append(restored(site, other_url, monkeypatch, "other"))
-            succeed(store, owner)
+    def be_overtaken(store: S3Store, owner: str) -> None:
+        monkeypatch.setattr(S3Store, "succeed", succeed)
+        others.append(restored(backed_up, other_url, monkeypatch, "other"))
+        succeed(store, owner)
 
-        monkeypatch.setattr(S3Store, "succeed", be_overtaken)
-        with pytest.raises(Fault) as caught:
-            restored(site, empty_url, monkeypatch)
-        assert caught.value.code == "store_other"
-        assert_has_no_bucket(site)
-        (other,) = others
-        monkeypatch.setenv("SCANDOCK_DATABASE_URL", other_url)
-        other.check()
+    monkeypatch.setattr(S3Store, "succeed", be_overtaken)
+    with pytest.raises(Fault) as caught:
+        restored(backed_up, empty_url, monkeypatch)
+    assert caught.value.code == "store_other"
+    assert_has_no_bucket(backed_up)
+    (other,) = others
+    monkeypatch.setenv("SCANDOCK_DATABASE_URL", other_url)
+    other.check()
 
 
 def test_of_two_restores_that_put_their_markers_at_once_one_has_the_bucket(
-    site: DataFolder,
-    empty_url: str,
-    postgres_cluster: postgres.Cluster,
-    monkeypatch: pytest.MonkeyPatch,
+    backed_up: DataFolder, empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.bring(session("A", 2), session="A")
-    back_up(str(site.data), site.settings, str(site.root / "backups"))
-    with postgres_cluster.database() as other_url:
-        put = Bucket.put
+    put = Bucket.put
 
-        def be_quicker(bucket: Bucket, key: str, data: bytes) -> None:
-            put(bucket, key, data)
-            monkeypatch.setattr(Bucket, "put", put)
-            bucket.put(key, data + b"0")
+    def be_quicker(bucket: Bucket, key: str, data: bytes) -> None:
+        put(bucket, key, data)
+        monkeypatch.setattr(Bucket, "put", put)
+        bucket.put(key, data + b"0")
 
-        monkeypatch.setattr(Bucket, "put", be_quicker)
-        with pytest.raises(Fault) as caught:
-            restored(site, other_url, monkeypatch)
-        assert caught.value.code == "store_other"
+    monkeypatch.setattr(Bucket, "put", be_quicker)
+    with pytest.raises(Fault) as caught:
+        restored(backed_up, empty_url, monkeypatch)
+    assert caught.value.code == "store_other"
 
 
 def test_a_restore_that_was_killed_has_no_bucket_that_was_restored_meanwhile(
-    site: DataFolder,
-    empty_url: str,
-    postgres_cluster: postgres.Cluster,
-    monkeypatch: pytest.MonkeyPatch,
+    backed_up: DataFolder, empty_url: str, other_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.bring(session("A", 2), session="A")
-    back_up(str(site.data), site.settings, str(site.root / "backups"))
     with monkeypatch.context() as patch:
         patch.setattr(S3Store, "make_areas", killed)
         with pytest.raises(KeyboardInterrupt):
-            restored(site, empty_url, monkeypatch)
-    with postgres_cluster.database() as other_url:
-        other = restored(site, other_url, monkeypatch, "other")
-        settings = site.settings.model_copy(update={"database_url": empty_url})
-        assert_has_no_bucket(DataFolder(root=site.root / "new", settings=settings))
-        other.check()
+            restored(backed_up, empty_url, monkeypatch)
+    other = restored(backed_up, other_url, monkeypatch, "other")
+    settings = backed_up.settings.model_copy(update={"database_url": empty_url})
+    assert_has_no_bucket(DataFolder(root=backed_up.root / "new", settings=settings))
+    other.check()
 
 
 def test_what_the_bucket_has_lost_is_told(
@@ -266,21 +253,16 @@ def environment() -> dict[str, str]:
 
 
 def test_a_backup_is_not_restored_to_what_is_not_its_bucket(
-    site: DataFolder, bucket: Bucket, empty_url: str, tmp_path: Path
+    backed_up: DataFolder, bucket: Bucket, empty_url: str, tmp_path: Path
 ) -> None:
-    site.bring(session("A", 1), session="A")
-    back_up(str(site.data), site.settings, str(site.root / "backups"))
-    settings = site.settings.model_copy(update={"database_url": empty_url})
-    others = [
-        settings.model_copy(update={"store": f"{bucket.url}-other"}),
-        settings.model_copy(update={"store": None}),
-    ]
-    for other in others:
+    backups, new = str(backed_up.root / "backups"), tmp_path / "new"
+    settings = backed_up.settings.model_copy(update={"database_url": empty_url})
+    for store in (f"{bucket.url}-other", None):
         with pytest.raises(Usage) as caught:
-            restore_backup(str(site.root / "backups"), str(tmp_path / "new"), other)
+            restore_backup(backups, str(new), settings.model_copy(update={"store": store}))
         assert caught.value.code == "restore_other_bucket"
-    assert not (tmp_path / "new").exists()
-    assert restore_backup(str(site.root / "backups"), str(tmp_path / "new"), settings) == []
+    assert not new.exists()
+    assert restore_backup(backups, str(new), settings) == []
 
 
 def find(site: DataFolder, label: str) -> str:

@@ -15,7 +15,7 @@ from scandock.publishing import object_rows
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.data_folders import check_kind_of_store
 from scandock.services.settings import Settings
-from scandock.store import ahead_packs
+from scandock.store import ahead_packs, part_spools
 from scandock.store.bucket import Bucket
 from scandock.store.errors import StoreFailed
 from scandock.store.handles import ReadFile
@@ -103,6 +103,34 @@ class TestS3Store(StoreConformance):
         assert spool.append(4, b"ab") == 6
         assert spool.read_at(0, 100) == b"0123ab"
         assert reopen().spool("u").size() == 6
+
+    def test_parts_that_were_noted_are_not_read_again_as_more_come(self, store, monkeypatch):
+        """An upload of 256 GB has 32,768 of them."""
+        with closing(store.spool("u")) as spool:
+            spool.append(0, b"0123")
+            spool.sync()
+            with monkeypatch.context() as patch:
+                patch.setattr(PostgresObjectRows, "parts", None)
+                patch.setattr(PostgresObjectRows, "note_parts", None)
+                spool.append(4, b"4567")
+                assert spool.sync() == 8
+            spool.append(6, b"ab")  # sent again: what was noted is not what counts any more
+            assert spool.sync() == 8
+        assert store.spool("u").read_at(0, 9) == b"012345ab"
+
+    def test_large_objects_take_of_the_memory_that_uploads_share(self, tmp_path, bucket, postgres_url, monkeypatch):
+        """Where there is none, they are sent in small parts."""
+        monkeypatch.setattr(part_spools, "WAIT_SECONDS", 0)
+        data = os.urandom(3 * part_spools.SMALL_PART)
+        rows = PostgresObjectRows(postgres_url)
+        with closing(S3Store(str(tmp_path / "host"), bucket, rows, upload_memory=0)) as store:
+            store.prepare()
+            store.make_areas(lambda *_: True)
+            spool = store.object_spool("u")
+            add_file(store, spool, "1.dcm", b"meta", data)
+            assert max(part.length for part in rows.parts("u")) == part_spools.SMALL_PART
+            spool.finish()
+            assert read_zip(store, "u") == [("1.dcm", b"meta" + data)]
 
     def test_who_goes_on_with_a_spool_replaces_the_writer_before(self, store, reopen):
         spool, other = store.spool("u"), reopen("another").spool("u")

@@ -151,7 +151,6 @@ class AheadPacks:
         has_begun = False
         while (files := self._queue.get()) is not None:
             for file in files:
-                self._known.add(file.rel, KnownFile(file.size, file.sha256, None))
                 is_alone = file.size > OWN_OBJECT  # and the others wait on, for a pack that is worth it
                 if not is_alone:
                     waiting[file.study].append(file)
@@ -168,6 +167,9 @@ class AheadPacks:
                 else:
                     self._pack(stage, file.study, waiting.pop(file.study))
                     del sizes[file.study]
+        for files in waiting.values():
+            for file in files:
+                self._known.add(file.rel, KnownFile(file.size, file.sha256, None))
 
     def _pack(self, stage: LocalStage, study: str, files: list[ReadFile]) -> None:
         for file in sorted(files, key=lambda file: file.rel):  # neighbors in a tree are read by one request

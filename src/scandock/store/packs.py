@@ -10,7 +10,7 @@ import contextlib
 from collections import OrderedDict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256 as hash_bytes
-from mmap import MADV_HUGEPAGE, mmap
+from mmap import MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -161,7 +161,8 @@ class PackWriter:
     def _take_buffer(self) -> mmap:
         if self._buffers:
             return self._buffers.pop()
-        buffer = mmap(-1, self._pack_bytes + OWN_OBJECT + PACK_FILES * _ENTRY_BYTES)
+        size = self._pack_bytes + OWN_OBJECT + PACK_FILES * _ENTRY_BYTES
+        buffer = mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS)  # shared memory gets no huge pages
         with contextlib.suppress(OSError):  # a kernel without them
             buffer.madvise(MADV_HUGEPAGE)
         return buffer

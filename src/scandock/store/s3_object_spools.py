@@ -20,7 +20,7 @@ from scandock.store import paths
 from scandock.store.durability import disk_fault
 from scandock.store.errors import SpoolClosed
 from scandock.store.object_spools import LocalObjectFile, LocalObjectSpool
-from scandock.store.part_spools import PART, Part, put_part
+from scandock.store.part_spools import PART, Part, PartSpool, put_part
 from scandock.store.zip_entries import Entry, local_header, make_directory, read_entry, walk_entries
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from scandock.store.bucket import Bucket
+    from scandock.store.memory_budget import MemoryBudget
     from scandock.store.port import ObjectFile
     from scandock.store.root import Root
     from scandock.store.s3_rows import ObjectRows
@@ -50,14 +51,19 @@ class _Placed(NamedTuple):
 class S3ObjectSpool:
     """See handles.ObjectSpool. What was not synced is in memory alone; what was is noted."""
 
-    def __init__(self, root: Root, bucket: Bucket, rows: ObjectRows, spool: S3Spool, writer: str) -> None:
-        """`writer`: who may note parts, as its row says; empty: whoever opens it becomes that."""
+    def __init__(
+        self, root: Root, bucket: Bucket, rows: ObjectRows, spool: S3Spool, writer: str, memory: MemoryBudget
+    ) -> None:
+        """`writer`: who may note parts, as its row says; empty: whoever opens it becomes that. `memory`: what all
+        uploads of the process share, here for objects that come in files.
+        """
         self.upload = spool.upload
         self._root = root
         self._bucket = bucket
         self._rows = rows
         self._spool = spool
         self._writer = writer
+        self._memory = memory
         self._finishing = threading.Lock()
         self._syncing = threading.Lock()
         self._appending = threading.Lock()
@@ -100,7 +106,7 @@ class S3ObjectSpool:
             file.write_header()
             entry = read_entry(lambda length, offset: os.pread(file.fd, length, offset), 0, file.end)
             assert entry is not None
-            parts = tuple(self._put(at, content) for at, content in _blocks(file))
+            parts = self._send_file(file)
         except OSError as error:
             raise disk_fault(error, f"receiving upload {self.upload}") from error
         with self._appending:
@@ -110,6 +116,17 @@ class S3ObjectSpool:
             end = self._add(entry._replace(header_at=at, data_at=at + entry.data_at))
         self.sync(end)
         return end
+
+    def _send_file(self, file: LocalObjectFile) -> tuple[Part, ...]:
+        """Its bytes as parts, in the memory that all uploads share. OSError; Fault `store_failed`."""
+        with closing(PartSpool(self._bucket, self.upload, memory=self._memory)) as sent:
+            while sent.size() < file.end:
+                piece = os.pread(file.fd, min(_BLOCK, file.end - sent.size()), sent.size())
+                if not piece:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                sent.append(sent.size(), piece)
+            sent.sync()
+            return sent.parts
 
     def _add(self, entry: Entry) -> int:
         self._entries.append(entry)
@@ -291,15 +308,3 @@ class S3ObjectSpool:
     def _check_open(self, *, closed: bool = False) -> None:
         if self._closed and not closed:
             raise SpoolClosed(self.upload)
-
-
-def _blocks(file: LocalObjectFile) -> Iterator[tuple[int, bytes]]:
-    """The bytes of an object's file by parts, and where each begins. Raises OSError."""
-    for at in range(0, file.end, PART):
-        block = bytearray()
-        while len(block) < min(PART, file.end - at):
-            piece = os.pread(file.fd, min(PART, file.end - at) - len(block), at + len(block))
-            if not piece:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            block += piece
-        yield at, bytes(block)

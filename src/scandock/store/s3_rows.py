@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 
     from scandock.store.file_places import PlaceBatch
     from scandock.store.packs import StoredObject
@@ -46,6 +46,23 @@ class LiveBytes(NamedTuple):
     live: int
     trees: frozenset[int]
     """The trees that named it when that was counted."""
+
+
+Place = tuple[str, int]
+"""Object and offset."""
+
+
+class ObjectMove(NamedTuple):
+    """Files that are elsewhere now."""
+
+    old: frozenset[str]
+    """The objects in which they were."""
+    places: Mapping[Place, Place]
+    """Where each is, by where it was."""
+    objects: Sequence[StoredObject]
+    """Those in which they are."""
+    has_rows: bool = False
+    """Whether these have rows, by trees that were moved: one that has none any more is gone with its trees."""
 
 
 class BucketIdentity(NamedTuple):
@@ -185,21 +202,19 @@ class ObjectRows(Protocol):
     def sparse(self, most: int) -> list[SparseObject]:
         """Objects that have dead bytes, those first of which the most is dead."""
 
-    def move_places(
-        self,
-        upload: str,
-        token: str,
-        old: Sequence[str],
-        moved: Mapping[tuple[str, int], tuple[str, int]],
-        objects: Sequence[StoredObject],
-        *,
-        grace_ms: int,
-    ) -> bool:
-        """Have all trees name new objects in place of old ones, whose files are elsewhere: object and offset by those
-        of before. The old ones are due `grace_ms` later, and the attempt ends.
+    def move_trees(self, upload: str, token: str, move: ObjectMove, trees: Collection[int], *, grace_ms: int) -> bool:
+        """Have some of the trees that name the old objects of a move name the new ones: for as long as there are more
+        than one transaction should lock, before `move_places`. False, and nothing is changed, as there. TokenLost.
 
-        False, and nothing is changed, where one of the old ones goes, gets another tree, or has a file of one that was
-        not moved. TokenLost.
+        Who ends between the two leaves both kinds of objects to be counted anew.
+        """
+
+    def move_places(self, upload: str, token: str, move: ObjectMove, *, grace_ms: int) -> bool:
+        """Have all trees name the new objects of a move in place of the old ones, which are due `grace_ms` later; the
+        attempt ends.
+
+        False, and no more is changed, where one of these objects goes, an old one gets another tree, or has a file of
+        one that was not moved. TokenLost.
         """
 
     # copies of manifests

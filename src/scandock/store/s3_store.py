@@ -187,7 +187,7 @@ class S3Store:
         )
 
     def object_spool(self, upload: str, writer: str = "") -> S3ObjectSpool:
-        return S3ObjectSpool(self._root, self._bucket, self._rows, self.spool(upload), writer)
+        return S3ObjectSpool(self._root, self._bucket, self._rows, self.spool(upload), writer, self._memory)
 
     def open_object(self, name: str, head: bytes) -> LocalObjectFile:
         return self._local.open_object(name, head)

@@ -142,6 +142,7 @@ class AheadPacks:
         try:
             with closing(self._open_stage()) as stage:
                 self._work(stage)
+            self._packs.wait_sent()  # what fails on its way would fail the seal, which could not pack it again
         except BaseException:  # noqa: BLE001  whatever it is, the seal meets it too, and tells of it, or does not
             self._has_failed = True
 

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, insert, text
 
 from scandock.catalog import engine as catalog_engine
+from scandock.catalog.store_tables import spool_part
 from scandock.model.errors import TokenLost
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.store.packs import StoredObject
@@ -139,6 +140,17 @@ def test_an_object_that_is_shared_as_its_files_move_is_named_again(
         holder.commit()
     assert rows.trees_of(["v1/p/1"]) == {"v1/p/1": {1, 2}}
     assert rows.named_keys() == {"v1/p/1", "v1/p/2"}
+
+
+def test_a_part_that_is_just_noted_goes_with_its_spool(rows: PostgresObjectRows, holder: Connection) -> None:
+    rows.hold_spool("u", "w")
+    holder.execute(text("SELECT 1 FROM spool_writer WHERE upload = 'u' FOR UPDATE"))
+    part = {"upload": "u", "at": 0, "bytes": 4, "key": "v1/i/u/0", "sha256": bytes(32)}
+    holder.execute(insert(spool_part).values(**part))
+    with waiting(holder, lambda: rows.drop_spool("u", grace_ms=0)):
+        holder.commit()
+    assert rows.parts("u") == []
+    assert rows.due(9).keys == ["v1/i/u/0"]
 
 
 def test_objects_that_have_gone_are_locked_by_id(rows: PostgresObjectRows, holder: Connection) -> None:

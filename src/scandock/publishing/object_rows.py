@@ -443,8 +443,7 @@ class PostgresObjectRows:
         self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part], *, grace_ms: int
     ) -> None:
         with self._catalog.write() as connection:
-            held = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
-            if connection.execute(held).scalar() != writer or _parts(connection, upload) != list(before):
+            if _lock_writer(connection, upload) != writer or _parts(connection, upload) != list(before):
                 raise TokenLost(f"Another process has gone on with upload {upload}.")
             kept = 0
             while kept < min(len(before), len(after)) and before[kept] == after[kept]:
@@ -460,8 +459,7 @@ class PostgresObjectRows:
     def add_parts(self, upload: str, writer: str, parts: Sequence[Part]) -> None:
         mine = spool_part.c.upload == upload
         with self._catalog.write() as connection:
-            held = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
-            is_held = connection.execute(held).scalar() == writer
+            is_held = _lock_writer(connection, upload) == writer
             last = select(spool_part.c.at + spool_part.c.bytes).where(mine).order_by(spool_part.c.at.desc()).limit(1)
             if not is_held or (connection.execute(last).scalar() or 0) != parts[0].at:
                 raise TokenLost(f"Another process has gone on with upload {upload}.")
@@ -469,6 +467,7 @@ class PostgresObjectRows:
 
     def drop_spool(self, upload: str, *, grace_ms: int) -> None:
         with self._catalog.write() as connection:
+            _lock_writer(connection, upload)  # a part that it is just noting is seen by the statement after
             mine = spool_part.c.upload == upload
             keys = connection.execute(select(spool_part.c.key).where(mine)).scalars().all()
             delete_later(connection, keys, grace_ms)
@@ -608,6 +607,13 @@ def _delete_parts_now(connection: Connection, upload: str) -> None:
     is_part = stored_object.c.key.startswith(f"{spool_prefix(upload)}/", autoescape=True)
     later = update(stored_object).where(stored_object.c.due > NOW, is_part)
     connection.execute(later.values(due=NOW))
+
+
+def _lock_writer(connection: Connection, upload: str) -> str | None:
+    """Who may note parts of an upload: nobody else becomes that, and it notes none, until the transaction ends."""
+    query = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
+    writer: str | None = connection.execute(query).scalar()
+    return writer
 
 
 def _parts(connection: Connection, upload: str) -> list[Part]:

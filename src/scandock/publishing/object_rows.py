@@ -62,7 +62,7 @@ from scandock.store.errors import StoreFailed, TreeMissing
 from scandock.store.file_places import PlaceBatch
 from scandock.store.packs import StoredObject
 from scandock.store.part_spools import Part, spool_prefix
-from scandock.store.s3_rows import BucketIdentity, DueKeys, LiveBytes, ObjectMove, SparseObject, TrashRow
+from scandock.store.s3_rows import BucketIdentity, LiveBytes, ObjectMove, SparseObject, TrashRow
 
 _TREES_AT_ONCE: Final = 100
 """Trees that one transaction forgets."""
@@ -351,13 +351,10 @@ class PostgresObjectRows:
             }
         return [key for key in keys if key not in known]
 
-    def due(self, most: int) -> DueKeys:
-        is_due = stored_object.c.due <= NOW
+    def due(self, most: int) -> list[str]:
+        query = select(stored_object.c.key).where(stored_object.c.due <= NOW).order_by(stored_object.c.due)
         with self._catalog.read() as connection:
-            query = select(stored_object.c.key).where(is_due).order_by(stored_object.c.due).limit(most)
-            keys = list(connection.execute(query).scalars())
-            in_all: int = connection.execute(select(func.count()).select_from(stored_object).where(is_due)).scalar_one()
-        return DueKeys(keys, in_all - len(keys))
+            return list(connection.execute(query.limit(most)).scalars())
 
     def deleted(self, keys: Sequence[str]) -> None:
         for some in split_values(keys):

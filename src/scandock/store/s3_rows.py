@@ -24,13 +24,6 @@ class TrashRow(NamedTuple):
     """JSON of what it was."""
 
 
-class DueKeys(NamedTuple):
-    """Objects that may go now, and how many more of them there are."""
-
-    keys: list[str]
-    left: int
-
-
 class SparseObject(NamedTuple):
     """An object of which trees have but a part."""
 
@@ -182,8 +175,8 @@ class ObjectRows(Protocol):
     def swept(self, upload: str, token: str, *, grace_ms: int) -> None:
         """Note that an attempt's prefixes were swept; they are once more a day later, and then it is forgotten."""
 
-    def due(self, most: int) -> DueKeys:
-        """Objects that may be deleted now."""
+    def due(self, most: int) -> list[str]:
+        """Keys of objects that may be deleted now, those first that have been due for longest."""
 
     def deleted(self, keys: Sequence[str]) -> None:
         """Forget objects that have gone from the bucket."""

@@ -336,12 +336,11 @@ class S3Store:
         deleted, left = self._local.sweep(seconds)
         deleted += self._rows.doom(grace_ms=self._garbage_ms, stop=stop)
         self._sweep_attempts(stop)
-        while not stop():
-            count, waiting = delete_due(self._bucket, self._rows, most=RUBBISH)
+        count = 1
+        while count and not stop():
+            count = delete_due(self._bucket, self._rows, most=RUBBISH)
             deleted += count
-            if not count:
-                return SweepResult(deleted, left + waiting)
-        return SweepResult(deleted, max(left, 1))  # nobody has looked whether more is to go
+        return SweepResult(deleted, max(left, 1) if count else left)  # time over: nobody has looked for more
 
     def _sweep_attempts(self, stop: Callable[[], bool]) -> None:
         """Delete what ended attempts have stored and no row names: below their own prefixes, where nobody else writes.

@@ -705,6 +705,27 @@ class TestS3Store(StoreConformance):
         store.sweep()
         assert sum(forgotten) == 4
 
+    def test_a_prefix_that_can_not_be_listed_hinders_no_other_and_nothing_that_is_due(
+        self, store, bucket, monkeypatch, postgres_url
+    ):
+        for name in ("first", "second"):
+            publish_tree(store, f"archive/P/{name}", {"a": b"1"}, upload=name)
+        store.discard_trash(trash_tree(store, "archive/P/first"))
+        list_keys = Bucket.list
+
+        def list_some(bucket, prefix):
+            if "/first/" in prefix:
+                raise bucket.fault("listing", prefix, "no")
+            return list_keys(bucket, prefix)
+
+        monkeypatch.setattr(Bucket, "list", list_some)
+        with pytest.raises(StoreFailed):
+            store.sweep()
+        monkeypatch.undo()
+        assert [key for key in keys(bucket) if "/first/" in key] == []
+        with closing(PostgresObjectRows(postgres_url)) as rows:
+            assert rows.ended_attempts(grace_ms=0) == [("first", "t")]
+
     def test_the_census_names_what_nobody_knows_and_what_is_gone(self, store, bucket):
         publish_tree(store, NAME, {"a": b"1"})
         assert store.census() == ([], [])

@@ -66,6 +66,8 @@ from scandock.store.s3_rows import BucketIdentity, LiveBytes, ObjectMove, Sparse
 
 _TREES_AT_ONCE: Final = 100
 """Trees that one transaction forgets."""
+_ATTEMPTS_AT_ONCE: Final = 100
+"""Ended attempts of which one sweep goes through the prefixes."""
 _LEFT_ALONE_MS: Final = 60 * 60 * 1000
 """For how long an attempt may run before it has a row that says so, if it has one at all."""
 _SWEPT_AGAIN_MS: Final = 24 * 60 * 60 * 1000
@@ -332,7 +334,8 @@ class PostgresObjectRows:
         late = store_attempt.c.ended <= NOW - grace_ms - _SWEPT_AGAIN_MS
         query = select(store_attempt.c.upload, store_attempt.c.token).where(over, or_(~store_attempt.c.swept, late))
         with self._catalog.read() as connection:
-            return [(row.upload, row.token) for row in connection.execute(query.limit(_TREES_AT_ONCE))]
+            oldest = query.order_by(store_attempt.c.ended).limit(_ATTEMPTS_AT_ONCE)
+            return [(row.upload, row.token) for row in connection.execute(oldest)]
 
     def swept(self, upload: str, token: str, *, grace_ms: int) -> None:
         mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)

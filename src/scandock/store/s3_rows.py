@@ -164,7 +164,7 @@ class ObjectRows(Protocol):
         """
 
     def ended_attempts(self, *, grace_ms: int) -> list[tuple[str, str]]:
-        """Attempts (upload, token) that ended so long ago, whose own prefixes are to be swept.
+        """Some attempts (upload, token) that ended so long ago, whose own prefixes are to be swept, the oldest first.
 
         Without a token: the receiving of the upload, whose parts are below a prefix of their own.
         """

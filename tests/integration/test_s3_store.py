@@ -95,6 +95,15 @@ class TestS3Store(StoreConformance):
     test_move_files_and_folders = None  # type: ignore[assignment]
     test_snapshot_survives_exchange_retire_purge_and_sweep = None  # type: ignore[assignment]
 
+    def test_spools_of_this_host_are_those_in_its_folder(self, store):
+        spool = store.spool("in-the-bucket")
+        spool.append(0, b"1")
+        spool.sync()
+        with closing(LocalStore(store.path).spool("on-disk")) as received:
+            received.append(0, b"1")
+        assert store.spools() == ["in-the-bucket", "on-disk"]
+        assert store.spools(local=True) == ["on-disk"]
+
     def test_spool_takes_what_is_sent_again(self, store, reopen):
         spool = store.spool("u")
         spool.append(0, b"0123456789")

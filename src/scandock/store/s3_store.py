@@ -196,8 +196,9 @@ class S3Store:
         self._bucket.put(PROBE, b"")
         return self._local.try_writing()
 
-    def spools(self) -> list[str]:
-        return sorted({*self._rows.spools(), *self._local.spools()})
+    def spools(self, *, local: bool = False) -> list[str]:
+        here = self._local.spools()
+        return here if local else sorted({*self._rows.spools(), *here})
 
     # what is being made of it
 

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     delete,
     exists,
-    func,
     insert,
     or_,
     select,

@@ -15,6 +15,7 @@ from scandock.catalog.engine import Catalog, connect_server
 from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.reception import CloseReason
 from scandock.model.verdicts import ImportState
+from scandock.publishing import object_rows
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.data_folders import check_kind_of_store
 from scandock.services.settings import Settings, load_settings
@@ -99,6 +100,15 @@ class TestS3Store(StoreConformance):
     test_more_objects_than_a_plain_directory_counts = None  # type: ignore[assignment]
     test_move_files_and_folders = None  # type: ignore[assignment]
     test_snapshot_survives_exchange_retire_purge_and_sweep = None  # type: ignore[assignment]
+
+    def test_spools_of_this_host_are_those_in_its_folder(self, store):
+        spool = store.spool("in-the-bucket")
+        spool.append(0, b"1")
+        spool.sync()
+        with closing(LocalStore(store.path).spool("on-disk")) as received:
+            received.append(0, b"1")
+        assert store.spools() == ["in-the-bucket", "on-disk"]
+        assert store.spools(local=True) == ["on-disk"]
 
     def test_spool_takes_what_is_sent_again(self, store, reopen):
         spool = store.spool("u")
@@ -703,6 +713,47 @@ class TestS3Store(StoreConformance):
             assert rows.ended_attempts(grace_ms=-day) == [(upload, token)]
             rows.swept(upload, token, grace_ms=-day)
             assert rows.ended_attempts(grace_ms=-day) == []
+
+    def test_a_sweep_whose_time_is_over_forgets_no_more_trees(self, store, monkeypatch):
+        """A janitor that sweeps for 5 s takes over dead imports behind that, however many trees have gone."""
+        monkeypatch.setattr(object_rows, "_TREES_AT_ONCE", 1)
+        for number in range(4):
+            name = f"archive/P/L{number}"
+            publish_tree(store, name, {"a": b"1"})
+            store.discard_trash(trash_tree(store, name))
+        forgotten: list[int] = []
+        forget = PostgresObjectRows._forget_trees  # noqa: SLF001  what one turn does
+
+        def counted(rows: PostgresObjectRows, grace_ms: int) -> int:
+            forgotten.append(count := forget(rows, grace_ms))
+            return count
+
+        monkeypatch.setattr(PostgresObjectRows, "_forget_trees", counted)
+        store.sweep(0)
+        assert sum(forgotten) <= 1
+        store.sweep()
+        assert sum(forgotten) == 4
+
+    def test_a_prefix_that_can_not_be_listed_hinders_no_other_and_nothing_that_is_due(
+        self, store, bucket, monkeypatch, postgres_url
+    ):
+        for name in ("first", "second"):
+            publish_tree(store, f"archive/P/{name}", {"a": b"1"}, upload=name)
+        store.discard_trash(trash_tree(store, "archive/P/first"))
+        list_keys = Bucket.list
+
+        def list_some(bucket, prefix):
+            if "/first/" in prefix:
+                raise bucket.fault("listing", prefix, "no")
+            return list_keys(bucket, prefix)
+
+        monkeypatch.setattr(Bucket, "list", list_some)
+        with pytest.raises(StoreFailed):
+            store.sweep()
+        monkeypatch.undo()
+        assert [key for key in keys(bucket) if "/first/" in key] == []
+        with closing(PostgresObjectRows(postgres_url)) as rows:
+            assert rows.ended_attempts(grace_ms=0) == [("first", "t")]
 
     def test_the_census_names_what_nobody_knows_and_what_is_gone(self, store, bucket):
         publish_tree(store, NAME, {"a": b"1"})

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     delete,
     exists,
-    func,
     insert,
     or_,
     select,
@@ -62,10 +61,12 @@ from scandock.store.errors import StoreFailed, TreeMissing
 from scandock.store.file_places import PlaceBatch
 from scandock.store.packs import StoredObject
 from scandock.store.part_spools import Part, spool_prefix
-from scandock.store.s3_rows import BucketIdentity, DueKeys, LiveBytes, ObjectMove, SparseObject, TrashRow
+from scandock.store.s3_rows import BucketIdentity, LiveBytes, ObjectMove, SparseObject, TrashRow
 
 _TREES_AT_ONCE: Final = 100
 """Trees that one transaction forgets."""
+_ATTEMPTS_AT_ONCE: Final = 100
+"""Ended attempts of which one sweep goes through the prefixes."""
 _LEFT_ALONE_MS: Final = 60 * 60 * 1000
 """For how long an attempt may run before it has a row that says so, if it has one at all."""
 _SWEPT_AGAIN_MS: Final = 24 * 60 * 60 * 1000
@@ -171,14 +172,15 @@ class PostgresObjectRows:
 
     def finish(self, upload: str, token: str) -> None:
         with self._catalog.write() as connection:
+            # First: who takes over has its row until then, and is seen by what is asked after. So does `doom`.
+            end_attempts(connection, upload, store_attempt.c.token == token)
             staged = _STAGED & (stored_tree.c.upload == upload)
             others = connection.execute(select(stored_tree.c.token).where(staged, stored_tree.c.token != token)).first()
             goes_on = (store_attempt.c.upload == upload) & store_attempt.c.ended.is_(None)
             newer = store_attempt.c.token.not_in([token, ""])
             if others or connection.execute(select(store_attempt.c.token).where(goes_on, newer)).first():
                 raise TokenLost(f"Upload {upload} has been taken over by another process.")
-            end_attempts(connection, upload, store_attempt.c.token == token)  # before the trees, as `doom` does
-            _give_up(connection, staged)
+            _give_up(connection, staged & (stored_tree.c.token == token))
             _drop_receipt(connection, upload, staged=True)
 
     # trees and their names
@@ -288,7 +290,7 @@ class PostgresObjectRows:
             with self._catalog.write() as connection:
                 _give_up(connection, _IN_TRASH & stored_tree.c.trash.in_(some))
 
-    def doom(self, *, grace_ms: int) -> int:
+    def doom(self, *, grace_ms: int, stop: Callable[[], bool]) -> int:
         with self._catalog.write() as connection:
             running = select(upload.c.uuid).where(upload.c.state == ImportState.RUNNING)
             over = store_attempt.c.upload.not_in(union_all(running, select(operation.c.uuid)))
@@ -303,7 +305,7 @@ class PostgresObjectRows:
             )
             _give_up(connection, _STAGED & ~goes_on)
         forgotten = 0
-        while count := self._forget_trees(grace_ms):
+        while not stop() and (count := self._forget_trees(grace_ms)):
             forgotten += count
         return forgotten
 
@@ -331,7 +333,8 @@ class PostgresObjectRows:
         late = store_attempt.c.ended <= NOW - grace_ms - _SWEPT_AGAIN_MS
         query = select(store_attempt.c.upload, store_attempt.c.token).where(over, or_(~store_attempt.c.swept, late))
         with self._catalog.read() as connection:
-            return [(row.upload, row.token) for row in connection.execute(query.limit(_TREES_AT_ONCE))]
+            oldest = query.order_by(store_attempt.c.ended).limit(_ATTEMPTS_AT_ONCE)
+            return [(row.upload, row.token) for row in connection.execute(oldest)]
 
     def swept(self, upload: str, token: str, *, grace_ms: int) -> None:
         mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)
@@ -350,13 +353,10 @@ class PostgresObjectRows:
             }
         return [key for key in keys if key not in known]
 
-    def due(self, most: int) -> DueKeys:
-        is_due = stored_object.c.due <= NOW
+    def due(self, most: int) -> list[str]:
+        query = select(stored_object.c.key).where(stored_object.c.due <= NOW).order_by(stored_object.c.due)
         with self._catalog.read() as connection:
-            query = select(stored_object.c.key).where(is_due).order_by(stored_object.c.due).limit(most)
-            keys = list(connection.execute(query).scalars())
-            in_all: int = connection.execute(select(func.count()).select_from(stored_object).where(is_due)).scalar_one()
-        return DueKeys(keys, in_all - len(keys))
+            return list(connection.execute(query.limit(most)).scalars())
 
     def deleted(self, keys: Sequence[str]) -> None:
         for some in split_values(keys):
@@ -447,8 +447,7 @@ class PostgresObjectRows:
         self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part], *, grace_ms: int
     ) -> None:
         with self._catalog.write() as connection:
-            held = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
-            if connection.execute(held).scalar() != writer or _parts(connection, upload) != list(before):
+            if _lock_writer(connection, upload) != writer or _parts(connection, upload) != list(before):
                 raise TokenLost(f"Another process has gone on with upload {upload}.")
             kept = 0
             while kept < min(len(before), len(after)) and before[kept] == after[kept]:
@@ -464,8 +463,7 @@ class PostgresObjectRows:
     def add_parts(self, upload: str, writer: str, parts: Sequence[Part]) -> None:
         mine = spool_part.c.upload == upload
         with self._catalog.write() as connection:
-            held = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
-            is_held = connection.execute(held).scalar() == writer
+            is_held = _lock_writer(connection, upload) == writer
             last = select(spool_part.c.at + spool_part.c.bytes).where(mine).order_by(spool_part.c.at.desc()).limit(1)
             if not is_held or (connection.execute(last).scalar() or 0) != parts[0].at:
                 raise TokenLost(f"Another process has gone on with upload {upload}.")
@@ -473,6 +471,7 @@ class PostgresObjectRows:
 
     def drop_spool(self, upload: str, *, grace_ms: int) -> None:
         with self._catalog.write() as connection:
+            _lock_writer(connection, upload)  # a part that it is just noting is seen by the statement after
             mine = spool_part.c.upload == upload
             keys = connection.execute(select(spool_part.c.key).where(mine)).scalars().all()
             delete_later(connection, keys, grace_ms)
@@ -612,6 +611,13 @@ def _delete_parts_now(connection: Connection, upload: str) -> None:
     is_part = stored_object.c.key.startswith(f"{spool_prefix(upload)}/", autoescape=True)
     later = update(stored_object).where(stored_object.c.due > NOW, is_part)
     connection.execute(later.values(due=NOW))
+
+
+def _lock_writer(connection: Connection, upload: str) -> str | None:
+    """Who may note parts of an upload: nobody else becomes that, and it notes none, until the transaction ends."""
+    query = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
+    writer: str | None = connection.execute(query).scalar()
+    return writer
 
 
 def _parts(connection: Connection, upload: str) -> list[Part]:

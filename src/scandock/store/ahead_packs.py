@@ -12,6 +12,7 @@ import threading
 from collections import defaultdict
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.store.packs import OWN_OBJECT, PACK_BYTES, PACK_FILES
@@ -141,12 +142,18 @@ class AheadPacks:
     def _run(self) -> None:
         try:
             with closing(self._open_stage()) as stage:
-                self._work(stage)
+                waiting: dict[str, list[ReadFile]] = defaultdict(list)
+                try:
+                    self._work(stage, waiting)
+                finally:
+                    for file in chain.from_iterable(waiting.values()):
+                        self._known.add(file.rel, KnownFile(file.size, file.sha256, None))
+            self._packs.wait_sent()  # what fails on its way would fail the seal, which could not pack it again
         except BaseException:  # noqa: BLE001  whatever it is, the seal meets it too, and tells of it, or does not
             self._has_failed = True
 
-    def _work(self, stage: LocalStage) -> None:
-        waiting: dict[str, list[ReadFile]] = defaultdict(list)
+    def _work(self, stage: LocalStage, waiting: dict[str, list[ReadFile]]) -> None:
+        """Pack what comes; `waiting`: files by study of which there is not enough yet."""
         sizes: dict[str, int] = defaultdict(int)
         has_begun = False
         while (files := self._queue.get()) is not None:
@@ -167,9 +174,6 @@ class AheadPacks:
                 else:
                     self._pack(stage, file.study, waiting.pop(file.study))
                     del sizes[file.study]
-        for files in waiting.values():
-            for file in files:
-                self._known.add(file.rel, KnownFile(file.size, file.sha256, None))
 
     def _pack(self, stage: LocalStage, study: str, files: list[ReadFile]) -> None:
         for file in sorted(files, key=lambda file: file.rel):  # neighbors in a tree are read by one request

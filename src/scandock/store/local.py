@@ -122,7 +122,8 @@ class LocalStore:
 
         return try_writing(self._root)
 
-    def spools(self) -> list[str]:
+    def spools(self, *, local: bool = False) -> list[str]:
+        del local
         return self._root.list(INCOMING)
 
     # what is being made of it

@@ -182,7 +182,7 @@ class PackWriter:
     def seal(self) -> list[StoredObject]:
         """Close all packs, and wait until the store has all of them; every object that this has written. Fault."""
         self.close_packs()
-        self._wait(0)
+        self.wait_sent()
         return list(self._stored)
 
     def close(self) -> None:
@@ -205,7 +205,7 @@ class PackWriter:
 
     def _send(self, key: str, content: memoryview, buffer: mmap | None) -> None:
         """Send an object; `buffer` is that of a pack."""
-        self._wait(AT_ONCE - 1)
+        self.wait_sent(AT_ONCE - 1)
 
         def send() -> StoredObject:
             self._bucket.put(key, content)
@@ -214,7 +214,7 @@ class PackWriter:
 
         self._flying.append((buffer, self._pool.submit(send)))
 
-    def _wait(self, most: int) -> None:
+    def wait_sent(self, most: int = 0) -> None:
         """Wait until no more than so many are under way. Fault of one that failed."""
         while len(self._flying) > most:
             buffer, flying = self._flying.popleft()

@@ -120,7 +120,9 @@ class Store(Protocol):
 
     # what arrives
     def spool(self, upload: str) -> Spool: ...
-    def spools(self) -> list[str]: ...
+    def spools(self, *, local: bool = False) -> list[str]:
+        """Uploads of which there are bytes; `local`: those alone of which some are in a folder of this host."""
+
     def object_spool(self, upload: str, writer: str = "") -> ObjectSpool:
         """A spool that grows by whole objects; once finished, `spool` reads it.
 

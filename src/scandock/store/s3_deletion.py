@@ -36,11 +36,11 @@ def check_owner(bucket: Bucket, rows: ObjectRows) -> None:
         raise StoreOther(bucket.url, "the store of another catalog")
 
 
-def delete_due(bucket: Bucket, rows: ObjectRows, *, most: int = 1000) -> tuple[int, int]:
-    """Delete objects whose time has come; how many, and how many are left. Fault as `check_owner`."""
-    due = rows.due(most)
-    if due.keys:
+def delete_due(bucket: Bucket, rows: ObjectRows, *, most: int = 1000) -> int:
+    """Delete objects whose time has come, and say how many: 0 where no more have. Fault as `check_owner`."""
+    keys = rows.due(most)
+    if keys:
         check_owner(bucket, rows)
-        bucket.delete(due.keys)
-        rows.deleted(due.keys)
-    return len(due.keys), due.left
+        bucket.delete(keys)
+        rows.deleted(keys)
+    return len(keys)

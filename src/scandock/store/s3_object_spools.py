@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -25,6 +26,7 @@ from scandock.store.zip_entries import Entry, local_header, make_directory, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
     from typing import Literal
 
     from scandock.store.bucket import Bucket
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 FEW_PARTS: Final = 16
 """Parts that a finished spool may have, however small they are; of more, neighbors are put together."""
+_READ_AT_ONCE: Final = 8
+"""Parts that are read at once to be put together."""
 _BLOCK: Final = 1024 * 1024
 _KEPT_BLOCKS: Final = 3
 
@@ -271,17 +275,19 @@ class S3ObjectSpool:
             yield from parts
             return
         group: list[Part] = []
-        for part in parts:
-            if group and sum(one.length for one in group) + part.length > PART:
-                yield self._join_group(group)
-                group = []
-            group.append(part)
-        yield self._join_group(group)
+        with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="join") as pool:
+            for part in parts:
+                if group and part.at + part.length - group[0].at > PART:
+                    yield self._join_group(pool, group)
+                    group = []
+                group.append(part)
+            yield self._join_group(pool, group)
 
-    def _join_group(self, group: Sequence[Part]) -> Part:
+    def _join_group(self, pool: Executor, group: Sequence[Part]) -> Part:
         if len(group) == 1:
             return group[0]
-        return self._put(group[0].at, b"".join(self._bucket.get_range(one.key, 0, one.length) for one in group))
+        contents = pool.map(lambda part: self._bucket.get_range(part.key, 0, part.length), group)
+        return self._put(group[0].at, b"".join(contents))
 
     def read_first(self, length: int) -> bytes:
         with self._syncing, self._appending:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 
     from scandock.store.file_places import PlaceBatch
     from scandock.store.packs import StoredObject
@@ -22,13 +22,6 @@ class TrashRow(NamedTuple):
     trash: str
     note: str
     """JSON of what it was."""
-
-
-class DueKeys(NamedTuple):
-    """Objects that may go now, and how many more of them there are."""
-
-    keys: list[str]
-    left: int
 
 
 class SparseObject(NamedTuple):
@@ -163,14 +156,15 @@ class ObjectRows(Protocol):
     def give_up(self, trash: Iterable[str]) -> None:
         """Let trees of the trash be deleted once nobody may read them any more."""
 
-    def doom(self, *, grace_ms: int) -> int:
+    def doom(self, *, grace_ms: int, stop: Callable[[], bool]) -> int:
         """Forget trees that are over, and end attempts whose uploads are; the objects that no tree names are due then.
 
-        What has been published goes `grace_ms` after it was given up. How many trees were forgotten.
+        What has been published goes `grace_ms` after it was given up. How many trees were forgotten: some at a time,
+        until there are no more or `stop` says so.
         """
 
     def ended_attempts(self, *, grace_ms: int) -> list[tuple[str, str]]:
-        """Attempts (upload, token) that ended so long ago, whose own prefixes are to be swept.
+        """Some attempts (upload, token) that ended so long ago, whose own prefixes are to be swept, the oldest first.
 
         Without a token: the receiving of the upload, whose parts are below a prefix of their own.
         """
@@ -181,8 +175,8 @@ class ObjectRows(Protocol):
     def swept(self, upload: str, token: str, *, grace_ms: int) -> None:
         """Note that an attempt's prefixes were swept; they are once more a day later, and then it is forgotten."""
 
-    def due(self, most: int) -> DueKeys:
-        """Objects that may be deleted now."""
+    def due(self, most: int) -> list[str]:
+        """Keys of objects that may be deleted now, those first that have been due for longest."""
 
     def deleted(self, keys: Sequence[str]) -> None:
         """Forget objects that have gone from the bucket."""

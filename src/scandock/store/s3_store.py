@@ -14,7 +14,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.store import paths
-from scandock.store.errors import StoreOther
+from scandock.store.errors import StoreFailed, StoreOther
 from scandock.store.local import LocalStore
 from scandock.store.memory_budget import MemoryBudget
 from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTree, TrashTree
@@ -198,8 +198,9 @@ class S3Store:
         self._bucket.put(PROBE, b"")
         return self._local.try_writing()
 
-    def spools(self) -> list[str]:
-        return sorted({*self._rows.spools(), *self._local.spools()})
+    def spools(self, *, local: bool = False) -> list[str]:
+        here = self._local.spools()
+        return here if local else sorted({*self._rows.spools(), *here})
 
     # what is being made of it
 
@@ -334,32 +335,46 @@ class S3Store:
 
     def sweep(self, seconds: float | None = None) -> SweepResult:
         end = None if seconds is None else time.monotonic() + seconds
-        deleted, left = self._local.sweep(seconds)
-        deleted += self._rows.doom(grace_ms=self._garbage_ms)
-        self._sweep_attempts(end)
-        while end is None or time.monotonic() < end:
-            count, waiting = delete_due(self._bucket, self._rows, most=RUBBISH)
-            deleted += count
-            if not count:
-                return SweepResult(deleted, left + waiting)
-        return SweepResult(deleted, left)
 
-    def _sweep_attempts(self, end: float | None) -> None:
+        def stop() -> bool:
+            return end is not None and time.monotonic() >= end
+
+        deleted, left = self._local.sweep(seconds)
+        deleted += self._rows.doom(grace_ms=self._garbage_ms, stop=stop)
+        failure = self._sweep_attempts(stop)
+        count = 1
+        while count and not stop():
+            count = delete_due(self._bucket, self._rows, most=RUBBISH)
+            deleted += count
+        if failure is not None:
+            raise failure
+        return SweepResult(deleted, max(left, 1) if count else left)  # time over: nobody has looked for more
+
+    def _sweep_attempts(self, stop: Callable[[], bool]) -> StoreFailed | None:
         """Delete what ended attempts have stored and no row names: below their own prefixes, where nobody else writes.
 
-        Again a day later, since a request of a stopped process may come late.
+        Again a day later, since a request of a stopped process may come late. What hinders one attempt hinders no
+        other: the first of these faults.
         """
+        failure: StoreFailed | None = None
         attempts = self._rows.ended_attempts(grace_ms=self._attempt_ms)
         if attempts:
             check_owner(self._bucket, self._rows)
         for upload, token in attempts:
-            if end is not None and time.monotonic() > end:
-                return
-            for prefix in _own_prefixes(upload, token):
-                keys = list(self._bucket.list(prefix))
-                for at in range(0, len(keys), RUBBISH):
-                    self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH]))
-            self._rows.swept(upload, token, grace_ms=self._attempt_ms)
+            if stop():
+                break
+            try:
+                self._sweep_attempt(upload, token)
+            except StoreFailed as fault:
+                failure = failure or fault
+        return failure
+
+    def _sweep_attempt(self, upload: str, token: str) -> None:
+        for prefix in _own_prefixes(upload, token):
+            keys = list(self._bucket.list(prefix))
+            for at in range(0, len(keys), RUBBISH):
+                self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH]))
+        self._rows.swept(upload, token, grace_ms=self._attempt_ms)
 
     def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
         grace_ms = self._garbage_ms

@@ -331,6 +331,8 @@ def test_a_worker_does_it_beside_its_imports(
         told = read_stored_bytes(connection)
     catalog.dispose()
     assert (told.objects, told.bytes, told.dead) == (2, LIVE + 3 + 204 + 22, 0)
+    assert told.going_bytes > LIVE, "the pack that was written anew is still paid for"
+    assert (told.parts, told.part_bytes) == (0, 0)
     assert rows.sparse(9) == []
 
 

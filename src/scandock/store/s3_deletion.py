@@ -14,7 +14,7 @@ MARKER: Final = "v1/store"
 
 
 def read_marker(bucket: Bucket) -> str | None:
-    """Whose bucket it is; None where there is no marker, or no bucket. Fault `store_failed`."""
+    """Whose bucket it is; None where there is no marker. Fault `store_failed`."""
     try:
         return bucket.get(MARKER).decode("ascii", "replace")
     except FileNotFoundError:
@@ -31,7 +31,7 @@ def check_owner(bucket: Bucket, rows: ObjectRows) -> None:
         return
     marker = read_marker(bucket)
     if marker is None:
-        raise StoreOther(bucket.url, "no store, or there is no such bucket")
+        raise StoreOther(bucket.url, "no store")
     if marker != identity.marker:
         raise StoreOther(bucket.url, "the store of another catalog")
 

@@ -146,7 +146,7 @@ class S3Store:
         if now is not None:
             return now
         if is_named:
-            raise StoreOther(self._bucket.url, "no store, or there is no such bucket")
+            raise StoreOther(self._bucket.url, "no store")
         keys = set(self._bucket.list("v1")) - {PROBE}
         if keys and MARKER not in keys:
             raise StoreOther(self._bucket.url, "objects of another catalog, and no marker")

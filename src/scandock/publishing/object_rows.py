@@ -367,7 +367,7 @@ class PostgresObjectRows:
     def delete_later(self, keys: Iterable[str], *, grace_ms: int) -> None:
         for some in split_values(keys):
             with self._catalog.write() as connection:
-                _delete_later(connection, some, grace_ms)
+                delete_later(connection, some, grace_ms)
 
     # compaction
 

@@ -24,6 +24,8 @@ _PART_BYTES: Final = 16 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 4
 _WRONG_CLOCK: Final = "RequestTimeTooSkewed"
 """Code of S3 for a request that was signed at quite another time (15 minutes) than the server has."""
+_NO_BUCKET: Final = "NoSuchBucket"
+"""Code of S3 for a bucket that is not there."""
 
 
 class Bucket:
@@ -105,10 +107,9 @@ class Bucket:
         for at in range(0, len(waiting), DELETED_AT_ONCE):
             try:
                 self.open().delete(waiting[at : at + DELETED_AT_ONCE])
-            except FileNotFoundError:
-                continue
             except Exception as error:
-                raise self.fault("deleting", waiting[at], error) from error
+                if not isinstance(error, FileNotFoundError) or _NO_BUCKET in str(error):
+                    raise self.fault("deleting", waiting[at], error) from error
         return len(waiting)
 
     def list(self, prefix: str) -> Iterator[str]:

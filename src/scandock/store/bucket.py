@@ -1,7 +1,8 @@
-"""A bucket of an S3-compatible server: whole objects put, ranges read, keys deleted. Nothing is ever overwritten.
+"""A bucket of an S3-compatible server: whole objects put, ranges read, keys deleted.
 
-Keys of its own hold a random part, so that no two writers ever have one, and a put whose answer was lost may be sent
-again. obstore's calls are synchronous and let go of the interpreter's lock; a process that has used one must not fork.
+Only the marker and the probe are ever overwritten. Other keys hold a random part, so that no two writers ever have one,
+and a put whose answer was lost may be sent again. obstore's calls are synchronous and let go of the interpreter's lock;
+a process that has used one must not fork.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ class Bucket:
         """Keys below a prefix that ends where a path does. Never asked for what is visible. Fault `store_failed`."""
         try:
             for batch in self.open().list(prefix):
-                for found in batch:
-                    yield found["path"]
+                for listed in batch:
+                    yield listed["path"]
         except Exception as error:
             raise self.fault("listing", prefix, error) from error
 

@@ -75,6 +75,12 @@ def keys(bucket: Bucket) -> list[str]:
     return sorted(key for key in bucket.list("v1") if key not in ("v1/store", "v1/probe"))
 
 
+def test_what_a_bucket_has_that_is_not_there_is_not_deleted(bucket: Bucket) -> None:
+    """As where a name was mistyped: its rows stay."""
+    with pytest.raises(StoreFailed):
+        Bucket("nowhere", endpoint=bucket.endpoint, region=bucket.region).delete(["v1/p/a"])
+
+
 class TestS3Store(StoreConformance):
     @pytest.fixture
     def reopen(self, tmp_path, bucket, postgres_url):

@@ -92,8 +92,8 @@ def _lock(connection: Connection, move: ObjectMove) -> _LockedObjects | None:
     is_gone = move.has_rows and len(there) < len(new)
     if is_gone or len(ids) != len(move.old) + len(there):
         return None
-    came = add_objects(connection, [each for each in move.objects if each.key not in there])
-    return _LockedObjects([each for each in ids if each not in there.values()], there | came)
+    added = add_objects(connection, [each for each in move.objects if each.key not in there])
+    return _LockedObjects([each for each in ids if each not in there.values()], there | added)
 
 
 def _move(
@@ -105,8 +105,8 @@ def _move(
         named = _move_places(connection, number, move)
         gone = (tree_object.c.tree_number == number) & tree_object.c.object_id.in_(locked.old)
         connection.execute(delete(tree_object).where(gone))
-        if came := [{"tree_number": number, "object_id": locked.new[key]} for key in sorted(named & locked.new.keys())]:
-            connection.execute(insert(tree_object), came)
+        if rows := [{"tree_number": number, "object_id": locked.new[key]} for key in sorted(named & locked.new.keys())]:
+            connection.execute(insert(tree_object), rows)
 
 
 def _move_places(connection: Connection, number: int, move: ObjectMove) -> set[str]:

@@ -28,7 +28,7 @@ from scandock.catalog.engine import AdvisoryLock, Catalog, connect_server, split
 from scandock.catalog.errors import CatalogFailed
 from scandock.catalog.server_tables import data_folder
 from scandock.catalog.store_tables import (
-    NOT_YET,
+    UNBOUND,
     file_place,
     object_store,
     spool_part,
@@ -73,7 +73,7 @@ _SWEPT_AGAIN_MS: Final = 24 * 60 * 60 * 1000
 """How long after the first time an attempt's prefixes are swept once more: a late request is over by then."""
 _SAFE_MS: Final = 60 * 60 * 1000
 """How long before it may go an object is named again: longer than any transaction, so that none is just deleted."""
-_JUST_DELETED: Final = ("Files that were to be kept have just been deleted.", "Do it again.")
+_OBJECTS_DELETED: Final = ("Files that were to be kept have just been deleted.", "Do it again.")
 _WITH_KEYS: Final = (stored_object, spool_part, stored_receipt)
 _IN_TRASH: Final = stored_tree.c.gone.is_(None) & stored_tree.c.trash.is_not(None)
 _STAGED: Final = stored_tree.c.gone.is_(None) & stored_tree.c.upload.is_not(None)
@@ -524,7 +524,7 @@ class PostgresObjectRows:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
             identity = _read_identity(connection)
             if identity is None:
-                connection.execute(insert(object_store).values(uuid=NOT_YET + new))
+                connection.execute(insert(object_store).values(uuid=UNBOUND + new))
         return identity or BucketIdentity(new, None, None, is_bound=False)
 
     def bound_identity(self) -> BucketIdentity | None:
@@ -534,7 +534,7 @@ class PostgresObjectRows:
 
     def succeed(self, owner: str) -> None:
         uuid = owner.partition(".")[0]
-        values = {"uuid": NOT_YET + uuid, "nonce": os.urandom(16).hex(), "predecessor": owner}
+        values = {"uuid": UNBOUND + uuid, "nonce": os.urandom(16).hex(), "predecessor": owner}
         with self._catalog.write() as connection:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
             if read_restore(connection) is None:
@@ -567,8 +567,8 @@ def _read_identity(connection: Connection) -> BucketIdentity | None:
     row = connection.execute(select(object_store)).first()
     if row is None:
         return None
-    is_bound = not row.uuid.startswith(NOT_YET)
-    return BucketIdentity(row.uuid.removeprefix(NOT_YET), row.nonce, row.predecessor, is_bound=is_bound)
+    is_bound = not row.uuid.startswith(UNBOUND)
+    return BucketIdentity(row.uuid.removeprefix(UNBOUND), row.nonce, row.predecessor, is_bound=is_bound)
 
 
 def hold_spool(connection: Connection, upload: str, writer: str) -> None:
@@ -589,20 +589,20 @@ def _name_objects(connection: Connection, number: int, keys: Sequence[str]) -> N
 
     One that waits for that is named again: what it holds was moved elsewhere while the tree was put together.
     """
-    wanted = [
+    object_ids = [
         each
         for some in split_values(keys)
         for each in connection.execute(select(stored_object.c.id).where(stored_object.c.key.in_(some))).scalars()
     ]
-    if len(wanted) != len(keys):
-        raise StoreFailed(*_JUST_DELETED)
-    for some in split_values(sorted(wanted)):
+    if len(object_ids) != len(keys):
+        raise StoreFailed(*_OBJECTS_DELETED)
+    for some in split_values(sorted(object_ids)):
         mine = stored_object.c.id.in_(some)
         lock_objects(connection, mine)  # before it is asked when they are due: their files may just be moved
         connection.execute(update(stored_object).where(mine, stored_object.c.due > NOW + _SAFE_MS).values(due=None))
         ids = connection.execute(select(stored_object.c.id).where(mine, stored_object.c.due.is_(None))).scalars().all()
         if len(ids) != len(some):
-            raise StoreFailed(*_JUST_DELETED)
+            raise StoreFailed(*_OBJECTS_DELETED)
         connection.execute(insert(tree_object), [{"tree_number": number, "object_id": each} for each in ids])
 
 

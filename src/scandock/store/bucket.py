@@ -136,8 +136,8 @@ class Bucket:
         """Keys below a prefix that ends where a path does. Never asked for what is visible. Fault `store_failed`."""
         try:
             for batch in self.open().list(prefix):
-                for found in batch:
-                    yield found["path"]
+                for listed in batch:
+                    yield listed["path"]
         except Exception as error:
             raise self.fault("listing", prefix, error) from error
 

@@ -1,7 +1,7 @@
 """What a store in a bucket keeps in rows, beside objects that never change: which trees there are, by which names.
 
-The port of those rows. `scandock.catalog.object_rows` has them in PostgreSQL; each verb is one transaction, and may be
-repeated after a kill. A tree is a number, drawn by whoever puts it together, and the places of its files.
+The port of those rows. `scandock.publishing.object_rows` has them in PostgreSQL; each verb is one transaction, and may
+be repeated after a kill. A tree is a number, drawn by whoever puts it together, and the places of its files.
 """
 
 from __future__ import annotations

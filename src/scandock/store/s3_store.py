@@ -52,6 +52,7 @@ PROBE: Final = "v1/probe"
 _MADE_HERE: Final = tuple(f"v1/{kind}/" for kind in "fmprs")
 """What the keys of objects begin by that stores have made, but for the marker and the probe."""
 RUBBISH: Final = 1000
+COPY_AGAIN_SECONDS: Final = 15 * 60
 
 
 class S3Store:
@@ -85,6 +86,8 @@ class S3Store:
         self._is_adopted = False
         self._unreadable: set[str] = set()
         """Packs that are written anew once there are no others."""
+        self._uncopied: dict[int, float] = {}
+        """Until when trees are let be of which the catalog says otherwise than their places do."""
 
     def __reduce__(self) -> tuple[Callable[..., S3Store], tuple[object, ...]]:
         times = (self._garbage_ms, self._attempt_ms)
@@ -381,11 +384,19 @@ class S3Store:
         return compact(self._bucket, self._rows, self._unreadable, most_bytes=most_bytes, grace_ms=grace_ms, stop=stop)
 
     def copy_manifests(self, describe: Callable[[TreePath], TreeDescription | None], stop: Callable[[], bool]) -> int:
+        now = time.monotonic()
+        self._uncopied = {number: until for number, until in self._uncopied.items() if until > now}
+
         def make(number: int, name: str) -> bool:
+            if number in self._uncopied:
+                return False
             described = describe(paths.parse_tree(name))
             if described is None:
                 return False
-            return store_manifest(self._bucket, self._rows, self._places, number, name, *described)
+            is_kept = store_manifest(self._bucket, self._rows, self._places, number, name, *described)
+            if not is_kept:
+                self._uncopied[number] = now + COPY_AGAIN_SECONDS
+            return is_kept
 
         return copy_all(self._rows, make, stop)
 

@@ -25,7 +25,7 @@ WHOLE: Final = 8 * 1024 * 1024
 """Bytes of a file, or of neighbors in a pack that are read one after the other, that come by one request."""
 NEAR: Final = 4096
 """Bytes between two files of a pack that are neighbors."""
-HOPPED: Final = 2 * 1024 * 1024
+READ_OVER: Final = 2 * 1024 * 1024
 """Bytes of neighbors in a pack that come by one request where they are not neighbors by path: files of one folder may
 be in several packs by turns, as they were read.
 """
@@ -164,13 +164,13 @@ def _find_end(places: list[FilePlace], at: int) -> int:
     """Where what is read with a file ends: behind its neighbors by path, or else behind those in its pack."""
     place = places[at]
     end = _extend(place, places[at + 1 :], WHOLE)
-    if end - place.offset >= HOPPED:
+    if end - place.offset >= READ_OVER:
         return end
     behind = sorted(
         (other for other in places if other.object == place.object and other.offset > place.offset),
         key=lambda other: other.offset,
     )
-    return max(end, _extend(place, behind, HOPPED))
+    return max(end, _extend(place, behind, READ_OVER))
 
 
 def _extend(place: FilePlace, others: list[FilePlace], most: int) -> int:

@@ -129,7 +129,8 @@ class OpenStudy(Generic[Source, Sender]):
         if (entries, synced) == (objects, size) and self.is_quiet:
             return None
         self.is_quiet = (entries, synced) == (objects, size)
-        return StudyProgress(upload_id=self.incoming.upload_id, objects=entries, bytes=synced, rate=max(0, rate))
+        upload_id, writer = self.incoming.upload_id, self.incoming.writer
+        return StudyProgress(upload_id=upload_id, writer=writer, objects=entries, bytes=synced, rate=max(0, rate))
 
 
 class _Beginning:

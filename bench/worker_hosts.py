@@ -1,19 +1,18 @@
 """How many more imports two worker hosts make than one, each with a core of its own: part `hosts` of bench.bucket.
 
-Uploads of the same archive, each to a project of its own, wait in the queue before the hosts start; the clock runs from
-the first that is claimed to the last that is placed, as the catalog tells. Each host is all of `scandock serve --role
-worker`, bound to one core with all its processes; the store, PostgreSQL and the web host have both cores. So beside the
-times stands what these take: with W seconds of a core for the hosts and S for the servers, one host needs W at least,
-and two need (W + S) / 2.
+Uploads of the same archive, each to a project of its own, are sent one behind the other to hosts that wait; the clock
+runs from the first that is claimed to the last that is placed, as the catalog tells. Each host is all of `scandock
+serve --role worker`, bound to one core with all its processes; the store, PostgreSQL and the web host have both cores.
+So beside the times stands what these take: with W seconds of a core for the hosts and S for the store and PostgreSQL,
+one host needs W at least, and two need (W + S) / 2.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 import statistics
-import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -77,20 +76,24 @@ def table(
             runs = {1: Measured(), 2: Measured()}
             for number in range(rounds + 1):
                 for hosts in (1, 2) if number % 2 else (2, 1):
-                    queue(port, archive, work, [f"HOSTS{next(numbers)}" for _ in range(imports)])
+                    projects = [f"HOSTS{next(numbers)}" for _ in range(imports)]
+                    for project in projects:
+                        make_project(port, project, work)
+                    keys = {"SCANDOCK_PRIVACY_KEY_FILE": str(folder / "queue" / KEY_FILE)} if work.profile else {}
+
+                    def send(projects: list[str] = projects, path: Path = archive.path) -> None:
+                        for project in projects:
+                            servers.send_archive(port, path, path.name, project)
+
                     with own_disk(folder / "hosts") as disk:
-                        keys = {"SCANDOCK_PRIVACY_KEY_FILE": str(folder / "queue" / KEY_FILE)} if work.profile else {}
-                        run(disk, {**settings, **keys}, used, hosts, runs[hosts] if number else Measured())
+                        run(disk, {**settings, **keys}, used, hosts, send, runs[hosts] if number else Measured())
             yield row(archive, work, runs[1], runs[2])
 
 
-def queue(port: int, archive: Archive, work: Work, projects: list[str]) -> None:
-    """Send an archive once to each of these projects."""
-    for project in projects:
-        make(port, "POST", "/api/v1/projects", {"id": project, "name": project})
-        if work.profile:
-            make(port, "PUT", f"/api/v1/projects/{project}/privacy", {"profile": work.profile})
-        servers.send_archive(port, archive.path, archive.path.name, project)
+def make_project(port: int, project: str, work: Work) -> None:
+    make(port, "POST", "/api/v1/projects", {"id": project, "name": project})
+    if work.profile:
+        make(port, "PUT", f"/api/v1/projects/{project}/privacy", {"profile": work.profile})
 
 
 def make(port: int, method: str, path: str, body: Any) -> None:
@@ -99,8 +102,15 @@ def make(port: int, method: str, path: str, body: Any) -> None:
         raise SystemExit(f"bench: {method} {path} was answered with {status}: {told}")
 
 
-def run(disk: Path, settings: Mapping[str, str], used: Callable[[], float], hosts: int, into: Measured) -> None:
-    """All that waits is imported by so many hosts."""
+def run(
+    disk: Path,
+    settings: Mapping[str, str],
+    used: Callable[[], float],
+    hosts: int,
+    send: Callable[[], None],
+    into: Measured,
+) -> None:
+    """What `send` sends is imported by so many hosts."""
     engine = create_engine(settings["SCANDOCK_DATABASE_URL"], isolation_level="AUTOCOMMIT")
     with ExitStack() as stack, engine.connect() as connection:
         pids = [stack.enter_context(worker(disk / f"host{core}", core, settings)) for core in range(hosts)]
@@ -111,9 +121,13 @@ def run(disk: Path, settings: Mapping[str, str], used: Callable[[], float], host
         def taken() -> tuple[float, float]:
             return sum(seconds for pid in pids for seconds in cpu_seconds(pid).values()), used()
 
+        sending = threading.Thread(target=send)
+        before = taken()
+        sending.start()
         while not states().get("running"):
             time.sleep(0.01)
-        begun, before = time.perf_counter(), taken()
+        begun = time.perf_counter()
+        sending.join()
         while any(states().get(name) for name in ("received", "running")):
             time.sleep(0.02)
         into.walls.append(time.perf_counter() - begun)
@@ -127,17 +141,14 @@ def run(disk: Path, settings: Mapping[str, str], used: Callable[[], float], host
 
 @contextmanager
 def worker(data: Path, core: int, settings: Mapping[str, str]) -> Iterator[int]:
-    """A worker host on one core: its process."""
+    """A worker host on one core: its process, once it answers."""
+    port = servers.free_port()
     words = ["taskset", "-c", str(core), str(Path(sys.executable).with_name("scandock")), "serve", "--role", "worker"]
-    with data.with_name(f"{data.name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*words, "--data", str(data), "--workers", "2"], env=os.environ | settings, stdout=log, stderr=log
-        )
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait()
+    words += ["--data", str(data), "--port", str(port), "--workers", "2"]
+    with servers.running(words, data.with_name(f"{data.name}.log"), port, **settings) as pid:
+        while servers.ask(port, "GET", "/readyz")[0] != 200:
+            time.sleep(0.05)
+        yield pid
 
 
 def row(archive: Archive, work: Work, one: Measured, two: Measured) -> str:

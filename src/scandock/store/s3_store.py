@@ -344,20 +344,18 @@ class S3Store:
 
         deleted, left = self._local.sweep(seconds)
         deleted += self._rows.doom(grace_ms=self._garbage_ms, stop=stop)
-        failure = self._sweep_attempts(stop)
         count = 1
         while count and not stop():
             count = delete_due(self._bucket, self._rows, most=RUBBISH)
             deleted += count
-        if failure is not None:
-            raise failure
+        self._sweep_attempts(stop)  # last: where many imports end, their prefixes may take all of the time
         return SweepResult(deleted, max(left, 1) if count else left)  # time over: nobody has looked for more
 
-    def _sweep_attempts(self, stop: Callable[[], bool]) -> StoreFailed | None:
+    def _sweep_attempts(self, stop: Callable[[], bool]) -> None:
         """Delete what ended attempts have stored and no row names: below their own prefixes, where nobody else writes.
 
         Again a day later, since a request of a stopped process may come late. What hinders one attempt hinders no
-        other: the first of these faults.
+        other; the first of these faults is raised at the end.
         """
         failure: StoreFailed | None = None
         attempts = self._rows.ended_attempts(grace_ms=self._attempt_ms)
@@ -370,7 +368,8 @@ class S3Store:
                 self._sweep_attempt(upload, token)
             except StoreFailed as fault:
                 failure = failure or fault
-        return failure
+        if failure is not None:
+            raise failure
 
     def _sweep_attempt(self, upload: str, token: str) -> None:
         for prefix in _own_prefixes(upload, token):

@@ -231,7 +231,7 @@ def migrate(data: options.ExistingData, to: Bucket, switch: Switch = False) -> N
     """
     checks.check_data(data, must_exist=True)
     from scandock.cli.import_cmd import load_settings
-    from scandock.services.byte_sizes import format_bytes
+    from scandock.cli.text_format import format_count, format_size
     from scandock.services.data_errors import BucketInvalid
     from scandock.services.settings import is_bucket
     from scandock.services.store_migration import migrate_store
@@ -241,7 +241,8 @@ def migrate(data: options.ExistingData, to: Bucket, switch: Switch = False) -> N
     result = migrate_store(data, load_settings(), to, switch=switch)
     for problem in result.problems:
         print_line(problem, sys.stdout)
-    print_line(f"Copied: {result.sessions} sessions, {result.files} files, {format_bytes(result.bytes)}.", sys.stdout)
+    sessions, files = format_count(result.sessions, "session"), format_count(result.files, "file")
+    print_line(f"Copied: {sessions}, {files}, {format_size(result.bytes)}.", sys.stdout)
     if result.is_switched:
         print_line(f"The files are in {to} now. Set SCANDOCK_STORE={to}, then run scandock check.", sys.stdout)
     if result.problems:

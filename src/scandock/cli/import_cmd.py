@@ -60,6 +60,7 @@ def import_(
                 as_json=as_json,
                 receipt=receipt,
                 receipt_format=receipt_format,
+                store=settings.store,
             )
         )
 
@@ -73,8 +74,9 @@ def run_archives(
     as_json: bool,
     receipt: str | None,
     receipt_format: Format,
+    store: str | None = None,
 ) -> int:
-    """Run `engine` over the archives with the receipt's file open; the exit code."""
+    """Run `engine` over the archives with the receipt's file open; the exit code. `store`: as of `SummaryContext`."""
     from scandock.cli.command_run import CommandRun
     from scandock.cli.receipt_file import ReceiptFile
     from scandock.cli.summary import SummaryContext
@@ -86,7 +88,7 @@ def run_archives(
     try:
         run = CommandRun(
             engine,
-            SummaryContext(data=data, receipt=receipt),
+            SummaryContext(data=data, receipt=receipt, store=store),
             as_json=as_json,
             receipt=file,
             names=names,

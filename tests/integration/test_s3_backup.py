@@ -29,6 +29,7 @@ from scandock.services.store_opening import open_data_store
 from scandock.services.trash import delete_session
 from scandock.store.bucket import Bucket
 from scandock.store.s3_store import S3Store
+from scandock.web.readiness import check_store
 from tests import postgres
 from tests.builders import DataFolder, Image, make_data_folder, uploader_layout
 from tests.integration.in_process import call_in_process
@@ -142,16 +143,24 @@ def test_what_came_after_a_backup_is_deleted_behind_a_restore_as_late_as_anythin
     assert new.files() == before
 
 
-def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(
+def test_the_catalog_that_had_the_bucket_takes_and_deletes_nothing_any_more(
     backed_up: DataFolder, bucket: Bucket, empty_url: str, other_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = backed_up
-    with closing(open_data_store(str(site.data), site.settings.model_copy(update={"garbage_days": 0.0}))) as old:
+    no_grace = site.settings.model_copy(update={"garbage_days": 0.0})
+    with site.catalog() as catalog, closing(open_data_store(str(site.data), no_grace)) as old:
         assert old.make_areas(lambda *_: True) == []
         with closing(old.spool("u")) as spool:
             spool.append(0, b"1")
             spool.sync()
         new = restored(site, empty_url, monkeypatch)
+        with pytest.raises(Fault) as unready:
+            check_store(catalog, old, site.settings)
+        assert (unready.value.code, unready.value.public[0]) == (
+            "store_other", "The server's files are those of another site.",
+        )  # fmt: skip
+        with closing(old.spool("v")) as spool, pytest.raises(Fault, match="another catalog"):
+            spool.append(0, b"1")
         old.spool("u").discard()
         with pytest.raises(Fault) as caught:
             old.sweep()

@@ -109,7 +109,7 @@ def run_archives(
     try:
         run = CommandRun(
             engine,
-            SummaryContext(data=stored_in, receipt=receipt),
+            SummaryContext(data=stored_in, receipt=receipt, store=None if stored_in is None else settings.store),
             as_json=as_json,
             receipt=file,
             names=_make_names(data, request, settings),

@@ -121,6 +121,15 @@ class Bucket:
             raise self.fault("reading", key, f"{len(data)} of {length} bytes came")
         return data
 
+    def size(self, key: str) -> int | None:
+        """Bytes of an object, None where there is none. Fault `store_failed`."""
+        try:
+            return int(self.open().head(key)["size"])
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise self.fault("reading", key, error) from error
+
     def delete(self, keys: Iterable[str]) -> int:
         """Delete objects, a thousand a request; those that are gone are fine. How many keys. Fault `store_failed`."""
         waiting = list(keys)

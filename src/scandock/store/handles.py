@@ -270,6 +270,12 @@ class Snapshot(Protocol):
     def size(self, rel: RelPath) -> int | None:
         """Bytes of a file, None where no regular file stands there; nothing is read."""
 
+    def lost(self, rels: Iterable[RelPath]) -> Iterator[RelPath]:
+        """Files whose bytes a bucket has lost, though `size` knows them: of the objects that these files are in, all.
+
+        Nothing is read. None of folders, where `size` tells it.
+        """
+
     def walk(self, order: Callable[[str], str] | None = None) -> Iterator[StoreEntry]:
         """Everything in it; folders of one folder go by what `order` makes of their paths, else by their names."""
 

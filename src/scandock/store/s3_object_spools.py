@@ -22,6 +22,7 @@ from scandock.store.durability import disk_fault
 from scandock.store.errors import SpoolClosed, SpoolTaken
 from scandock.store.object_spools import LocalObjectFile, LocalObjectSpool
 from scandock.store.part_spools import PART, Part, PartSpool, put_part
+from scandock.store.s3_deletion import check_owner
 from scandock.store.zip_entries import Entry, local_header, make_directory, read_entry, walk_entries
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ class S3ObjectSpool:
 
     def _become_writer(self) -> None:
         if not self._writer:
+            check_owner(self._bucket, self._rows)  # nothing is acknowledged that a restored catalog would not know
             self._writer = os.urandom(8).hex()
             self._rows.hold_spool(self.upload, self._writer)
 

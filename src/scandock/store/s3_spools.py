@@ -11,7 +11,7 @@ from scandock.model.errors import TokenLost
 from scandock.store import paths
 from scandock.store.errors import SpoolTaken
 from scandock.store.part_spools import Part, PartSpool, end_of
-from scandock.store.s3_deletion import delete_due
+from scandock.store.s3_deletion import check_owner, delete_due
 
 if TYPE_CHECKING:
     from scandock.formats.parts_source import PartsSource
@@ -62,6 +62,7 @@ class S3Spool:
 
     def _become_writer(self) -> None:
         if not self._writer:
+            check_owner(self._bucket, self._rows)  # nothing is acknowledged that a restored catalog would not know
             self._writer = os.urandom(8).hex()
             self._rows.hold_spool(self.upload, self._writer)
 

@@ -111,7 +111,9 @@ class S3Store:
     def check_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
         """See port.Store: the bucket is what everything stands in. Fault `store_other` where it is another's."""
         del holds
-        if not self._is_checked:
+        if self._is_checked:
+            check_owner(self._bucket, self._rows)  # a catalog that was restored may have it by now
+        else:
             self._check_marker()
         return []
 

@@ -14,7 +14,7 @@ from scandock.store.file_places import FilePlace, sort_key, unpack_places
 from scandock.store.records import Mark, StoreEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from scandock.store.bucket import Bucket
     from scandock.store.file_places import PlaceBatch
@@ -141,6 +141,16 @@ class S3Snapshot:
     def size(self, rel: RelPath) -> int | None:
         places, at = self._find(rel)
         return places[at].length if at >= 0 else None
+
+    def lost(self, rels: Iterable[RelPath]) -> Iterator[RelPath]:
+        wanted = set(rels)
+        if not wanted:
+            return
+        objects = sorted({place.object for place in self._places.all(self._number) if place.path in wanted})
+        sizes = {key: self._bucket.size(key) or 0 for key in objects}
+        for place in self._places.all(self._number):
+            if place.object in sizes and place.offset + place.length > sizes[place.object]:
+                yield place.path
 
     def _find(self, rel: RelPath) -> tuple[list[FilePlace], int]:
         places = self._places.around(self._number, rel)

@@ -14,7 +14,7 @@ from scandock.store.folder_cache import FolderCache
 from scandock.store.records import Mark, StoreEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from scandock.store.paths import RelPath, TreePath
     from scandock.store.root import Root
@@ -49,6 +49,10 @@ class LocalSnapshot:
         except OSError as error:
             raise disk_fault(error, f"looking at {self.name}/{rel}") from error
         return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def lost(self, rels: Iterable[RelPath]) -> Iterator[RelPath]:
+        del rels
+        return iter(())
 
     def walk(self, order: Callable[[str], str] | None = None) -> Iterator[StoreEntry]:
         return file_access.list_entries(self._fd, self.name, order=order)

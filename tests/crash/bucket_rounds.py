@@ -25,7 +25,7 @@ from scandock.store.s3_store import S3Store
 from tests import postgres, seaweed
 from tests.crash.processes import check, environment
 from tests.crash.rounds import assert_clean
-from tests.crash.served import ServerProcess
+from tests.crash.served import FreshServerProcess, ServerProcess
 from tests.crash.server_rounds import EACH, ServerRound, ServerTest, kinds, run_server_test
 from tests.hosts.checker import Checker
 from tests.s3_server import ACCESS, Server
@@ -83,7 +83,9 @@ class BucketTest(ServerTest):
         self._sweeping = threading.Thread(target=self._sweep_and_kill)
 
     def start(self, **changes: str) -> ServerProcess:
-        return super().start(**self.settings, **changes)
+        """One of processes of its own, as of every site with a bucket: forked from another one it ends at once."""
+        more = {"SCANDOCK_WORKERS": "1", **self.settings, **changes}
+        return FreshServerProcess(self.folder, self.port, "--workers", "2", **more)
 
     def strike(self) -> None:
         self._sweeping.start()  # not before: the server has made its tables by now

@@ -256,6 +256,8 @@ class Snapshot(Protocol):
     """A published tree as it stood when opened: stays readable when it is replaced, retired or deleted."""
 
     name: TreePath
+    mark: Mark
+    """What tells this tree from others that may stand there later."""
 
     @property
     def has_files(self) -> bool:

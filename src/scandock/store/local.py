@@ -189,10 +189,14 @@ class LocalStore:
     def local_path(self, name: TreePath) -> str:
         return f"{self.path}/{paths.parse_tree(name)}"
 
-    def snapshot(self, name: TreePath) -> LocalSnapshot:
+    def snapshot(self, name: TreePath, mark: Mark | None = None) -> LocalSnapshot:
         from scandock.store.snapshots import LocalSnapshot
 
-        return LocalSnapshot(self._root, name)
+        snapshot = LocalSnapshot(self._root, name)
+        if mark is not None and snapshot.mark != mark:
+            snapshot.close()
+            raise FileNotFoundError(2, "Another tree stands there", name)
+        return snapshot
 
     def walk(self, prefix: str) -> Iterator[StoreEntry]:
         from scandock.store.snapshots import walk

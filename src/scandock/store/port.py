@@ -182,8 +182,12 @@ class Store(Protocol):
     def local_path(self, name: TreePath) -> str | None:
         """The folder of a tree, for readers that read it as an archive; None where the store has no folders."""
 
-    def snapshot(self, name: TreePath) -> Snapshot:
-        """Open the tree at `name`; FileNotFoundError."""
+    def snapshot(self, name: TreePath, mark: Mark | None = None) -> Snapshot:
+        """Open the tree at `name`; FileNotFoundError.
+
+        With the mark of an earlier snapshot of that tree: that tree alone, FileNotFoundError where another one stands
+        there. A bucket's needs no question then, and is found by its mark also when it stands there no more.
+        """
 
     def walk(self, prefix: str) -> Iterator[StoreEntry]:
         """All that lies under `archive`, `prearchive`, `resources`, a project of these or a name, by folder, sorted."""

@@ -274,8 +274,8 @@ class S3Store:
         del name
         return None
 
-    def snapshot(self, name: TreePath) -> S3Snapshot:
-        number = self._rows.current(paths.parse_tree(name))
+    def snapshot(self, name: TreePath, mark: Mark | None = None) -> S3Snapshot:
+        number = self._rows.current(paths.parse_tree(name)) if mark is None else mark.number
         if number is None:
             raise FileNotFoundError(2, "No such tree", name)
         return S3Snapshot(self._bucket, self._places, name, number)

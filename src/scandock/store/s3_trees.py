@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 from scandock.formats.parts_source import PartsSource
 from scandock.store.file_access import RangeReader
 from scandock.store.file_places import FilePlace, sort_key, unpack_places
-from scandock.store.records import StoreEntry
+from scandock.store.records import Mark, StoreEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,10 +80,11 @@ class S3Snapshot:
     """A published tree by its number: it stays readable until its objects are deleted, long after it was replaced."""
 
     has_files = False
-    __slots__ = ("_blocks", "_bucket", "_end", "_next", "_number", "_places", "name")
+    __slots__ = ("_blocks", "_bucket", "_end", "_next", "_number", "_places", "mark", "name")
 
     def __init__(self, bucket: Bucket, places: PlaceReader, name: TreePath, number: int) -> None:
         self.name = name
+        self.mark = Mark(number)
         self._bucket = bucket
         self._places = places
         self._number = number

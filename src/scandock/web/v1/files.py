@@ -14,7 +14,7 @@ from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import FileDownload, FoundFile, find_file, open_found_file
 from scandock.services.records import File
 from scandock.web.description.schemas import Responses
-from scandock.web.file_responses import file_head_response, file_response
+from scandock.web.file_responses import file_head_response, file_response, is_whole_wanted
 from scandock.web.openapi import binary_response
 from scandock.web.read_requests import Reading, ReadRequest
 from scandock.web.request_context import Maybe, RequestContext, SignedContext, Sorted, Text
@@ -67,8 +67,8 @@ async def content(
     request: Request, reading: Reading, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """Whole, or the range that Range asks for."""
-    is_whole = request.headers.get("range") is None
-    return file_response(request, await _open_file(reading, session, file, damaged, whole=is_whole))
+    download = await _open_file(reading, session, file, damaged, whole=is_whole_wanted(request))
+    return file_response(request, download)
 
 
 @router.head(

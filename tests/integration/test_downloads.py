@@ -356,7 +356,7 @@ def test_a_file_of_a_known_tree_takes_one_reading_transaction_and_few_statements
         event.listen(catalog.engine, "begin", begun.append)
         open_file(context, uuid, 1).close()
     assert len(begun) == 2  # one that reads, one that writes the line of the audit
-    assert len(asked) == 4, asked  # the session with its project, the tree with the file, its resource, the line
+    assert len(asked) == 3, asked  # the session with its project, the tree with the file, the line
 
 
 def test_a_file_that_has_shrunk_breaks_the_zip_off() -> None:

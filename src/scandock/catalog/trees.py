@@ -19,7 +19,6 @@ from scandock.catalog.file_rows import FileAnnotations, FileHead, FileRow
 from scandock.catalog.manifest_bodies import unpack_row
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import RowState, ecat_file, file, manifest, resource, scan, tree
-from scandock.catalog.tree_places import FilePlace, find_place
 from scandock.catalog.verified_files import copy_learned, move_learned
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.rules.scan_ids import sort_key
@@ -188,27 +187,24 @@ def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -
 
 
 class TreeFile(NamedTuple):
-    """A file of a tree, with what whoever reads it asks of the tree."""
+    """What whoever reads a file of a tree asks of both."""
 
-    row: FileRow
-    place: FilePlace
+    row: FileRow | None
+    """None where the tree has no such file."""
     created: int
     """When the tree was made, in Unix milliseconds."""
+    is_damaged: bool
+    """Whether the file, or the whole folder of the tree, is known to be damaged."""
 
 
-def find_tree_file(connection: Connection, tree_id: int, n: int) -> tuple[TreeFile | None, bool]:
-    """The file of a number (None where the tree has none), and whether it, or the whole folder, is known to be damaged.
-
-    By two statements.
-    """
+def find_tree_file(connection: Connection, tree_id: int, n: int) -> TreeFile:
+    """The file of a number, by one statement."""
     of_tree = connection.execute(_FILE_OF_TREE, {"tree": tree_id, "n": n}).one()
     if of_tree.file_rows == RowState.READ:
         row = next(iter(find_files(connection, tree_id, {n})), None)
     else:
         row = None if of_tree.body is None else unpack_row(of_tree.body, n)
-    place = None if row is None else find_place(connection, tree_id, row.resource_n)
-    file = None if row is None or place is None else TreeFile(row, place, of_tree.created)
-    return file, bool(of_tree.is_damaged)
+    return TreeFile(row, of_tree.created, bool(of_tree.is_damaged))
 
 
 def find_objects(

@@ -26,6 +26,7 @@ from scandock.catalog.own_resources import Holder, find_holder
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import intent, project, session
+from scandock.catalog.tree_places import find_place
 from scandock.catalog.trees import find_tree_file
 from scandock.model.errors import Fault, Usage
 from scandock.model.patience import tries
@@ -45,10 +46,9 @@ from scandock.services.damaged_files import (
 from scandock.services.download_access import DownloadAccess
 from scandock.services.file_errors import FileMissing, FileUnknown, RangeUnsatisfiable
 from scandock.services.file_verification import verify_soon
-from scandock.services.records import path_of
 from scandock.services.session_errors import SessionsMissing
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
-from scandock.store.paths import RelPath, scan_folder, tree_path
+from scandock.store.paths import RelPath, path_below, resource_folder, scan_folder, tree_path
 from scandock.store.port import Snapshot
 
 H = TypeVar("H", bound=Holder)
@@ -170,17 +170,29 @@ def find_file(
     holder = own_resources.find_holder_for(
         connection, context.principal, uuid, Action.SESSION_READ, prearchive_action=Action.PREARCHIVE_READ
     )
-    file, is_damaged = find_tree_file(connection, holder.tree_id, n)
-    if is_damaged:
+    file = find_tree_file(connection, holder.tree_id, n)
+    if file.is_damaged:
         check_folder(connection, holder)
-    if file is None:
+    folder = None if file.row is None else _find_folder(context, connection, holder, file.row.resource_n)
+    if file.row is None or folder is None:
         raise FileUnknown(f"The session has no file {n}.")
-    path = path_of(file.row, file.place)
+    path = path_below(folder, file.row.name)
     kinds: Mapping[RelPath, str] = {}
-    if is_damaged:
+    if file.is_damaged:
         policy = on_damage if on_damage is Damaged.INCLUDE else Damaged.REFUSE
         kinds = find_damaged_paths(connection, holder, policy, lambda damaged: damaged == path)
     return FoundFile(holder, file.row, path, file.created, kinds.get(path, ""))
+
+
+def _find_folder(context: ServiceContext, connection: Connection, holder: Holder, resource_n: int) -> RelPath | None:
+    """The folder of a resource's files in a tree; None where the tree has no such resource."""
+    folder = context.trees.find_folder(holder, resource_n)
+    if folder is None:
+        place = find_place(connection, holder.tree_id, resource_n)
+        if place is not None:
+            folder = resource_folder(place.scan_id, place.label)
+            context.trees.keep_folder(holder, resource_n, folder)
+    return folder
 
 
 def open_file(
@@ -472,7 +484,7 @@ def _open_snapshot(
                 snapshot = context.store.snapshot(tree_path(before.parts))
                 after, pending = _find_with_pending(context, uuid, find)
                 if after is not None and not pending and (after.tree_id, after.parts) == (before.tree_id, before.parts):
-                    context.tree_marks.keep(after, snapshot.mark)
+                    context.trees.keep_mark(after, snapshot.mark)
                     return after, snapshot
                 snapshot.close()
         if before is None:
@@ -497,7 +509,7 @@ def open_tree(context: ServiceContext, holder: Holder) -> Snapshot | None:
 
 def _open_known_tree(context: ServiceContext, holder: Holder) -> Snapshot | None:
     """The same without a question, where its mark is known; None too where its folder is gone."""
-    mark = context.tree_marks.find(holder)
+    mark = context.trees.find_mark(holder)
     if mark is not None:
         with contextlib.suppress(FileNotFoundError):
             return context.store.snapshot(tree_path(holder.parts), mark)
@@ -524,7 +536,7 @@ def try_snapshot(context: ServiceContext, record: SessionRecord) -> Snapshot | N
         raise
     here = (record.tree_id, record.place, record.timestamp, record.label, record.project, False)
     if row is not None and tuple(row) == here:
-        context.tree_marks.keep(record, snapshot.mark)
+        context.trees.keep_mark(record, snapshot.mark)
         return snapshot
     snapshot.close()
     return None

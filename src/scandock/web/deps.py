@@ -35,8 +35,8 @@ from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
 from scandock.services.store_opening import open_data_store
+from scandock.services.tree_cache import TreeCache
 from scandock.services.tree_changes import TreeChange, apply_changes
-from scandock.services.tree_marks import TreeMarks
 from scandock.services.upload_writers import UploadWriters
 from scandock.store.port import Store
 from scandock.web.metrics import Metrics
@@ -135,8 +135,8 @@ class ServerState:
     """What searches for DICOM instances have read."""
     archive_folders: ArchiveFolders = field(default_factory=ArchiveFolders)
     """What those who mount the archive have looked at."""
-    tree_marks: TreeMarks = field(default_factory=TreeMarks)
-    """Which trees of the store requests have opened."""
+    trees: TreeCache = field(default_factory=TreeCache)
+    """What is remembered of the trees that requests have opened."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
     bodies: WeakSet[Writer] = field(default_factory=WeakSet)

@@ -73,7 +73,7 @@ def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_pa
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert checked.stdout == f"0 findings in {bucket.url}\n"
     told = call_in_process("admin", "store", "show", "--data", tmp_path / "one", **place)
-    assert told.stdout.splitlines()[0].startswith(f"{bucket.url}: 2 objects, "), told.stdout
+    assert told.stdout.splitlines()[0].startswith(f"Files of sessions in {bucket.url}: 2 objects, "), told.stdout
     target = tmp_path / "out"
     exported = call_in_process("export", "P", "--to", target, "--data", tmp_path / "two", **place)
     assert exported.returncode == 0, exported.stdout + exported.stderr

@@ -99,7 +99,7 @@ class ReadEntries:
     def note_unread(self) -> None:
         """Give entries that were not read a line too, as the zip's directory has them: nothing is unsaid."""
         for task in self.tasks:
-            if task.kind == "zip":
+            if task.kind == "zip" and task.payload is not None:
                 self.ledger.add_missing(
                     Entry(ordinal(b"", entry.index), entry.name, entry.usize, b"", "unread", "", "", "")
                     for entry in ZipEntries(*task.payload)

@@ -21,6 +21,8 @@ PARTS = 8
 """Tasks for each reader: enough to end together, few enough to cost nothing."""
 MIN_BYTES = 4 * 1024 * 1024
 MIN_ENTRIES = 64
+MAX_ENTRIES = 2_000
+"""Of a zip in one task: some 300 kB, which its reader holds twice as it is told."""
 LIST_FILES = 256
 EMPTY_TAR = 1024 * 1024
 """Bytes that an empty tar may have: tar pads it to a record, 10 kB by default."""
@@ -113,11 +115,11 @@ def range_tasks(container: Container, entries: ZipEntries, total: int, readers: 
 
 def _ranges(entries: ZipEntries, total: int, readers: int) -> Iterator[ZipEntries]:
     most = max(MIN_BYTES, total // (readers * PARTS))
-    many = max(MIN_ENTRIES, len(entries) // (readers * PARTS))
+    many = max(MIN_ENTRIES, min(MAX_ENTRIES, len(entries) // (readers * PARTS)))
     start = size = 0
     for index, (_, unpacked) in enumerate(entries.packed_sizes()):
         size += unpacked
-        if size >= most or index - start >= many:
+        if size >= most or index + 1 - start >= many:
             yield entries[start : index + 1]
             start, size = index + 1, 0
     if start < len(entries):

@@ -45,6 +45,7 @@ class Task:
     kind: str
     container: Container
     payload: Any
+    """What its reader is told to read; None once that is done, as all ranges of a zip have 140 bytes an entry."""
     resume: bytes = b""
     avoid: set[bytes] = field(default_factory=set)
     suspects: set[bytes] = field(default_factory=set)
@@ -221,7 +222,7 @@ class ReaderPool:
             self._bury(reader, waiting)
             return
         if message[0] == "done":
-            reader.task = None
+            reader.task = task.payload = None
         elif message[0] in _ERRORS:
             raise _message_error(message)
         else:

@@ -41,7 +41,7 @@ class Wire:
         message: tuple[Any, ...] = marshal.loads(body)  # noqa: S302  plain values from a process of our own
         return message
 
-    def _exactly(self, count: int) -> bytes | None:
+    def _exactly(self, count: int) -> bytearray | None:
         data = bytearray(count)
         view = memoryview(data)
         while view:
@@ -52,7 +52,7 @@ class Wire:
             if not got:
                 return None
             view = view[got:]
-        return bytes(data)
+        return data
 
     def close(self) -> None:
         self.end.close()

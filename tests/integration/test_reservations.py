@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from scandock.model.errors import Fault, ScandockError
 from scandock.model.incoming_upload import IncomingUpload
 from scandock.rules.import_request import ImportRequest
 from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, delete_abandoned_uploads
+from scandock.services.data_catalog import CATALOG_FILE
 from scandock.services.receiving import UploadOffer, UploadReceiver
 from scandock.services.reservations import CHECK_BYTES
 from scandock.store.local import LocalStore
@@ -391,6 +394,58 @@ def test_a_broken_upload_is_sent_again_under_its_key(web: Web, ann: httpx.Client
     minutes_later(web, 5)
     assert ann.post("/api/v1/imports?project=P", content=b"x" * 900, headers=keyed).status_code == 202
     assert web.site.receiving.find(incoming_upload.uuid) is None
+
+
+def begin_keyed(web: Web) -> IncomingUpload:
+    ann = account_of(web, "ann")
+    return begin(web.site.receiving, ann, size=900, idempotency_key="k", request=ImportRequest(project="P"))
+
+
+def test_bytes_of_a_broken_upload_go_while_no_transaction_is_open(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store may be slow to answer, and has transactions of its own."""
+    discard = LocalSpool.discard
+    discarded = []
+
+    def write_and_discard(spool: LocalSpool, *, erase: bool = False) -> None:
+        with closing(sqlite3.connect(Path(web.site.data) / CATALOG_FILE, timeout=0)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+        discarded.append(spool.upload)
+        discard(spool, erase=erase)
+
+    monkeypatch.setattr(LocalSpool, "discard", write_and_discard)
+    broken = begin_keyed(web)
+    minutes_later(web, 5)
+    assert begin_keyed(web).uuid != broken.uuid
+    assert discarded == [broken.uuid]
+
+
+@pytest.mark.parametrize("is_discarded", [False, True])
+def test_killed_beside_the_bytes_of_a_broken_upload_they_go_when_it_comes_again(
+    web: Web, monkeypatch: pytest.MonkeyPatch, *, is_discarded: bool
+) -> None:
+    discard = LocalSpool.discard
+
+    def killed(spool: LocalSpool, *, erase: bool = False) -> None:
+        if is_discarded:
+            discard(spool, erase=erase)
+        raise KeyboardInterrupt
+
+    broken = begin_keyed(web)
+    with closing(web.site.store.spool(broken.uuid)) as spool:
+        spool.append(0, b"x" * 10)
+        spool.sync()
+    minutes_later(web, 5)
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalSpool, "discard", killed)
+        with pytest.raises(KeyboardInterrupt):
+            begin_keyed(web)
+    left = web.site.receiving.find(broken.uuid)
+    assert left is not None
+    assert left.writer != broken.writer, "who brought it can't have it accepted any more"
+    assert web.spools() == ([] if is_discarded else [broken.uuid])
+    assert begin_keyed(web).uuid != broken.uuid
+    assert web.site.receiving.find(broken.uuid) is None
+    assert web.spools() == []
 
 
 @pytest.mark.postgresql

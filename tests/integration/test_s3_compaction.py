@@ -18,6 +18,7 @@ from scandock.services.settings import Settings
 from scandock.store import s3_compaction
 from scandock.store.bucket import Bucket
 from scandock.store.errors import StoreFailed
+from scandock.store.file_places import PlaceBatch
 from scandock.store.handles import Stage
 from scandock.store.packs import PackWriter
 from scandock.store.paths import parse_tree, unchecked_path
@@ -397,7 +398,7 @@ def test_packs_are_written_anew_while_others_wait_to_be_counted(
     for number in range(3):
         drop_most(store, f"archive/P/{number}")
     assert compact(store, 1) == CompactionResult(1, LIVE)
-    assert len(rows.uncounted(9)) == 5 + 1, "of six one was counted, and has gone into a new one"
+    assert len(rows.uncounted(9)) == 4 + 1, "the two of one session were counted, and one has gone into a new one"
 
 
 def test_packs_that_many_places_name_are_written_anew_one_by_one(
@@ -442,6 +443,82 @@ def assert_nothing_is_sparse(store: S3Store, rows: PostgresObjectRows) -> None:
     assert (rows.uncounted(9), rows.sparse(9)) == ([], [])
     assert read_tree(store, NAME) == LEFT
     assert store.census() == ([], [])
+
+
+def append(store: S3Store, *names: str) -> None:
+    """Bring a session files by imports of their own, each of which has a pack."""
+    known = sorted(read_tree(store, NAME))
+    for name in names:
+        stage = stage_files(store, f"upload-{name}", {name: name.encode()})
+        kept = [unchecked_path(each) for each in known]
+        stage.compose(unchecked_path("tree"), [part(name, name)], base=parse_tree(NAME), kept=kept)
+        stage.seal()
+        publish_replace(store, stage, "tree", NAME)
+        store.finish(stage)
+        store.sweep()
+        known.append(name)
+
+
+@pytest.fixture
+def read_trees(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of trees whose places were read, one at a time."""
+    numbers = []
+    batches = PostgresObjectRows.batches
+
+    def note(self: PostgresObjectRows, number: int) -> Iterator[PlaceBatch]:
+        numbers.append(number)
+        return batches(self, number)
+
+    monkeypatch.setattr(PostgresObjectRows, "batches", note)
+    return numbers
+
+
+def test_all_packs_of_a_session_are_counted_by_reading_its_places_once(
+    store: S3Store, rows: PostgresObjectRows, monkeypatch: pytest.MonkeyPatch, read_trees: list[int]
+) -> None:
+    """A file that is appended or deleted leaves all of them uncounted."""
+    monkeypatch.setattr(s3_compaction, "AT_ONCE", 1)
+    publish_tree(store, NAME, FILES)
+    append(store, "11", "12", "13")
+    assert len(rows.uncounted(9)) == 4
+    read_trees.clear()
+    assert compact(store) == CompactionResult(0, 0)
+    assert len(read_trees) == 1
+    assert (rows.uncounted(9), rows.sparse(9)) == ([], [])
+
+
+@pytest.mark.parametrize("limit", ["AT_ONCE", "TREES_AT_ONCE", "OBJECTS_AT_ONCE", "FILES_AT_ONCE"])
+def test_what_is_over_a_limit_is_counted_by_a_later_turn(
+    store: S3Store, rows: PostgresObjectRows, trash: list[str], monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    """Whatever that is: a pack that trees share is counted by the places of all of them."""
+    drop_most(store, "archive/P/other")
+    append(store, "11", "12")
+    with monkeypatch.context() as patch:
+        patch.setattr(s3_compaction, limit, 1)
+        patch.setattr(s3_compaction, "_next_group", lambda *_: [])
+        compact(store)
+    assert rows.uncounted(9) == []
+    assert [each.live for each in rows.sparse(9)] == [LIVE, LIVE]
+    for each in trash:
+        store.discard_trash(each)
+    store.sweep()
+    assert compact(store) == CompactionResult(2, 2 * LIVE)
+    assert read_tree(store, NAME) == {**LEFT, "11": b"11", "12": b"12"}
+
+
+def test_a_count_that_is_to_stop_notes_what_it_is_sure_of(
+    store: S3Store, rows: PostgresObjectRows, read_trees: list[int]
+) -> None:
+    """What one object needs is read in any case, else one that many trees have would never be counted."""
+    for number in range(3):
+        publish_tree(store, f"archive/P/{number}", FILES)
+    read_trees.clear()
+    assert store.compact(1 << 40, lambda: bool(read_trees)) == CompactionResult(0, 0)
+    assert len(read_trees) == 1
+    assert len(rows.uncounted(9)) == 2
+    assert compact(store) == CompactionResult(0, 0)
+    assert (rows.uncounted(9), rows.sparse(9)) == ([], [])
 
 
 def test_a_pack_that_many_trees_name_is_moved_by_some_at_a_time(

@@ -17,6 +17,7 @@ from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.errors import CatalogFailed
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
+from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.machine_errors import DiskFull
 from scandock.services.cleaning.uploads import delete_abandoned_uploads
 from scandock.services.upload_writers import UploadWriters
@@ -308,11 +309,12 @@ def test_a_form_that_was_given_up_as_dead_is_told_where_a_bucket_has_its_bytes(a
 def test_a_request_given_up_as_dead_has_nothing_accepted_whatever_becomes_of_the_next(
     webs: tuple[Web, Web], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where the catalog dies once the bytes are gone, and takes back all but that."""
+    """As where the catalog dies once the bytes are gone, before their row is."""
     one, other = webs
     headers = {"Idempotency-Key": "k"}
 
-    def away(*_: object) -> None:
+    def discard_bytes(incoming: IncomingUpload) -> bool:
+        other.site.store.spool(incoming.uuid).discard()
         raise DiskFull("No space left.")
 
     with open_request(one, "POST", "/api/v1/imports?project=P", 1000, b"x", **headers) as raw:
@@ -320,7 +322,7 @@ def test_a_request_given_up_as_dead_has_nothing_accepted_whatever_becomes_of_the
         disown(one)
         pass_time(one, 31_000)
         with monkeypatch.context() as patched, other.client() as client:
-            patched.setattr(other.site.receiving, "_insert", away)
+            patched.setattr(other.site.receiving, "discard", discard_bytes)
             again = client.post("/api/v1/imports?project=P", content=b"y" * 1000, headers=headers)
         assert again.status_code == 507
         raw.sendall(b"x" * 999)

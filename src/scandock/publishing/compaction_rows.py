@@ -32,8 +32,12 @@ def trees_of(connection: Connection, keys: Collection[str]) -> dict[str, frozens
     return {key: frozenset(numbers) for key, numbers in trees.items()}
 
 
-def list_uncounted(connection: Connection, most: int) -> list[str]:
-    where = (stored_object.c.live.is_(None), stored_object.c.due.is_(None))
+def list_uncounted(connection: Connection, most: int, trees: Collection[int] | None = None) -> list[str]:
+    """Objects of which it isn't known how much is alive; `trees`: of those alone that some trees name."""
+    where = [stored_object.c.live.is_(None), stored_object.c.due.is_(None)]
+    if trees is not None:
+        named = select(tree_object.c.object_id).where(tree_object.c.tree_number.in_(trees))
+        where.append(stored_object.c.id.in_(named))
     query = select(stored_object.c.key).where(*where).order_by(stored_object.c.id).limit(most)
     return list(connection.execute(query).scalars())
 

@@ -375,13 +375,21 @@ class PostgresObjectRows:
         with self._catalog.read() as connection:
             return list_uncounted(connection, most)
 
-    def trees_of(self, keys: Sequence[str]) -> dict[str, frozenset[int]]:
+    def uncounted_of(self, trees: Collection[int], most: int) -> list[str]:
         with self._catalog.read() as connection:
-            return trees_of(connection, keys)
+            return list_uncounted(connection, most, trees)
+
+    def trees_of(self, keys: Sequence[str]) -> dict[str, frozenset[int]]:
+        trees: dict[str, frozenset[int]] = {}
+        with self._catalog.read() as connection:
+            for some in split_values(keys):
+                trees |= trees_of(connection, some)
+        return trees
 
     def note_live(self, counts: Mapping[str, LiveBytes]) -> None:
-        with self._catalog.write() as connection:
-            note_live(connection, counts)
+        for some in split_values(counts):
+            with self._catalog.write() as connection:
+                note_live(connection, {key: counts[key] for key in some})
 
     def sparse(self, most: int) -> list[SparseObject]:
         with self._catalog.read() as connection:

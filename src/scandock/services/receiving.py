@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,7 +37,7 @@ from scandock.services.door_names import ReceptionPrivacy, read_sealed
 from scandock.services.privacy_source import current_privacy
 from scandock.services.quotas import check_size, check_uploads
 from scandock.services.reservations import RESERVED_MS, SpaceReservations, is_reserved
-from scandock.services.spool_removal import discard_spool, is_anything_private
+from scandock.services.spool_removal import discard_spool
 from scandock.store.port import Store
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ class UploadReceiver:
         """
         check_size(offer.size, self.limits.upload_bytes)
         if offer.idempotency_key is not None:
-            self._disown(offer)
+            self._give_up_over(offer)
         with self.catalog.write() as connection:
             connection.execute(select(account.c.id).where(account.c.id == offer.account_id).with_for_update()).one()
             existing = self._read(connection, uuid) if uuid else self._known(connection, offer)
@@ -432,6 +431,20 @@ class UploadReceiver:
             log_step("upload given up", current.uuid, bytes=current.received)
         return changed == 1
 
+    def give_up(self, uuid: str, writer: str) -> bool:
+        """Forget an upload that is over; False where it was accepted, ended or taken over meanwhile.
+
+        Its request may live nevertheless, on a host that the catalog did not hear of: that one can't have it accepted
+        any more before a byte of it goes. No transaction is open while the store discards the bytes. Killed between
+        these, it is over still, and whoever finds it so gives it up again.
+        """
+        with self.catalog.write() as connection:
+            token = self.take_over(connection, uuid, writer)
+        incoming_upload = None if token is None else self.find(uuid)
+        is_done = incoming_upload is not None and incoming_upload.writer == token and self.discard(incoming_upload)
+        self.broken.discard(uuid)
+        return is_done
+
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def _known(self, connection: Connection, offer: UploadOffer) -> IncomingUpload | None:
@@ -442,17 +455,8 @@ class UploadReceiver:
         kept = _privacy_of(connection, offer)
         existing = self._read(connection, row.uuid, known=True)
         assert existing is not None
-        if existing.receiving and existing.door != "tus":
-            is_over = self.is_over(row.uuid, row.owner, leased=row.leased)
-            if not is_over or self.take_over(connection, row.uuid, row.writer) is None:  # which locks its row
-                raise upload_errors.UploadRunning
-            self.store.spool(row.uuid).discard(erase=is_anything_private(self.catalog))
-            connection.execute(delete(upload).where(upload.c.id == row.id))
-            self.catalog.after_commit(
-                connection, partial(log_step, "upload given up", row.uuid, bytes=existing.received)
-            )
-            self.catalog.after_commit(connection, partial(self.broken.discard, row.uuid))
-            return None
+        if existing.receiving and existing.door != "tus":  # one that is over was given up before (`_give_up_over`)
+            raise upload_errors.UploadRunning
         if offer.door == "multipart":  # its body's size says little, and fields may follow the archive: `check_same`
             return existing
         is_same_metadata = kept.unsealed(row.metadata) == offer.metadata or _is_let_go(row, kept, row.metadata)
@@ -472,19 +476,14 @@ class UploadReceiver:
             .where(reception.c.account_id == offer.account_id, reception.c.idempotency_key.in_(keys))
         ).first()
 
-    def _disown(self, offer: UploadOffer) -> None:
-        """Take the upload of this offer's key from a request that is over, before any byte of it goes.
-
-        In a transaction of its own: whatever becomes of the next one, a request that lives nevertheless, on a host that
-        the catalog did not hear of, has nothing accepted any more.
-        """
+    def _give_up_over(self, offer: UploadOffer) -> None:
+        """Give up the upload of this offer's key where nobody brings it any more."""
         with self.catalog.read() as connection:
             row = self._find_keyed(connection, offer)
         if row is None or row.state != ImportState.RECEIVING or row.door == "tus":
             return
         if self.is_over(row.uuid, row.owner, leased=row.leased):
-            with self.catalog.write() as connection:
-                self.take_over(connection, row.uuid, row.writer)
+            self.give_up(row.uuid, row.writer)
 
     def _insert(self, connection: Connection, offer: UploadOffer, uuid: str) -> None:
         now = self.catalog.now()

@@ -22,7 +22,7 @@ from scandock.store.s3_deletion import check_owner
 from scandock.store.s3_rows import LiveBytes, ObjectMove, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence, Set
+    from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
     from scandock.store.bucket import Bucket
     from scandock.store.s3_rows import ObjectRows, SparseObject
@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 COMPACTION: Final = "compaction"
 """What the work of it is called where imports have the id of their upload."""
 AT_ONCE: Final = 32
-"""Objects that are counted, or written anew, together: all their places are in memory."""
+"""Objects with which a count begins, or that are written anew together: all places of the latter are in memory."""
+TREES_AT_ONCE: Final = 32
+"""Trees that are read for one count at most, unless one object has more."""
+OBJECTS_AT_ONCE: Final = 5000
+"""Objects that come to a count because its trees name them."""
+FILES_AT_ONCE: Final = 500_000
+"""Ranges that a count has in memory at most, unless one object has more: some 60 MB."""
 GROUP_BYTES: Final = 128 * 1024 * 1024
 """Bytes that one transaction moves at most, unless one pack has more."""
 GROUP_BATCHES: Final = 50
@@ -53,10 +59,9 @@ def compact(
     check_owner(bucket, rows)  # else new packs would be named by nobody who has the bucket
     packs = copied = 0
     while copied < most_bytes and not stop():
-        uncounted = rows.uncounted(AT_ONCE)
-        _count(rows, uncounted)  # turn about: deletions that go on must not keep packs from being written anew
+        had_uncounted = _count(rows, stop)  # turn about: deletions must not keep packs from being written anew
         group = _next_group(rows, min(GROUP_BYTES, most_bytes - copied), unreadable)
-        if not group and not uncounted:
+        if not group and not had_uncounted:
             unreadable.clear()
             break
         if not group:
@@ -69,13 +74,49 @@ def compact(
     return CompactionResult(packs, copied)
 
 
-def _count(rows: ObjectRows, keys: Sequence[str]) -> None:
-    """Note how much of these objects files of trees have."""
-    if not keys:
-        return
-    trees = rows.trees_of(keys)
-    live = _find_live(rows, keys, frozenset().union(*trees.values())).ranges
-    rows.note_live({key: LiveBytes(pack_size(live[key].values()), trees[key]) for key in keys})
+def _count(rows: ObjectRows, stop: Callable[[], bool]) -> bool:
+    """Note how much of objects files of trees have: of some, and of all others that only the trees of these have.
+
+    So a session is read once, however many packs it has. Whether there were any.
+    """
+    first = rows.trees_of(rows.uncounted(AT_ONCE))
+    if not first:
+        return False
+    trees: frozenset[int] = frozenset()
+    for numbers in first.values():
+        if trees and len(trees | numbers) > TREES_AT_ONCE:
+            break
+        trees |= numbers
+    keys = dict.fromkeys([*first, *rows.uncounted_of(trees, OBJECTS_AT_ONCE)])
+    objects = {key: numbers for key, numbers in rows.trees_of(list(keys)).items() if numbers <= trees}
+    ranges = _find_ranges(rows, objects, stop)
+    rows.note_live({key: LiveBytes(pack_size(ranges[key].values()), objects[key]) for key in ranges})
+    return True
+
+
+def _find_ranges(
+    rows: ObjectRows, objects: Mapping[str, frozenset[int]], stop: Callable[[], bool]
+) -> dict[str, dict[int, int]]:
+    """Lengths of the ranges that files of trees have, by their offsets, of as many of these objects as could be looked
+    through: of the first in any case. `objects`: the trees that name each.
+    """
+    ranges: dict[str, dict[int, int]] = {key: {} for key in objects}
+    size = 0
+    read: set[int] = set()
+    needed = next(iter(objects.values()), frozenset())
+    for number in [*sorted(needed), *sorted(frozenset().union(*objects.values()) - needed)]:
+        if needed <= read and stop():
+            break
+        for batch in rows.batches(number):
+            for place in unpack_places(batch):
+                lengths = ranges.get(place.object)
+                if lengths is not None and place.offset not in lengths:
+                    lengths[place.offset] = place.length
+                    size += 1
+            while size > FILES_AT_ONCE and len(ranges) > 1:
+                size -= len(ranges.popitem()[1])  # the last, for another count
+        read.add(number)
+    return {key: lengths for key, lengths in ranges.items() if objects[key] <= read}
 
 
 class _Live(NamedTuple):

@@ -186,6 +186,9 @@ class ObjectRows(Protocol):
     def uncounted(self, most: int) -> list[str]:
         """Objects of which it isn't known how much files of trees have."""
 
+    def uncounted_of(self, trees: Collection[int], most: int) -> list[str]:
+        """Those of them that some trees name."""
+
     def trees_of(self, keys: Sequence[str]) -> dict[str, frozenset[int]]:
         """The trees that name each of these objects."""
 

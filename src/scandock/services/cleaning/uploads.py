@@ -49,16 +49,9 @@ def delete_abandoned_uploads(receiving: UploadReceiver) -> int:
 
 
 def _delete_upload(receiving: UploadReceiver, uuid: str, writer: str) -> bool:
-    """Forget one of them; whether that could be done. What hinders one hinders no other, and the next turn tries it.
-
-    Its request may live nevertheless, on a host that the catalog did not hear of: that one can't have it accepted any
-    more before a byte of it goes.
-    """
+    """Forget one of them; whether that could be done. What hinders one hinders no other, and the next turn tries it."""
     try:
-        with receiving.catalog.write() as connection:
-            token = receiving.take_over(connection, uuid, writer)
-        incoming_upload = None if token is None else receiving.find(uuid)
-        done = incoming_upload is not None and incoming_upload.writer == token and receiving.discard(incoming_upload)
+        is_done = receiving.give_up(uuid, writer)
     except ScandockError as error:
         log().warning(
             "broken upload not cleared",
@@ -68,10 +61,9 @@ def _delete_upload(receiving: UploadReceiver, uuid: str, writer: str) -> bool:
             where=error_location(error),
         )
         return False
-    receiving.broken.discard(uuid)
-    if done:
+    if is_done:
         log().info("broken upload cleared", upload=uuid)
-    return done
+    return is_done
 
 
 def expire_uploads(receiving: UploadReceiver, age: int, busy: Collection[str] = ()) -> int:

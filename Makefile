@@ -16,6 +16,7 @@ CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
 POWER_CUTS ?= 40
 RECEIVER_ROUNDS ?= 200
+BUCKET_ROUNDS ?= 200
 # Of which make test runs a share (tests/crash/case_share.py)
 WHOLE := $(addprefix tests/integration/test_,backup_beside_imports.py cancelled_imports.py crash_short.py full_disk.py full_disk_served.py late_scrub_killed.py outages.py postgresql_dies.py readers_die.py schemathesis.py session_imports_killed.py unsynced.py)
 # Checkouts of other suites: NrgXnat/xnat-rest-tests and orthanc-tests for make test, pyxnat/pyxnat for make clients
@@ -83,11 +84,12 @@ format: setup  ## Lay out the code as the checks want it
 clients: setup  ## Run all of XNAT's clients live, pyxnat's own tests too (PYXNAT_TESTS), and record their requests anew
 	$(BIN)/python -m pytest tests/clients/test_tours.py tests/clients/test_smokes.py tests/clients/test_pyxnat_own.py --record-clients $(ARGS)
 
-crash: setup  ## Kill imports, deletions, and a server under load, at named and random points, and cut its power (CRASH_ROUNDS, SERVER_ROUNDS, POWER_CUTS, RECEIVER_ROUNDS)
+crash: setup  ## Kill imports, deletions, and a server under load, at named and random points, and cut its power (CRASH_ROUNDS, SERVER_ROUNDS, POWER_CUTS, RECEIVER_ROUNDS, BUCKET_ROUNDS)
 	@scripts/system-packages.sh --try xfsprogs=mkfs.xfs
 	$(BIN)/python -m tests.crash.run --rounds $(CRASH_ROUNDS) $(ARGS)
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --server-rounds $(SERVER_ROUNDS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --receiver-rounds $(RECEIVER_ROUNDS) $(ARGS))
+	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --bucket-rounds $(BUCKET_ROUNDS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,$(BIN)/python -m tests.crash.run --power-cuts $(POWER_CUTS) $(ARGS))
 	$(if $(findstring --only,$(ARGS)),,ALL_POINTS=1 $(BIN)/python -m pytest $(WHOLE))
 

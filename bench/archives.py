@@ -53,14 +53,20 @@ class Archive:
 def make(key: str, scale: float = 1.0) -> Archive:
     """The archive of that key with `scale` times its full number of objects; taken from disk where it is there."""
     recipe = RECIPES[key]
+    return keep(f"{key}-{scale:g}", key, lambda output, sizes: recipe.write(output, scale, sizes))
+
+
+def keep(name: str, key: str, write: Callable[[BinaryIO, list[int]], None]) -> Archive:
+    """An archive like those of `key`, by its name; written, with the sizes of its objects, where it is not on disk."""
+    recipe = RECIPES[key]
     folder = HOME / "archives"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{key}-{scale:g}-{_version()}{recipe.suffix}"
+    path = folder / f"{name}-{_version()}{recipe.suffix}"
     facts = path.with_name(f"{path.name}.json")
     if not facts.exists():
         sizes: list[int] = []
         with path.open("wb") as output:
-            recipe.write(output, scale, sizes)
+            write(output, sizes)
             output.flush()
             os.fsync(output.fileno())
         found = {"files": len(sizes), "unpacked_bytes": sum(sizes), "packed_bytes": path.stat().st_size}

@@ -1,14 +1,15 @@
 """Measures a site with its files in a bucket (SeaweedFS on the loopback) beside one with a folder.
 
     python -m bench.bucket [--rounds 3] [--archives a,d] [--files 300] [--uploads 10] [--each-mb 2048]
-        [--only import,file,memory] [--write]
+        [--imports 6] [--only import,file,memory,hosts] [--write]
 
 import: archives imported by the command line, to the folder (catalog in SQLite) and to the bucket (catalog in a
 PostgreSQL that syncs its commits) by turns; the CPU time is that of the command and all its processes, that of
 SeaweedFS and PostgreSQL stands apart. file: files of packs at random by their address at a server, and the same ranges
 by a bare ranged GET, by turns. memory: the processes of a web host together (PSS) while big uploads come at once, which
-are cut off at their end. Each import has an empty ext4 of its own, where that can be mounted: what an import into the
-bucket leaves on its host is deleted, which makes creates slow for minutes on ext4. The first round is dropped.
+are cut off at their end. hosts: imports of one worker host and of two, see bench.worker_hosts. Each import has an empty
+ext4 of its own, where that can be mounted: what an import into the bucket leaves on its host is deleted, which makes
+creates slow for minutes on ext4. The first round is dropped.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from bench import archives, contenders, memory, report, serve, servers
+from bench import archives, contenders, memory, report, serve, servers, worker_hosts
 from bench.archives import Archive
 from bench.contenders import Contender, Run
 from bench.disks import own_disk
@@ -44,7 +45,7 @@ from tests import postgres, s3_server, seaweed
 
 MB = 1_000_000
 BEGIN, END = "<!-- bucket:begin -->", "<!-- bucket:end -->"
-PARTS = ["import", "file", "memory"]
+PARTS = ["import", "file", "memory", "hosts"]
 WALL_GOALS = {"a": 2.5, "d": 1.5}
 CPU_GOAL = 1.3
 FILE_GOAL_MS = 3.0
@@ -132,6 +133,11 @@ def main() -> None:
                 lines.append(file_row(site, folder, arguments))
             if "memory" in arguments.only:
                 lines.append(memory_row(site, folder, arguments))
+            if "hosts" in arguments.only:
+                lines += [
+                    "",
+                    *worker_hosts.table(folder, site.settings, site.used, arguments.rounds, arguments.imports),
+                ]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     text = "\n".join([*lines, "", f"{report.machine(archives.HOME)}; {arguments.rounds} rounds."]).strip()
@@ -147,6 +153,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=300, help="files that are read at random")
     parser.add_argument("--uploads", type=int, default=10, help="uploads at once, for the memory")
     parser.add_argument("--each-mb", type=int, default=2048, help="size of each of these")
+    parser.add_argument("--imports", type=int, default=6, help="imports of a round, for the worker hosts")
     parser.add_argument("--only", type=words, default=PARTS)
     parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md")
     return parser.parse_args()

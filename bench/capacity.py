@@ -13,6 +13,7 @@ import argparse
 import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -52,6 +53,8 @@ IN_TRANSACTION = 10
 """Sessions of which the files are written in one."""
 PROCESSES = 2
 DATABASE = "capacity"
+DATA, SIZES = "postgresql", "sizes.md"
+"""What is in a folder that is kept: the files of the stopped cluster, and a table."""
 BEGIN, END = "<!-- capacity:begin -->", "<!-- capacity:end -->"
 _SIZES = """
 SELECT relname, pg_total_relation_size(oid) FROM pg_class
@@ -65,32 +68,63 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=40_000)
     parser.add_argument("--large", type=int, default=1_000_000, help="files of the large session")
     parser.add_argument("--rounds", type=int, default=20, help="of each page")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="fill a new folder and keep it, and measure no times")
+    parser.add_argument(
+        "--from", type=Path, metavar="DIR", dest="kept", help="measure a copy of a folder that was kept"
+    )
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="scandock-capacity-"))
+    if arguments.keep:
+        arguments.keep.mkdir()
+        make_catalog(arguments.keep, arguments.sessions, arguments.large)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="scandock-capacity-", dir=arguments.kept and arguments.kept.parent))
+    try:
+        if arguments.kept:
+            subprocess.run(["cp", "--archive", f"{arguments.kept}/.", folder], check=True)
+        else:
+            make_catalog(folder, arguments.sessions, arguments.large)
+        lines = [(folder / SIZES).read_text()]
+        lines += measure_cold(folder, arguments.rounds)
+        lines += ["", f"{report.machine(folder)}; {arguments.rounds} of each page."]
+    finally:
+        shutil.rmtree(folder)
+    print("\n".join(lines))
+    if arguments.write:
+        report.write("\n".join(lines), BEGIN, END)
+
+
+def make_catalog(folder: Path, sessions: int, large: int) -> None:
+    """Fill a cluster in a folder, stop it, and write beside it how large its tables are."""
     folder.chmod(0o755)  # PostgreSQL is another user
-    cluster = DurableCluster(folder / "socket", folder / "postgresql")
+    cluster = DurableCluster(folder / "socket", folder / DATA)
     try:
         cluster.start()
         cluster.make_database(DATABASE)
-        seconds = fill(cluster.url(DATABASE), arguments.sessions, arguments.large)
-        files = arguments.sessions * SCANS * FILES_OF_SCAN + arguments.large
-        lines = [f"{files:,} files in {arguments.sessions + 1:,} sessions, written and indexed in {seconds:.0f} s.", ""]
+        seconds = fill(cluster.url(DATABASE), sessions, large)
+        files = sessions * SCANS * FILES_OF_SCAN + large
+        lines = [f"{files:,} files in {sessions + 1:,} sessions, written and indexed in {seconds:.0f} s.", ""]
         lines += [*size_table(cluster.url(DATABASE), files), ""]
+        (folder / SIZES).write_text("\n".join(lines))
         print("\n".join(lines), file=sys.stderr, flush=True)
         cluster.stop()
-        drop_from_memory(folder / "postgresql")
+    finally:
+        cluster.kill()
+
+
+def measure_cold(folder: Path, rounds: int) -> list[str]:
+    """Tables of milliseconds, from a start with nothing in memory on."""
+    lines = []
+    cluster = DurableCluster(folder / "socket", folder / DATA)
+    drop_from_memory(cluster.data)
+    try:
         cluster.start()
-        for line in measure(folder / "data", cluster.url(DATABASE), arguments.rounds):
+        for line in measure(folder / "data", cluster.url(DATABASE), rounds):
             print(f"bench: {line}", file=sys.stderr, flush=True)
             lines.append(line)
     finally:
         cluster.kill()
-        shutil.rmtree(folder)
-    lines += ["", f"{report.machine(Path(tempfile.gettempdir()))}; {arguments.rounds} of each page."]
-    print("\n".join(lines))
-    if arguments.write:
-        report.write("\n".join(lines), BEGIN, END)
+    return lines
 
 
 # -- filling -----------------------------------------------------------------------------------------------------------

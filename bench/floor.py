@@ -28,7 +28,7 @@ import deflate
 from bench import archives, contenders, report
 from bench.archives import Archive
 from bench.disks import own_disk
-from scandock.formats.dicom_header import read_header
+from scandock.formats.dicom_alike import AlikeHeaders
 from scandock.formats.source import FileSource
 from scandock.formats.zip_directory import read_directory
 from scandock.formats.zip_entry import ZipEntryReader
@@ -87,7 +87,7 @@ def parts_alone(path: Path, folder: Path) -> Seconds:
     """CPU seconds of each part, over all entries of a zip."""
     folder.mkdir(parents=True)
     spent = dict.fromkeys(PARTS, 0.0)
-    wanted, reader = frozenset(TAGS), ZipEntryReader(Limits())
+    headers, reader = AlikeHeaders(frozenset(TAGS)), ZipEntryReader(Limits())
     with closing(FileSource(path)) as source:
         for entry in read_directory(source, Limits()).entries:
             at = [time.process_time()]
@@ -100,7 +100,7 @@ def parts_alone(path: Path, folder: Path) -> Seconds:
             at.append(time.process_time())
             hashlib.sha256(data).digest()
             at.append(time.process_time())
-            read_header(data, len(data), wanted)
+            headers.read(data)
             at.append(time.process_time())
             with (folder / str(entry.index)).open("xb", buffering=0) as file:
                 file.write(data)

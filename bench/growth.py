@@ -2,7 +2,7 @@
 
 entries: the CPU time of each file that a larger zip of 8 kB files has beyond a smaller one: the same, if it grows with
 the number of files and no faster. size: the memory of all processes of an import (PSS, at its peak) of zips of 60 MB
-objects with so many GB, which has nothing to do with their size.
+objects with so many GB, which has nothing to do with their size. The zips are kept; --make makes them beforehand.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bench import archives, contenders, memory, report
 from bench.archives import ENHANCED, TINY, Archive, documented, series_of
@@ -32,12 +32,17 @@ def main() -> None:
     parser.add_argument("--entries", type=numbers, default=[1_000, 20_000, 200_000])
     parser.add_argument("--gb", type=numbers, default=[1, 4])
     parser.add_argument("--rounds", type=int, default=3, help="imports of each zip of files")
+    parser.add_argument("--make", action="store_true", help="make the zips, and measure nothing")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     arguments = parser.parse_args()
+    of_files = [make(f"{count}-files", count, TINY, zipfile.ZIP_DEFLATED) for count in arguments.entries]
+    of_sizes = [make_large(size) for size in arguments.gb]
+    if arguments.make:
+        return
     folder = archives.HOME / "growth" / f"{time.time_ns()}"
     folder.mkdir(parents=True)
     try:
-        lines = [*files_table(arguments.entries, arguments.rounds, folder), "", *size_table(arguments.gb, folder)]
+        lines = [*files_table(of_files, arguments.rounds, folder), "", *size_table(of_sizes, folder)]
     finally:
         shutil.rmtree(folder)
     text = "\n".join(lines) + f"\n\n{report.machine(archives.HOME)}."
@@ -47,21 +52,21 @@ def main() -> None:
 
 
 def numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    return [int(part) for part in text.split(",") if part]
 
 
-def files_table(counts: list[int], rounds: int, folder: Path) -> Iterator[str]:
+def files_table(zips: list[Archive], rounds: int, folder: Path) -> Iterator[str]:
     yield "| files of 8 kB in a zip | CPU time (s) | of each file beyond the line above (µs) | memory (PSS, MB) |"
     yield "| --- | --- | --- | --- |"
     measured: list[tuple[int, list[float], int]] = []
-    for count in counts:
-        archive = make(folder / f"{count}.zip", count, TINY, zipfile.ZIP_DEFLATED)
+    for archive in zips:
         runs = [
-            contenders.run(contenders.IMPORT, archive, folder / f"{count}-{n}", verify=n == 0) for n in range(rounds)
+            contenders.run(contenders.IMPORT, archive, folder / f"{archive.files}-{n}", verify=n == 0)
+            for n in range(rounds)
         ]
-        measured.append((count, [run.cpu for run in runs], peak(archive, folder)))
-        archive.path.unlink()
-        print(f"bench: {count:,} files: {min(run.cpu for run in runs):.2f} s of CPU", file=sys.stderr, flush=True)
+        measured.append((archive.files, [run.cpu for run in runs], peak(archive, folder)))
+        empty(folder)
+        print(f"bench: {archive.files:,} files: {min(run.cpu for run in runs):.2f} s", file=sys.stderr, flush=True)
     each = [""] + [
         f"{(statistics.median(more) - statistics.median(less)) / (many - few) * 1e6:.0f}"
         for (few, less, _), (many, more, _) in pairwise(measured)
@@ -70,27 +75,38 @@ def files_table(counts: list[int], rounds: int, folder: Path) -> Iterator[str]:
         yield f"| {count:,} | {report.spread(cpu)} | {beyond} | {pss / 1e6:.0f} |"
 
 
-def size_table(sizes: list[int], folder: Path) -> Iterator[str]:
+def size_table(zips: list[Archive], folder: Path) -> Iterator[str]:
     yield "| objects of 60 MB in a zip | memory (PSS, MB) |"
     yield "| --- | --- |"
-    for size in sizes:
-        count = round(size * GB / OBJECT_BYTES)
-        archive = make(folder / f"{size}-gb.zip", count, {**ENHANCED, "object_bytes": OBJECT_BYTES}, zipfile.ZIP_STORED)
-        yield f"| {count} ({size} GB) | {peak(archive, folder) / 1e6:.0f} |"
-        archive.path.unlink()
-        shutil.rmtree(folder / f"{archive.path.stem}-memory")
+    for archive in zips:
+        yield f"| {archive.files} ({archive.unpacked_bytes / GB:.0f} GB) | {peak(archive, folder) / 1e6:.0f} |"
+        empty(folder)
 
 
-def make(path: Path, count: int, what: dict[str, Any], method: int) -> Archive:
+def empty(folder: Path) -> None:
+    """Let the next imports have the room of those that were measured."""
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def make_large(gigabytes: int) -> Archive:
+    """A zip of so many GB of large objects, which are stored: to deflate them takes longer than all else."""
+    count = round(gigabytes * GB / OBJECT_BYTES)
+    return make(f"{gigabytes}-gb", count, {**ENHANCED, "object_bytes": OBJECT_BYTES}, zipfile.ZIP_STORED)
+
+
+def make(name: str, count: int, what: dict[str, Any], method: int) -> Archive:
     """A zip of so many objects in one session; its entries and its size may be beyond what 32 bits hold."""
-    sizes: list[int] = []
-    each = min(count, IN_A_SERIES)
-    with zipfile.ZipFile(path, "w", method, compresslevel=1) as packed:
-        for name, content in documented("GROWTH", series_of(9, -(-count // each), each, what), sizes):
-            packed.writestr(name, content)
-            if len(sizes) == count:
-                break
-    return Archive("d", "growing", path, len(sizes), sum(sizes), path.stat().st_size)
+
+    def write(output: BinaryIO, sizes: list[int]) -> None:
+        each = min(count, IN_A_SERIES)
+        with zipfile.ZipFile(output, "w", method, compresslevel=1) as packed:
+            for entry, content in documented("GROWTH", series_of(9, -(-count // each), each, what), sizes):
+                packed.writestr(entry, content)
+                if len(sizes) == count:
+                    break
+
+    return archives.keep(f"growth-{name}", "d", write)
 
 
 def peak(archive: Archive, folder: Path) -> int:

@@ -4,8 +4,8 @@
 
 Both get archive a (4,000 MR files in a zip) in one request of HTTP: Scandock as a raw upload, which is over once the
 session is archived and DICOMweb tells of all its objects; Orthanc as POST /instances, which answers once it has taken
-them all. Each round has a server of its own and an empty folder. Scandock's time includes that all is on disk,
-Orthanc's does not.
+them all. Each round has servers of its own and an empty disk (bench/disks.py). Scandock's time includes that all is on
+disk, Orthanc's does not.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench import archives, contenders, report, servers
 from bench.archives import Archive
+from bench.disks import own_disk
 from tests.orthanc import PROGRAM
 
 BEGIN, END = "<!-- orthanc:begin -->", "<!-- orthanc:end -->"
@@ -42,8 +43,9 @@ def main() -> None:
     theirs: list[float] = []
     try:
         for number in range(arguments.rounds):
-            ours.append(send_to_scandock(archive, folder / f"{number}-scandock"))
-            theirs.append(send_to_orthanc(PROGRAM, archive, folder / f"{number}-orthanc"))
+            with own_disk(folder / f"{number}") as disk:
+                ours.append(send_to_scandock(archive, disk / "scandock"))
+                theirs.append(send_to_orthanc(PROGRAM, archive, disk / "orthanc"))
             print(f"bench: round {number}: {ours[-1]:.2f} s, Orthanc {theirs[-1]:.2f} s", file=sys.stderr, flush=True)
     finally:
         shutil.rmtree(folder)

@@ -2,10 +2,11 @@
 
     python -m bench.run [--only a,d] [--rounds 5] [--plain a,d] [--beside TREE] [--scale 1] [--quick] [--no-memory]
 
-Every run gets a fresh folder, and nothing is deleted before all have ended: on ext4 many deletes make later creates
-slow, so the next contender would pay for them. The archive is read once before each run, so that it is in the page
-cache for all alike, and `sync` runs before the clock starts, so that none waits for another's writes. The first round
-is dropped. unzip, tar and the script leave their writes to the kernel; scandock's time includes that all is on disk.
+Every run gets a fresh folder, every round a disk of its own (bench/disks.py), and nothing is deleted before all have
+ended: on ext4 many deletes make later creates slow, so the next contender would pay for them. The archive is read once
+before each run, so that it is in the page cache for all alike, and `sync` runs before the clock starts, so that none
+waits for another's writes. The first round is dropped. unzip, tar and the script leave their writes to the kernel;
+scandock's time includes that all is on disk.
 
 A complete run at full scale writes its table into docs/performance.md; any other only prints it. `--beside` measures
 another checkout's build in the same rounds, as it stands in its `.venv`.
@@ -18,15 +19,18 @@ takes beyond.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import archives, contenders, memory, report
 from bench.archives import Archive
 from bench.contenders import Contender
+from bench.disks import own_disk
 from bench.report import Measured
 
 QUICK_SCALES = (0.02, 0.3)
@@ -45,13 +49,11 @@ def main() -> None:
     folder = archives.HOME / "runs" / f"{time.time_ns()}"
     folder.mkdir(parents=True)
     check_space(made, arguments, folder)
-    try:
-        results = [measure(archive, arguments, folder / archive.key) for archive in made]
+    with kept(folder) as disks:
+        results = [measure(archive, arguments, folder / archive.key, disks) for archive in made]
         if arguments.memory:
             for result in results:
-                result.peak_pss = peak(result.archive, folder)
-    finally:
-        shutil.rmtree(folder)
+                result.peak_pss = peak(result.archive, folder, disks)
     text = f"{report.table(results)}\n\n{report.machine(archives.HOME)}; {arguments.rounds} rounds."
     print(text)
     if arguments.scale == 1 and arguments.memory and set(arguments.only) == set(archives.RECIPES):
@@ -96,7 +98,17 @@ def check_space(made: list[Archive], arguments: argparse.Namespace, folder: Path
         )
 
 
-def measure(archive: Archive, arguments: argparse.Namespace, folder: Path) -> Measured:
+@contextlib.contextmanager
+def kept(folder: Path) -> Iterator[contextlib.ExitStack]:
+    """What keeps the disks below a folder until all have ended; then it goes with them."""
+    try:
+        with contextlib.ExitStack() as disks:
+            yield disks
+    finally:
+        shutil.rmtree(folder)
+
+
+def measure(archive: Archive, arguments: argparse.Namespace, folder: Path, disks: contextlib.ExitStack) -> Measured:
     field: list[Contender] = [contenders.UNPACK, contenders.IMPORT]
     if archive.key in arguments.plain:
         field.append(contenders.PLAIN)
@@ -105,9 +117,9 @@ def measure(archive: Archive, arguments: argparse.Namespace, folder: Path) -> Me
     result = Measured(archive, {contender.name: [] for contender in field})
     for number in range(arguments.rounds + 1):
         turn = number % len(field)
+        disk = disks.enter_context(own_disk(folder / f"{number}"))
         for contender in field[turn:] + field[:turn]:  # each one is first, second and last in turn
-            place = folder / f"{number}-{contender.name}"
-            run = contenders.run(contender, archive, place, verify=number == 0)
+            run = contenders.run(contender, archive, disk / contender.name, verify=number == 0)
             progress(f"{archive.key} round {number} {contender.name}: {run.wall:.2f} s")
             if number:
                 result.runs[contender.name].append(run)
@@ -119,10 +131,11 @@ def check_quickly(arguments: argparse.Namespace) -> None:
     folder = archives.HOME / "runs" / f"{time.time_ns()}"
     folder.mkdir(parents=True)
     slow = []
-    try:
+    with kept(folder) as disks:
         for key in arguments.only:
             small, large = (
-                measure(archives.make(key, scale), arguments, folder / f"{key}-{scale}") for scale in QUICK_SCALES
+                measure(archives.make(key, scale), arguments, folder / f"{key}-{scale}", disks)
+                for scale in QUICK_SCALES
             )
             share = report.beyond(small, large, "scandock") / report.beyond(small, large, "unzip")
             most = QUICK_MARGIN * large.archive.goal
@@ -130,18 +143,15 @@ def check_quickly(arguments: argparse.Namespace) -> None:
             print(f"{key}: {share:.2f} of unzip beyond the start, at most {most:.2f}: {verdict}")
             if share > most:
                 slow.append(key)
-    finally:
-        shutil.rmtree(folder)
     if slow:
         which = ",".join(slow)
         sys.exit(f"bench: too slow: {which}. Measure in full, beside a build before: --only {which} --beside TREE")
 
 
-def peak(archive: Archive, folder: Path) -> int:
-    place = folder / f"{archive.key}-memory"
-    place.mkdir()
+def peak(archive: Archive, folder: Path, disks: contextlib.ExitStack) -> int:
+    disk = disks.enter_context(own_disk(folder / f"{archive.key}-memory"))
     os.sync()
-    found = memory.peak_pss(contenders.scandock_command(archive, place), folder / f"{archive.key}-memory.out")
+    found = memory.peak_pss(contenders.scandock_command(archive, disk), disk / "out")
     progress(f"{archive.key} memory: {found / 1e6:.0f} MB")
     return found
 

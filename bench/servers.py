@@ -150,11 +150,11 @@ class Sending:
 IMPORTS = "/api/v1/imports?project=BENCH&destination=archive&filename="
 
 
-def send_archive(port: int, path: Path, name: str) -> Any:
+def send_archive(port: int, path: Path, name: str, project: str = "BENCH") -> Any:
     """Send an archive as a raw upload; the import that was accepted."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        sending = Sending(port, f"{IMPORTS}{name}", size)
+        sending = Sending(port, f"{IMPORTS.replace('BENCH', project)}{name}", size)
         sending.send(file.fileno(), 0, size)
     status, told = sending.answer()
     if status != 202:

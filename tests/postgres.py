@@ -308,7 +308,8 @@ def _run(
 class DurableCluster:
     """A cluster as hospitals run one, which syncs what it commits: its data in `data`, socket and log in `folder`.
 
-    It makes both, and is killed and started again as often as wanted. The folders above must be open to everyone.
+    It makes both, or goes on with those of one that was stopped, and is killed and started again as often as wanted.
+    The folders above must be open to everyone.
     """
 
     def __init__(
@@ -326,14 +327,14 @@ class DurableCluster:
         self._environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
         self._server: subprocess.Popen[bytes] | None = None
         for new_folder in (folder, data):
-            new_folder.mkdir(mode=0o700)
+            new_folder.mkdir(mode=0o700, exist_ok=True)
             if os.geteuid() == 0:
                 entry = pwd.getpwnam(self.user)
                 os.chown(new_folder, entry.pw_uid, entry.pw_gid)
         if copied is not None:
             _copy(copied.data, data)
             (data / "standby.signal").touch()
-        else:
+        elif not (data / "PG_VERSION").exists():
             _initialize(data, self.user, self._prefix, self._environment)
         os.sync()  # initdb was told not to
 

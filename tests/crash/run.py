@@ -6,8 +6,10 @@ then deletions of a project.
 and plays the controls in which dropped syncs must be noticed (root alone may; what can't be played is said).
 `--receiver-rounds 200` kills a server's DICOM receiver, its worker and the whole beneath senders, ten times a server;
 then as often what takes single objects by HTTP.
+`--bucket-rounds 200` kills a server whose files are in a bucket, and one sweeper after the other beside it.
 Each round is told by what plays it again: `--only append/switched/group/check`, `--only crowd/17`,
-`--only deletion/left_one/again`, `--only server/web/halfway/17`, `--only power/xfs/random/17`, `--only receiver/17`.
+`--only deletion/left_one/again`, `--only server/web/halfway/17`, `--only power/xfs/random/17`, `--only receiver/17`,
+`--only bucket/server/group/random/17`.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from scandock.model.crash_points import POINTS
+from tests.crash.bucket_rounds import bucket_rounds, open_site, run_bucket_round
 from tests.crash.concurrent_imports import run_concurrent
 from tests.crash.deletions import Deletion, all_deletions, run_deletions
 from tests.crash.power_cuts import PowerCut, controls, power_cuts, run_cuts
@@ -36,7 +40,7 @@ from tests.crash.server_rounds import ServerRound, last_lines, run_server_rounds
 NEXT = ("check", "bystander", "again")
 REFUSED = ("began", "recorded", "read", "swept")
 """The points that an import passes which is refused."""
-OTHER_ROUNDS = ("crowd/", "server/", "deletion/", "power/", "receiver/")
+OTHER_ROUNDS = ("bucket/", "crowd/", "server/", "deletion/", "power/", "receiver/")
 KILLS = 10
 """Of receivers, in the life of one DATA."""
 EARLIEST = 0.1
@@ -85,6 +89,7 @@ def main() -> int:
     parser.add_argument("--server-rounds", type=int, default=0, help="rounds of a server under load, and no others")
     parser.add_argument("--power-cuts", type=int, default=0, help="power cuts under a server, and no other rounds")
     parser.add_argument("--receiver-rounds", type=int, default=0, help="kills beneath DICOM senders, and no others")
+    parser.add_argument("--bucket-rounds", type=int, default=0, help="rounds of a server with a bucket, and no others")
     parser.add_argument("--count", type=int, default=60, help="objects in a series")
     parser.add_argument("--jobs", type=int, default=2, help="rounds at a time")
     parser.add_argument("--no-points", action="store_true", help="leave the named points out")
@@ -103,7 +108,13 @@ def main() -> int:
         receivers = _receivers(arguments, seed)
         for number in receivers:
             report.of(f"receiver/{number}", _receive(Path(folder, f"receiver{number}"), number))
-        if (served or cuts or receivers) and len(served) + len(cuts) + len(receivers) >= len(arguments.only):
+        in_buckets = _in_buckets(arguments, seed)
+        if in_buckets:
+            with open_site() as site:
+                play = partial(run_bucket_round, site)
+                run_server_rounds(Path(folder), in_buckets, jobs=arguments.jobs, on_round=report.of, play=play)
+        others = len(served) + len(cuts) + len(receivers) + len(in_buckets)
+        if others and others >= len(arguments.only):
             return report.end(seed)
         ground = RoundArchives(Path(folder), seed, count=arguments.count)
         run_rounds(ground, list(_rounds(ground, arguments, seed)), jobs=arguments.jobs, on_round=report.of)
@@ -139,6 +150,13 @@ def _served(arguments: argparse.Namespace, seed: int) -> list[ServerRound]:
     if arguments.only:
         return [ServerRound.parse(word) for word in arguments.only if word.startswith("server/")]
     return list(server_rounds(arguments.server_rounds, seed))
+
+
+def _in_buckets(arguments: argparse.Namespace, seed: int) -> list[ServerRound]:
+    if arguments.only:
+        words = [word.removeprefix("bucket/") for word in arguments.only if word.startswith("bucket/")]
+        return [ServerRound.parse(word) for word in words]
+    return list(bucket_rounds(arguments.bucket_rounds, seed))
 
 
 def _cuts(arguments: argparse.Namespace, seed: int) -> list[PowerCut]:

@@ -221,6 +221,7 @@ def run_server_rounds(
     jobs: int = 2,
     each: int = EACH,
     on_round: Callable[[str, str], object] = lambda *_: None,
+    play: Callable[[Path, ServerRound, int], None] = run_server_round,
 ) -> dict[str, str]:
     """Play rounds, `jobs` at a time, of `each` archives a client; what was wrong, by the round that shows it."""
     wrong: dict[str, str] = {}
@@ -228,7 +229,7 @@ def run_server_rounds(
     def one_round(server_round: ServerRound) -> None:
         place = folder / str(server_round).replace("/", "-")
         try:
-            run_server_round(place, server_round, each)
+            play(place, server_round, each)
         except Exception:  # noqa: BLE001  # the other rounds are played all the same
             wrong[str(server_round)] = traceback.format_exc() + last_lines(place / "err")
         finally:

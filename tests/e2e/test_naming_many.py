@@ -9,12 +9,12 @@ from tests.e2e.uploading import archive, drop, image, imported, looked_into, ope
 COUNT = """() => {
   window.refreshed = new Set();
   const element = ({ target }) => (target.nodeType === Node.TEXT_NODE ? target.parentElement : target);
-  const row = (record) => element(record).closest("tr.up-study");
+  const row = (record) => !element(record).closest(".up-picture") && element(record).closest("tr.up-study");
   new MutationObserver((records) => records.map(row).forEach((one) => one && window.refreshed.add(one))).observe(
     document.querySelector(".up-table"), { subtree: true, childList: true, characterData: true, attributes: true },
   );
 }"""
-"""Keeps the studies' rows in which anything is written from here on."""
+"""Keeps the studies' rows in which anything is written from here on, but for pictures, which come to rows in sight."""
 
 
 def dated(n: int) -> bytes:

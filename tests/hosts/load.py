@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +30,8 @@ class Load:
         self._lock = threading.Lock()
         self._struck = threading.Event()
         """Lets uploads that are halfway go on."""
+        self.meanwhile: Callable[[], None] = _do_nothing
+        """Called once, by the test's own thread, while uploads go on from there."""
 
     def archive(self, door: str) -> Archive:
         """One of a study of its own."""
@@ -62,6 +64,8 @@ class Load:
                 yield
             finally:
                 self._struck.set()
+            meanwhile, self.meanwhile = self.meanwhile, _do_nothing
+            meanwhile()
             for client in running:
                 client.result()
 
@@ -86,6 +90,10 @@ class Load:
                 f"of {len(promised)} uploads that were acknowledged some never ended as archived",
                 PATIENCE,
             )
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _failure(client: Future[None]) -> str:

@@ -139,7 +139,7 @@ class Site:
             until(lambda: not left(), lambda: f"not swept: {left()}")
 
     def check(self, log: Path, hosts: Iterable[str]) -> list[str]:
-        """What the checker finds wrong, and `scandock check` on each of these hosts."""
+        """What the checker and, on each of these hosts, `scandock check` find wrong, and unexpected errors in logs."""
         places = [self.database.conninfo, self.bucket.endpoint, BUCKET, str(log)]
         words = [sys.executable, "-m", "tests.hosts.checker", *places]
         checked = subprocess.run([*self.client.words, *words], capture_output=True, text=True, check=False)
@@ -152,6 +152,9 @@ class Site:
             )  # fmt: skip
             if checked.returncode:
                 wrong.append(f"{host.machine.name}: {checked.stdout}{checked.stderr}")
+        for host in self.hosts.values():
+            lines = host.err.read_text().splitlines()
+            wrong += [f"{host.machine.name}: {line}" for line in lines if '"event": "unexpected"' in line]
         return wrong
 
     def close(self) -> None:

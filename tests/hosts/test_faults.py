@@ -13,7 +13,7 @@ import pytest
 
 from tests.crash.case_share import RUN_ALL
 from tests.crash.processes import until
-from tests.hosts.load import Load
+from tests.hosts.load import PATIENCE, Load
 from tests.hosts.scene import VICTIM, Scene
 
 pytestmark = [
@@ -38,6 +38,35 @@ def cut_from_database(scene: Scene) -> Iterator[None]:
         yield
         scene.wait_until_taken_over()
     scene.go_on()
+
+
+@contextmanager
+def cut_from_store(scene: Scene) -> Iterator[None]:
+    """What it works on waits, and is ended by a host that reaches the store; others take what is sent meanwhile."""
+    with scene.site.network.cut(scene.machine, scene.site.network.machines["s3"]):
+        scene.go_on()
+        yield
+        scene.load.wait_until_ended()
+        assert scene.standing().attempt == 1, "an outage of the store was counted as an attempt"
+
+
+@contextmanager
+def store_killed_twice(scene: Scene) -> Iterator[None]:
+    """Once while an import needs it and until every host has seen that, once more while uploads and imports go on."""
+    bucket = scene.site.bucket
+    bucket.kill()
+    scene.go_on()
+    scene.wait_until_noticed()
+    bucket.start()
+    acknowledged = scene.load.log.count
+
+    def kill_again() -> None:
+        until(lambda: scene.load.log.count > acknowledged, "no upload was acknowledged", PATIENCE)
+        bucket.kill()
+        bucket.start()
+
+    scene.load.meanwhile = kill_again
+    yield
 
 
 @contextmanager
@@ -97,6 +126,8 @@ Fault = Callable[[Scene], AbstractContextManager[None]]
     [
         pytest.param(host_killed, "", id="host killed"),
         pytest.param(cut_from_database, "", id="cut from the database"),
+        pytest.param(cut_from_store, "", id="cut from the store"),
+        pytest.param(store_killed_twice, "", id="store killed twice"),
         pytest.param(cable_pulled, "", id="cable pulled"),
         pytest.param(slow_import, "", id="same names"),
         pytest.param(slow_import, "+600s", id="clock ten minutes ahead"),

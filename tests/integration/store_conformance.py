@@ -896,6 +896,18 @@ class StoreConformance:
         with store.snapshot(NAME) as snapshot:
             assert [snapshot.size(rel) for rel in ("a", "b/c", "b", "b/d", "x/y", "a/z")] == [1, 3] + [None] * 4
 
+    def test_snapshot_of_a_mark_is_of_no_other_tree(self, store):
+        publish_tree(store, NAME, {"a": b"old"})
+        with store.snapshot(NAME) as snapshot:
+            mark = snapshot.mark
+        with store.snapshot(NAME, mark) as again, again.open("a") as reader:
+            assert (again.mark, reader.read()) == (mark, b"old")
+        publish_replace(store, stage_files(store, "u", {"tree/a": b"new"}), "tree", NAME)
+        with contextlib.suppress(FileNotFoundError), store.snapshot(NAME, mark) as old, old.open("a") as reader:
+            assert reader.read() == b"old"
+        with store.snapshot(NAME) as snapshot, snapshot.open("a") as reader:
+            assert (snapshot.mark == mark, reader.read()) == (False, b"new")
+
     def test_snapshot_of_nothing(self, store):
         with pytest.raises(FileNotFoundError):
             store.snapshot(NAME)

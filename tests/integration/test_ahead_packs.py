@@ -117,6 +117,19 @@ def test_a_failure_leaves_what_is_known_and_nothing_that_was_sent(stage: LocalSt
     assert first == KnownFile(1000, files[0].sha256, None)
 
 
+def test_what_fails_on_its_way_is_found_before_the_packs_are_used(stage: LocalStage) -> None:
+    """Also the last packs, behind which nothing is sent that would tell of it: `seal` packs these files again."""
+    bucket = MemoryBucket()
+    ahead, packs = start(stage, bucket, [])
+    bucket.failing = True
+    file = write(stage, "a.dcm", b"1" * 1000)
+    ahead.add([file])
+    known, are_usable = ahead.stop()
+    packs.close()
+    assert not are_usable
+    assert known.find(file.rel) == KnownFile(1000, file.sha256, None)
+
+
 def test_no_more_is_known_than_memory_is_to_hold(stage: LocalStage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead_packs, "MOST_KNOWN", 2)
     ahead, packs = start(stage, MemoryBucket(), [])

@@ -17,12 +17,15 @@ from urllib.parse import quote
 import httpx
 import pytest
 from fastapi import Request, Response
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
-from scandock.access.principal import SYSTEM
+from scandock.access.principal import SYSTEM, AccessDenied
 from scandock.catalog.server_tables import audit
+from scandock.catalog.sessions import existing_session
 from scandock.catalog.tables import session, tree
+from scandock.catalog.trees import files_of
 from scandock.model.errors import Fault
+from scandock.services.chunks import copy_chunk
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.downloads import open_file, zip_session
@@ -311,6 +314,49 @@ def test_a_replace_meanwhile_changes_nothing_of_a_download(site: DataFolder) -> 
     with zipfile.ZipFile(io.BytesIO(sent)) as archive:
         held = sorted(sha256(archive.read(name)) for name in archive.namelist())
     assert held == sorted(map(sha256, OBJECTS))
+
+
+def test_a_file_of_a_known_tree_is_that_of_the_tree_that_stands(site: DataFolder) -> None:
+    """After the first time no question tells which tree stands there: a new one is seen all the same."""
+    site.bring(uploader_layout("S1", "1", OBJECTS[:1]), session="S1")
+    comment = {0x00204000: (b"LT", b"other")}
+    other = Image(case="again", number=1, also=comment).file()
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
+        with catalog.read() as connection:
+            uuid = connection.execute(select(session.c.uuid)).scalar_one()
+
+        def read() -> bytes:
+            with catalog.read() as connection:
+                n = next(files_of(connection, existing_session(connection, uuid).tree_id)).n
+            download = open_file(context, uuid, n)
+            data = b"".join(map(copy_chunk, download.chunks()))
+            assert download.etag == f'"{sha256(data)}"'
+            return data
+
+        assert [read(), read()] == [OBJECTS[0]] * 2
+        told = site.bring(uploader_layout("S1", "1", [other]), session="S1", overwrite="delete")
+        assert told.state == "placed"
+        assert [read(), read()] == [other] * 2
+        delete_session(context, uuid)
+        with pytest.raises(AccessDenied):
+            open_file(context, uuid, 0)
+
+
+def test_a_file_of_a_known_tree_takes_one_reading_transaction_and_few_statements(site: DataFolder) -> None:
+    site.bring(uploader_layout("S1", "1", OBJECTS), session="S1")
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
+        with catalog.read() as connection:
+            uuid = connection.execute(select(session.c.uuid)).scalar_one()
+        open_file(context, uuid, 0).close()
+        asked: list[str] = []
+        event.listen(catalog.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+        begun: list[object] = []
+        event.listen(catalog.engine, "begin", begun.append)
+        open_file(context, uuid, 1).close()
+    assert len(begun) == 2  # one that reads, one that writes the line of the audit
+    assert len(asked) == 3, asked  # the session with its project, the tree with the file, the line
 
 
 def test_a_file_that_has_shrunk_breaks_the_zip_off() -> None:

@@ -55,6 +55,7 @@ def check_tree(catalog: Catalog, tree_id: int, rows: list[FileRow], numbers: tup
     with catalog.read() as connection:
         assert file_manifests.has_manifests(connection, tree_id)
         assert list(trees.files_of(connection, tree_id)) == rows
+        check_single_files(connection, tree_id, rows)
         part = list(file_manifests.read_files(connection, tree_id, *numbers))
         for resources in ({0}, {1, 2}, set[int]()):
             of_resources = list(file_manifests.read_resource_files(connection, tree_id, resources))
@@ -69,6 +70,13 @@ def check_tree(catalog: Catalog, tree_id: int, rows: list[FileRow], numbers: tup
     assert all(0 < one.files <= 5 for one in parts)
     assert sum(one.files for one in parts) == len(rows)
     assert all(one.last_n < other.first_n for one, other in pairwise(parts))
+
+
+def check_single_files(connection: Connection, tree_id: int, rows: list[FileRow]) -> None:
+    """That a tree has these files, and no others, by their numbers."""
+    by_number = {row.n: row for row in rows}
+    for n in (0, 7, 15, 22, 30, 46, *list(by_number)[:2]):
+        assert trees.find_tree_file(connection, tree_id, n) == (by_number.get(n), 1, False)
 
 
 FILES = st.dictionaries(st.integers(0, 30), st.integers(0, 2), max_size=25)
@@ -92,6 +100,7 @@ def test_a_tree_has_what_was_written(
     if is_old:
         with catalog.write() as connection:
             write_rows(connection, old, stood)
+            check_single_files(connection, old, stood)
     else:
         trees.write_files(catalog, old, stood)
         check_tree(catalog, old, stood)

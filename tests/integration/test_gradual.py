@@ -23,8 +23,9 @@ from scandock.catalog.tables import upload
 from scandock.model.machine_errors import DiskFull
 from scandock.rules.series_filters import read_lines
 from scandock.services import gradual_uploads
-from scandock.services.gradual_uploads import ask_for_sessions, forget_ended
+from scandock.services.gradual_uploads import GradualRows, ask_for_sessions, forget_ended
 from scandock.services.import_filters import enable_local_filter, set_local_filter
+from scandock.services.received_records import StudyProgress
 from scandock.services.settings import Settings, load_settings
 from scandock.store.local import LocalStore
 from scandock.store.object_spools import LocalObjectSpool
@@ -490,6 +491,18 @@ def test_what_a_killed_process_left_is_imported_even_without_its_project(tmp_pat
         until(lambda: uploads(web)[0].state == "received", "it was left for ever")
         with InProcessWorker(data):
             until(lambda: uploads(web)[0].state == "placed", "it was not imported")
+
+
+def test_a_host_that_was_replaced_notes_nothing_of_an_upload(web: Web, client: httpx.Client) -> None:
+    send(client, images(1)[0])
+    (row,) = uploads(web)
+    rows = GradualRows(web.site.catalog, web.site.receiving, web.site.settings.zone)
+    progress = StudyProgress(upload_id=row.id, writer="another", objects=9, bytes=987_654_321, rate=0)
+    assert rows.write_progress([progress]) == []  # it goes on: elsewhere
+    incoming = web.site.receiving.find(row.uuid)
+    assert incoming is not None
+    assert incoming.received != progress.bytes
+    assert rows.write_progress([replace(progress, upload_id=row.id + 1)]) == [row.id + 1]
 
 
 def test_who_waits_for_a_session_hears_that_its_import_has_failed(web: Web, client: httpx.Client) -> None:

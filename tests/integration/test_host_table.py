@@ -80,6 +80,26 @@ def test_hosts_live_by_what_they_say(catalog: Catalog) -> None:
         assert connection.execute(select(host.c.seen, host.c.worker_seen)).all() == [(0, 0)]
 
 
+def test_a_worker_that_ends_says_nothing_of_the_web_process_of_its_host(catalog: Catalog) -> None:
+    register_host(catalog, "all")
+    silent_for(catalog, hosts.SILENT_MS + 1)
+    worker, web = beat(catalog, is_worker=True), beat(catalog, is_worker=False)
+    web.start()
+    worker.start()
+    worker.end()
+    assert not has_worker(catalog)
+    catalog.host, mine = "another", catalog.host
+    assert has_other_hosts(catalog)
+    catalog.host = mine
+    worker = beat(catalog, is_worker=True)
+    worker.start()
+    web.end()
+    assert has_worker(catalog)
+    worker.end()
+    catalog.host = "another"
+    assert not has_other_hosts(catalog)
+
+
 def test_a_host_says_again_and_again_that_it_lives(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts, "BEAT_SECONDS", 0.01)
     register_host(catalog, "worker")

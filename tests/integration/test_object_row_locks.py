@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, insert, text
 
 from scandock.catalog import engine as catalog_engine
+from scandock.catalog.store_tables import spool_part
+from scandock.model.errors import TokenLost
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.store.packs import StoredObject
 from scandock.store.paths import unchecked_path
@@ -98,6 +100,23 @@ def test_who_finishes_ends_the_attempt_before_the_trees(rows: PostgresObjectRows
     assert rows.staged("u", "tree") is None
 
 
+def test_who_finishes_while_it_is_taken_over_leaves_what_is_staged(
+    rows: PostgresObjectRows, holder: Connection, postgres_url: str
+) -> None:
+    """It asks who has the upload behind the lock of its own attempt, which whoever takes over has by then."""
+    stage(rows, 1, "u")
+    both = text("SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0")
+    holder.execute(text(LOCK_TREE), {"it": 1})
+    with ThreadPoolExecutor(1) as pool, closing(PostgresObjectRows(postgres_url)) as late:
+        with waiting(holder, lambda: rows.take("u", "u", "new")), holder.engine.connect() as looking:
+            looking.execution_options(isolation_level="AUTOCOMMIT")
+            finished = pool.submit(late.finish, "u", "u")
+            until(lambda: looking.execute(both).scalar_one() == 2, "it does not wait for who takes over")
+        error = finished.exception(30)
+    assert rows.staged("u", "tree") == 1
+    assert isinstance(error, TokenLost)
+
+
 def test_who_shares_objects_locks_them_by_id(
     rows: PostgresObjectRows, holder: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,14 +142,25 @@ def test_an_object_that_is_shared_as_its_files_move_is_named_again(
     assert rows.named_keys() == {"v1/p/1", "v1/p/2"}
 
 
+def test_a_part_that_is_just_noted_goes_with_its_spool(rows: PostgresObjectRows, holder: Connection) -> None:
+    rows.hold_spool("u", "w")
+    holder.execute(text("SELECT 1 FROM spool_writer WHERE upload = 'u' FOR UPDATE"))
+    part = {"upload": "u", "at": 0, "bytes": 4, "key": "v1/i/u/0", "sha256": bytes(32)}
+    holder.execute(insert(spool_part).values(**part))
+    with waiting(holder, lambda: rows.drop_spool("u", grace_ms=0)):
+        holder.commit()
+    assert rows.parts("u") == []
+    assert rows.due(9) == ["v1/i/u/0"]
+
+
 def test_objects_that_have_gone_are_locked_by_id(rows: PostgresObjectRows, holder: Connection) -> None:
     for number in (2, 1):
         stage(rows, number, f"u{number}")
         rows.finish(f"u{number}", f"u{number}")
-    rows.doom(grace_ms=0)
+    rows.doom(grace_ms=0, stop=lambda: False)
     holder.execute(text("UPDATE stored_object SET bytes = 11 WHERE key = 'v1/p/2'"))  # it is behind the other one now
     holder.commit()
     holder.execute(text(LOCK_OBJECT), {"it": "v1/p/2"})
     with waiting(holder, lambda: rows.deleted(["v1/p/1", "v1/p/2"])):
         holder.execute(text(LOCK_OBJECT), {"it": "v1/p/1"})
-    assert rows.due(9).keys == []
+    assert rows.due(9) == []

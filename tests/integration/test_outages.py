@@ -16,6 +16,8 @@ from scandock.catalog.engine import Catalog
 from scandock.model.crash_points import POINTS
 from scandock.model.errors import Fault
 from scandock.queue.retry import MAX_ATTEMPTS
+from scandock.services.privacy_key import KEY_FILE
+from scandock.services.privacy_settings import set_local_privacy
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
@@ -95,6 +97,24 @@ def test_a_work_folder_that_is_none_is_waited_for_under_its_name(server):
         work.unlink()
         work.mkdir()
         placed(server, uuid)
+
+
+def test_a_privacy_key_that_a_host_lacks_is_waited_for(server):
+    key, aside = server.data / KEY_FILE, server.data.parent / "key"
+    with InProcessWorker(server.data):
+        set_local_privacy(str(server.data), load_settings(), None, {"names": "drop"})
+        key.rename(aside)
+        uuid = server.send(BODY)
+        for times in range(1, MAX_ATTEMPTS + 2):
+            until(partial(tried, server, uuid, times), "it was not tried")
+            row = server.row(uuid)
+            assert (row["code"], row["attempt"]) == ("privacy_key", 1)
+            assert KEY_FILE not in row["message"]
+            server.hurry(uuid)
+        aside.rename(key)
+        server.hurry(uuid)
+        assert server.ended(uuid) == "placed", server.row(uuid)
+    assert server.row(uuid)["attempt"] == 1
 
 
 def test_what_a_worker_has_claimed_without_hearing_of_it_is_run_at_once(server, monkeypatch):

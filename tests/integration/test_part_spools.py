@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scandock.model.errors import Fault
-from scandock.store import part_spools
+from scandock.store import memory_budget, part_spools
 from scandock.store.bucket import Bucket
 from scandock.store.memory_budget import MemoryBudget
 from scandock.store.part_spools import Part, PartSpool
@@ -194,6 +194,52 @@ def test_uploads_share_memory_and_none_fails_for_want_of_it(monkeypatch: pytest.
     assert read(others[1]) == b"0123456789abcdef0123456789"
     for spool in spools:
         spool.close()
+
+
+def test_an_upload_that_stalls_gives_its_memory_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part_spools, "SMALL_PART", 4)
+    monkeypatch.setattr(part_spools, "WAIT_SECONDS", 0)
+    bucket, memory = MemoryBucket(), MemoryBudget(16)
+    stalled, other = (PartSpool(bucket, name, part_bytes=16, memory=memory) for name in "ab")
+    stalled.append(0, b"0123456789")
+    other.append(0, b"01234567")
+    assert [part.length for part in other.parts] == [], "it was used just now"
+    assert memory.free == 0
+    monkeypatch.setattr(memory_budget, "IDLE_SECONDS", 0)
+    other.append(8, b"89ab")  # finds none, and asks for what is idle
+    assert memory.take(16, 60) is not None, "sent by then"
+    assert other.append(12, b"cdefghijklmnopqr") == 28
+    assert other.sync() == 28
+    assert [part.length for part in other.parts] == [4, 4, 16, 4]
+    assert stalled.append(10, b"abc") == 13
+    assert stalled.sync() == 13
+    assert [part.length for part in stalled.parts] == [10, 3]
+    assert read(stalled) == b"0123456789abc"
+    for spool in (stalled, other):
+        spool.close()
+    assert memory.free == 16
+
+
+def test_an_upload_that_stalls_behind_a_part_that_failed_tells_of_it_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part_spools, "SMALL_PART", 4)
+    monkeypatch.setattr(part_spools, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(memory_budget, "IDLE_SECONDS", 0)
+    failing, memory = MemoryBucket(), MemoryBudget(16)
+    stalled, other = (PartSpool(bucket, "u", part_bytes=16, memory=memory) for bucket in (failing, MemoryBucket()))
+    failing.failing = True
+    stalled.append(0, b"0123456789abcdef")
+    waiting = memory.take(16, 60)  # until that has failed
+    assert waiting is not None
+    waiting.release()
+    stalled.append(16, b"01234567")
+    assert other.append(0, b"01234567") == 8
+    assert other.sync() == 8
+    assert memory.free == 0
+    with pytest.raises(Fault):
+        stalled.sync()
+    for spool in (stalled, other):
+        spool.close()
+    assert memory.free == 16
 
 
 def test_a_part_that_failed_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,10 @@ from scandock.catalog.tables import privacy_text
 from scandock.deidentification.script.errors import LookupTableRefused, ScriptRefused
 from scandock.rules.privacy_policy import Policy, PrivacySettings
 from scandock.services.context import ServiceContext
-from scandock.services.data_errors import PrivacyKeyUnfit
+from scandock.services.data_errors import PrivacyKeyNotMade, PrivacyKeyUnfit
 from scandock.services.editing import etag
 from scandock.services.privacy_in_force import load_privacy
-from scandock.services.privacy_key import KEY_FILE, add_key, list_keys, load_keys
+from scandock.services.privacy_key import KEY_FILE, add_key, list_keys, load_keys, need_keys
 from scandock.services.privacy_scripts import (
     enable_script,
     find_lookup,
@@ -171,6 +171,21 @@ def test_no_new_key_is_made_where_the_one_is_gone_or_another(context: ServiceCon
     assert read_in_force(context) is not None
 
 
+def test_a_second_host_makes_no_key_of_its_own(context: ServiceContext, tmp_path: Path) -> None:
+    set_privacy(context, None, PrivacySettings(names="drop"))
+    host = tmp_path / "host"
+    host.mkdir()
+    with pytest.raises(PrivacyKeyUnfit, match="Copy the file from another host"):
+        add_key(context.catalog, SYSTEM, str(host), context.settings)
+    with pytest.raises(PrivacyKeyUnfit), context.catalog.write() as connection:
+        need_keys(context.catalog, connection, str(host), context.settings)
+    assert list(host.iterdir()) == []
+    (host / KEY_FILE).write_bytes(Path(context.store.path, KEY_FILE).read_bytes())
+    assert len(add_key(context.catalog, SYSTEM, str(host), context.settings)) == 2
+    with pytest.raises(PrivacyKeyUnfit):  # the first one lacks the new key now
+        read_in_force(context)
+
+
 def test_a_key_that_is_added_hashes_and_the_older_ones_are_looked_up(context: ServiceContext) -> None:
     set_lookup(context, None, TABLE)
     set_privacy(context, None, PrivacySettings(names="drop"))
@@ -197,7 +212,7 @@ def test_a_key_file_of_the_settings_is_not_made_in_passing(context: ServiceConte
     named = ServiceContext(
         context.catalog, context.store, context.settings.model_copy(update={"privacy_key_file": str(elsewhere)}), SYSTEM
     )
-    with pytest.raises(PrivacyKeyUnfit, match="isn't there"):
+    with pytest.raises(PrivacyKeyNotMade, match="admin privacy key add"):
         set_script(named, None, SCRIPT)
     elsewhere.parent.mkdir()
     add_key(named.catalog, SYSTEM, named.store.path, named.settings)

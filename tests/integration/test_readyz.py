@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from scandock.services.privacy_key import KEY_FILE
+from scandock.services.privacy_settings import set_local_privacy
 from scandock.services.settings import load_settings
 from scandock.web import readiness
 from tests.crash.processes import SCANDOCK, run
@@ -161,3 +163,16 @@ def test_a_catalog_that_was_found_damaged_stays_so(tmp_path):
     assert done.code == 1, str(done)
     assert "damaged" in done.err
     assert "backup" in done.err
+
+
+def test_a_privacy_key_that_the_rules_need_and_this_host_lacks_is_told(tmp_path):
+    data = tmp_path / "data"
+    with serve_in_process(data, SMALL) as web:
+        assert set(told(web).values()) == {"ok"}  # no rules, no key
+        set_local_privacy(str(data), SMALL, None, {"names": "drop"})
+        assert set(told(web).values()) == {"ok"}
+        (data / KEY_FILE).rename(tmp_path / "key")
+        assert told(web)["store"] == "privacy_key"
+        assert "Copy the file from another host" in detail(web)
+        (tmp_path / "key").rename(data / KEY_FILE)
+        assert set(told(web).values()) == {"ok"}

@@ -8,6 +8,7 @@ import pytest
 
 from scandock.catalog.projects import list_projects
 from scandock.model.errors import Usage
+from scandock.pipeline import plan
 from tests.builders import DataFolder, images, make_data_folder
 
 
@@ -36,3 +37,14 @@ def test_an_unknown_project_in_the_mapping_stops_all_before_one_is_made(site: Da
     told = site.bring(archive, project="NEW", mapping_path=str(mapping))
     assert (told.state, told.session["project"]) == ("placed", "OTHER")
     assert projects(site) == ["NEW", "OTHER"]
+
+
+def test_a_project_that_has_gone_and_come_again_while_an_import_is_planned_is_told(
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name was read before, its settings between, when it was not there."""
+    site.project("P")
+    monkeypatch.setattr(plan, "read_policies", lambda *_: {})
+    with pytest.raises(Usage) as caught:
+        site.bring({"a/1.dcm": images(1)[0]}, project="P")
+    assert caught.value.code == "project_unknown"

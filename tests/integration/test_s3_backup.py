@@ -9,10 +9,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog import tables
+from scandock.catalog.store_tables import stored_object
 from scandock.model.errors import Fault, Usage
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services import bucket_backup, catalog_copies
@@ -22,11 +23,13 @@ from scandock.services.backup_restore import restore_backup
 from scandock.services.cleaning.trash import empty_trash
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.manifest_copies import copy_manifests
 from scandock.services.settings import Settings
 from scandock.services.store_opening import open_data_store
 from scandock.services.trash import delete_session
 from scandock.store.bucket import Bucket
 from scandock.store.s3_store import S3Store
+from scandock.web.readiness import check_store
 from tests import postgres
 from tests.builders import DataFolder, Image, make_data_folder, uploader_layout
 from tests.integration.in_process import call_in_process
@@ -45,8 +48,23 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str, buc
 
 
 @pytest.fixture
+def backed_up(site: DataFolder) -> DataFolder:
+    """The site with a session A of two files, and a backup in `backups` of its root."""
+    site.bring(session("A", 2), session="A")
+    back_up(str(site.data), site.settings, str(site.root / "backups"))
+    return site
+
+
+@pytest.fixture
 def empty_url(postgres_cluster: postgres.Cluster) -> Iterator[str]:
     """A database without a catalog."""
+    with postgres_cluster.database() as url:
+        yield url
+
+
+@pytest.fixture
+def other_url(postgres_cluster: postgres.Cluster) -> Iterator[str]:
+    """Another one."""
     with postgres_cluster.database() as url:
         yield url
 
@@ -92,28 +110,57 @@ def test_what_was_deleted_and_changed_after_a_backup_is_restored(
 
     new = restored(site, empty_url, monkeypatch)
     assert new.files() == before
-    new.checked = False  # objects that came after the backup have no rows
     new.bring(session("D", 2), session="D")
     assert len(new.files("archive/P/D")) == 2
     again = back_up(str(new.data), new.settings, str(site.root / "backups"))
     assert again.trees == 4
 
 
-def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(
-    site: DataFolder,
-    bucket: Bucket,
-    empty_url: str,
-    postgres_cluster: postgres.Cluster,
-    monkeypatch: pytest.MonkeyPatch,
+def test_what_came_after_a_backup_is_deleted_behind_a_restore_as_late_as_anything(
+    site: DataFolder, bucket: Bucket, empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.bring(session("A", 2), session="A")
+    before = site.files()
     back_up(str(site.data), site.settings, str(site.root / "backups"))
-    with closing(open_data_store(str(site.data), site.settings.model_copy(update={"garbage_days": 0.0}))) as old:
+    kept = {*bucket.list("v1")}
+    site.bring(session("B", 2), session="B")
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        assert copy_manifests(catalog, store, lambda: False) == 2
+        with closing(store.spool("u")) as spool:
+            spool.append(0, b"1")
+            spool.sync()
+    bucket.put("v1/mine", b"nobody but its owner knows why")
+    new = restored(site, empty_url, monkeypatch)
+    came_after = {*bucket.list("v1")} - kept - {"v1/mine"}
+    assert {key.split("/")[1] for key in came_after} == {"p", "r", "s", "m"}
+    with open_data(str(new.data), new.settings) as (catalog, store):
+        store.sweep()
+        assert {*bucket.list("v1")} >= came_after
+        with catalog.write() as connection:
+            connection.execute(update(stored_object).values(due=stored_object.c.due - 86_400_000))
+        store.sweep()
+    assert {*bucket.list("v1")} == kept | {"v1/mine"}
+    assert new.files() == before
+
+
+def test_the_catalog_that_had_the_bucket_takes_and_deletes_nothing_any_more(
+    backed_up: DataFolder, bucket: Bucket, empty_url: str, other_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = backed_up
+    no_grace = site.settings.model_copy(update={"garbage_days": 0.0})
+    with site.catalog() as catalog, closing(open_data_store(str(site.data), no_grace)) as old:
         assert old.make_areas(lambda *_: True) == []
         with closing(old.spool("u")) as spool:
             spool.append(0, b"1")
             spool.sync()
         new = restored(site, empty_url, monkeypatch)
+        with pytest.raises(Fault) as unready:
+            check_store(catalog, old, site.settings)
+        assert (unready.value.code, unready.value.public[0]) == (
+            "store_other", "The server's files are those of another site.",
+        )  # fmt: skip
+        with closing(old.spool("v")) as spool, pytest.raises(Fault, match="another catalog"):
+            spool.append(0, b"1")
         old.spool("u").discard()
         with pytest.raises(Fault) as caught:
             old.sweep()
@@ -122,12 +169,9 @@ def test_the_catalog_that_had_the_bucket_deletes_nothing_of_it_any_more(
             old.compact(1 << 40, lambda: False)
         assert also.value.code == "store_other"
         assert list(bucket.list("v1/s")) != []
-    with closing(open_data_store(str(site.data), site.settings)) as store, pytest.raises(Fault) as refused:
-        store.make_areas(lambda *_: True)
-    assert refused.value.code == "store_other"
-    with postgres_cluster.database() as third:  # the same backup once more
-        last = restored(site, third, monkeypatch, "third")
-        assert last.files() == new.files()
+    assert_has_no_bucket(site)
+    last = restored(site, other_url, monkeypatch, "third")  # the same backup once more
+    assert last.files() == new.files()
 
 
 KILLS = {
@@ -141,11 +185,9 @@ KILLS = {
 
 @pytest.mark.parametrize(("owner", "verb"), KILLS.values(), ids=KILLS)
 def test_a_restore_that_was_killed_is_no_site_until_the_same_one_has_ended(
-    site: DataFolder, empty_url: str, monkeypatch: pytest.MonkeyPatch, owner: object, verb: str
+    backed_up: DataFolder, empty_url: str, monkeypatch: pytest.MonkeyPatch, owner: object, verb: str
 ) -> None:
-    site.bring(session("A", 2), session="A")
-    files = site.files()
-    first = back_up(str(site.data), site.settings, str(site.root / "backups"))
+    site, backups = backed_up, str(backed_up.root / "backups")
     with monkeypatch.context() as patch:
         patch.setattr(owner, verb, killed)
         with pytest.raises(KeyboardInterrupt):
@@ -158,12 +200,12 @@ def test_a_restore_that_was_killed_is_no_site_until_the_same_one_has_ended(
         assert caught.value.code == "restore_unfinished"
 
     with pytest.raises(Usage) as refused:  # into another folder
-        restore_backup(first.path, str(site.root / "another"), settings)
+        restore_backup(backups, str(site.root / "another"), settings)
     assert refused.value.code == "restore_not_empty"
-    assert restore_backup(str(site.root / "backups"), data, settings) == []
+    assert restore_backup(backups, data, settings) == []
     new = DataFolder(root=site.root / "new", settings=settings)
     new.check()
-    assert new.files() == files
+    assert len(new.files("archive/P/A")) == 2
     assert_has_no_bucket(site)
 
 
@@ -179,71 +221,53 @@ def assert_has_no_bucket(site: DataFolder) -> None:
 
 
 def test_of_two_restores_that_overlap_one_has_the_bucket(
-    site: DataFolder,
-    empty_url: str,
-    postgres_cluster: postgres.Cluster,
-    monkeypatch: pytest.MonkeyPatch,
+    backed_up: DataFolder, empty_url: str, other_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second has read whose bucket it is before the first takes that, and goes on behind it."""
-    site.bring(session("A", 2), session="A")
-    back_up(str(site.data), site.settings, str(site.root / "backups"))
-    with postgres_cluster.database() as other_url:
-        succeed, others = S3Store.succeed, list[DataFolder]()
+    succeed, others = S3Store.succeed, list[DataFolder]()
 
-        def be_overtaken(store: S3Store, owner: str) -> None:
-            monkeypatch.setattr(S3Store, "succeed", succeed)
-            others.append(restored(site, other_url, monkeypatch, "other"))
-            succeed(store, owner)
+    def be_overtaken(store: S3Store, owner: str) -> None:
+        monkeypatch.setattr(S3Store, "succeed", succeed)
+        others.append(restored(backed_up, other_url, monkeypatch, "other"))
+        succeed(store, owner)
 
-        monkeypatch.setattr(S3Store, "succeed", be_overtaken)
-        with pytest.raises(Fault) as caught:
-            restored(site, empty_url, monkeypatch)
-        assert caught.value.code == "store_other"
-        assert_has_no_bucket(site)
-        (other,) = others
-        monkeypatch.setenv("SCANDOCK_DATABASE_URL", other_url)
-        other.check()
+    monkeypatch.setattr(S3Store, "succeed", be_overtaken)
+    with pytest.raises(Fault) as caught:
+        restored(backed_up, empty_url, monkeypatch)
+    assert caught.value.code == "store_other"
+    assert_has_no_bucket(backed_up)
+    (other,) = others
+    monkeypatch.setenv("SCANDOCK_DATABASE_URL", other_url)
+    other.check()
 
 
 def test_of_two_restores_that_put_their_markers_at_once_one_has_the_bucket(
-    site: DataFolder,
-    empty_url: str,
-    postgres_cluster: postgres.Cluster,
-    monkeypatch: pytest.MonkeyPatch,
+    backed_up: DataFolder, empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.bring(session("A", 2), session="A")
-    back_up(str(site.data), site.settings, str(site.root / "backups"))
-    with postgres_cluster.database() as other_url:
-        put = Bucket.put
+    put = Bucket.put
 
-        def be_quicker(bucket: Bucket, key: str, data: bytes) -> None:
-            put(bucket, key, data)
-            monkeypatch.setattr(Bucket, "put", put)
-            bucket.put(key, data + b"0")
+    def be_quicker(bucket: Bucket, key: str, data: bytes) -> None:
+        put(bucket, key, data)
+        monkeypatch.setattr(Bucket, "put", put)
+        bucket.put(key, data + b"0")
 
-        monkeypatch.setattr(Bucket, "put", be_quicker)
-        with pytest.raises(Fault) as caught:
-            restored(site, other_url, monkeypatch)
-        assert caught.value.code == "store_other"
+    monkeypatch.setattr(Bucket, "put", be_quicker)
+    with pytest.raises(Fault) as caught:
+        restored(backed_up, empty_url, monkeypatch)
+    assert caught.value.code == "store_other"
 
 
 def test_a_restore_that_was_killed_has_no_bucket_that_was_restored_meanwhile(
-    site: DataFolder,
-    empty_url: str,
-    postgres_cluster: postgres.Cluster,
-    monkeypatch: pytest.MonkeyPatch,
+    backed_up: DataFolder, empty_url: str, other_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.bring(session("A", 2), session="A")
-    back_up(str(site.data), site.settings, str(site.root / "backups"))
     with monkeypatch.context() as patch:
         patch.setattr(S3Store, "make_areas", killed)
         with pytest.raises(KeyboardInterrupt):
-            restored(site, empty_url, monkeypatch)
-    with postgres_cluster.database() as other_url:
-        other = restored(site, other_url, monkeypatch, "other")
-        settings = site.settings.model_copy(update={"database_url": empty_url})
-        assert_has_no_bucket(DataFolder(root=site.root / "new", settings=settings))
-        other.check()
+            restored(backed_up, empty_url, monkeypatch)
+    other = restored(backed_up, other_url, monkeypatch, "other")
+    settings = backed_up.settings.model_copy(update={"database_url": empty_url})
+    assert_has_no_bucket(DataFolder(root=backed_up.root / "new", settings=settings))
+    other.check()
 
 
 def test_what_the_bucket_has_lost_is_told(
@@ -266,21 +290,16 @@ def environment() -> dict[str, str]:
 
 
 def test_a_backup_is_not_restored_to_what_is_not_its_bucket(
-    site: DataFolder, bucket: Bucket, empty_url: str, tmp_path: Path
+    backed_up: DataFolder, bucket: Bucket, empty_url: str, tmp_path: Path
 ) -> None:
-    site.bring(session("A", 1), session="A")
-    back_up(str(site.data), site.settings, str(site.root / "backups"))
-    settings = site.settings.model_copy(update={"database_url": empty_url})
-    others = [
-        settings.model_copy(update={"store": f"{bucket.url}-other"}),
-        settings.model_copy(update={"store": None}),
-    ]
-    for other in others:
+    backups, new = str(backed_up.root / "backups"), tmp_path / "new"
+    settings = backed_up.settings.model_copy(update={"database_url": empty_url})
+    for store in (f"{bucket.url}-other", None):
         with pytest.raises(Usage) as caught:
-            restore_backup(str(site.root / "backups"), str(tmp_path / "new"), other)
+            restore_backup(backups, str(new), settings.model_copy(update={"store": store}))
         assert caught.value.code == "restore_other_bucket"
-    assert not (tmp_path / "new").exists()
-    assert restore_backup(str(site.root / "backups"), str(tmp_path / "new"), settings) == []
+    assert not new.exists()
+    assert restore_backup(backups, str(new), settings) == []
 
 
 def find(site: DataFolder, label: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from scandock.store.packs import PackWriter
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.records import CompactionResult
 from scandock.store.s3_compaction import COMPACTION
+from scandock.store.s3_rows import ObjectMove
 from scandock.store.s3_store import S3Store
 from scandock.workers.janitor import Janitor
 from tests.integration.store_conformance import (
@@ -330,6 +331,8 @@ def test_a_worker_does_it_beside_its_imports(
         told = read_stored_bytes(connection)
     catalog.dispose()
     assert (told.objects, told.bytes, told.dead) == (2, LIVE + 3 + 204 + 22, 0)
+    assert told.going_bytes > LIVE, "the pack that was written anew is still paid for"
+    assert (told.parts, told.part_bytes) == (0, 0)
     assert rows.sparse(9) == []
 
 
@@ -405,9 +408,9 @@ def test_packs_that_many_places_name_are_written_anew_one_by_one(
     moves = []
     move = PostgresObjectRows.move_places
 
-    def note(self: PostgresObjectRows, upload: str, token: str, old: Sequence[str], *args: Any, **options: Any) -> bool:
-        moves.append(len(old))
-        return move(self, upload, token, old, *args, **options)
+    def note(self: PostgresObjectRows, upload: str, token: str, files: ObjectMove, **options: Any) -> bool:
+        moves.append(len(files.old))
+        return move(self, upload, token, files, **options)
 
     monkeypatch.setattr(PostgresObjectRows, "move_places", note)
     name_left_of_two(store)
@@ -415,3 +418,76 @@ def test_packs_that_many_places_name_are_written_anew_one_by_one(
     assert moves == [1, 1]
     assert rows.sparse(9) == []
     assert read_tree(store, NAME) == {name: FILES[name[:2]] for name in LEFT_OF_TWO}
+
+
+@pytest.fixture
+def trash(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two trees that have the sparse pack of a session, too, and are in the trash; a transaction moves one tree."""
+    monkeypatch.setattr(s3_compaction, "GROUP_BATCHES", 1)
+    drop_most(store)
+    trash = []
+    for upload in ("second", "third"):
+        stage = keep_some(store, upload=upload)
+        stage.seal()
+        publish_replace(store, stage, "tree", NAME)
+        trash.append(trash_staged(store, stage, "tree"))
+        store.finish(stage)
+    return trash
+
+
+def assert_nothing_is_sparse(store: S3Store, rows: PostgresObjectRows) -> None:
+    store.sweep()
+    compact(store)
+    assert store.sweep().left == 0
+    assert (rows.uncounted(9), rows.sparse(9)) == ([], [])
+    assert read_tree(store, NAME) == LEFT
+    assert store.census() == ([], [])
+
+
+def test_a_pack_that_many_trees_name_is_moved_by_some_at_a_time(
+    store: S3Store, rows: PostgresObjectRows, trash: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves = []
+    move_trees = PostgresObjectRows.move_trees
+
+    def note(self: PostgresObjectRows, upload: str, token: str, files: ObjectMove, trees: list[int], **of: Any) -> bool:
+        moves.append(len(trees))
+        return move_trees(self, upload, token, files, trees, **of)
+
+    monkeypatch.setattr(PostgresObjectRows, "move_trees", note)
+    assert compact(store) == CompactionResult(1, LIVE)
+    assert moves == [1, 1], "and the last with those that may have come"
+    for each in trash:
+        store.discard_trash(each)
+    assert_nothing_is_sparse(store, rows)
+
+
+def test_killed_between_trees_their_files_are_whole_and_it_is_done_again(
+    store: S3Store, rows: PostgresObjectRows, trash: list[str], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del trash
+    with monkeypatch.context() as patch:
+        run_within(patch, PostgresObjectRows, "move_trees", killed)
+        with pytest.raises(KeyboardInterrupt):
+            compact(store)
+    assert read_tree(store, NAME) == LEFT
+    (sparse,) = [key for key in packs(bucket) if len(bucket.get(key)) > LIVE]
+    assert rows.trees_of([sparse])[sparse]
+    assert_nothing_is_sparse(store, rows)
+    assert sparse not in packs(bucket)
+
+
+def test_a_tree_that_goes_once_it_was_moved_takes_no_new_pack_from_the_others(
+    store: S3Store, open_host: Open, rows: PostgresObjectRows, trash: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = open_host("another")
+
+    def empty_trash() -> None:
+        for each in trash:
+            other.discard_trash(each)
+        other.sweep()
+
+    run_within(monkeypatch, PostgresObjectRows, "move_trees", empty_trash)
+    compact(store)
+    assert read_tree(store, NAME) == LEFT
+    assert_nothing_is_sparse(store, rows)

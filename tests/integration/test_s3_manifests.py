@@ -189,6 +189,25 @@ def test_what_took_too_long_is_not_kept(site: DataFolder, bucket: Bucket, monkey
     assert copy(site) == 1
 
 
+def test_a_tree_whose_files_the_catalog_misses_is_not_sent_nor_read_each_time(
+    site: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.bring(session("A", 2), session="A")
+    questions = []
+
+    def lose(*arguments: Any) -> dict[Any, Any]:
+        questions.append(arguments)
+        return {}
+
+    with opened(site) as (catalog, store), monkeypatch.context() as patch:
+        patch.setattr(manifest_copies, "paths_between", lose)
+        run_within(patch, Bucket, "open_writer", killed)
+        for _ in range(2):
+            assert copy_manifests(catalog, store, lambda: False) == 0
+    assert len(questions) == 1
+    assert copy(site) == 1
+
+
 def test_a_tree_whose_copy_fails_keeps_no_other_from_having_one(
     site: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, Usage
 from scandock.publishing.object_rows import PostgresObjectRows
+from scandock.services.data_catalog import open_data
 from scandock.services.settings import Settings
 from scandock.services.store_migration import MIGRATION, MigrationResult, migrate_store
 from scandock.services.store_opening import open_data_store
 from scandock.store import server_lock
 from scandock.store.bucket import Bucket
 from scandock.store.s3_store import S3Store
-from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout
+from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout, verify_some
 from tests.integration.in_process import call_in_process
 
 
@@ -110,7 +112,9 @@ def test_a_bucket_of_another_catalog_is_not_copied_to(folder: DataFolder, bucket
     assert list(bucket.list("v1")) == ["v1/store"]
 
 
-def test_what_is_damaged_is_named_and_copied_as_it_is(folder: DataFolder, bucket: Bucket) -> None:
+def test_what_is_damaged_is_named_by_each_run_and_listed_once_it_is_switched(
+    folder: DataFolder, bucket: Bucket
+) -> None:
     folder.bring(session("A", 3), session="A")
     one, other, third = sorted((folder.data / "archive" / "P" / "A").rglob("*.dcm"))
     one.write_bytes(b"rotten")
@@ -123,7 +127,19 @@ def test_what_is_damaged_is_named_and_copied_as_it_is(folder: DataFolder, bucket
     assert [line.split(": ")[-1] for line in sorted(told[:3])] == [
         "changed since it was stored", "missing", "the catalog does not know it; it was not copied",
     ]  # fmt: skip
+    assert told[3].startswith("Copied: 1 session, 2 files, ")
     assert call_in_process("admin", "store", "migrate", "--data", folder.data, "--to", "scans", **given).returncode == 2
+    words = ("admin", "store", "migrate", "--data", folder.data, "--to", bucket.url, "--switch")
+    last = call_in_process(*words, **given)
+    assert (last.returncode, last.stdout.splitlines()[:3]) == (3, told[:3])
+
+    moved = DataFolder(root=folder.root, settings=Settings(store=bucket.url), archives=9, checked=False)
+    with open_data(str(moved.data), moved.settings) as (catalog, store):
+        verify_some(catalog, store, 60)
+        with catalog.read() as connection:
+            assert sorted(connection.execute(select(damage.c.kind)).scalars()) == ["changed", "missing"]
+    moved.bring(session("A", 3), session="A", overwrite="append")
+    moved.check()
 
 
 def test_nothing_is_switched_while_a_server_is_at_work(folder: DataFolder, bucket: Bucket) -> None:

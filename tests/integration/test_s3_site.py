@@ -59,6 +59,8 @@ def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_pa
     archive.write_bytes(zip_entries(uploader_layout("A", "1", files)))
     done = call("import", archive, "--data", tmp_path / "one", "--project", "P", "--create-project", **place)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Store: {bucket.url}\n" in done.stdout
+    assert "Session: " not in done.stdout
     kinds = sorted({key.split("/")[1] for key in bucket.list("v1") if key.count("/") > 1})
     assert kinds == ["p", "r"]
     assert not any((tmp_path / "one" / "work").iterdir())
@@ -69,8 +71,9 @@ def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_pa
 
     checked = call_in_process("check", "--data", tmp_path / "one", **place)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert checked.stdout == f"0 findings in {bucket.url}\n"
     told = call_in_process("admin", "store", "show", "--data", tmp_path / "one", **place)
-    assert told.stdout.splitlines()[0].startswith(f"{bucket.url}: 2 objects, "), told.stdout
+    assert told.stdout.splitlines()[0].startswith(f"Files of sessions in {bucket.url}: 2 objects, "), told.stdout
     target = tmp_path / "out"
     exported = call_in_process("export", "P", "--to", target, "--data", tmp_path / "two", **place)
     assert exported.returncode == 0, exported.stdout + exported.stderr

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import ExitStack, closing
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 
 from scandock.catalog.engine import Catalog, connect_server
 from scandock.model.errors import Fault, TokenLost, Usage
+from scandock.model.reception import CloseReason
+from scandock.model.verdicts import ImportState
+from scandock.publishing import object_rows
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.data_folders import check_kind_of_store
-from scandock.services.settings import Settings
-from scandock.store import ahead_packs
+from scandock.services.settings import Settings, load_settings
+from scandock.store import ahead_packs, part_spools
 from scandock.store.bucket import Bucket
 from scandock.store.errors import StoreFailed
 from scandock.store.handles import ReadFile
@@ -23,6 +28,8 @@ from scandock.store.moves import RestoreTree
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.s3_object_spools import FEW_PARTS
 from scandock.store.s3_store import S3Store
+from scandock.workers.receiver_studies import OpenStudies
+from tests.crash.processes import until
 from tests.integration.store_conformance import (
     FILES,
     NAME,
@@ -68,6 +75,12 @@ def keys(bucket: Bucket) -> list[str]:
     return sorted(key for key in bucket.list("v1") if key not in ("v1/store", "v1/probe"))
 
 
+def test_what_a_bucket_has_that_is_not_there_is_not_deleted(bucket: Bucket) -> None:
+    """As where a name was mistyped: its rows stay."""
+    with pytest.raises(StoreFailed):
+        Bucket("nowhere", endpoint=bucket.endpoint, region=bucket.region).delete(["v1/p/a"])
+
+
 class TestS3Store(StoreConformance):
     @pytest.fixture
     def reopen(self, tmp_path, bucket, postgres_url):
@@ -94,6 +107,15 @@ class TestS3Store(StoreConformance):
     test_move_files_and_folders = None  # type: ignore[assignment]
     test_snapshot_survives_exchange_retire_purge_and_sweep = None  # type: ignore[assignment]
 
+    def test_spools_of_this_host_are_those_in_its_folder(self, store):
+        spool = store.spool("in-the-bucket")
+        spool.append(0, b"1")
+        spool.sync()
+        with closing(LocalStore(store.path).spool("on-disk")) as received:
+            received.append(0, b"1")
+        assert store.spools() == ["in-the-bucket", "on-disk"]
+        assert store.spools(local=True) == ["on-disk"]
+
     def test_spool_takes_what_is_sent_again(self, store, reopen):
         spool = store.spool("u")
         spool.append(0, b"0123456789")
@@ -102,6 +124,34 @@ class TestS3Store(StoreConformance):
         assert spool.append(4, b"ab") == 6
         assert spool.read_at(0, 100) == b"0123ab"
         assert reopen().spool("u").size() == 6
+
+    def test_parts_that_were_noted_are_not_read_again_as_more_come(self, store, monkeypatch):
+        """An upload of 256 GB has 32,768 of them."""
+        with closing(store.spool("u")) as spool:
+            spool.append(0, b"0123")
+            spool.sync()
+            with monkeypatch.context() as patch:
+                patch.setattr(PostgresObjectRows, "parts", None)
+                patch.setattr(PostgresObjectRows, "note_parts", None)
+                spool.append(4, b"4567")
+                assert spool.sync() == 8
+            spool.append(6, b"ab")  # sent again: what was noted is not what counts any more
+            assert spool.sync() == 8
+        assert store.spool("u").read_at(0, 9) == b"012345ab"
+
+    def test_large_objects_take_of_the_memory_that_uploads_share(self, tmp_path, bucket, postgres_url, monkeypatch):
+        """Where there is none, they are sent in small parts."""
+        monkeypatch.setattr(part_spools, "WAIT_SECONDS", 0)
+        data = os.urandom(3 * part_spools.SMALL_PART)
+        rows = PostgresObjectRows(postgres_url)
+        with closing(S3Store(str(tmp_path / "host"), bucket, rows, upload_memory=0)) as store:
+            store.prepare()
+            store.make_areas(lambda *_: True)
+            spool = store.object_spool("u")
+            add_file(store, spool, "1.dcm", b"meta", data)
+            assert max(part.length for part in rows.parts("u")) == part_spools.SMALL_PART
+            spool.finish()
+            assert read_zip(store, "u") == [("1.dcm", b"meta" + data)]
 
     def test_who_goes_on_with_a_spool_replaces_the_writer_before(self, store, reopen):
         spool, other = store.spool("u"), reopen("another").spool("u")
@@ -149,15 +199,29 @@ class TestS3Store(StoreConformance):
         for refused in (lambda: spool.sync(spool.size), lambda: spool.append("5.dcm", []), spool.finish):
             with pytest.raises(Fault) as caught:
                 refused()
-            assert caught.value.code == "spool_closed"
+            assert caught.value.code == "spool_taken"
         taken.finish()
         whole = [("1.dcm", b"first"), ("2.dcm", b"metasecond"), ("4.dcm", b"fourth")]
         assert read_zip(store, "u") == whole
         late = reopen().object_spool("u", "who was replaced")
         with pytest.raises(Fault) as caught:
             add_object(late, "6.dcm", b"late")
-        assert caught.value.code == "spool_closed"
+        assert caught.value.code == "spool_taken"
         assert read_zip(store, "u") == whole
+
+    def test_a_study_whose_spool_another_host_has_taken_is_not_handed_over_again_and_again(self, store, reopen):
+        """The other host does so. Until it has, the upload is being received, whoever asks."""
+        incoming = SimpleNamespace(upload_id=1, uuid="u", spool_writer="")
+        rows = SimpleNamespace(begin=lambda *_: incoming, read_state=lambda _: ImportState.RECEIVING)
+        source = SimpleNamespace(number=1, title="single objects")
+        studies = OpenStudies(store, rows, load_settings().reception, lambda _: None, structlog.get_logger())
+        study = studies.begin("key", source, None)
+        study.spool.sync(study.spool.append("1.dcm", [b"first"]))
+        another = reopen("another")
+        another.prepare()
+        assert another.object_spool("u").recover() == 1
+        studies.close(study, CloseReason.IDLE)
+        until(lambda: not studies.busy, "it is tried again")
 
     def test_many_small_parts_become_few_when_a_spool_of_objects_is_finished(self, store, bucket):
         spool = store.object_spool("u")
@@ -655,6 +719,47 @@ class TestS3Store(StoreConformance):
             assert rows.ended_attempts(grace_ms=-day) == [(upload, token)]
             rows.swept(upload, token, grace_ms=-day)
             assert rows.ended_attempts(grace_ms=-day) == []
+
+    def test_a_sweep_whose_time_is_over_forgets_no_more_trees(self, store, monkeypatch):
+        """A janitor that sweeps for 5 s takes over dead imports behind that, however many trees have gone."""
+        monkeypatch.setattr(object_rows, "_TREES_AT_ONCE", 1)
+        for number in range(4):
+            name = f"archive/P/L{number}"
+            publish_tree(store, name, {"a": b"1"})
+            store.discard_trash(trash_tree(store, name))
+        forgotten: list[int] = []
+        forget = PostgresObjectRows._forget_trees  # noqa: SLF001  what one turn does
+
+        def counted(rows: PostgresObjectRows, grace_ms: int) -> int:
+            forgotten.append(count := forget(rows, grace_ms))
+            return count
+
+        monkeypatch.setattr(PostgresObjectRows, "_forget_trees", counted)
+        store.sweep(0)
+        assert sum(forgotten) <= 1
+        store.sweep()
+        assert sum(forgotten) == 4
+
+    def test_a_prefix_that_can_not_be_listed_hinders_no_other_and_nothing_that_is_due(
+        self, store, bucket, monkeypatch, postgres_url
+    ):
+        for name in ("first", "second"):
+            publish_tree(store, f"archive/P/{name}", {"a": b"1"}, upload=name)
+        store.discard_trash(trash_tree(store, "archive/P/first"))
+        list_keys = Bucket.list
+
+        def list_some(bucket, prefix):
+            if "/first/" in prefix:
+                raise bucket.fault("listing", prefix, "no")
+            return list_keys(bucket, prefix)
+
+        monkeypatch.setattr(Bucket, "list", list_some)
+        with pytest.raises(StoreFailed):
+            store.sweep()
+        monkeypatch.undo()
+        assert [key for key in keys(bucket) if "/first/" in key] == []
+        with closing(PostgresObjectRows(postgres_url)) as rows:
+            assert rows.ended_attempts(grace_ms=0) == [("first", "t")]
 
     def test_the_census_names_what_nobody_knows_and_what_is_gone(self, store, bucket):
         publish_tree(store, NAME, {"a": b"1"})

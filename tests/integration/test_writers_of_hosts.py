@@ -254,6 +254,11 @@ def disown(web: Web) -> None:
         connection.execute(update(upload).values(owner='{"host": "elsewhere"}'))
 
 
+def count(web: Web, table: str) -> int:
+    with web.site.catalog.read() as connection:
+        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
 def age_of_lease(web: Web) -> int:
     with web.site.catalog.read() as connection:
         return int(connection.execute(select(web.site.catalog.now() - reception.c.writer_seen)).scalar_one())
@@ -279,6 +284,25 @@ def test_a_request_that_was_given_up_as_dead_has_nothing_accepted(webs: tuple[We
     with one.site.catalog.read() as connection:
         states = connection.execute(text("SELECT state FROM upload")).scalars().all()
     assert states == ([] if how == "cleared" else ["received"])
+
+
+def test_a_form_that_was_given_up_as_dead_is_told_where_a_bucket_has_its_bytes(apart: tuple[Web, Web]) -> None:
+    one, other = apart
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\n\r\n'
+    rest = b"x\r\n--b--\r\n"
+    sent = head + b"x" * 1_100_000  # more than a block, so that it is written, and less than a part: it waits in memory
+    kind = "multipart/form-data; boundary=b"
+    length = len(sent) + len(rest)
+    with open_request(one, "POST", "/api/v1/imports?project=P", length, sent, Content_Type=kind) as raw:
+        until(lambda: count(one, "spool_writer"), "none of it was written")
+        disown(one)
+        pass_time(one, 31_000)
+        assert delete_abandoned_uploads(other.site.receiving) == 1
+        raw.sendall(rest)
+        answer = raw.recv(65536).decode()
+    assert answer.startswith("HTTP/1.1 503 "), answer
+    assert '"spool_taken"' in answer, answer
+    assert [count(one, table) for table in ("upload", "spool_part", "spool_writer")] == [0, 0, 0]
 
 
 def test_a_request_given_up_as_dead_has_nothing_accepted_whatever_becomes_of_the_next(

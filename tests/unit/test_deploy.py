@@ -156,6 +156,9 @@ def test_the_files_for_a_bucket_are_taken_and_share_no_folder(serve_options: Any
     assert len({service["volumes"][0] for service in started}) == 2
     for service in started:
         assert service["environment"]["SCANDOCK_STORE"].startswith("s3://")
+        mounts = dict(volume.split(":")[::-1] for volume in service["volumes"])
+        assert mounts["/keys"] == "keys", "all hosts hash by one key"
+        assert service["environment"]["SCANDOCK_PRIVACY_KEY_FILE"] == "/keys/privacy.key"
         assert "SCANDOCK_DATABASE_URL" in service["environment"]
     user = next(one.arguments for one in INSTRUCTIONS if one.word == "USER")
     for one in yaml.safe_load_all((DEPLOY / "kubernetes-bucket.yaml").read_text()):
@@ -166,9 +169,11 @@ def test_the_files_for_a_bucket_are_taken_and_share_no_folder(serve_options: Any
             assert one["metadata"]["name"] == f"scandock-{serve_options(container['args'])['role']}"
             context = pod["securityContext"]
             assert f"{context['runAsUser']}:{context['runAsGroup']}" == user
-            assert [mount["mountPath"] for mount in container["volumeMounts"]] == [
-                _image_environment()["SCANDOCK_DATA"]
-            ]
+            mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+            assert mounts == {"work": _image_environment()["SCANDOCK_DATA"], "keys": "/keys"}
+            assert set(mounts) == {volume["name"] for volume in pod["volumes"]}
+            (key,) = container["env"]
+            assert key == {"name": "SCANDOCK_PRIVACY_KEY_FILE", "value": f"{mounts['keys']}/privacy.key"}
 
 
 def test_the_container_file_copies_what_there_is_and_runs_the_server(serve_options: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from scandock.access.principal import AccessDenied
 from scandock.access.throttle import Throttled
-from scandock.model.errors import Coded, Fault, ScandockError, Usage, Worded
+from scandock.model.errors import OUTAGES, PUBLIC, Coded, Fault, ScandockError, Usage, Worded
 from scandock.model.machine_errors import DiskFull
 from scandock.model.request_errors import FieldsInvalid, RequestInvalid
 from scandock.rules.notices import CODES as NOTICES
@@ -70,6 +70,14 @@ def test_a_status_is_that_of_the_kind_where_a_class_has_none() -> None:
     assert (Fault.STATUS, Usage.STATUS) == (503, 400)
     assert (MailFailed("Off.").STATUS, RequestInvalid("Off.").STATUS) == (503, 400)
     assert (DiskFull("Full.").STATUS, FieldsInvalid("Off.").STATUS, Throttled(3).STATUS) == (507, 422, 429)
+
+
+def test_a_fault_whose_sentence_quotes_has_one_for_people_who_upload() -> None:
+    faults = {made for made in EVERY if issubclass(made, Fault)}
+    codes = {made.CODE for made in faults if made.quotes}
+    assert {"store_other", "privacy_key"} <= codes
+    assert codes <= PUBLIC.keys() <= {made.CODE for made in faults}
+    assert OUTAGES.keys() <= {made.CODE for made in faults}
 
 
 def test_the_page_of_codes_is_as_it_would_be_written() -> None:

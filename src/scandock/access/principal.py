@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
-from typing import ClassVar, Final, NamedTuple, NoReturn
+from typing import Any, ClassVar, Final, NamedTuple, NoReturn
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, RowMapping, Select, bindparam, select
 
 from scandock.catalog.projects import DELETED_SEPARATOR, project_deleting
 from scandock.catalog.server_tables import project_access
@@ -142,14 +143,6 @@ class ProjectAccess(NamedTuple):
         return DELETED_SEPARATOR in self.name
 
 
-_PROJECT: Final = (
-    select(project.c.id, project.c.name, project_access.c.accessibility, project_deletion.c.begun)
-    .outerjoin(project_access, project_access.c.project_id == project.c.id)
-    .outerjoin(project_deletion, project_deletion.c.project_id == project.c.id)
-    .where(project.c.key == bindparam("name"))
-)
-
-
 class ProjectRights:
     """What one transaction knows of projects, each looked up once."""
 
@@ -161,11 +154,32 @@ class ProjectRights:
         """The project of an id; None where there is none."""
         key = name.casefold()
         if key not in self._known:
-            row = self._connection.execute(_PROJECT, {"name": key}).first()
-            self._known[key] = row and ProjectAccess(
-                row.name, _accessibility(row.name, row.accessibility), row.begun is not None, row.id
-            )
+            row = self._connection.execute(_project_by_key(), {"name": key}).first()
+            self._known[key] = None if row is None else _make_access(row.id, row.name, row.accessibility, row.begun)
         return self._known[key]
+
+    def keep(self, row: RowMapping) -> None:
+        """Know the project of a session by the row that was read of that, with what `join_access` adds."""
+        access = _make_access(row["project_id"], row["project"], row["accessibility"], row["begun"])
+        self._known[access.name.casefold()] = access
+
+
+def join_access(query: Select[Any]) -> Select[Any]:
+    """A query of projects, or what is of them, that tells how rights see them, too."""
+    return (
+        query.add_columns(project_access.c.accessibility, project_deletion.c.begun)
+        .outerjoin(project_access, project_access.c.project_id == project.c.id)
+        .outerjoin(project_deletion, project_deletion.c.project_id == project.c.id)
+    )
+
+
+@cache
+def _project_by_key() -> Select[Any]:
+    return join_access(select(project.c.id, project.c.name)).where(project.c.key == bindparam("name"))
+
+
+def _make_access(number: int, name: str, accessibility: str | None, begun: int | None) -> ProjectAccess:
+    return ProjectAccess(name, _accessibility(name, accessibility), begun is not None, number)
 
 
 def _accessibility(name: str, stored: str | None) -> Accessibility:

@@ -554,6 +554,7 @@ def connect_server(url: str) -> Engine:
     engine = create_engine(
         url,
         connect_args=add_words(url),
+        use_native_hstore=False,  # else each process asks for a type that no table has
         pool_pre_ping=True,
         max_overflow=WRITERS + READERS - 5,
         pool_timeout=CONNECTION_SECONDS,

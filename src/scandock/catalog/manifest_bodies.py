@@ -60,6 +60,14 @@ def unpack_rows(body: bytes) -> list[FileRow]:
         return _unpack(*_open_body(body))
 
 
+def unpack_row(body: bytes, n: int) -> FileRow | None:
+    """The row of one file, as `unpack_rows` has it, in a quarter of the time; None where the body has none."""
+    with _readable():
+        columns, raw = _open_body(body)
+        at = _find_number(columns[1], n)
+        return None if at is None else _unpack_at(columns, raw, n, at)
+
+
 def unpack_heads(body: bytes) -> list[FileHead]:
     """As `unpack_rows`, in a third of the time: of each file what lists are sorted and searched by."""
     with _readable():
@@ -129,6 +137,63 @@ def _unpack(columns: Sequence[Any], raw: bytes) -> list[FileRow]:
             ),
         )
     )
+
+
+def _find_number(runs: Iterable[Sequence[int]], n: int) -> int | None:
+    """Which of ascending numbers one is, from 0; None: it is not among them."""
+    before = 0
+    for first, count in runs:
+        if first <= n < first + count:
+            return before + n - first
+        before += count
+    return None
+
+
+def _unpack_at(columns: Sequence[Any], raw: bytes, n: int, at: int) -> FileRow:
+    """The row of file `n`, which is the one at `at` of a body, from 0."""
+    count, _, resources, shared, rests, sizes, frames, datasets, uids, contents, formats, tags, *others = columns
+    with_origin, rules, with_key = others
+    at_origins = count * _SHA256
+    at_keys = at_origins + _count_true(with_origin, count) * _ORIGIN
+    if len(raw) != at_keys + _count_true(with_key, count) * _KEY.size:
+        raise ValueError("The raw part has another length.")
+    name = _unpack_names(shared[: at + 1], rests[: at + 1])[-1]
+    origin_at = at_origins + _count_true(with_origin, at) * _ORIGIN
+    fingerprint = _value_at(rules, at)
+    return FileRow(
+        n,
+        _value_at(resources, at),
+        name,
+        sizes[at],
+        raw[at * _SHA256 : (at + 1) * _SHA256],
+        name[: -len(_SUFFIX)] if uids is None else dict(uids).get(at, uid_in_name(name) or None),
+        _value_at(frames, at),
+        _value_at(datasets, at),
+        _value_at(contents, at),
+        _value_at(formats, at),
+        _value_at(tags, at),
+        raw[origin_at : origin_at + _ORIGIN] if _value_at(with_origin, at) else None,
+        None if fingerprint is None else bytes.fromhex(fingerprint),
+        _KEY.unpack_from(raw, at_keys + _count_true(with_key, at) * _KEY.size)[0] if _value_at(with_key, at) else None,
+    )
+
+
+def _value_at(runs: Iterable[Sequence[Any]], at: int) -> Any:  # noqa: ANN401  of whatever column
+    """The value at a place of what `_unpack_runs` gives."""
+    for value, count in runs:
+        if at < count:
+            return value
+        at -= count
+    raise IndexError(at)
+
+
+def _count_true(runs: Iterable[Sequence[Any]], end: int) -> int:
+    """How many of the first `end` values of a column are true."""
+    total = 0
+    for value, count in runs:
+        total += min(count, end) if value else 0
+        end -= min(count, end)
+    return total
 
 
 def _count_shared(one: str, other: str) -> int:

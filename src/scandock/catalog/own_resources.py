@@ -6,9 +6,10 @@ They point at a tree as a session does, all of whose resources are of no scan. N
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, select, union_all
+from sqlalchemy import Connection, Select, bindparam, func, select, union_all
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
@@ -68,9 +69,14 @@ def own_resources_rows() -> Select[Any]:
     )
 
 
+@cache
+def _own_resources_by_uuid() -> Select[Any]:
+    return own_resources_rows().where(shelf.c.uuid == bindparam("uuid"))
+
+
 def find_own_resources(connection: Connection, uuid: str) -> OwnResources | None:
     """The own resources of a UUID."""
-    row = connection.execute(own_resources_rows().where(shelf.c.uuid == uuid)).mappings().first()
+    row = connection.execute(_own_resources_by_uuid(), {"uuid": uuid}).mappings().first()
     return OwnResources(**row) if row is not None else None
 
 

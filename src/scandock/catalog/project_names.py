@@ -27,11 +27,11 @@ def is_taken(connection: Connection, name: str, *, project_id: int | None) -> bo
     """Whether a name is one of a project's, other than of `project_id`. Deleted ones have none."""
     key, hashed = name.strip().casefold(), name_key(name)
     values = {"key": key, "hashed": hashed, "project_id": project_id or 0}
-    return bool(hashed) and connection.execute(_called(), values).first() is not None
+    return bool(hashed) and connection.execute(_select_named(), values).first() is not None
 
 
 @cache
-def _called() -> Select[tuple[int]]:
+def _select_named() -> Select[tuple[int]]:
     """Another project than `project_id` (0: any) that has a name, by `key` or `hashed`."""
     key: BindParameter[str] = bindparam("key")
     hashed: BindParameter[str] = bindparam("hashed")

@@ -18,12 +18,12 @@ def drop_sealed_texts(connection: Connection, upload_id: int) -> None:
 
     But for the folder of the inbox whose files are still to be removed.
     """
-    for statement in _drops():
+    for statement in _drop_statements():
         connection.execute(statement, {"ended": upload_id})
 
 
 @cache
-def _drops() -> tuple[Update, ...]:
+def _drop_statements() -> tuple[Update, ...]:
     columns = (reception.c.mapping, reception.c.metadata)
     ended: BindParameter[int] = bindparam("ended")
     return (

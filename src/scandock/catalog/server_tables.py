@@ -202,7 +202,7 @@ host = Table(
 )
 """The hosts that serve a catalog in PostgreSQL, by the id in their host folder; each says so every few seconds.
 
-`boot`: the machine's, as it is now. `seen`: when a server of it lived; 0 once that has ended. `worker_seen`: the same
+`boot`: the machine's, as it is now. `seen`: when its web process lived; 0 once that has ended. `worker_seen`: the same
 of its worker.
 """
 

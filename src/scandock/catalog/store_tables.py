@@ -34,7 +34,7 @@ object_store = Table(
 """The bucket that this catalog names objects of, by the id in its marker: one row, or none. A catalog that was restored
 has a random `nonce` behind the id: it has the bucket from then on, and the one whose marker is `predecessor` no more.
 """
-NOT_YET: Final = "new:"
+UNBOUND: Final = "new:"
 """Before an id: the catalog is bound to no bucket yet; the first one that can be marked with it becomes that."""
 
 store_attempt = Table(

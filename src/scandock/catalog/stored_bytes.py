@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from scandock.catalog.store_tables import IS_SPARSE, stored_object
+from scandock.catalog.store_tables import IS_SPARSE, spool_part, stored_object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredBytes:
-    """What files lie in, in a bucket."""
+    """What a bucket holds, but for receipts and copies of manifests, whose sizes are not noted."""
 
     objects: int
+    """What files of sessions lie in."""
     bytes: int
     dead: int
     """Bytes of them that no file has any more, and that go as their packs are written anew."""
@@ -21,6 +22,11 @@ class StoredBytes:
     """Objects of which that is not known yet."""
     going: int
     """Other objects, which nothing names any more, and which are deleted when their time has come."""
+    going_bytes: int
+    """Of those of them that files lay in."""
+    parts: int
+    """Objects with the bytes of uploads."""
+    part_bytes: int
 
 
 def read_stored_bytes(connection: Connection) -> StoredBytes:
@@ -32,10 +38,19 @@ def read_stored_bytes(connection: Connection) -> StoredBytes:
             func.coalesce(func.sum(stored_object.c.bytes).filter(~is_going), 0),
             func.count().filter(~is_going, stored_object.c.live.is_(None)),
             func.count().filter(is_going),
+            func.coalesce(func.sum(stored_object.c.bytes).filter(is_going, stored_object.c.bytes > 0), 0),
         )
     ).one()
+    parts = connection.execute(select(func.count(), func.coalesce(func.sum(spool_part.c.bytes), 0))).one()
     return StoredBytes(
-        objects=row[0], bytes=int(row[1]), dead=count_dead_bytes(connection), uncounted=row[2], going=row[3]
+        objects=row[0],
+        bytes=int(row[1]),
+        dead=count_dead_bytes(connection),
+        uncounted=row[2],
+        going=row[3],
+        going_bytes=int(row[4]),
+        parts=parts[0],
+        part_bytes=int(parts[1]),
     )
 
 

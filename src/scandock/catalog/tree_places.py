@@ -37,3 +37,12 @@ _PLACES: Final = (
 def read_places(connection: Connection, tree_id: int) -> dict[int, FilePlace]:
     """The resources of a tree, by number."""
     return {row[0]: FilePlace(*row) for row in connection.execute(_PLACES, {"tree": tree_id})}
+
+
+_PLACE: Final = _PLACES.where(resource.c.n == bindparam("n"))
+
+
+def find_place(connection: Connection, tree_id: int, n: int) -> FilePlace | None:
+    """The resource of a number of a tree; None where it has none."""
+    row = connection.execute(_PLACE, {"tree": tree_id, "n": n}).first()
+    return None if row is None else FilePlace(*row)

@@ -7,15 +7,16 @@ import zlib
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, literal, or_, select, update
 
 from scandock.catalog import file_manifests, object_index
 from scandock.catalog.dicom_listings import write_listing
 from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.file_manifests import MAX_NUMBER
 from scandock.catalog.file_rows import FileAnnotations, FileHead, FileRow
+from scandock.catalog.manifest_bodies import unpack_row
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import RowState, ecat_file, file, manifest, resource, scan, tree
 from scandock.catalog.verified_files import copy_learned, move_learned
@@ -102,6 +103,22 @@ _FILES_DOWNWARDS: Final = _FILES_BETWEEN.order_by(file.c.n.desc())
 _FILES_NUMBERED: Final = _ALL_FILES.where(file.c.n.in_(bindparam("numbers", expanding=True)))
 _FILES_BEHIND: Final = _ALL_FILES.where(file.c.n > bindparam("last")).order_by(file.c.n).limit(bindparam("count"))
 
+_FILE_OF_TREE: Final = select(
+    tree.c.file_rows,
+    tree.c.created,
+    select(manifest.c.body)
+    .where(manifest.c.tree_id == bindparam("tree"), manifest.c.first_n <= bindparam("n"))
+    .order_by(manifest.c.first_n.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("body"),
+    select(damage.c.id)
+    .where(damage.c.tree_id == bindparam("tree"), or_(damage.c.file_n.is_(None), damage.c.file_n == bindparam("n")))
+    .exists()
+    .label("is_damaged"),
+).where(tree.c.id == bindparam("tree"))
+"""A tree, and the one of its manifests that has a number, if any has it: they don't overlap."""
+
 _ROWS_OF_OBJECTS: Final = (
     select(file.c.tree_id, *(file.c[name] for name in FileRow._fields))
     .join(tree, tree.c.id == file.c.tree_id)
@@ -167,6 +184,27 @@ def find_files(connection: Connection, tree_id: int, numbers: Collection[int]) -
         for row in connection.execute(_FILES_NUMBERED, {"tree": tree_id, "numbers": part})
     ]
     return sorted(rows)
+
+
+class TreeFile(NamedTuple):
+    """What whoever reads a file of a tree asks of both."""
+
+    row: FileRow | None
+    """None where the tree has no such file."""
+    created: int
+    """When the tree was made, in Unix milliseconds."""
+    is_damaged: bool
+    """Whether the file, or the whole folder of the tree, is known to be damaged."""
+
+
+def find_tree_file(connection: Connection, tree_id: int, n: int) -> TreeFile:
+    """The file of a number, by one statement."""
+    of_tree = connection.execute(_FILE_OF_TREE, {"tree": tree_id, "n": n}).one()
+    if of_tree.file_rows == RowState.READ:
+        row = next(iter(find_files(connection, tree_id, {n})), None)
+    else:
+        row = None if of_tree.body is None else unpack_row(of_tree.body, n)
+    return TreeFile(row, of_tree.created, bool(of_tree.is_damaged))
 
 
 def find_objects(

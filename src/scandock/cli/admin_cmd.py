@@ -203,7 +203,7 @@ Switch = Annotated[
 
 @store.command("show")
 def show(data: options.ExistingData) -> None:
-    """Print how much the bucket holds, and how much of it waits to go."""
+    """Print how much the bucket holds but for receipts and copies of manifests, and how much of it waits to go."""
     checks.check_data(data, must_exist=True)
     from scandock.cli.import_cmd import load_settings
     from scandock.cli.text_format import format_count, format_size
@@ -214,11 +214,19 @@ def show(data: options.ExistingData) -> None:
     if status is None:
         print_line(f"The files are in {data}.", sys.stdout)
         return
-    print_line(f"{settings.store}: {format_count(status.objects, 'object')}, {format_size(status.bytes)}", sys.stdout)
+    print_line(
+        f"Files of sessions in {settings.store}: {format_count(status.objects, 'object')}, {format_size(status.bytes)}",
+        sys.stdout,
+    )
+    print_line(
+        f"Uploads that are received or wait: {format_count(status.parts, 'object')}, {format_size(status.part_bytes)}",
+        sys.stdout,
+    )
     print_line(f"Deleted files in packs that are still to be written anew: {format_size(status.dead)}", sys.stdout)
     if status.uncounted:
         print_line(f"Not looked through yet: {format_count(status.uncounted, 'object')}", sys.stdout)
-    print_line(f"Objects that wait to be deleted: {status.going:,}", sys.stdout)
+    going = format_count(status.going, "object")
+    print_line(f"Waits to be deleted: {going}, {format_size(status.going_bytes)}", sys.stdout)
 
 
 @store.command("migrate")
@@ -231,7 +239,7 @@ def migrate(data: options.ExistingData, to: Bucket, switch: Switch = False) -> N
     """
     checks.check_data(data, must_exist=True)
     from scandock.cli.import_cmd import load_settings
-    from scandock.services.byte_sizes import format_bytes
+    from scandock.cli.text_format import format_count, format_size
     from scandock.services.data_errors import BucketInvalid
     from scandock.services.settings import is_bucket
     from scandock.services.store_migration import migrate_store
@@ -241,7 +249,8 @@ def migrate(data: options.ExistingData, to: Bucket, switch: Switch = False) -> N
     result = migrate_store(data, load_settings(), to, switch=switch)
     for problem in result.problems:
         print_line(problem, sys.stdout)
-    print_line(f"Copied: {result.sessions} sessions, {result.files} files, {format_bytes(result.bytes)}.", sys.stdout)
+    counts = f"{format_count(result.sessions, 'session')}, {format_count(result.files, 'file')}"
+    print_line(f"Copied: {counts}, {format_size(result.bytes)}.", sys.stdout)
     if result.is_switched:
         print_line(f"The files are in {to} now. Set SCANDOCK_STORE={to}, then run scandock check.", sys.stdout)
     if result.problems:

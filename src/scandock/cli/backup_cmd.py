@@ -74,7 +74,7 @@ def restore(
     with display(source, Interrupt()) as on_progress:
         findings = run(source, data, settings, on_progress)
     with tolerate_closed_pipe(sys.stdout):
-        print_findings(data, findings, as_json=as_json)
+        print_findings(data, findings, settings.store, as_json=as_json)
         if not as_json:
             print_line(f"Restored from {source}", sys.stdout)
     raise typer.Exit(errors.FINDINGS if findings else 0)

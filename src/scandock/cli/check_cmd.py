@@ -37,12 +37,12 @@ def check(data: options.ExistingData, as_json: options.AsJson = False) -> None:
     with display(data, Interrupt()) as on_progress:
         findings = list(run(data, settings, on_progress))
     with tolerate_closed_pipe(sys.stdout):
-        print_findings(data, findings, as_json=as_json)
+        print_findings(data, findings, settings.store, as_json=as_json)
     raise typer.Exit(errors.FINDINGS if findings else 0)
 
 
-def print_findings(data: str, findings: Sequence[Finding], *, as_json: bool) -> None:
-    """Print what a check of DATA found."""
+def print_findings(data: str, findings: Sequence[Finding], store: str | None, *, as_json: bool) -> None:
+    """Print what a check of DATA found; `store`: the bucket where its files are, if they are in one."""
     if as_json:
         parts = [{"kind": finding.kind, "name": finding.name, "message": finding.message} for finding in findings]
         sys.stdout.write(json.dumps({"data": os.path.abspath(data), "findings": parts}) + "\n")
@@ -52,7 +52,7 @@ def print_findings(data: str, findings: Sequence[Finding], *, as_json: bool) -> 
             print_line(f"{finding.kind}: {finding.name}: {finding.message}", sys.stdout)
         if hint := _list_damage_hint(data, findings):
             print_line(hint, sys.stdout)
-        print_line(f"{format_count(len(findings), 'finding')} in {os.path.abspath(data)}", sys.stdout)
+        print_line(f"{format_count(len(findings), 'finding')} in {store or os.path.abspath(data)}", sys.stdout)
         return
     from rich.text import Text
 
@@ -67,7 +67,7 @@ def print_findings(data: str, findings: Sequence[Finding], *, as_json: bool) -> 
         terminal.print(Text(printable(hint)))
     verdict = format_count(len(findings), "finding") if findings else "Clean: catalog and store agree"
     style = "bold yellow" if findings else "bold green"
-    terminal.print(Text.assemble((verdict, style), f" in {printable(os.path.abspath(data))}"))
+    terminal.print(Text.assemble((verdict, style), f" in {printable(store or os.path.abspath(data))}"))
 
 
 def _list_damage_hint(data: str, findings: Sequence[Finding]) -> str:

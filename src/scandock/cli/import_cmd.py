@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,7 +14,7 @@ from scandock.cli import checks, options
 from scandock.workers.readers import own_reader_server
 
 if TYPE_CHECKING:
-    from scandock.cli.command_run import ArchiveEngine, Result
+    from scandock.cli.command_run import Result
     from scandock.cli.receipt_file import Format
     from scandock.model.import_types import Progress
     from scandock.rules.import_request import ImportRequest
@@ -45,18 +46,17 @@ def import_(
     checks.check_data(data, archives)
     check_options(asked)
     with own_reader_server():
-        settings = load_settings()
-        request = build_request(
-            asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
-        )
-        engine = _engine(data, request, settings)
-        names = make_names(data, request, settings)
+        from scandock.workers.local_import import run_import  # SQLAlchemy: readers start before it is loaded
+
         raise typer.Exit(
             run_archives(
-                engine,
+                partial(run_import, data=data),
                 archives,
-                names,
+                asked,
                 data=data,
+                stored_in=data,
+                create_project=create_project,
+                workers=workers,
                 as_json=as_json,
                 receipt=receipt,
                 receipt_format=receipt_format,
@@ -65,31 +65,54 @@ def import_(
 
 
 def run_archives(
-    engine: ArchiveEngine,
+    run_archive: Callable[..., Result],
     archives: Sequence[str],
-    names: Callable[[int], ShownNames],
+    asked: options.ImportOptions,
     *,
     data: str | None,
+    stored_in: str | None,
+    create_project: bool,
+    workers: int | None,
     as_json: bool,
     receipt: str | None,
     receipt_format: Format,
 ) -> int:
-    """Run `engine` over the archives with the receipt's file open; the exit code."""
+    """Run `run_archive` over the archives with the receipt's file open; the exit code.
+
+    `data` is the data folder whose rules hold, `stored_in` the one that sessions go to, where they go to any.
+    """
     from scandock.cli.command_run import CommandRun
     from scandock.cli.receipt_file import ReceiptFile
     from scandock.cli.summary import SummaryContext
 
+    settings = load_settings()
+    request = _build_request(
+        asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
+    )
+
+    def engine(
+        archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event, number: int
+    ) -> Result:
+        return run_archive(
+            archive=archive,
+            request=request,
+            settings=settings,
+            on_progress=on_progress,
+            cancelled=cancelled,
+            archive_number=number,
+        )
+
     file = None
     if receipt is not None:
-        checks.check_receipt(receipt, archives, data)
+        checks.check_receipt(receipt, archives, stored_in)
         file = ReceiptFile(receipt, receipt_format)
     try:
         run = CommandRun(
             engine,
-            SummaryContext(data=data, receipt=receipt),
+            SummaryContext(data=stored_in, receipt=receipt, store=None if stored_in is None else settings.store),
             as_json=as_json,
             receipt=file,
-            names=names,
+            names=_make_names(data, request, settings),
         )
         return run.run(archives)
     finally:
@@ -97,7 +120,7 @@ def run_archives(
             file.close()
 
 
-def make_names(data: str | None, request: ImportRequest, settings: Settings) -> Callable[[int], ShownNames]:
+def _make_names(data: str | None, request: ImportRequest, settings: Settings) -> Callable[[int], ShownNames]:
     """What may be shown of the names of an archive, by its number, where no import was made of it."""
 
     def names(number: int) -> ShownNames:
@@ -116,7 +139,7 @@ def check_options(asked: options.ImportOptions) -> None:
     checks.check_file("--mapping", asked.mapping)
 
 
-def build_request(
+def _build_request(
     asked: options.ImportOptions, settings: Settings, *, create_project: bool, workers: int | None, receipt: bool
 ) -> ImportRequest:
     """The request of an import on this machine."""
@@ -151,22 +174,3 @@ def load_settings() -> Settings:
 def default_workers() -> int:
     """One reader process for each core that this process may use, at most 4."""
     return min(len(os.sched_getaffinity(0)), 4)
-
-
-def _engine(data: str, request: ImportRequest, settings: Settings) -> ArchiveEngine:
-    from scandock.workers.local_import import run_import
-
-    def engine(
-        archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event, number: int
-    ) -> Result:
-        return run_import(
-            data=data,
-            archive=archive,
-            request=request,
-            settings=settings,
-            on_progress=on_progress,
-            cancelled=cancelled,
-            archive_number=number,
-        )
-
-    return engine

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
 
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.import_cmd import build_request, check_options, load_settings, make_names, run_archives
+from scandock.cli.import_cmd import check_options, run_archives
 from scandock.workers.readers import own_reader_server
-
-if TYPE_CHECKING:
-    from scandock.cli.command_run import ArchiveEngine, Result
-    from scandock.model.import_types import Progress
-    from scandock.rules.import_request import ImportRequest
-    from scandock.services.settings import Settings
 
 
 @options.with_import_options
@@ -42,39 +34,19 @@ def inspect(
     checks.check_archives(archives)
     check_options(asked)
     with own_reader_server():
-        settings = load_settings()
-        request = build_request(
-            asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
-        )
-        engine = _engine(data, request, settings)
-        names = make_names(data, request, settings)
+        from scandock.workers.inspection import run_inspect  # SQLAlchemy: readers start before it is loaded
+
         raise typer.Exit(
             run_archives(
-                engine,
+                partial(run_inspect, data=data),
                 archives,
-                names,
-                data=None,
+                asked,
+                data=data,
+                stored_in=None,
+                create_project=create_project,
+                workers=workers,
                 as_json=as_json,
                 receipt=receipt,
                 receipt_format=receipt_format,
             )
         )
-
-
-def _engine(data: str | None, request: ImportRequest, settings: Settings) -> ArchiveEngine:
-    from scandock.workers.inspection import run_inspect
-
-    def engine(
-        archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event, number: int
-    ) -> Result:
-        return run_inspect(
-            data=data,
-            archive=archive,
-            request=request,
-            settings=settings,
-            on_progress=on_progress,
-            cancelled=cancelled,
-            archive_number=number,
-        )
-
-    return engine

@@ -39,6 +39,8 @@ class SummaryContext:
     receipt: str | None = None
     server: str | None = None
     """Address of the server whose DATA it is, where it is not ours."""
+    store: str | None = None
+    """The bucket where the files are; None where they are in DATA."""
 
     @property
     def planned(self) -> bool:
@@ -173,7 +175,9 @@ def next_steps(reports: Sequence[ReportJson], context: SummaryContext) -> Iterat
         data = os.path.abspath(context.data)
         yield "Data", data
         folders = _folders(placed_paths)
-        if folders:
+        if context.store is not None:
+            yield "Store", context.store
+        elif folders:
             name = "Session" if len(placed_paths) == 1 else "Sessions"
             yield name, ", ".join(os.path.join(data, folder) for folder in folders)
     if context.server is not None:

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
+from scandock.formats.dicom_alike import AlikeHeaders
 from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.ecat import read_ecat
 from scandock.formats.kinds import explain_foreign, kind_of
@@ -70,6 +71,7 @@ class EntryReader(EntryWriter):
         """`hash_datasets`: tell the digest of each object's data set, also where its bytes are kept."""
         super().__init__(stage, sink, meter, keep_images=keep_images, keep_loose=keep_loose)
         self.wanted = tags if entry_filter is None else tags | entry_filter.tags
+        self._headers = AlikeHeaders(self.wanted)
         self.filter = entry_filter
         self._of_filters_alone = self.wanted - tags
         self._hash_datasets = hash_datasets or not keep_images
@@ -124,7 +126,7 @@ class EntryReader(EntryWriter):
         self.meter.entry_bytes(entry.path, size)
         early = self.early if self.keep_images else None
         try:
-            header = (early.read(data) if early is not None else None) or read_header(data, size, self.wanted, None)
+            header = (early.read(data) if early is not None else None) or self._headers.read(data)
         except Unparseable as error:
             self._unparseable(entry, body, error.code, error.message)
             return

@@ -1,11 +1,12 @@
 """Files of a joined session that are not in the store as they were stored, and how an import that brings them heals it.
 
-Nothing is read for it: whether a file is there and has its size is all that is asked, beside what verification found.
+Nothing is read for it: whether a file is there and has its size is all that is asked, beside what verification found. A
+bucket's rows answer that whatever the bucket has lost: it is asked itself for the objects that an import has files of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Final, Protocol
 
@@ -20,9 +21,24 @@ GONE: Final = 1
 RESIZED: Final = 2
 """The ledger's `base.broken`: the file has another size than the stored one had."""
 CHANGED: Final = 3
-"""The ledger's `base.broken`: the file has its size, but verification read other bytes in it, or could not read it."""
-
-
+"""The ledger's `base.broken`: the file has its size, but verification read other bytes in it, or none; or the bucket
+has lost its object.
+"""
+_REPEATED: Final = (
+    (
+        "SELECT b.path FROM entry e CROSS JOIN base b INDEXED BY base_sop ON b.job = ? AND b.sop = e.sop"
+        " WHERE e.job = ? AND e.sop <> ''"
+    ),
+    (
+        "SELECT b.path FROM entry e CROSS JOIN base b INDEXED BY base_sha256 ON b.job = ? AND b.sha256 = e.sha256"
+        " WHERE e.job = ? OR e.content = 'loose'"
+    ),
+    (
+        "SELECT b.path FROM entry e CROSS JOIN base b INDEXED BY base_origin ON b.job = ? AND b.origin = e.origin"
+        " WHERE e.job = ?"
+    ),
+)
+"""Base files that something of the upload may be a duplicate of. Loose files are of no job yet."""
 _BRING: Final = "Import an archive that has these files; `scandock check` names all."
 
 
@@ -31,6 +47,7 @@ class StoredFiles(Protocol):
 
     def open(self, rel: RelPath, /) -> IO[bytes]: ...
     def size(self, rel: RelPath, /) -> int | None: ...
+    def lost(self, rels: Iterable[RelPath], /) -> Iterator[RelPath]: ...
 
 
 class _NoFiles:
@@ -41,6 +58,9 @@ class _NoFiles:
 
     def size(self, rel: RelPath, /) -> int | None:  # noqa: ARG002
         return None
+
+    def lost(self, rels: Iterable[RelPath], /) -> Iterator[RelPath]:  # noqa: ARG002
+        return iter(())
 
 
 @contextmanager
@@ -56,7 +76,9 @@ def open_stored_files(store: Store, name: TreePath) -> Iterator[StoredFiles]:
 
 
 def mark_broken(ledger: Ledger, job: int, stored_files: StoredFiles) -> None:
-    """Mark in the ledger the base files that are gone or have another size, beside those that verification found."""
+    """Mark in the ledger the base files that are lost, gone or cut, beside those that verification found."""
+    lost = [(CHANGED, job, path) for path in stored_files.lost(_repeated(ledger, job))]
+    ledger.many("UPDATE base SET broken = ? WHERE job = ? AND path = ?", lost)
     broken = []
     for n, path, size in ledger.stream("SELECT n, path, bytes FROM base WHERE job = ? ORDER BY n", (job,)):
         size_on_disk = stored_files.size(path)
@@ -65,10 +87,18 @@ def mark_broken(ledger: Ledger, job: int, stored_files: StoredFiles) -> None:
     ledger.many("UPDATE base SET broken = ? WHERE job = ? AND n = ?", broken)
 
 
-def mark_changed(ledger: Ledger, job: int, damaged: Mapping[int, str]) -> None:
-    """Mark in the ledger the base files in which verification found other bytes than the stored ones, by number."""
-    rotten = [(CHANGED, job, n) for n, kind in damaged.items() if kind in ("changed", "unreadable")]
-    ledger.many("UPDATE base SET broken = ? WHERE job = ? AND n = ?", rotten)
+def _repeated(ledger: Ledger, job: int) -> Iterator[RelPath]:
+    """Paths of the base files that something of the upload may be the duplicate of; some of them twice."""
+    for query in _REPEATED:
+        yield from (path for (path,) in ledger.stream(query, (job, job)))
+
+
+def mark_changed(ledger: Ledger, job: int, damaged: Iterable[int]) -> None:
+    """Mark in the ledger the base files, by number, that verification did not find as they were stored.
+
+    `mark_broken` marks those of them as gone that are.
+    """
+    ledger.many("UPDATE base SET broken = ? WHERE job = ? AND n = ?", [(CHANGED, job, n) for n in damaged])
 
 
 class Healer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 
@@ -38,6 +38,7 @@ from scandock.publishing.recover import recover
 from scandock.publishing.reserve import find_holders, lock_projects, release_names, reserve
 from scandock.publishing.tree_files import folders_of
 from scandock.rules.catalog_view import CatalogView
+from scandock.rules.errors import ProjectUnknown
 from scandock.rules.keyed_view import KeyedView
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.mapping import unused_rows_notices
@@ -82,6 +83,13 @@ def read_policies(
         )
         for row in connection.execute(query)
     }
+
+
+def find_policy(policies: Mapping[str, tuple[int, ProjectPolicy]], name: str) -> tuple[int, ProjectPolicy]:
+    """A project's id and policy. ProjectUnknown where it has gone since its name was read."""
+    if name not in policies:
+        raise ProjectUnknown(f"There is no project {name} any more.", "Name another one, or make it again.")
+    return policies[name]
 
 
 class UsableProjects:
@@ -201,7 +209,7 @@ def _try_plan(
     names = locks_of(moved) if moved is not None else set[LockName]()
     for job, decision in zip(jobs, decisions, strict=True):
         job.decision = decision
-        job.project_id, job.policy = policies[decision.project]
+        job.project_id, job.policy = find_policy(policies, decision.project)
         names |= names_of(job)
     holders = find_holders(connection, context.lease, names)
     if holders:

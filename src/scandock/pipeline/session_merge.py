@@ -22,7 +22,7 @@ from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.duplicates import Clashes, compare_with_base
 from scandock.pipeline.job import EcatEntry, Job, JobContext
 from scandock.pipeline.known_entries import find_known, mark_known, note_old_origins
-from scandock.pipeline.plan import find_ecat_duplicates, load_base, read_policies
+from scandock.pipeline.plan import find_ecat_duplicates, find_policy, load_base, read_policies
 from scandock.pipeline.session_trees import build_job_trees, plan_tree, plan_trees
 from scandock.pipeline.tree_arranger import TreeArranger
 from scandock.rules.decisions import Decision
@@ -113,7 +113,7 @@ def merge_sessions(
         patient_id=target.patient_id or source.patient_id,
     )
     with context.catalog.read() as connection:
-        job.project_id, job.policy = read_policies(connection, context.site.petmr)[target.project]
+        job.project_id, job.policy = find_policy(read_policies(connection, context.site.petmr), target.project)
         load_base(context, connection, job)
     context.check()
     inner, outer = _compare(context, job, overwrite, keep)
@@ -156,7 +156,7 @@ def keep_one_version(context: JobContext, source: SessionRecord, keep: Literal["
     context.ledger.run("DELETE FROM entry")
     context.stage.remove(IMAGES)
     with context.catalog.read() as connection:
-        job.project_id, job.policy = read_policies(connection, context.site.petmr)[source.project]
+        job.project_id, job.policy = find_policy(read_policies(connection, context.site.petmr), source.project)
         load_base(context, connection, job)
     job.replaced = [(b"", n) for n in _find_discarded(context, _IN_BASE, keep)]
     arranger = TreeArranger(context.ledger, context.stage, job)

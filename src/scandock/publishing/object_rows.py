@@ -11,12 +11,9 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
-    Row,
     Select,
-    Update,
     delete,
     exists,
-    func,
     insert,
     or_,
     select,
@@ -27,12 +24,11 @@ from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement
 
-from scandock.catalog.engine import AdvisoryLock, Catalog, connect_server, database_now, split_values
+from scandock.catalog.engine import AdvisoryLock, Catalog, connect_server, split_values
 from scandock.catalog.errors import CatalogFailed
 from scandock.catalog.server_tables import data_folder
 from scandock.catalog.store_tables import (
-    IS_SPARSE,
-    NOT_YET,
+    UNBOUND,
     file_place,
     object_store,
     spool_part,
@@ -47,24 +43,37 @@ from scandock.catalog.tables import operation, upload
 from scandock.catalog.unfinished_restore import read_restore
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
+from scandock.publishing.compaction_rows import list_sparse, list_uncounted, move_rest, move_some, note_live, trees_of
+from scandock.publishing.object_row_changes import (
+    NOW,
+    add_objects,
+    begin_attempt,
+    change_tree,
+    check_attempt,
+    delete_later,
+    drop_manifests,
+    end_attempts,
+    lock_objects,
+    lock_tree,
+    lock_trees,
+)
 from scandock.store.errors import StoreFailed, TreeMissing
-from scandock.store.file_places import PlaceBatch, move_places
+from scandock.store.file_places import PlaceBatch
 from scandock.store.packs import StoredObject
 from scandock.store.part_spools import Part, spool_prefix
-from scandock.store.s3_rows import BucketIdentity, DueKeys, LiveBytes, SparseObject, TrashRow
+from scandock.store.s3_rows import BucketIdentity, LiveBytes, ObjectMove, SparseObject, TrashRow
 
-_NOW: Final = database_now(sqlite=False)
-_UNKNOWN_BYTES: Final = -1
-"""Of objects that are only noted to be deleted."""
 _TREES_AT_ONCE: Final = 100
 """Trees that one transaction forgets."""
+_ATTEMPTS_AT_ONCE: Final = 100
+"""Ended attempts of which one sweep goes through the prefixes."""
 _LEFT_ALONE_MS: Final = 60 * 60 * 1000
 """For how long an attempt may run before it has a row that says so, if it has one at all."""
 _SWEPT_AGAIN_MS: Final = 24 * 60 * 60 * 1000
 """How long after the first time an attempt's prefixes are swept once more: a late request is over by then."""
 _SAFE_MS: Final = 60 * 60 * 1000
 """How long before it may go an object is named again: longer than any transaction, so that none is just deleted."""
-_JUST_DELETED: Final = ("Files that were to be kept have just been deleted.", "Do it again.")
+_OBJECTS_DELETED: Final = ("Files that were to be kept have just been deleted.", "Do it again.")
 _WITH_KEYS: Final = (stored_object, spool_part, stored_receipt)
 _IN_TRASH: Final = stored_tree.c.gone.is_(None) & stored_tree.c.trash.is_not(None)
 _STAGED: Final = stored_tree.c.gone.is_(None) & stored_tree.c.upload.is_not(None)
@@ -114,16 +123,16 @@ class PostgresObjectRows:
 
     def begin(self, upload: str, token: str) -> None:
         with self._catalog.write() as connection:
-            _begin(connection, upload, token)
+            begin_attempt(connection, upload, token)
 
     def take(self, upload: str, old_token: str, new_token: str) -> None:
         with self._catalog.write() as connection:
             for token in {old_token, new_token}:  # so that who held the old one can't begin any more
-                _begin(connection, upload, token)
-            _end(
+                begin_attempt(connection, upload, token)
+            end_attempts(
                 connection, upload, store_attempt.c.token.not_in([new_token, ""])
             )  # first: it stages nothing from here
-            _check_attempt(connection, upload, new_token)
+            check_attempt(connection, upload, new_token)
             mine = _STAGED & (stored_tree.c.upload == upload)
             connection.execute(update(stored_tree).where(mine).values(token=new_token))
 
@@ -138,10 +147,10 @@ class PostgresObjectRows:
         kept: Iterable[str],
     ) -> None:
         with self._catalog.write() as connection:
-            _check_attempt(connection, upload, token)
+            check_attempt(connection, upload, token)
             _give_up(connection, _STAGED & (stored_tree.c.upload == upload) & (stored_tree.c.root == root))
             connection.execute(insert(stored_tree).values(number=number, upload=upload, token=token, root=root))
-            _name_objects(connection, number, [*_add_objects(connection, objects), *sorted(kept)])
+            _name_objects(connection, number, [*add_objects(connection, objects), *sorted(kept)])
             for batch in batches:
                 connection.execute(insert(file_place).values(tree_number=number, **batch._asdict()))
 
@@ -155,22 +164,23 @@ class PostgresObjectRows:
 
     def clear(self, upload: str, token: str) -> None:
         with self._catalog.write() as connection:
-            _begin(connection, upload, token)
-            _check_attempt(connection, upload, token)
+            begin_attempt(connection, upload, token)
+            check_attempt(connection, upload, token)
             mine = (stored_tree.c.upload == upload) & (stored_tree.c.token == token)
             _give_up(connection, _STAGED & mine)
             _drop_receipt(connection, upload, staged=True)
 
     def finish(self, upload: str, token: str) -> None:
         with self._catalog.write() as connection:
+            # First: who takes over has its row until then, and is seen by what is asked after. So does `doom`.
+            end_attempts(connection, upload, store_attempt.c.token == token)
             staged = _STAGED & (stored_tree.c.upload == upload)
             others = connection.execute(select(stored_tree.c.token).where(staged, stored_tree.c.token != token)).first()
             goes_on = (store_attempt.c.upload == upload) & store_attempt.c.ended.is_(None)
             newer = store_attempt.c.token.not_in([token, ""])
             if others or connection.execute(select(store_attempt.c.token).where(goes_on, newer)).first():
                 raise TokenLost(f"Upload {upload} has been taken over by another process.")
-            _end(connection, upload, store_attempt.c.token == token)  # before the trees, as `doom` does
-            _give_up(connection, staged)
+            _give_up(connection, staged & (stored_tree.c.token == token))
             _drop_receipt(connection, upload, staged=True)
 
     # trees and their names
@@ -180,59 +190,59 @@ class PostgresObjectRows:
             published = select(stored_tree.c.number).where(stored_tree.c.number == number, stored_tree.c.name == name)
             if connection.execute(published).first() is not None:
                 return
-            _begin(connection, upload, token)
-            _check_attempt(connection, upload, token)  # before the tree is locked, in the order of who takes it over
-            _lock_trees(connection, or_(stored_tree.c.number == number, stored_tree.c.name == name))
-            tree = _lock(connection, stored_tree.c.number == number)
+            begin_attempt(connection, upload, token)
+            check_attempt(connection, upload, token)  # before the tree is locked, in the order of who takes it over
+            lock_trees(connection, or_(stored_tree.c.number == number, stored_tree.c.name == name))
+            tree = lock_tree(connection, stored_tree.c.number == number)
             if tree is not None and tree.name == name:
                 return
             if tree is None or (tree.upload, tree.root) != (upload, root) or tree.gone is not None:
                 raise TreeMissing(f"The staged tree {root} isn't there any more.", "Import it again.")
             if tree.token != token:
                 raise TokenLost(f"Upload {upload} has been taken over by another process.")
-            before = _lock(connection, stored_tree.c.name == name)
+            before = lock_tree(connection, stored_tree.c.name == name)
             if before is not None:
                 if not replace:
                     raise FileExistsError(17, "A tree stands there", name)
                 staged = {"name": None, "upload": upload, "token": token, "root": root}
-                connection.execute(_changed(before.number).values(**staged))
-            connection.execute(_changed(number).values(name=name, upload=None, token=None, root=None, shown=True))
+                connection.execute(change_tree(before.number).values(**staged))
+            connection.execute(change_tree(number).values(name=name, upload=None, token=None, root=None, shown=True))
 
     def rename(self, old: str, new: str, number: int, *, grace_ms: int) -> None:
         with self._change(new) as connection:
-            tree = _lock(connection, stored_tree.c.number == number)
+            tree = lock_tree(connection, stored_tree.c.number == number)
             if tree is not None and tree.name == new:
                 return
             if tree is None or tree.name != old:
                 raise FileNotFoundError(2, "No such tree", old)
-            _drop_manifests(connection, stored_tree.c.number == number, grace_ms)
-            connection.execute(_changed(number).values(name=new))
+            drop_manifests(connection, stored_tree.c.number == number, grace_ms)
+            connection.execute(change_tree(number).values(name=new))
 
     def retire(self, name: str, number: int, trash: str, note: str) -> None:
         with self._catalog.write() as connection:
-            tree = _lock(connection, stored_tree.c.number == number)
+            tree = lock_tree(connection, stored_tree.c.number == number)
             if tree is not None and tree.name == name:
-                connection.execute(_changed(number).values(name=None, trash=trash, note=note))
+                connection.execute(change_tree(number).values(name=None, trash=trash, note=note))
 
     def retire_staged(self, upload: str, token: str, root: str, trash: str, note: str) -> None:
         with self._catalog.write() as connection:
-            if _lock(connection, stored_tree.c.trash == trash) is None:
+            if lock_tree(connection, stored_tree.c.trash == trash) is None:
                 mine = (stored_tree.c.upload == upload) & (stored_tree.c.token == token)
                 here = mine & (stored_tree.c.root == root)
-                tree = _lock(connection, _STAGED & here)
+                tree = lock_tree(connection, _STAGED & here)
                 if tree is not None:
                     values = {"upload": None, "token": None, "root": None, "trash": trash, "note": note, "shown": True}
-                    connection.execute(_changed(tree.number).values(**values))
+                    connection.execute(change_tree(tree.number).values(**values))
 
     def restore(self, trash: str, name: str, number: int, *, grace_ms: int) -> None:
         with self._change(name) as connection:
-            tree = _lock(connection, stored_tree.c.number == number)
+            tree = lock_tree(connection, stored_tree.c.number == number)
             if tree is not None and tree.name == name:
                 return
             if tree is None or tree.trash != trash or tree.gone is not None:
                 raise FileNotFoundError(2, "Not in the trash", trash)
-            _drop_manifests(connection, stored_tree.c.number == number, grace_ms)
-            connection.execute(_changed(number).values(name=name, trash=None, note="", shown=True))
+            drop_manifests(connection, stored_tree.c.number == number, grace_ms)
+            connection.execute(change_tree(number).values(name=name, trash=None, note="", shown=True))
 
     def current(self, name: str) -> int | None:
         return self._number(stored_tree.c.name == name)
@@ -280,13 +290,13 @@ class PostgresObjectRows:
             with self._catalog.write() as connection:
                 _give_up(connection, _IN_TRASH & stored_tree.c.trash.in_(some))
 
-    def doom(self, *, grace_ms: int) -> int:
+    def doom(self, *, grace_ms: int, stop: Callable[[], bool]) -> int:
         with self._catalog.write() as connection:
             running = select(upload.c.uuid).where(upload.c.state == ImportState.RUNNING)
             over = store_attempt.c.upload.not_in(union_all(running, select(operation.c.uuid)))
-            old = (store_attempt.c.token != "") & (store_attempt.c.began < _NOW - _LEFT_ALONE_MS)
+            old = (store_attempt.c.token != "") & (store_attempt.c.began < NOW - _LEFT_ALONE_MS)
             connection.execute(
-                update(store_attempt).where(store_attempt.c.ended.is_(None), over, old).values(ended=_NOW)
+                update(store_attempt).where(store_attempt.c.ended.is_(None), over, old).values(ended=NOW)
             )
             goes_on = exists().where(
                 store_attempt.c.upload == stored_tree.c.upload,
@@ -295,39 +305,40 @@ class PostgresObjectRows:
             )
             _give_up(connection, _STAGED & ~goes_on)
         forgotten = 0
-        while count := self._forget_trees(grace_ms):
+        while not stop() and (count := self._forget_trees(grace_ms)):
             forgotten += count
         return forgotten
 
     def _forget_trees(self, grace_ms: int) -> int:
         """Forget some trees that nobody may be reading any more; their objects are due that no other tree names."""
-        is_over = or_(~stored_tree.c.shown, stored_tree.c.gone <= _NOW - grace_ms)
+        is_over = or_(~stored_tree.c.shown, stored_tree.c.gone <= NOW - grace_ms)
         query = select(stored_tree.c.number).where(stored_tree.c.gone.is_not(None), is_over).limit(_TREES_AT_ONCE)
         with self._catalog.write() as connection:
             numbers = connection.execute(query.with_for_update(skip_locked=True)).scalars().all()
             of_trees = tree_object.c.tree_number.in_(numbers)
             objects = connection.execute(select(tree_object.c.object_id).where(of_trees).distinct()).scalars().all()
-            _drop_manifests(connection, stored_tree.c.number.in_(numbers))
+            drop_manifests(connection, stored_tree.c.number.in_(numbers))
             connection.execute(delete(stored_tree).where(stored_tree.c.number.in_(numbers)))
             for some in split_values(sorted(objects)):
                 # Locked first: whoever is just naming one has it by then, and is seen by the statement after.
                 mine = stored_object.c.id.in_(some)
-                _lock_objects(connection, mine)
+                lock_objects(connection, mine)
                 unnamed = ~exists().where(tree_object.c.object_id == stored_object.c.id)
-                connection.execute(update(stored_object).where(mine, unnamed).values(due=_NOW))
+                connection.execute(update(stored_object).where(mine, unnamed).values(due=NOW))
                 connection.execute(update(stored_object).where(mine, stored_object.c.due.is_(None)).values(live=None))
         return len(numbers)
 
     def ended_attempts(self, *, grace_ms: int) -> list[tuple[str, str]]:
-        over = store_attempt.c.ended <= _NOW - grace_ms
-        late = store_attempt.c.ended <= _NOW - grace_ms - _SWEPT_AGAIN_MS
+        over = store_attempt.c.ended <= NOW - grace_ms
+        late = store_attempt.c.ended <= NOW - grace_ms - _SWEPT_AGAIN_MS
         query = select(store_attempt.c.upload, store_attempt.c.token).where(over, or_(~store_attempt.c.swept, late))
         with self._catalog.read() as connection:
-            return [(row.upload, row.token) for row in connection.execute(query.limit(_TREES_AT_ONCE))]
+            oldest = query.order_by(store_attempt.c.ended).limit(_ATTEMPTS_AT_ONCE)
+            return [(row.upload, row.token) for row in connection.execute(oldest)]
 
     def swept(self, upload: str, token: str, *, grace_ms: int) -> None:
         mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)
-        late = store_attempt.c.ended <= _NOW - grace_ms - _SWEPT_AGAIN_MS  # else another host has swept just now, too
+        late = store_attempt.c.ended <= NOW - grace_ms - _SWEPT_AGAIN_MS  # else another host has swept just now, too
         with self._catalog.write() as connection:
             connection.execute(delete(store_attempt).where(mine, store_attempt.c.swept, late))
             connection.execute(update(store_attempt).where(mine).values(swept=True))
@@ -342,64 +353,55 @@ class PostgresObjectRows:
             }
         return [key for key in keys if key not in known]
 
-    def due(self, most: int) -> DueKeys:
-        is_due = stored_object.c.due <= _NOW
+    def due(self, most: int) -> list[str]:
+        query = select(stored_object.c.key).where(stored_object.c.due <= NOW).order_by(stored_object.c.due)
         with self._catalog.read() as connection:
-            query = select(stored_object.c.key).where(is_due).order_by(stored_object.c.due).limit(most)
-            keys = list(connection.execute(query).scalars())
-            in_all: int = connection.execute(select(func.count()).select_from(stored_object).where(is_due)).scalar_one()
-        return DueKeys(keys, in_all - len(keys))
+            return list(connection.execute(query.limit(most)).scalars())
 
     def deleted(self, keys: Sequence[str]) -> None:
         for some in split_values(keys):
             with self._catalog.write() as connection:
-                ids = _lock_objects(connection, stored_object.c.key.in_(some) & stored_object.c.due.is_not(None))
+                ids = lock_objects(connection, stored_object.c.key.in_(some) & stored_object.c.due.is_not(None))
                 connection.execute(delete(stored_object).where(stored_object.c.id.in_(ids)))
+
+    def delete_later(self, keys: Iterable[str], *, grace_ms: int) -> None:
+        for some in split_values(keys):
+            with self._catalog.write() as connection:
+                delete_later(connection, some, grace_ms)
 
     # compaction
 
     def uncounted(self, most: int) -> list[str]:
-        where = (stored_object.c.live.is_(None), stored_object.c.due.is_(None))
         with self._catalog.read() as connection:
-            query = select(stored_object.c.key).where(*where).order_by(stored_object.c.id).limit(most)
-            return list(connection.execute(query).scalars())
+            return list_uncounted(connection, most)
 
     def trees_of(self, keys: Sequence[str]) -> dict[str, frozenset[int]]:
         with self._catalog.read() as connection:
-            return _trees_of(connection, keys)
+            return trees_of(connection, keys)
 
     def note_live(self, counts: Mapping[str, LiveBytes]) -> None:
         with self._catalog.write() as connection:
-            mine = stored_object.c.key.in_(counts)
-            _lock_objects(connection, mine)
-            now = _trees_of(connection, list(counts))
-            for key, counted in counts.items():
-                if now[key] == counted.trees:
-                    live = func.least(stored_object.c.bytes, counted.live)
-                    connection.execute(update(stored_object).where(stored_object.c.key == key).values(live=live))
+            note_live(connection, counts)
 
     def sparse(self, most: int) -> list[SparseObject]:
-        columns = (stored_object.c.key, stored_object.c.bytes, stored_object.c.live)
-        query = select(*columns).where(IS_SPARSE).order_by(stored_object.c.live * 1.0 / stored_object.c.bytes)
         with self._catalog.read() as connection:
-            return [SparseObject(*row) for row in connection.execute(query.limit(most))]
+            return list_sparse(connection, most)
 
-    def move_places(
-        self,
-        upload: str,
-        token: str,
-        old: Sequence[str],
-        moved: Mapping[tuple[str, int], tuple[str, int]],
-        objects: Sequence[StoredObject],
-        *,
-        grace_ms: int,
-    ) -> bool:
+    def move_trees(self, upload: str, token: str, move: ObjectMove, trees: Collection[int], *, grace_ms: int) -> bool:
         try:
             with self._catalog.write() as connection:
-                _check_attempt(connection, upload, token)
-                _end(connection, upload, store_attempt.c.token == token)
-                return _move_objects(connection, frozenset(old), moved, objects, grace_ms)
+                check_attempt(connection, upload, token)
+                return move_some(connection, move, trees, grace_ms)
         except KeyError:  # a tree that came meanwhile has a file there that was thought dead
+            return False
+
+    def move_places(self, upload: str, token: str, move: ObjectMove, *, grace_ms: int) -> bool:
+        try:
+            with self._catalog.write() as connection:
+                check_attempt(connection, upload, token)
+                end_attempts(connection, upload, store_attempt.c.token == token)
+                return move_rest(connection, move, grace_ms)
+        except KeyError:  # as above
             return False
 
     # copies of manifests
@@ -412,11 +414,11 @@ class PostgresObjectRows:
 
     def begin_manifest(self, key: str, most_ms: int) -> None:
         with self._catalog.write() as connection:
-            _delete_later(connection, [key], most_ms)
+            delete_later(connection, [key], most_ms)
 
     def keep_manifest(self, number: int, name: str, key: str, objects: Set[str]) -> bool:
         with self._catalog.write() as connection:
-            tree = _lock(connection, stored_tree.c.number == number)
+            tree = lock_tree(connection, stored_tree.c.number == number)
             named = (
                 select(stored_object.c.key)
                 .join(tree_object, tree_object.c.object_id == stored_object.c.id)
@@ -425,10 +427,10 @@ class PostgresObjectRows:
             is_right = set(connection.execute(named).scalars()) == objects
             if tree is None or tree.name != name or tree.manifest is not None or not is_right:
                 return False
-            waits = (stored_object.c.key == key) & (stored_object.c.due > _NOW)
+            waits = (stored_object.c.key == key) & (stored_object.c.due > NOW)
             if not connection.execute(delete(stored_object).where(waits)).rowcount:
                 return False  # it took so long that it is being deleted
-            connection.execute(_changed(number).values(manifest=key))
+            connection.execute(change_tree(number).values(manifest=key))
         return True
 
     # spools and receipts
@@ -445,8 +447,7 @@ class PostgresObjectRows:
         self, upload: str, writer: str, before: Sequence[Part], after: Sequence[Part], *, grace_ms: int
     ) -> None:
         with self._catalog.write() as connection:
-            held = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
-            if connection.execute(held).scalar() != writer or _parts(connection, upload) != list(before):
+            if _lock_writer(connection, upload) != writer or _parts(connection, upload) != list(before):
                 raise TokenLost(f"Another process has gone on with upload {upload}.")
             kept = 0
             while kept < min(len(before), len(after)) and before[kept] == after[kept]:
@@ -455,32 +456,30 @@ class PostgresObjectRows:
             if old:
                 later = (spool_part.c.upload == upload) & (spool_part.c.at >= old[0].at)
                 connection.execute(delete(spool_part).where(later))
-                _delete_later(connection, {part.key for part in old} - {part.key for part in after}, grace_ms)
+                delete_later(connection, {part.key for part in old} - {part.key for part in after}, grace_ms)
             if after[kept:]:
                 connection.execute(insert(spool_part), _part_rows(upload, after[kept:]))
 
     def add_parts(self, upload: str, writer: str, parts: Sequence[Part]) -> None:
         mine = spool_part.c.upload == upload
         with self._catalog.write() as connection:
-            held = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
-            is_held = connection.execute(held).scalar() == writer
-            end = connection.execute(
-                select(func.coalesce(func.max(spool_part.c.at + spool_part.c.bytes), 0)).where(mine)
-            )
-            if not is_held or end.scalar() != parts[0].at:
+            is_held = _lock_writer(connection, upload) == writer
+            last = select(spool_part.c.at + spool_part.c.bytes).where(mine).order_by(spool_part.c.at.desc()).limit(1)
+            if not is_held or (connection.execute(last).scalar() or 0) != parts[0].at:
                 raise TokenLost(f"Another process has gone on with upload {upload}.")
             connection.execute(insert(spool_part), _part_rows(upload, parts))
 
     def drop_spool(self, upload: str, *, grace_ms: int) -> None:
         with self._catalog.write() as connection:
+            _lock_writer(connection, upload)  # a part that it is just noting is seen by the statement after
             mine = spool_part.c.upload == upload
             keys = connection.execute(select(spool_part.c.key).where(mine)).scalars().all()
-            _delete_later(connection, keys, grace_ms)
+            delete_later(connection, keys, grace_ms)
             if not grace_ms:
                 _delete_parts_now(connection, upload)
             connection.execute(delete(spool_part).where(mine))
             connection.execute(delete(spool_writer).where(spool_writer.c.upload == upload))
-            _end(connection, upload, store_attempt.c.token == "")
+            end_attempts(connection, upload, store_attempt.c.token == "")
 
     def spools(self) -> list[str]:
         with self._catalog.read() as connection:
@@ -489,12 +488,12 @@ class PostgresObjectRows:
     def keep_receipt(self, upload: str, token: str, key: str, *, staged: bool, grace_ms: int = 0) -> None:
         statement = insert_or(stored_receipt).values(upload=upload, staged=staged, key=key)
         with self._catalog.write() as connection:
-            _check_attempt(connection, upload, token)
+            check_attempt(connection, upload, token)
             if not staged:  # it may be the attempt's own, which becomes the import's
                 connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
             before = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
             connection.execute(statement.on_conflict_do_update(index_elements=["upload", "staged"], set_={"key": key}))
-            _delete_later(connection, {before} - {None, key}, grace_ms)
+            delete_later(connection, {before} - {None, key}, grace_ms)
 
     def receipt(self, upload: str, *, staged: bool) -> str | None:
         with self._catalog.read() as connection:
@@ -510,8 +509,8 @@ class PostgresObjectRows:
 
     def drop_staged_receipt(self, upload: str, token: str) -> None:
         with self._catalog.write() as connection:
-            _begin(connection, upload, token)
-            _check_attempt(connection, upload, token)
+            begin_attempt(connection, upload, token)
+            check_attempt(connection, upload, token)
             _drop_receipt(connection, upload, staged=True)
 
     def drop_receipt(self, upload: str, *, grace_ms: int) -> None:
@@ -525,7 +524,7 @@ class PostgresObjectRows:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
             identity = _read_identity(connection)
             if identity is None:
-                connection.execute(insert(object_store).values(uuid=NOT_YET + new))
+                connection.execute(insert(object_store).values(uuid=UNBOUND + new))
         return identity or BucketIdentity(new, None, None, is_bound=False)
 
     def bound_identity(self) -> BucketIdentity | None:
@@ -535,7 +534,7 @@ class PostgresObjectRows:
 
     def succeed(self, owner: str) -> None:
         uuid = owner.partition(".")[0]
-        values = {"uuid": NOT_YET + uuid, "nonce": os.urandom(16).hex(), "predecessor": owner}
+        values = {"uuid": UNBOUND + uuid, "nonce": os.urandom(16).hex(), "predecessor": owner}
         with self._catalog.write() as connection:
             self._catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
             if read_restore(connection) is None:
@@ -568,128 +567,21 @@ def _read_identity(connection: Connection) -> BucketIdentity | None:
     row = connection.execute(select(object_store)).first()
     if row is None:
         return None
-    is_bound = not row.uuid.startswith(NOT_YET)
-    return BucketIdentity(row.uuid.removeprefix(NOT_YET), row.nonce, row.predecessor, is_bound=is_bound)
+    is_bound = not row.uuid.startswith(UNBOUND)
+    return BucketIdentity(row.uuid.removeprefix(UNBOUND), row.nonce, row.predecessor, is_bound=is_bound)
 
 
 def hold_spool(connection: Connection, upload: str, writer: str) -> None:
     """Let one writer alone note parts of an upload, from the end of this transaction on (`ObjectRows.hold_spool`)."""
     statement = insert_or(spool_writer).values(upload=upload, writer=writer)
     connection.execute(statement.on_conflict_do_update(index_elements=["upload"], set_={"writer": writer}))
-    _begin(connection, upload, "")
-
-
-def _changed(number: int) -> Update:
-    return update(stored_tree).where(stored_tree.c.number == number)
-
-
-def _lock(connection: Connection, where: ColumnElement[bool]) -> Row[Any] | None:
-    """The row of a tree, locked until the transaction ends."""
-    row: Row[Any] | None = connection.execute(select(stored_tree).where(where).with_for_update()).first()
-    return row
-
-
-def _lock_trees(connection: Connection, where: ColumnElement[bool]) -> Sequence[int]:
-    """The numbers of some trees, which are locked in the order that everybody keeps to."""
-    query = select(stored_tree.c.number).where(where).order_by(stored_tree.c.number)
-    return connection.execute(query.with_for_update()).scalars().all()
-
-
-def _lock_objects(connection: Connection, where: ColumnElement[bool]) -> Sequence[int]:
-    """The ids of some objects, which are locked in the order that everybody keeps to, behind the trees."""
-    query = select(stored_object.c.id).where(where).order_by(stored_object.c.id)
-    return connection.execute(query.with_for_update()).scalars().all()
-
-
-def _begin(connection: Connection, upload: str, token: str) -> None:
-    """Note an attempt; one that has ended stays so."""
-    statement = insert_or(store_attempt).values(upload=upload, token=token, began=_NOW)
-    connection.execute(statement.on_conflict_do_nothing())
-
-
-def _end(connection: Connection, upload: str, which: ColumnElement[bool]) -> None:
-    of_upload = (store_attempt.c.upload == upload) & store_attempt.c.ended.is_(None)
-    connection.execute(update(store_attempt).where(of_upload, which).values(ended=_NOW))
-
-
-def _check_attempt(connection: Connection, upload: str, token: str) -> None:
-    """TokenLost where an attempt has ended, as another has taken it over; it can't end before the transaction does."""
-    mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)
-    goes_on = select(store_attempt.c.token).where(mine, store_attempt.c.ended.is_(None))
-    if connection.execute(goes_on.with_for_update(read=True)).first() is None:
-        raise TokenLost(f"Upload {upload} has been taken over by another process.")
+    begin_attempt(connection, upload, "")
 
 
 def _give_up(connection: Connection, where: ColumnElement[bool]) -> None:
-    values = {"upload": None, "token": None, "root": None, "name": None, "trash": None, "gone": _NOW}
-    for some in split_values(_lock_trees(connection, where)):
+    values = {"upload": None, "token": None, "root": None, "name": None, "trash": None, "gone": NOW}
+    for some in split_values(lock_trees(connection, where)):
         connection.execute(update(stored_tree).where(stored_tree.c.number.in_(some)).values(**values))
-
-
-def _add_objects(connection: Connection, objects: Iterable[StoredObject]) -> dict[str, int]:
-    """Note objects that came; the number of each, by its key."""
-    rows = [{"key": stored.key, "bytes": stored.size} for stored in objects]
-    if not rows:
-        return {}
-    added = insert(stored_object).returning(stored_object.c.key, stored_object.c.id)
-    return {row.key: row.id for row in connection.execute(added, rows)}
-
-
-def _trees_of(connection: Connection, keys: Collection[str]) -> dict[str, frozenset[int]]:
-    """The trees that name each of these objects."""
-    query = (
-        select(stored_object.c.key, tree_object.c.tree_number)
-        .join(tree_object, tree_object.c.object_id == stored_object.c.id)
-        .where(stored_object.c.key.in_(keys))
-    )
-    found: dict[str, set[int]] = {key: set() for key in keys}
-    for row in connection.execute(query):
-        found[row.key].add(row.tree_number)
-    return {key: frozenset(numbers) for key, numbers in found.items()}
-
-
-def _move_objects(
-    connection: Connection,
-    old: frozenset[str],
-    moved: Mapping[tuple[str, int], tuple[str, int]],
-    objects: Sequence[StoredObject],
-    grace_ms: int,
-) -> bool:
-    """See `move_places`. KeyError where a tree has a file in an old object that was not moved."""
-    # Trees first, as whoever forgets them does; then nobody can begin to share the objects.
-    trees = frozenset().union(*_trees_of(connection, old).values())
-    locked = frozenset(_lock_trees(connection, stored_tree.c.number.in_(trees)))
-    ids = _lock_objects(connection, stored_object.c.key.in_(old) & stored_object.c.due.is_(None))
-    if len(ids) != len(old) or frozenset().union(*_trees_of(connection, old).values()) != locked:
-        return False
-    new = _add_objects(connection, objects)
-    _drop_manifests(connection, stored_tree.c.number.in_(locked), grace_ms)
-    for number in sorted(locked):
-        named = _move_places(connection, number, old, moved)
-        gone = (tree_object.c.tree_number == number) & tree_object.c.object_id.in_(ids)
-        connection.execute(delete(tree_object).where(gone))
-        if came := [{"tree_number": number, "object_id": new[key]} for key in sorted(named & new.keys())]:
-            connection.execute(insert(tree_object), came)
-    connection.execute(update(stored_object).where(stored_object.c.id.in_(ids)).values(due=_NOW + grace_ms))
-    unnamed = ~exists().where(tree_object.c.object_id == stored_object.c.id)  # of trees that went meanwhile
-    connection.execute(update(stored_object).where(stored_object.c.id.in_(new.values()), unnamed).values(due=_NOW))
-    return True
-
-
-def _move_places(
-    connection: Connection, number: int, old: frozenset[str], moved: Mapping[tuple[str, int], tuple[str, int]]
-) -> set[str]:
-    """Write the places of a tree anew whose files lie elsewhere now; the objects that these batches name."""
-    columns = (file_place.c.first, file_place.c.files, file_place.c.body)
-    mine = file_place.c.tree_number == number
-    named: set[str] = set()
-    for row in connection.execute(select(*columns).where(mine)).all():
-        changed = move_places(PlaceBatch(*row), old, moved)
-        named |= changed.objects
-        if changed.batch.body != row.body:
-            this = (mine, file_place.c.first == row.first)
-            connection.execute(update(file_place).where(*this).values(body=changed.batch.body))
-    return named
 
 
 def _name_objects(connection: Connection, number: int, keys: Sequence[str]) -> None:
@@ -697,46 +589,35 @@ def _name_objects(connection: Connection, number: int, keys: Sequence[str]) -> N
 
     One that waits for that is named again: what it holds was moved elsewhere while the tree was put together.
     """
-    wanted = [
+    object_ids = [
         each
         for some in split_values(keys)
         for each in connection.execute(select(stored_object.c.id).where(stored_object.c.key.in_(some))).scalars()
     ]
-    if len(wanted) != len(keys):
-        raise StoreFailed(*_JUST_DELETED)
-    for some in split_values(sorted(wanted)):
+    if len(object_ids) != len(keys):
+        raise StoreFailed(*_OBJECTS_DELETED)
+    for some in split_values(sorted(object_ids)):
         mine = stored_object.c.id.in_(some)
-        _lock_objects(connection, mine)  # before it is asked when they are due: their files may just be moved
-        connection.execute(update(stored_object).where(mine, stored_object.c.due > _NOW + _SAFE_MS).values(due=None))
+        lock_objects(connection, mine)  # before it is asked when they are due: their files may just be moved
+        connection.execute(update(stored_object).where(mine, stored_object.c.due > NOW + _SAFE_MS).values(due=None))
         ids = connection.execute(select(stored_object.c.id).where(mine, stored_object.c.due.is_(None))).scalars().all()
         if len(ids) != len(some):
-            raise StoreFailed(*_JUST_DELETED)
+            raise StoreFailed(*_OBJECTS_DELETED)
         connection.execute(insert(tree_object), [{"tree_number": number, "object_id": each} for each in ids])
-
-
-def _drop_manifests(connection: Connection, where: ColumnElement[bool], grace_ms: int = 0) -> None:
-    """Let the copies of trees be deleted and, where these stay, be written anew."""
-    mine = (where, stored_tree.c.manifest.is_not(None))
-    keys = connection.execute(select(stored_tree.c.manifest).where(*mine)).scalars().all()
-    _delete_later(connection, keys, grace_ms)
-    connection.execute(update(stored_tree).where(*mine).values(manifest=None))
-
-
-def _delete_later(connection: Connection, keys: Iterable[str | None], grace_ms: int) -> None:
-    """Let objects be deleted that no tree ever named, so long from now, or as soon as they were to be before."""
-    due = _NOW + grace_ms
-    for some in split_values(keys):
-        rows = insert_or(stored_object).values([{"key": key, "bytes": _UNKNOWN_BYTES, "due": due} for key in some])
-        sooner = {"due": func.least(stored_object.c.due, rows.excluded.due)}
-        is_to_go = stored_object.c.due.is_not(None)  # else a tree names it
-        connection.execute(rows.on_conflict_do_update(index_elements=["key"], set_=sooner, where=is_to_go))
 
 
 def _delete_parts_now(connection: Connection, upload: str) -> None:
     """Let all parts of an upload go that were to go later: those that were given up, or sent again, before."""
     is_part = stored_object.c.key.startswith(f"{spool_prefix(upload)}/", autoescape=True)
-    later = update(stored_object).where(stored_object.c.due > _NOW, is_part)
-    connection.execute(later.values(due=_NOW))
+    later = update(stored_object).where(stored_object.c.due > NOW, is_part)
+    connection.execute(later.values(due=NOW))
+
+
+def _lock_writer(connection: Connection, upload: str) -> str | None:
+    """Who may note parts of an upload: nobody else becomes that, and it notes none, until the transaction ends."""
+    query = select(spool_writer.c.writer).where(spool_writer.c.upload == upload).with_for_update()
+    writer: str | None = connection.execute(query).scalar()
+    return writer
 
 
 def _parts(connection: Connection, upload: str) -> list[Part]:
@@ -761,4 +642,4 @@ def _drop_receipt(connection: Connection, upload: str, *, staged: bool, grace_ms
     key = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
     if key is not None:
         connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
-        _delete_later(connection, [key], grace_ms)
+        delete_later(connection, [key], grace_ms)

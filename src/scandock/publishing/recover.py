@@ -234,13 +234,13 @@ OLD_SUFFIX = "_deleted_"
 """What stood for `~`."""
 
 
-_SET_ASIDE: Final = select(project.c.id).where(is_deleted())
+_DELETED_PROJECTS: Final = select(project.c.id).where(is_deleted())
 
 
 def rename_deleted_projects(catalog: Catalog, store: Store) -> None:
     """Move what stands under the old name of a project that was set aside, unless a project has that name now."""
     with catalog.read() as connection:
-        aside = connection.execute(_SET_ASIDE).scalars().all()
+        aside = connection.execute(_DELETED_PROJECTS).scalars().all()
         if not aside:
             return
         sessions = select(project.c.name, session.c.place, session.c.timestamp, session.c.label).join(

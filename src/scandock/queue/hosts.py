@@ -39,7 +39,9 @@ def register_host(catalog: Catalog, role: Role) -> bool:
     now = catalog.now()
     values = {"name": platform.node(), "boot": boot_id(), "role": role, "started": now, "seen": now, "worker_seen": 0}
     with catalog.write() as connection:
-        connection.execute(delete(host).where(host.c.seen < now - KEPT_MS, host.c.started < now - KEPT_MS))
+        connection.execute(
+            delete(host).where(*(said < now - KEPT_MS for said in (host.c.seen, host.c.worker_seen, host.c.started)))
+        )
         row = connection.execute(
             select(host.c.boot, _lives(now).label("lives")).where(host.c.uuid == catalog.host)
         ).first()
@@ -98,12 +100,15 @@ def has_other_hosts(catalog: Catalog) -> bool:
 
 
 class HostBeat:
-    """Says every few seconds that this host lives, from `start` to `end`; nothing where a catalog has one host."""
+    """Says every few seconds that a process of this host lives, from `start` to `end`, each process in its own column.
+
+    Nothing where a catalog has one host.
+    """
 
     def __init__(self, catalog: Catalog, *, is_worker: bool, on_failure: Callable[[ScandockError], None]) -> None:
-        """`is_worker`: it is the worker that says so, of itself. `on_failure` is told where the catalog is away."""
+        """`is_worker`: it is the worker; else the web process. `on_failure` is told where the catalog is away."""
         self._catalog = catalog
-        self._columns = ("seen", "worker_seen") if is_worker else ("seen",)
+        self._column = host.c.worker_seen if is_worker else host.c.seen
         self._on_failure = on_failure
         self._ticker = Ticker("host", BEAT_SECONDS, self._beat)
 
@@ -113,7 +118,7 @@ class HostBeat:
             self._ticker.start()
 
     def end(self) -> None:
-        """Say that it ends, so that nobody counts on it."""
+        """Say that the process ends, so that nobody counts on it; what the host's other process says stays."""
         if self._catalog.host:
             self._ticker.end()
             self._write(0)
@@ -127,7 +132,7 @@ class HostBeat:
                 connection.execute(
                     update(host)
                     .where(host.c.uuid == self._catalog.host)
-                    .values({**dict.fromkeys(self._columns, seen), "boot": boot_id()})
+                    .values({self._column: seen, host.c.boot: boot_id()})
                 )
         except ScandockError as error:
             self._on_failure(error)

@@ -220,7 +220,7 @@ CODES: Final[dict[str, NoticeCode]] = {
         "warning",
         "Again 6",
         "Files of session {label} were damaged or gone from the store ({count}); they were stored again.",
-        "Look at the disk, and who can write to the data folder.",
+        "Look at the disk or the bucket, and who can write to it.",
     ),
     "session_damaged": NoticeCode(
         "warning",

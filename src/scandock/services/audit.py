@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from hashlib import sha256
 from typing import Any, Final, Literal, Self
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Insert, and_, bindparam, func, insert, or_, select
 
-from scandock.access.clock import now_ms
 from scandock.access.principal import Principal, RequestInfo
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import project as _project
 from scandock.model.json_records import JsonRecord, Moment
@@ -175,24 +175,29 @@ def record(
     `kind` and `target` name the thing by its id: ("session", its UUID), ("project", its id), ("account", its UUID).
     """
     where = request or RequestInfo()
-    primary_key = connection.execute(
-        insert(audit).values(
-            at=now_ms(connection),
-            account_id=principal.account_id,
-            actor=principal.name[:64],
-            action=str(action),
-            kind=kind,
-            target=target,
-            project=project,
-            address=where.address[:64],
-            request_id=where.request_id[:64],
-            outcome=outcome,
-            details=json.dumps(dict(details), sort_keys=True) if details else "",
-            project_uuid=select(_project.c.uuid).where(_project.c.key == project.casefold()).scalar_subquery(),
-        )
-    ).inserted_primary_key
+    values = {
+        "account_id": principal.account_id,
+        "actor": principal.name[:64],
+        "action": str(action),
+        "kind": kind,
+        "target": target,
+        "project": project,
+        "address": where.address[:64],
+        "request_id": where.request_id[:64],
+        "outcome": outcome,
+        "details": json.dumps(dict(details), sort_keys=True) if details else "",
+        "of_project": project.casefold(),
+    }
+    statement = _insert_line(sqlite=connection.dialect.name == "sqlite")
+    primary_key = connection.execute(statement, values).inserted_primary_key
     assert primary_key is not None
     return int(primary_key[0])
+
+
+@cache
+def _insert_line(*, sqlite: bool) -> Insert:
+    of_project = select(_project.c.uuid).where(_project.c.key == bindparam("of_project")).scalar_subquery()
+    return insert(audit).values(at=database_now(sqlite=sqlite), project_uuid=of_project)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, DetailValue]:

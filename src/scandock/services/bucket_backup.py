@@ -85,6 +85,7 @@ def back_up_bucket_site(data: str, settings: Settings, target: str) -> BackupRes
 def restore_bucket_site(source: str, data: str, settings: Settings) -> list[Finding]:
     """Put the catalog of a backup into an empty database, and let it have the bucket; what is not there of it.
 
+    What was stored since the backup is deleted after SCANDOCK_GARBAGE_DAYS: nothing names it any more.
     The catalog that had the bucket before has it no more: nothing that still works with it deletes anything, and it
     can't be opened again. Until the end nobody else opens the new one (Usage `restore_unfinished`); killed before, the
     same restore goes on. Usage `restore_other_bucket` where the bucket isn't that of the backup, before anything is
@@ -103,15 +104,16 @@ def restore_bucket_site(source: str, data: str, settings: Settings) -> list[Find
         restore_marked_catalog(restore, settings.database_url)
         catalog = open_data_catalog(data, settings, restores=True)  # which brings it up to this version
         try:
-            missing = store.census().missing
+            census = store.census()
             with catalog.write() as connection:
                 release_all(connection)
             store.succeed(owner)
             store.make_areas(lambda *_: True)
+            store.delete_unnamed(census.unnamed)  # not before: the bucket was another catalog's
         finally:
             catalog.dispose()
         end_marked_restore(settings.database_url)
-    return [Finding("missing", key, "The bucket does not have this object.") for key in missing]
+    return [Finding("missing", key, "The bucket does not have this object.") for key in census.missing]
 
 
 def _stamp(moment: datetime) -> str:

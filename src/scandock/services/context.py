@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.services import audit
+from scandock.services.tree_cache import TreeCache
 from scandock.store.port import Store
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class ServiceContext:
     """Where from it was asked, for the audit trail."""
     ask_again: Callable[[], Principal] | None = field(default=None, compare=False, repr=False)
     """Gives who asks as they are now, AccessDenied where they may ask no more; None on the server's own machine."""
+    trees: TreeCache = field(default_factory=TreeCache, compare=False, repr=False)
+    """Of the process, where that serves many requests."""
 
     def still(self) -> Principal:
         """Who asks, after what has lasted a while. AccessDenied (401) where their account, login or token has ended."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from scandock.catalog.engine import split_values
 from scandock.catalog.own_resources import Holder
@@ -42,8 +42,12 @@ DAMAGE_SENTENCES: Final = {
 
 def is_folder_gone(connection: Connection, holder: Holder) -> bool:
     """Whether a whole folder is known to be gone."""
-    query = select(damage.c.id).where(damage.c.tree_id == holder.tree_id, damage.c.file_n.is_(None)).limit(1)
-    return connection.execute(query).first() is not None
+    return connection.execute(_FOLDER_GONE, {"of_tree": holder.tree_id}).first() is not None
+
+
+_FOLDER_GONE: Final = (
+    select(damage.c.id).where(damage.c.tree_id == bindparam("of_tree"), damage.c.file_n.is_(None)).limit(1)
+)
 
 
 def check_folder(connection: Connection, holder: Holder) -> None:

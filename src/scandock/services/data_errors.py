@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scandock.model.errors import PUBLIC_REMEDY, Coded, CodedUsage, Fault, Usage, Worded
+from scandock.model.errors import Coded, CodedUsage, Fault, Usage, Worded
 
 
 class DataFolderOther(CodedUsage):
@@ -42,26 +42,27 @@ class StoreElsewhere(CodedUsage):
         self._fill({"where": where})
 
 
-class PrivacyKeyUnfit(CodedUsage):
+class PrivacyKeyUnfit(Coded, Fault):
     CODE = "privacy_key"
-    STATUS = 503
     MEANING = (
-        "The key by which names, UIDs and patients are hashed is not there, or is another one than the catalog knows."
-        " Nothing is imported under a privacy policy until it is back; a new one is never made in its place."
+        "The key by which names, UIDs and patients are hashed is not on this host, or is another one than the catalog"
+        " knows. Nothing is imported under a privacy policy there until it is: what was accepted waits, and other hosts"
+        " go on. A new key is never made in its place."
     )
     SENTENCE = "The privacy key {path} can't be used: {why}."
-    REMEDY = (
-        "Put the file back from where it is kept. Where none was made yet, scandock admin privacy key add makes one;"
-        " docs/privacy.md says more."
-    )
+    REMEDY = "Copy the file from another host of the site, or from where it is kept; docs/privacy.md says more."
     quotes = True
-
-    @property
-    def public(self) -> tuple[str, str]:
-        return "The server's privacy key can't be used.", PUBLIC_REMEDY
 
     def __init__(self, path: str, why: str) -> None:
         self._fill({"path": path, "why": why})
+
+
+class PrivacyKeyNotMade(PrivacyKeyUnfit):
+    SENTENCE = "The site has no privacy key yet: {path} is not there."
+    REMEDY = "scandock admin privacy key add --data DATA makes one; docs/privacy.md says more."
+
+    def __init__(self, path: str) -> None:
+        self._fill({"path": path})
 
 
 class DataServed(Worded, Fault):

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.server_tables import data_folder
-from scandock.catalog.store_tables import NOT_YET, object_store
+from scandock.catalog.store_tables import UNBOUND, object_store
 from scandock.model.errors import Fault
 from scandock.queue.hosts import are_others_at_work
 from scandock.queue.tokens import new_uuid
@@ -50,7 +50,7 @@ def check_data_folder(catalog: Catalog, data: str) -> None:
 def check_kind_of_store(catalog: Catalog, settings: Settings) -> None:
     """Usage `store_elsewhere` where a catalog names files of a bucket and the settings have none, or the reverse."""
     with catalog.read() as connection:
-        is_bound = object_store.c.uuid.not_like(f"{NOT_YET}%")
+        is_bound = object_store.c.uuid.not_like(f"{UNBOUND}%")
         has_bucket = connection.execute(select(object_store.c.uuid).where(is_bound)).first() is not None
         folder = _read_row(connection)
     if settings.store is None and has_bucket:

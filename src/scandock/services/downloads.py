@@ -21,10 +21,13 @@ from urllib.parse import quote
 from sqlalchemy import Connection, bindparam, select
 
 from scandock.access.principal import AccessDenied
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.own_resources import Holder, find_holder
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
-from scandock.catalog.tables import intent, project, session, tree
+from scandock.catalog.tables import intent, project, session
+from scandock.catalog.tree_places import find_place
+from scandock.catalog.trees import find_tree_file
 from scandock.model.errors import Fault, Usage
 from scandock.model.patience import tries
 from scandock.rules.permissions import Action
@@ -41,11 +44,11 @@ from scandock.services.damaged_files import (
     is_folder_gone,
 )
 from scandock.services.download_access import DownloadAccess
-from scandock.services.file_errors import FileMissing, RangeUnsatisfiable
+from scandock.services.file_errors import FileMissing, FileUnknown, RangeUnsatisfiable
 from scandock.services.file_verification import verify_soon
 from scandock.services.session_errors import SessionsMissing
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
-from scandock.store.paths import RelPath, scan_folder, tree_path
+from scandock.store.paths import RelPath, path_below, resource_folder, scan_folder, tree_path
 from scandock.store.port import Snapshot
 
 H = TypeVar("H", bound=Holder)
@@ -95,6 +98,8 @@ class FileDownload(FileDescription):
     _path: RelPath
     _holder: Holder
     _access: DownloadAccess
+    _begin: bytes
+    """Its first bytes, which were read already."""
 
     def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[Chunk]:
         """The bytes of a range; then the file is closed."""
@@ -104,8 +109,15 @@ class FileDownload(FileDescription):
                 with snapshot.open(self._path) as stream:
                     yield from self._access.each(self._holder, _split_range(stream.fileno(), offset, size))
             else:
-                with snapshot.open(self._path, offset, size) as part:
-                    yield from self._access.each(self._holder, iter(partial(part.read, CHUNK), b""))
+                yield from self._access.each(self._holder, self._read_pieces(snapshot, offset, size))
+
+    def _read_pieces(self, snapshot: Snapshot, offset: int, length: int) -> Iterator[Chunk]:
+        begin = self._begin[offset : offset + length]
+        if begin:
+            yield begin
+        if len(begin) < length:
+            with snapshot.open(self._path, offset + len(begin), length - len(begin)) as part:
+                yield from iter(partial(part.read, CHUNK), b"")
 
     def close(self) -> None:
         self._snapshot.close()
@@ -136,37 +148,93 @@ class ZipDownload:
     """Lets go of what the chunks are read of, also where none was."""
 
 
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that may be read, and how it is known to be damaged (empty: it is not)."""
+
+    holder: Holder
+    row: FileRow
+    path: RelPath
+    created: int
+    """When its tree was made, in Unix milliseconds."""
+    damaged: str
+
+
+def find_file(
+    context: ServiceContext, connection: Connection, uuid: str, n: int, on_damage: Damaged = Damaged.REFUSE
+) -> FoundFile:
+    """A file of a session, or own resources, by its number.
+
+    AccessDenied, Usage `file_unknown`, `file_damaged` unless it is to be included.
+    """
+    holder = own_resources.find_holder_for(
+        connection, context.principal, uuid, Action.SESSION_READ, prearchive_action=Action.PREARCHIVE_READ
+    )
+    file = find_tree_file(connection, holder.tree_id, n)
+    if file.is_damaged:
+        check_folder(connection, holder)
+    folder = None if file.row is None else _find_folder(context, connection, holder, file.row.resource_n)
+    if file.row is None or folder is None:
+        raise FileUnknown(f"The session has no file {n}.")
+    path = path_below(folder, file.row.name)
+    kinds: Mapping[RelPath, str] = {}
+    if file.is_damaged:
+        policy = on_damage if on_damage is Damaged.INCLUDE else Damaged.REFUSE
+        kinds = find_damaged_paths(connection, holder, policy, lambda damaged: damaged == path)
+    return FoundFile(holder, file.row, path, file.created, kinds.get(path, ""))
+
+
+def _find_folder(context: ServiceContext, connection: Connection, holder: Holder, resource_n: int) -> RelPath | None:
+    """The folder of a resource's files in a tree; None where the tree has no such resource."""
+    folder = context.trees.find_folder(holder, resource_n)
+    if folder is None:
+        place = find_place(connection, holder.tree_id, resource_n)
+        if place is not None:
+            folder = resource_folder(place.scan_id, place.label)
+            context.trees.keep_folder(holder, resource_n, folder)
+    return folder
+
+
 def open_file(
     context: ServiceContext, uuid: str, n: int, *, audited: bool = True, on_damage: Damaged = Damaged.REFUSE
 ) -> FileDownload:
-    """Open a file of a session, or own resources, by its number.
-
-    AccessDenied, Usage `file_unknown`, `file_damaged` unless it is to be included, Fault `file_missing`.
-
-    `audited`: the audit trail tells of it (not where only its headers are asked for).
-    """
-    policy = on_damage if on_damage is Damaged.INCLUDE else Damaged.REFUSE
+    """Open a file of a session, or own resources, by its number. As `find_file` and `open_found_file`."""
     with context.catalog.read() as connection:
-        holder = own_resources.find_holder_for(
-            connection, context.principal, uuid, Action.SESSION_READ, prearchive_action=Action.PREARCHIVE_READ
-        )
-        check_folder(connection, holder)
+        found = find_file(context, connection, uuid, n, on_damage)
+    return open_found_file(context, found, audited=audited, on_damage=on_damage)
+
+
+def open_found_file(
+    context: ServiceContext,
+    found: FoundFile,
+    *,
+    audited: bool = True,
+    whole: bool = False,
+    on_damage: Damaged = Damaged.REFUSE,
+) -> FileDownload:
+    """Open a file that was just found. Fault `file_missing`; as `find_file` where its tree was replaced meanwhile.
+
+    `audited`: the audit trail tells of it (not where only its headers are asked for). `whole`: all of it is to be read,
+    which a bucket is asked for at once where that is not much.
+    """
+    uuid, n = found.holder.uuid, found.row.n
     access = DownloadAccess(context)
-    access.note_asked(holder)
-    record, snapshot = open_holder_snapshot(context, uuid)
-    try:
+    access.note_asked(found.holder)
+    snapshot = open_tree(context, found.holder)
+    while snapshot is None:
         with context.catalog.read() as connection:
-            item = session_contents.read_file(connection, record, n)
-            damaged_kinds: Mapping[RelPath, str] = {}
-            if item.damaged is not None:
-                damaged_kinds = find_damaged_paths(connection, record, policy, lambda path: path == item.path)
-            created = connection.execute(_CREATED, {"of_tree": record.tree_id}).scalar_one()
-        with snapshot.open(item.path, 0, _HEAD) as stream:
-            head = stream.read(_HEAD)
-        size = (snapshot.size(item.path) or 0) if damaged_kinds else item.bytes
+            found = find_file(context, connection, uuid, n, on_damage)
+        snapshot = open_tree(context, found.holder)
+    row = found.row
+    try:
+        count = _RANGE_BYTES if whole and not snapshot.has_files else _HEAD
+        with snapshot.open(found.path, 0, count) as stream:
+            begin = stream.read(count)
+        size = (snapshot.size(found.path) or 0) if found.damaged else row.bytes
         if audited:
             with context.catalog.write() as connection:
-                own_resources.record_in_audit(context, connection, "download", record, {"file": n, "bytes": item.bytes})
+                details = {"file": n, "bytes": row.bytes}
+                own_resources.record_in_audit(context, connection, "download", found.holder, details)
     except FileNotFoundError as error:
         snapshot.close()
         raise _file_missing(context, uuid) from error
@@ -174,16 +242,17 @@ def open_file(
         snapshot.close()
         raise
     return FileDownload(
-        name=item.name.rpartition("/")[2],
+        name=row.name.rpartition("/")[2],
         size=size,
-        sha256=item.sha256,
-        media_type=media_type(head),
-        modified=created,
+        sha256=row.sha256.hex(),
+        media_type=media_type(begin[:_HEAD]),
+        modified=found.created,
+        damaged=found.damaged,
         _snapshot=snapshot,
-        _path=item.path,
-        _holder=record,
+        _path=found.path,
+        _holder=found.holder,
         _access=access,
-        damaged=damaged_kinds.get(item.path, ""),
+        _begin=begin,
     )
 
 
@@ -415,6 +484,7 @@ def _open_snapshot(
                 snapshot = context.store.snapshot(tree_path(before.parts))
                 after, pending = _find_with_pending(context, uuid, find)
                 if after is not None and not pending and (after.tree_id, after.parts) == (before.tree_id, before.parts):
+                    context.trees.keep_mark(after, snapshot.mark)
                     return after, snapshot
                 snapshot.close()
         if before is None:
@@ -422,10 +492,37 @@ def _open_snapshot(
     raise _file_missing(context, uuid)
 
 
+def open_tree(context: ServiceContext, holder: Holder) -> Snapshot | None:
+    """A snapshot of the very tree that a record which was just read speaks of; None where another one has come.
+
+    Fault `file_missing`.
+    """
+    snapshot = _open_known_tree(context, holder)
+    if snapshot is not None:
+        return snapshot
+    current, snapshot = open_holder_snapshot(context, holder.uuid)
+    if (current.tree_id, current.parts) == (holder.tree_id, holder.parts):
+        return snapshot
+    snapshot.close()
+    return None
+
+
+def _open_known_tree(context: ServiceContext, holder: Holder) -> Snapshot | None:
+    """The same without a question, where its mark is known; None too where its folder is gone."""
+    mark = context.trees.find_mark(holder)
+    if mark is not None:
+        with contextlib.suppress(FileNotFoundError):
+            return context.store.snapshot(tree_path(holder.parts), mark)
+    return None
+
+
 def try_snapshot(context: ServiceContext, record: SessionRecord) -> Snapshot | None:
     """A snapshot of the very tree that a record which was just read speaks of; None where another one comes, or has
     come, in its place, or its folder is gone.
     """
+    snapshot = _open_known_tree(context, record)
+    if snapshot is not None:
+        return snapshot
     name = tree_path(record.parts)
     try:
         snapshot = context.store.snapshot(name)
@@ -439,6 +536,7 @@ def try_snapshot(context: ServiceContext, record: SessionRecord) -> Snapshot | N
         raise
     here = (record.tree_id, record.place, record.timestamp, record.label, record.project, False)
     if row is not None and tuple(row) == here:
+        context.trees.keep_mark(record, snapshot.mark)
         return snapshot
     snapshot.close()
     return None
@@ -454,7 +552,6 @@ _PLACE: Final = (
 )  # fmt: skip
 """Where a session's tree is, and whether another one is just being put there."""
 
-_CREATED: Final = select(tree.c.created).where(tree.c.id == bindparam("of_tree"))
 _PENDING: Final = (
     select(intent.c.id).where(intent.c.name == bindparam("of_tree"), intent.c.state == "intent").limit(1)
 )  # fmt: skip

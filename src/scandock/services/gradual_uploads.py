@@ -289,7 +289,10 @@ class GradualRows:
             return list(connection.execute(query).scalars())
 
     def write_progress(self, progress: Iterable[StudyProgress]) -> list[int]:
-        """Note for pages and backups what has come; the uploads among these that are not being received any more."""
+        """Note for pages and backups what has come; the uploads among these that are not being received any more.
+
+        Nothing of those that another host has taken over: their next sync tells who received them.
+        """
         over: list[int] = []
         rows = list(progress)
         if not rows:
@@ -299,9 +302,11 @@ class GradualRows:
             receiving = select(upload.c.id).where(upload.c.state == ImportState.RECEIVING)
             for row in rows:
                 is_open = and_(reception.c.upload_id == row.upload_id, reception.c.upload_id.in_(receiving))
-                written = connection.execute(update(reception).where(is_open).values(received=row.bytes, heard=now))
+                is_own = is_open & (reception.c.writer == row.writer)
+                written = connection.execute(update(reception).where(is_own).values(received=row.bytes, heard=now))
                 if not written.rowcount:
-                    over.append(row.upload_id)
+                    if connection.execute(select(reception.c.upload_id).where(is_open)).first() is None:
+                        over.append(row.upload_id)
                     continue
                 connection.execute(
                     update(gradual_upload)

@@ -48,10 +48,11 @@ def find_holder_for(
     place: str | None = None,
 ) -> Holder:
     """The own resources of a UUID, where `principal` may do `action` to them, else as `rights.find_session_for`."""
-    own = find_own_resources(connection, uuid)
+    record, projects = rights.read_session(connection, uuid)
+    own = find_own_resources(connection, uuid) if record is None else None
     if own is None:
-        return rights.find_session_for(
-            connection, principal, uuid, action, prearchive_action=prearchive_action, place=place
+        return rights.check_session(
+            connection, principal, record, projects, action, prearchive_action=prearchive_action, place=place
         )
     check_right(connection, principal, own, action)
     return own

@@ -18,7 +18,7 @@ from scandock.catalog.tables import scan, session
 from scandock.catalog.trees import ScanRow, scans_of
 from scandock.model.errors import ScandockError
 from scandock.model.series import EcatFacts, SeriesTally
-from scandock.pipeline.plan import read_policies
+from scandock.pipeline.plan import find_policy, read_policies
 from scandock.pipeline.session_description import describe_scan
 from scandock.publishing.locks import locks_of
 from scandock.publishing.operations import run_operation
@@ -202,7 +202,7 @@ def _read_values(
     new_attributes, fields_said = session_attributes(tallies, ecat, zone)
     stays = [name for name in source.fields_by_hand if not (headers_first and new_attributes.get(name))]
     attributes = merge_attributes(source.attributes, new_attributes, stays, by_hand=source.by_hand)
-    _, policy = read_policies(connection, context.settings.petmr)[source.project]
+    _, policy = find_policy(read_policies(connection, context.settings.petmr), source.project)
     kind = session_type(
         [each_row.xsi_type for each_row in scans],
         [each_row.modality for each_row in scans],

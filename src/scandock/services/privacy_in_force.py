@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def load_privacy(connection: Connection, data: str, settings: Settings) -> SitePrivacy | None:
     """What is in force for each project; None where nobody says anything: then no key is looked for.
 
-    Usage `privacy_key` where the site's key is not there.
+    Fault `privacy_key` where the site's key is not there.
     """
     said = texts_by_project(connection)
     if not any(map(says_something, said.values())):

@@ -24,7 +24,7 @@ from scandock.model.private_files import PRIVATE_FILE
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.audit import AuditAction, record
-from scandock.services.data_errors import PrivacyKeyUnfit
+from scandock.services.data_errors import PrivacyKeyNotMade, PrivacyKeyUnfit
 from scandock.store.durability import disk_fault, replace_file, sync_folder
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ def key_path(data: str, settings: Settings) -> str:
 
 
 def load_keys(connection: Connection, data: str, settings: Settings) -> PrivacyKeys:
-    """The keys that the catalog knows. Usage `privacy_key` where the file lacks one; none is ever made here."""
+    """The keys that the catalog knows. Fault `privacy_key` where the file lacks one; none is ever made here."""
     path = key_path(data, settings)
     known = _known_fingerprints(connection)
     if not known:
-        raise PrivacyKeyUnfit(path, "no key was made yet")
+        raise PrivacyKeyNotMade(path)
     keys = _read_known(path, known)
     return PrivacyKeys(keys[-1], tuple(reversed(keys[:-1])))
 
@@ -84,7 +84,7 @@ def need_keys(catalog: Catalog, connection: Connection, data: str, settings: Set
         path = key_path(data, settings)
         found = _read_keys(path) if os.path.lexists(path) else []
         if not found and settings.privacy_key_file:
-            raise PrivacyKeyUnfit(path, "it isn't there")
+            raise PrivacyKeyNotMade(path)
         _register(catalog, connection, found[0] if found else _append_key(path, []))
     return load_keys(connection, data, settings)
 
@@ -161,7 +161,7 @@ def _read_known(path: str, known: list[str]) -> list[bytes]:
     """The keys of the file that the catalog knows; what stands behind them is not in use yet."""
     keys = _read_keys(path)[: len(known)]
     if [fingerprint(key) for key in keys] != known:
-        raise PrivacyKeyUnfit(path, "it has not the keys by which this data folder was hashed")
+        raise PrivacyKeyUnfit(path, "it has not the keys that the site hashes by")
     return keys
 
 

@@ -38,7 +38,7 @@ def place_privacy(catalog: Catalog, data: str, settings: Settings) -> None:
 def current_privacy(connection: Connection) -> SitePrivacy | None:
     """What is in force; None where neither the site nor a project says anything.
 
-    Usage `privacy_key` where something is, and the site's key is not there.
+    Fault `privacy_key` where something is, and the site's key is not there.
     """
     if _given is not None:
         return _given

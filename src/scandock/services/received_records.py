@@ -54,6 +54,8 @@ class StudyProgress:
     """What has come of a study so far."""
 
     upload_id: int
+    writer: str
+    """Who has received it, as the row of its upload says unless another host has taken it over."""
     objects: int
     bytes: int
     """On disk."""

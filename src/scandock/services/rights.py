@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from functools import cache
+from typing import Any
 
-from scandock.access.principal import Principal, ProjectRights, decide_access_of, raise_denied, require_access
+from sqlalchemy import Connection, Select, bindparam, select
+
+from scandock.access.principal import (
+    Principal,
+    ProjectRights,
+    decide_access_of,
+    join_access,
+    raise_denied,
+    require_access,
+)
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
-from scandock.catalog.sessions import find_session
-from scandock.catalog.tables import tree
+from scandock.catalog.sessions import session_rows
+from scandock.catalog.tables import session, tree
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Action
 
@@ -65,12 +75,43 @@ def find_session_for(
     AccessDenied, in the same words where there is none, where it stands elsewhere than in `place`, and where it is
     hidden.
     """
-    record = find_session(connection, uuid)
+    record, projects = read_session(connection, uuid)
+    return check_session(
+        connection, principal, record, projects, action, prearchive_action=prearchive_action, place=place
+    )
+
+
+def read_session(connection: Connection, uuid: str) -> tuple[SessionRecord | None, ProjectRights]:
+    """The session of a UUID, and what rights go by in its project, by one statement; for `check_session`."""
+    projects = ProjectRights(connection)
+    row = connection.execute(_session_with_access(), {"uuid": uuid}).mappings().first()
+    if row is None:
+        return None, projects
+    projects.keep(row)
+    return SessionRecord.from_row(row), projects
+
+
+@cache
+def _session_with_access() -> Select[Any]:
+    return join_access(session_rows()).where(session.c.uuid == bindparam("uuid"))
+
+
+def check_session(
+    connection: Connection,
+    principal: Principal,
+    record: SessionRecord | None,
+    projects: ProjectRights,
+    action: Action,
+    *,
+    prearchive_action: Action | None = None,
+    place: str | None = None,
+) -> SessionRecord:
+    """As `find_session_for`, of what `read_session` gave."""
     if record is None or (place is not None and record.place != place):
         raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
     needed_action = prearchive_action if prearchive_action is not None and record.place == "prearchive" else action
     is_own = is_own_upload(connection, principal, record.tree_id, record.project)
-    answer = decide_access_of(principal, needed_action, record.project, ProjectRights(connection), own=is_own)
+    answer = decide_access_of(principal, needed_action, record.project, projects, own=is_own)
     if answer is not AccessDecision.ALLOWED:
         raise_denied(answer, principal, needed_action, record.project)
     return record

@@ -88,7 +88,7 @@ def find_import_need(
 
 
 def _rules_of(connection: Connection, project_name: str) -> PrivacyRules | None:
-    """By what a project's objects are de-identified. Usage `privacy_key` where the site's key is not there."""
+    """By what a project's objects are de-identified. Fault `privacy_key` where the site's key is not there."""
     privacy = current_privacy(connection)
     return privacy.rules_of(project_name) if privacy is not None else None
 

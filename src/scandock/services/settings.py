@@ -190,8 +190,8 @@ class Settings(BaseModel):
     )
     upload_memory_bytes: Annotated[Bytes, Field(ge=16 * MIB)] = Field(
         default=64 * MIB,
-        description="Memory of one process for raw, form and resumable uploads on their way to a bucket, all together:"
-        " beyond it they come more slowly.",
+        description="Memory of one process for uploads on their way to a bucket, all together: beyond it they come more"
+        " slowly.",
     )
     host_folder: str | None = Field(
         default=None,

@@ -28,6 +28,7 @@ from scandock.queue.tokens import new_token
 from scandock.services.consistency_check import HAS_RECEIPT
 from scandock.services.data_catalog import host_folder, open_data
 from scandock.services.data_errors import DataServed, MigrationUnsettled, StoreUnfit
+from scandock.services.file_verification import mark_for_verification
 from scandock.services.store_opening import open_data_store
 from scandock.store import backups
 from scandock.store.moves import PublishReplace, TrashStaged, TrashTree
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from scandock.store.port import Snapshot, Stage, Store
 
 ProgressCallback = Callable[[Progress], None]
+_DAMAGED: Final = 0
+"""In place of a tree's number, of one that was copied with files that are damaged or missing: each run copies it again,
+and names them again.
+"""
 MIGRATION: Final = "store-migration"
 """What the work of it is called where imports have the id of their upload."""
 _CHUNK: Final = 1024 * 1024
@@ -110,7 +115,7 @@ class _Migration:
         self._begun = time.monotonic()
         self._list = os.path.join(data, MIGRATED)
         self._copied = self._read_list()
-        """The number of the tree that was copied, by its name."""
+        """The number of the tree that was copied, by its name; of one that is not whole `_DAMAGED`."""
         self._stage = self._take_stage()
 
     def _read_list(self) -> dict[str, int]:
@@ -169,9 +174,9 @@ class _Migration:
         self._publish(tree.name)
         self.result.problems += problems
         self.result.sessions += 1
+        self._copied[tree.name] = _DAMAGED if problems else tree.tree_id
         with open(self._list, "a", encoding="utf-8") as lines:
-            lines.write(json.dumps([tree.name, tree.tree_id]) + "\n")
-        self._copied[tree.name] = tree.tree_id
+            lines.write(json.dumps([tree.name, self._copied[tree.name]]) + "\n")
 
     def _copy_files(self, snapshot: Snapshot, tree: _Tree, expected: dict[RelPath, tuple[int, bytes]]) -> list[str]:
         problems = []
@@ -236,6 +241,9 @@ class _Migration:
             with closing(self._target.spool(incoming)) as spool:
                 spool.bring()
         self._target.make_areas(lambda *_: True)
+        damaged = [tree.tree_id for tree in self._trees() if self._copied[tree.name] == _DAMAGED]
+        with self._catalog.write() as connection:
+            mark_for_verification(self._catalog, connection, *damaged)  # which lists what is damaged
         self.result.is_switched = True
 
     def _drop_others(self) -> None:

@@ -119,9 +119,8 @@ def _build_placement(
     plan = next_tree.plan()
     (built,) = build_trees(context.catalog, running.stage, running.lease, [plan], running.check)
     for change_stage in dict.fromkeys(stages):
-        change_stage.seal(
-            running.check
-        )  # each tells of the errors since it was begun: what it wrote lies in the tree now
+        # Each tells of the errors since it was begun: what it wrote is in the tree now.
+        change_stage.seal(running.check)
     running.stage.seal(running.check)
     reach("sealed")
     running.check()

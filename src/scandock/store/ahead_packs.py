@@ -11,11 +11,10 @@ import queue
 import threading
 from collections import defaultdict
 from contextlib import closing
-from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.store.packs import OWN_OBJECT, PACK_BYTES, PACK_FILES
-from scandock.store.paths import unchecked_path
+from scandock.store.packs import OWN_OBJECT, PACK_BYTES, PACK_FILES, pack_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -113,7 +112,7 @@ class AheadPacks:
         self._known = KnownFiles()
         self._count = 0
         self._queue: queue.SimpleQueue[list[ReadFile] | None] = queue.SimpleQueue()
-        self._drops = False
+        self._ends_early = False
         self._has_failed = False
         self._thread = threading.Thread(target=self._run, name="ahead", daemon=True)
         self._thread.start()
@@ -125,13 +124,13 @@ class AheadPacks:
             self._count += len(more)
             self._queue.put(more)
 
-    def stop(self, *, drops: bool = False) -> tuple[KnownFiles, bool]:
+    def stop(self, *, early: bool = False) -> tuple[KnownFiles, bool]:
         """End the thread once all is packed of which there is enough; what is known now, and whether packs are usable.
 
-        They are not where something failed, which is not the import's failure: it packs everything again. `drops`: end
+        They are not where something failed, which is not the import's failure: it packs everything again. `early`: end
         it after the pack that it is filling.
         """
-        self._drops = drops
+        self._ends_early = early
         self._queue.put(None)
         self._thread.join()
         if self._has_failed:
@@ -141,22 +140,27 @@ class AheadPacks:
     def _run(self) -> None:
         try:
             with closing(self._open_stage()) as stage:
-                self._work(stage)
+                waiting: dict[str, list[ReadFile]] = defaultdict(list)
+                try:
+                    self._work(stage, waiting)
+                finally:
+                    for file in chain.from_iterable(waiting.values()):
+                        self._known.add(file.rel, KnownFile(file.size, file.sha256, None))
+            self._packs.wait_sent()  # what fails on its way would fail the seal, which could not pack it again
         except BaseException:  # noqa: BLE001  whatever it is, the seal meets it too, and tells of it, or does not
             self._has_failed = True
 
-    def _work(self, stage: LocalStage) -> None:
-        waiting: dict[str, list[ReadFile]] = defaultdict(list)
+    def _work(self, stage: LocalStage, waiting: dict[str, list[ReadFile]]) -> None:
+        """Pack what comes; `waiting`: files by study of which there is not enough yet."""
         sizes: dict[str, int] = defaultdict(int)
         has_begun = False
         while (files := self._queue.get()) is not None:
             for file in files:
-                self._known.add(file.rel, KnownFile(file.size, file.sha256, None))
                 is_alone = file.size > OWN_OBJECT  # and the others wait on, for a pack that is worth it
                 if not is_alone:
                     waiting[file.study].append(file)
                     sizes[file.study] += file.size
-                if self._drops or not (
+                if self._ends_early or not (
                     is_alone or sizes[file.study] >= PACK_BYTES or len(waiting[file.study]) >= PACK_FILES
                 ):
                     continue
@@ -174,25 +178,3 @@ class AheadPacks:
             blob = pack_file(self._packs, stage, study, file)
             self._known.add(file.rel, KnownFile(file.size, file.sha256, blob))
         self._packs.close_packs(study)
-
-
-_CHUNK: Final = 1024 * 1024
-
-
-def pack_file(
-    packs: PackWriter, stage: LocalStage, study: str, file: ReadFile, check: Callable[[], None] | None = None
-) -> Blob:
-    """Store a staged file among those of a study, or as an object of its own; see `PackWriter.put_small`.
-
-    `check` is called again and again within a large one: what it raises ends it.
-    """
-    rel = unchecked_path(file.rel)
-    if file.size <= OWN_OBJECT:
-        return packs.put_small(study, file.size, file.sha256, partial(stage.read_into, rel))
-    writer = packs.open(study)
-    with stage.open(rel) as reader:
-        while data := reader.read(_CHUNK):
-            if check is not None:
-                check()
-            writer.write(data)
-    return writer.close()

@@ -1,12 +1,14 @@
-"""A bucket of an S3-compatible server: whole objects put, ranges read, keys deleted. Nothing is ever overwritten.
+"""A bucket of an S3-compatible server: whole objects put, ranges read, keys deleted.
 
-Keys of its own hold a random part, so that no two writers ever have one, and a put whose answer was lost may be sent
-again. obstore's calls are synchronous and let go of the interpreter's lock; a process that has used one must not fork.
+Nothing but the marker and the probe is ever overwritten. Keys of its own hold a random part, so that no two writers
+ever have one, and a put whose answer was lost may be sent again. obstore's calls are synchronous and let go of the
+interpreter's lock; a process that has used one must not fork.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,8 +24,28 @@ _CLIENT: Final[Any] = {"connect_timeout": "2s", "read_timeout": "10s", "timeout"
 DELETED_AT_ONCE: Final = 1000
 _PART_BYTES: Final = 16 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 4
-_WRONG_CLOCK: Final = "RequestTimeTooSkewed"
-"""Code of S3 for a request that was signed at quite another time (15 minutes) than the server has."""
+_NO_BUCKET: Final = "NoSuchBucket"
+_CAUSES: Final = (
+    ("RequestTimeTooSkewed", "the clocks of this machine and of the store differ", "Set the clock of this machine."),
+    (_NO_BUCKET, "there is no bucket {name}", "Make it by the store's own means, or correct SCANDOCK_STORE."),
+    ("InvalidAccessKeyId", "the store doesn't know the access key", "Correct AWS_ACCESS_KEY_ID."),
+    ("SignatureDoesNotMatch", "the secret key isn't that of the access key", "Correct AWS_SECRET_ACCESS_KEY."),
+    (
+        "AccessDenied",
+        "the access key may not do that",
+        "Let the key of AWS_ACCESS_KEY_ID read, write, list and delete in {name}, or look whether that bucket exists.",
+    ),
+    (
+        "169.254.169.254",
+        "no access key is set, and this machine has no role",
+        "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    ),
+    ("dns error", "the host of {endpoint} isn't known", "Correct SCANDOCK_S3_ENDPOINT."),
+    ("Connection refused", "nothing listens at {endpoint}", "Start the store, or correct SCANDOCK_S3_ENDPOINT."),
+    ("InvalidContentType", "{endpoint} speaks no TLS", "Begin SCANDOCK_S3_ENDPOINT with http://."),
+)
+"""By what a reason is known, the code of S3 or words of obstore; what is said of it, and what to do."""
+_S3_ERROR: Final = re.compile(r"<Code>([^<]{1,100})</Code>(?:\s*<Message>([^<]{1,200})</Message>)?")
 
 
 class Bucket:
@@ -80,9 +102,9 @@ class Bucket:
         """All of a small object. FileNotFoundError; Fault `store_failed`."""
         try:
             return bytes(self.open().get(key).bytes())
-        except FileNotFoundError:
-            raise
         except Exception as error:
+            if _is_missing(error):
+                raise
             raise self.fault("reading", key, error) from error
 
     def get_range(self, key: str, offset: int, length: int) -> bytes:
@@ -91,13 +113,22 @@ class Bucket:
             return b""
         try:
             data = bytes(self.open().get_range(key, start=offset, length=length))
-        except FileNotFoundError:
-            raise
         except Exception as error:
+            if _is_missing(error):
+                raise
             raise self.fault("reading", key, error) from error
         if len(data) != length:
             raise self.fault("reading", key, f"{len(data)} of {length} bytes came")
         return data
+
+    def size(self, key: str) -> int | None:
+        """Bytes of an object, None where there is none. Fault `store_failed`."""
+        try:
+            return int(self.open().head(key)["size"])
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise self.fault("reading", key, error) from error
 
     def delete(self, keys: Iterable[str]) -> int:
         """Delete objects, a thousand a request; those that are gone are fine. How many keys. Fault `store_failed`."""
@@ -105,18 +136,17 @@ class Bucket:
         for at in range(0, len(waiting), DELETED_AT_ONCE):
             try:
                 self.open().delete(waiting[at : at + DELETED_AT_ONCE])
-            except FileNotFoundError:
-                continue
             except Exception as error:
-                raise self.fault("deleting", waiting[at], error) from error
+                if not _is_missing(error):
+                    raise self.fault("deleting", waiting[at], error) from error
         return len(waiting)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys below a prefix that ends where a path does. Never asked for what is visible. Fault `store_failed`."""
         try:
             for batch in self.open().list(prefix):
-                for found in batch:
-                    yield found["path"]
+                for listed in batch:
+                    yield listed["path"]
         except Exception as error:
             raise self.fault("listing", prefix, error) from error
 
@@ -141,11 +171,17 @@ class Bucket:
         return self._store
 
     def fault(self, doing: str, key: str, why: object) -> StoreFailed:
-        if _WRONG_CLOCK in str(why):
-            reason = "the clocks of this machine and of the store differ."
-            return StoreFailed(f"The object store failed at {doing} {key}: {reason}", "Set the clock of this machine.")
-        reason = str(why).partition("\n")[0][:300]
-        return StoreFailed(f"The object store failed at {doing} {key}: {reason}", "Look at the object store's log.")
+        text = str(why)
+        names = {"name": self.name, "endpoint": self.endpoint or "the endpoint"}
+        for word, cause, advice in _CAUSES:
+            if word in text:
+                reason, remedy = cause.format(**names), advice.format(**names)
+                break
+        else:
+            said = _S3_ERROR.search(text)
+            reason = ": ".join(filter(None, said.groups())) if said else text.partition("\n")[0][:300]
+            remedy = "Look at the object store's log."
+        return StoreFailed(f"The object store failed at {doing} {key}: {reason.rstrip('. ')}.", remedy)
 
 
 class ObjectWriter:
@@ -177,6 +213,11 @@ class ObjectWriter:
             self._file.close()
         except Exception as error:
             raise self._bucket.fault("writing", self.key, error) from error
+
+
+def _is_missing(error: Exception) -> bool:
+    """Whether the object is not there; where the whole bucket is not, that is a fault."""
+    return isinstance(error, FileNotFoundError) and _NO_BUCKET not in str(error)
 
 
 def _reopen(name: str, prefix: str, endpoint: str | None, region: str) -> Bucket:

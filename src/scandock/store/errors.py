@@ -59,7 +59,6 @@ class SyncFailed(Worded, Fault):
 
 class SpoolClosed(Coded, Fault):
     CODE = "spool_closed"
-    quotes = True
     MEANING = "An upload takes no more objects: its bytes could not be written to disk, or its import has begun."
     SENTENCE = "Upload {upload} takes no more objects."
     REMEDY = "Send them again."
@@ -68,15 +67,11 @@ class SpoolClosed(Coded, Fault):
         self._fill({"upload": upload})
 
 
-class SpoolTaken(Coded, Fault):
+class SpoolTaken(SpoolClosed):
     CODE = "spool_taken"
-    quotes = True
     MEANING = "Another request, maybe of another host, goes on with the upload: ask for its offset and send the rest."
     SENTENCE = "Another request goes on with upload {upload}."
     REMEDY = "Ask for its offset and send the rest from there."
-
-    def __init__(self, upload: str) -> None:
-        self._fill({"upload": upload})
 
 
 class ScratchMissing(Coded, Fault):

@@ -69,8 +69,8 @@ def _pack(places: list[FilePlace]) -> bytes:
         shared = before.rfind("/") + 1
         if not path.startswith(before[:shared]):
             shared = 0
-        for one, other in zip(before[shared:], path[shared:], strict=False):
-            if one != other:
+        for old, new in zip(before[shared:], path[shared:], strict=False):
+            if old != new:
                 break
             shared += 1
         same.append(shared)
@@ -92,8 +92,8 @@ def move_places(batch: PlaceBatch, old: Set[str], moved: Mapping[tuple[str, int]
     if old.isdisjoint(objects):
         return MovedBatch(batch, objects)
     places = [
-        place._replace(object=found[0], offset=found[1])
-        if place.object in old and (found := moved[place.object, place.offset])
+        place._replace(object=target[0], offset=target[1])
+        if place.object in old and (target := moved[place.object, place.offset])
         else place
         for place in unpack_places(batch)
     ]

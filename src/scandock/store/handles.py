@@ -81,7 +81,8 @@ class ObjectSpool(Protocol):
     """An upload that grows by whole objects, each an entry of a zip that is not compressed; for many threads.
 
     Opened by one process at a time. After a failed sync, after `finish` and after `discard` it takes nothing more:
-    Fault `spool_closed`.
+    Fault `spool_closed`. Where another process goes on with it: Fault `spool_taken`, a kind of the same, also of `sync`
+    and `finish`.
     """
 
     upload: str
@@ -256,6 +257,8 @@ class Snapshot(Protocol):
     """A published tree as it stood when opened: stays readable when it is replaced, retired or deleted."""
 
     name: TreePath
+    mark: Mark
+    """What tells this tree from others that may stand there later."""
 
     @property
     def has_files(self) -> bool:
@@ -266,6 +269,12 @@ class Snapshot(Protocol):
 
     def size(self, rel: RelPath) -> int | None:
         """Bytes of a file, None where no regular file stands there; nothing is read."""
+
+    def lost(self, rels: Iterable[RelPath]) -> Iterator[RelPath]:
+        """Files whose bytes a bucket has lost, though `size` knows them: of the objects that these files are in, all.
+
+        Nothing is read. None of folders, where `size` tells it.
+        """
 
     def walk(self, order: Callable[[str], str] | None = None) -> Iterator[StoreEntry]:
         """Everything in it; folders of one folder go by what `order` makes of their paths, else by their names."""

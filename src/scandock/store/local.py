@@ -122,7 +122,8 @@ class LocalStore:
 
         return try_writing(self._root)
 
-    def spools(self) -> list[str]:
+    def spools(self, *, local: bool = False) -> list[str]:
+        del local
         return self._root.list(INCOMING)
 
     # what is being made of it
@@ -189,10 +190,14 @@ class LocalStore:
     def local_path(self, name: TreePath) -> str:
         return f"{self.path}/{paths.parse_tree(name)}"
 
-    def snapshot(self, name: TreePath) -> LocalSnapshot:
+    def snapshot(self, name: TreePath, mark: Mark | None = None) -> LocalSnapshot:
         from scandock.store.snapshots import LocalSnapshot
 
-        return LocalSnapshot(self._root, name)
+        snapshot = LocalSnapshot(self._root, name)
+        if mark is not None and snapshot.mark != mark:
+            snapshot.close()
+            raise FileNotFoundError(2, "Another tree stands there", name)
+        return snapshot
 
     def walk(self, prefix: str) -> Iterator[StoreEntry]:
         from scandock.store.snapshots import walk
@@ -201,6 +206,9 @@ class LocalStore:
 
     def census(self) -> ObjectCensus:
         return ObjectCensus([], [])
+
+    def delete_unnamed(self, keys: Iterable[str]) -> None:
+        del keys
 
     # what is taken out
 

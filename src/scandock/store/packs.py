@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256 as hash_bytes
-from mmap import MADV_HUGEPAGE, mmap
+from mmap import MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,12 +19,15 @@ from deflate import crc32
 
 from scandock.model.crash_points import reach
 from scandock.store import paths
+from scandock.store.paths import unchecked_path
 from scandock.store.records import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from scandock.store.bucket import Bucket, ObjectWriter
+    from scandock.store.handles import ReadFile
+    from scandock.store.stages import LocalStage
 
 PACK_BYTES: Final = 32 * 1024 * 1024
 PACK_FILES: Final = 4096
@@ -33,6 +37,8 @@ OPEN_STUDIES: Final = 4
 """Studies whose packs a reader fills at once; of a further one, the pack that was begun first is closed."""
 OWN_OBJECT: Final = 8 * 1024 * 1024
 """Bytes above which a file is an object of its own."""
+CHUNK: Final = 1024 * 1024
+"""Bytes of a large file that are in memory while it is copied."""
 
 NAME_BYTES: Final = 64
 """The name of an entry, which is right before its bytes: the hexadecimal digits of their sha256."""
@@ -46,9 +52,7 @@ _MADE_BY: Final = 0x0300 | _VERSION
 _DATE: Final = 0x21
 """1980-01-01: a pack says nothing of when it was made, so that the same files make the same bytes."""
 _REGULAR: Final = 0o100644 << 16
-_NAME_BYTES: Final = 64
-"""A sha256 in hex."""
-_ENTRY_BYTES: Final = 256
+_ENTRY_ROOM: Final = 256
 """More than a file takes in a pack beside its own bytes."""
 
 
@@ -88,7 +92,7 @@ class _Pack:
     def add(self, size: int, sha256: bytes, fill: Callable[[memoryview], int]) -> Blob:
         """Append a file, whose bytes `fill` writes and counts. ValueError where these are more or fewer than `size`."""
         at = self.size
-        begin = at + _LOCAL.size + _NAME_BYTES
+        begin = at + _LOCAL.size + NAME_BYTES
         data = self.content[begin : begin + size]
         if fill(data) != size:
             raise ValueError(f"not {size} bytes")
@@ -161,7 +165,8 @@ class PackWriter:
     def _take_buffer(self) -> mmap:
         if self._buffers:
             return self._buffers.pop()
-        buffer = mmap(-1, self._pack_bytes + OWN_OBJECT + PACK_FILES * _ENTRY_BYTES)
+        size = self._pack_bytes + OWN_OBJECT + PACK_FILES * _ENTRY_ROOM
+        buffer = mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS)  # shared memory gets no huge pages
         with contextlib.suppress(OSError):  # a kernel without them
             buffer.madvise(MADV_HUGEPAGE)
         return buffer
@@ -181,7 +186,7 @@ class PackWriter:
     def seal(self) -> list[StoredObject]:
         """Close all packs, and wait until the store has all of them; every object that this has written. Fault."""
         self.close_packs()
-        self._wait(0)
+        self.wait_sent()
         return list(self._stored)
 
     def close(self) -> None:
@@ -204,7 +209,7 @@ class PackWriter:
 
     def _send(self, key: str, content: memoryview, buffer: mmap | None) -> None:
         """Send an object; `buffer` is that of a pack."""
-        self._wait(AT_ONCE - 1)
+        self.wait_sent(AT_ONCE - 1)
 
         def send() -> StoredObject:
             self._bucket.put(key, content)
@@ -213,7 +218,7 @@ class PackWriter:
 
         self._flying.append((buffer, self._pool.submit(send)))
 
-    def _wait(self, most: int) -> None:
+    def wait_sent(self, most: int = 0) -> None:
         """Wait until no more than so many are under way. Fault of one that failed."""
         while len(self._flying) > most:
             buffer, flying = self._flying.popleft()
@@ -258,3 +263,22 @@ class FileWriter:
         self._object.close()
         self._packs.add_object(self._object.key, self.size)
         return Blob(self._object.key, 0, self.size, self.size, digest)
+
+
+def pack_file(
+    packs: PackWriter, stage: LocalStage, study: str, file: ReadFile, check: Callable[[], None] | None = None
+) -> Blob:
+    """Store a staged file among those of a study, or as an object of its own; see `PackWriter.put_small`.
+
+    `check` is called again and again within a large one: what it raises ends it.
+    """
+    rel = unchecked_path(file.rel)
+    if file.size <= OWN_OBJECT:
+        return packs.put_small(study, file.size, file.sha256, partial(stage.read_into, rel))
+    writer = packs.open(study)
+    with stage.open(rel) as reader:
+        while data := reader.read(CHUNK):
+            if check is not None:
+                check()
+            writer.write(data)
+    return writer.close()

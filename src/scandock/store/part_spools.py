@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -44,6 +45,11 @@ def spool_prefix(upload: str) -> str:
     return f"v1/s/{paths.label(upload)}"
 
 
+def end_of(parts: Sequence[Part]) -> int:
+    """Bytes of an upload that these are the parts of, by offset and without a gap."""
+    return parts[-1].at + parts[-1].length if parts else 0
+
+
 def put_part(bucket: Bucket, upload: str, at: int, content: bytes | bytearray) -> Part:
     """Store bytes of an upload as an object of their own, which is still to be noted. Fault `store_failed`."""
     key = f"{spool_prefix(upload)}/{at}-{os.urandom(8).hex()}"
@@ -53,6 +59,8 @@ def put_part(bucket: Bucket, upload: str, at: int, content: bytes | bytearray) -
 
 class PartSpool:
     """The bytes of one upload; `parts` are those that were noted. For one thread at a time.
+
+    Where its client stalls, and others find no memory, what it has is sent by one of their threads.
 
     After a Fault it is to be opened anew, with what was noted: nothing is known of what was not.
     """
@@ -75,9 +83,11 @@ class PartSpool:
         self._share: MemoryShare | None = None
         """That of the part that is being filled, where it is larger than a small one."""
         self._buffer = bytearray()
+        self._filling = threading.Lock()
+        """Held by who changes the buffer."""
         self._flying: Future[Part] | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._sent = self._parts[-1].at + self._parts[-1].length if self._parts else 0
+        self._sent = self.stored
         """Where the buffer begins: all before it is sent, or on its way."""
         at = 0
         for part in self._parts:
@@ -90,6 +100,11 @@ class PartSpool:
         """All parts that the store has, without gaps from the beginning on."""
         return tuple(self._parts)
 
+    @property
+    def stored(self) -> int:
+        """Bytes that the store has."""
+        return end_of(self._parts)
+
     def size(self) -> int:
         """Bytes received so far, durable or not."""
         return self._sent + len(self._buffer)
@@ -99,35 +114,51 @@ class PartSpool:
 
         ValueError where `offset` would leave a gap. A full part is sent while the next one fills. Fault.
         """
-        size = self.size()
-        if not 0 <= offset <= size:
-            raise ValueError(f"a spool of {size} bytes can't go on at {offset}")
-        if offset < size:
-            self._cut(offset)
-        view = memoryview(data).cast("B")
-        while view:
-            count = min(len(view), self._find_room())
-            self._buffer += view[:count]
-            view = view[count:]
-            if len(self._buffer) == self._part_bytes:
-                self._send()
-        return self.size()
+        with self._filling:
+            size = self.size()
+            if not 0 <= offset <= size:
+                raise ValueError(f"a spool of {size} bytes can't go on at {offset}")
+            if offset < size:
+                self._cut(offset)
+            view = memoryview(data).cast("B")
+            while view:
+                count = min(len(view), self._find_room())
+                self._buffer += view[:count]
+                view = view[count:]
+                if len(self._buffer) == self._part_bytes:
+                    self._send()
+            if self._share is not None:
+                self._share.use()
+            return self.size()
 
     def _find_room(self) -> int:
         """Bytes by which the part may grow now; a small one is sent where there is no memory for more."""
         if self._share is None and len(self._buffer) >= SMALL_PART:
-            self._share = self._memory.take(self._part_bytes, WAIT_SECONDS)
+            self._share = self._memory.take(self._part_bytes, WAIT_SECONDS, self._give_memory_back)
             if self._share is None:
                 self._send()
         most = self._part_bytes if self._share is not None else min(SMALL_PART, self._part_bytes)
         return most - len(self._buffer)
 
+    def _give_memory_back(self) -> None:
+        """Send what there is, unless somebody is at it, or the part before is still under way, or has failed."""
+        if not self._filling.acquire(blocking=False):
+            return
+        try:
+            share, flying = self._share, self._flying
+            is_free = flying is None or (flying.done() and flying.exception() is None)
+            if share is not None and share.is_idle and is_free:
+                self._send()
+        finally:
+            self._filling.release()
+
     def sync(self) -> int:
         """Send what is left, and wait until the store has all of it; the durable offset. Fault."""
-        if self._buffer:
-            self._send()
-        self._wait()
-        return self._sent
+        with self._filling:
+            if self._buffer:
+                self._send()
+            self._wait()
+            return self._sent
 
     def source(self) -> PartsSource:
         """What the store has, to be read in any process; the caller closes it."""
@@ -135,11 +166,13 @@ class PartSpool:
 
     def close(self) -> None:
         """Let go of the thread and of the memory; what is being sent ends first."""
-        if self._share is not None:
-            self._share.release()
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        with self._filling:
+            share, self._share = self._share, None
+            if share is not None:
+                share.release()
+            if self._pool is not None:
+                self._pool.shutdown()
+                self._pool = None
 
     def _send(self) -> None:
         """Let the buffer fly, once what flew before has come down: one at a time, in order."""

@@ -120,12 +120,14 @@ class Store(Protocol):
 
     # what arrives
     def spool(self, upload: str) -> Spool: ...
-    def spools(self) -> list[str]: ...
+    def spools(self, *, local: bool = False) -> list[str]:
+        """Uploads of which there are bytes; `local`: those alone of which some are in a folder of this host."""
+
     def object_spool(self, upload: str, writer: str = "") -> ObjectSpool:
         """A spool that grows by whole objects; once finished, `spool` reads it.
 
         `writer`: the token of the one process that may grow it now, where `shares_spools`; whoever opens it without
-        one becomes that. What another one appends is refused then: Fault `spool_closed`.
+        one becomes that. What another one appends is refused then: Fault `spool_taken`.
         """
 
     def open_object(self, name: str, head: bytes) -> ObjectFile:
@@ -182,14 +184,27 @@ class Store(Protocol):
     def local_path(self, name: TreePath) -> str | None:
         """The folder of a tree, for readers that read it as an archive; None where the store has no folders."""
 
-    def snapshot(self, name: TreePath) -> Snapshot:
-        """Open the tree at `name`; FileNotFoundError."""
+    def snapshot(self, name: TreePath, mark: Mark | None = None) -> Snapshot:
+        """Open the tree at `name`; FileNotFoundError.
+
+        With the mark of an earlier snapshot of that tree: that tree alone, FileNotFoundError where another one stands
+        there. A bucket's needs no question then, and is found by its mark also when it stands there no more.
+        """
 
     def walk(self, prefix: str) -> Iterator[StoreEntry]:
         """All that lies under `archive`, `prearchive`, `resources`, a project of these or a name, by folder, sorted."""
 
     def census(self) -> ObjectCensus:
-        """Compare all objects of a bucket with the rows that name them, for `check` alone; nothing of folders."""
+        """Compare all objects of a bucket with the rows that name them; nothing of folders.
+
+        For `check`, and for a restore, whose catalog knows nothing of what came after its backup.
+        """
+
+    def delete_unnamed(self, keys: Iterable[str]) -> None:
+        """Let objects of a census that nothing names be deleted by `sweep`, as late as what was given up just now.
+
+        Those that no store of a bucket has made stay.
+        """
 
     # what is taken out
     def new_trash_id(self, now: float | None = None) -> str:

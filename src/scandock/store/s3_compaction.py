@@ -1,14 +1,16 @@
 """Compaction: packs of a bucket that hold files of trees which are gone are written anew, without these.
 
 What is alive of an object is counted from the places of all trees that name it, those in the trash included. Then the
-live files of a few packs that trees have in common go into new packs, and one transaction has these trees name them
-(`ObjectRows.move_places`). The old packs stay for as long as whoever reads them, and a catalog that was restored, may
-want them. Killed at any moment, it leaves packs that no row names, below a prefix of its own, which are swept.
+live files of a few packs that trees have in common go into new packs, and these trees are made to name them, by one
+transaction or, where they are many, by some (`ObjectRows.move_places`). The old packs stay for as long as whoever reads
+them, and a catalog that was restored, may want them. Killed at any moment, it leaves packs that no row names, below a
+prefix of its own, which are swept, or packs of which trees have a part, which are counted anew.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,7 +19,7 @@ from scandock.store.file_places import unpack_places
 from scandock.store.packs import NAME_BYTES, PackWriter, pack_size
 from scandock.store.records import CompactionResult
 from scandock.store.s3_deletion import check_owner
-from scandock.store.s3_rows import LiveBytes
+from scandock.store.s3_rows import LiveBytes, ObjectMove, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence, Set
@@ -32,11 +34,7 @@ AT_ONCE: Final = 32
 GROUP_BYTES: Final = 128 * 1024 * 1024
 """Bytes that one transaction moves at most, unless one pack has more."""
 GROUP_BATCHES: Final = 50
-"""Batches of places that one transaction writes anew at most, unless one pack is named by more: a second at most."""
-
-
-Place = tuple[str, int]
-"""Object and offset."""
+"""Batches of places that one transaction writes anew at most, unless one tree has more: a second at most."""
 
 
 def compact(
@@ -153,9 +151,27 @@ def _rewrite(
     damaged = {each.key: LiveBytes(each.bytes, trees[each.key]) for each in done if copies[each.key] is None}
     if damaged:  # they stay as they are: check and verification tell of their files
         rows.note_live(damaged)
-    moved = {old: new for copied in copies.values() if copied for old, new in copied.items()}
-    sound = [each.key for each in done if each.key not in damaged]
-    return done if rows.move_places(COMPACTION, token, sound, moved, objects, grace_ms=grace_ms) else None
+    sound = frozenset(each.key for each in done if each.key not in damaged)
+    places = {old: new for copied in copies.values() if copied for old, new in copied.items()}
+    move = ObjectMove(sound, places, objects)
+    for some in _split_trees(set().union(*(live.batches[key] for key in sound))):
+        if not rows.move_trees(COMPACTION, token, move, some, grace_ms=grace_ms):
+            return None
+        move = move._replace(has_rows=True)
+    return done if rows.move_places(COMPACTION, token, move, grace_ms=grace_ms) else None
+
+
+def _split_trees(batches: Iterable[tuple[int, bytes]]) -> list[list[int]]:
+    """Trees by as many as one transaction may move, but for the last of these, in which others may come."""
+    groups: list[list[int]] = [[]]
+    size = 0
+    for number, count in sorted(Counter(number for number, _ in batches).items()):
+        if groups[-1] and size + count > GROUP_BATCHES:
+            groups.append([])
+            size = 0
+        groups[-1].append(number)
+        size += count
+    return groups[:-1]
 
 
 def _read(bucket: Bucket, key: str, unreadable: set[str]) -> bytes | None:

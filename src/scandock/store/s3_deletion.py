@@ -14,7 +14,7 @@ MARKER: Final = "v1/store"
 
 
 def read_marker(bucket: Bucket) -> str | None:
-    """Whose bucket it is; None where there is no marker, or no bucket. Fault `store_failed`."""
+    """Whose bucket it is; None where there is no marker. Fault `store_failed`."""
     try:
         return bucket.get(MARKER).decode("ascii", "replace")
     except FileNotFoundError:
@@ -31,16 +31,16 @@ def check_owner(bucket: Bucket, rows: ObjectRows) -> None:
         return
     marker = read_marker(bucket)
     if marker is None:
-        raise StoreOther(bucket.url, "no store, or there is no such bucket")
+        raise StoreOther(bucket.url, "no store")
     if marker != identity.marker:
         raise StoreOther(bucket.url, "the store of another catalog")
 
 
-def delete_due(bucket: Bucket, rows: ObjectRows, *, most: int = 1000) -> tuple[int, int]:
-    """Delete objects whose time has come; how many, and how many are left. Fault as `check_owner`."""
-    due = rows.due(most)
-    if due.keys:
+def delete_due(bucket: Bucket, rows: ObjectRows, *, most: int = 1000) -> int:
+    """Delete objects whose time has come, and say how many: 0 where no more have. Fault as `check_owner`."""
+    keys = rows.due(most)
+    if keys:
         check_owner(bucket, rows)
-        bucket.delete(due.keys)
-        rows.deleted(due.keys)
-    return len(due.keys), due.left
+        bucket.delete(keys)
+        rows.deleted(keys)
+    return len(keys)

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scandock.store.bucket import Bucket
     from scandock.store.file_places import FilePlace
@@ -27,6 +27,7 @@ PLACES_AT_ONCE: Final = 50_000
 """Files whose places and checksums are in memory together: some 30 MB."""
 WRITING_MS: Final = 60 * 60 * 1000
 """How long a copy may take to be written; one that no row names by then is deleted."""
+_NO_FILES: Final[tuple[list[FilePlace], Mapping[RelPath, tuple[int, bytes]]]] = ([], {})
 
 
 def store_manifest(
@@ -43,6 +44,10 @@ def store_manifest(
     `files` gives size and sha256 by path, from one path to another; those that the bucket has lost are left out. False
     where the tree has others, or has changed meanwhile. Fault `store_failed`.
     """
+    batches = _read_batches(places, number, files)
+    part, known = next(batches, _NO_FILES)
+    if not _agree(part, known):  # before anything is sent: most trees have no more files
+        return False
     shard = sha256(str(number).encode()).hexdigest()[:2]
     key = f"v1/m/{shard}/{number}-{os.urandom(6).hex()}.jsonl.gz"
     rows.begin_manifest(key, WRITING_MS)
@@ -50,18 +55,30 @@ def store_manifest(
     packer = zlib.compressobj(6, wbits=_GZIP)
     writer.write(packer.compress(_line(head)))
     objects: set[str] = set()
-    left = places.all(number)
-    while part := list(islice(left, PLACES_AT_ONCE)):
-        known = files(part[0].path, part[-1].path)
-        if any(place.path not in known or known[place.path][0] != place.length for place in part):
-            return False
+    while part:
         objects.update(place.object for place in part)
         for place in part:
             if packed := packer.compress(_file_line(place, known[place.path][1])):
                 writer.write(packed)
+        part, known = next(batches, _NO_FILES)
+        if not _agree(part, known):
+            return False
     writer.write(packer.flush())
     writer.close()
     return rows.keep_manifest(number, name, key, objects)
+
+
+def _read_batches(
+    places: PlaceReader, number: int, files: Callable[[RelPath, RelPath], Mapping[RelPath, tuple[int, bytes]]]
+) -> Iterator[tuple[list[FilePlace], Mapping[RelPath, tuple[int, bytes]]]]:
+    """Where some files of a tree are, and what `files` knows of them."""
+    left = places.all(number)
+    while part := list(islice(left, PLACES_AT_ONCE)):
+        yield part, files(part[0].path, part[-1].path)
+
+
+def _agree(part: Iterable[FilePlace], known: Mapping[RelPath, tuple[int, bytes]]) -> bool:
+    return all(place.path in known and known[place.path][0] == place.length for place in part)
 
 
 def copy_all(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,16 +19,19 @@ from scandock.formats.parts_source import PartsSource
 from scandock.model.errors import TokenLost
 from scandock.store import paths
 from scandock.store.durability import disk_fault
-from scandock.store.errors import SpoolClosed
+from scandock.store.errors import SpoolClosed, SpoolTaken
 from scandock.store.object_spools import LocalObjectFile, LocalObjectSpool
-from scandock.store.part_spools import PART, Part, put_part
+from scandock.store.part_spools import PART, Part, PartSpool, put_part
+from scandock.store.s3_deletion import check_owner
 from scandock.store.zip_entries import Entry, local_header, make_directory, read_entry, walk_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
     from typing import Literal
 
     from scandock.store.bucket import Bucket
+    from scandock.store.memory_budget import MemoryBudget
     from scandock.store.port import ObjectFile
     from scandock.store.root import Root
     from scandock.store.s3_rows import ObjectRows
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 
 FEW_PARTS: Final = 16
 """Parts that a finished spool may have, however small they are; of more, neighbors are put together."""
+_READ_AT_ONCE: Final = 8
+"""Parts that are read at once to be put together."""
 _BLOCK: Final = 1024 * 1024
 _KEPT_BLOCKS: Final = 3
 
@@ -50,14 +56,19 @@ class _Placed(NamedTuple):
 class S3ObjectSpool:
     """See handles.ObjectSpool. What was not synced is in memory alone; what was is noted."""
 
-    def __init__(self, root: Root, bucket: Bucket, rows: ObjectRows, spool: S3Spool, writer: str) -> None:
-        """`writer`: who may note parts, as its row says; empty: whoever opens it becomes that."""
+    def __init__(
+        self, root: Root, bucket: Bucket, rows: ObjectRows, spool: S3Spool, writer: str, memory: MemoryBudget
+    ) -> None:
+        """`writer`: who may note parts, as its row says; empty: whoever opens it becomes that. `memory`: what all
+        uploads of the process share, here for objects that come in files.
+        """
         self.upload = spool.upload
         self._root = root
         self._bucket = bucket
         self._rows = rows
         self._spool = spool
         self._writer = writer
+        self._memory = memory
         self._finishing = threading.Lock()
         self._syncing = threading.Lock()
         self._appending = threading.Lock()
@@ -100,7 +111,7 @@ class S3ObjectSpool:
             file.write_header()
             entry = read_entry(lambda length, offset: os.pread(file.fd, length, offset), 0, file.end)
             assert entry is not None
-            parts = tuple(self._put(at, content) for at, content in _blocks(file))
+            parts = self._send_file(file)
         except OSError as error:
             raise disk_fault(error, f"receiving upload {self.upload}") from error
         with self._appending:
@@ -110,6 +121,17 @@ class S3ObjectSpool:
             end = self._add(entry._replace(header_at=at, data_at=at + entry.data_at))
         self.sync(end)
         return end
+
+    def _send_file(self, file: LocalObjectFile) -> tuple[Part, ...]:
+        """Its bytes as parts, in the memory that all uploads share. OSError; Fault `store_failed`."""
+        with closing(PartSpool(self._bucket, self.upload, memory=self._memory)) as sent:
+            while sent.size() < file.end:
+                piece = os.pread(file.fd, min(_BLOCK, file.end - sent.size()), sent.size())
+                if not piece:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                sent.append(sent.size(), piece)
+            sent.sync()
+            return sent.parts
 
     def _add(self, entry: Entry) -> int:
         self._entries.append(entry)
@@ -134,7 +156,7 @@ class S3ObjectSpool:
             self._rows.add_parts(self.upload, self._writer, parts)
         except TokenLost as error:
             self._end("taken")
-            raise SpoolClosed(self.upload) from error
+            raise SpoolTaken(self.upload) from error
         except BaseException:
             self._end("failed")
             raise
@@ -163,6 +185,7 @@ class S3ObjectSpool:
 
     def _become_writer(self) -> None:
         if not self._writer:
+            check_owner(self._bucket, self._rows)  # nothing is acknowledged that a restored catalog would not know
             self._writer = os.urandom(8).hex()
             self._rows.hold_spool(self.upload, self._writer)
 
@@ -224,7 +247,7 @@ class S3ObjectSpool:
         with self._finishing:
             with self._appending:
                 if self._closed in ("discarded", "taken"):
-                    raise SpoolClosed(self.upload)
+                    self._check_open()
                 if self._finished is not None:
                     return self._finished
                 self._closed = self._closed or "finished"
@@ -244,7 +267,7 @@ class S3ObjectSpool:
             self._rows.note_parts(self.upload, self._writer, noted, parts, grace_ms=self._spool.grace_ms)
         except TokenLost as error:
             self._end("taken")
-            raise SpoolClosed(self.upload) from error
+            raise SpoolTaken(self.upload) from error
         self._noted = parts
         return self.size + len(content)
 
@@ -254,17 +277,19 @@ class S3ObjectSpool:
             yield from parts
             return
         group: list[Part] = []
-        for part in parts:
-            if group and sum(one.length for one in group) + part.length > PART:
-                yield self._join_group(group)
-                group = []
-            group.append(part)
-        yield self._join_group(group)
+        with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="join") as pool:
+            for part in parts:
+                if group and part.at + part.length - group[0].at > PART:
+                    yield self._join_group(pool, group)
+                    group = []
+                group.append(part)
+            yield self._join_group(pool, group)
 
-    def _join_group(self, group: Sequence[Part]) -> Part:
+    def _join_group(self, pool: Executor, group: Sequence[Part]) -> Part:
         if len(group) == 1:
             return group[0]
-        return self._put(group[0].at, b"".join(self._bucket.get_range(one.key, 0, one.length) for one in group))
+        contents = pool.map(lambda part: self._bucket.get_range(part.key, 0, part.length), group)
+        return self._put(group[0].at, b"".join(contents))
 
     def read_first(self, length: int) -> bytes:
         with self._syncing, self._appending:
@@ -289,17 +314,7 @@ class S3ObjectSpool:
         """Nothing is open between its calls."""
 
     def _check_open(self, *, closed: bool = False) -> None:
+        if self._closed == "taken":
+            raise SpoolTaken(self.upload)
         if self._closed and not closed:
             raise SpoolClosed(self.upload)
-
-
-def _blocks(file: LocalObjectFile) -> Iterator[tuple[int, bytes]]:
-    """The bytes of an object's file by parts, and where each begins. Raises OSError."""
-    for at in range(0, file.end, PART):
-        block = bytearray()
-        while len(block) < min(PART, file.end - at):
-            piece = os.pread(file.fd, min(PART, file.end - at) - len(block), at + len(block))
-            if not piece:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            block += piece
-        yield at, bytes(block)

@@ -1,7 +1,7 @@
 """What a store in a bucket keeps in rows, beside objects that never change: which trees there are, by which names.
 
-The port of those rows. `scandock.catalog.object_rows` has them in PostgreSQL; each verb is one transaction, and may be
-repeated after a kill. A tree is a number, drawn by whoever puts it together, and the places of its files.
+The port of those rows. `scandock.publishing.object_rows` has them in PostgreSQL; each verb is one transaction, and may
+be repeated after a kill. A tree is a number, drawn by whoever puts it together, and the places of its files.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 
     from scandock.store.file_places import PlaceBatch
     from scandock.store.packs import StoredObject
@@ -22,13 +22,6 @@ class TrashRow(NamedTuple):
     trash: str
     note: str
     """JSON of what it was."""
-
-
-class DueKeys(NamedTuple):
-    """Objects that may go now, and how many more of them there are."""
-
-    keys: list[str]
-    left: int
 
 
 class SparseObject(NamedTuple):
@@ -46,6 +39,23 @@ class LiveBytes(NamedTuple):
     live: int
     trees: frozenset[int]
     """The trees that named it when that was counted."""
+
+
+Place = tuple[str, int]
+"""Object and offset."""
+
+
+class ObjectMove(NamedTuple):
+    """Files that are elsewhere now."""
+
+    old: frozenset[str]
+    """The objects in which they were."""
+    places: Mapping[Place, Place]
+    """Where each is, by where it was."""
+    objects: Sequence[StoredObject]
+    """Those in which they are."""
+    has_rows: bool = False
+    """Whether these have rows, by trees that were moved: one that has none any more is gone with its trees."""
 
 
 class BucketIdentity(NamedTuple):
@@ -146,14 +156,15 @@ class ObjectRows(Protocol):
     def give_up(self, trash: Iterable[str]) -> None:
         """Let trees of the trash be deleted once nobody may read them any more."""
 
-    def doom(self, *, grace_ms: int) -> int:
+    def doom(self, *, grace_ms: int, stop: Callable[[], bool]) -> int:
         """Forget trees that are over, and end attempts whose uploads are; the objects that no tree names are due then.
 
-        What has been published goes `grace_ms` after it was given up. How many trees were forgotten.
+        What has been published goes `grace_ms` after it was given up. How many trees were forgotten: some at a time,
+        until there are no more or `stop` says so.
         """
 
     def ended_attempts(self, *, grace_ms: int) -> list[tuple[str, str]]:
-        """Attempts (upload, token) that ended so long ago, whose own prefixes are to be swept.
+        """Some attempts (upload, token) that ended so long ago, whose own prefixes are to be swept, the oldest first.
 
         Without a token: the receiving of the upload, whose parts are below a prefix of their own.
         """
@@ -164,8 +175,8 @@ class ObjectRows(Protocol):
     def swept(self, upload: str, token: str, *, grace_ms: int) -> None:
         """Note that an attempt's prefixes were swept; they are once more a day later, and then it is forgotten."""
 
-    def due(self, most: int) -> DueKeys:
-        """Objects that may be deleted now."""
+    def due(self, most: int) -> list[str]:
+        """Keys of objects that may be deleted now, those first that have been due for longest."""
 
     def deleted(self, keys: Sequence[str]) -> None:
         """Forget objects that have gone from the bucket."""
@@ -184,22 +195,23 @@ class ObjectRows(Protocol):
     def sparse(self, most: int) -> list[SparseObject]:
         """Objects that have dead bytes, those first of which the most is dead."""
 
-    def move_places(
-        self,
-        upload: str,
-        token: str,
-        old: Sequence[str],
-        moved: Mapping[tuple[str, int], tuple[str, int]],
-        objects: Sequence[StoredObject],
-        *,
-        grace_ms: int,
-    ) -> bool:
-        """Have all trees name new objects in place of old ones, whose files are elsewhere: object and offset by those
-        of before. The old ones are due `grace_ms` later, and the attempt ends.
+    def move_trees(self, upload: str, token: str, move: ObjectMove, trees: Collection[int], *, grace_ms: int) -> bool:
+        """Have some of the trees that name the old objects of a move name the new ones: for as long as there are more
+        than one transaction should lock, before `move_places`. False, and nothing is changed, as there. TokenLost.
 
-        False, and nothing is changed, where one of the old ones goes, gets another tree, or has a file of one that was
-        not moved. TokenLost.
+        Who ends between the two leaves both kinds of objects to be counted anew.
         """
+
+    def move_places(self, upload: str, token: str, move: ObjectMove, *, grace_ms: int) -> bool:
+        """Have all trees name the new objects of a move in place of the old ones, which are due `grace_ms` later; the
+        attempt ends.
+
+        False, and no more is changed, where one of these objects goes, an old one gets another tree, or has a file of
+        one that was not moved. TokenLost.
+        """
+
+    def delete_later(self, keys: Iterable[str], *, grace_ms: int) -> None:
+        """Note objects that nothing names, so that they are deleted so long from now."""
 
     # copies of manifests
 

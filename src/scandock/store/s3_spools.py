@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from scandock.model.errors import TokenLost
 from scandock.store import paths
 from scandock.store.errors import SpoolTaken
-from scandock.store.part_spools import Part, PartSpool
-from scandock.store.s3_deletion import delete_due
+from scandock.store.part_spools import Part, PartSpool, end_of
+from scandock.store.s3_deletion import check_owner, delete_due
 
 if TYPE_CHECKING:
     from scandock.formats.parts_source import PartsSource
@@ -62,6 +62,7 @@ class S3Spool:
 
     def _become_writer(self) -> None:
         if not self._writer:
+            check_owner(self._bucket, self._rows)  # nothing is acknowledged that a restored catalog would not know
             self._writer = os.urandom(8).hex()
             self._rows.hold_spool(self.upload, self._writer)
 
@@ -81,7 +82,7 @@ class S3Spool:
         except BaseException:
             self._forget()
             raise
-        if sum(part.length for part in spool.parts) - sum(part.length for part in self._noted) >= NOTE_BYTES:
+        if spool.stored - end_of(self._noted) >= NOTE_BYTES:
             self._note(spool)
         return size
 
@@ -101,7 +102,7 @@ class S3Spool:
         parts = spool.parts
         if parts != self._noted:
             try:
-                self._rows.note_parts(self.upload, self._writer, self._noted, parts, grace_ms=self.grace_ms)
+                self._note_parts(parts)
             except TokenLost as error:
                 self._forget()
                 raise SpoolTaken(self.upload) from error
@@ -109,6 +110,13 @@ class S3Spool:
                 self._forget()
                 raise
             self._noted = parts
+
+    def _note_parts(self, parts: tuple[Part, ...]) -> None:
+        count = len(self._noted)
+        if parts[:count] == self._noted:  # nearly always: nothing that is noted is read again
+            self._rows.add_parts(self.upload, self._writer, parts[count:])
+        else:
+            self._rows.note_parts(self.upload, self._writer, self._noted, parts, grace_ms=self.grace_ms)
 
     def _forget(self) -> None:
         """Know nothing of what was not noted: the next to ask looks at the rows."""
@@ -120,7 +128,7 @@ class S3Spool:
     def _read(self) -> PartsSource:
         """What was sent so far, noted or not."""
         spool = self._open()
-        if spool.size() > sum(part.length for part in spool.parts):
+        if spool.size() > spool.stored:
             self.sync()
         if self._source is None or self._source.size != spool.size():
             self._close_source()
@@ -138,7 +146,7 @@ class S3Spool:
     def size(self) -> int:
         if self._spool is not None:
             return self._spool.size()
-        return sum(part.length for part in self._rows.parts(self.upload))
+        return end_of(self._rows.parts(self.upload))
 
     def local_path(self) -> str | None:
         return None

@@ -12,14 +12,14 @@ import io
 import os
 from collections import defaultdict
 from heapq import merge
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING
 
 from scandock.store import paths
-from scandock.store.ahead_packs import AheadPacks, KnownFiles, pack_file
+from scandock.store.ahead_packs import AheadPacks, KnownFiles
 from scandock.store.errors import TreeDamaged
 from scandock.store.file_places import FilePlace, pack_places, sort_key
 from scandock.store.handles import ReadFile
-from scandock.store.packs import PackWriter, attempt_prefix
+from scandock.store.packs import CHUNK, PackWriter, attempt_prefix, pack_file
 from scandock.store.paths import RECEIPT
 from scandock.store.records import AdoptResult, Blob, Mark
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from scandock.store.s3_rows import ObjectRows
     from scandock.store.s3_trees import PlaceReader
     from scandock.store.stages import LocalStage
-
-_CHUNK: Final = 1024 * 1024
 
 
 def draw_number() -> int:
@@ -95,7 +93,7 @@ class S3Stage:
         with S3Snapshot(self._bucket, self._places, name, number) as snapshot:
             for old, new in pairs:
                 with snapshot.open(old) as reader, self._local.put(new) as writer:
-                    while chunk := reader.read(_CHUNK):
+                    while chunk := reader.read(CHUNK):
                         writer.write(chunk)
                 copied += 1
         return AdoptResult(0, copied)
@@ -130,14 +128,15 @@ class S3Stage:
         return self._local
 
     def _find_kept(self, base: TreePath, kept: Iterable[RelPath]) -> list[FilePlace]:
-        wanted = set(kept)
-        if not wanted:
+        kept_paths = set(kept)
+        if not kept_paths:
             return []
         number = self._rows.current(paths.parse_tree(base))
-        found = [] if number is None else [place for place in self._places.all(number) if place.path in wanted]
-        if len(found) != len(wanted):
+        stored = [] if number is None else self._places.all(number)
+        kept_places = [place for place in stored if place.path in kept_paths]
+        if len(kept_places) != len(kept_paths):
             raise TreeDamaged(f"Files of {base} are not where they were stored.", "Run `scandock check`.")
-        return found
+        return kept_places
 
     def remove(self, rel: RelPath) -> None:
         self._stop_ahead()
@@ -148,7 +147,7 @@ class S3Stage:
             self._rows.drop_staged_receipt(self.upload, self.token)
 
     def clear(self) -> None:
-        self._stop_ahead(drops=True)
+        self._stop_ahead(early=True)
         self._known = KnownFiles()
         self._local.clear()
         self._composed.clear()
@@ -166,11 +165,11 @@ class S3Stage:
             self._ahead = AheadPacks(self._open_packs(), self._reopen, begin)
         self._ahead.add(files)
 
-    def _stop_ahead(self, *, drops: bool = False) -> None:
+    def _stop_ahead(self, *, early: bool = False) -> None:
         """Send nothing ahead any more: what is staged is about to change, or to be dropped."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
-            self._known, are_usable = ahead.stop(drops=drops)
+            self._known, are_usable = ahead.stop(early=early)
             if not are_usable:
                 self._close_packs()
 
@@ -199,9 +198,9 @@ class S3Stage:
         whole = self._find_whole(files)
         packs = self._open_packs()
         try:
-            came = {}
+            new_places = {}
             for root in trees:
-                came[root] = [self._place(packs, root, *file, whole, check) for file in files[root]]
+                new_places[root] = [self._place(packs, root, *file, whole, check) for file in files[root]]
                 packs.close_packs(root)
             self._stored.update({stored.key: stored for stored in packs.seal()})
         except BaseException:
@@ -210,8 +209,8 @@ class S3Stage:
         finally:
             self._close_packs()
         for root, composed in trees.items():
-            both = merge(composed.kept, came[root], key=lambda place: sort_key(place.path))
-            objects = [self._stored[key] for key in {place.object for place in came[root]}]
+            both = merge(composed.kept, new_places[root], key=lambda place: sort_key(place.path))
+            objects = [self._stored[key] for key in {place.object for place in new_places[root]}]
             kept = {place.object for place in composed.kept}
             self._rows.register(self.upload, self.token, root, composed.number, pack_places(both), objects, kept)
             composed.is_stored = True
@@ -309,7 +308,7 @@ class S3Stage:
 
     def end(self) -> None:
         """Send nothing more; what is being sent ends first."""
-        self._stop_ahead(drops=True)
+        self._stop_ahead(early=True)
         self._close_packs()
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.store import paths
-from scandock.store.errors import StoreOther
+from scandock.store.errors import StoreFailed, StoreOther
 from scandock.store.local import LocalStore
 from scandock.store.memory_budget import MemoryBudget
 from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTree, TrashTree
@@ -49,7 +49,10 @@ ATTEMPT_GRACE_MS: Final = 60 * 60 * 1000
 """How long after its end an attempt's own prefix is swept: requests that were under way have ended by then."""
 UPLOAD_MEMORY: Final = 64 * 1024 * 1024
 PROBE: Final = "v1/probe"
+_MADE_HERE: Final = tuple(f"v1/{kind}/" for kind in "fmprs")
+"""What the keys of objects begin by that stores have made, but for the marker and the probe."""
 RUBBISH: Final = 1000
+COPY_AGAIN_SECONDS: Final = 15 * 60
 
 
 class S3Store:
@@ -83,6 +86,8 @@ class S3Store:
         self._is_adopted = False
         self._unreadable: set[str] = set()
         """Packs that are written anew once there are no others."""
+        self._uncopied: dict[int, float] = {}
+        """Until when trees are let be of which the catalog says otherwise than their places do."""
 
     def __reduce__(self) -> tuple[Callable[..., S3Store], tuple[object, ...]]:
         times = (self._garbage_ms, self._attempt_ms)
@@ -106,7 +111,9 @@ class S3Store:
     def check_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
         """See port.Store: the bucket is what everything stands in. Fault `store_other` where it is another's."""
         del holds
-        if not self._is_checked:
+        if self._is_checked:
+            check_owner(self._bucket, self._rows)  # a catalog that was restored may have it by now
+        else:
             self._check_marker()
         return []
 
@@ -144,7 +151,7 @@ class S3Store:
         if now is not None:
             return now
         if is_named:
-            raise StoreOther(self._bucket.url, "no store, or there is no such bucket")
+            raise StoreOther(self._bucket.url, "no store")
         keys = set(self._bucket.list("v1")) - {PROBE}
         if keys and MARKER not in keys:
             raise StoreOther(self._bucket.url, "objects of another catalog, and no marker")
@@ -187,7 +194,7 @@ class S3Store:
         )
 
     def object_spool(self, upload: str, writer: str = "") -> S3ObjectSpool:
-        return S3ObjectSpool(self._root, self._bucket, self._rows, self.spool(upload), writer)
+        return S3ObjectSpool(self._root, self._bucket, self._rows, self.spool(upload), writer, self._memory)
 
     def open_object(self, name: str, head: bytes) -> LocalObjectFile:
         return self._local.open_object(name, head)
@@ -196,8 +203,9 @@ class S3Store:
         self._bucket.put(PROBE, b"")
         return self._local.try_writing()
 
-    def spools(self) -> list[str]:
-        return sorted({*self._rows.spools(), *self._local.spools()})
+    def spools(self, *, local: bool = False) -> list[str]:
+        here = self._local.spools()
+        return here if local else sorted({*self._rows.spools(), *here})
 
     # what is being made of it
 
@@ -274,8 +282,8 @@ class S3Store:
         del name
         return None
 
-    def snapshot(self, name: TreePath) -> S3Snapshot:
-        number = self._rows.current(paths.parse_tree(name))
+    def snapshot(self, name: TreePath, mark: Mark | None = None) -> S3Snapshot:
+        number = self._rows.current(paths.parse_tree(name)) if mark is None else mark.number
         if number is None:
             raise FileNotFoundError(2, "No such tree", name)
         return S3Snapshot(self._bucket, self._places, name, number)
@@ -299,6 +307,9 @@ class S3Store:
         busy = [f"{prefix}/" for attempt in self._rows.attempts() for prefix in _own_prefixes(*attempt)]
         unnamed = [key for key in self._rows.unknown_keys(strange) if not key.startswith(tuple(busy))]
         return ObjectCensus(unnamed, sorted((before & named) - there))
+
+    def delete_unnamed(self, keys: Iterable[str]) -> None:
+        self._rows.delete_later((key for key in keys if key.startswith(_MADE_HERE)), grace_ms=self._garbage_ms)
 
     # what is taken out
 
@@ -329,43 +340,64 @@ class S3Store:
 
     def sweep(self, seconds: float | None = None) -> SweepResult:
         end = None if seconds is None else time.monotonic() + seconds
-        deleted, left = self._local.sweep(seconds)
-        deleted += self._rows.doom(grace_ms=self._garbage_ms)
-        self._sweep_attempts(end)
-        while end is None or time.monotonic() < end:
-            count, waiting = delete_due(self._bucket, self._rows, most=RUBBISH)
-            deleted += count
-            if not count:
-                return SweepResult(deleted, left + waiting)
-        return SweepResult(deleted, left)
 
-    def _sweep_attempts(self, end: float | None) -> None:
+        def stop() -> bool:
+            return end is not None and time.monotonic() >= end
+
+        deleted, left = self._local.sweep(seconds)
+        deleted += self._rows.doom(grace_ms=self._garbage_ms, stop=stop)
+        count = 1
+        while count and not stop():
+            count = delete_due(self._bucket, self._rows, most=RUBBISH)
+            deleted += count
+        self._sweep_attempts(stop)  # last: where many imports end, their prefixes may take all of the time
+        return SweepResult(deleted, max(left, 1) if count else left)  # time over: nobody has looked for more
+
+    def _sweep_attempts(self, stop: Callable[[], bool]) -> None:
         """Delete what ended attempts have stored and no row names: below their own prefixes, where nobody else writes.
 
-        Again a day later, since a request of a stopped process may come late.
+        Again a day later, since a request of a stopped process may come late. What hinders one attempt hinders no
+        other; the first of these faults is raised at the end.
         """
+        failure: StoreFailed | None = None
         attempts = self._rows.ended_attempts(grace_ms=self._attempt_ms)
         if attempts:
             check_owner(self._bucket, self._rows)
         for upload, token in attempts:
-            if end is not None and time.monotonic() > end:
-                return
-            for prefix in _own_prefixes(upload, token):
-                keys = list(self._bucket.list(prefix))
-                for at in range(0, len(keys), RUBBISH):
-                    self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH]))
-            self._rows.swept(upload, token, grace_ms=self._attempt_ms)
+            if stop():
+                break
+            try:
+                self._sweep_attempt(upload, token)
+            except StoreFailed as fault:
+                failure = failure or fault
+        if failure is not None:
+            raise failure
+
+    def _sweep_attempt(self, upload: str, token: str) -> None:
+        for prefix in _own_prefixes(upload, token):
+            keys = list(self._bucket.list(prefix))
+            for at in range(0, len(keys), RUBBISH):
+                self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH]))
+        self._rows.swept(upload, token, grace_ms=self._attempt_ms)
 
     def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:
         grace_ms = self._garbage_ms
         return compact(self._bucket, self._rows, self._unreadable, most_bytes=most_bytes, grace_ms=grace_ms, stop=stop)
 
     def copy_manifests(self, describe: Callable[[TreePath], TreeDescription | None], stop: Callable[[], bool]) -> int:
+        now = time.monotonic()
+        self._uncopied = {number: until for number, until in self._uncopied.items() if until > now}
+
         def make(number: int, name: str) -> bool:
+            if number in self._uncopied:
+                return False
             described = describe(paths.parse_tree(name))
             if described is None:
                 return False
-            return store_manifest(self._bucket, self._rows, self._places, number, name, *described)
+            is_kept = store_manifest(self._bucket, self._rows, self._places, number, name, *described)
+            if not is_kept:
+                self._uncopied[number] = now + COPY_AGAIN_SECONDS
+            return is_kept
 
         return copy_all(self._rows, make, stop)
 

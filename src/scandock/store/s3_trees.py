@@ -11,10 +11,10 @@ from typing import IO, TYPE_CHECKING, Final, cast
 from scandock.formats.parts_source import PartsSource
 from scandock.store.file_access import RangeReader
 from scandock.store.file_places import FilePlace, sort_key, unpack_places
-from scandock.store.records import StoreEntry
+from scandock.store.records import Mark, StoreEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from scandock.store.bucket import Bucket
     from scandock.store.file_places import PlaceBatch
@@ -25,7 +25,7 @@ WHOLE: Final = 8 * 1024 * 1024
 """Bytes of a file, or of neighbors in a pack that are read one after the other, that come by one request."""
 NEAR: Final = 4096
 """Bytes between two files of a pack that are neighbors."""
-HOPPED: Final = 2 * 1024 * 1024
+READ_OVER: Final = 2 * 1024 * 1024
 """Bytes of neighbors in a pack that come by one request where they are not neighbors by path: files of one folder may
 be in several packs by turns, as they were read.
 """
@@ -80,10 +80,11 @@ class S3Snapshot:
     """A published tree by its number: it stays readable until its objects are deleted, long after it was replaced."""
 
     has_files = False
-    __slots__ = ("_blocks", "_bucket", "_end", "_next", "_number", "_places", "name")
+    __slots__ = ("_blocks", "_bucket", "_end", "_next", "_number", "_places", "mark", "name")
 
     def __init__(self, bucket: Bucket, places: PlaceReader, name: TreePath, number: int) -> None:
         self.name = name
+        self.mark = Mark(number)
         self._bucket = bucket
         self._places = places
         self._number = number
@@ -141,6 +142,16 @@ class S3Snapshot:
         places, at = self._find(rel)
         return places[at].length if at >= 0 else None
 
+    def lost(self, rels: Iterable[RelPath]) -> Iterator[RelPath]:
+        wanted = set(rels)
+        if not wanted:
+            return
+        objects = sorted({place.object for place in self._places.all(self._number) if place.path in wanted})
+        sizes = {key: self._bucket.size(key) or 0 for key in objects}
+        for place in self._places.all(self._number):
+            if place.object in sizes and place.offset + place.length > sizes[place.object]:
+                yield place.path
+
     def _find(self, rel: RelPath) -> tuple[list[FilePlace], int]:
         places = self._places.around(self._number, rel)
         at = bisect_left(places, sort_key(rel), key=lambda place: sort_key(place.path))
@@ -163,13 +174,13 @@ def _find_end(places: list[FilePlace], at: int) -> int:
     """Where what is read with a file ends: behind its neighbors by path, or else behind those in its pack."""
     place = places[at]
     end = _extend(place, places[at + 1 :], WHOLE)
-    if end - place.offset >= HOPPED:
+    if end - place.offset >= READ_OVER:
         return end
     behind = sorted(
         (other for other in places if other.object == place.object and other.offset > place.offset),
         key=lambda other: other.offset,
     )
-    return max(end, _extend(place, behind, HOPPED))
+    return max(end, _extend(place, behind, READ_OVER))
 
 
 def _extend(place: FilePlace, others: list[FilePlace], most: int) -> int:

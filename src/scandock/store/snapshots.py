@@ -11,10 +11,10 @@ from typing import IO, TYPE_CHECKING, Final
 from scandock.store import file_access, paths
 from scandock.store.durability import disk_fault
 from scandock.store.folder_cache import FolderCache
-from scandock.store.records import StoreEntry
+from scandock.store.records import Mark, StoreEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from scandock.store.paths import RelPath, TreePath
     from scandock.store.root import Root
@@ -26,12 +26,14 @@ class LocalSnapshot:
     """A tree by its descriptor, which follows it through every rename; a shared lock on it keeps the sweep away."""
 
     has_files = True
-    __slots__ = ("_fd", "_folders", "name")
+    __slots__ = ("_fd", "_folders", "mark", "name")
 
     def __init__(self, root: Root, name: TreePath) -> None:
         self._fd = -1
         self.name = paths.parse_tree(name)
         self._fd = _open_locked(root.fd, name)
+        status = os.fstat(self._fd)
+        self.mark = Mark(status.st_ino, status.st_mtime_ns)
         self._folders = FolderCache(self._fd, keep=2)  # what reads a tree goes folder by folder
 
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
@@ -47,6 +49,10 @@ class LocalSnapshot:
         except OSError as error:
             raise disk_fault(error, f"looking at {self.name}/{rel}") from error
         return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def lost(self, rels: Iterable[RelPath]) -> Iterator[RelPath]:
+        del rels
+        return iter(())
 
     def walk(self, order: Callable[[str], str] | None = None) -> Iterator[StoreEntry]:
         return file_access.list_entries(self._fd, self.name, order=order)

@@ -35,6 +35,7 @@ from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
 from scandock.services.store_opening import open_data_store
+from scandock.services.tree_cache import TreeCache
 from scandock.services.tree_changes import TreeChange, apply_changes
 from scandock.services.upload_writers import UploadWriters
 from scandock.store.port import Store
@@ -134,6 +135,8 @@ class ServerState:
     """What searches for DICOM instances have read."""
     archive_folders: ArchiveFolders = field(default_factory=ArchiveFolders)
     """What those who mount the archive have looked at."""
+    trees: TreeCache = field(default_factory=TreeCache)
+    """What is remembered of the trees that requests have opened."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
     bodies: WeakSet[Writer] = field(default_factory=WeakSet)

@@ -112,6 +112,11 @@ def _make_file_response(request: Request, download: FileDownload) -> Response:
     return DownloadResponse(chunks, status, headers, download.media_type, download.close)
 
 
+def is_whole_wanted(request: Request) -> bool:
+    """Whether a request for a file is likely to read all of it."""
+    return "range" not in request.headers and "if-none-match" not in request.headers
+
+
 def _has_changed(request: Request, download: FileDownload) -> bool:
     """Whether a range would be of other bytes than those that a client has the beginning of."""
     if_range = request.headers.get("if-range")

@@ -6,7 +6,7 @@ Labels are states, kinds, codes and patterns of routes, never names: there are a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prometheus_client import CollectorRegistry
+
+_Family = TypeVar("_Family", CounterMetricFamily, GaugeMetricFamily)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,7 @@ class CounterMetric(Metric):
 
     def family(self, value: float | Mapping[str, float]) -> CounterMetricFamily:
         """What was counted elsewhere; by the value of its one label, where it has one."""
-        family = CounterMetricFamily(self.name, self.help, labels=self.labels)
-        if isinstance(value, (int, float)):
-            family.add_metric([], value)
-        else:
-            for label, label_value in value.items():
-                family.add_metric([label], label_value)
-        return family
+        return _with_values(CounterMetricFamily(self.name, self.help, labels=self.labels), value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +51,17 @@ class GaugeMetric(Metric):
 
     def family(self, value: float | Mapping[str, float]) -> GaugeMetricFamily:
         """What is found when somebody asks; by the value of its one label, where it has one."""
-        family = GaugeMetricFamily(self.name, self.help, labels=self.labels)
-        if isinstance(value, (int, float)):
-            family.add_metric([], value)
-        else:
-            for label, label_value in value.items():
-                family.add_metric([label], label_value)
-        return family
+        return _with_values(GaugeMetricFamily(self.name, self.help, labels=self.labels), value)
+
+
+def _with_values(family: _Family, value: float | Mapping[str, float]) -> _Family:
+    """A family with its one value, or with one for each value of its label."""
+    if isinstance(value, (int, float)):
+        family.add_metric([], value)
+    else:
+        for label, label_value in value.items():
+            family.add_metric([label], label_value)
+    return family
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class RequestContext:
             principal,
             request_info(request),
             ask_again=lambda: reauthenticate(self.server.catalog, request_credentials(request, principal)),
+            trees=self.server.trees,
         )
 
     async def refresh_principal(self) -> Principal:

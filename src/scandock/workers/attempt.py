@@ -228,6 +228,8 @@ def _unsealed(catalog: Catalog, store: Store, stage: Stage, upload: ReceivedUplo
     except (SealUnreadable, PrivacyKeyUnfit) as error:
         if has_intents(catalog, upload.lease):  # it only rolls forward
             return upload
+        if isinstance(error, PrivacyKeyUnfit):  # which this host may get yet, and another one may have
+            raise
         fail_import(catalog, store, stage, upload.lease, error)
         return None
 

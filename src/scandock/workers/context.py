@@ -64,7 +64,7 @@ class WorkerContext:
     """The catalog of DATA beside a scratch one."""
     privacy: SitePrivacy | None = None
     """What site and projects let be known and have done to objects; None where none says anything."""
-    privacy_error: Usage | None = None
+    privacy_error: PrivacyKeyUnfit | None = None
     """Why what is in force can't be kept to: the site's key is not there."""
 
     archive_number: int = 1
@@ -130,7 +130,7 @@ class WorkerContext:
     def check_request(self) -> None:
         """All that is named must exist, and every label leave one; then make the project where that was asked for.
 
-        Raises Usage before a byte is read or anything is made.
+        Raises Usage, or Fault `privacy_key`, before a byte is read or anything is made.
         """
         if self.privacy_error is not None:
             raise self.privacy_error

@@ -113,7 +113,7 @@ class Janitor(TurnThread):
 
     def _discard_spools(self) -> None:
         if self._settings.store is not None:  # what this host has received, and another has imported
-            discard_ended_spools(self._catalog, self._store)
+            discard_ended_spools(self._catalog, self._store, local=True)
 
     def _empty_trash(self) -> None:
         waits = check_deletion_allowed(self._catalog)

@@ -128,6 +128,14 @@ def _load_beside_readers() -> None:
         from scandock.workers import context  # noqa: F401
 
 
+@cache
+def _load_before_the_end() -> None:
+    """Load what is needed behind the reading while it goes on: behind it the readers' cores have nothing to do."""
+    with pause_garbage_collection():
+        from scandock.pipeline import flow  # noqa: F401
+        from scandock.services.cleaning import trash  # noqa: F401
+
+
 class _LocalImport:
     """What becomes of one archive, with readers and the catalog beside each other."""
 
@@ -215,6 +223,7 @@ class _LocalImport:
         )
         self.beside.callback(Heartbeat(context.catalog, lease, self.lost).stop)
         reach("recorded")
+        _load_before_the_end()
 
     def _read(self, opened: contextlib.ExitStack) -> ReadEntries | Exception:
         """What was read, or what the reading ended by; readers and ledger are closed with `opened`."""

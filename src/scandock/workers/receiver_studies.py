@@ -17,7 +17,7 @@ from scandock.model.reception import CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.services.logs import error_code
 from scandock.services.received_records import StudyProgress
-from scandock.store.errors import SpoolClosed
+from scandock.store.errors import SpoolClosed, SpoolTaken
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -129,7 +129,8 @@ class OpenStudy(Generic[Source, Sender]):
         if (entries, synced) == (objects, size) and self.is_quiet:
             return None
         self.is_quiet = (entries, synced) == (objects, size)
-        return StudyProgress(upload_id=self.incoming.upload_id, objects=entries, bytes=synced, rate=max(0, rate))
+        upload_id, writer = self.incoming.upload_id, self.incoming.writer
+        return StudyProgress(upload_id=upload_id, writer=writer, objects=entries, bytes=synced, rate=max(0, rate))
 
 
 class _Beginning:
@@ -412,6 +413,9 @@ class OpenStudies(Generic[Source, Sender]):
         try:
             if not self._hand_over(study, reason):
                 self._put_off(study, reason)
+        except SpoolTaken:  # by another host, which hands over what was acknowledged of it
+            self._log.info("study taken over", upload=study.incoming.uuid)
+            study.spool.close()
         except Exception as error:  # noqa: BLE001  whatever it is, the study is kept
             self._log.error("study not handed over", upload=study.incoming.uuid, code=error_code(error))
             self._put_off(study, reason)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scandock.catalog.file_rows import FileRow
-from scandock.catalog.manifest_bodies import pack_rows, unpack_heads, unpack_rows
+from scandock.catalog.manifest_bodies import pack_rows, unpack_heads, unpack_row, unpack_rows
 from scandock.model.errors import Fault
 
 UIDS = st.from_regex(r"[1-9](\.[1-9][0-9]{0,4}){1,8}", fullmatch=True)
@@ -42,6 +42,15 @@ def test_what_is_packed_is_unpacked(rows: list[FileRow]) -> None:
     body = pack_rows(rows)
     assert unpack_rows(body) == rows
     assert [tuple(head) for head in unpack_heads(body)] == [row[:4] for row in rows]
+    assert [unpack_row(body, row.n) for row in rows] == rows
+
+
+@pytest.mark.hypothesis
+@settings(deadline=None)
+@given(files(), st.integers(0, 2**31 - 1))
+def test_a_number_that_no_row_has_is_in_no_body(rows: list[FileRow], n: int) -> None:
+    assume(all(row.n != n for row in rows))
+    assert unpack_row(pack_rows(rows), n) is None
 
 
 @pytest.mark.hypothesis
@@ -54,6 +63,10 @@ def test_a_body_that_is_cut_or_of_another_version_is_refused(rows: list[FileRow]
         with pytest.raises(Fault) as caught:
             unpack_rows(other)
         assert caught.value.code == "catalog_damaged"
+        for row in rows:
+            with pytest.raises(Fault) as caught:
+                unpack_row(other, row.n)
+            assert caught.value.code == "catalog_damaged"
 
 
 def test_numbers_have_to_ascend() -> None:

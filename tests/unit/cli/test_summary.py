@@ -154,6 +154,13 @@ def test_paths_and_commands_are_whole_and_quoted(on_terminal):
     assert f"my data/{'x' * 60}/archive/BRAIN/MR_001" in text
 
 
+def test_of_a_bucket_no_folders_are_named():
+    text = in_pipe(report(session()), story=SummaryContext(data="data", store="s3://scans/a"))
+    assert "Store: s3://scans/a\n" in text
+    assert os.path.abspath("data/archive") not in text
+    assert "scandock check --data data" in text
+
+
 def test_a_receipt_that_was_written_is_named():
     text = in_pipe(partly(), story=SummaryContext(data="data", receipt="out.jsonl"))
     assert "out.jsonl" in text

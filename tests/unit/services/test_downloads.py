@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -100,11 +101,12 @@ class AllowAll:
         return chunks
 
 
-def download(bucket: Bucket) -> FileDownload:
+def download(bucket: Bucket, begin: bytes = b"") -> FileDownload:
     snapshot = S3Snapshot(bucket, cast("Any", OnePlace()), parse_tree("archive/P/S"), 1)
     return FileDownload(
         name="large", size=LARGE, sha256="0", media_type="application/dicom", modified=0, _snapshot=snapshot,
         _path=unchecked_path("large"), _holder=cast("Any", None), _access=cast("Any", AllowAll()),
+        _begin=begin,
     )  # fmt: skip
 
 
@@ -112,6 +114,16 @@ def test_of_a_bucket_only_the_range_is_read():
     bucket = OneObject()
     assert list(download(bucket).chunks(7, 1)) == [b"\0"]
     assert bucket.asked == [(7, 1)]
+
+
+@pytest.mark.parametrize(
+    ("offset", "length", "given", "asked"),
+    [(0, 3, b"abc", []), (1, 2, b"bc", []), (3, 3, b"d\0\0", [(4, 2)]), (5, 2, b"\0\0", [(5, 2)]), (0, 0, b"", [])],
+)
+def test_what_was_read_to_tell_the_type_is_not_read_again(offset, length, given, asked):
+    bucket = OneObject()
+    assert b"".join(cast("Iterator[bytes]", download(bucket, b"abcd").chunks(offset, length))) == given
+    assert bucket.asked == asked
 
 
 def test_a_large_file_of_a_bucket_is_read_once_by_small_pieces_and_few_threads():

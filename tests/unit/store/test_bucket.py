@@ -14,11 +14,30 @@ too large.</Message></Error>
 """
 
 
+def _coded(code: str, message: str) -> str:
+    return _SKEWED.partition("<Error>")[0] + f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+
+
 @pytest.mark.parametrize(
     ("reason", "message", "remedy"),
     [
         pytest.param(_SKEWED, "the clocks of this machine and of the store differ.", "Set the clock", id="clock"),
-        pytest.param("403 Forbidden\nDebug source: ...", "403 Forbidden", "Look at the object store's log", id="else"),
+        pytest.param(
+            _coded("AccessDenied", "Access Denied."),
+            "the access key may not do that.",
+            "look whether that",
+            id="rights",
+        ),
+        pytest.param(
+            "Error performing PUT http://169.254.169.254/latest/api/token in 1.2s",
+            "no access key is set",
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+            id="no keys",
+        ),
+        pytest.param("500 Oops\nDebug source: ...", "500 Oops.", "Look at the object store's log", id="else"),
+        pytest.param(
+            _coded("SlowDown", "Reduce your rate."), "SlowDown: Reduce your rate.", "Look at the object", id="code"
+        ),
     ],
 )
 def test_refusal_says_what_to_do(reason: str, message: str, remedy: str) -> None:

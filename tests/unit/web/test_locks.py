@@ -6,7 +6,7 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.web.tus import locks
-from scandock.web.tus.locks import UploadLocks
+from scandock.web.tus.locks import HeldSpool, UploadLocks
 
 
 async def hold(held: UploadLocks, began: asyncio.Event) -> str:
@@ -68,3 +68,25 @@ def test_the_servers_end_ends_all_writers():
         return await first
 
     assert run(scene) == "server_stopping"
+
+
+def test_a_spool_that_was_let_go_of_is_not_held_again():
+    """A thread of a request that has ended may begin late: it would take the upload back from who writes by now."""
+
+    class Spool:
+        is_held = False
+
+        def hold(self):
+            self.is_held = True
+            return True
+
+        def close(self):
+            self.is_held = False
+
+    spool = Spool()
+    held = HeldSpool(spool)  # type: ignore[arg-type]  # no more of a spool is asked for
+    held.close()
+    with pytest.raises(Usage) as refused:
+        held.hold()
+    assert refused.value.code == "tus_locked"
+    assert not spool.is_held

@@ -94,13 +94,14 @@ def expire_uploads(receiving: UploadReceiver, age: int, busy: Collection[str] = 
     return len(rows)
 
 
-def discard_ended_spools(catalog: Catalog, store: Store) -> int:
+def discard_ended_spools(catalog: Catalog, store: Store, *, local: bool = False) -> int:
     """Remove the bytes of imports that have ended and keep none (a kill may have come between).
 
-    Only of uploads that the catalog knows: a spool that it does not may be another catalog's.
+    Only of uploads that the catalog knows: a spool that it does not may be another catalog's. `local`: only of those of
+    which some are in a folder of this host.
     """
     dropped = 0
-    spools = store.spools()
+    spools = store.spools(local=local)
     for start in range(0, len(spools), ROWS_PER_TURN):
         with catalog.read() as connection:
             ended = connection.execute(

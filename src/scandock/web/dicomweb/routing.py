@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, TypeVar
 
@@ -14,16 +13,13 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.services.dicomweb import DicomwebScope, find_scope
-from scandock.web import urls
-from scandock.web.deps import server_state
+from scandock.web import read_requests, urls
 from scandock.web.methods import is_head_request
 from scandock.web.request_checks import check_request
-from scandock.web.request_context import RequestContext, run_in_pictures
-from scandock.web.security import identify, identify_within, is_from_other_site, refuse_other_site
+from scandock.web.request_context import RequestContext
+from scandock.web.security import identify, is_from_other_site, refuse_other_site
 
 E = TypeVar("E", bound=Callable[..., Any])
-R = TypeVar("R")
-T = TypeVar("T")
 
 ReadHandler = Callable[..., Awaitable[Response]]
 
@@ -61,7 +57,7 @@ class DicomwebRoutes:
         def register(handler: ReadHandler) -> ReadHandler:
             async def handle(request: Request) -> Response:
                 values = {name: value for name, value in request.path_params.items() if name != "project"}
-                return await handler(ReadRequest(request), **values)
+                return await handler(ReadRequest(request, DicomwebContext), **values)
 
             handle.__doc__ = handler.__doc__
             self._register("GET", path, _ReadRoute)(handle)
@@ -107,52 +103,7 @@ class DicomwebContext(RequestContext):
         return find_scope(connection, self.service_context.principal, self.project)
 
 
-class ReadRequest:
-    """A request that reads, of which nobody has asked yet who sends it.
-
-    That is found out by the transaction and in the thread that find what it is for: viewers ask for a hundred frames
-    at once, and each turn of a thread takes as long as a question.
-    """
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self.server = server_state(request)
-
-    async def read(self, query: Callable[[DicomwebContext, Connection], T]) -> tuple[DicomwebContext, T]:
-        """Ask the catalog for who sends it; their context, and what it answered. AccessDenied."""
-        return await self._run(self.server.read, lambda: self._find(query))
-
-    async def run_decoder(
-        self, query: Callable[[DicomwebContext, Connection], T], work: Callable[[DicomwebContext, T], R]
-    ) -> R:
-        """As `read`, then do what waits for a decoder, in the same turn of a thread (`RequestContext.run_decoder`)."""
-        pictures = self.server.pictures
-
-        def find_and_work() -> R | None:
-            context_and_answer = pictures.find(lambda: self._find(query))
-            return None if context_and_answer is None else pictures.work(lambda: work(*context_and_answer))
-
-        return await self._run(partial(run_in_pictures, self.server), find_and_work)
-
-    def _find(self, query: Callable[[DicomwebContext, Connection], T]) -> tuple[DicomwebContext, T] | None:
-        """None where a password has to be checked first."""
-        with self.server.catalog.read() as connection:
-            principal = identify_within(self.request, connection)
-            if principal is None:
-                return None
-            context = DicomwebContext(self.request, principal)
-            return context, query(context, connection)
-
-    async def _run(
-        self, run: Callable[[Callable[[], R | None]], Awaitable[R | None]], call: Callable[[], R | None]
-    ) -> R:
-        """Call it in a thread; once more where a password has to be checked first."""
-        answer = await run(call)
-        if answer is None:
-            await identify(self.request)
-            answer = await run(call)
-        assert answer is not None
-        return answer
+ReadRequest = read_requests.ReadRequest[DicomwebContext]
 
 
 async def _make_context(request: Request) -> DicomwebContext:

@@ -41,8 +41,9 @@ class HeldSpool:
         self._is_closed = False
 
     def hold(self) -> bool:
-        """See handles.Spool."""
+        """See handles.Spool. UploadLocked once it was let go of."""
         with self._lock:
+            self._check()
             return self._spool.hold()
 
     def append(self, offset: int, data: bytes | memoryview) -> int:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import Connection
 from starlette.responses import Response, StreamingResponse
 
 from scandock.model.json_records import PageOf
 from scandock.services import session_contents
 from scandock.services.damaged_files import Damaged
-from scandock.services.downloads import open_file
+from scandock.services.downloads import FileDownload, FoundFile, find_file, open_found_file
 from scandock.services.records import File
 from scandock.web.description.schemas import Responses
-from scandock.web.file_responses import file_head_response, file_response
+from scandock.web.file_responses import file_head_response, file_response, is_whole_wanted
 from scandock.web.openapi import binary_response
-from scandock.web.request_context import Maybe, SignedContext, Sorted, Text
+from scandock.web.read_requests import Reading, ReadRequest
+from scandock.web.request_context import Maybe, RequestContext, SignedContext, Sorted, Text
 from scandock.web.v1.downloads import WantDamaged
 from scandock.web.v1.openapi_keywords import etag_keywords
 
@@ -62,12 +64,11 @@ async def read(context: SignedContext, session: str, file: Number) -> Response:
     **etag_keywords(_BYTES, matches=True),
 )
 async def content(
-    request: Request, context: SignedContext, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
+    request: Request, reading: Reading, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """Whole, or the range that Range asks for."""
-    return file_response(
-        request, await context.run(lambda: open_file(context.service_context, session, file, on_damage=damaged))
-    )
+    download = await _open_file(reading, session, file, damaged, whole=is_whole_wanted(request))
+    return file_response(request, download)
 
 
 @router.head(
@@ -77,10 +78,25 @@ async def content(
     **etag_keywords(binary_response("*/*"), matches=True),
 )
 async def content_head(
-    request: Request, context: SignedContext, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
+    request: Request, reading: Reading, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """The headers of the whole file."""
-    download = await context.run(
-        lambda: open_file(context.service_context, session, file, audited=False, on_damage=damaged)
-    )
-    return file_head_response(request, download)
+    return file_head_response(request, await _open_file(reading, session, file, damaged, audited=False))
+
+
+async def _open_file(
+    reading: ReadRequest[RequestContext],
+    session: str,
+    number: int,
+    damaged: Damaged,
+    *,
+    audited: bool = True,
+    whole: bool = False,
+) -> FileDownload:
+    def find(context: RequestContext, connection: Connection) -> FoundFile:
+        return find_file(context.service_context, connection, session, number, damaged)
+
+    def open_found(context: RequestContext, found: FoundFile) -> FileDownload:
+        return open_found_file(context.service_context, found, audited=audited, whole=whole, on_damage=damaged)
+
+    return await reading.run(find, open_found)

@@ -14,11 +14,11 @@ from scandock.catalog.own_resources import Holder
 from scandock.model import request_limits
 from scandock.model.request_errors import RequestInvalid
 from scandock.services import session_parts
-from scandock.services.downloads import open_file
+from scandock.services.downloads import FileDownload, find_file, open_file, open_found_file
 from scandock.services.file_errors import FileUnknown
 from scandock.services.file_verification import verify_now
 from scandock.services.session_parts import FilePart, Folder
-from scandock.web.file_responses import file_head_response, file_response
+from scandock.web.file_responses import file_head_response, file_response, is_whole_wanted
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.address_lookup import HOLDERS
 from scandock.web.xnat.parts import AddressedPart, lookup_part, lookup_parts
@@ -110,10 +110,31 @@ async def _find_files(context: RequestContext, folder: Folder | None) -> list[_P
 
 async def file(request: Request, context: PublicContext, path: str) -> Response:
     """A file's bytes, whole or by ranges; of a folder, what is in it as `files` lists it."""
-    result = await context.read(lambda c: _find_file(c, context, path))
+    result = await context.run(lambda: _open_file(request, context, path))
     if isinstance(result, Folder):
         return await _files_response(request, context, result)
-    return await _file_response(request, context, *result)
+    return file_response(request, result)
+
+
+async def head(request: Request, context: PublicContext, path: str) -> Response:
+    """What a file's bytes, or the listing of a folder, would come with."""
+    result = await context.run(lambda: _open_file(request, context, path, audited=False))
+    if isinstance(result, Folder):
+        return Response(media_type="application/json")
+    return file_head_response(request, result)
+
+
+def _open_file(request: Request, context: RequestContext, path: str, *, audited: bool = True) -> FileDownload | Folder:
+    """The file that an address names, which is found and read about by one transaction; or the folder."""
+    service_context = context.service_context
+    with service_context.catalog.read() as connection:
+        named = _find_file(connection, context, path)
+        if isinstance(named, Folder):
+            return named
+        on_damage = read_damaged_option(request)
+        found = find_file(service_context, connection, *named, on_damage)
+    is_whole = audited and is_whole_wanted(request)
+    return open_found_file(service_context, found, audited=audited, whole=is_whole, on_damage=on_damage)
 
 
 async def _file_response(request: Request, context: RequestContext, uuid: str, number: int) -> Response:
@@ -123,18 +144,6 @@ async def _file_response(request: Request, context: RequestContext, uuid: str, n
             lambda: open_file(context.service_context, uuid, number, on_damage=read_damaged_option(request))
         ),
     )
-
-
-async def head(request: Request, context: PublicContext, path: str) -> Response:
-    """What a file's bytes, or the listing of a folder, would come with."""
-    result = await context.read(lambda c: _find_file(c, context, path))
-    if isinstance(result, Folder):
-        return Response(media_type="application/json")
-    uuid, number = result
-    opened_file = await context.run(
-        lambda: open_file(context.service_context, uuid, number, audited=False, on_damage=read_damaged_option(request))
-    )
-    return file_head_response(request, opened_file)
 
 
 def _find_file(connection: Connection, context: RequestContext, path: str) -> tuple[str, int] | Folder:

@@ -103,14 +103,14 @@ class Site:
     @staticmethod
     def findings(entries: ReadEntries, listening: ImportProgress) -> tuple[Any, ...]:
         rows = entries.ledger.rows(f"SELECT {COLUMNS} FROM entry ORDER BY ordinal")
-        rows += entries.ledger.rows(f"SELECT {EARLY_COLUMNS} FROM early ORDER BY ordinal")
+        early = entries.ledger.rows(f"SELECT {EARLY_COLUMNS} FROM early ORDER BY ordinal")
         entries.close()
         if entries.refused is not None:
             return ("refused", entries.refused.code)
         notes = Counter((note.code, note.message) for note in listening.notes)
         studies = sorted(listening.tallies.study_uids())
         figures = (listening.entries_total, listening.bytes_total, listening.received)
-        return ("read", rows, sorted(listening.damages), notes, studies, figures)
+        return ("read", rows, early, sorted(listening.damages), notes, studies, figures)
 
 
 @pytest.fixture(scope="module", params=["open", "private"])

@@ -13,6 +13,7 @@ import itertools
 import lzma
 import os
 import sqlite3
+import subprocess
 import tempfile
 import zipfile
 import zlib
@@ -140,6 +141,17 @@ def _unpack(data: bytes) -> Iterator[tuple[str, bytes]]:
                     yield info.filename, archive.read(info)
 
 
+def _read(path: Path) -> bytes:
+    """All of a file; of a database, or what is beside it, by another process.
+
+    Whoever closes such a file drops all locks that its process has on it, for SQLite: the next to open it would take it
+    for nobody's, and make anew what is mapped here.
+    """
+    if ".db" not in path.name:
+        return path.read_bytes()
+    return subprocess.run(["cat", path], stdout=subprocess.PIPE, check=True).stdout
+
+
 def search_rows(marks: Marks, database: Path) -> list[Finding]:
     """The marks in the rows of an SQLite database: a value may be parted over its pages."""
     findings = []
@@ -148,7 +160,7 @@ def search_rows(marks: Marks, database: Path) -> list[Finding]:
         for suffix in ("", "-wal"):
             source = Path(f"{database}{suffix}")
             if source.exists():
-                Path(f"{copy}{suffix}").write_bytes(source.read_bytes())
+                Path(f"{copy}{suffix}").write_bytes(_read(source))
         with closing(sqlite3.connect(copy)) as connection:
             connection.text_factory = bytes
             tables = [
@@ -179,7 +191,7 @@ def search_folder(marks: Marks, folder: Path, without: Collection[str] = ()) -> 
             path = Path(root) / name
             if not path.is_file():
                 continue
-            data = path.read_bytes()
+            data = _read(path)
             findings += search_bytes(marks, data, (inside / name).as_posix())
             if data.startswith(b"SQLite format 3"):
                 findings += search_rows(marks, path)

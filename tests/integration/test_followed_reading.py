@@ -15,6 +15,7 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ import zstandard
 from scandock.model.errors import Fault
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.import_request import ImportRequest
+from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy_policy import Policy
 from scandock.services.settings import Settings, load_settings
+from scandock.testing.privacy import given_privacy
 from scandock.testing.readers import thread_readers
 from scandock.workers import followed_spool
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries
@@ -49,6 +53,11 @@ COLUMNS = (
     "ordinal, path, size, hex(sha256), content, code, message, folder, session_folder, scan_folder, resource, study,"
     " series, sop, sop_class, frames, dataset_at, syntax, facts, left_out_by"
 )
+EARLY_COLUMNS = (
+    "ordinal, state, message, size, hex(sha256), study, series, sop, sop_class, frames, dataset_at, syntax, facts,"
+    " warnings"
+)
+HIDING = PrivacyRules(key=b"k" * 32, policy=Policy(study_uid="hash", patient="hash"))
 
 
 def steps(size: int) -> Look:
@@ -94,19 +103,22 @@ class Site:
     @staticmethod
     def findings(entries: ReadEntries, listening: ImportProgress) -> tuple[Any, ...]:
         rows = entries.ledger.rows(f"SELECT {COLUMNS} FROM entry ORDER BY ordinal")
+        early = entries.ledger.rows(f"SELECT {EARLY_COLUMNS} FROM early ORDER BY ordinal")
         entries.close()
         if entries.refused is not None:
             return ("refused", entries.refused.code)
         notes = Counter((note.code, note.message) for note in listening.notes)
         studies = sorted(listening.tallies.study_uids())
         figures = (listening.entries_total, listening.bytes_total, listening.received)
-        return ("read", rows, sorted(listening.damages), notes, studies, figures)
+        return ("read", rows, early, sorted(listening.damages), notes, studies, figures)
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="module", params=["open", "private"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One that stores objects as they come, and one that de-identifies them as they are read."""
     made = Site(tmp_path_factory.mktemp("site"), **LIMITS)
-    with thread_readers(), pytest.MonkeyPatch.context() as patch:
+    privacy = given_privacy(HIDING) if request.param == "private" else nullcontext()
+    with privacy, thread_readers(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(followed_spool, "BATCH_ENTRIES", 1)
         yield made
     made.server.close()
@@ -187,13 +199,14 @@ def readers() -> list[int]:
 
 @pytest.mark.corpus
 @pytest.mark.disk
+@pytest.mark.parametrize("privacy", [nullcontext(), given_privacy(HIDING)], ids=["open", "private"])
 def test_every_archive_of_real_files_is_read_while_it_comes(
-    corpus_archives: Path, tmp_path: Path, subtests: pytest.Subtests
+    corpus_archives: Path, tmp_path: Path, subtests: pytest.Subtests, privacy: AbstractContextManager[None]
 ) -> None:
     names = sorted(name for name in json.loads(EXPECTED.read_text(encoding="utf-8")) if not name.startswith("_"))
     assert names
     site = Site(tmp_path)
-    with thread_readers():
+    with privacy, thread_readers():
         for name in names:
             with subtests.test(name):
                 body = (corpus_archives / name).read_bytes()

@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import update
 
-from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, TokenLost
 from scandock.publishing.recover import recover
@@ -37,14 +36,13 @@ from tests.badinput import tars, zips
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine_data
 from tests.crash.processes import until
+from tests.integration.coming_upload import BODY, STUDY, Coming, follow_begun, told
 from tests.integration.forked_workers import StartedAttempts, forked_worker, in_process_worker
 from tests.integration.upload_server import UploadServer
 from tests.integration.web import serve_by_socket
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
-STUDY = Study(61, 1, count=100, side=8)
-BODY = zip_bytes(STUDY.entries("S"))
 LARGE = Study(61, 1, count=20, side=256)
 """More than a reader of a stream reads at once."""
 
@@ -60,56 +58,6 @@ def server(tmp_path: Path) -> Iterator[UploadServer]:
     made = UploadServer(tmp_path / "data")
     yield made
     made.close()
-
-
-class Coming:
-    """An upload whose bytes come bit by bit, by no web process."""
-
-    def __init__(self, server: UploadServer, body: bytes = BODY, *, door: str = "raw", first: int = 0) -> None:
-        """Of a form its row has another size until it is accepted: that of all of the form."""
-        self.server, self.body, self.door = server, body, door
-        self.uuid = server.receive(body[:first], size=len(body) + (1000 if door == "multipart" else 0))
-        self.here = first
-        if door != "raw":
-            self.set(door=door)
-
-    def send(self, share: float = 1.0, *, noted: bool = True) -> None:
-        """So much of it has come, and stands in its row where that is `noted`."""
-        end = int(len(self.body) * share)
-        with closing(self.server.store.spool(self.uuid)) as spool:
-            spool.append(self.here, self.body[self.here : end])
-            spool.sync()
-        self.here = end
-        if noted:
-            self.set(received=end)
-
-    def set(self, **values: object) -> None:
-        """Change its row."""
-        with self.server.catalog.write() as connection:
-            number = self.server.id(self.uuid)
-            connection.execute(update(reception).where(reception.c.upload_id == number).values(**values))
-
-    def accept(self) -> None:
-        self.set(received=len(self.body), size=len(self.body))
-        self.server.accept(self.uuid)
-
-    @property
-    def lease(self) -> int:
-        with self.server.catalog.read() as connection:
-            query = select(reception.c.follow_until).where(reception.c.upload_id == self.server.id(self.uuid))
-            return int(connection.execute(query).scalar_one())
-
-    def staged(self) -> int:
-        """Files that its follower has staged."""
-        folder = self.server.data / "work" / self.uuid
-        return sum(name.endswith(".dcm") for _, _, names in os.walk(folder) for name in names)
-
-    def until_staged(self, least: int = 64) -> None:
-        until(lambda: self.staged() >= least, "nothing was read ahead")
-
-    def until_left(self) -> None:
-        """Wait until nobody follows it and nothing is staged of it."""
-        until(lambda: not self.lease and not self.server.store.works(), "it is followed still")
 
 
 def placed(server: UploadServer, coming: Coming, study: Study = STUDY) -> dict[str, Any]:
@@ -530,18 +478,6 @@ def test_who_was_met_is_taken_back_where_nothing_comes_of_it(
         monkeypatch.setattr(followed_spool, "STALL_SECONDS", 0)
         coming.until_left()
         assert told(coming) == "[null, []]"
-
-
-def told(coming: Coming) -> str:
-    """All that those are told who watch it come."""
-    return json.dumps([coming.server.progress(coming.uuid), coming.server.events(coming.uuid)])
-
-
-def follow_begun(coming: Coming) -> bool:
-    """Whether somebody has begun to follow it, however that ended."""
-    with coming.server.catalog.read() as connection:
-        query = select(reception.c.follow_token).where(reception.c.upload_id == coming.server.id(coming.uuid))
-        return bool(connection.execute(query).scalar_one())
 
 
 @pytest.mark.postgresql

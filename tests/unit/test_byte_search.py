@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -59,3 +61,24 @@ def test_marks_are_found_in_names_rows_and_numbers(tmp_path: Path) -> None:
     assert {one.place for one in found} == {"folder", "long", "uid"}
     assert {one.where for one in found} >= {"t.a", "t.b", "a.db"}
     assert {one.place for one in search_folder(marks, tmp_path / "in")} == {"folder", "long", "uid", "work"}
+
+
+TRIES_TO_WRITE = """
+import sqlite3, sys
+try:
+    sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError as error:
+    print(error)
+"""
+
+
+def test_searching_drops_no_lock_that_this_process_has_on_a_database(tmp_path: Path) -> None:
+    database = tmp_path / "rows.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE row (value)")
+        connection.execute("BEGIN IMMEDIATE")
+        search_folder(Marks(), tmp_path)
+        command = [sys.executable, "-c", TRIES_TO_WRITE, str(database)]
+        tried = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert tried.stdout.strip() == "database is locked"

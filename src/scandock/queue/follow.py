@@ -34,6 +34,8 @@ class FollowedUpload:
     """Bytes that are on disk, synced; all of them once it is accepted."""
     is_accepted: bool
     """Whether it is a running import of its follower's by now."""
+    mapping: str
+    """As its row has it."""
 
 
 def begin_follow(catalog: Catalog, owner: str) -> Claim | None:
@@ -103,7 +105,14 @@ def end_follow(catalog: Catalog, lease: ImportLease) -> bool:
 def read_followed(connection: Connection, lease: ImportLease) -> FollowedUpload | None:
     """How far a followed upload is; None where it is its follower's no more: ended, or another's."""
     row = connection.execute(
-        select(upload.c.state, upload.c.token, reception.c.received, reception.c.follow_token, reception.c.follow_until)
+        select(
+            upload.c.state,
+            upload.c.token,
+            reception.c.received,
+            reception.c.mapping,
+            reception.c.follow_token,
+            reception.c.follow_until,
+        )
         .join(reception, reception.c.upload_id == upload.c.id)
         .where(upload.c.id == lease.upload_id)
     ).first()
@@ -111,7 +120,9 @@ def read_followed(connection: Connection, lease: ImportLease) -> FollowedUpload 
         return None
     is_accepted = row.state == ImportState.RUNNING and row.token == lease.token
     is_coming = row.state == ImportState.RECEIVING and row.follow_token == lease.token and row.follow_until > 0
-    return FollowedUpload(received=row.received, is_accepted=is_accepted) if is_accepted or is_coming else None
+    if not is_accepted and not is_coming:
+        return None
+    return FollowedUpload(received=row.received, is_accepted=is_accepted, mapping=row.mapping)
 
 
 def is_followed(catalog: Catalog, connection: Connection, uuid: str) -> bool:

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from scandock.services.progress import ProgressRecorder
     from scandock.services.settings import Settings
     from scandock.store.port import Stage, Store
-    from scandock.workers.context import WorkerContext
     from scandock.workers.following import FollowedReading
 
 OOM_SCORE = 300
@@ -100,12 +99,16 @@ class ReceivedUpload:
 
 def run_attempt(order: AttemptRequest, settings: Settings) -> None:
     """Bring the import to its end, or back among those that wait; TokenLost where it is not ours."""
+    from scandock.catalog.privacy_texts import is_privacy_in_force
     from scandock.services.data_catalog import open_data_catalog
     from scandock.services.store_opening import open_data_store
 
     store = open_data_store(order.data, settings)
     catalog = open_data_catalog(store.path, settings)
     try:
+        with catalog.read() as connection:
+            if is_privacy_in_force(connection):
+                store.erase_originals()  # also those that an attempt before has left
         if order.follows:
             _follow(order, settings, catalog, store)
             return
@@ -307,11 +310,11 @@ class UploadRun(ImportRun):
     ) -> None:
         """`reading`: its entries, where it was read while it came."""
         from scandock.rules.mapping import parse_mapping
-        from scandock.workers.context import make_context
+        from scandock.workers.context import make_upload_context
 
         listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
-        context = _trust_client(make_context(catalog, settings, upload.request, mapping), upload)
+        context = make_upload_context(catalog, settings, upload.request, mapping, upload.account_id)
         super().__init__(
             archive=upload.name if upload.is_shown else context.names.archive(upload.name or order.upload),
             store=store,
@@ -505,18 +508,6 @@ class UploadRun(ImportRun):
         from scandock.services.upload_rights import may_archive
 
         return may_archive(self.context.catalog, self.upload.account_id, project)
-
-
-def _trust_client(context: WorkerContext, upload: ReceivedUpload) -> WorkerContext:
-    """Run no scripts where the sender's client says that it did, and they may say so."""
-    if not upload.request.prevent_anon or context.privacy is None:
-        return context
-    from scandock.services.privacy_in_force import without_scripts
-    from scandock.services.upload_rights import find_unscripted
-
-    everywhere, projects = find_unscripted(context.catalog, upload.account_id, context.settings.prevent_anon)
-    context.privacy = without_scripts(context.privacy, projects, everywhere=everywhere)
-    return context
 
 
 def _log_unexpected(upload: str, error: Exception) -> None:

@@ -98,17 +98,28 @@ class WorkerContext:
 
         Not where stored files are known to be damaged: what heals them is the original, where that is what was stored.
         """
-        request = self.request
-        has_one_project = request.project is not None and request.mapping_path is None and not request.mapping
         with self.catalog.read() as connection:
             if connection.execute(select(damage.c.id).limit(1)).first() is not None:
                 return None
-            if has_one_project:
-                row = find_project(connection, str(request.project))
-                name = row.name if row is not None else str(request.project)
-                return early_scrub([privacy.rules_of(name)], name)
-            names = [UNASSIGNED, *(row.name for row in list_projects(connection))]
-        return early_scrub([privacy.rules_of(name) for name in names], None)
+            project, names = self._find_destinations(connection)
+        return early_scrub([privacy.rules_of(name) for name in names], project)
+
+    def keeps_originals(self) -> bool:
+        """Whether objects are stored as they come, whichever project they go to."""
+        if self.privacy is None:
+            return True
+        with self.catalog.read() as connection:
+            _, names = self._find_destinations(connection)
+        return all(self.privacy.rules_of(name) is None for name in names)
+
+    def _find_destinations(self, connection: Connection) -> tuple[str | None, list[str]]:
+        """The project that it goes to, None where that is not known before its headers are; and all that it may be."""
+        request = self.request
+        if request.project is not None and request.mapping_path is None and not request.mapping:
+            row = find_project(connection, request.project)
+            name = row.name if row is not None else request.project
+            return name, [name]
+        return None, [UNASSIGNED, *(row.name for row in list_projects(connection))]
 
     def close(self) -> None:
         """Close the catalogs."""
@@ -194,6 +205,23 @@ def make_context(
         texts, filters = _rule_texts(connection), filters_in_force(connection)
         privacy = _read_privacy(connection)
     return _build_context(catalog, texts, filters, privacy, settings, request, mapping, archive_number)
+
+
+def make_upload_context(
+    catalog: Catalog, settings: Settings, request: ImportRequest, mapping: tuple[MappingRow, ...], account_id: int
+) -> WorkerContext:
+    """What stands around the import of an upload that an account has sent.
+
+    No scripts are run where its client says that it has run them, and the account may say so.
+    """
+    context = make_context(catalog, settings, request, mapping)
+    if request.prevent_anon and context.privacy is not None:
+        from scandock.services.privacy_in_force import without_scripts
+        from scandock.services.upload_rights import find_unscripted
+
+        everywhere, projects = find_unscripted(catalog, account_id, settings.prevent_anon)
+        context.privacy = without_scripts(context.privacy, projects, everywhere=everywhere)
+    return context
 
 
 def make_scratch_context(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
     from scandock.store.port import Stage, Store
+    from scandock.workers.context import WorkerContext
 
 ASK_SECONDS: Final = 0.05
 """How often the catalog is asked how far the upload is."""
@@ -40,13 +41,18 @@ class FollowedOffer:
     """What was said of an upload at its beginning, and by what it is read."""
 
     lease: ImportLease
+    account_id: int
     request: ImportRequest
     mapping: str
+    stored_mapping: str
+    """As its row has it."""
     name: str
     size: int
     """Bytes that it has, or, where it is a part of a form, those of all of it."""
     is_local: bool
     """Whether it comes to this host, in one request: then whatever is in its file counts, and may be read."""
+    fields_follow: bool
+    """Whether more may be said of it behind its bytes."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,11 +90,21 @@ class UploadWatch:
     """How far a followed upload is, by its row, and by its file where that says more."""
 
     def __init__(
-        self, catalog: Catalog, offer: FollowedOffer, path: str | None, clock: Callable[[], float] = time.monotonic
+        self,
+        catalog: Catalog,
+        offer: FollowedOffer,
+        path: str | None,
+        *,
+        is_private: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`path`: of the file, where all that is in it counts."""
+        """`path`: of the file, where all that is in it counts.
+
+        `is_private`: less than everything may be known, by the projects that its mapping names.
+        """
         self._catalog = catalog
         self._lease = offer.lease
+        self._mapping = offer.stored_mapping if is_private else None
         self._size = offer.size
         self._path = path
         self._clock = clock
@@ -107,7 +123,7 @@ class UploadWatch:
         return here, self._size
 
     def ask(self) -> None:
-        """Ask the catalog. Raises where the upload is not to be followed any more."""
+        """Ask the catalog. Raises _Ended, or FollowVoid, where the upload is not to be followed any more."""
         from scandock.queue.follow import read_followed
 
         self._asked = self._clock()
@@ -115,6 +131,8 @@ class UploadWatch:
             followed = read_followed(connection, self._lease)
         if followed is None:
             raise _Ended
+        if self._mapping not in (None, followed.mapping):  # its studies may go where less may be known of them
+            raise FollowVoid("another mapping came")
         self._received, self.is_accepted = followed.received, followed.is_accepted
         if self.is_accepted:
             self._size = self._received
@@ -187,23 +205,28 @@ def _read_offer(catalog: Catalog, uuid: str, token: str) -> FollowedOffer:
     from scandock.queue.leases import ImportLease
     from scandock.queue.owner import is_other_host
     from scandock.rules.import_request import ImportRequest
+    from scandock.services.door_names import read_sealed
 
     columns = (upload.c.id, upload.c.archive, upload.c.request, upload.c.owner)
     with catalog.read() as connection:
         row = connection.execute(
-            select(*columns, reception.c.mapping, reception.c.size, reception.c.door)
+            select(*columns, reception.c.account_id, reception.c.mapping, reception.c.size, reception.c.door)
             .join(reception, reception.c.upload_id == upload.c.id)
             .where(upload.c.uuid == uuid, reception.c.follow_token == token)
         ).first()
-    if row is None:
-        raise _Ended
+        if row is None:
+            raise _Ended
+        mapping = read_sealed(connection, row.mapping)
     return FollowedOffer(
         lease=ImportLease(row.id, uuid, token),
         request=ImportRequest.from_json(row.request),
-        mapping=row.mapping,
+        account_id=row.account_id,
+        mapping=mapping,
+        stored_mapping=row.mapping,
         name=row.archive or uuid,
         size=row.size,
         is_local=row.door in ("raw", "multipart") and not is_other_host(row.owner, catalog.host),
+        fields_follow=row.door == "multipart",
     )
 
 
@@ -211,16 +234,18 @@ def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, 
     """Read it all, until it is accepted. Raises FollowVoid, _Ended, or whatever reading raises."""
     from scandock.rules.mapping import parse_mapping
     from scandock.services.progress import ProgressRecorder
-    from scandock.workers.context import make_context
+    from scandock.workers.context import make_upload_context
 
     path = store.spool(offer.lease.uuid).local_path()
     if path is None:
         raise FollowVoid("its bytes can't be read from a file")
     mapping = parse_mapping(offer.mapping, "mapping") if offer.mapping else ()
-    context = make_context(catalog, settings, offer.request, mapping)
-    if context.privacy is not None or context.privacy_error is not None:
-        raise FollowVoid("not everything may be known of objects")
-    watch = UploadWatch(catalog, offer, path if offer.is_local else None)
+    context = make_upload_context(catalog, settings, offer.request, mapping, offer.account_id)
+    texts = context.texts
+    _check_private(offer, context, texts)
+    if context.privacy is not None:
+        store.erase_originals()
+    watch = UploadWatch(catalog, offer, path if offer.is_local else None, is_private=context.privacy is not None)
     watch.ask()
     readers = default_readers(offer.request, settings)
     recorder = ProgressRecorder(catalog, offer.lease, follows=True)
@@ -238,7 +263,6 @@ def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, 
             path, offer.request, settings, listening, threading.Event(), name=offer.name, readers=readers
         )
         opened.callback(reading.close)
-        texts = context.texts
         entries = reading.read(store, stage, texts, lambda: False, keep=True, coming=coming)
         opened.callback(entries.close)
         if entries.refused is not None or listening.damages:
@@ -258,6 +282,20 @@ def _follow(offer: FollowedOffer, catalog: Catalog, store: Store, stage: Stage, 
             patients_told=recorder.patients_told,
             _opened=opened.pop_all(),
         )
+
+
+def _check_private(offer: FollowedOffer, context: WorkerContext, texts: SiteTexts) -> None:
+    """Raise FollowVoid where originals might be staged that are not to be, or told of more than may be known."""
+    if context.privacy_error is not None:
+        raise FollowVoid(context.privacy_error.code)
+    if context.privacy is None:
+        return
+    if offer.stored_mapping and not offer.mapping:
+        raise FollowVoid("its mapping can't be read")
+    if offer.fields_follow:
+        raise FollowVoid("fields that come behind it may say where it goes")
+    if texts.early is None and not context.keeps_originals():
+        raise FollowVoid("it can't be de-identified as it is read")
 
 
 def _log_void(uuid: str, error: Exception) -> None:

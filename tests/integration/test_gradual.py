@@ -118,6 +118,19 @@ def test_objects_are_answered_before_their_import_and_listed_at_once(web: Web, c
     assert [one.state for one in uploads(web)] == ["placed"]
 
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize("options", [{"data": {"action": "commit"}}, {"params": {"action": "commit"}, "headers": FORM}])
+def test_a_form_is_still_read_once_its_session_is_built(built: Web, options: dict[str, Any]) -> None:
+    """Who looks meanwhile whether the client is still there must not take the body for that, an empty one neither."""
+    with built.client("mia") as client:
+        uri = send(client, images(1, case=f"form {options}")[0])
+        answer = client.post(uri, timeout=30, **options)
+        assert answer.status_code == 301, answer.text
+    assert uploads(built)[-1].state == "placed"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "params", "status"),
     [

@@ -32,7 +32,7 @@ async def build_sessions(context: RequestContext, addresses: Sequence[Prearchive
     """Have what is still to be built at these addresses be built, as far as one may look at it, and wait for that.
 
     Raises SessionNotBuilt where the import has failed; SessionLeft where it does not begin; Fault `server_stopping`
-    where the server ends first; ClientDisconnect; AccessDenied (401) where the login ends first.
+    where the server ends first; ClientDisconnect, where it only reads; AccessDenied (401) where the login ends first.
     """
     principal = context.service_context.principal
     await _build(context, await context.read(lambda c: find_promised(c, principal, addresses)))
@@ -65,6 +65,7 @@ async def _build(context: RequestContext, upload_ids: Sequence[int]) -> None:
         return
     server.gradual.close(upload_ids)
     await server.run(ask_for_sessions, server.catalog, upload_ids)  # of those that other hosts receive
+    only_reads = context.request.method in ("GET", "HEAD")
     seconds, begun = POLL_SECONDS[0], time.monotonic()
     waited_for = list(upload_ids)
     while True:
@@ -76,12 +77,14 @@ async def _build(context: RequestContext, upload_ids: Sequence[int]) -> None:
         is_late = time.monotonic() - begun >= HAND_OVER_SECONDS
         left = [one for one in unfinished if one.is_away or (one.is_receiving and is_late)]
         for one in left:
-            if not one.stands or context.request.method not in ("GET", "HEAD"):
+            if not one.stands or not only_reads:
                 raise SessionLeft(one.uuid)
             waited_for.remove(one.upload_id)
         if len(left) == len(unfinished):
             break
-        if await context.request.is_disconnected():
+        if (
+            only_reads and await context.request.is_disconnected()
+        ):  # which takes what comes next of a body, and drops it
             raise ClientDisconnect
         try:
             await asyncio.wait_for(server.stopping.wait(), seconds)

@@ -23,6 +23,7 @@ from scandock.publishing.recover import recover
 from scandock.queue import follow
 from scandock.queue.cancel import CancelResult
 from scandock.queue.claim import Claim
+from scandock.queue.owner import this_owner
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Policy
 from scandock.services.consistency_check import check_data
@@ -415,6 +416,17 @@ def test_one_upload_is_followed_once_by_one_and_whole_uploads_go_first(server: U
     coming.send()
     coming.accept()
     assert server.state(coming.uuid) == "received"
+
+
+@pytest.mark.parametrize(("started", "state"), [({}, "running"), ({"started": 1}, "received")])
+def test_an_upload_whose_follower_was_killed_waits_for_a_worker_and_not_for_its_lease(
+    server: UploadServer, started: dict[str, int], state: str
+) -> None:
+    coming = Coming(server)
+    assert follow.begin_follow(server.catalog, json.dumps(json.loads(this_owner()) | started)) is not None
+    coming.send()
+    coming.accept()
+    assert server.state(coming.uuid) == state
 
 
 @pytest.mark.parametrize("values", [{"door": "dicomweb"}, {"size": None}, {"size": 0}])

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 _COLLECT_AFTER = 50_000
 """New objects between two searches for garbage, once a command is made."""
+_INTERRUPTED = 130
+"""Exit code of a command that was interrupted (`errors.INTERRUPTED`)."""
 
 
 def _open_missing_streams() -> None:
@@ -38,9 +40,11 @@ def main() -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would search all that is installed for them
     gc.set_threshold(_COLLECT_AFTER)
     gc.disable()  # until a command is made (app): what is imported until then stays
-    from scandock.cli.app import main as run
-
     try:
+        from scandock.cli.app import main as run
+
         return run()
+    except KeyboardInterrupt:  # before a command has begun, which ends in its own way
+        return _INTERRUPTED
     finally:
         gc.freeze()  # the process ends: looking through all that is still there would take a tenth of a second

@@ -47,6 +47,7 @@ class DataNotWritable(CodedUsage):
     CODE = "data_not_writable"
     MEANING = "The folder of --data can't be written."
     SENTENCE = "--data {data!r}: {folder!r} can't be written to by this user."
+    REMEDY = "Let this user write there, or mount it for writing."
 
     def __init__(self, data: str, folder: str) -> None:
         self._fill({"data": data, "folder": folder})

@@ -12,6 +12,7 @@ from scandock.queue.engines import engine_of
 from scandock.queue.event_data import AttemptBegun, ImportQueued
 from scandock.queue.events import add_event
 from scandock.queue.leases import LEASE_MS
+from scandock.queue.owner import has_ended
 from scandock.queue.states import transition
 
 
@@ -39,7 +40,10 @@ def announce(catalog: Catalog, connection: Connection, upload_id: int) -> None:
 
 
 def _hand_over(catalog: Catalog, connection: Connection, upload_id: int) -> None:
-    """Make an upload that was accepted just now the import of who follows it, where somebody does."""
+    """Make an upload that was accepted just now the import of who follows it, where somebody does.
+
+    One that is dead for certain follows nothing, though its lease stands still: the upload waits for a worker.
+    """
     row = connection.execute(
         select(reception.c.follow_token, reception.c.follow_owner).where(
             reception.c.upload_id == upload_id,
@@ -47,7 +51,7 @@ def _hand_over(catalog: Catalog, connection: Connection, upload_id: int) -> None
             reception.c.follow_until > catalog.now(),
         )
     ).first()
-    if row is None:
+    if row is None or has_ended(row.follow_owner, catalog.host):
         return
     connection.execute(
         transition(

@@ -99,3 +99,18 @@ def test_a_signal_that_an_older_thread_gets_cancels_too(held):
     child = held("crowded")
     child.send_signal(signal.SIGINT)
     assert child.communicate(timeout=30)[0].split() == ["cancelled", "ended"]
+
+
+def test_a_command_that_is_interrupted_while_it_loads_ends_without_a_traceback() -> None:
+    program = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "scandock.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from scandock.cli import main
+sys.exit(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

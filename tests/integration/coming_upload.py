@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64encode
+from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
+import httpx
 from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import reception
@@ -78,3 +81,25 @@ def follow_begun(coming: Coming) -> bool:
     with coming.server.catalog.read() as connection:
         query = select(reception.c.follow_token).where(reception.c.upload_id == coming.server.id(coming.uuid))
         return bool(connection.execute(query).scalar_one())
+
+
+def send_raw(client: httpx.Client, parts: Iterable[bytes], size: int, name: str) -> str:
+    """Send an archive to project P as the body of one request, as its parts come; the import's id."""
+    url, headers = f"/api/v1/imports?project=P&filename={name}", {"Content-Length": str(size)}
+    answer = client.post(url, content=iter(parts), headers=headers)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def send_tus(client: httpx.Client, parts: Iterable[bytes], size: int, name: str) -> str:
+    """The same by tus, a request for each part."""
+    fields = {"filename": name, "project": "P"}
+    metadata = ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in fields.items())
+    client.headers["Tus-Resumable"] = "1.0.0"
+    made = {"Upload-Length": str(size), "Upload-Metadata": metadata}
+    url, offset = client.post("/api/v1/uploads", headers=made).headers["location"], 0
+    for part in parts:
+        sent = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+        assert client.patch(url, content=part, headers=sent).status_code == 204
+        offset += len(part)
+    return str(url.rpartition("/")[2])

@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import signal
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import chain
@@ -37,7 +36,7 @@ from tests.badinput import tars, zips
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine_data
 from tests.crash.processes import until
-from tests.integration.coming_upload import BODY, STUDY, Coming, follow_begun, told
+from tests.integration.coming_upload import BODY, STUDY, Coming, follow_begun, send_raw, send_tus, told
 from tests.integration.forked_workers import StartedAttempts, forked_worker, in_process_worker
 from tests.integration.upload_server import UploadServer
 from tests.integration.web import serve_by_socket
@@ -547,24 +546,8 @@ def test_patients_are_shown_while_the_server_still_receives_and_sessions_stand_s
             answer = client.post("/api/v1/imports?project=P", content=chain([head], parts(), [tail]), headers=headers)
             assert answer.status_code == 202
             uuid = answer.json()["id"]
-        elif door == "raw":
-            headers = {"Content-Length": str(len(body))}
-            answer = client.post("/api/v1/imports?project=P&filename=a.zip", content=parts(), headers=headers)
-            assert answer.status_code == 202
-            uuid = answer.json()["id"]
         else:
-            metadata = ",".join(
-                f"{key} {b64encode(value).decode()}" for key, value in (("filename", b"a.zip"), ("project", b"P"))
-            )
-            client.headers["Tus-Resumable"] = "1.0.0"
-            made = {"Upload-Length": str(len(body)), "Upload-Metadata": metadata}
-            url = client.post("/api/v1/uploads", headers=made).headers["location"]
-            offset = 0
-            for part in parts():
-                sent = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
-                assert client.patch(url, content=part, headers=sent).status_code == 204
-                offset += len(part)
-            uuid = url.rpartition("/")[2]
+            uuid = (send_raw if door == "raw" else send_tus)(client, parts(), len(body), "a.zip")
         until(lambda: client.get(f"/api/v1/imports/{uuid}").json()["finished"], "it never ended")
         ended = client.get(f"/api/v1/imports/{uuid}").json()
         assert (ended["state"], ended["entries"]["stored"], ended["attempt"]) == ("placed", 40, 1)

@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import signal
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -29,7 +28,7 @@ from tests.crash.archives import Study, zip_bytes
 from tests.crash.case_share import choose_cases
 from tests.crash.checker import examine_data
 from tests.crash.processes import until
-from tests.integration.coming_upload import Coming, follow_begun, told
+from tests.integration.coming_upload import Coming, follow_begun, send_raw, send_tus, told
 from tests.integration.forked_workers import StartedAttempts, in_process_worker
 from tests.integration.upload_server import UploadServer
 from tests.integration.web import serve_by_socket
@@ -232,22 +231,7 @@ def test_an_upload_by_the_server_is_deidentified_while_it_is_received(
                 until(lambda: any((Path(web.site.data) / "work").rglob("*.dcm")), "nothing was read ahead")
                 yield BODY[half:]
 
-            name = f"{MARKS.salt}.zip"
-            if door == "raw":
-                headers = {"Content-Length": str(len(BODY))}
-                url = f"/api/v1/imports?project=P&filename={name}"
-                uuid = client.post(url, content=parts(), headers=headers).json()["id"]
-            else:
-                metadata = f"filename {b64encode(name.encode()).decode()},project {b64encode(b'P').decode()}"
-                client.headers["Tus-Resumable"] = "1.0.0"
-                made = {"Upload-Length": str(len(BODY)), "Upload-Metadata": metadata}
-                url = client.post("/api/v1/uploads", headers=made).headers["location"]
-                offset = 0
-                for part in parts():
-                    sent = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
-                    assert client.patch(url, content=part, headers=sent).status_code == 204
-                    offset += len(part)
-                uuid = url.rpartition("/")[2]
+            uuid = (send_raw if door == "raw" else send_tus)(client, parts(), len(BODY), f"{MARKS.salt}.zip")
             until(lambda: client.get(f"/api/v1/imports/{uuid}").json()["finished"], "it never ended")
             ended = client.get(f"/api/v1/imports/{uuid}").json()
             assert (ended["state"], ended["entries"]["stored"]) == ("placed", len(ENTRIES))

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from demo import DICOM, SESSIONS, documented, zipped
 from PIL import Image
 from playwright.sync_api import Page
 
+from demo import DICOM, SESSIONS, documented, zipped
 from tests.crash.served import FINAL_STATES, ServerProcess, free_port
 from tests.e2e.browsing import base_of, chromium, person
 

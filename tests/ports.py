@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -12,13 +13,18 @@ _NUMBERS = itertools.count(os.getpid() * 37)
 
 
 def free_port() -> int:
-    """A port at which nobody listens, whatever the address; another one each time."""
+    """A port at which nobody listens, whatever the address, and which no other process of the tests was given.
+
+    Not even while nobody listens there, as between a kill and the next start: a socket by its name stays open in this
+    process until it ends.
+    """
     for number in _NUMBERS:
         port = _FIRST + number % (_LAST - _FIRST)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
+        claim = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            claim.bind(f"\0scandock-tests-port-{port}")
+            probe.bind(("", port))
+            claim.detach()
             return port
+        claim.close()
     raise AssertionError

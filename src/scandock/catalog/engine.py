@@ -595,21 +595,32 @@ _NAMES: Final = (
 """Columns of `dicom_study` of which parts are sought."""
 
 
-def create_tables(connection: Connection) -> None:
-    """Make all tables in an empty database.
+SCHEMA: Final = os.path.join(os.path.dirname(__file__), "sqlite_schema.sql")
+"""All tables as SQLite's statements with an empty line between: SQLAlchemy takes three times as long to write them as
+SQLite to run them. `python -m scripts.schema` writes it."""
 
-    What is partial on SQLite is so on PostgreSQL: the tables don't name its option, which would import its dialect at
-    each start.
-    """
-    if connection.dialect.name == "postgresql":
-        for index in [index for table in metadata.tables.values() for index in table.indexes]:
-            if (where := index.dialect_options["sqlite"]["where"]) is not None:
-                index.dialect_options["postgresql"]["where"] = where
+
+def create_tables(connection: Connection) -> None:
+    """Make all tables in an empty database."""
+    if connection.dialect.name == "sqlite":
+        _run_schema(connection)
+        return
+    # What is partial on SQLite is so on PostgreSQL: the tables don't name its option, which would import its dialect at
+    # each start.
+    for index in [index for table in metadata.tables.values() for index in table.indexes]:
+        if (where := index.dialect_options["sqlite"]["where"]) is not None:
+            index.dialect_options["postgresql"]["where"] = where
     metadata.create_all(connection)
-    if connection.dialect.name == "postgresql":
-        add_trigrams(connection)
-        for table in ("manifest", "file_md5", "object_block"):  # what is packed already is not packed again
-            connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN body SET STORAGE EXTERNAL"))
+    add_trigrams(connection)
+    for table in ("manifest", "file_md5", "object_block"):  # what is packed already is not packed again
+        connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN body SET STORAGE EXTERNAL"))
+
+
+def _run_schema(connection: Connection) -> None:
+    raw: Any = connection.connection.dbapi_connection
+    with open(SCHEMA, encoding="utf-8") as file:
+        for statement in file.read().split("\n\n"):
+            raw.execute(statement).close()
 
 
 def add_trigrams(connection: Connection) -> None:

@@ -62,7 +62,8 @@ def test_an_upload_loads_no_more_than_it_needs(tmp_path):
     assert loaded & (COSTLY - {"pydantic"} | {"pygments"}) == set()
 
 
-def test_readers_of_an_import_load_before_what_is_costly_does(tmp_path):
+def packages_at_start(*args, **changes):
+    """What readers are started by (a server, then a fork of it), each with the packages loaded by then."""
     code = (
         "import sys; from scandock.cli import main; from scandock.workers import readers\n"
         "def told(name):\n"
@@ -74,14 +75,37 @@ def test_readers_of_an_import_load_before_what_is_costly_does(tmp_path):
         "told('_start_server'); told('start_fork')\n"
         "sys.argv = ['scandock', *sys.argv[1:]]; sys.exit(main())"
     )
-    archive = write_zip(tmp_path / "a.zip", Study(1, 1, count=2, side=8).entries("S"))
-    words = ["import", str(archive), "--data", str(tmp_path / "data"), "--project", "P", "--create-project"]
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], env=environment(), capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code, *map(str, args)],
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
-    told = [line.split() for line in done.stderr.splitlines() if line.startswith(("_start_server ", "start_fork "))]
-    assert [name for name, *_ in told] == ["_start_server", "start_fork"], "a small archive has work for one reader"
-    assert set(told[0]) & COSTLY <= {"pydantic"}, "which typer loads to look at the options"
+    lines = [line.split() for line in done.stderr.splitlines()]
+    return {name: set(packages) for name, *packages in lines if name in {"_start_server", "start_fork"}}
+
+
+@pytest.mark.parametrize("command", ["import", "inspect"])
+def test_readers_of_plain_words_begin_before_what_is_costly_is_loaded(tmp_path, command):
+    archive = write_zip(tmp_path / "a.zip", Study(1, 1, count=2, side=8).entries("S"))
+    words = [command, archive, "--data", tmp_path / "data", "--project", "P", "--create-project"]
+    loaded = packages_at_start(*words)
+    assert loaded["_start_server"] & (COSTLY | {"typer", "sqlite3"}) == set()
+    costly = COSTLY | {"typer"}
+    if command == "inspect":  # it reads by the rules of a catalog, which it opens first
+        costly -= {"pydantic", "sqlalchemy", "asyncio"}
+    assert loaded["start_fork"] & costly == set()
+
+
+def test_readers_of_other_words_and_of_settings_begin_before_the_catalog_is_loaded(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", Study(1, 1, count=2, side=8).entries("S"))
+    words = ["import", archive, "--project", "P", "--create-project"]
+    loaded = packages_at_start(*words, SCANDOCK_DATA=str(tmp_path / "data"), SCANDOCK_MAX_DEPTH="4")
+    assert loaded["_start_server"] & (COSTLY | {"typer"}) == set()
+    assert {"typer", "pydantic"} <= loaded["start_fork"]
+    assert loaded["start_fork"] & (COSTLY - {"pydantic"}) == set()
 
 
 def test_the_module_that_spawned_processes_import_loads_nothing():

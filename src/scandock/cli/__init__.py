@@ -35,12 +35,17 @@ def main() -> int:
     """Run the command of sys.argv; the exit code is what the console script hands to the shell."""
     import gc
     import os
+    import sys
 
     _open_missing_streams()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would search all that is installed for them
     gc.set_threshold(_COLLECT_AFTER)
     gc.disable()  # until a command is made (app): what is imported until then stays
     try:
+        if sys.argv[1:2] in (["import"], ["inspect"]):
+            from scandock.cli.reading_command import run_reading_command
+
+            return run_reading_command(sys.argv[1:])
         from scandock.cli.app import main as run
 
         return run()

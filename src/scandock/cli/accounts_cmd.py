@@ -37,7 +37,7 @@ MAX_PASSWORD_BYTES: Final = 8192
 def open_data_catalog(data: str, *, must_exist: bool = False) -> Iterator[Catalog]:
     """The catalog of DATA; made where missing, unless it must exist."""
     checks.check_data(data, must_exist=must_exist)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.data_catalog import open_data
 
     with open_data(data, load_settings()) as (catalog, _):

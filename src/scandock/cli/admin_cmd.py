@@ -87,7 +87,7 @@ def project_add(
     """Make a project."""
     checks.check_new_project(project_id)
     checks.check_data(data)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.projects import add_project
 
     settings = load_settings()
@@ -115,7 +115,7 @@ def project_set(
     checks.check_new_project(project_id)
     with open_data_catalog(data, must_exist=True) as catalog, catalog.read() as connection:
         check_project_exists(connection, project_id)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.projects import set_pet_mr
 
     name = set_pet_mr(data, load_settings(), project_id, petmr, local_request_info())
@@ -149,7 +149,7 @@ def project_access(
 def project_list(data: options.ExistingData, as_json: options.AsJson = False) -> None:
     """List the projects."""
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.projects import list_projects
 
     projects = list(list_projects(data, load_settings()))
@@ -178,7 +178,7 @@ def adopt(data: options.ExistingData) -> None:
     `scandock restore` made is the database's own already. No server may be at work on either folder.
     """
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.data_catalog import open_data_catalog
 
     settings = load_settings()
@@ -205,7 +205,7 @@ Switch = Annotated[
 def show(data: options.ExistingData) -> None:
     """Print how much the bucket holds but for receipts and copies of manifests, and how much of it waits to go."""
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.cli.text_format import format_count, format_size
     from scandock.services.store_status import read_store_status
 
@@ -238,7 +238,7 @@ def migrate(data: options.ExistingData, to: Bucket, switch: Switch = False) -> N
     start.
     """
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.cli.text_format import format_count, format_size
     from scandock.services.data_errors import BucketInvalid
     from scandock.services.settings import is_bucket

@@ -6,9 +6,7 @@ A command's module is imported once that command is asked for, and whatever is c
 
 from __future__ import annotations
 
-import errno
 import gc
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,8 +15,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from scandock import __version__
 from scandock.cli import errors
-from scandock.cli.consoles import output_fault
-from scandock.model.errors import ScandockError
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -135,21 +131,4 @@ def _root_options(
 
 def main() -> int:
     """Run the command of sys.argv and return its exit code; errors end as one sentence on stderr."""
-    try:
-        app(prog_name="scandock")
-    except SystemExit as exit_error:
-        return exit_error.code if isinstance(exit_error.code, int) else int(exit_error.code is not None)
-    except ScandockError as error:
-        return errors.print_error(error)
-    except KeyboardInterrupt:
-        return errors.INTERRUPTED
-    except OSError as error:
-        if error.errno != errno.ENOSPC or error.filename is not None:
-            return errors.print_unexpected(error)
-        return errors.print_error(output_fault(error))  # typer's own printing, of --help
-    except Exception as error:  # noqa: BLE001 -- the last fence: a person gets a sentence, whatever it was
-        return errors.print_unexpected(error)
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            errors.flush_stream(stream)
-    return 0
+    return errors.run_to_exit_code(lambda: app(prog_name="scandock"))

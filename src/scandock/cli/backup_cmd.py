@@ -27,9 +27,9 @@ def backup(
     Exit codes: 0 done, 3 done but files are damaged in the data folder, 1 a fault of the machine, 2 wrong usage.
     """
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
     from scandock.cli.interrupt import Interrupt
     from scandock.cli.progress import display
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.backup import back_up
 
     settings = load_settings()
@@ -63,9 +63,9 @@ def restore(
     """
     checks.check_data(data)
     from scandock.cli.check_cmd import print_findings
-    from scandock.cli.import_cmd import load_settings
     from scandock.cli.interrupt import Interrupt
     from scandock.cli.progress import display
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.backup_restore import find_backup
     from scandock.services.backup_restore import restore_backup as run
 

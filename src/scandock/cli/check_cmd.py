@@ -27,9 +27,9 @@ def check(data: options.ExistingData, as_json: options.AsJson = False) -> None:
     Exit codes: 0 clean, 3 findings, 1 a fault of the machine, 2 wrong usage.
     """
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
     from scandock.cli.interrupt import Interrupt
     from scandock.cli.progress import display
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.consistency_check import check_data as run
 
     settings = load_settings()

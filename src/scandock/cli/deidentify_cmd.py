@@ -103,7 +103,7 @@ def deidentify(
     from scandock.cli.deidentify_report import DeidentificationReport
 
     report = DeidentificationReport(out, as_json=as_json)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
 
     settings = load_settings()
     rules = _read_rules(report, scripts or (), lookups or (), profile, settings.deid_residue)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from typing import Final, TextIO
 
-from scandock.cli.consoles import print_line, tolerate_closed_pipe
+from scandock.cli.consoles import output_fault, print_line, tolerate_closed_pipe
 from scandock.model.errors import BadInput, ScandockError, Usage
 
 FAULT: Final = 1
@@ -77,6 +80,27 @@ def print_unexpected(error: BaseException) -> int:
     message = describe_unexpected(error)
     print_line(f"Error: {message}")
     return FAULT
+
+
+def run_to_exit_code(run: Callable[[], int | None]) -> int:
+    """Run a command; its exit code, where errors end as one sentence on stderr. `run` may also end by SystemExit."""
+    try:
+        return run() or 0
+    except SystemExit as exit_error:
+        return exit_error.code if isinstance(exit_error.code, int) else int(exit_error.code is not None)
+    except ScandockError as error:
+        return print_error(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            return print_unexpected(error)
+        return print_error(output_fault(error))  # typer's own printing, of --help
+    except Exception as error:  # noqa: BLE001 -- the last fence: a person gets a sentence, whatever it was
+        return print_unexpected(error)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            flush_stream(stream)
 
 
 def flush_stream(stream: TextIO) -> None:

@@ -42,9 +42,9 @@ def export(
     checks.check_data(data, must_exist=True)
     checks.check_output_folder("--to", to)
     from scandock.access.principal import SYSTEM
-    from scandock.cli.import_cmd import load_settings
     from scandock.cli.interrupt import Interrupt
     from scandock.cli.progress import display
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.context import ServiceContext
     from scandock.services.data_catalog import open_data
     from scandock.services.session_exports import choose_sessions, export_sessions

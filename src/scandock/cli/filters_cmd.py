@@ -42,7 +42,7 @@ def filter_set(
     """
     checks.check_data(data)
     text = read_rules_file(file)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.rules.series_filters import read_document, read_lines
     from scandock.services.import_filters import set_local_filter
 
@@ -55,7 +55,7 @@ def filter_set(
 def filter_show(owner: Owner, *, data: options.ExistingData) -> None:
     """Show a filter as it was set."""
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.import_filters import show_local_filter
 
     import_filter = show_local_filter(data, load_settings(), _project(owner))
@@ -83,7 +83,7 @@ def filter_off(owner: Owner, *, data: options.ExistingData) -> None:
 
 def _switch(owner: str, data: str, *, enabled: bool) -> None:
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.import_filters import enable_local_filter
 
     import_filter = enable_local_filter(

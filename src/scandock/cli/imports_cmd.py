@@ -30,7 +30,7 @@ def import_list(
 ) -> None:
     """List imports, the newest first."""
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.data_catalog import open_data
     from scandock.services.stuck_imports import list_imports
 
@@ -56,7 +56,7 @@ def import_release(
     What it has not placed is given up: sessions stay as they were, and the bytes that there are go to the trash folder.
     """
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.data_catalog import open_data
     from scandock.services.stuck_imports import release_import
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import typer
 
-from scandock.cli import checks, options
-from scandock.cli.import_cmd import check_options, run_archives
-from scandock.workers.readers import own_reader_server
+from scandock.cli import options
+from scandock.cli.archive_commands import inspect_archives
+from scandock.cli.import_options import ImportOptions
 
 
-@options.with_import_options
+@options.with_options(ImportOptions)
 def inspect(
     archives: options.Archives,
     *,
     data: options.KnownData = None,
-    asked: options.ImportOptions,
+    asked: ImportOptions,
     create_project: options.CreateProject = False,
     workers: options.Workers = None,
     as_json: options.AsJson = False,
@@ -31,22 +29,15 @@ def inspect(
 
     The options are those of import, and so are the exit codes.
     """
-    checks.check_archives(archives)
-    check_options(asked)
-    with own_reader_server():
-        from scandock.workers.inspection import run_inspect  # SQLAlchemy: readers start before it is loaded
-
-        raise typer.Exit(
-            run_archives(
-                partial(run_inspect, data=data),
-                archives,
-                asked,
-                data=data,
-                stored_in=None,
-                create_project=create_project,
-                workers=workers,
-                as_json=as_json,
-                receipt=receipt,
-                receipt_format=receipt_format,
-            )
+    raise typer.Exit(
+        inspect_archives(
+            archives,
+            data=data,
+            asked=asked,
+            create_project=create_project,
+            workers=workers,
+            as_json=as_json,
+            receipt=receipt,
+            receipt_format=receipt_format,
         )
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
 import typer
@@ -130,25 +130,6 @@ ReceiptFormat = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImportOptions:
-    """What may be asked of an import wherever it is sent from, by the names of `ImportRequest`; `mapping` is a file."""
-
-    project: Project = None
-    subject: Subject = None
-    session: Session = None
-    mapping: Mapping = None
-    destination: Destination = None
-    overwrite: Overwrite = None
-    ignore_unparsable: IgnoreUnparsable = True
-    resources: Resources = "keep"
-
-    def request_fields(self) -> dict[str, str | bool]:
-        """Those that have a value, by their names in a request, but for the mapping."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "mapping"}
-        return {name: value for name, value in values.items() if value is not None}
-
-
 _ASKED: Final = "asked"
 
 
@@ -162,7 +143,7 @@ def with_options(record: type[Any]) -> Callable[[Callable[..., None]], Callable[
             command(asked=asked, **values)
 
         own = inspect.signature(command, eval_str=True)
-        hints = get_type_hints(record, include_extras=True)
+        hints = get_type_hints(record, localns=globals(), include_extras=True)
         shared = [
             inspect.Parameter(
                 field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
@@ -177,7 +158,3 @@ def with_options(record: type[Any]) -> Callable[[Callable[..., None]], Callable[
         return run
 
     return decorate
-
-
-with_import_options: Final = with_options(ImportOptions)
-"""The command with the fields of `ImportOptions`."""

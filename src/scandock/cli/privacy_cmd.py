@@ -80,7 +80,7 @@ def privacy_set(
     given = {"names": names, "study_uid": study_uid, "patient": patient, "profile": profile, "residue": residue,
              "resources": resources}  # fmt: skip
     changes: dict[str, str] = {name: value for name, value in given.items() if value is not None}
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.privacy_settings import set_local_privacy
 
     changed = set_local_privacy(data, load_settings(), project, changes, local_request_info())
@@ -91,7 +91,7 @@ def privacy_set(
 def privacy_show(*, data: options.Data, project: ProjectOption = None, as_json: options.AsJson = False) -> None:
     """Show what is kept, hashed and dropped."""
     checks.check_data(data)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.privacy_settings import show_local_privacy
 
     shown = show_local_privacy(data, load_settings(), project)
@@ -123,7 +123,7 @@ def key_show(*, data: options.ExistingData) -> None:
     """Show where the keys are, and their fingerprints; never a key."""
     checks.check_data(data, must_exist=True)
     from scandock.access.principal import SYSTEM
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.data_errors import PrivacyKeyUnfit
     from scandock.services.privacy_key import key_path, list_keys, load_keys
 
@@ -152,7 +152,7 @@ def key_add(*, data: options.Data) -> None:
     UIDs, dates and labels that are made from now on differ from those before: of one patient, too.
     """
     checks.check_data(data)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.privacy_settings import add_local_key
 
     keys = add_local_key(data, load_settings(), local_request_info())
@@ -169,7 +169,7 @@ def script_set(
     """Set the script of the site or of a project, and switch it on."""
     checks.check_data(data)
     text = read_rules_file(file)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.privacy_scripts import set_local_script
 
     changed = set_local_script(data, load_settings(), _project(owner), text, local_request_info())
@@ -181,7 +181,7 @@ def script_set(
 def script_show(owner: Owner, *, data: options.Data) -> None:
     """Show a script as it was set."""
     checks.check_data(data)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.privacy_scripts import show_local_script
 
     shown = show_local_script(data, load_settings(), _project(owner))
@@ -207,7 +207,7 @@ def script_off(owner: Owner, *, data: options.ExistingData) -> None:
 
 def _switch(owner: str, data: str, *, enabled: bool) -> None:
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.privacy_scripts import enable_local_script
 
     changed = enable_local_script(data, load_settings(), _project(owner), enabled=enabled, request=local_request_info())
@@ -226,7 +226,7 @@ def lookup_set(
     """Set the lookup table of the site or of a project. It is stored sealed, as it identifies people."""
     checks.check_data(data)
     text = read_rules_file(file, MAX_TABLE)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.privacy_scripts import set_local_lookup
 
     changed = set_local_lookup(data, load_settings(), _project(owner), text, local_request_info())

@@ -269,7 +269,7 @@ def _open(data: str, *, must_exist: bool = False) -> Iterator[ServiceContext]:
     """DATA's catalog and store, worked with as the server's own machine."""
     checks.check_data(data, must_exist=must_exist)
     from scandock.access.principal import SYSTEM
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.context import ServiceContext
     from scandock.services.data_catalog import open_data
 

@@ -38,7 +38,7 @@ def rules_set(
     """
     checks.check_data(data)
     text = read_rules_file(file)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.rules import set_rules
 
     set_rules(data, load_settings(), kind, text, local_request_info())
@@ -55,7 +55,7 @@ def rules_show(
 ) -> None:
     """Show the rules as they were set."""
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.rules import show_rules
 
     texts = show_rules(data, load_settings())
@@ -105,7 +105,7 @@ def _rules_to_try(kind: str, data: str | None, file: str | None) -> tuple[Routin
     if data is None:
         raise RulesMissing
     checks.check_data(data, must_exist=True)
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.rules import show_rules
 
     return parse_rules(show_rules(data, load_settings()).get(kind, ""))

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import typer
 
 from scandock.cli import checks, options
+from scandock.cli.archive_commands import check_options
 from scandock.cli.consoles import print_line
-from scandock.cli.import_cmd import check_options
+from scandock.cli.import_options import ImportOptions
 
 Url = Annotated[
     str,
@@ -31,12 +32,12 @@ _WORDS: Final = (
 )
 
 
-@options.with_import_options
+@options.with_options(ImportOptions)
 def upload(
     archives: options.Archives,
     *,
     url: Url,
-    asked: options.ImportOptions,
+    asked: ImportOptions,
     user: User = None,
     as_json: options.AsJson = False,
     receipt: options.Receipt = None,

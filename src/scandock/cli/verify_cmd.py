@@ -32,7 +32,7 @@ def verify(
     if bool(sessions) == damaged or (project is not None and not damaged):
         raise typer.BadParameter("Name ids of sessions, or give --damaged, which takes --project.")
     from scandock.access.principal import SYSTEM
-    from scandock.cli.import_cmd import load_settings
+    from scandock.cli.settings_loading import load_settings
     from scandock.services.context import ServiceContext
     from scandock.services.damage import verify_in_process
     from scandock.services.data_catalog import open_data

@@ -1,6 +1,6 @@
 """One import of the command line, from the archive where it lies to its outcome: the steps in their order.
 
-Readers begin at once; the catalog is opened beside them in a thread, since that takes as long as many archives do.
+Readers begin at once; the catalog is then opened beside them in a thread, since that takes as long as many archives do.
 Until its row stands, a killed import is a work folder without an owner, which the next command clears away.
 """
 
@@ -10,6 +10,7 @@ import contextlib
 import os
 import queue
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from scandock.workers.context import WorkerContext
 
 SWEEP_SECONDS = 1.0
+_SWITCH_SECONDS = 0.0005
+"""After which a thread gives way while the catalog is opened. Readers wait as long for their work: by default 5 ms."""
 
 
 def run_import(
@@ -86,16 +89,23 @@ class _CatalogOpening:
         self._thread = threading.Thread(target=self._work, name="catalog")
 
     def _work(self) -> None:
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         try:
             self._open(self._texts.put, self._runs.append)
         except BaseException as error:  # noqa: BLE001  raised again where the readers are stopped
             self._troubles.append(error)
+        finally:
+            sys.setswitchinterval(before)
         self._texts.put(None)
 
     def start(self) -> None:
-        self._thread.start()
+        """Begin, if that was not done before."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def join(self) -> None:
+        self.start()
         self._thread.join()
 
     @property
@@ -109,11 +119,12 @@ class _CatalogOpening:
 
     def texts(self) -> SiteTexts:
         """What archives are read by, once it is known, to be asked for once; raises what kept it from that."""
+        self.start()
         return self._texts.get() or self.run().context.texts
 
     def run(self) -> ImportRun:
         """The run, once it may go on; raises what kept it from that."""
-        self._thread.join()
+        self.join()
         for error in self._troubles:
             raise error
         return self._runs[0]
@@ -125,6 +136,8 @@ def _load_beside_readers() -> None:
     with pause_garbage_collection():
         from scandock.publishing import recover  # noqa: F401
         from scandock.queue import heartbeat, leases  # noqa: F401
+        from scandock.rules import import_request  # noqa: F401
+        from scandock.services import settings  # noqa: F401
         from scandock.workers import context  # noqa: F401
 
 
@@ -229,7 +242,6 @@ class _LocalImport:
         """What was read, or what the reading ended by; readers and ledger are closed with `opened`."""
         reading = ArchiveReader(self.archive, self.request, self.settings, self.listening, self.cancelled)
         opened.callback(reading.close)
-        self.opening.start()
         try:
             entries = reading.read(self.store, self.stage, self._texts(reading), self._stop, keep=True)
             opened.callback(entries.close)
@@ -249,6 +261,8 @@ class _LocalImport:
         return texts or self.opening.texts()
 
     def _stop(self) -> bool:
+        """Whether the reading is to end. It is asked once readers are at work, whose start the opening would delay."""
+        self.opening.start()
         return self.lost.is_set() or self.opening.failed
 
     def _leave(self, error: BaseException) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scandock.cli.options import ImportOptions
+from scandock.cli.import_options import ImportOptions
 from scandock.rules.import_request import ImportRequest, RequestSource
 from scandock.rules.mapping import parse_mapping
 

@@ -6,8 +6,6 @@ import contextlib
 import errno
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
 from typing import Final, TextIO
 
@@ -51,12 +49,16 @@ def describe_unexpected(error: BaseException, *, quotes: bool = True) -> str:
     The file is readable by its owner alone: tracebacks may quote names from headers. Without `quotes` they don't: they
     say where it was alone.
     """
+    import traceback
+
     description = f"{type(error).__name__}: {error}" if str(error) and quotes else type(error).__name__
     text = "".join(traceback.format_exception(error)) if quotes else _format_places(error)
     if os.environ.get("SCANDOCK_DEBUG") == "1":
         for text_line in text.splitlines():
             print_line(text_line)
         return f"An unexpected error: {description}."
+    import tempfile
+
     try:
         handle, name = tempfile.mkstemp(prefix="scandock-error-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -68,6 +70,8 @@ def describe_unexpected(error: BaseException, *, quotes: bool = True) -> str:
 
 def _format_places(error: BaseException | None) -> str:
     """Where an error was raised, and those behind it, with no word of theirs."""
+    import traceback
+
     parts = []
     while error is not None:
         parts += [f"{type(error).__name__}\n", *traceback.format_tb(error.__traceback__)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from typing import Final
 
 from scandock.formats.display_names import as_size, as_sizes, quote
@@ -34,6 +33,8 @@ class SharedSlots:
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("scandock-meter")
         else:  # pragma: no cover - not on Linux
+            import tempfile
+
             fd, name = tempfile.mkstemp()
             os.unlink(name)
         os.ftruncate(fd, processes * _SLOT)

@@ -23,7 +23,6 @@ from scandock.services.project_errors import ProjectExists, ProjectsTooMany
 from scandock.services.project_names import NameKind, check_name_free
 
 if TYPE_CHECKING:
-    from scandock.services.records import MadeProject
     from scandock.services.settings import Settings
 
 
@@ -44,7 +43,7 @@ def create_project(
     identified: str | None = None,
     separate_secondary: bool | None = None,
     describe: Callable[[Connection, int], object] = lambda _connection, _number: None,
-) -> MadeProject:
+) -> None:
     """Make a project that its maker owns; what is None is as the settings have it.
 
     `describe` says more of it, by its number, before anybody sees it. Raises AccessDenied, Usage `project_id_invalid`,
@@ -98,9 +97,6 @@ def create_project(
             request=request,
         )
         describe(connection, key[0])
-    from scandock.services.records import MadeProject  # most imports make no project
-
-    return MadeProject(id=project_id, name=name or project_id, prearchive_code=prearchive_code, accessibility="private")
 
 
 def _check_count(connection: Connection, principal: Principal) -> None:

@@ -66,7 +66,7 @@ def create_described_project(context: ServiceContext, project_id: str, fields: P
         if fields.accessibility is not None:
             _set_accessibility(context, connection, project_id, fields.accessibility)
 
-    created = create_project(
+    create_project(
         context.catalog,
         context.settings,
         context.principal,
@@ -75,7 +75,7 @@ def create_described_project(context: ServiceContext, project_id: str, fields: P
         context.request,
         describe=describe,
     )
-    return created.id
+    return project_id
 
 
 def edit_description(context: ServiceContext, name: str, changes: ProjectChanges) -> str:

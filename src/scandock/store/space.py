@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import tempfile
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.machine_errors import DiskFull
@@ -105,6 +104,8 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
 
 def rooms(root: Root) -> dict[str, FreeSpace]:
     """See port.Store.rooms."""
+    import tempfile  # imports ask for no rooms
+
     places = {"data": root.path, "temporary": tempfile.gettempdir()}
     places |= {name: os.path.join(root.path, name) for name in _PLACES}
     free_space = {}

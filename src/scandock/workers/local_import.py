@@ -26,14 +26,12 @@ from scandock.model.import_types import Progress
 from scandock.model.process import pause_garbage_collection
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
-from scandock.rules.routing_rules import parse_rules, rule_tags
 from scandock.services.data_preparation import prepare_data
 from scandock.services.privacy_source import given_to_process
 from scandock.services.store_opening import open_data_store
 from scandock.store.port import Store
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts
 from scandock.workers.import_progress import ImportProgress
-from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
 from scandock.workers.results import ImportResult
 
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
     from scandock.workers.context import WorkerContext
+    from scandock.workers.import_run import ImportRun
 
 SWEEP_SECONDS = 1.0
 _SWITCH_SECONDS = 0.0005
@@ -138,7 +137,7 @@ def _load_beside_readers() -> None:
         from scandock.queue import heartbeat, leases  # noqa: F401
         from scandock.rules import import_request  # noqa: F401
         from scandock.services import settings  # noqa: F401
-        from scandock.workers import context  # noqa: F401
+        from scandock.workers import context, import_run  # noqa: F401
 
 
 @cache
@@ -208,6 +207,7 @@ class _LocalImport:
         from scandock.queue.heartbeat import Heartbeat
         from scandock.queue.leases import begin
         from scandock.workers.context import open_context
+        from scandock.workers.import_run import ImportRun
 
         context = open_context(self.store.path, self.settings, self.request, self.archive_number)
         self.beside.callback(context.close)
@@ -302,5 +302,9 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
             hashes = hashes or any(kind != "lookup" for _, kind, _ in connection.execute(PRIVACY_IN_FORCE))
     except sqlite3.Error:
         return None
-    tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
+    tags: frozenset[int] = frozenset()
+    if texts:
+        from scandock.rules.routing_rules import parse_rules, rule_tags
+
+        tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
     return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=hashes)

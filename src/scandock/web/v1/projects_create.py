@@ -37,7 +37,7 @@ class NewProject(BaseModel):
 async def create(request: Request, body: NewProject, principal: SignedIn) -> Response:
     """201 with the project; 409 where the id is taken."""
     server = server_state(request)
-    project = await server.run(
+    await server.run(
         create_project,
         server.catalog,
         server.settings,
@@ -49,6 +49,9 @@ async def create(request: Request, body: NewProject, principal: SignedIn) -> Res
         petmr=body.petmr,
         identified=body.identified,
         separate_secondary=body.separate_secondary,
+    )
+    project = MadeProject(
+        id=body.id, name=body.name or body.id, prearchive_code=body.prearchive_code, accessibility="private"
     )
     location = urls.root_of(request.scope) + urls.api_project(project.id)
     return record_response(project, 201, {"Location": location})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 from scandock.formats.display_names import decode_file_name, display_name, quote
@@ -191,9 +192,17 @@ class Unpacker:
                 self.reader.special(number, path, member.name)
                 continue
             self.meter.entry_bytes(path, member.size)
-            if plain:
-                self.meter.unpacked(member.size)
-            self._dispatch(container, number, member.name, _tar_body(member))
+            self._dispatch(container, number, member.name, self._tar_body(member, is_counted=not plain))
+
+    def _tar_body(self, member: TarMember, *, is_counted: bool) -> EntryBody:
+        """The bytes of a member; `is_counted`: they were as they were decompressed, else they are as they are read."""
+        if member.size > WHOLE:
+            chunks = partial(member.chunks, CHUNK)
+            return EntryBody(None, chunks if is_counted else lambda: self._metered(chunks()))
+        data = member.read(member.size)
+        if not is_counted:
+            self.meter.unpacked(member.size)
+        return EntryBody(data)
 
     def _single(self, container: Container, stream: ByteStream) -> None:
         path = container.name
@@ -321,12 +330,6 @@ def _inner_kind(head: Buffer, name: str) -> Kind | None:
 def _rest(stream: ByteStream) -> Iterator[Buffer]:
     while view := stream.take(CHUNK):
         yield view
-
-
-def _tar_body(member: TarMember) -> EntryBody:
-    if member.size <= WHOLE:
-        return EntryBody(member.read(member.size))
-    return EntryBody(None, lambda: member.chunks(CHUNK))
 
 
 def _file_chunks(source: Source) -> Iterator[Buffer]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def prepare_data(store: Store, settings: Settings) -> None:
-    """Make DATA and its folders, but for those of what was placed: `placing.stored_folders` knows whether that may be.
+    """Make DATA and its folders, but for those of what was placed: `publishing.areas` knows whether that may be.
 
     Usage `data_folder_other` before anything is made in a folder that the database of the settings does not belong to:
     a slip in a path leaves nothing there. Fault where that database can't be asked.

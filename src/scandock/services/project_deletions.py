@@ -1,6 +1,6 @@
 """Deleting a project: marked in one transaction, its sessions leave by intents, then its row goes or is set aside.
 
-From the mark on it takes nothing (`placing.reserve.lock_projects`) and nobody sees it (`rules.permissions`), and the
+From the mark on it takes nothing (`publishing.reserve.lock_projects`) and nobody sees it (`rules.permissions`), and the
 deletion only goes forward: where whoever carries it out dies, the next command or the janitor does the rest.
 """
 

@@ -92,7 +92,7 @@ class Root:
             return False
 
     def check_areas(self, holds: Callable[[str, bool], bool]) -> list[DataPath]:
-        """See port.Store.check_stored."""
+        """See port.Store.check_areas."""
         missing = []
         for folder in AREAS:
             stands = self.stands(folder)
@@ -106,7 +106,7 @@ class Root:
         return missing
 
     def make_areas(self, holds: Callable[[str, bool], bool]) -> list[DataPath]:
-        """See port.Store.make_stored."""
+        """See port.Store.make_areas."""
         try:
             new_folders = [folder for folder in self.check_areas(holds) if self.make(folder)]
         except OSError as error:

@@ -43,9 +43,6 @@ class FollowVoid(Exception):
 class _Ahead(Protocol):
     """What can be read of one kind of archive before all of it is here."""
 
-    is_packed: bool
-    """Nothing is counted as unpacked before its bytes are here; of a plain tar a member is, at its header."""
-
     def next_tasks(self, here: int) -> list[Task]:
         """What is to be read, now that so many bytes are here."""
 
@@ -55,8 +52,6 @@ class _Ahead(Protocol):
 
 class _ZipAhead:
     """A zip: its entries, by their local headers; the directory has to say the same of them."""
-
-    is_packed = True
 
     def __init__(self, container: Container, read_at: ReadAt, limits: Limits, readers: int) -> None:
         self._container = container
@@ -86,9 +81,8 @@ class _ZipAhead:
 class _StreamAhead:
     """A tar, or what is compressed as one stream: one reader has all of it, and waits for bytes."""
 
-    def __init__(self, task: Task, *, is_packed: bool) -> None:
+    def __init__(self, task: Task) -> None:
         """`task`: what it would be read by if it were here."""
-        self.is_packed = is_packed
         self._task = task
         self._is_given = False
 
@@ -157,8 +151,7 @@ class FollowedSpool:
         if self.is_proven:
             return None
         self._look()
-        if self._ahead is None or self._ahead.is_packed:
-            self.check_ratio(totals()[1])
+        self.check_ratio(totals()[1])
         if self._fd < 0 and self._here == self.size:
             raise FollowVoid("it has no bytes that can be read")
         if self._fd < 0 or self._here < min(HEAD, self.size):
@@ -170,8 +163,7 @@ class FollowedSpool:
         head = self._read_at(0, min(HEAD, self._here))
         kind = kind_of(head, len(head))
         if kind in STREAMS or kind is Kind.TAR:
-            task = stream_task(self._path, self._name, self.size, kind)
-            return _StreamAhead(task, is_packed=kind is not Kind.TAR)
+            return _StreamAhead(stream_task(self._path, self._name, self.size, kind))
         container = Container(b"", "", self._path, 0, self._here, Kind.ZIP, 1, self._name)
         return _ZipAhead(container, self._read_at, self._limits, self._readers)
 

@@ -16,6 +16,7 @@ from scandock.services.dicom_listing_fill import fill_listings
 from scandock.services.manifest_copies import copy_manifests
 from scandock.services.manifest_fill import fill_manifests
 from scandock.services.project_deletions import finish_deletions
+from scandock.store.errors import StoreMissing, StoreOther
 from scandock.workers.turns import TurnThread
 from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
 
@@ -76,8 +77,8 @@ class Janitor(TurnThread):
         ):
             try:
                 do()
-            except CatalogFailed:
-                raise  # nothing else would go, either
+            except (CatalogFailed, StoreMissing, StoreOther):
+                raise  # nothing else would go, either, or it would take what is not there for what is gone
             except Exception as error:  # noqa: BLE001  what hinders one of them must not keep the others from being done
                 self._log_failure(error, doing=do.__name__.strip("_").replace("_", " "))
 

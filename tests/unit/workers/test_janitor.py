@@ -13,7 +13,7 @@ from scandock.model.errors import Fault
 from scandock.publishing.recover import RecoveryResult
 from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
-from scandock.store.errors import StoreFailed
+from scandock.store.errors import StoreFailed, StoreMissing, StoreOther
 from scandock.store.local import LocalStore
 from scandock.store.records import SweepResult
 from scandock.testing.data import make_data
@@ -72,13 +72,29 @@ def test_what_fails_keeps_nothing_else_from_being_done(tmp_path: Path, monkeypat
     assert failed == [("sweep", "store_failed"), ("sweep all", "store_failed"), ("fill listings", "store_failed")]
 
 
-def test_without_a_catalog_nothing_else_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise CatalogFailed("The catalog is locked.")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        CatalogFailed("The catalog is locked."),
+        StoreMissing("The folder archive is not there, with all that was placed in it."),
+        StoreOther("s3://bucket", "the store of another catalog"),
+    ],
+    ids=lambda fault: fault.code,
+)
+def test_without_catalog_and_store_nothing_else_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """Sessions that are not there for now would be taken for ones that are gone."""
 
+    def fail(*_: object) -> None:
+        raise fault
+
+    filled = []
     monkeypatch.setattr(janitor, "recover", fail)
+    monkeypatch.setattr(janitor, "fill_listings", lambda *_: filled.append(1))
     with open_data(str(make_data(tmp_path / "data")), load_settings()) as (catalog, store), capture_logs() as logged:
         one = Janitor(catalog, store, load_settings(), structlog.get_logger())
-        with pytest.raises(CatalogFailed):
+        with pytest.raises(type(fault)):
             one._clear()  # noqa: SLF001
     assert logged == []
+    assert filled == []

@@ -222,7 +222,7 @@ def read_session_row(connection: Connection, record: SessionRecord) -> Rows:
 
 
 def _select_sessions() -> Select[tuple[int]]:
-    """Sessions that wait, with the operation that holds their timestamp just now, if one does (`placing.reserve`)."""
+    """Sessions that wait, with the operation that holds their timestamp now, if one does (`publishing.reserve`)."""
     source = (
         session.join(project, project.c.id == session.c.project_id)
         .outerjoin(reservation, reservation.c.name == timestamp_lock_column(project.c.name, session.c.timestamp))

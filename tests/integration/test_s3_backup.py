@@ -161,6 +161,9 @@ def test_the_catalog_that_had_the_bucket_takes_and_deletes_nothing_any_more(
         )  # fmt: skip
         with closing(old.spool("v")) as spool, pytest.raises(Fault, match="another catalog"):
             spool.append(0, b"1")
+        for writer in ("", "given"):
+            with closing(old.object_spool("w", writer)) as objects, pytest.raises(Fault, match="another catalog"):
+                objects.sync(objects.append("a.dcm", [b"1"]))
         old.spool("u").discard()
         with pytest.raises(Fault) as caught:
             old.sweep()

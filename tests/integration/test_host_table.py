@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,14 @@ from scandock.catalog.engine import HEAD, Catalog
 from scandock.catalog.server_tables import host
 from scandock.model.errors import Fault, Usage
 from scandock.queue import hosts
-from scandock.queue.hosts import HostBeat, has_other_hosts, has_worker, register_host
+from scandock.queue.hosts import (
+    HostBeat,
+    can_others_import,
+    folder_mark,
+    has_other_hosts,
+    has_worker,
+    register_host,
+)
 from scandock.services.data_catalog import find_host, open_data_catalog
 from scandock.services.settings import Settings, load_settings
 from scandock.store.identity import HOST_IDENTITY, host_identity
@@ -22,6 +30,8 @@ from scandock.workers.supervisor import ServeOptions
 from tests.crash.processes import until
 
 NEVER = pytest.fail
+FOLDER = "1:2"
+"""As `folder_mark` gives it."""
 
 
 @pytest.fixture
@@ -62,7 +72,7 @@ def test_a_host_has_one_id_for_good_in_a_folder_of_its_own(tmp_path: Path, setti
 
 
 def test_hosts_live_by_what_they_say(catalog: Catalog) -> None:
-    assert register_host(catalog, "all")
+    assert register_host(catalog, "all", FOLDER)
     assert not has_worker(catalog)
     worker, web = beat(catalog, is_worker=True), beat(catalog, is_worker=False)
     worker.start()
@@ -81,7 +91,7 @@ def test_hosts_live_by_what_they_say(catalog: Catalog) -> None:
 
 
 def test_a_worker_that_ends_says_nothing_of_the_web_process_of_its_host(catalog: Catalog) -> None:
-    register_host(catalog, "all")
+    register_host(catalog, "all", FOLDER)
     silent_for(catalog, hosts.SILENT_MS + 1)
     worker, web = beat(catalog, is_worker=True), beat(catalog, is_worker=False)
     web.start()
@@ -102,7 +112,7 @@ def test_a_worker_that_ends_says_nothing_of_the_web_process_of_its_host(catalog:
 
 def test_a_host_says_again_and_again_that_it_lives(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts, "BEAT_SECONDS", 0.01)
-    register_host(catalog, "worker")
+    register_host(catalog, "worker", FOLDER)
     worker = beat(catalog, is_worker=True)
     worker.start()
     silent_for(catalog, hosts.SILENT_MS + 1)
@@ -110,27 +120,72 @@ def test_a_host_says_again_and_again_that_it_lives(catalog: Catalog, monkeypatch
     worker.end()
 
 
-def test_another_machine_under_the_id_of_a_host_that_lives_is_refused(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a host said of itself is not waited for."""
     monkeypatch.setattr(supervisor, "SILENT_MS", 0)
     monkeypatch.setattr(supervisor, "BEAT_SECONDS", 0)
     monkeypatch.setattr(supervisor, "_wait_for_stop", time.sleep)
-    assert register_host(catalog, "all")
-    assert register_host(catalog, "web"), "the same machine again, as after a kill"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_another_machine_under_the_id_of_a_host_that_lives_is_refused(catalog: Catalog, tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    supervisor.register_this_host(catalog, "all", folder)
+    supervisor.register_this_host(catalog, "web", folder)  # the same again, as after a kill
     silent_for(catalog, 0, boot="another machine's")
     with pytest.raises(Fault) as refused:
-        supervisor.register_this_host(catalog, "all", "/host")
-    assert (refused.value.code, "/host/host-id" in str(refused.value)) == ("host_taken", True)
+        supervisor.register_this_host(catalog, "all", folder)
+    assert (refused.value.code, f"{folder}/host-id" in str(refused.value)) == ("host_taken", True)
     silent_for(catalog, hosts.SILENT_MS + 1)  # it was this one, which was started again
-    supervisor.register_this_host(catalog, "all", "/host")
+    supervisor.register_this_host(catalog, "all", folder)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_copy_of_a_host_folder_on_one_machine_is_refused_while_the_first_serves(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    first, copy = tmp_path / "data", tmp_path / "copy"
+    shutil.copytree(first, copy)
+    assert folder_mark(str(first)) != folder_mark(str(copy))
+    supervisor.register_this_host(catalog, "all", str(first))
+    with pytest.raises(Fault) as refused:
+        supervisor.register_this_host(catalog, "all", str(copy))
+    assert (refused.value.code, f"{copy}/host-id" in str(refused.value)) == ("host_taken", True)
+    supervisor.register_this_host(catalog, "all", str(first))  # it was killed, and is back before it counts as away
+    silent_for(catalog, 0, folder="")  # of a version that did not say which folder
+    supervisor.register_this_host(catalog, "all", str(copy))
+    silent_for(catalog, hosts.SILENT_MS + 1)
+    supervisor.register_this_host(catalog, "all", str(first))  # a folder that was moved
+
+
+def test_a_worker_says_what_keeps_it_from_importing_until_it_is_mended(catalog: Catalog) -> None:
+    problem = "privacy_key"
+    register_host(catalog, "all", FOLDER)
+    worker = HostBeat(catalog, is_worker=True, on_failure=lambda error: NEVER(str(error)), problem=lambda: problem)
+    worker.start()
+    assert has_worker(catalog), "it imports where no other host can"
+    catalog.host, mine = "another", catalog.host
+    assert not can_others_import(catalog)
+    catalog.host, problem = mine, ""
+    worker.end()
+    register_host(catalog, "all", FOLDER)
+    worker = HostBeat(catalog, is_worker=True, on_failure=lambda error: NEVER(str(error)), problem=lambda: problem)
+    worker.start()
+    assert not can_others_import(catalog), "it is no other host"
+    catalog.host = "another"
+    assert can_others_import(catalog)
+    silent_for(catalog, hosts.SILENT_MS + 1)
+    assert not can_others_import(catalog)
+    catalog.host = mine
+    worker.end()
 
 
 def test_a_host_that_is_away_for_long_is_forgotten(catalog: Catalog) -> None:
     old = {"name": "old", "boot": "b", "role": "web", "started": 1, "seen": 1}
     with catalog.write() as connection:
         connection.execute(insert(host).values(uuid="old", **old))
-    register_host(catalog, "all")
+    register_host(catalog, "all", FOLDER)
     with catalog.read() as connection:
         assert connection.execute(select(host.c.uuid)).scalars().all() == [catalog.host]
 
@@ -139,7 +194,7 @@ def test_nothing_is_upgraded_or_adopted_while_another_host_is_at_work(
     tmp_path: Path, catalog: Catalog, settings: Settings
 ) -> None:
     data = str(tmp_path / "data")
-    register_host(catalog, "all")
+    register_host(catalog, "all", FOLDER)
     with catalog.write() as connection:
         connection.execute(update(host).values(uuid="another", seen=catalog.now()))
         connection.execute(text("UPDATE alembic_version SET version_num = '0048'"))

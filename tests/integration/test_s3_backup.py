@@ -25,11 +25,11 @@ from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.manifest_copies import copy_manifests
 from scandock.services.settings import Settings
+from scandock.services.store_check import check_store
 from scandock.services.store_opening import open_data_store
 from scandock.services.trash import delete_session
 from scandock.store.bucket import Bucket
 from scandock.store.s3_store import S3Store
-from scandock.web.readiness import check_store
 from tests import postgres
 from tests.builders import DataFolder, Image, make_data_folder, uploader_layout
 from tests.integration.in_process import call_in_process
@@ -161,6 +161,9 @@ def test_the_catalog_that_had_the_bucket_takes_and_deletes_nothing_any_more(
         )  # fmt: skip
         with closing(old.spool("v")) as spool, pytest.raises(Fault, match="another catalog"):
             spool.append(0, b"1")
+        for writer in ("", "given"):
+            with closing(old.object_spool("w", writer)) as objects, pytest.raises(Fault, match="another catalog"):
+                objects.sync(objects.append("a.dcm", [b"1"]))
         old.spool("u").discard()
         with pytest.raises(Fault) as caught:
             old.sweep()

@@ -24,7 +24,7 @@ from scandock.store.bucket import Bucket
 from scandock.store.errors import StoreFailed
 from scandock.store.handles import ReadFile
 from scandock.store.local import LocalStore
-from scandock.store.moves import RestoreTree
+from scandock.store.moves import RestoreTree, TrashTree
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.s3_object_spools import FEW_PARTS
 from scandock.store.s3_store import S3Store
@@ -770,3 +770,14 @@ class TestS3Store(StoreConformance):
         assert store.census() == (["v1/p/strange"], [pack])
         with store.snapshot(NAME) as snapshot, pytest.raises(FileNotFoundError):
             snapshot.open("a")
+
+    def test_the_census_misses_nothing_that_only_the_trash_or_a_replaced_tree_has(self, store, bucket):
+        mark = publish_tree(store, NAME, {"a": b"1"})
+        (pack,) = keys(bucket)
+        bucket.delete([pack])
+        assert store.census().missing == [pack]
+        trash = store.new_trash_id()
+        store.place([TrashTree(parse_tree(NAME), mark, trash, {})])
+        assert store.census() == ([], [])
+        store.discard_trash(trash)
+        assert store.census() == ([], [])

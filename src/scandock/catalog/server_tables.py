@@ -198,12 +198,15 @@ host = Table(
     Column("started", BigInteger, nullable=False),
     Column("seen", BigInteger, nullable=False),
     Column("worker_seen", BigInteger, nullable=False, server_default=text("0")),
+    Column("folder", Text, nullable=False, server_default=text("''")),
+    Column("problem", String(32), nullable=False, server_default=text("''")),
     _one_of("role", "web", "worker", "all"),
 )
 """The hosts that serve a catalog in PostgreSQL, by the id in their host folder; each says so every few seconds.
 
 `boot`: the machine's, as it is now. `seen`: when its web process lived; 0 once that has ended. `worker_seen`: the same
-of its worker.
+of its worker. `folder`: which folder on this machine its host folder is. `problem`: code of what keeps its worker from
+importing.
 """
 
 session_import = Table(

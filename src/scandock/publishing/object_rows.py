@@ -565,6 +565,19 @@ class PostgresObjectRows:
             queries = (named, select(spool_part.c.key), select(stored_receipt.c.key), copies)
             return {key for query in queries for key in connection.execute(query).scalars()}
 
+    def unshown_keys(self, keys: Sequence[str]) -> list[str]:
+        named = exists().where(tree_object.c.object_id == stored_object.c.id)
+        is_in_use = stored_tree.c.trash.is_(None) & stored_tree.c.gone.is_(None)
+        used = named.where(stored_tree.c.number == tree_object.c.tree_number, is_in_use)
+        with self._catalog.read() as connection:
+            return [
+                key
+                for some in split_values(keys)
+                for key in connection.execute(
+                    select(stored_object.c.key).where(stored_object.c.key.in_(some), named, ~used)
+                ).scalars()
+            ]
+
     def attempts(self) -> list[tuple[str, str]]:
         with self._catalog.read() as connection:
             rows = connection.execute(select(store_attempt.c.upload, store_attempt.c.token))

@@ -6,6 +6,7 @@ whether anybody imports at all, and whether a server of an older version is at w
 
 from __future__ import annotations
 
+import os
 import platform
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -31,27 +32,37 @@ KEPT_MS: Final = 7 * DAY_MS
 """For how long a host that is away is known."""
 
 
-def register_host(catalog: Catalog, role: Role) -> bool:
-    """Say that this host serves from now on; False where another machine does under its id, as a copy of it.
+def register_host(catalog: Catalog, role: Role, folder: str) -> bool:
+    """Say that this host serves from now on; False where another one does under its id, as a copy of it.
 
-    Hosts that were away for a week are forgotten.
+    `folder`: which folder on this machine has the id, as `folder_mark` gives it. A server holds the lock of its host
+    folder, so that whoever said so of the same folder before has ended, however lately. Hosts that were away for a
+    week are forgotten.
     """
     now = catalog.now()
-    values = {"name": platform.node(), "boot": boot_id(), "role": role, "started": now, "seen": now, "worker_seen": 0}
+    here = {"boot": boot_id(), "folder": folder}
+    values = {**here, "name": platform.node(), "role": role, "started": now, "seen": now, "worker_seen": 0}
     with catalog.write() as connection:
         connection.execute(
             delete(host).where(*(said < now - KEPT_MS for said in (host.c.seen, host.c.worker_seen, host.c.started)))
         )
         row = connection.execute(
-            select(host.c.boot, _lives(now).label("lives")).where(host.c.uuid == catalog.host)
+            select(host.c.boot, host.c.folder, _lives(now).label("lives")).where(host.c.uuid == catalog.host)
         ).first()
         if row is None:
             connection.execute(insert(host).values(uuid=catalog.host, **values))
             return True
-        if row.boot != boot_id() and row.lives:
+        is_same = row.boot == boot_id() and row.folder in ("", folder)  # "": of a version that did not say it
+        if row.lives and not is_same:
             return False
-        connection.execute(update(host).where(host.c.uuid == catalog.host).values(**values))
+        connection.execute(update(host).where(host.c.uuid == catalog.host).values(**values, problem=""))
     return True
+
+
+def folder_mark(folder: str) -> str:
+    """Which folder of this machine a host folder is: a copy of it is another one. Raises OSError."""
+    status = os.stat(folder)
+    return f"{status.st_dev}:{status.st_ino}"
 
 
 def _lives(now: ColumnElement[int]) -> ColumnElement[bool]:
@@ -75,6 +86,15 @@ def has_worker(catalog: Catalog) -> bool:
 def worker_lives(catalog: Catalog) -> ColumnElement[bool]:
     """The same as a condition; for catalogs that several hosts can have (`Catalog.host`)."""
     return exists().where(host.c.worker_seen > catalog.now() - SILENT_MS)
+
+
+def can_others_import(catalog: Catalog) -> bool:
+    """Whether another host has a worker, and nothing that keeps it from importing; in PostgreSQL alone."""
+    able = exists().where(
+        host.c.uuid != catalog.host, host.c.worker_seen > catalog.now() - SILENT_MS, host.c.problem == ""
+    )
+    with catalog.read() as connection:
+        return bool(connection.execute(select(able)).scalar())
 
 
 def are_others_at_work(connection: Connection, own: str) -> bool:
@@ -105,9 +125,20 @@ class HostBeat:
     Nothing where a catalog has one host.
     """
 
-    def __init__(self, catalog: Catalog, *, is_worker: bool, on_failure: Callable[[ScandockError], None]) -> None:
-        """`is_worker`: it is the worker; else the web process. `on_failure` is told where the catalog is away."""
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        is_worker: bool,
+        on_failure: Callable[[ScandockError], None],
+        problem: Callable[[], str] | None = None,
+    ) -> None:
+        """`is_worker`: it is the worker; else the web process. `on_failure` is told where the catalog is away.
+
+        `problem`, of the worker: the code of what keeps it from importing, or nothing.
+        """
         self._catalog = catalog
+        self._problem = problem
         self._column = host.c.worker_seen if is_worker else host.c.seen
         self._on_failure = on_failure
         self._ticker = Ticker("host", BEAT_SECONDS, self._beat)
@@ -127,12 +158,13 @@ class HostBeat:
         self._write(self._catalog.now())
 
     def _write(self, seen: object) -> None:
+        problem = {} if self._problem is None else {host.c.problem: self._problem()}
         try:
             with self._catalog.write() as connection:
                 connection.execute(
                     update(host)
                     .where(host.c.uuid == self._catalog.host)
-                    .values({self._column: seen, host.c.boot: boot_id()})
+                    .values({self._column: seen, host.c.boot: boot_id(), **problem})
                 )
         except ScandockError as error:
             self._on_failure(error)

@@ -197,6 +197,8 @@ class Store(Protocol):
     def census(self) -> ObjectCensus:
         """Compare all objects of a bucket with the rows that name them; nothing of folders.
 
+        What only the trash has, or a tree that was replaced, is not missing: an import may have stored it anew.
+
         For `check`, and for a restore, whose catalog knows nothing of what came after its backup.
         """
 

@@ -68,6 +68,8 @@ class S3ObjectSpool:
         self._rows = rows
         self._spool = spool
         self._writer = writer
+        self._is_checked = False
+        """Whether the bucket was seen to be this catalog's."""
         self._memory = memory
         self._finishing = threading.Lock()
         self._syncing = threading.Lock()
@@ -151,8 +153,8 @@ class S3ObjectSpool:
             pending, self._pending = self._pending, []
             covered, entries = self.size, len(self._entries)
         try:
-            parts = list(self._send(pending))
             self._become_writer()
+            parts = list(self._send(pending))
             self._rows.add_parts(self.upload, self._writer, parts)
         except TokenLost as error:
             self._end("taken")
@@ -184,8 +186,10 @@ class S3ObjectSpool:
         return put_part(self._bucket, self.upload, at, content)
 
     def _become_writer(self) -> None:
-        if not self._writer:
+        if not self._is_checked:
             check_owner(self._bucket, self._rows)  # nothing is acknowledged that a restored catalog would not know
+            self._is_checked = True
+        if not self._writer:
             self._writer = os.urandom(8).hex()
             self._rows.hold_spool(self.upload, self._writer)
 

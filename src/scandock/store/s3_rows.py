@@ -292,5 +292,8 @@ class ObjectRows(Protocol):
     def named_keys(self) -> set[str]:
         """Every object that rows name, but for those that are to be deleted: for the census alone."""
 
+    def unshown_keys(self, keys: Sequence[str]) -> list[str]:
+        """Which of these keys only trees name that are in the trash, or that were given up."""
+
     def attempts(self) -> list[tuple[str, str]]:
         """Attempts, and receivings (without a token), that may have objects without rows."""

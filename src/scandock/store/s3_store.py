@@ -306,7 +306,8 @@ class S3Store:
         strange = sorted(there - named - {MARKER, PROBE})
         busy = [f"{prefix}/" for attempt in self._rows.attempts() for prefix in _own_prefixes(*attempt)]
         unnamed = [key for key in self._rows.unknown_keys(strange) if not key.startswith(tuple(busy))]
-        return ObjectCensus(unnamed, sorted((before & named) - there))
+        missing = sorted((before & named) - there)
+        return ObjectCensus(unnamed, sorted(set(missing).difference(self._rows.unshown_keys(missing))))
 
     def delete_unnamed(self, keys: Iterable[str]) -> None:
         self._rows.delete_later((key for key in keys if key.startswith(_MADE_HERE)), grace_ms=self._garbage_ms)

@@ -34,6 +34,7 @@ from scandock.services.ohif import OhifLookup
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.services.refusals import Refusals
 from scandock.services.response_buffers import ResponseBuffers
+from scandock.services.store_check import check_store
 from scandock.services.store_opening import open_data_store
 from scandock.services.tree_cache import TreeCache
 from scandock.services.tree_changes import TreeChange, apply_changes
@@ -45,7 +46,6 @@ from scandock.web.readiness import (
     ReceiverCheck,
     check_catalog,
     check_clock,
-    check_store,
     check_workers,
 )
 from scandock.web.response_sending import ResponseRegistry

@@ -16,22 +16,17 @@ from typing import TYPE_CHECKING, Final
 
 from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.catalog.errors import CatalogDamaged
-from scandock.catalog.privacy_texts import is_privacy_in_force
 from scandock.model.errors import OUTAGES, ScandockError
 from scandock.model.machine_errors import InternalFault
-from scandock.publishing.areas import make_areas
 from scandock.queue.hosts import has_worker
 from scandock.services.clock_check import read_clock_state
 from scandock.services.import_errors import WorkerMissing
 from scandock.services.logs import error_cause, error_location, log
-from scandock.services.privacy_key import load_keys
 from scandock.services.receiver_states import count_unsettled
 from scandock.web.shared_call import SharedCall, StillRunning
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
-    from scandock.services.settings import Settings
-    from scandock.store.port import Store
     from scandock.workers.receiver_figures import ReceiverFigures
 
 FRESH_SECONDS: Final = 3.0
@@ -188,18 +183,3 @@ def check_clock(catalog: Catalog) -> str:
         return read_clock_state(catalog).why
     except ScandockError:
         return ""
-
-
-def check_store(catalog: Catalog, store: Store, settings: Settings) -> str:
-    """Whether bytes do, under the site's privacy policy too: Fault `privacy_key` where this host lacks the key.
-
-    A folder of the store that is missing is made anew, and the log says so. Not one in which something was placed: that
-    it is gone is what is the matter.
-    """
-    for folder in [*store.try_writing(), *make_areas(catalog, store)]:
-        log().warning("folder_made", folder=folder)
-    store.reserve(0, files=1, min_free=settings.min_free_bytes)
-    with catalog.read() as connection:
-        if is_privacy_in_force(connection):
-            load_keys(connection, store.path, settings)
-    return ""

@@ -87,8 +87,11 @@ class RoleUnfit(Worded, Usage):
 
 class HostTaken(Coded, Fault):
     CODE = "host_taken"
-    MEANING = "Another machine serves under the id of this host, as where a machine was copied with its host folder."
-    SENTENCE = "Another machine serves under the id of this host, which the file {path} holds."
+    MEANING = (
+        "Another server serves under the id of this host, as where a machine, or on one machine a host folder, was"
+        " copied."
+    )
+    SENTENCE = "Another server serves under the id of this host, which the file {path} holds."
     REMEDY = "Remove that file where it is a copy, and start again; or give each host a folder by SCANDOCK_HOST_FOLDER."
 
     def __init__(self, path: str) -> None:

@@ -26,7 +26,7 @@ from scandock.model.patience import tries
 from scandock.model.process import python_command
 from scandock.publishing.areas import make_areas
 from scandock.queue.engines import engine_of
-from scandock.queue.hosts import BEAT_SECONDS, SILENT_MS, Role, has_other_hosts, register_host
+from scandock.queue.hosts import BEAT_SECONDS, SILENT_MS, Role, folder_mark, has_other_hosts, register_host
 from scandock.services.data_catalog import host_folder, open_data_catalog
 from scandock.services.data_errors import DataServed
 from scandock.services.data_preparation import prepare_data
@@ -219,7 +219,7 @@ def check_role(options: ServeOptions, settings: Settings) -> None:
 def register_this_host(catalog: Catalog, role: Role, folder: str) -> None:
     """Say that this host serves. What its machine said before it went down is waited for. Raises HostTaken."""
     for _ in tries(SILENT_MS / 1000 + BEAT_SECONDS, 0.5, _wait_for_stop):
-        if register_host(catalog, role):
+        if register_host(catalog, role, folder_mark(folder)):
             return
     raise HostTaken(os.path.join(folder, HOST_IDENTITY))
 

@@ -29,11 +29,13 @@ from scandock.services.data_preparation import prepare_data
 from scandock.services.logs import configure_logging, error_cause
 from scandock.services.receiver_states import has_receivers
 from scandock.services.settings import load_settings
+from scandock.services.store_check import check_store
 from scandock.services.store_opening import open_data_store
 from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
 from scandock.workers.attempt_server import ForkedAttempts, fork_attempt_server
 from scandock.workers.commitment_keeper import CommitmentKeeper
 from scandock.workers.follower_thread import FollowerThread
+from scandock.workers.host_check import HostCheck
 from scandock.workers.janitor import Janitor
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.message_sender import MessageSender
@@ -109,22 +111,30 @@ class Worker:
         due = partial(seconds_to_due, self.catalog)
         self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots, due)
         self.follower = (
-            FollowerThread(partial(begin_follow, self.catalog, owner), self._follow, log)
+            FollowerThread(partial(self._begin_follow, owner), self._follow, log)
             if settings.follow == "on" and settings.store is None  # of a bucket's uploads none is followed
             else None
         )
         self.log = log
         self._watch = Ticker("receivers", WATCH_SECONDS, self._look_for_receivers)
-        self._host = HostBeat(self.catalog, is_worker=True, on_failure=self._tell_away)
+        self._check = HostCheck(self.catalog, partial(check_store, self.catalog, self.store, settings))
+        self._host = HostBeat(
+            self.catalog, is_worker=True, on_failure=self._tell_away, problem=lambda: self._check.code
+        )
         self._unsure: deque[str] = deque(maxlen=UNSURE_CLAIMS)
         self._slots_told = time.monotonic()
         self._stop = threading.Event()
 
     def _claim(self, owner: str, slots: SlotUsage) -> Claim | None:
+        self._check.check_claim()
         next_claim = claim(self.catalog, owner, slots, self.running.held, self._unsure)
         if next_claim is not None:
             self.running.hold(next_claim)
         return next_claim
+
+    def _begin_follow(self, owner: str) -> Claim | None:
+        self._check.check_claim()
+        return begin_follow(self.catalog, owner)
 
     def _tell_slots(self, used: int) -> None:
         self._slots_told = time.monotonic()
@@ -175,6 +185,7 @@ class Worker:
             self.receiver.start()
         if self.follower is not None:
             self.follower.start()
+        self._check.start()
         self._host.start()
         self._tell_slots(self.slots.busy)
         self._look_for_receivers()
@@ -225,6 +236,7 @@ class Worker:
             self.receiver.end()
         if self.messenger is not None:
             self.messenger.end()
+        self._check.end()
         self.catalog.dispose()
         self.store.close()
         self.liveness.end()

@@ -20,9 +20,9 @@ from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 if TYPE_CHECKING:
     from scandock.rules.privacy import EarlyScrub
 
-CACHE_KIB = 16 * 1024
-SORT_KIB = 8 * 1024
-"""The same once all is read: SQLite sorts in as much memory again, and goes through the entries in their order."""
+CACHE_KIB = 4 * 1024
+"""Entries come and are gone through nearly in their order, so more would make nothing faster; SQLite sorts in as much
+memory again."""
 
 _SCHEMA = """
 CREATE TABLE entry (
@@ -139,7 +139,6 @@ class Ledger:
 
     def index(self) -> None:
         """Make the indexes: once, when the reading is over."""
-        self.db.execute(f"PRAGMA cache_size = -{SORT_KIB}")
         for statement in _INDEXES.strip().split(";"):
             if statement.strip():
                 self.db.execute(statement)

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from scandock.access import passwords
-from scandock.model.process import end_fork
+from scandock.model.process import end_process
 from scandock.testing.passwords import QUICK
 from scandock.workers import attempt_server, fork_server
 
@@ -209,7 +209,7 @@ def _run_module(module: str, *words: str) -> NoReturn:
         code: int | None = importlib.import_module(module).main(list(words))
         return code or 0
 
-    end_fork(run)
+    end_process(run)
 
 
 def prepared_pid() -> int:
@@ -305,7 +305,7 @@ def main(words: list[str]) -> int:
             os.close(stream)
         values = json.loads(request)
         values["words"] += map(str, more)
-        end_fork(functools.partial(_run, values))
+        end_process(functools.partial(_run, values))
     return 0
 
 

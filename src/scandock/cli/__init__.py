@@ -31,8 +31,16 @@ def _open_missing_streams() -> None:
             setattr(sys, name, stream)
 
 
+def run() -> None:
+    """Be the process of the command of sys.argv: it ends with its exit code."""
+    code = main()
+    from scandock.model.process import end_process
+
+    end_process(lambda: code)
+
+
 def main() -> int:
-    """Run the command of sys.argv; the exit code is what the console script hands to the shell."""
+    """Run the command of sys.argv; its exit code."""
     import gc
     import os
     import sys

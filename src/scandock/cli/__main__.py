@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from scandock.cli import main
+from scandock.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

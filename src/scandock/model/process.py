@@ -130,12 +130,12 @@ def unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def end_fork(run: Callable[[], int]) -> NoReturn:
-    """Call it in a fork, and end as an interpreter does, but leave all modules as they are.
+def end_process(run: Callable[[], int]) -> NoReturn:
+    """Call it, and end as an interpreter does, but leave all modules as they are.
 
     Threads that are no daemons are waited for, what was registered for the end is called, and what was printed is
-    written. To take the modules apart is to write to each of their pages, which makes it a copy of the parent's: four
-    fifths of what a fork costs.
+    written. To take the modules apart takes an import of the command line 0.02 s. In a fork it is to write to each of
+    their pages, which makes it a copy of the parent's: four fifths of what a fork costs.
     """
     code: object = 1
     try:

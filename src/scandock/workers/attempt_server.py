@@ -20,7 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from scandock.model.errors import ScandockError
-from scandock.model.process import confine, end_fork, pause_garbage_collection, unblock_signals
+from scandock.model.process import confine, end_process, pause_garbage_collection, unblock_signals
 from scandock.workers.attempt import AttemptRequest, make_log
 from scandock.workers.attempt import main as run_attempt
 from scandock.workers.fault_pipe import FaultPipe
@@ -114,7 +114,7 @@ def serve_attempts(worker: int, wire: socket.socket) -> int:
     request = serve(wire)
     if request is not None:
         order, fds = request
-        end_fork(partial(run_attempt, [str(server), order.decode()], *fds))
+        end_process(partial(run_attempt, [str(server), order.decode()], *fds))
     return 0
 
 

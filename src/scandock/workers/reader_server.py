@@ -14,7 +14,7 @@ import sys
 from functools import partial
 from importlib import import_module
 
-from scandock.model.process import confine, die_with_pipe, end_fork, pause_garbage_collection
+from scandock.model.process import confine, die_with_pipe, end_process, pause_garbage_collection
 from scandock.workers.fork_server import READY, serve
 from scandock.workers.reader_process import confine_reader
 from scandock.workers.reader_process import serve as serve_reader
@@ -27,7 +27,7 @@ def serve_readers(wire: socket.socket) -> int:
     request = serve(wire)
     if request is not None:
         _, fds = request
-        end_fork(partial(_run_reader, server, *fds))
+        end_process(partial(_run_reader, server, *fds))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""How a fork ends: with all that an interpreter does at its end, but for taking its modules apart."""
+"""How a process ends: with all that an interpreter does at its end, but for taking its modules apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 FORKS = """
 import atexit, os, sys, threading
-from scandock.model.process import end_fork
+from scandock.model.process import end_process
 
 class Module:
     def __del__(self):
@@ -19,7 +19,7 @@ def fork(run):
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
-        end_fork(run)
+        end_process(run)
     print("code", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 def leaving():

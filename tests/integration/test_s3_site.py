@@ -96,7 +96,7 @@ def test_images_in_segments_survive_their_reader_and_are_told_apart(tmp_path: Pa
     assert told == [199, 2, 1, 1]
     (session,) = done.report["sessions"]
     assert [scan["resources"][0]["files"] for scan in session["scans"]] == [101, 100]
-    checked = call_in_process("check", "--data", tmp_path / "two", **place)  # which reads every file
+    checked = call_in_process("check", "--data", tmp_path / "one", **place)  # which reads every file
     assert checked.stdout == f"0 findings in {bucket.url}\n"
 
 

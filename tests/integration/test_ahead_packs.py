@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from scandock.store import ahead_packs
-from scandock.store.ahead_packs import AheadPacks, KnownFile, KnownFiles
+from scandock.store.ahead_packs import AheadPacks
 from scandock.store.handles import ReadFile
+from scandock.store.known_files import KnownFile, KnownFiles
 from scandock.store.local import LocalStore
 from scandock.store.packs import OWN_OBJECT, PackWriter
 from scandock.store.paths import path_below, unchecked_path
@@ -163,3 +164,18 @@ def test_what_is_known_follows_files_and_folders() -> None:
     known.move("nowhere/x", "nowhere/y")
     assert [of(rel) for rel in ("tree/scans/1/b", "tree/scans/1/2/c", "repeats/a")] == [None, None, None]
     assert of("in/10/d") == "in/10/d"
+
+
+def test_folders_that_are_moved_and_filled_again_are_known_as_before() -> None:
+    known = KnownFiles()
+    for _ in range(2):
+        known.add("in/1/2/a", KnownFile(1, b"", None))
+        known.add("top", KnownFile(2, b"", None))
+        assert known.has("in")
+        assert sorted(path for path, _ in known.below("")) == ["in/1/2/a", "top"]
+        known.move("in/1", "tree/1")
+        assert not known.has("in")
+        assert [path for path, _ in known.below("tree")] == ["tree/1/2/a"]
+        known.remove("tree")
+        known.remove("top")
+        assert not known.has("")

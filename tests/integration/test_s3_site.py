@@ -17,7 +17,8 @@ from scandock.store.bucket import Bucket
 from scandock.store.s3_store import S3Store
 from tests.badinput.objects import Image, sha256
 from tests.builders import uploader_layout, zip_entries
-from tests.crash.processes import until
+from tests.crash.archives import Study, write_tar
+from tests.crash.processes import SCANDOCK, run, until
 from tests.crash.served import LOGIN, FreshServerProcess
 from tests.integration.in_process import call_in_process
 from tests.integration.test_cli_import import call
@@ -79,6 +80,24 @@ def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_pa
     assert exported.returncode == 0, exported.stdout + exported.stderr
     found = sorted(sha256(path.read_bytes()) for path in target.rglob("*.dcm"))
     assert found == sorted(map(sha256, objects("A", 5)))
+
+
+def test_images_in_segments_survive_their_reader_and_are_told_apart(tmp_path: Path, place, bucket) -> None:
+    """A reader dies between two that it has told of, another reads on; one object comes twice, one of a UID differs."""
+    entries = Study(5, 1, count=100).entries("T")
+    entries |= {"T/again.dcm": entries["T/s1/004.dcm"], "T/other.dcm": Study(5, 1, version=1).objects["s1/006.dcm"]}
+    archive, once = write_tar(tmp_path / "a.tar", entries), tmp_path / "once"
+    options = ("--data", tmp_path / "one", "--project", "P", "--create-project", "--workers", "1", "--json")
+    death = {"SCANDOCK_CRASH_ENTRY": "s2/060.dcm", "SCANDOCK_CRASH_BY": "SIGKILL", "SCANDOCK_CRASH_ONCE": str(once)}
+    done = run([SCANDOCK, "import", archive, *options], threads=False, **death, **place)
+    assert once.exists()
+    assert (done.report["state"], done.report["code"]) == ("held", "sop_clash"), str(done)
+    told = [done.report["entries"][verdict] for verdict in ("stored", "conflict", "duplicate", "resource")]
+    assert told == [199, 2, 1, 1]
+    (session,) = done.report["sessions"]
+    assert [scan["resources"][0]["files"] for scan in session["scans"]] == [101, 100]
+    checked = call_in_process("check", "--data", tmp_path / "one", **place)  # which reads every file
+    assert checked.stdout == f"0 findings in {bucket.url}\n"
 
 
 def test_a_web_host_takes_what_a_worker_host_imports_and_gives_it_back(tmp_path: Path, place, bucket) -> None:

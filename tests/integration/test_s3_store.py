@@ -15,6 +15,7 @@ from scandock.catalog.engine import Catalog, connect_server
 from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.reception import CloseReason
 from scandock.model.verdicts import ImportState
+from scandock.pipeline.staging import scratch_path
 from scandock.publishing import object_rows
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.services.data_folders import check_kind_of_store
@@ -22,12 +23,13 @@ from scandock.services.settings import Settings, load_settings
 from scandock.store import ahead_packs, part_spools
 from scandock.store.bucket import Bucket
 from scandock.store.errors import StoreFailed
-from scandock.store.handles import ReadFile
+from scandock.store.handles import ReadFile, SegmentPlace, Stage
 from scandock.store.local import LocalStore
 from scandock.store.moves import RestoreTree, TrashTree
-from scandock.store.paths import parse_tree, unchecked_path
+from scandock.store.paths import IMAGES, SEGMENTS, parse_tree, path_below, unchecked_path
 from scandock.store.s3_object_spools import FEW_PARTS
 from scandock.store.s3_store import S3Store
+from scandock.store.segment_writer import SegmentWriter
 from scandock.workers.receiver_studies import OpenStudies
 from tests.crash.processes import until
 from tests.integration.store_conformance import (
@@ -69,6 +71,18 @@ def count_ranges(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
 def read_file(rel: str, data: bytes) -> ReadFile:
     return ReadFile(rel, len(data), hashlib.sha256(data).digest(), "1.2")
+
+
+def put_in_segment(stage: Stage, images: dict[str, bytes]) -> list[ReadFile]:
+    """Images that a reader has put into a segment and told of, under the paths that they got."""
+    read = []
+    with closing(SegmentWriter(stage, len(images))) as writer:
+        for rel, data in images.items():
+            writer.put_whole(unchecked_path(rel), data)
+            place = SegmentPlace(writer.name, writer.take_offset(rel))
+            read.append(read_file(rel, data)._replace(place=place))
+    named = stage.name_read([(file, bytes([number])) for number, file in enumerate(read)])
+    return [file._replace(rel=rel) for file, rel in zip(read, named, strict=True)]
 
 
 def keys(bucket: Bucket) -> list[str]:
@@ -509,6 +523,82 @@ class TestS3Store(StoreConformance):
         assert len(keys(bucket)) == 3  # that of 4 to 7, and one more of each tree
         assert read_tree(store, NAME) == {f"scans/1/{i}": files[f"in/1/{i}"] for i in (0, 1, 3, 4, 5, 6, 7, 8, 9)}
         assert read_tree(store, OTHER) == {"a": files["in/1/10"], "b": files["in/1/11"]}
+
+    # images that readers have put into segments
+
+    def test_images_in_segments_are_stored_as_others_are(self, store, bucket, monkeypatch):
+        """Some sent ahead, others packed by the seal beside a file of its own; none has a file on the host."""
+        monkeypatch.setattr(ahead_packs, "PACK_BYTES", 300)
+        stage = stage_files(store, "u", {"in/1/9": b"9" * 100})
+        images = {f"in/1/{i}": bytes([i]) * 100 for i in range(5)}
+        stage.send_ahead(put_in_segment(stage, images))
+        assert os.listdir(f"{stage.local_path(IMAGES)}/1") == ["9"]
+        stage.compose(unchecked_path("tree"), [part("in/1", "scans/1")])
+        stage.seal()
+        assert len(keys(bucket)) == 2
+        publish_new(store, stage, "tree", NAME)
+        expected = {f"scans/1/{i}": bytes([i]) * 100 for i in range(5)}
+        assert read_tree(store, NAME) == expected | {"scans/1/9": b"9" * 100}
+        store.finish(stage)
+        assert store.census() == ([], [])
+        assert store.sweep().left == 0
+
+    def test_images_in_segments_are_read_and_moved_as_files_are(self, store):
+        stage = stage_files(store, "u", {"in/1/9": b"nine", "loose/1": b"loose"})
+        put_in_segment(stage, {"in/1/0": b"0123", "in/1/1": b"one", "in/2/2": b"two"})
+        rel = unchecked_path
+        assert stage.read_at(rel("in/1/0"), 1, 2) == b"12"
+        with stage.open(rel("in/1/1")) as reader:
+            assert reader.read() == b"one"
+        assert stage.list(rel("in/1")) == ["0", "1", "9"]
+        stage.move(rel("in/1"), rel("a/1"))
+        stage.move(rel("in/2/2"), rel("a/1/2"))
+        assert sorted(entry.rel for entry in stage.walk(rel("a"))) == ["a/1/0", "a/1/1", "a/1/2", "a/1/9"]
+        assert [stage.exists(rel(path)) for path in ("in/1", "in/1/0", "a/1", "a/1/2")] == [False, False, True, True]
+        assert stage.read_at(rel("a/1/9"), 0, 9) == b"nine"
+        for old, new in (("a/1/0", "loose/1"), ("loose/1", "a/1/0"), ("a/1/0", "a/1/1"), ("a/1/2", "loose")):
+            with pytest.raises(FileExistsError):
+                stage.move(rel(old), rel(new))
+        with pytest.raises(FileNotFoundError):
+            stage.move(rel("in/1/0"), rel("b"))
+        stage.remove(rel("a/1/1"))
+        with pytest.raises(FileNotFoundError):
+            stage.read_at(rel("a/1/1"), 0, 3)
+        stage.remove(rel("a"))
+        assert [entry.rel for entry in stage.walk(rel("a"))] == []
+
+    def test_images_of_one_path_get_the_spare_one(self, store):
+        """Of two readers, of which one may have made a file of its image."""
+        stage = stage_files(store, "u", {"in/1/b": b"file", "in/1/c": b"file"})
+        first, second, third = (unchecked_path(path) for path in ("in/1/a", "in/1/b", "in/1/c"))
+        assert put_in_segment(stage, {first: b"one"})[0].rel == first
+        again = read_file(first, b"two")._replace(place=put_in_segment(stage, {"in/2/x": b"two"})[0].place)
+        assert stage.name_read([(again, b"\1")]) == ["in/1/a~01"]
+        assert [stage.read_at(unchecked_path(rel), 0, 9) for rel in (first, "in/1/a~01")] == [b"one", b"two"]
+        # one that is told of behind another's in a segment has the file moved, one that is told of before keeps it
+        put_in_segment(stage, {second: b"in a segment"})
+        assert stage.name_read([(read_file(second, b"file"), b"\2")]) == ["in/1/b~02"]
+        assert stage.read_at(unchecked_path("in/1/b~02"), 0, 9) == b"file"
+        assert stage.read_at(second, 0, 99) == b"in a segment"
+        assert stage.name_read([(read_file(third, b"file"), b"\3")]) == [third]
+        assert stage.name_read([(again._replace(rel=third), b"\4")]) == ["in/1/c~04"]
+
+    def test_a_file_that_a_dead_reader_left_is_not_taken_for_the_image_of_its_path(self, store):
+        stage = stage_files(store, "u", {"in/1/a": b"left"})
+        put_in_segment(stage, {"in/1/a": b"told"})
+        stage.compose(unchecked_path("tree"), [part("in/1", "scans/1")])
+        stage.seal()
+        publish_new(store, stage, "tree", NAME)
+        assert read_tree(store, NAME) == {"scans/1/a": b"told"}
+
+    def test_what_a_segment_lost_fails_the_seal(self, store):
+        stage = stage_files(store, "u", {})
+        put_in_segment(stage, {"in/1/a": b"whole"})
+        (segment,) = stage.list(SEGMENTS)
+        os.truncate(scratch_path(stage, path_below(SEGMENTS, segment)), 3)
+        stage.compose(unchecked_path("tree"), [part("in/1", "scans/1")])
+        with pytest.raises(ValueError, match="not 5 bytes"):
+            stage.seal()
 
     @pytest.mark.parametrize("end", ["finish", "clear", "takeover"])
     def test_what_was_sent_by_an_attempt_that_shows_nothing_is_swept(self, store, reopen, bucket, monkeypatch, end):

@@ -12,93 +12,21 @@ import threading
 from collections import defaultdict
 from contextlib import closing
 from itertools import chain
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from scandock.store.known_files import KnownFile, KnownFiles
 from scandock.store.packs import OWN_OBJECT, PACK_BYTES, PACK_FILES, pack_file
+from scandock.store.segment_files import SegmentReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from scandock.store.handles import ReadFile
     from scandock.store.packs import PackWriter
-    from scandock.store.records import Blob
     from scandock.store.stages import LocalStage
 
 MOST_KNOWN: Final = 50_000
 """Files of which something is kept in memory; those beyond are packed when the stage is sealed."""
-
-
-class KnownFile(NamedTuple):
-    """What is known of a staged file."""
-
-    size: int
-    sha256: bytes
-    blob: Blob | None
-    """Where its bytes are in the bucket, once they have been sent."""
-
-
-class KnownFiles:
-    """What is known of staged files, by the paths that they have now."""
-
-    def __init__(self) -> None:
-        self._folders: dict[str, dict[str, KnownFile]] = {}
-        self._above: set[str] = set()
-        """Of all folders that ever were among these, themselves and those in which they are."""
-        self._files_of: dict[str, int] = defaultdict(int)
-
-    def add(self, rel: str, known: KnownFile) -> None:
-        """Note a file, or more of one."""
-        self._put(rel, known)
-        if known.blob is not None:
-            self._files_of[known.blob.object] += 1
-
-    def _put(self, rel: str, known: KnownFile) -> None:
-        folder, _, name = rel.rpartition("/")
-        self._open_folder(folder)[name] = known
-
-    def _open_folder(self, folder: str) -> dict[str, KnownFile]:
-        if folder not in self._folders:
-            self._folders[folder] = {}
-            above = folder
-            while above not in self._above:
-                self._above.add(above)
-                above = above.rpartition("/")[0]
-        return self._folders[folder]
-
-    def find(self, rel: str) -> KnownFile | None:
-        folder, _, name = rel.rpartition("/")
-        return self._folders.get(folder, {}).get(name)
-
-    def count_files(self, key: str) -> int:
-        """How many files were put into an object."""
-        return self._files_of[key]
-
-    def move(self, old: str, new: str) -> None:
-        """Follow a file, or a folder with all that is in it."""
-        for folder in self._list_below(old):
-            self._open_folder(new + folder[len(old) :]).update(self._folders.pop(folder))
-        folder, _, name = old.rpartition("/")
-        known = self._folders.get(folder, {}).pop(name, None)
-        if known is not None:
-            self._put(new, known)
-
-    def remove(self, rel: str) -> None:
-        """Forget a file, or a folder with all that is in it."""
-        for folder in self._list_below(rel):
-            del self._folders[folder]
-        folder, _, name = rel.rpartition("/")
-        self._folders.get(folder, {}).pop(name, None)
-
-    def _list_below(self, rel: str) -> list[str]:
-        if rel not in self._above:
-            return []
-        return [folder for folder in self._folders if folder == rel or folder.startswith(f"{rel}/")]
-
-    def forget_objects(self) -> None:
-        """Know of no file any more that it was sent."""
-        self._files_of.clear()
-        for folder in self._folders.values():
-            folder.update({name: known._replace(blob=None) for name, known in folder.items()})
 
 
 class AheadPacks:
@@ -139,10 +67,10 @@ class AheadPacks:
 
     def _run(self) -> None:
         try:
-            with closing(self._open_stage()) as stage:
+            with closing(self._open_stage()) as stage, closing(SegmentReader(stage)) as segments:
                 waiting: dict[str, list[ReadFile]] = defaultdict(list)
                 try:
-                    self._work(stage, waiting)
+                    self._work(stage, segments, waiting)
                 finally:
                     for file in chain.from_iterable(waiting.values()):
                         self._known.add(file.rel, KnownFile(file.size, file.sha256, None))
@@ -150,7 +78,7 @@ class AheadPacks:
         except BaseException:  # noqa: BLE001  whatever it is, the seal meets it too, and tells of it, or does not
             self._has_failed = True
 
-    def _work(self, stage: LocalStage, waiting: dict[str, list[ReadFile]]) -> None:
+    def _work(self, stage: LocalStage, segments: SegmentReader, waiting: dict[str, list[ReadFile]]) -> None:
         """Pack what comes; `waiting`: files by study of which there is not enough yet."""
         sizes: dict[str, int] = defaultdict(int)
         has_begun = False
@@ -168,13 +96,13 @@ class AheadPacks:
                     self._begin()
                     has_begun = True
                 if is_alone:
-                    self._pack(stage, file.study, [file])
+                    self._pack(stage, segments, file.study, [file])
                 else:
-                    self._pack(stage, file.study, waiting.pop(file.study))
+                    self._pack(stage, segments, file.study, waiting.pop(file.study))
                     del sizes[file.study]
 
-    def _pack(self, stage: LocalStage, study: str, files: list[ReadFile]) -> None:
+    def _pack(self, stage: LocalStage, segments: SegmentReader, study: str, files: list[ReadFile]) -> None:
         for file in sorted(files, key=lambda file: file.rel):  # neighbors in a tree are read by one request
-            blob = pack_file(self._packs, stage, study, file)
+            blob = pack_file(self._packs, stage, segments, study, file)
             self._known.add(file.rel, KnownFile(file.size, file.sha256, blob))
         self._packs.close_packs(study)

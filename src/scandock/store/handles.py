@@ -169,6 +169,13 @@ class StagedPart(NamedTuple):
     """The stage in which it waits, whose owner waits meanwhile; None: that of the tree itself."""
 
 
+class SegmentPlace(NamedTuple):
+    """Where a staged file is that has no file of its own in the host's folder (`segment_writer.py`)."""
+
+    segment: str
+    offset: int
+
+
 class ReadFile(NamedTuple):
     """A staged file whose bytes stay as they are."""
 
@@ -178,6 +185,8 @@ class ReadFile(NamedTuple):
     sha256: bytes
     study: str
     """Files of one study are likely to be in one tree."""
+    place: SegmentPlace | None = None
+    """Where it is, if not in a file of its own."""
 
 
 class Stage(Protocol):
@@ -185,6 +194,10 @@ class Stage(Protocol):
 
     upload: str
     token: str
+
+    @property
+    def takes_segments(self) -> bool:
+        """Whether readers may put images into segments instead of files of their own (`segment_writer.py`)."""
 
     def put(self, rel: RelPath) -> Writer:
         """Open a new file; its folders are made. FileExistsError where the name is taken, by anyone's write."""
@@ -219,6 +232,13 @@ class Stage(Protocol):
 
     def write_back(self) -> None:
         """Let the disk begin with what is staged so far, beside other work, so that `seal` has less to wait for."""
+
+    def name_read(self, files: Sequence[tuple[ReadFile, bytes]]) -> list[RelPath]:
+        """Take note of images that a reader has finished, each with the ordinal of its entry: the paths that they have.
+
+        That is an alternate one (`alternate_path`) where another file in a segment, or of another reader, has the path.
+        For a stage that takes segments, before anything else is done with these images.
+        """
 
     def send_ahead(self, files: Iterable[ReadFile]) -> None:
         """Let a store that keeps files elsewhere begin with those that are likely to stay, beside other work, so that

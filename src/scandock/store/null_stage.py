@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, NoReturn, Self
 
 from scandock.store.handles import ReadFile, StagedPart, Writer
+from scandock.store.paths import RelPath, unchecked_path
 from scandock.store.records import AdoptResult, Blob, Mark, StoreEntry
 
 
 class NullStage:
     """Takes every change and has no file: the `Stage` of a store in which nothing stands."""
+
+    takes_segments = False
 
     def __init__(self, upload: str, token: str) -> None:
         self.upload = upload
@@ -44,6 +47,9 @@ class NullStage:
     def clear(self) -> None: ...
 
     def write_back(self) -> None: ...
+
+    def name_read(self, files: Sequence[tuple[ReadFile, bytes]]) -> list[RelPath]:
+        return [unchecked_path(file.rel) for file, _ in files]
 
     def send_ahead(self, files: Iterable[ReadFile]) -> None: ...
 

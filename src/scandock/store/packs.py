@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from scandock.store.bucket import Bucket, ObjectWriter
     from scandock.store.handles import ReadFile
+    from scandock.store.segment_files import SegmentReader
     from scandock.store.stages import LocalStage
 
 PACK_BYTES: Final = 32 * 1024 * 1024
@@ -266,7 +267,12 @@ class FileWriter:
 
 
 def pack_file(
-    packs: PackWriter, stage: LocalStage, study: str, file: ReadFile, check: Callable[[], None] | None = None
+    packs: PackWriter,
+    stage: LocalStage,
+    segments: SegmentReader,
+    study: str,
+    file: ReadFile,
+    check: Callable[[], None] | None = None,
 ) -> Blob:
     """Store a staged file among those of a study, or as an object of its own; see `PackWriter.put_small`.
 
@@ -274,9 +280,10 @@ def pack_file(
     """
     rel = unchecked_path(file.rel)
     if file.size <= OWN_OBJECT:
-        return packs.put_small(study, file.size, file.sha256, partial(stage.read_into, rel))
+        fill = partial(stage.read_into, rel) if file.place is None else partial(segments.read_into, file.place)
+        return packs.put_small(study, file.size, file.sha256, fill)
     writer = packs.open(study)
-    with stage.open(rel) as reader:
+    with stage.open(rel) if file.place is None else segments.open(file.place, file.size) as reader:
         while data := reader.read(CHUNK):
             if check is not None:
                 check()

@@ -238,6 +238,11 @@ def folder_of(rel: RelPath) -> RelPath:
     return cast("RelPath", rel.rpartition("/")[0])
 
 
+def segment_path(name: str) -> RelPath:
+    """Of a segment in its stage; ValueError where that is no name of one."""
+    return path_below(SEGMENTS, label(name))
+
+
 def unchecked_path(text: str) -> RelPath:
     """A path as the listing of a folder gave it, whoever put it there: the store checks what it opens."""
     return cast("RelPath", text)
@@ -275,6 +280,8 @@ BIG: Final = cast("RelPath", "big")
 """Images that are not in memory, until their header is read."""
 INNER: Final = cast("RelPath", "inner")
 """Archives inside the archive, while they are read."""
+SEGMENTS: Final = cast("RelPath", "segments")
+"""Images of a reader, one behind the other (`segment_writer.py`)."""
 REPEATS: Final = cast("RelPath", "repeats")
 """Repeats, to be given up at once."""
 MIGRATED: Final = cast("DataPath", "store-migration.jsonl")

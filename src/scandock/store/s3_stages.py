@@ -3,7 +3,8 @@
 What readers write lies in the host's data folder as in the local store, so a reader that dies has lost nothing. `seal`
 makes packs of each tree that was composed, and objects of what is large, stores them, and notes where each file is;
 whoever takes the import over, on whatever host, publishes by these rows alone. What `send_ahead` was told of is packed
-before (`ahead_packs`).
+before (`ahead_packs`). Images that readers have put into segments have no file in that folder: they are known by their
+paths in this process alone (`segment_files`), and an attempt that dies before its seal is begun anew.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from heapq import merge
 from typing import IO, TYPE_CHECKING
 
 from scandock.store import paths
-from scandock.store.ahead_packs import AheadPacks, KnownFiles
+from scandock.store.ahead_packs import AheadPacks
 from scandock.store.errors import TreeDamaged
 from scandock.store.file_places import FilePlace, pack_places, sort_key
 from scandock.store.handles import ReadFile
+from scandock.store.known_files import KnownFiles
 from scandock.store.packs import CHUNK, PackWriter, attempt_prefix, pack_file
 from scandock.store.paths import RECEIPT
 from scandock.store.records import AdoptResult, Blob, Mark
+from scandock.store.segment_files import SegmentFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from scandock.store.bucket import Bucket
     from scandock.store.handles import StagedPart, Writer
@@ -56,6 +59,8 @@ class _Composed:
 class S3Stage:
     """See handles.Stage. For one thread at a time."""
 
+    takes_segments = True
+
     def __init__(
         self, reopen: Callable[[], LocalStage], local: LocalStage, bucket: Bucket, rows: ObjectRows, places: PlaceReader
     ) -> None:
@@ -71,6 +76,9 @@ class S3Stage:
         self._packs: PackWriter | None = None
         self._ahead: AheadPacks | None = None
         self._known = KnownFiles()
+        self._segments = SegmentFiles(local)
+        self._has_images_as_files = False
+        """Whether a reader has made files of images: their paths are taken as well."""
         self._stored: dict[str, StoredObject] = {}
         """Objects of this stage by key."""
 
@@ -100,8 +108,23 @@ class S3Stage:
 
     def move(self, old: RelPath, new: RelPath) -> None:
         self._stop_ahead()
-        self._local.move(old, new)
+        if self._is_in_folder(old, new):
+            self._local.move(old, new)
+        self._follow(old, new)
+
+    def _is_in_folder(self, old: RelPath, new: RelPath) -> bool:
+        """Whether something of what is to be moved lies in the host's folder. FileExistsError where `new` is there."""
+        if not self._segments.has(old):
+            if self._segments.has(new):
+                raise FileExistsError(17, "A file in a segment stands there", new)
+            return True
+        if self.exists(new):
+            raise FileExistsError(17, "Something stands there", new)
+        return self._local.exists(old)
+
+    def _follow(self, old: RelPath, new: RelPath) -> None:
         self._known.move(old, new)
+        self._segments.move(old, new)
 
     def compose(
         self, root: RelPath, staged: Iterable[StagedPart], *, base: TreePath | None = None, kept: Iterable[RelPath] = ()
@@ -115,7 +138,11 @@ class S3Stage:
                 if part.target in taken:
                     raise FileExistsError(17, "A file of the tree before it stands there", part.target)
                 if part.stage is None or part.stage is self:
-                    self._known.move(part.source, paths.path_below(root, part.target))
+                    path = paths.path_below(root, part.target)
+                    is_in_folder = self._is_in_folder(part.source, path)
+                    self._follow(part.source, path)
+                    if not is_in_folder:
+                        continue
                 yield part._replace(stage=part.stage.staging if isinstance(part.stage, S3Stage) else part.stage)
 
         self._local.compose(root, parts())
@@ -142,6 +169,7 @@ class S3Stage:
         self._stop_ahead()
         self._local.remove(rel)
         self._known.remove(rel)
+        self._segments.remove(rel)
         self._composed.pop(rel, None)
         if rel == RECEIPT:
             self._rows.drop_staged_receipt(self.upload, self.token)
@@ -149,12 +177,30 @@ class S3Stage:
     def clear(self) -> None:
         self._stop_ahead(early=True)
         self._known = KnownFiles()
+        self._segments.clear()
         self._local.clear()
         self._composed.clear()
         self._rows.clear(self.upload, self.token)
 
     def write_back(self) -> None:
         """Nothing: the disk of the host is not what makes it durable."""
+
+    def name_read(self, files: Sequence[tuple[ReadFile, bytes]]) -> list[RelPath]:
+        return [self._name_read(file, ordinal) for file, ordinal in files]
+
+    def _name_read(self, file: ReadFile, ordinal: bytes) -> RelPath:
+        rel = name = paths.unchecked_path(file.rel)
+        is_taken = self._segments.find(rel) is not None
+        if file.place is None:
+            self._has_images_as_files = True
+            if is_taken:
+                name = paths.alternate_path(rel, ordinal.hex())
+                self._local.move(rel, name)
+            return name
+        if is_taken or (self._has_images_as_files and self._local.exists(rel)):
+            name = paths.alternate_path(rel, ordinal.hex())
+        self._segments.add(name, file)
+        return name
 
     def send_ahead(self, files: Iterable[ReadFile]) -> None:
         if self._ahead is None:
@@ -217,7 +263,7 @@ class S3Stage:
 
     def _files(self, root: str) -> list[tuple[str, int]]:
         """Path in a tree and bytes of each file that lies in the folder."""
-        entries = self._local.walk(paths.unchecked_path(root))
+        entries = self.walk(paths.unchecked_path(root))
         files = [(entry.rel[len(root) + 1 :], entry.size) for entry in entries if entry.kind == "file"]
         return sorted(files, key=lambda file: sort_key(file[0]))
 
@@ -247,8 +293,11 @@ class S3Stage:
         known = self._known.find(rel)
         blob = known.blob if known is not None else None
         if blob is None or blob.object not in whole:
+            in_segment = self._segments.find(rel)
+            known = in_segment or known
             sha256 = known.sha256 if known is not None and known.size == size else b""
-            blob = pack_file(packs, self._local, root, ReadFile(rel, size, sha256, root), check)
+            file = ReadFile(rel, size, sha256, root, None if in_segment is None else in_segment.place)
+            blob = pack_file(packs, self._local, self._segments.reader, root, file, check)
         return FilePlace(paths.unchecked_path(path), blob.object, blob.offset, blob.length)
 
     def put_receipt(self, rel: RelPath) -> str:
@@ -265,25 +314,32 @@ class S3Stage:
         if rel == RECEIPT and not self._local.exists(rel):
             data = self._bucket.get(self._staged_receipt() or "")[offset:]
             return io.BytesIO(data if length is None else data[:length])
-        return self._local.open(rel, offset, length)
+        reader = self._segments.open(rel, offset, length)
+        return self._local.open(rel, offset, length) if reader is None else reader
 
     def read_at(self, rel: RelPath, offset: int, length: int) -> bytes:
-        return self._local.read_at(rel, offset, length)
+        reader = self._segments.open(rel, offset, length)
+        return self._local.read_at(rel, offset, length) if reader is None else reader.read()
 
     def local_path(self, rel: RelPath) -> str:
         return self._local.local_path(rel)
 
     def exists(self, rel: RelPath) -> bool:
-        return self._local.exists(rel) or (rel == RECEIPT and self._staged_receipt() is not None)
+        if self._local.exists(rel) or self._segments.has(rel):
+            return True
+        return rel == RECEIPT and self._staged_receipt() is not None
 
     def _staged_receipt(self) -> str | None:
         return self._rows.receipt(self.upload, staged=True)
 
     def list(self, rel: RelPath = paths.TREE_ROOT) -> list[str]:
-        return self._local.list(rel)
+        return sorted({*self._local.list(rel), *self._segments.list(rel)})
 
     def walk(self, rel: RelPath = paths.TREE_ROOT) -> Iterator[StoreEntry]:
-        return self._local.walk(rel)
+        for entry in self._local.walk(rel):
+            if self._segments.find(entry.rel) is None:  # else a reader that died has made the file and not told of it
+                yield entry
+        yield from self._segments.walk(rel)
 
     def mark(self, rel: RelPath) -> Mark | None:
         """See handles.Stage. A folder that is no composed tree becomes one, and is stored, by being asked for."""
@@ -293,7 +349,7 @@ class S3Stage:
             number = self._rows.staged(self.upload, rel)
             if number is not None:
                 return Mark(number)
-            if not self._local.exists(rel):
+            if not self.exists(rel):
                 return None
             composed = self._composed[rel] = _Composed([])
         if not composed.is_stored:
@@ -304,12 +360,14 @@ class S3Stage:
         """Let go of the folder of a tree that has been published."""
         self._composed.pop(rel, None)
         self._known.remove(rel)
+        self._segments.remove(rel)
         self._local.remove(rel)
 
     def end(self) -> None:
         """Send nothing more; what is being sent ends first."""
         self._stop_ahead(early=True)
         self._close_packs()
+        self._segments.close()
 
     def close(self) -> None:
         self.end()

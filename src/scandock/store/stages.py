@@ -23,7 +23,7 @@ from scandock.store.records import Blob, Mark
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from scandock.store.handles import ReadFile, StagedPart
@@ -99,6 +99,7 @@ class LocalStage:
     since then, whichever process wrote.
     """
 
+    takes_segments = False
     __slots__ = ("_fd", "_folders", "_root", "_void", "_writing_back", "path", "token", "upload")
 
     def __init__(self, root: Root, upload: str, token: str) -> None:
@@ -233,6 +234,9 @@ class LocalStage:
             fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root.fd)
             self._writing_back = threading.Thread(target=_write_back, args=(fd,), name="write-back", daemon=True)
             self._writing_back.start()
+
+    def name_read(self, files: Sequence[tuple[ReadFile, bytes]]) -> list[RelPath]:
+        return [paths.unchecked_path(file.rel) for file, _ in files]
 
     def send_ahead(self, files: Iterable[ReadFile]) -> None:
         """Nothing: they are where they stay."""

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from scandock.formats.display_names import decode_file_name, display_names_by
 from scandock.formats.zip_entries import ZipEntries
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
 
+SEGMENT_FILES: Final = 50_000
+"""Images of which the import remembers where they are in segments."""
 MAX_READERS = 4
 
 
@@ -224,6 +226,8 @@ class ArchiveReader:
                 files=opened.entries_total or 0,
                 min_free=settings.min_free_bytes,
             )
+        goes_ahead = keep and coming is None and not site.hash_datasets
+        has_segments = goes_ahead and stage.takes_segments
         listening.totals = pool.board.totals
         listening.stage("reading")
         listener = EntryListener(
@@ -234,7 +238,8 @@ class ArchiveReader:
             readers=self.readers,
             check_space=lambda: store.reserve(missing(), min_free=settings.min_free_bytes),
             write_back=stage.write_back if keep and not site.privacy.policy.changes_objects else None,
-            send_ahead=stage.send_ahead if keep and coming is None and not site.hash_datasets else None,
+            send_ahead=stage.send_ahead if goes_ahead else None,
+            name_read=stage.name_read if has_segments else None,
         )
         terms = make_reading_terms(self.request, site)
         ledger.has_filters = terms.filters is not None
@@ -255,6 +260,7 @@ class ArchiveReader:
                 rules=[(early.rules.to_plain(), b"")] if early is not None else [],
                 early=dict(early.variables) if early is not None else None,
                 is_ahead=coming is not None,
+                segment_files=SEGMENT_FILES // self.readers if has_segments else 0,
             )
         )
         more = None if coming is None else partial(self._ask, coming, listener.open)

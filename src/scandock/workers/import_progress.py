@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from scandock.formats.dicom_text import decode_value
@@ -16,13 +17,15 @@ from scandock.pipeline.tallies import Tallies
 from scandock.rules.labels import clean_label, person_label
 from scandock.rules.notices import Notice
 from scandock.rules.privacy import UNLIMITED
-from scandock.store.handles import ReadFile
+from scandock.store.handles import ReadFile, SegmentPlace
+from scandock.store.segment_writer import NO_OFFSET
 from scandock.store.sources import open_source
 from scandock.workers.archive_tasks import ArchiveTasks, zip_tasks
 from scandock.workers.pool import Task
 
 if TYPE_CHECKING:
     from scandock.pipeline.ledger import Ledger
+    from scandock.store.paths import RelPath
 
 TELL_SECONDS = 0.1
 SPACE_SECONDS = 1.0
@@ -36,6 +39,16 @@ _REMEDIES: Final = {
     "inner_empty": "Check what was packed there.",
     "right_lost": "Look at it and archive it, and set the receiver right, which takes nothing more until then.",
 }
+
+
+def _list_images(entries: list[Entry], segment: str, offsets: Sequence[int]) -> dict[int, ReadFile]:
+    """The images among these entries that were kept, by their places there."""
+    images = {}
+    for index, (entry, offset) in enumerate(zip(entries, chain(offsets, repeat(NO_OFFSET)), strict=False)):
+        if entry.content == Content.DICOM and entry.staged:
+            place = None if offset == NO_OFFSET else SegmentPlace(segment, offset)
+            images[index] = ReadFile(entry.staged, entry.size, entry.sha256, entry.study, place)
+    return images
 
 
 def make_note(code: str, message: str) -> Notice:
@@ -124,9 +137,11 @@ class EntryListener:
         check_space: Callable[[], object],
         write_back: Callable[[], None] | None,
         send_ahead: Callable[[Iterable[ReadFile]], None] | None,
+        name_read: Callable[[Sequence[tuple[ReadFile, bytes]]], list[RelPath]] | None = None,
     ) -> None:
         """`write_back` has the disk begin with what is staged; None where most of that goes again. `send_ahead` hears
-        of files that are likely to be stored as they are; None where there are none.
+        of files that are likely to be stored as they are; None where there are none. `name_read` gives images their
+        paths in the stage, where readers put them into segments.
         """
         self.listening = listening
         self.ledger = ledger
@@ -135,6 +150,7 @@ class EntryListener:
         self.check_space = check_space
         self.write_back = write_back
         self.send_ahead = send_ahead
+        self.name_read = name_read
         self._checked = self._written_back = time.monotonic()
         self.open(opened)
         nothing = hashlib.sha256().digest()
@@ -152,14 +168,18 @@ class EntryListener:
         listening.entries_total, listening.bytes_total = opened.entries_total, opened.bytes_total
         listening.notes.extend(make_note("archive_note", note) for note in opened.notes)
 
-    def entries(self, entries: list[Entry]) -> None:
+    def entries(self, entries: list[Entry], segment: str = "", offsets: Sequence[int] = ()) -> None:
+        """Take note of what a reader has found. `offsets`: where each entry is in the reader's segment, if it is."""
+        read = {} if self.send_ahead is None else _list_images(entries, segment, offsets)
+        if self.name_read is not None and read:
+            names = self.name_read([(file, entries[index].ordinal) for index, file in read.items()])
+            for index, rel in zip(list(read), names, strict=True):
+                if rel != read[index].rel:
+                    read[index] = read[index]._replace(rel=rel)
+                    entries[index] = entries[index]._replace(staged=rel)
         self.ledger.add(entries)
         if self.send_ahead is not None:
-            self.send_ahead(
-                ReadFile(entry.staged, entry.size, entry.sha256, entry.study)
-                for entry in entries
-                if entry.content == Content.DICOM and entry.staged and not entry.left_out_by
-            )
+            self.send_ahead(file for index, file in read.items() if not entries[index].left_out_by)
 
     def study(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None:
         labels = self.listening.labels

@@ -54,7 +54,7 @@ class Task:
 class ReaderListener(Protocol):
     """What an import does with what its readers find."""
 
-    def entries(self, entries: list[Entry]) -> None: ...
+    def entries(self, entries: list[Entry], segment: str, offsets: list[int]) -> None: ...
     def study(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None: ...
     def container(self, container: Container) -> list[Task]: ...
     def damaged(self, container: bytes, code: str, message: str) -> None: ...
@@ -87,6 +87,8 @@ class ReaderSetup:
     """What scripts know by name, where the only rules are applied to objects as they are read."""
     is_ahead: bool = False
     """Whether the archive is still being received: that goes first, and so do imports of what is here."""
+    segment_files: int = 0
+    """How many images each reader may put into a segment (`store/segment_writer.py`)."""
 
 
 Hear = Callable[["Task", tuple[Any, ...]], list["Task"]]
@@ -156,6 +158,7 @@ class ReaderPool:
             setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
             setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose, setup.filters,
             setup.hash_datasets, setup.rules, setup.names, setup.early, setup.is_ahead,
+            setup.segment_files,
         )  # fmt: skip
         with contextlib.suppress(OSError):  # it died: who listens to it finds out
             reader.wire.send(words)
@@ -282,11 +285,11 @@ def _tell_listener(listener: ReaderListener, task: Task, message: tuple[Any, ...
     if kind == "entries":
         entries = [Entry(*values) for values in message[1]]
         task.resume = max(task.resume, entries[-1].ordinal)
-        listener.entries(entries)
+        listener.entries(entries, message[3], message[4])
         for container_number, *counted in message[2]:
             listener.tally(container_number, tuple(counted))
-        if len(message) > 3:
-            listener.scrubbed(message[3], message[4])
+        if len(message) > 5:
+            listener.scrubbed(message[5], message[6])
     elif kind == "study":
         listener.study(*message[1:])
     elif kind == "container":

@@ -26,6 +26,7 @@ from scandock.model.limits import Limits
 from scandock.pipeline.entry_reader import EntryReader
 from scandock.pipeline.unpacker import Unpacker, open_container
 from scandock.store.opening import open_store
+from scandock.store.segment_writer import SegmentWriter
 from scandock.workers.entry_names import EntryNames
 from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.wire import Wire
@@ -60,9 +61,14 @@ class ReaderProcess:
         """What messages call entries, where their names may not be known."""
         self.reader: EntryReader
         self.early: EarlyScrubber | None = None
+        self.segment: SegmentWriter | None = None
+        self.offsets: list[int] = []
+        """Of each entry where it is in the segment."""
 
     def entry(self, entry: Entry) -> None:
         self.entries.append(tuple(entry))
+        if self.segment is not None:
+            self.offsets.append(self.segment.take_offset(entry.staged))
         if len(self.entries) >= BATCH_ENTRIES or time.monotonic() - self.sent > BATCH_SECONDS:
             self.flush()
 
@@ -70,8 +76,9 @@ class ReaderProcess:
         """Tell of entries and of what was counted over them, in one message: both survive this process, or neither."""
         if self.entries:
             early = self.early.drain() if self.early is not None else ()
-            self.wire.send(("entries", self.entries, self._counted(), *early))
-            self.entries = []
+            segment = "" if self.segment is None else self.segment.name
+            self.wire.send(("entries", self.entries, self._counted(), segment, self.offsets, *early))
+            self.entries, self.offsets = [], []
         self.sent = time.monotonic()
 
     def _counted(self) -> list[tuple[Any, ...]]:
@@ -219,7 +226,7 @@ def serve(wire: Wire, board_fds: tuple[int, int] | None = None) -> None:
         return
     (
         root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose, filters, hashes,
-        rules, names, early, is_ahead,
+        rules, names, early, is_ahead, segment_files,
     ) = setup  # fmt: skip
     if is_ahead:
         os.nice(AHEAD_NICE)
@@ -229,7 +236,10 @@ def serve(wire: Wire, board_fds: tuple[int, int] | None = None) -> None:
     process = ReaderProcess(wire, board, index)
     process.wanted = frozenset(tags)
     process.names = EntryNames.from_plain(names)
-    stage = open_store(root).stage(upload, token)
+    folder = open_store(root).stage(upload, token)
+    stage: StageFiles = folder
+    if segment_files:
+        stage = process.segment = SegmentWriter(folder, segment_files)
     entry_filter = None
     if filters is not None:
         from scandock.pipeline.entry_filter import EntryFilter
@@ -265,6 +275,8 @@ def serve(wire: Wire, board_fds: tuple[int, int] | None = None) -> None:
     finally:
         if scrub_tasks is not None:
             scrub_tasks.close()
+        if process.segment is not None:
+            process.segment.close()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from uuid import uuid4
 import pytest
 
 from scandock.model.errors import Fault, TokenLost
+from scandock.model.sizes import format_size
 from scandock.store.handles import StagedPart
 from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTree, TrashStaged, TrashTree
 from scandock.store.paths import TreePath, parse_tree, unchecked_path
@@ -991,10 +992,12 @@ class StoreConformance:
             with pytest.raises(Fault, match="must stay free") as caught:
                 store.reserve(needed, min_free=min_free)
             assert caught.value.code == "disk_full"
-            assert f"{needed:,}" in caught.value.message
-        with pytest.raises(Fault, match=rf"^[\d,]+ bytes are available in .+, and {free * 2:,} must") as caught:
+            assert f"{format_size(needed)} are needed" in caught.value.message
+        with pytest.raises(
+            Fault, match=rf"^[\d.,]+ [kMGT]B are available in .+, and {format_size(free * 2)} must"
+        ) as caught:
             store.reserve(0, min_free=free * 2)  # of who brings nothing nothing is needed
-        assert caught.value.remedy == "Free space under DATA."
+        assert caught.value.remedy == "Free space there."
 
     def test_receipts_are_kept_and_replaced(self, store, reopen):
         stage = stage_files(store, "u", {"r1": b"first", "r2": b"second"})

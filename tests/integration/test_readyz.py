@@ -89,7 +89,7 @@ def test_a_disk_with_less_room_than_must_stay_free_is_told(own_disk):
             os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(own_disk).free - 4 * 1024 * 1024)
         said = told(web)
         assert said["store"] == "disk_full"
-        assert "8,388,608 must stay free" in detail(web)
+        assert "8.4 MB must stay free" in detail(web)
         assert said["catalog"] == "ok"
         (own_disk / "filler").unlink()
         assert told(web)["store"] == "ok"

@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from scandock.catalog import receivers
-from scandock.catalog.server_tables import received_study
+from scandock.catalog.server_tables import received_study, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.errors import Fault
 from scandock.model.receivers import Receiver
 from scandock.model.reception import AssociationOutcome, CloseReason, StudyWish
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time, this_owner
-from scandock.services.received_records import AssociationLine, StudySender
+from scandock.services.received_records import AssociationLine, StudyProgress, StudySender
 from scandock.services.received_studies import ReceivedStudies
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.store.local import LocalStore
@@ -209,6 +209,34 @@ def test_a_study_whose_bytes_are_not_there_now_is_not_forgotten(pair: Pair) -> N
             connection.execute(update(received_study).values(wish=StudyWish.DISCARD))
         assert pair.catalog.find_left() == ([], False)
     assert site.states() == []
+
+
+def test_a_process_whose_study_another_one_has_taken_over_notes_nothing_of_it(pair: Pair) -> None:
+    site = pair.site
+    former = rows_of(site, json.dumps(json.loads(this_owner()) | {"pid": 2**22 + 1}))
+    incoming = former.begin(receiver(site), SENDER, "00000000-0000-7000-8000-000000000001")
+    spool = LocalStore(site.data).object_spool(incoming.uuid)
+    spool.append("a.dcm", [b"a"])
+    spool.close()
+
+    def progress(objects: int, upload_id: int = incoming.upload_id) -> StudyProgress:
+        return StudyProgress(upload_id=upload_id, writer=incoming.writer, objects=objects, bytes=objects * 100, rate=0)
+
+    def noted() -> tuple[int, int]:
+        with site.catalog.read() as connection:
+            query = select(received_study.c.objects, reception.c.received)
+            row = connection.execute(query.join(reception, reception.c.upload_id == received_study.c.upload_id)).one()
+        return row.objects, row.received
+
+    assert former.write_progress([progress(1)]) == []
+    assert noted() == (1, 100)
+    own = rows_of(site, this_owner())
+    ((left,), _) = own.find_left()
+    assert own.take_over(left)
+    assert own.write_progress([progress(2)]) == []
+    assert former.write_progress([progress(9)]) == []  # it goes on: elsewhere
+    assert noted() == (2, 200)
+    assert former.write_progress([progress(9, incoming.upload_id + 1)]) == [incoming.upload_id + 1]
 
 
 def test_an_association_that_may_have_been_written_is_written_once(pair: Pair) -> None:

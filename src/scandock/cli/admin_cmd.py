@@ -206,7 +206,8 @@ def show(data: options.ExistingData) -> None:
     """Print how much the bucket holds but for receipts and copies of manifests, and how much of it waits to go."""
     checks.check_data(data, must_exist=True)
     from scandock.cli.settings_loading import load_settings
-    from scandock.cli.text_format import format_count, format_size
+    from scandock.cli.text_format import format_count
+    from scandock.model.sizes import format_size
     from scandock.services.store_status import read_store_status
 
     settings = load_settings()
@@ -239,7 +240,8 @@ def migrate(data: options.ExistingData, to: Bucket, switch: Switch = False) -> N
     """
     checks.check_data(data, must_exist=True)
     from scandock.cli.settings_loading import load_settings
-    from scandock.cli.text_format import format_count, format_size
+    from scandock.cli.text_format import format_count
+    from scandock.model.sizes import format_size
     from scandock.services.data_errors import BucketInvalid
     from scandock.services.settings import is_bucket
     from scandock.services.store_migration import migrate_store

@@ -11,7 +11,8 @@ import typer
 
 from scandock.cli import checks, errors, options
 from scandock.cli.consoles import print_line, tolerate_closed_pipe
-from scandock.cli.text_format import format_count, format_size
+from scandock.cli.text_format import format_count
+from scandock.model.sizes import format_size
 
 
 def backup(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from scandock.cli import errors
 from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
-from scandock.cli.text_format import format_count, format_duration, format_size, printable
+from scandock.cli.text_format import format_count, format_duration, printable
+from scandock.model.sizes import format_size
 
 if TYPE_CHECKING:
     from scandock.rules.notices import Notice

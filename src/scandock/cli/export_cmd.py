@@ -12,7 +12,8 @@ import typer
 from scandock.cli import checks, errors, options
 from scandock.cli.accounts_cmd import local_request_info
 from scandock.cli.consoles import print_line, tolerate_closed_pipe
-from scandock.cli.text_format import format_count, format_size, printable
+from scandock.cli.text_format import format_count, printable
+from scandock.model.sizes import format_size
 
 if TYPE_CHECKING:
     from scandock.services.session_exports import ExportResult

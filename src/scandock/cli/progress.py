@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from scandock.cli.consoles import is_terminal, make_console
-from scandock.cli.text_format import format_count, format_duration, format_size, printable
+from scandock.cli.text_format import format_count, format_duration, printable
 from scandock.model.import_types import Progress
+from scandock.model.sizes import format_size
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult

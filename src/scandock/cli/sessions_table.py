@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.cli.text_format import format_count, format_size, printable
+from scandock.cli.text_format import format_count, printable
+from scandock.model.sizes import format_size
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,8 +11,9 @@ from typing import Any, Final, TextIO
 
 from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
 from scandock.cli.sessions_table import MAX_SHOWN, pick_sessions, session_line, sessions_table, sessions_totals
-from scandock.cli.text_format import format_count, format_counts, format_duration, format_size, printable
+from scandock.cli.text_format import format_count, format_counts, format_duration, printable
 from scandock.model.import_report import ReportJson
+from scandock.model.sizes import format_size
 from scandock.model.verdicts import Verdict
 from scandock.rules.upload_summary import summarize_kept_files
 

@@ -31,17 +31,6 @@ def _escape(char: str) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def format_size(count: float) -> str:
-    """Bytes in three digits, decimal as file managers have them: `999 B`, `1.2 kB`, `221 MB`."""
-    if count < 1000:
-        return f"{int(count)} B"
-    for unit in ("kB", "MB", "GB", "TB"):
-        count /= 1000
-        if count < 999.5 or unit == "TB":
-            break
-    return f"{count:.1f} {unit}" if count < 9.95 else f"{count:,.0f} {unit}"
-
-
 def format_count(count: int, singular: str) -> str:
     """`1 session`, `1,234 sessions`, `2 entries`."""
     plural = singular[:-1] + "ies" if singular.endswith("y") else singular + "s"

@@ -10,7 +10,8 @@ import typer
 from scandock.cli import checks, errors, options
 from scandock.cli.accounts_cmd import check_project_exists, local_request_info
 from scandock.cli.consoles import print_line
-from scandock.cli.text_format import format_count, format_size
+from scandock.cli.text_format import format_count
+from scandock.model.sizes import format_size
 
 
 def verify(

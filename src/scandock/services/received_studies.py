@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import and_, delete, exists, func, insert, select, update
 
 from scandock.access import accounts
 from scandock.access.authentication import make_principal
@@ -294,7 +294,10 @@ class ReceivedStudies:
         return {row.upload_id: StudyWish(row.wish) for row in rows}
 
     def write_progress(self, studies: Iterable[StudyProgress]) -> list[int]:
-        """Note for pages what has come; the uploads among these that are not being received any more."""
+        """Note for pages what has come; the uploads among these that are not being received any more.
+
+        Nothing of those that another process has taken over: what that one has received is what is there.
+        """
         progress = list(studies)
         over: list[int] = []
         if not progress:
@@ -302,14 +305,16 @@ class ReceivedStudies:
         with self.catalog.write() as connection:
             now = self.catalog.now()
             for study in progress:
-                is_open = exists().where(upload.c.id == study.upload_id, upload.c.state == ImportState.RECEIVING)
+                is_open = and_(upload.c.id == study.upload_id, upload.c.state == ImportState.RECEIVING)
+                is_own = exists().where(is_open, upload.c.owner == self.owner)
                 written = connection.execute(
                     update(received_study)
-                    .where(received_study.c.upload_id == study.upload_id, is_open)
+                    .where(received_study.c.upload_id == study.upload_id, is_own)
                     .values(objects=study.objects, rate=study.rate, heard=now)
                 )
                 if not written.rowcount:
-                    over.append(study.upload_id)
+                    if connection.execute(select(upload.c.id).where(is_open)).first() is None:
+                        over.append(study.upload_id)
                     continue
                 connection.execute(
                     update(reception)

@@ -19,7 +19,7 @@ def disk_fault(error: OSError, doing: str) -> Fault:
     """
     reason = error.strerror or str(error)
     if error.errno in _FULL:
-        return DiskFull(f"No space left while {doing} ({reason}).", "Free space under DATA.", quotes=True)
+        return DiskFull(f"No space left while {doing} ({reason}).", "Free space in the data folder.", quotes=True)
     if error.errno == errno.EXDEV:
         return StoreDivided(
             f"{doing[:1].upper()}{doing[1:]} crossed into another file system.",

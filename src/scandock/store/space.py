@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.machine_errors import DiskFull
+from scandock.model.sizes import format_size
 from scandock.store import syscalls
 from scandock.store.durability import disk_fault, write_all
 from scandock.store.errors import FilesystemOnNetwork, StoreMissing, StoreReadOnly
@@ -88,16 +89,17 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
         raise disk_fault(error, "asking for free space") from error
     available = now.f_bavail * now.f_frsize
     if needed + min_free > available:
-        needs = f"{needed:,} bytes are needed, {available:,}" if needed else f"{available:,} bytes"
+        needs = f"{format_size(needed)} are needed, " if needed else ""
+        has = f"{format_size(available)} are available in {root.path}"
         raise DiskFull(
-            f"{needs} are available in {root.path}, and {min_free:,} must stay free.",
-            "Free space under DATA.",
+            f"{needs}{has}, and {format_size(min_free)} must stay free.",
+            "Free space there.",
             quotes=True,
         )
     if now.f_files and files > now.f_favail:
         raise DiskFull(
             f"{files:,} files are to be made, the file system has room for {now.f_favail:,}.",
-            "Free inodes under DATA.",
+            "Delete files from that file system.",
         )
     return available
 

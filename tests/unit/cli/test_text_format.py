@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scandock.cli.text_format import format_count, format_counts, format_duration, format_size, printable
+from scandock.cli.text_format import format_count, format_counts, format_duration, printable
 
 
 @pytest.mark.parametrize(
@@ -35,24 +35,6 @@ def test_nothing_that_acts_on_a_terminal_is_left(text):
     left = {char for char in shown if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}}
     assert left <= {"\u200c", "\u200d"}
     shown.encode()  # lone surrogates would not
-
-
-@pytest.mark.parametrize(
-    ("count", "shown"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1234, "1.2 kB"),
-        (9_949, "9.9 kB"),
-        (9_951, "10 kB"),
-        (221_000_000, "221 MB"),
-        (999_600_000, "1.0 GB"),
-        (66_300_000_000, "66 GB"),
-        (5_000_000_000_000_000, "5,000 TB"),
-    ],
-)
-def test_sizes_have_three_digits_at_most_until_the_units_end(count, shown):
-    assert format_size(count) == shown
 
 
 def test_counts_agree_with_their_nouns():

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from scandock.cli.text_format import format_size
 from scandock.cli.upload_client.errors import ServerFailed
 from scandock.cli.upload_client.server import ImportJson, ServerAway, ServerRefusal, UploadServer, count_received
 from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
 from scandock.model.errors import Fault
 from scandock.model.import_types import STAGES, Progress
+from scandock.model.sizes import format_size
 from scandock.model.verdicts import UNFINISHED, ImportState
 
 POLL_SECONDS: Final = (0.05, 0.1, 0.2, 0.3, 0.5)

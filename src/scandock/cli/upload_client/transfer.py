@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
-from scandock.cli.text_format import format_size
 from scandock.cli.upload_client.errors import (
     LoginEnded,
     ProjectHidden,
@@ -25,6 +24,7 @@ from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
 from scandock.cli.upload_client.sources import Source, fingerprint
 from scandock.model.errors import BadInput, Fault, ScandockError, Usage
 from scandock.model.import_types import Progress
+from scandock.model.sizes import format_size
 
 PART_BYTES: Final = 256 * 1024 * 1024
 """Bytes of one request."""

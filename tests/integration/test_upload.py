@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from scandock.cli.text_format import format_size
 from tests.crash.archives import Study, write_zip
 from tests.crash.processes import SCANDOCK, Command, environment, find_unsound, run, until
 from tests.crash.served import PASSWORD, ServerProcess
@@ -241,6 +242,8 @@ def test_ctrl_c_keeps_what_was_sent_and_says_so(server, tmp_path):
     assert done.report["state"] == "cancelled"
     assert "the same command goes on from there" in done.report["message"]
     until(lambda: unfinished(server)[0]["offset"] == received(server) - begun, "the bytes were not kept")
+    kept = format_size(unfinished(server)[0]["offset"])
+    assert f"({kept} of {format_size(archive.stat().st_size)})" in done.report["message"]
     assert upload(server.port, archive).code == 0
     assert received(server) - begun == archive.stat().st_size
     assert stored(server, noise)

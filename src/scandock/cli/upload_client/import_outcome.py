@@ -8,7 +8,14 @@ from datetime import datetime
 from typing import Final
 
 from scandock.cli.upload_client.errors import ServerFailed
-from scandock.cli.upload_client.server import ImportJson, ServerAway, ServerRefusal, UploadServer, count_received
+from scandock.cli.upload_client.server import (
+    ImportJson,
+    ServerAway,
+    ServerRefusal,
+    UploadJson,
+    UploadServer,
+    count_received,
+)
 from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
 from scandock.model.errors import Fault
 from scandock.model.import_types import STAGES, Progress
@@ -89,7 +96,10 @@ def end_upload(server: UploadServer, uuid: str | None) -> ImportJson | str:
     try:
         import_object = server.read(uuid, seconds=ASK_SECONDS)
         if import_object["state"] == "receiving":
-            return _kept_message(server, import_object)
+            upload = _wait_for_rest(server, uuid)
+            import_object = server.read(uuid, seconds=ASK_SECONDS)  # the rest may have been all that was missing
+            if import_object["state"] == "receiving":
+                return _kept_message(import_object, upload)
         if import_object["state"] in UNFINISHED:
             import_object = _cancel(server, uuid)
     except (ServerAway, ServerRefusal):
@@ -104,18 +114,27 @@ def end_upload(server: UploadServer, uuid: str | None) -> ImportJson | str:
     return import_object
 
 
-def _kept_message(server: UploadServer, import_object: ImportJson) -> str:
+def _kept_message(import_object: ImportJson, upload: UploadJson | None) -> str:
     offset, total = count_received(import_object), import_object["size"]
     until = ""
-    for upload in server.unfinished():
-        if upload["id"] == import_object["id"]:
-            offset = upload["offset"]
-            if upload["expires"]:
-                until = f" until {datetime.fromtimestamp(upload['expires'] / 1000).astimezone():%Y-%m-%d %H:%M}"
+    if upload is not None:
+        offset = upload["offset"]
+        if upload["expires"]:
+            until = f" until {datetime.fromtimestamp(upload['expires'] / 1000).astimezone():%Y-%m-%d %H:%M}"
     return (
         f"Cancelled; the server keeps what it has of it ({format_size(offset)} of {format_size(total)}){until}: "
         "the same command goes on from there."
     )
+
+
+def _wait_for_rest(server: UploadServer, uuid: str) -> UploadJson | None:
+    """The upload, once the server has kept all that came of it; after some seconds as it is: a proxy may hold bytes."""
+    deadline = time.monotonic() + ASK_SECONDS
+    while True:
+        upload = next((upload for upload in server.unfinished() if upload["id"] == uuid), None)
+        if upload is None or not upload["receiving"] or time.monotonic() >= deadline:
+            return upload
+        time.sleep(POLL_SECONDS[1])
 
 
 def _cancel(server: UploadServer, uuid: str) -> ImportJson:

@@ -100,6 +100,8 @@ class UploadJson(TypedDict):
     fingerprint: str | None
     size: int
     offset: int
+    receiving: bool
+    """Whether the server still takes bytes of a request, of which `offset` says nothing until then."""
     expires: int | None
 
 

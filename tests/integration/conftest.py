@@ -43,6 +43,12 @@ def web(site: DataFolder) -> Iterator[Web]:
 
 
 @pytest.fixture
+def unswept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server of the test sweeps by itself, as it does when it starts and each minute: the test says when."""
+    monkeypatch.setattr("scandock.web.app._list_cleaners", lambda _: [])
+
+
+@pytest.fixture
 def hosts(postgres_url: str) -> Iterator[list[Catalog]]:
     """One catalog in PostgreSQL, as two hosts have it."""
     catalogs = [open_catalog(postgres_url), open_catalog(postgres_url)]

@@ -372,7 +372,7 @@ def test_a_sender_that_is_back_while_its_study_is_recovered_displaces_nothing(si
     with site.importing():
         with site.sender() as sender:
             assert sender.send(objects(2)[1]) == [0]
-        site.until(lambda: placed(site, 2), 10)
+        site.until(lambda: placed(site, 2))
     assert site.sessions()[0].files == 2
 
 
@@ -487,7 +487,7 @@ def test_a_study_closes_soon_after_the_release_or_when_it_is_idle(site, closing)
     with site.running():
         with site.sender() as sender:
             assert sender.send(*objects(2)) == [0, 0]
-        site.until(lambda: site.states() == [ImportState.RECEIVED], 5)
+        site.until(lambda: site.states() == [ImportState.RECEIVED])
     assert site.uploads()[0].closed_by == closing
 
 
@@ -516,7 +516,7 @@ def test_a_study_that_closes_at_release_waits_no_longer_than_for_its_sender_to_b
         assert sender.send(*objects(1)) == [0]
         if not is_killed:
             sender.abort()
-            site.until(lambda: site.states() == [ImportState.RECEIVED], 10)
+            site.until(lambda: site.states() == [ImportState.RECEIVED])
         process.stop()
         sender.close()
     if is_killed:
@@ -524,7 +524,7 @@ def test_a_study_that_closes_at_release_waits_no_longer_than_for_its_sender_to_b
             owner = json.loads(connection.execute(select(upload.c.owner)).scalar_one()) | {"pid": 2**22 + 1}
             connection.execute(update(upload).values(owner=json.dumps(owner)))
         with site.running():
-            site.until(lambda: site.states() == [ImportState.RECEIVED], 10)
+            site.until(lambda: site.states() == [ImportState.RECEIVED])
 
 
 def test_a_study_closes_before_it_is_over_a_limit(tmp_path, monkeypatch):
@@ -1260,7 +1260,7 @@ def test_silent_peers_leave_room_for_others(tmp_path, monkeypatch):
             with site.sender(address="127.0.0.3") as sender:
                 assert sender.send(*objects(1)) == [0]
             assert time.monotonic() - begun < 1
-            site.until(lambda: not process.ports.connections.threads, 10)
+            site.until(lambda: not process.ports.connections.threads)
             for connection in silent:
                 connection.close()
             for sender in stuck:

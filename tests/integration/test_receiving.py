@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,7 +19,10 @@ from scandock.services.cleaning.uploads import delete_abandoned_uploads, discard
 from scandock.services.receiving import UploadOffer
 from scandock.services.settings import load_settings
 from tests.builders import make_data_folder
+from tests.crash.processes import until
 from tests.integration.web import PASSWORD, serve_by_socket
+
+pytestmark = pytest.mark.usefixtures("unswept")
 
 DATA = hashlib.shake_256(b"archive").digest(3_300_000)
 
@@ -41,15 +43,6 @@ def embedded(tmp_path):
 def rows(web):
     with web.site.catalog.read() as connection:
         return connection.execute(select(func.count()).select_from(upload)).scalar_one()
-
-
-def until(condition, seconds=20):
-    """Wait for a condition; its value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.01)
-    return value
 
 
 def begin_request(web, path, headers, start):
@@ -157,7 +150,7 @@ def test_a_broken_connection_leaves_nothing(embedded, length):
     until(lambda: rows(embedded) == 1)
     raw.close()
     until(lambda: rows(embedded) == 0)
-    assert until(lambda: embedded.spools() == [])
+    until(lambda: embedded.spools() == [])
 
 
 def test_a_client_that_falls_silent_is_let_go(tmp_path):
@@ -312,7 +305,7 @@ def test_what_a_request_brings_is_never_taken_for_broken(embedded):
         assert (again.status_code, again.json()["code"]) == (409, "upload_running")
         raw.sendall(b"x" * 999)
         assert b"202 Accepted" in raw.recv(65536)
-    assert until(lambda: not embedded.site.receptions)
+    until(lambda: not embedded.site.receptions)
 
 
 def replaced(offer, account_id):
@@ -349,7 +342,7 @@ def test_a_cancel_while_it_comes_in_ends_it(embedded, monkeypatch):
             assert client.post(f"/api/v1/imports/{item['id']}/cancel").json()["state"] == "cancelled"
             raw.sendall(b"x" * 8_999_990)
             assert b"410 Gone" in raw.recv(65536)
-        assert until(lambda: embedded.spools() == [])
+        until(lambda: embedded.spools() == [])
         assert client.get(f"/api/v1/imports/{item['id']}").json()["state"] == "cancelled"
 
 

@@ -31,6 +31,8 @@ from scandock.web.app import run_cleaner
 from tests.builders import make_data_folder
 from tests.integration.web import Web, serve_in_process
 
+pytestmark = pytest.mark.usefixtures("unswept")
+
 TUS = {"Tus-Resumable": "1.0.0"}
 BODY = {**TUS, "Content-Type": "application/offset+octet-stream"}
 

@@ -25,6 +25,8 @@ from tests.crash.served import LOGIN, ServerProcess
 from tests.integration.web import Web, serve_in_process
 from tests.ports import free_port
 
+pytestmark = pytest.mark.usefixtures("unswept")
+
 CACHE = "/data/user/cache/resources"
 FILE = f"{CACHE}/20260101_101010/files/a%20b.zip"
 SRC = "/user/cache/resources/20260101_101010/files/a b.zip"

@@ -21,7 +21,7 @@ from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.session_merge import KeepChoice, MergeResult, merge_sessions
 from scandock.pipeline.staging import scratch_path
 from scandock.publishing.intents import SessionRow
-from scandock.publishing.locks import LockName, locks_of, session_locks
+from scandock.publishing.locks import locks_of, session_locks
 from scandock.publishing.operations import Operation, run_operation
 from scandock.rules.choices import ARCHIVABLE, REASONS
 from scandock.rules.import_request import ImportRequest
@@ -97,17 +97,11 @@ def archive_session(
     with context.catalog.read() as connection:
         source = rights.find_waiting_session(connection, context.principal, uuid, Action.SESSION_ARCHIVE)
 
-    def names(_: Connection) -> set[LockName]:
-        lock_names = session_locks(
-            source.project,
-            label=label or source.label,
-            subject=subject or source.subject,
-            study_uid=source.study_uid,
-        )
-        return locks_of(source) | lock_names
-
+    lock_names = locks_of(source) | session_locks(
+        source.project, label=label or source.label, subject=subject or source.subject, study_uid=source.study_uid
+    )
     with run_operation(context.catalog, context.store, action) as running:
-        with running.reserve_names({source.project}, names) as connection:
+        with running.reserve_names({source.project}, lambda _: lock_names) as connection:
             source = rights.find_waiting_session(connection, context.principal, uuid, Action.SESSION_ARCHIVE)
             policy, petmr, quarantine = _read_policy(context, connection, source, overwrite, quarantine=quarantine)
             patient_ids = _read_patient_ids(context, connection, source)

@@ -216,17 +216,11 @@ def edit_session(
     with context.catalog.read() as connection:
         source = rights.find_session_for(connection, context.principal, uuid, Action.SESSION_EDIT, place="archive")
 
-    def names(_: Connection) -> set[LockName]:
-        lock_names = session_locks(
-            source.project,
-            label=label or source.label,
-            subject=subject_label or source.subject,
-            study_uid=source.study_uid,
-        )
-        return locks_of(source) | lock_names
-
+    lock_names = locks_of(source) | session_locks(
+        source.project, label=label or source.label, subject=subject_label or source.subject, study_uid=source.study_uid
+    )
     with run_operation(context.catalog, context.store, "edit") as running:
-        with running.reserve_names({source.project}, names) as connection:
+        with running.reserve_names({source.project}, lambda _: lock_names) as connection:
             source = rights.find_session_for(connection, context.principal, uuid, Action.SESSION_EDIT, place="archive")
             check_if_match(browsing.find_session(connection, context.principal, uuid), if_match)
             if source.quarantined and quarantined is False:

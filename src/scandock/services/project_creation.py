@@ -60,33 +60,20 @@ def create_project(
         raise ProjectIdInvalid(project_id)
     with catalog.write() as connection:
         require_access(principal, Action.PROJECT_CREATE, None, ProjectRights(connection))
-        lock_project_names(catalog, connection)
-        if not catalog.sqlite:
-            connection.execute(select(project.c.id).where(project.c.key == project_id.casefold()).with_for_update())
-        if find_project(connection, project_id) is not None:
-            check_not_deleting(connection, (project_id,))
-            raise ProjectExists(project_id)
-        check_name_free(connection, NameKind.ID, project_id, project_id=None)
-        check_name_free(connection, NameKind.TITLE, name, project_id=None)
+        _check_free(catalog, connection, project_id, name)
         _check_count(connection, principal)
-        key = connection.execute(
-            insert(project).values(
-                name=project_id,
-                key=project_id.casefold(),
-                **title_columns(name or project_id),
-                prearchive_code=prearchive_code,
-                petmr=petmr,
-                identified=identified or settings.identified,
-                separate_secondary=settings.separate_secondary if separate_secondary is None else separate_secondary,
-                created=catalog.now(),
-            )
-        ).inserted_primary_key
-        assert key is not None
-        if principal.account_id is not None:
-            connection.execute(
-                insert(member).values(project_id=key[0], account_id=principal.account_id, role=Role.OWNER)
-            )
-            connection.execute(insert(project_maker).values(project_id=key[0], account_id=principal.account_id))
+        number = _insert_project(
+            connection,
+            principal,
+            name=project_id,
+            key=project_id.casefold(),
+            **title_columns(name or project_id),
+            prearchive_code=prearchive_code,
+            petmr=petmr,
+            identified=identified or settings.identified,
+            separate_secondary=settings.separate_secondary if separate_secondary is None else separate_secondary,
+            created=catalog.now(),
+        )
         record(
             connection,
             principal,
@@ -96,7 +83,30 @@ def create_project(
             project=project_id,
             request=request,
         )
-        describe(connection, key[0])
+        describe(connection, number)
+
+
+def _check_free(catalog: Catalog, connection: Connection, project_id: str, name: str) -> None:
+    """Lock id and title, and raise where one of them is another project's, or will be free once that is deleted."""
+    lock_project_names(catalog, connection)
+    if not catalog.sqlite:
+        connection.execute(select(project.c.id).where(project.c.key == project_id.casefold()).with_for_update())
+    if find_project(connection, project_id) is not None:
+        check_not_deleting(connection, (project_id,))
+        raise ProjectExists(project_id)
+    check_name_free(connection, NameKind.ID, project_id, project_id=None)
+    check_name_free(connection, NameKind.TITLE, name, project_id=None)
+
+
+def _insert_project(connection: Connection, principal: Principal, **columns: object) -> int:
+    """Its number; whoever makes it owns it."""
+    key = connection.execute(insert(project).values(columns)).inserted_primary_key
+    assert key is not None
+    number: int = key[0]
+    if principal.account_id is not None:
+        connection.execute(insert(member).values(project_id=number, account_id=principal.account_id, role=Role.OWNER))
+        connection.execute(insert(project_maker).values(project_id=number, account_id=principal.account_id))
+    return number
 
 
 def _check_count(connection: Connection, principal: Principal) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scandock.model.errors import CodedUsage
+from scandock.model.errors import Coded, CodedUsage, Fault
 
 # -- more than there may be --------------------------------------------------------------------------------------------
 
@@ -122,6 +122,16 @@ class FolderCancelled(UploadStopped):
 class FolderStopped(UploadStopped):
     SENTENCE = "The server was stopped while it read the folder."
     REMEDY = "Ask for it again."
+
+
+class UploadGivenUp(Coded, Fault):
+    CODE = "upload_given_up"
+    MEANING = (
+        "The host that an upload in one request came to could not say for 30 s that it lives, as where it was cut off"
+        " from the catalog, and another one has cleared the upload away: send it again."
+    )
+    SENTENCE = "The server gave this upload up while it came in, and kept nothing of it."
+    REMEDY = "Send it again."
 
 
 class UploadExpired(CodedUsage):

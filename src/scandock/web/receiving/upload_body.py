@@ -10,17 +10,28 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 from scandock.model.errors import ScandockError
+from scandock.model.verdicts import ImportState
 from scandock.services import upload_errors
+from scandock.store.errors import SpoolTaken
 from scandock.web.receiving.spooler import Spooler
 from scandock.web.security import reauthenticate_request, request_info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scandock.access.principal import Principal
     from scandock.model.incoming_upload import IncomingUpload
     from scandock.services.receiving import UploadOffer
     from scandock.web.deps import ServerState
+
+
+@contextlib.contextmanager
+def _as_given_up() -> Iterator[None]:
+    """Who has become the writer of a body that comes in one request has given that up: nobody can go on with it."""
+    try:
+        yield
+    except SpoolTaken as error:
+        raise upload_errors.UploadGivenUp from error
 
 
 class UploadBody:
@@ -50,6 +61,7 @@ class UploadBody:
             max_bytes=server.receiving.limits.upload_bytes,
             mark=lambda received: server.receiving.mark(incoming_upload, received),
             digest=hashlib.sha256() if keyed else None,
+            ended=self._why_ended,
         )
 
     async def __aenter__(self) -> UploadBody:
@@ -60,7 +72,8 @@ class UploadBody:
 
     async def feed(self, data: bytes | memoryview) -> None:
         self._server.metrics.received.inc(len(data))
-        await self.spooling.feed(data)
+        with _as_given_up():
+            await self.spooling.feed(data)
 
     async def accept(self, make_offer: Callable[[Principal], UploadOffer]) -> None:
         """Make it durable, then accepted.
@@ -68,7 +81,7 @@ class UploadBody:
         `make_offer` says what is wanted and raises AccessDenied where they may not: who asks is looked up anew, since
         the account or its right may have gone while the bytes came.
         """
-        received = await self.spooling.finish()
+        received = await self._finish()
         principal = await reauthenticate_request(self._request, self._principal)
         offer = await self._server.read(make_offer, principal)
         audit_args = (principal, request_info(self._request))
@@ -76,16 +89,27 @@ class UploadBody:
         if not await self._server.run(
             self._server.receiving.accept, self._arriving, received, *audit_args, offer, digest
         ):
-            raise upload_errors.CancelledMeanwhile
+            raise await self._server.read(self._why_ended)
         self._accepted = True
 
     async def keep(self, keep_row: Callable[[int], bool]) -> None:
         """Make it durable, then have `keep_row` keep its row, with its bytes, in place of an import that begins."""
-        received = await self.spooling.finish()
+        received = await self._finish()
         await reauthenticate_request(self._request, self._principal)
         if not await self._server.run(keep_row, received):
-            raise upload_errors.CancelledMeanwhile
+            raise await self._server.read(self._why_ended)
         self._accepted = True
+
+    async def _finish(self) -> int:
+        with _as_given_up():
+            return await self.spooling.finish()
+
+    def _why_ended(self) -> ScandockError:
+        """Why it can't be accepted: somebody has cancelled it, or given it up, as nobody knew that its host lives."""
+        current = self._server.receiving.find(self._arriving.uuid)
+        if current is not None and current.state is ImportState.CANCELLED:
+            return upload_errors.CancelledMeanwhile()
+        return upload_errors.UploadGivenUp()
 
     async def __aexit__(self, *_: object) -> None:
         if self._accepted:

@@ -91,6 +91,17 @@ def test_who_gives_trees_up_locks_them_by_number(rows: PostgresObjectRows, holde
     assert rows.trash() == []
 
 
+def test_who_takes_an_upload_over_locks_its_trees_by_number(rows: PostgresObjectRows, holder: Connection) -> None:
+    rows.begin("u", "u")
+    for number in (2, 1):
+        rows.register("u", "u", unchecked_path(f"tree{number}"), number, [], [], ())
+    holder.execute(text(LOCK_TREE), {"it": 1})
+    with waiting(holder, lambda: rows.take("u", "u", "new")):
+        holder.execute(text(LOCK_TREE), {"it": 2})
+    rows.finish("u", "new")
+    assert rows.staged("u", "tree1") is None
+
+
 def test_who_finishes_ends_the_attempt_before_the_trees(rows: PostgresObjectRows, holder: Connection) -> None:
     """As does whoever ends what is over."""
     stage(rows, 1, "u")

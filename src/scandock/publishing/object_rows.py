@@ -134,6 +134,7 @@ class PostgresObjectRows:
             )  # first: it stages nothing from here
             check_attempt(connection, upload, new_token)
             mine = _STAGED & (stored_tree.c.upload == upload)
+            lock_trees(connection, mine)
             connection.execute(update(stored_tree).where(mine).values(token=new_token))
 
     def register(

@@ -29,7 +29,7 @@ _KEY: Final = struct.Struct("<q")
 def pack_rows(rows: Sequence[FileRow]) -> bytes:
     """Rows in ascending order of their numbers, as a body."""
     names = [row.name for row in rows]
-    shared = [0, *(_count_shared(one, other) for one, other in pairwise(names))] if names else []
+    shared = _count_all_shared(names)
     columns = [
         len(rows),
         _pack_numbers([row.n for row in rows]),
@@ -194,6 +194,18 @@ def _count_true(runs: Iterable[Sequence[Any]], end: int) -> int:
         total += min(count, end) if value else 0
         end -= min(count, end)
     return total
+
+
+def _count_all_shared(names: Sequence[str]) -> list[int]:
+    """How many characters each name begins with that are those of the name before."""
+    counts = [0] * len(names)
+    count = 0
+    for at, (one, other) in enumerate(pairwise(names), 1):
+        # most often as many as at the name before
+        if one[:count] != other[:count] or one[count : count + 1] == other[count : count + 1]:
+            count = _count_shared(one, other)
+        counts[at] = count
+    return counts
 
 
 def _count_shared(one: str, other: str) -> int:

@@ -22,7 +22,7 @@ from scandock.catalog.file_manifests import MAX_NUMBER
 from scandock.catalog.file_rows import FileRow
 from scandock.catalog.manifest_bodies import unpack_rows
 from scandock.catalog.tables import RowState, manifest, object_block, tree
-from scandock.rules.sop_hashes import sop_hash
+from scandock.rules.sop_hashes import sop_digest, sop_hash
 
 BLOCKS: Final = 16
 """Blocks of a part that are merged: a part has no more for long."""
@@ -176,18 +176,19 @@ def _part_of(number: int, bits: int) -> int:
     return 1 << bits | number >> (_HASH_BITS - bits)
 
 
-def _entries_of(manifest_id: int, row: FileRow) -> Iterator[_Entry]:
-    numbers = [] if row.sop_uid is None else [sop_hash(row.sop_uid)]
+def _entries_of(manifest_id: int, row: FileRow) -> list[_Entry]:
+    entries = [] if row.sop_uid is None else [(sop_digest(row.sop_uid)[:_HASH], manifest_id)]
     if row.sop_key is not None:
-        numbers.append(row.sop_key)
-    return ((_bits_of(number).to_bytes(_HASH, "big"), manifest_id) for number in numbers)
+        entries.append((_bits_of(row.sop_key).to_bytes(_HASH, "big"), manifest_id))
+    return entries
 
 
 def _pack(entries: Sequence[_Entry]) -> bytes:
     """Sorted entries as a block: ids take as many bytes as the largest one needs."""
-    width = (max(manifest_id for _, manifest_id in entries).bit_length() + 7) // 8
-    packed = (text + manifest_id.to_bytes(width, "big") for text, manifest_id in entries)
-    return b"".join((bytes((_VERSION, width)), *packed))
+    ids = {manifest_id for _, manifest_id in entries}
+    width = (max(ids).bit_length() + 7) // 8
+    packed_ids = {manifest_id: manifest_id.to_bytes(width, "big") for manifest_id in ids}
+    return b"".join((bytes((_VERSION, width)), *(text + packed_ids[manifest_id] for text, manifest_id in entries)))
 
 
 def _unpack(body: bytes) -> Iterator[_Entry]:

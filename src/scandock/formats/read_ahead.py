@@ -1,8 +1,8 @@
-"""Unpacking in a thread of its own, a little ahead of whoever reads: the decoders let go of the interpreter's lock."""
+"""Unpacking, or packing, in a thread a little ahead of whoever reads: both let go of the interpreter's lock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextvars import copy_context
 from queue import Queue
 from threading import Event, Thread
@@ -15,7 +15,7 @@ _LEAST: Final = 128 * 1024
 Waiting = Queue["bytes | memoryview | BaseException | None"]
 
 
-def run_ahead(chunks: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+def run_ahead(chunks: Iterator[bytes | memoryview]) -> Generator[bytes | memoryview, None, None]:
     """The same bytes in the same order, and at the same place whatever `chunks` raises. They must stay valid.
 
     At most a handful of chunks are waiting. The thread ends when the iterator is exhausted, closed or dropped.

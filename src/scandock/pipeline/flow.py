@@ -24,10 +24,11 @@ from scandock.pipeline.receipts import (
     record_exceptions,
     upload_warnings,
     write_receipt,
+    write_receipt_beside,
 )
 from scandock.pipeline.scrubbing import scrub_jobs
 from scandock.pipeline.session_description import make_session_report, refused_session_reports
-from scandock.pipeline.session_trees import plan_and_build_trees
+from scandock.pipeline.session_trees import build_job_trees, plan_trees
 from scandock.pipeline.verdicts import UploadVerdict, refuse_all
 from scandock.publishing.areas import check_areas
 from scandock.publishing.complete import complete, end_unpublished
@@ -65,9 +66,11 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
         )
     reach("scrubbed")
     reading.stage("placing")
-    plan_and_build_trees(context, jobs)
+    plan_trees(context, jobs)
     close_verdicts(context.ledger)
-    write_receipt(context, report(ImportState.PLACED, "", "").archive, {job.n: job.name for job in jobs})
+    archive = report(ImportState.PLACED, "", "").archive
+    with write_receipt_beside(context, archive, {job.n: job.name for job in jobs}):
+        build_job_trees(context, jobs)
     record_exceptions(context)
     context.check()
     reading.stage("syncing")

@@ -31,12 +31,6 @@ from scandock.store.errors import TreeDamaged
 from scandock.store.paths import tree_path
 
 
-def plan_and_build_trees(context: JobContext, jobs: list[Job]) -> None:
-    """Plan every job's tree and build it, its rows where nobody sees them yet; gives each job its placement."""
-    plan_trees(context, jobs)
-    build_job_trees(context, jobs)
-
-
 def plan_trees(context: JobContext, jobs: list[Job]) -> None:
     """Give every entry its place in its job's tree, and every job the plan of that; all that a dry run does of this.
 

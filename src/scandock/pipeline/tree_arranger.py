@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scandock.catalog.file_rows import NO_ANNOTATIONS, FileRow
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.trees import ResourceRow, ScanRow
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import discard_staged
@@ -329,31 +329,21 @@ class TreeArranger:
 
     def _rows(self) -> Iterator[FileRow]:
         """The new files of the tree, numbered behind those of the joined session."""
-        n = self.job.last_file
-        words = self.job.words
-        privacy = self.job.privacy
-        for number, resource_n, name, size, sha256, sop, frames, dataset_at, origin, rules, *own in self.ledger.stream(
-            "SELECT ordinal, resource_n, name, size, sha256, sop, frames, dataset_at, origin, rules, own_sop, sop_key"
-            " FROM entry"
+        job = self.job
+        entries = self.ledger.stream(
+            "SELECT ordinal, own_sop, resource_n, name, size, sha256, NULLIF(sop, ''), frames, dataset_at,"
+            " NULL, NULL, NULL, origin, rules, sop_key FROM entry"
             f" WHERE job = ? AND resource_n IS NOT NULL AND {_IN_NEW_TREE} ORDER BY ordinal",
-            (self.job.n,),
-        ):
-            n += 1
-            file_words = words.get(number, NO_ANNOTATIONS)
-            yield FileRow(
-                n,
-                resource_n,
-                name,
-                size,
-                sha256,
-                sop or None,
-                frames,
-                dataset_at,
-                *file_words,
-                origin=origin,
-                rules=rules,
-                sop_key=own[1] if privacy is None else privacy.stored_sop_key(sop, *own),
-            )
+            (job.n,),
+        )
+        for n, (number, own_sop, *values) in enumerate(entries, job.last_file + 1):
+            row = FileRow._make((n, *values))
+            if number in job.words:
+                content, file_format, tags = job.words[number]
+                row = row._replace(content=content, format=file_format, tags=tags)
+            if job.privacy is not None:
+                row = row._replace(sop_key=job.privacy.stored_sop_key(row.sop_uid or "", own_sop, row.sop_key))
+            yield row
 
 
 def _archive_name(path: str) -> str:

@@ -61,14 +61,18 @@ def publish(catalog: Catalog, lease: Lease, placements: list[Placement], removal
         check_lease(catalog, connection, lease)
         for removal in removals:
             publish_removal(catalog, connection, removal)
+        changed_projects: set[int] = set()
         for placement in placements:
-            _publish_one(catalog, connection, lease, placement)
+            changed_projects |= _publish_one(catalog, connection, lease, placement)
+        for project_id in sorted(changed_projects):
+            mark_project_changed(connection, project_id)
         connection.execute(
             update(intent).where(lease.holds(intent), intent.c.state == "intent").values(state="published")
         )
 
 
-def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placement: Placement) -> None:
+def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placement: Placement) -> set[int]:
+    """Make one tree what the catalog shows; gives the projects that this changes."""
     facts = placement.session
     connection.execute(
         update(tree).where(tree.c.id == placement.tree_id).values(state="current", files=facts.files, bytes=facts.bytes)
@@ -77,7 +81,7 @@ def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placeme
         connection.execute(update(tree).where(tree.c.id == placement.base_tree_id).values(state="retired"))
     if isinstance(facts, OwnResourcesRow):
         _publish_own_resources(catalog, connection, facts, placement.tree_id)
-        return
+        return {facts.project_id}
     values = {
         **facts.columns(),
         "key": facts.key,
@@ -100,8 +104,7 @@ def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placeme
         _restore_scan_edits(connection, facts.uuid)
     note_listing(connection, session_id)
     point_listing(connection, session_id, placement.tree_id, facts.project_id, facts.place)
-    for project_id in sorted(touched):
-        mark_project_changed(connection, project_id)
+    return touched
 
 
 def _insert_session(
@@ -135,7 +138,6 @@ def _publish_own_resources(catalog: Catalog, connection: Connection, facts: OwnR
                 **values,
             )
         )  # fmt: skip
-    mark_project_changed(connection, facts.project_id)
 
 
 def _give_accession(connection: Connection, uuid: str) -> None:

@@ -39,6 +39,10 @@ _OF_IMAGES: Final = frozenset({"DICOM", "secondary", "ECAT"})
 """Resources whose frames are those of their scan."""
 
 
+TREES: Final = 50
+"""Whose rows one transaction writes at most: what stands beside the files takes 2 ms of each."""
+
+
 class ResourceSums(NamedTuple):
     """What a resource holds."""
 
@@ -147,12 +151,9 @@ def build_trees(
         check()
         marks.append(_compose(stage, plan))
     reach("arranged")
-    built = []
-    for plan, mark in zip(plans, marks, strict=True):
-        check()
-        built.append(BuiltTree(plan, _write_rows(catalog, lease, plan), mark))
+    tree_ids = _write_rows(catalog, lease, plans, check)
     reach("rows")
-    return built
+    return [BuiltTree(plan, tree_id, mark) for plan, tree_id, mark in zip(plans, tree_ids, marks, strict=True)]
 
 
 def _compose(stage: Stage, plan: TreePlan) -> Mark:
@@ -163,29 +164,60 @@ def _compose(stage: Stage, plan: TreePlan) -> Mark:
     return stage.compose(plan.root, plan.staged(), base=base.name, kept=kept)
 
 
-def _write_rows(catalog: Catalog, lease: Lease, plan: TreePlan) -> int:
-    """Write the rows of a plan's tree, in batches or, where one takes them all, in one transaction; its number.
+def _write_rows(catalog: Catalog, lease: Lease, plans: Sequence[TreePlan], check: Callable[[], None]) -> list[int]:
+    """Write the rows of the trees of plans, as many trees in one transaction as it takes whole; their numbers.
 
-    Each transaction proves the lease: who takes over removes the tree, and its number may be another one's by then.
+    Each transaction proves the lease: who takes over removes the trees, and their numbers may be others' by then.
     """
-    base, rows = plan.base, iter(plan.add())
-    first = list(islice(rows, BATCH))
-    is_small = len(first) < BATCH and (base is None or base.last < BATCH)
+    tree_ids: list[int] = []
+    small: list[tuple[TreePlan, list[FileRow]]] = []
+    rows_of_small = 0
+    for plan in plans:
+        check()
+        rows = iter(plan.add())
+        first = list(islice(rows, BATCH))
+        count = len(first) + (0 if plan.base is None else plan.base.last + 1)
+        is_large = count > BATCH or len(first) == BATCH
+        if small and (is_large or rows_of_small + count > BATCH or len(small) == TREES):
+            tree_ids += _write_small(catalog, lease, small)
+            small, rows_of_small = [], 0
+        if is_large:
+            tree_ids.append(_write_large(catalog, lease, plan, chain(first, rows)))
+        else:
+            small.append((plan, first))
+            rows_of_small += count
+    if small:
+        tree_ids += _write_small(catalog, lease, small)
+    return tree_ids
+
+
+def _write_small(catalog: Catalog, lease: Lease, plans: Iterable[tuple[TreePlan, Sequence[FileRow]]]) -> list[int]:
+    """Write the rows of plans, with all that they add, in one transaction; the trees' numbers."""
+    tree_ids = []
     with catalog.write() as connection:
-        tree_id = new_tree(catalog, connection, lease)
-        if is_small:
+        for plan, rows in plans:
+            tree_id = new_tree(catalog, connection, lease)
+            base = plan.base
             if base is not None:
                 copy_few_files(connection, base.tree_id, tree_id, base.last, plan.drop)
-            add_files(connection, tree_id, first)
+            add_files(connection, tree_id, rows)
             _finish_rows(connection, tree_id, plan)
-            return tree_id
+            tree_ids.append(tree_id)
+    return tree_ids
+
+
+def _write_large(catalog: Catalog, lease: Lease, plan: TreePlan, rows: Iterable[FileRow]) -> int:
+    """Write the rows of a plan, and those that it adds, in batches, each a transaction; the tree's number."""
 
     def check(connection: Connection) -> None:
         check_lease(catalog, connection, lease)
 
+    base = plan.base
+    with catalog.write() as connection:
+        tree_id = new_tree(catalog, connection, lease)
     if base is not None:
         copy_files(catalog, base.tree_id, tree_id, base.last, plan.drop, check)
-    write_files(catalog, tree_id, chain(first, rows), check)
+    write_files(catalog, tree_id, rows, check)
     with catalog.write() as connection:
         check(connection)
         _finish_rows(connection, tree_id, plan)

@@ -10,7 +10,12 @@ _BYTES: Final = 8
 
 def sop_hash(uid: str) -> int:
     """A number for a UID, the same everywhere; signed, as databases have them. Two UIDs may share one."""
-    return hash_number(hashlib.blake2b(uid.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest())
+    return hash_number(sop_digest(uid))
+
+
+def sop_digest(uid: str) -> bytes:
+    """The same as bytes, the first of the number's first."""
+    return hashlib.blake2b(uid.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest()
 
 
 def hash_number(digest: bytes) -> int:

@@ -184,6 +184,6 @@ class _Inspection:
         from scandock.pipeline.receipts import compress_receipt
 
         packed = io.BytesIO()
-        compress_receipt(ledger, self.shown_archive, {}, packed)
+        compress_receipt(ledger, self.shown_archive, {}, packed.write)
         content = packed.getvalue()
         return lambda: io.BytesIO(content)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,7 @@ import pytest
 from scandock.model.entry import Content, Entry, ordinal
 from scandock.pipeline.duplicates import compare_with_base, mark_duplicates
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.receipts import receipt_lines
-from scandock.rules.receipt_codes import ReceiptLine
+from scandock.pipeline.receipts import compress_receipt
 
 
 def entry(index: int, number: int) -> Entry:
@@ -86,9 +87,10 @@ def telling(path: Path, count: int) -> int:
         "UPDATE entry SET verdict = 'duplicate', code = 'same_bytes', target = NULL, original = ? WHERE ordinal = ?",
         [(ordinal(b"", n), ordinal(b"", count + n)) for n in range(count)],
     )
-    found: list[ReceiptLine] = []
-    used = steps(ledger, lambda: found.extend(receipt_lines(ledger, "a.zip", {0: "archive/P/S"})))
-    assert [line["stored_as"] for line in found] == [f"archive/P/S/{n}.dcm" for n in range(count)] * 2
+    packed: list[bytes] = []
+    used = steps(ledger, lambda: compress_receipt(ledger, "a.zip", {0: "archive/P/S"}, packed.append))
+    lines = map(json.loads, gzip.decompress(b"".join(packed)).splitlines())
+    assert [line["stored_as"] for line in lines] == [f"archive/P/S/{n}.dcm" for n in range(count)] * 2
     ledger.close()
     return used
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from scandock.catalog.tables import tree, upload
 from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of
 from scandock.catalog.verified_files import find_moment, note_verified, read_digests, read_spans
 from scandock.model.errors import Fault, TokenLost
+from scandock.publishing import tree_plan
 from scandock.publishing.row_cleanup import delete_staged_rows
 from scandock.publishing.tree_files import paths_of
 from scandock.publishing.tree_plan import BaseTree, BuiltTree, TreePlan, build_trees
@@ -216,6 +218,48 @@ def test_a_base_that_lacks_a_file_is_told(room: Room) -> None:
     with pytest.raises(Fault) as caught:
         room.build(stage, TreePlan(root=CHANGED_TREE, scans=SCANS, resources=RESOURCES, base=base))
     assert caught.value.code == "tree_damaged"
+
+
+@pytest.mark.parametrize(
+    ("counts", "transactions"),
+    [
+        ((1, 1), 1),
+        ((1, 1, 1, 1), 2),  # three rows are all that one transaction takes
+        ((1, 4, 1), 1 + 4 + 1),  # the tree, what comes, the rest
+        ((0, 3), 1 + 3),
+        ((0,) * 5, 3),
+        ((), 0),
+    ],
+    ids=str,
+)
+def test_rows_of_small_trees_are_written_together(
+    room: Room, monkeypatch: pytest.MonkeyPatch, counts: tuple[int, ...], transactions: int
+) -> None:
+    stage = room.stage()
+    contents = [{(0, f"{n}"): b"%d %d" % (at, n) for n in range(count)} for at, count in enumerate(counts)]
+    plans = [plan_of_files(parse_rel(f"tree{at}"), files) for at, files in enumerate(contents)]
+    lease = begin(room.catalog, number=stage.upload, token=stage.token, archive="a.zip", request={})
+    write = Mock(wraps=room.catalog.write)
+    monkeypatch.setattr(room.catalog, "write", write)
+    monkeypatch.setattr(tree_plan, "TREES", 2)
+    built = build_trees(room.catalog, stage, lease, plans, lambda: None)
+    assert write.call_count == transactions
+    assert [one.plan for one in built] == plans
+    for one, files in zip(built, contents, strict=True):
+        with room.catalog.read() as connection:
+            rows = {(each.resource_n, each.name): each.sha256 for each in files_of(connection, one.tree_id)}
+            assert [each.label for each in resources_of(connection, one.tree_id)] == ["MISC", "DICOM", "NOTES"]
+        assert rows == {key: sha256(data).digest() for key, data in files.items()}
+
+
+def plan_of_files(root: RelPath, files: dict[Key, bytes]) -> TreePlan:
+    """The plan of a tree that has the rows of new files, and nothing on disk."""
+    return TreePlan(
+        root=root,
+        scans=SCANS,
+        resources=RESOURCES,
+        add=lambda: (row(n, *one) for n, one in enumerate(files.items())),
+    )
 
 
 @pytest.mark.parametrize("lost_before", range(1, 9))

@@ -367,6 +367,8 @@ CREATE TABLE host (
 	started BIGINT NOT NULL,
 	seen BIGINT NOT NULL,
 	worker_seen BIGINT DEFAULT 0 NOT NULL,
+	folder TEXT DEFAULT '' NOT NULL,
+	problem VARCHAR(32) DEFAULT '' NOT NULL,
 	CONSTRAINT pk_host PRIMARY KEY (uuid),
 	CONSTRAINT ck_host_role CHECK (role IN ('web', 'worker', 'all'))
 )

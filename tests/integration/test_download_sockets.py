@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import os
 import socket
-import time
 import zipfile
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ import pytest
 
 from scandock.web import body_sending
 from tests.builders import DataFolder, Image, uploader_layout
+from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, serve_by_socket
 
 LARGE = os.urandom(1024 * 1024) * 16
@@ -52,13 +52,6 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[body_sending.BodySender]:
 
     monkeypatch.setattr(body_sending.BodySender, "send", noted)
     return senders
-
-
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def find(client: httpx.Client) -> tuple[str, str]:

@@ -76,8 +76,23 @@ def assert_unmarked(server: UploadServer, without: tuple[str, ...] = ()) -> None
     assert not found, explain(found)
 
 
-def assert_placed(server: UploadServer, coming: Coming) -> None:
-    """It is placed, and nothing is left of what it was."""
+def read_ahead(server: UploadServer, door: str = "raw") -> Coming:
+    """An upload of which most has come, and some is staged."""
+    coming = Coming(server, BODY, door=door)
+    coming.send(0.9)
+    coming.until_staged()
+    return coming
+
+
+def end(coming: Coming) -> None:
+    """Have the rest come and be accepted: it is placed, and nothing is left of what it was."""
+    coming.send()
+    coming.accept()
+    assert_placed(coming)
+
+
+def assert_placed(coming: Coming) -> None:
+    server = coming.server
     assert server.ended(coming.uuid) == "placed", server.row(coming.uuid)
     until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
     assert json.loads(server.row(coming.uuid)["report"])["entries"]["stored"] == len(ENTRIES)
@@ -91,6 +106,7 @@ def was_read_again(coming: Coming) -> bool:
 def until_given_up(coming: Coming) -> None:
     until(lambda: follow_begun(coming) and not coming.lease, "it is followed still")
     until(lambda: not coming.server.store.works(), "staging was left")
+    assert told(coming) == "[null, []]", "somebody was met"
 
 
 def tar_gz(entries: dict[str, bytes]) -> bytes:
@@ -111,7 +127,7 @@ def test_objects_are_deidentified_before_the_rest_has_come(
         coming.send()
         coming.until_staged(COUNT)
         coming.accept()
-        assert_placed(server, coming)
+        assert_placed(coming)
         until(lambda: has_ended(attempts), "its process did not end")
         assert not was_read_again(coming)
         again = server.send(pack(ENTRIES))
@@ -151,10 +167,7 @@ def test_nothing_is_staged_ahead_where_the_rules_are_not_known_or_need_a_label(
         coming = Coming(server, BODY, **options)
         coming.send(0.9)
         until_given_up(coming)
-        assert told(coming) == "[null, []]"
-        coming.send()
-        coming.accept()
-        assert_placed(server, coming)
+        end(coming)
     assert was_read_again(coming)
 
 
@@ -181,7 +194,7 @@ def test_what_was_deidentified_by_other_rules_is_read_again(server: UploadServer
         coming.until_staged(COUNT)
         set_script(server, 'version "6.1"\n(0008,103E) := "BY SCRIPT"\n')
         coming.accept()
-        assert_placed(server, coming)
+        assert_placed(coming)
     assert was_read_again(coming)
     stored = [path.read_bytes() for path in (server.data / "archive").rglob("*.dcm")]
     assert len(stored) == COUNT
@@ -190,16 +203,11 @@ def test_what_was_deidentified_by_other_rules_is_read_again(server: UploadServer
 
 def test_a_mapping_that_comes_meanwhile_ends_it(server: UploadServer) -> None:
     with in_process_worker(server):
-        coming = Coming(server, BODY, door="tus")
-        coming.send(0.9)
-        coming.until_staged()
+        coming = read_ahead(server, "tus")
         until(lambda: "study 1" in told(coming), "nobody is told that it met anybody")
         coming.set(mapping="patient_id,session\n*,S1\n")
         until_given_up(coming)
-        assert told(coming) == "[null, []]"
-        coming.send()
-        coming.accept()
-        assert_placed(server, coming)
+        end(coming)
     assert was_read_again(coming)
 
 
@@ -209,7 +217,6 @@ def test_nothing_is_staged_ahead_where_a_mapping_can_t_be_read(server: UploadSer
     coming.send(0.9)
     with in_process_worker(server):
         until_given_up(coming)
-        assert told(coming) == "[null, []]"
         coming.send()
         coming.accept()
         assert server.ended(coming.uuid) == "failed"
@@ -242,9 +249,7 @@ def test_an_upload_by_the_server_is_deidentified_while_it_is_received(
 
 def test_a_cancelled_upload_leaves_no_mark(server: UploadServer) -> None:
     with in_process_worker(server):
-        coming = Coming(server, BODY)
-        coming.send(0.9)
-        coming.until_staged()
+        coming = read_ahead(server)
         assert search_folder(MARKS, server.data / "work"), "no original was staged that could be left"
         assert server.cancel(coming.uuid) is CancelResult.DONE
         until(lambda: not server.store.works(), "staging was left")
@@ -253,16 +258,12 @@ def test_a_cancelled_upload_leaves_no_mark(server: UploadServer) -> None:
 
 def test_a_follower_that_is_killed_while_bytes_come_leaves_no_mark(server: UploadServer) -> None:
     with in_process_worker(server) as attempts:
-        coming = Coming(server, BODY)
-        coming.send(0.9)
-        coming.until_staged()
+        coming = read_ahead(server)
         assert search_folder(MARKS, server.data / "work"), "no original was staged that could be left"
         os.kill(attempts.begun[coming.uuid].pid, signal.SIGKILL)
         coming.until_left()
         assert_unmarked(server, ("incoming",))
-        coming.send()
-        coming.accept()
-        assert_placed(server, coming)
+        end(coming)
 
 
 @pytest.mark.parametrize(
@@ -276,11 +277,7 @@ def test_an_import_that_is_killed_after_its_acceptance_leaves_no_mark(
 ) -> None:
     once = tmp_path / "once"
     with in_process_worker(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_ONCE=str(once)):
-        coming = Coming(server, BODY)
-        coming.send(0.9)
-        coming.until_staged()
-        coming.send()
-        coming.accept()
-        assert_placed(server, coming)
+        coming = read_ahead(server)
+        end(coming)
     assert once.exists()
     assert server.row(coming.uuid)["attempt"] == 1

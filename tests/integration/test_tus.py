@@ -10,7 +10,6 @@ import io
 import shutil
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -27,6 +26,7 @@ from scandock.services.clock_check import check_deletion_allowed
 from scandock.services.imports import find_import
 from scandock.web.receiving import spooler
 from scandock.web.tus import locks
+from tests.crash.processes import until
 from tests.integration.web import PASSWORD, serve_by_socket
 
 DATA = hashlib.shake_256(b"resumable").digest(5_000_000)
@@ -74,14 +74,6 @@ def import_of(client, url):
 
 def code(answer):
     return answer.status_code, answer.json()["code"]
-
-
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.01)
-    return value
 
 
 @pytest.mark.parametrize("checked", [False, True], ids=["plain", "with checksums"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -19,6 +18,7 @@ import pytest
 from scandock.services.settings import load_settings
 from scandock.web import response_sending
 from tests.builders import DataFolder, uploader_layout
+from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, serve_by_socket
 from tests.unit.viewing.made import dataset, file_of
 
@@ -61,13 +61,6 @@ def ask(web: Web) -> Iterator[Callable[..., HTTPResponse]]:
             return connections.enter_context(closing(asking.getresponse()))
 
         yield asked
-
-
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def ended(web: Web) -> dict[str, float]:

@@ -23,16 +23,18 @@ def check(data: options.ExistingData, as_json: options.AsJson = False) -> None:
     """Check that the catalog and the stored files agree.
 
     Everything that is stored is read again, and its checksums are compared.
+    DATA may be a read-only mount, as of a snapshot, where its catalog is in it.
 
     Exit codes: 0 clean, 3 findings, 1 a fault of the machine, 2 wrong usage.
     """
-    checks.check_data(data, must_exist=True)
     from scandock.cli.interrupt import Interrupt
     from scandock.cli.progress import display
     from scandock.cli.settings_loading import load_settings
     from scandock.services.consistency_check import check_data as run
+    from scandock.services.read_only_data import can_only_be_read
 
     settings = load_settings()
+    checks.check_data(data, must_exist=True, is_read=can_only_be_read(data, settings))
     # nothing is written, so Ctrl-C may stop this at once: no handler is installed
     with display(data, Interrupt()) as on_progress:
         findings = list(run(data, settings, on_progress))

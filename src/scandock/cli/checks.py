@@ -86,8 +86,8 @@ def check_file(option: str, name: str | None) -> None:
         raise FileUnreadable(option, name, error_reason(error)) from None
 
 
-def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = False) -> None:
-    """DATA is a folder, or can be made one, and lies in no ARCHIVE."""
+def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = False, is_read: bool = False) -> None:
+    """DATA is a folder, or can be made one, and lies in no ARCHIVE; `is_read`: nothing is to be written to it."""
     if not data.strip():
         raise DataEmpty
     if os.path.lexists(data) and not os.path.isdir(data):
@@ -97,7 +97,7 @@ def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = Fa
     nearest = _nearest_existing(data)
     if not nearest.is_dir():
         raise DataNotAFolder(f"--data {data!r} can't be made: {str(nearest)!r} is a file.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
+    if not is_read and not os.access(nearest, os.W_OK | os.X_OK):
         raise DataNotWritable(data, str(nearest))
     for archive in archives:
         if os.path.isdir(archive) and _is_inside(data, archive):

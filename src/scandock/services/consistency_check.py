@@ -29,6 +29,7 @@ from scandock.queue.follow import is_followed
 from scandock.queue.leases import is_unfinished
 from scandock.services.data_catalog import CATALOG_FILE, open_data
 from scandock.services.project_deletions import finish_deletions
+from scandock.services.read_only_data import can_only_be_read, open_read_only
 from scandock.services.stuck_imports import list_imports
 from scandock.store.paths import AREAS, RECEIPTS, RelPath, TreePath, is_as_deep_as_trees, tree_path, work_folder
 from scandock.store.port import Snapshot, Store
@@ -79,7 +80,10 @@ class _Session:
 
 
 def check_data(data: str, settings: Settings, on_progress: ProgressCallback | None = None) -> list[Finding]:
-    """Compare both, reading every stored byte. Dead imports are dealt with first; live ones are left alone."""
+    """Compare both, reading every stored byte. Dead imports are dealt with first; live ones are left alone.
+
+    Where nothing can be written to DATA, they are left as well.
+    """
     names = set(os.listdir(data)) if settings.store is None else {"work"}  # a host that is new has all of a bucket
     if not names:
         return []  # as a first import leaves it that was killed at once
@@ -88,7 +92,8 @@ def check_data(data: str, settings: Settings, on_progress: ProgressCallback | No
             f"{data} holds no Scandock data: there is no {CATALOG_FILE} in it.",
             "Name the folder that --data named at the import.",
         )
-    with open_data(data, settings) as (catalog, store):
+    opened = open_read_only if can_only_be_read(data, settings) else open_data
+    with opened(data, settings) as (catalog, store):
         catalog.examine()  # first: what a damaged catalog says of files is nothing to go by
         return list(_ConsistencyCheck(catalog, store, settings, on_progress).run())
 

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext
@@ -17,6 +16,7 @@ import pytest
 from scandock.viewing.decoder_messages import BodyNotStored
 from scandock.viewing.decoder_pool import DECODERS, DecoderLost, DecoderPool, DecodersBusy
 from scandock.viewing.question_queue import Requester
+from tests.crash.processes import until
 from tests.unit.viewing.made import dicom, kept, ramp
 
 ROGUE = [sys.executable, str(Path(__file__).with_name("rogue.py")), str(os.getpid())]
@@ -51,13 +51,6 @@ def alive(pid: int) -> bool:
 def of(*fds: int):
     """Files that are open already."""
     return lambda: nullcontext(fds)
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def thumbnail(made: DecoderPool, fd: int) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
+    Delete,
     Select,
     delete,
     exists,
@@ -74,7 +75,6 @@ _SWEPT_AGAIN_MS: Final = 24 * 60 * 60 * 1000
 _SAFE_MS: Final = 60 * 60 * 1000
 """How long before it may go an object is named again: longer than any transaction, so that none is just deleted."""
 _OBJECTS_DELETED: Final = ("Files that were to be kept have just been deleted.", "Do it again.")
-_WITH_KEYS: Final = (stored_object, spool_part, stored_receipt)
 _IN_TRASH: Final = stored_tree.c.gone.is_(None) & stored_tree.c.trash.is_not(None)
 _STAGED: Final = stored_tree.c.gone.is_(None) & stored_tree.c.upload.is_not(None)
 
@@ -344,13 +344,13 @@ class PostgresObjectRows:
             connection.execute(delete(store_attempt).where(mine, store_attempt.c.swept, late))
             connection.execute(update(store_attempt).where(mine).values(swept=True))
 
-    def unknown_keys(self, keys: Sequence[str]) -> list[str]:
+    def unknown_keys(self, keys: Sequence[str], upload: str | None = None) -> list[str]:
         with self._catalog.read() as connection:
             known = {
                 key
                 for some in split_values(keys)
-                for table in _WITH_KEYS
-                for key in connection.execute(select(table.c.key).where(table.c.key.in_(some))).scalars()
+                for query in _select_named(some, upload)
+                for key in connection.execute(query).scalars()
             }
         return [key for key in keys if key not in known]
 
@@ -499,7 +499,7 @@ class PostgresObjectRows:
         with self._catalog.write() as connection:
             check_attempt(connection, upload, token)
             if not staged:  # it may be the attempt's own, which becomes the import's
-                connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
+                connection.execute(_delete_receipt(upload, key))
             before = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
             connection.execute(statement.on_conflict_do_update(index_elements=["upload", "staged"], set_={"key": key}))
             delete_later(connection, {before} - {None, key}, grace_ms)
@@ -655,13 +655,27 @@ def _part_rows(upload: str, parts: Iterable[Part]) -> list[dict[str, object]]:
     ]
 
 
+def _select_named(keys: Sequence[str], upload: str | None) -> Iterator[Select[Any]]:
+    """Those of these keys that rows name. Of the tables without an index of keys only the rows of `upload` are read."""
+    yield select(stored_object.c.key).where(stored_object.c.key.in_(keys))
+    for table in (spool_part, stored_receipt):
+        named = select(table.c.key).where(table.c.key.in_(keys))
+        yield named if upload is None else named.where(table.c.upload == upload)
+    if upload is None:
+        yield select(stored_tree.c.manifest).where(stored_tree.c.manifest.in_(keys))
+
+
 def _receipt_key(upload: str, *, staged: bool) -> Select[Any]:
     mine = (stored_receipt.c.upload == upload) & (stored_receipt.c.staged == staged)
     return select(stored_receipt.c.key).where(mine)
 
 
+def _delete_receipt(upload: str, key: str) -> Delete:
+    return delete(stored_receipt).where(stored_receipt.c.upload == upload, stored_receipt.c.key == key)
+
+
 def _drop_receipt(connection: Connection, upload: str, *, staged: bool, grace_ms: int = 0) -> None:
     key = connection.execute(_receipt_key(upload, staged=staged).with_for_update()).scalar()
     if key is not None:
-        connection.execute(delete(stored_receipt).where(stored_receipt.c.key == key))
+        connection.execute(_delete_receipt(upload, key))
         delete_later(connection, [key], grace_ms)

@@ -114,7 +114,7 @@ class ObjectRows(Protocol):
         """Give up what an attempt has staged."""
 
     def finish(self, upload: str, token: str) -> None:
-        """Give it up, and end all attempts of the upload. TokenLost where another attempt has staged something."""
+        """Give it up, and end the attempt. TokenLost where another one goes on, or has staged something."""
 
     # trees and their names
 
@@ -169,8 +169,8 @@ class ObjectRows(Protocol):
         Without a token: the receiving of the upload, whose parts are below a prefix of their own.
         """
 
-    def unknown_keys(self, keys: Sequence[str]) -> list[str]:
-        """Which of these keys no row names."""
+    def unknown_keys(self, keys: Sequence[str], upload: str | None = None) -> list[str]:
+        """Which of these keys no row names. `upload`: whose attempts, or receiving, have made all of them."""
 
     def swept(self, upload: str, token: str, *, grace_ms: int) -> None:
         """Note that an attempt's prefixes were swept; they are once more a day later, and then it is forgotten."""

@@ -378,7 +378,7 @@ class S3Store:
         for prefix in _own_prefixes(upload, token):
             keys = list(self._bucket.list(prefix))
             for at in range(0, len(keys), RUBBISH):
-                self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH]))
+                self._bucket.delete(self._rows.unknown_keys(keys[at : at + RUBBISH], upload))
         self._rows.swept(upload, token, grace_ms=self._attempt_ms)
 
     def compact(self, most_bytes: int, stop: Callable[[], bool]) -> CompactionResult:

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from scandock.cli.text_format import format_size
+from scandock.model.sizes import format_size
 from tests.crash.archives import Study, write_zip
 from tests.crash.processes import SCANDOCK, Command, environment, find_unsound, run, until
 from tests.crash.served import PASSWORD, ServerProcess

@@ -250,7 +250,10 @@ def _store() -> Iterator[str]:
             ("media type of answers", f"`{JSON}`, whatever is accepted"),
             ("transfer syntaxes, SOP classes", "any that can be read; nothing is converted"),
             ("objects in a request", f"{MAX_OBJECTS:,} at most"),
-            ("wait for the import", f"`SCANDOCK_STOW_SECONDS`, {wait} s"),
+            (
+                "wait for the import",
+                f"`SCANDOCK_STOW_SECONDS`, {wait} s; none for one object that goes to the prearchive",
+            ),
             (
                 "an object that is stored already",
                 "success, and nothing changes; another object of the same UID waits for a decision",

@@ -235,8 +235,8 @@ def test_two_studies_that_begin_at_once_stand_where_was_answered(
     barrier, found = threading.Barrier(2), itertools.count()
     find_place = gradual_routing.find_place
 
-    def find_together(*args: Any) -> Any:
-        place = find_place(*args)
+    def find_together(*args: Any, **options: Any) -> Any:
+        place = find_place(*args, **options)
         if next(found) < 2:
             barrier.wait(30)
         return place

@@ -7,7 +7,7 @@ are told of. That is listed from the first object on, and built once no more com
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -357,9 +357,29 @@ def find_promised(connection: Connection, principal: Principal, where: Iterable[
     return list(connection.execute(_select_visible(principal).where(or_(*addresses))).scalars())
 
 
-def find_promised_study(connection: Connection, principal: Principal, study_uid: str) -> list[int]:
-    """The uploads of which a study's sessions are still to be built, that one may look at."""
-    query = _select_visible(principal).where(gradual_upload.c.study_uid == study_uid)
+def find_promised_studies(connection: Connection, principal: Principal, study_uid: str | None) -> list[int]:
+    """The uploads of which sessions of a study, None: of any, are still to be built, that one may look at."""
+    query = _select_visible(principal)
+    if study_uid is not None:
+        query = query.where(gradual_upload.c.study_uid == study_uid)
+    return list(connection.execute(query).scalars())
+
+
+def find_own_uploads(connection: Connection, principal: Principal, upload_ids: Sequence[int]) -> list[int]:
+    """Those of some uploads that the account of `principal` has sent."""
+    query = select(reception.c.upload_id).where(
+        reception.c.upload_id.in_(upload_ids), reception.c.account_id == principal.account_id
+    )
+    return list(connection.execute(query).scalars())
+
+
+def list_unfinished_uploads(connection: Connection, study_uid: str) -> list[int]:
+    """The uploads of which sessions of a study are still to be built, also those that nobody may look at."""
+    query = (
+        select(gradual_upload.c.upload_id)
+        .join(upload, upload.c.id == gradual_upload.c.upload_id)
+        .where(gradual_upload.c.study_uid == study_uid, upload.c.state.in_(UNFINISHED))
+    )
     return list(connection.execute(query).scalars())
 
 

@@ -382,8 +382,8 @@ class Settings(BaseModel):
     )
     gradual_seconds: Seconds = Field(
         default=5,
-        description="How long no more objects of a study have to come one a request (XNAT's gradual-DICOM) before its"
-        " session is built; whoever asks for the session has it built at once.",
+        description="How long no more objects of a study have to come one a request (XNAT's gradual-DICOM, STOW-RS into"
+        " the prearchive) before its session is built; whoever asks for the session has it built at once.",
     )
     dicom_idle_seconds: Seconds = Field(
         default=60,

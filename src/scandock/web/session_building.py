@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -16,10 +17,10 @@ from scandock.services.gradual_uploads import (
     check_built,
     find_coming,
     find_promised,
-    find_promised_study,
+    find_promised_studies,
     list_unfinished,
 )
-from scandock.services.session_errors import SessionLeft
+from scandock.services.session_errors import SessionLeft, SessionNotBuilt
 from scandock.web.errors import ServerStopping
 from scandock.web.import_waiting import POLL_SECONDS
 from scandock.web.request_context import RequestContext
@@ -35,15 +36,25 @@ async def build_sessions(context: RequestContext, addresses: Sequence[Prearchive
     where the server ends first; ClientDisconnect, where it only reads; AccessDenied (401) where the login ends first.
     """
     principal = context.service_context.principal
-    await _build(context, await context.read(lambda c: find_promised(c, principal, addresses)))
+    await build_uploads(context, await context.read(lambda c: find_promised(c, principal, addresses)))
 
 
 async def build_study(context: RequestContext, study_uid: str) -> bool:
     """Have sessions of a study be built that are still to be; False where there is none. Raises as `build_sessions`."""
     principal = context.service_context.principal
-    upload_ids = await context.read(lambda c: find_promised_study(c, principal, study_uid))
-    await _build(context, upload_ids)
+    upload_ids = await context.read(lambda c: find_promised_studies(c, principal, study_uid))
+    await build_uploads(context, upload_ids)
     return bool(upload_ids)
+
+
+async def try_to_build(context: RequestContext, upload_ids: Sequence[int], seconds: float) -> None:
+    """Have these uploads be imported, and wait so long for that, for who goes on whatever comes of it.
+
+    Raises Fault `server_stopping`, ClientDisconnect and AccessDenied as `build_sessions`.
+    """
+    with contextlib.suppress(TimeoutError, SessionNotBuilt, SessionLeft):
+        async with asyncio.timeout(seconds):
+            await build_uploads(context, upload_ids)
 
 
 async def complete_sessions(context: RequestContext, uuids: Sequence[str]) -> None:
@@ -52,13 +63,14 @@ async def complete_sessions(context: RequestContext, uuids: Sequence[str]) -> No
     Raises as `build_sessions`.
     """
     principal = context.service_context.principal
-    await _build(context, await context.read(lambda c: find_coming(c, principal, uuids)))
+    await build_uploads(context, await context.read(lambda c: find_coming(c, principal, uuids)))
 
 
-async def _build(context: RequestContext, upload_ids: Sequence[int]) -> None:
+async def build_uploads(context: RequestContext, upload_ids: Sequence[int]) -> None:
     """Have these uploads be imported, and wait for that; from then on the context is that of who asks as they are then.
 
-    What only reads is answered with what stands already, rather than refused for what a host has that is away.
+    What only reads is answered with what stands already, rather than refused for what a host has that is away. Raises
+    as `build_sessions`.
     """
     server = context.server
     if not upload_ids:

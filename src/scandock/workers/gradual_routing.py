@@ -14,6 +14,7 @@ from scandock.access.authentication import make_principal
 from scandock.access.principal import Door, ProjectRights, decide_access_of
 from scandock.catalog.projects import unfinished_deletions
 from scandock.catalog.tables import session
+from scandock.catalog.trees import find_objects
 from scandock.catalog.view import SqlView
 from scandock.formats.dicom_header import read_header
 from scandock.formats.errors import Unparseable
@@ -31,11 +32,14 @@ from scandock.rules.policy import ProjectPolicy
 from scandock.rules.privacy import hide_patients
 from scandock.rules.routing import Decision, route_studies
 from scandock.rules.study_sides import separate_study
-from scandock.services.gradual_uploads import GradualPlace
+from scandock.services.gradual_uploads import GradualPlace, list_unfinished_uploads
 from scandock.services.sample_headers import tally_studies
+from scandock.services.sent_objects import SentObject
 from scandock.workers.context import make_context
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection
 
     from scandock.access.principal import Principal
@@ -47,16 +51,19 @@ if TYPE_CHECKING:
     from scandock.workers.context import WorkerContext
 
 _UNKNOWN_SIZE: Final = 1 << 50
-"""Of an object whose end has not come: its header is what is looked at."""
+"""Of an object that comes without a stated length: whether it is cut is seen by its import."""
 
 
 class RoutedObject(NamedTuple):
     """What is known of an object by its header."""
 
     study: StudyFacts
-    sop_uid: str
+    sent: SentObject
+    series_uid: str
     modality: str
     """PT or MR, which a project may have apart; empty for any other."""
+    patients: frozenset[str]
+    """Its PatientID, where it has one that is no placeholder."""
 
 
 def open_routing(catalog: Catalog, settings: Settings, request: ImportRequest) -> WorkerContext | None:
@@ -65,10 +72,10 @@ def open_routing(catalog: Catalog, settings: Settings, request: ImportRequest) -
     return context if context.privacy_error is None else None
 
 
-def read_object(context: WorkerContext, head: bytes, *, whole: bool) -> RoutedObject | None:
-    """What is known of an object that begins with `head`; None of what the import alone can tell.
+def read_object(context: WorkerContext, head: bytes, size: int | None) -> RoutedObject | None:
+    """What is known of an object of `size` bytes that begins with `head`; None of what the import alone can tell.
 
-    That is what is no object, what import filters leave out, and what has its facts behind `head`.
+    That is what is no object or is cut, what import filters leave out, and what has its facts behind `head`.
     """
     setup = make_filter_setup(context.request, context.filters)
     entry_filter = None
@@ -76,7 +83,7 @@ def read_object(context: WorkerContext, head: bytes, *, whole: bool) -> RoutedOb
         entry_filter = _make_filter(setup["site"], tuple(setup["projects"].items()), is_decided=setup["is_decided"])
     tags = frozenset(TAGS) | context.rules.tags | (entry_filter.tags if entry_filter is not None else frozenset())
     try:
-        header = read_header(head, len(head) if whole else _UNKNOWN_SIZE, tags)
+        header = read_header(head, _UNKNOWN_SIZE if size is None else size, tags)
     except Unparseable:
         return None
     if header.is_dicomdir or not header.study_uid or not header.sop_uid:
@@ -87,7 +94,21 @@ def read_object(context: WorkerContext, head: bytes, *, whole: bool) -> RoutedOb
             return None
     studies = tally_studies([header])
     modality = studies[0].common("Modality")
-    return RoutedObject(studies[0], header.sop_uid, modality if modality in {"PT", "MR"} else "")
+    sent = SentObject(header.sop_class, header.sop_uid, header.study_uid)
+    patients = frozenset(studies[0].patient_ids(context.rules.placeholders))
+    side = modality if modality in {"PT", "MR"} else ""
+    return RoutedObject(studies[0], sent, header.series_uid, side, patients)
+
+
+def is_object_known(catalog: Catalog, sent: SentObject, open_uploads: Collection[int]) -> bool:
+    """Whether a session has an object of this UID, or may get one of what has been taken of its study meanwhile.
+
+    `open_uploads`: of single objects of this process, which knows what they have.
+    """
+    with catalog.read() as connection:
+        if next(iter(find_objects(connection, [sent.sop_uid])), None) is not None:
+            return True
+        return bool(set(list_unfinished_uploads(connection, sent.study_uid)) - set(open_uploads))
 
 
 @lru_cache(maxsize=8)
@@ -118,11 +139,14 @@ class _Projects:
         return decision is AccessDecision.ALLOWED
 
 
-def find_place(catalog: Catalog, context: WorkerContext, account_id: int, study: StudyFacts) -> GradualPlace | None:
+def find_place(
+    catalog: Catalog, context: WorkerContext, account_id: int, study: StudyFacts, *, is_told: bool = False
+) -> GradualPlace | None:
     """Where the session of a study is to stand, by one of its objects.
 
     None where that is not in the prearchive, or its PET and MR are two sessions, or where what is asked for can't be:
-    then the import says so.
+    then the import says so. `is_told`: whether the sender is told how the object is stored. Then the import says it,
+    too, where the object is not stored as it is, or its session is held.
     """
     with catalog.read() as connection:
         account = accounts.by_id(connection, account_id)
@@ -140,7 +164,7 @@ def find_place(catalog: Catalog, context: WorkerContext, account_id: int, study:
         view: CatalogView = SqlView(connection, account_id=account_id)
         rules = context.privacy.rules_of(project) if context.privacy is not None else None
         if rules is not None and context.privacy is not None:
-            if context.request.prevent_anon:
+            if context.request.prevent_anon or is_told:
                 return None
             patients = study.patient_ids(context.rules.placeholders)
             naming = hide_patients(hide_labels(naming, study, rules), rules, {})
@@ -156,7 +180,7 @@ def find_place(catalog: Catalog, context: WorkerContext, account_id: int, study:
             return None
         now = datetime.now(context.settings.zone)
         (decision,) = route_studies([naming], [study], context.request, {project: policy}, view, now)
-        if decision.place != "prearchive":
+        if decision.place != "prearchive" or (is_told and decision.held is not None):
             return None
         place = _make_place(connection, context.request, decision)
         if rules is not None and rules.policy.study_uid != "keep":

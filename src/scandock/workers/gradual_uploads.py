@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scandock.services.receiving import UploadReceiver
     from scandock.services.settings import Settings
     from scandock.store.port import ObjectSpool, Store
+    from scandock.workers.gradual_routing import RoutedObject
 
 BUSY_SECONDS: Final = 0.1
 """How often it is looked whether studies are to be handed over, while there are any."""
@@ -116,15 +117,38 @@ class GradualUploads:
         self._studies.begin(key, GradualSource(key.account_id), sender)
         self._wake.set()
 
-    def append(self, key: GradualKey, size: int, write: Callable[[ObjectSpool], int]) -> str:
+    @property
+    def open_uploads(self) -> list[int]:
+        """The ids of those, as far as it is known what they have: an earlier process's are left out."""
+        return [study.incoming.upload_id for study in self._studies.all if isinstance(study.key, GradualKey)]
+
+    def is_at_odds(self, routed: RoutedObject) -> bool:
+        """Whether a sender was told of an object of the same UID, or of another patient in the study, that is kept here
+        and not built yet: with both of them the session may be held.
+        """
+        for study in self._studies.all:
+            if routed.sent.sop_uid in study.instances:
+                return True
+            is_own = isinstance(study.key, GradualKey) and study.key.study_uid == routed.study.key
+            if is_own and routed.patients and not study.patients <= routed.patients:
+                return True
+        return False
+
+    def append(
+        self, key: GradualKey, size: int, write: Callable[[ObjectSpool], int], told: RoutedObject | None = None
+    ) -> str:
         """Keep an object; the URI of its session, once the object is on disk.
 
+        `told`: the object, where its sender is told how it is stored (`is_at_odds`).
         Raises PlaceUnknown where there is no upload that takes it: it is to be begun first. AccountShareExceeded, Fault
         `disk_full` where its account or the disk has no room for it.
         """
         self._store.reserve(size, files=2, min_free=self._min_free)
         self._check_share(key, size)
         appended = self._studies.append(key, GradualSource(key.account_id), GradualSender(), None, size, write)
+        if told is not None:
+            appended.study.instances.add(told.sent.sop_uid)
+            appended.study.patients.update(told.patients)
         self._wake.set()
         try:
             self._studies.sync(appended.study, appended.end)

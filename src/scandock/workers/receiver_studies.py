@@ -114,6 +114,10 @@ class OpenStudy(Generic[Source, Sender]):
         """Whether nothing had come then."""
         self.is_unwanted = False
         """Whether it is to be discarded."""
+        self.instances: set[str] = set()
+        """UIDs of objects whose senders were told how they are stored (STOW-RS)."""
+        self.patients: set[str] = set()
+        """PatientIDs of those."""
 
     def active(self) -> float:
         """When bytes last came of an association that sends some of it."""

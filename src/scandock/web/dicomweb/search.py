@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
 from sqlalchemy import Connection
@@ -13,9 +14,16 @@ from scandock.rules.dicom_query import DicomQuery, parse_query
 from scandock.rules.dicom_results import Element, to_json
 from scandock.services.dicom_instances import InstanceSearch, find_instances, finish_search
 from scandock.services.dicom_search import SearchPage, Values, search_series, search_studies
+from scandock.services.gradual_uploads import find_own_uploads
 from scandock.web import urls
 from scandock.web.dicomweb.answers import json_list, json_response, require_json, warning_header
 from scandock.web.dicomweb.routing import DicomwebContext, DicomwebRoutes, ReadRequest
+from scandock.web.dicomweb.selecting import find_coming_studies
+from scandock.web.session_building import try_to_build
+
+BUILD_SECONDS: Final = 2.0
+"""How long a search waits for what others sent to be built, and lists what there is then."""
+T = TypeVar("T")
 
 routes = DicomwebRoutes()
 
@@ -28,7 +36,7 @@ async def studies(reading: ReadRequest) -> Response:
         query = _parse(context, Level.STUDY)
         return query, search_studies(connection, context.scope(connection), query)
 
-    context, (query, page) = await reading.read(search)
+    context, (query, page) = await _read(reading, search, None)
     return _response(context, query, page, ())
 
 
@@ -49,7 +57,7 @@ async def _series_response(reading: ReadRequest, study: str | None) -> Response:
         query = _parse(context, Level.SERIES)
         return query, search_series(connection, context.scope(connection), query, study)
 
-    context, (query, page) = await reading.read(search)
+    context, (query, page) = await _read(reading, search, study)
     return _response(context, query, page, (Level.STUDY,) if study is None else ())
 
 
@@ -78,12 +86,36 @@ async def _instances_response(
         query = _parse(context, Level.INSTANCE)
         return query, find_instances(connection, context.scope(connection), query, study, series)
 
-    context, (query, search) = await reading.read(find)
+    context, (query, search) = await _read(reading, find, study)
     server = context.server
     page = await context.run(
         lambda: finish_search(context.service_context, server.instance_headers, server.dicomweb.packs, search)
     )
     return _response(context, query, page, parents)
+
+
+async def _read(
+    reading: ReadRequest, find: Callable[[DicomwebContext, Connection], T], study: str | None
+) -> tuple[DicomwebContext, T]:
+    """What a search finds, in a study alone where one is named, once what still comes as single objects is built.
+
+    What its own account sent, which was told that it is stored, and a study that it names are waited for as long as
+    who stores waits for other imports.
+    """
+
+    def find_all(context: DicomwebContext, connection: Connection) -> tuple[T, list[int], list[int]]:
+        coming = find_coming_studies(context, connection, study)
+        needed = coming
+        if coming and study is None:
+            needed = find_own_uploads(connection, context.service_context.principal, coming)
+        return find(context, connection), coming, needed
+
+    context, (result, coming, needed) = await reading.read(find_all)
+    if coming:
+        await try_to_build(context, coming, BUILD_SECONDS)
+        await try_to_build(context, needed, context.server.settings.stow_seconds)
+        result = await context.read(lambda connection: find(context, connection))
+    return context, result
 
 
 def _parse(context: DicomwebContext, level: Level) -> DicomQuery:

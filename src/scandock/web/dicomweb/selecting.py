@@ -20,11 +20,12 @@ from scandock.services.dicomweb_objects import (
     note_views,
     select_objects,
 )
+from scandock.services.gradual_uploads import find_promised_studies
 from scandock.web.conditions import is_etag_known
 from scandock.web.dicomweb.answers import KEPT, warning_header
 from scandock.web.dicomweb.routing import DicomwebContext, ReadRequest
 from scandock.web.security import identify
-from scandock.web.session_building import build_study
+from scandock.web.session_building import build_study, build_uploads
 
 T = TypeVar("T")
 
@@ -34,19 +35,33 @@ async def select(
 ) -> tuple[DicomwebContext, Selection]:
     """The objects that an address names, for who asks. AccessDenied where there are none that they may read.
 
-    A study of single objects whose session is still to be built is built first.
+    What still comes to a study as single objects is built first; for an object that is there, it is not.
     """
 
-    def find(context: DicomwebContext, connection: Connection) -> Selection:
-        return select_within(context, connection, study, series, instance)
+    def find(context: DicomwebContext, connection: Connection) -> tuple[Selection, list[int]]:
+        selection = select_within(context, connection, study, series, instance)
+        return selection, find_coming_studies(context, connection, study) if instance is None else []
 
     try:
-        return await reading.read(find)
+        context, (selection, coming) = await reading.read(find)
+        if not coming:
+            return context, selection
+        await build_uploads(context, coming)
     except AccessDenied:
         context = DicomwebContext(reading.request, await identify(reading.request))
         if context.project is not None or not await build_study(context, study):
             raise
-    return context, await context.read(lambda connection: find(context, connection))  # for who asks as they are now
+    # for who asks as they are now
+    return context, await context.read(lambda c: select_within(context, c, study, series, instance))
+
+
+def find_coming_studies(context: DicomwebContext, connection: Connection, study: str | None) -> list[int]:
+    """The uploads of single objects that are still to be built, of a study or (None) of any, as far as the base shows
+    what they become: that of a project shows the archive alone.
+    """
+    if context.project is not None:
+        return []
+    return find_promised_studies(connection, context.service_context.principal, study)
 
 
 def select_within(

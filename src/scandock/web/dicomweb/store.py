@@ -1,5 +1,7 @@
 """STOW-RS: objects are received as an upload, imported as any other, and each is answered for by the import's receipt.
 
+One object that goes to the prearchive as it is, is answered once it is on disk, and its session is built later.
+
 The UIDs of an answer are those that were sent, its RetrieveURLs those under which the objects are stored: where the
 site de-identifies, they differ, which the standard calls coercion (B000).
 """
@@ -9,21 +11,26 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Door
+from scandock.model import uris
+from scandock.services.gradual_uploads import find_promised_studies
 from scandock.services.sent_objects import FailureReason
-from scandock.services.stored_objects import ObjectOutcome, read_outcomes, unknown_outcomes
+from scandock.services.stored_objects import ObjectOutcome, StoredAddress, read_outcomes, unknown_outcomes
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.dicomweb.answers import json_response
 from scandock.web.dicomweb.routing import Context, DicomwebContext, DicomwebRoutes, site_address
 from scandock.web.import_waiting import wait_for_import
+from scandock.web.receiving.gradual import KeptObject
 from scandock.web.receiving.objects import ReceivedObjects, receive_objects
 from scandock.web.security import CSRF_HEADER, require_login
+from scandock.web.session_building import try_to_build
 
 routes = DicomwebRoutes()
 
@@ -53,8 +60,27 @@ async def _store(context: DicomwebContext, study: str) -> Response:
     headers = context.request.headers
     if principal.door is Door.COOKIE and "origin" not in headers and "sec-fetch-site" not in headers:
         check_csrf(principal, headers.get(CSRF_HEADER))  # else the browser says that its page is of this site
-    received = await receive_objects(context.server, context.request, principal, context.project, study)
-    return _answer(context, received, await _find_outcomes(context, received))
+    received = await receive_objects(
+        context.server, context.request, principal, context.project, study, partial(_build_study, context)
+    )
+    if isinstance(received, KeptObject):
+        return _answer(context, [_outcome_of_kept(received)])
+    return _answer(context, await _find_outcomes(context, received), received.uuid)
+
+
+def _outcome_of_kept(kept: KeptObject) -> ObjectOutcome:
+    """What becomes of an object that stands in the prearchive as it is, once its session is built."""
+    sent = kept.routed.sent
+    session = uris.parse_session(kept.uri)
+    address = StoredAddress(session.project, False, sent.study_uid, kept.routed.series_uid, sent.sop_uid)
+    return ObjectOutcome(sent, address=address)
+
+
+async def _build_study(context: DicomwebContext, study_uid: str) -> None:
+    """Have what was kept of a study be imported, as far as who sends may look at it, before more of it is."""
+    principal = context.service_context.principal
+    upload_ids = await context.read(lambda c: find_promised_studies(c, principal, study_uid))
+    await try_to_build(context, upload_ids, context.server.settings.stow_seconds)
 
 
 async def _find_outcomes(context: DicomwebContext, received: ReceivedObjects) -> list[ObjectOutcome]:
@@ -70,7 +96,8 @@ async def _find_outcomes(context: DicomwebContext, received: ReceivedObjects) ->
     return await context.run(lambda: read_outcomes(server.catalog, server.store, ended, received.objects))
 
 
-def _answer(context: DicomwebContext, received: ReceivedObjects, outcomes: Sequence[ObjectOutcome]) -> Response:
+def _answer(context: DicomwebContext, outcomes: Sequence[ObjectOutcome], uuid: str | None = None) -> Response:
+    """`uuid`: the upload that the objects came as, where it may still be imported."""
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
     kept = [outcome for outcome in outcomes if outcome.failure is None]
     items = [_stored_item(context, outcome) for outcome in kept]
@@ -84,8 +111,8 @@ def _answer(context: DicomwebContext, received: ReceivedObjects, outcomes: Seque
         body[_STORED] = {"vr": "SQ", "Value": [item for _, item in items]}
     unknown = any(not outcome.known for outcome in outcomes)
     headers = {}
-    if unknown and received.uuid is not None:
-        headers["Content-Location"] = site_address(context.request) + urls.api_import(received.uuid)
+    if unknown and uuid is not None:
+        headers["Content-Location"] = site_address(context.request) + urls.api_import(uuid)
     if not kept:
         status = 409
     else:

@@ -1,13 +1,15 @@
 """One DICOM object as the body of a request, which is answered once it is on disk: its session is built later.
 
 What only an import can tell of is left to it: what is no object, or is not to stand in the prearchive, or is left out
-by an import filter or de-identified.
+by an import filter. Where the answer names the stored object (STOW-RS), also what is de-identified, or comes to a
+session that is held, or has the UID of an object that is known.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastapi import Request
@@ -23,28 +25,39 @@ from scandock.web.receiving.multipart import FormReader
 from scandock.web.receiving.upload_fields import FieldDialect
 from scandock.web.security import reauthenticate_request, request_info
 from scandock.workers import gradual_routing
+from scandock.workers.gradual_routing import RoutedObject
 from scandock.workers.gradual_uploads import GradualKey
 
 if TYPE_CHECKING:
     from scandock.store.port import ObjectSpool
     from scandock.web.deps import ServerState
     from scandock.workers.context import WorkerContext
-    from scandock.workers.gradual_routing import RoutedObject
 
 IN_MEMORY: Final = 1024 * 1024
 """Bytes of an object that are kept in memory until all have come; a larger one goes to a file of its own at once."""
 _HEADER_BYTES: Final = 2_048
 """Most that an object takes in its upload beside its own bytes."""
 
+OBJECTS_NAME: Final = "DICOM objects"
+"""What an upload of single objects is called, each of which is an entry of it."""
 RESERVED_SECONDS: Final = 0.1
 RESERVED_WAITS: Final = 30
 """How often it is waited for an import that is being placed and has the label that a study is to get."""
 
 OfferMaker = Callable[[Principal], UploadOffer]
+ObjectCheck = Callable[[RoutedObject], Awaitable[bool]]
+
+
+class KeptObject(NamedTuple):
+    """An object that is on disk."""
+
+    uri: str
+    """Of its session, which is built later."""
+    routed: RoutedObject
 
 
 class GradualBody:
-    """The body of one request. `receive` gives the URI of its session, or leaves the body to the import (`pieces`)."""
+    """The body of one request. `receive` keeps its object, or leaves the body to the import (`pieces`)."""
 
     def __init__(
         self,
@@ -54,21 +67,26 @@ class GradualBody:
         make_offer: OfferMaker,
         body: AsyncIterator[bytes],
         size: int | None,
+        check: ObjectCheck | None = None,
     ) -> None:
-        """`size`: the bytes that are to come; None where the client does not say."""
+        """`size`: the bytes that are to come; None where the client does not say.
+
+        `check`: given where the answer says how the object is stored; the import says it of objects that do not pass.
+        """
         self._server = server
         self._request = request
         self._principal = principal
         self._make_offer = make_offer
         self._body = body
         self._size = size
+        self._check = check
         self._head = bytearray()
         self._has_ended = False
         self._most = min(server.receiving.limits.upload_bytes - _HEADER_BYTES, server.settings.max_entry_bytes)
         """Bytes that an object may have, so that its import takes it."""
 
-    async def receive(self) -> str | None:
-        """The URI of the object's session, once it is on disk; None where the import is to take the body (`pieces`).
+    async def receive(self) -> KeptObject | None:
+        """The object, once it is on disk; None where the import is to take the body (`pieces`).
 
         AccessDenied and Usage as `make_offer`; UploadCut, BytesTooMany; Fault of the disk or the catalog.
         """
@@ -81,17 +99,21 @@ class GradualBody:
         routing = await server.read(gradual_routing.open_routing, server.catalog, server.settings, offer.request)
         if routing is None:
             return None
+        if size is None:
+            await self._read_until(IN_MEMORY)  # of what ends within it the length is known, so that a cut one is seen
+            if self._check is not None and not self._has_ended:
+                return None
         routed = await self._read_object(routing)
-        if routed is None:
+        if routed is None or (self._check is not None and not await self._check(routed)):
             return None
-        is_open = server.gradual.is_open(_make_key(offer, routed))
+        is_open = self._check is None and server.gradual.is_open(_make_key(offer, routed))
         place = None if is_open else await self._find_place(routing, offer, routed)
         if not is_open and place is None:
             return None
         await self._read_until(IN_MEMORY)
         if len(self._head) > self._most:
             return None
-        name = make_entry_name(routed.sop_uid if routing.upload_privacy.policy.is_open else "")
+        name = make_entry_name(routed.sent.sop_uid if routing.upload_privacy.policy.is_open else "")
         if self._has_ended:
             data = bytes(self._head)
             self._check_whole(size, len(data))
@@ -118,7 +140,8 @@ class GradualBody:
             if routed is None and not self._has_ended:
                 await self._read_until(count)
                 head = bytes(self._head)
-                routed = await self._server.look(gradual_routing.read_object, routing, head, whole=self._has_ended)
+                size = len(head) if self._has_ended else self._size
+                routed = await self._server.look(gradual_routing.read_object, routing, head, size)
         return routed
 
     async def _read_until(self, count: int) -> None:
@@ -149,8 +172,8 @@ class GradualBody:
         self, routing: WorkerContext, offer: UploadOffer, routed: RoutedObject
     ) -> GradualPlace | None:
         """Where the session stands; None where the import alone can tell."""
-        catalog = self._server.catalog
-        return await self._server.read(gradual_routing.find_place, catalog, routing, offer.account_id, routed.study)
+        find = partial(gradual_routing.find_place, is_told=self._check is not None)
+        return await self._server.read(find, self._server.catalog, routing, offer.account_id, routed.study)
 
     async def _keep(
         self,
@@ -159,8 +182,8 @@ class GradualBody:
         place: GradualPlace | None,
         size: int,
         write: Callable[[ObjectSpool], int],
-    ) -> str:
-        """Have it on disk; the URI of its session. Who sends is looked up anew, as the right may be gone meanwhile.
+    ) -> KeptObject:
+        """Have it on disk. Who sends is looked up anew, as the right may be gone meanwhile.
 
         `place`: None where an upload took such objects.
         """
@@ -168,10 +191,11 @@ class GradualBody:
         principal = await reauthenticate_request(self._request, self._principal)
         offer = await server.read(self._make_offer, principal)
         key = _make_key(offer, routed)
+        told = routed if self._check is not None else None
         refused, waits = None, 0
         while True:
             try:
-                uri = await server.spool(server.gradual.append, key, size + _HEADER_BYTES, write)
+                uri = await server.spool(server.gradual.append, key, size + _HEADER_BYTES, write, told)
             except PlaceUnknown:
                 place = place or await self._find_place(routing, offer, routed)
                 if place is None:
@@ -192,12 +216,17 @@ class GradualBody:
                 place = None  # another one may stand elsewhere
                 continue
             server.metrics.received.inc(size)
-            return uri
+            return KeptObject(uri, routed)
 
     @staticmethod
     def _check_whole(size: int | None, received: int) -> None:
         if size is not None and size != received:
             raise upload_errors.UploadCut
+
+
+async def one_piece(data: bytes) -> AsyncGenerator[bytes, None]:
+    """A body that has come whole."""
+    yield data
 
 
 class ObjectForm(NamedTuple):
@@ -214,17 +243,22 @@ class ObjectForm(NamedTuple):
             yield piece
 
 
-async def read_object_form(body: AsyncIterator[bytes], boundary: bytes, dialect: FieldDialect) -> ObjectForm:
-    """A form with one object as its file, as far as it is small. Usage as from `FormReader`."""
+async def read_object_form(body: AsyncIterator[bytes], find_file: Callable[[bytes], bytes | None]) -> ObjectForm:
+    """A form with one object as its file, as far as it is small; `find_file` finds that. Usage as from `find_file`."""
     data = bytearray()
     async for piece in body:
         data += piece
         if len(data) > IN_MEMORY:
             return ObjectForm(bytes(data), None)
+    return ObjectForm(bytes(data), find_file(bytes(data)))
+
+
+def find_form_file(boundary: bytes, dialect: FieldDialect, body: bytes) -> bytes | None:
+    """The file of a form (multipart/form-data); None where it has none. Usage as from `FormReader`."""
     reader = FormReader(boundary, dialect=dialect)
-    events = reader.push(bytes(data))
+    events = reader.push(body)
     file = b"".join(value for kind, value in events if kind == "bytes" and isinstance(value, bytes))
-    return ObjectForm(bytes(data), file if reader.ended and file else None)
+    return file if reader.ended and file else None
 
 
 def _make_key(offer: UploadOffer, routed: RoutedObject) -> GradualKey:

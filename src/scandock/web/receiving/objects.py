@@ -2,13 +2,17 @@
 
 Each object is looked at as it comes: what is none, or is of another study than the address names, is left out before
 it is written. So the entries of the zip, and the lines of its receipt, are the objects that were taken, in their order.
+
+One object that goes to the prearchive as it is becomes no upload of its own: it is kept as those of XNAT's
+gradual-DICOM are (`gradual.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from fastapi import Request
@@ -21,7 +25,7 @@ from scandock.rules.labels import is_project_id
 from scandock.services.logs import bind_upload
 from scandock.services.project_errors import UploadProjectHidden
 from scandock.services.quotas import check_size
-from scandock.services.receiving import UploadOffer
+from scandock.services.receiving import Door, UploadOffer
 from scandock.services.sent_objects import FIRST_HEAD, SentObject, read_sent_object
 from scandock.services.stow_errors import (
     ContentCodingUnsupported,
@@ -35,11 +39,13 @@ from scandock.services.stow_errors import (
 from scandock.services.upload_errors import UploadCut
 from scandock.services.zip_stream import ZipWriter
 from scandock.web.deps import ServerState
+from scandock.web.receiving.gradual import OBJECTS_NAME, GradualBody, KeptObject, one_piece, read_object_form
 from scandock.web.receiving.raw import content_length
 from scandock.web.receiving.related import DICOM, MULTIPART, PartEvent, PartEventKind, RelatedReader, parse_media_type
 from scandock.web.receiving.stream import read_body
 from scandock.web.receiving.upload_body import UploadBody
 from scandock.web.receiving.upload_fields import make_offer
+from scandock.workers.gradual_routing import RoutedObject, is_object_known
 
 MAX_OBJECTS: Final = request_limits.STORED_OBJECTS
 ARCHIVE_NAME: Final = "dicomweb.zip"
@@ -109,7 +115,11 @@ class _Objects:
             await self.body.feed(self._zip.end())
 
     async def finish(self) -> None:
-        """End the zip."""
+        """End the zip. NoPart and NoPartReadable, where nothing that came is an object."""
+        if not self.objects:
+            raise NoPart
+        if all(sent.failure is not None and not sent.sop_uid for sent in self.objects):
+            raise NoPartReadable(len(self.objects))
         if self.body is not None:
             await self.body.feed(self._zip.finish())
 
@@ -137,10 +147,16 @@ class _Objects:
 
 
 async def receive_objects(
-    server: ServerState, request: Request, principal: Principal, project: str | None, study_uid: str = ""
-) -> ReceivedObjects:
+    server: ServerState,
+    request: Request,
+    principal: Principal,
+    project: str | None,
+    study_uid: str,
+    build_study: Callable[[str], Awaitable[object]],
+) -> ReceivedObjects | KeptObject:
     """Receive the objects of a request, of one study alone where `study_uid` names it; their import begins.
 
+    Or the one object, where its import is left for later. `build_study` has what was kept of a study be imported.
     Raises AccessDenied, and Usage for what is no request to store (400, 413, 415).
     """
     if project is not None and not is_project_id(project):  # as Unassigned, which headers alone route to
@@ -149,45 +165,100 @@ async def receive_objects(
             "Name one that exists, or have it created first.",
         )
     size = content_length(request)
-    fields = {"filename": ARCHIVE_NAME, "project": project or ""}
 
-    def make(uploader: Principal) -> UploadOffer:
+    def make(uploader: Principal, door: Door, name: str, stated: int | None) -> UploadOffer:
+        fields = {"filename": name, "project": project or ""}
         with server.catalog.read() as connection:
-            return make_offer(connection, uploader, fields, _REQUEST, door="dicomweb", size=size)
+            return make_offer(connection, uploader, fields, _REQUEST, door=door, size=stated)
 
-    await server.read(make, principal)  # before a byte is read
+    make_upload = partial(make, door="dicomweb", name=ARCHIVE_NAME, stated=size)
+    await server.read(make_upload, principal)  # before a byte is read
     _check_coding(request.headers.get("content-encoding", ""))
-    media_type, options = parse_media_type(request.headers.get("content-type", ""))
-    reader = _make_reader(media_type, options)
+    boundary = _find_boundary(*parse_media_type(request.headers.get("content-type", "")))
+    reader = RelatedReader(boundary) if boundary is not None else None
     check_size(size, server.receiving.limits.upload_bytes)
     async with AsyncExitStack() as stack:
         uuid: str | None = None
 
         async def begin() -> UploadBody:
             nonlocal uuid
-            upload = await server.run(lambda: server.receiving.begin(make(principal)))
+            upload = await server.run(lambda: server.receiving.begin(make_upload(principal)))
             uuid = upload.uuid
             bind_upload(upload.uuid)
             return await stack.enter_async_context(UploadBody(server, request, principal, upload))
 
+        source = await stack.enter_async_context(aclosing(read_body(server, request)))
+        make_body = partial(
+            GradualBody,
+            server,
+            request,
+            principal,
+            partial(make, door="gradual", name=OBJECTS_NAME, stated=None),
+            check=partial(_is_told_at_once, server, study_uid, build_study),
+        )
+        kept, pieces = await _keep_one(make_body, source, size, boundary)
+        if kept is not None:
+            return kept
+        body = await stack.enter_async_context(aclosing(pieces))
         objects = _Objects(server, study_uid, begin)
-        body = await stack.enter_async_context(aclosing(read_body(server, request)))
-        if reader is not None:
-            await _read_parts(reader, body, objects)
-        else:
-            await _read_single(body, objects, size)
-        if not objects.objects:
-            raise NoPart
-        if all(sent.failure is not None and not sent.sop_uid for sent in objects.objects):
-            raise NoPartReadable(len(objects.objects))
+        await (_read_parts(reader, body, objects) if reader is not None else _read_single(body, objects, size))
         await objects.finish()
         if objects.body is not None:
-            await objects.body.accept(make)
+            await objects.body.accept(make_upload)
         return ReceivedObjects(uuid, tuple(objects.objects))
 
 
-def _make_reader(media_type: str, options: dict[str, str]) -> RelatedReader | None:
-    """What reads the body; None where it is one object."""
+async def _keep_one(
+    make_body: Callable[[AsyncIterator[bytes], int | None], GradualBody],
+    source: AsyncIterator[bytes],
+    size: int | None,
+    boundary: bytes | None,
+) -> tuple[KeptObject | None, AsyncGenerator[bytes, None]]:
+    """The object of a body that has one, where its import is left for later; else the whole body, for the import.
+
+    Of a multipart body as far as that is small: whether another object follows is known at its end. Raises as
+    `GradualBody.receive`, and RelatedUnreadable.
+    """
+    if boundary is None:
+        body = make_body(source, size)
+        return await body.receive(), body.pieces()
+    form = await read_object_form(source, partial(_find_only_part, boundary))
+    kept = None
+    if form.file is not None:
+        async with aclosing(one_piece(form.file)) as part:
+            kept = await make_body(part, len(form.file)).receive()
+    return kept, form.pieces(source)
+
+
+def _find_only_part(boundary: bytes, body: bytes) -> bytes | None:
+    """The one part of a multipart body, where it may be an object. Raises RelatedUnreadable."""
+    reader = RelatedReader(boundary)
+    events = reader.push(body)
+    media_types = [event.media_type for event in events if event.kind is PartEventKind.BEGIN]
+    if not reader.ended or len(media_types) != 1 or media_types[0] not in _ANY_BINARY:
+        return None
+    return b"".join(event.data for event in events if event.kind is PartEventKind.DATA)
+
+
+async def _is_told_at_once(
+    server: ServerState, study_uid: str, build_study: Callable[[str], Awaitable[object]], routed: RoutedObject
+) -> bool:
+    """Whether all is known of an object that its import would tell, as far as its own header says.
+
+    Where an object of its UID, or of another patient in its study, has come just now, that is imported first: what
+    becomes of both is then decided by their order.
+    """
+    sent = routed.sent
+    if study_uid not in ("", sent.study_uid):
+        return False
+    if server.gradual.is_at_odds(routed):
+        await build_study(sent.study_uid)
+        return False
+    return not await server.read(is_object_known, server.catalog, sent, server.gradual.open_uploads)
+
+
+def _find_boundary(media_type: str, options: dict[str, str]) -> bytes | None:
+    """The boundary of a multipart body; None where the body is one object. Raises ObjectTypeUnsupported."""
     if media_type == DICOM:
         return None
     root = options.get("type", DICOM).lower()
@@ -197,7 +268,7 @@ def _make_reader(media_type: str, options: dict[str, str]) -> RelatedReader | No
         raise ObjectTypeUnsupported(f"{MULTIPART} of {root}")
     if "boundary" not in options:
         raise RelatedBoundaryMissing
-    return RelatedReader(options["boundary"].encode("latin-1"))
+    return options["boundary"].encode("latin-1")
 
 
 def _check_coding(codings: str) -> None:

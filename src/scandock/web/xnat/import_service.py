@@ -8,9 +8,9 @@ take HTML for an error (xnat-clients.md 1, rule 5).
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import unquote
 
@@ -26,7 +26,14 @@ from scandock.services.quotas import check_size
 from scandock.services.receiving import UploadOffer
 from scandock.web.bodies import receives_upload
 from scandock.web.import_waiting import wait_for_import
-from scandock.web.receiving.gradual import GradualBody, read_object_form
+from scandock.web.receiving.gradual import (
+    OBJECTS_NAME,
+    GradualBody,
+    KeptObject,
+    find_form_file,
+    one_piece,
+    read_object_form,
+)
 from scandock.web.receiving.multipart import parse_boundary, receive_multipart
 from scandock.web.receiving.raw import content_length, receive_raw
 from scandock.web.receiving.stream import read_body
@@ -53,18 +60,8 @@ from scandock.web.xnat.services.tracking import check_key, track_import
 routes = make_router()
 _URI_LIST: Final = "text/uri-list"
 _NO_FILE: Final = "Unable to identify upload format."
-_OBJECTS: Final = "DICOM objects"
-"""What an upload of single objects is called, each of which is an entry of it."""
 _MANY_FILES: Final = "Importer is limited to one uploaded resource at a time."
 _SRC: Final = re.compile(r"(?:/data)?/user/cache/resources/(?P<resource>[^/]+)/files/(?P<name>.+)")
-
-
-@dataclass(frozen=True, slots=True)
-class KeptObject:
-    """An object that is on disk."""
-
-    uri: str
-    """Of its session, which is built later."""
 
 
 @routes.post("/data/services/import")
@@ -142,9 +139,9 @@ async def _receive_object(request: Request, context: RequestContext, call: Impor
     make = _make_object_offers(context, call)
     async with aclosing(read_body(server, request)) as pieces:
         body = GradualBody(server, request, principal, make, pieces, content_length(request))
-        uri = await body.receive()
-        if uri is not None:
-            return KeptObject(uri)
+        kept = await body.receive()
+        if kept is not None:
+            return kept
         return await receive_raw(server, request, principal, call.speech(), body.pieces())
 
 
@@ -154,24 +151,21 @@ async def _receive_form(request: Request, context: RequestContext, call: ImportC
     make = _make_object_offers(context, call)
     await server.read(make, principal)  # what the query names is known before a byte is read
     async with aclosing(read_body(server, request)) as pieces:
-        form = await read_object_form(pieces, parse_boundary(request), call.speech())
+        find_file = partial(find_form_file, parse_boundary(request), call.speech())
+        form = await read_object_form(pieces, find_file)
         if form.file is not None and not _is_own_import(request, call):
-            async with aclosing(_one_piece(form.file)) as file:
-                uri = await GradualBody(server, request, principal, make, file, len(form.file)).receive()
-            if uri is not None:
-                return KeptObject(uri)
+            async with aclosing(one_piece(form.file)) as file:
+                kept = await GradualBody(server, request, principal, make, file, len(form.file)).receive()
+            if kept is not None:
+                return kept
         return await receive_multipart(server, request, principal, dialect=call.speech(), pieces=form.pieces(pieces))
-
-
-async def _one_piece(data: bytes) -> AsyncGenerator[bytes, None]:
-    yield data
 
 
 def _make_object_offers(context: RequestContext, call: ImportCall) -> Callable[[Principal], UploadOffer]:
     """What says what a call wants done with its object. AccessDenied and Usage."""
 
     def make(uploader: Principal) -> UploadOffer:
-        fields, import_request = call.read_fields({**call.values, "filename": _OBJECTS})
+        fields, import_request = call.read_fields({**call.values, "filename": OBJECTS_NAME})
         with context.server.catalog.read() as connection:
             return make_offer(connection, uploader, fields, import_request, door="gradual")
 

@@ -21,12 +21,16 @@ from typing import Any
 
 import pytest
 import zstandard
+from pydicom.datadict import dictionary_VR
 
+from scandock.access.principal import SYSTEM
 from scandock.model.errors import Fault
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Policy
+from scandock.rules.series_filters import read_document
+from scandock.services.import_filters import set_filter
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.privacy import given_privacy
 from scandock.testing.readers import thread_readers
@@ -42,6 +46,9 @@ from tests.crash.archives import Study
 from tests.crash.processes import process_name
 from tests.integration.test_import_corpus import EXPECTED
 from tests.integration.upload_server import UploadServer
+from tests.unit.deidentification.script.script_objects import Elements, object_bytes, with_version
+from tests.unit.deidentification.script.test_golden_scripts import CASES as GOLDEN_SCRIPTS
+from tests.unit.rules_sessions.test_series_filters import CASES as GOLDEN_FILTERS
 
 pytestmark = pytest.mark.long
 
@@ -168,6 +175,56 @@ def test_an_entry_that_shares_bytes_with_the_next_one_is_damaged_and_not_read_ah
     _, rows, *_ = site.read(body, follow=False)
     assert [row[5] for row in rows] == ["overlapping_entries", ""]
     assert site.read(body, follow=True) == ("void", "its directory says something else than its entries")
+
+
+UIDS: Elements = {tag: ["UI", f"1.2.{number}"] for number, tag in enumerate(("00080018", "0020000D", "0020000E"))}
+EARLY_STATES = {"ok": "ok", "error": "failed", "reject": "reject"}
+"""What readers tell of an object, by the result of its golden case."""
+
+
+def golden_archive(elements: Elements) -> bytes:
+    """A zip of the object of a golden case, with UIDs where it says none, before another one."""
+    other = object_bytes({**UIDS, "00080018": ["UI", "1.2.9"]})
+    return zips.archive(zips.files((b"case", object_bytes({**UIDS, **elements})), (b"other", other)))
+
+
+@pytest.mark.skipif(not GOLDEN_SCRIPTS, reason="the reference is not beside the project")
+def test_golden_scripts_change_what_comes_as_what_is_here(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    site = Site(tmp_path)
+    with thread_readers():
+        for case in GOLDEN_SCRIPTS:
+            if case["result"] == "refused" or "vars" in case:  # it can't be set; needs labels, so is not run early
+                continue
+            script, lookups = with_version(case["script"]), "\n".join(case.get("lookup", []))
+            rules = PrivacyRules(key=b"k" * 32, scripts=(script,), lookups=lookups)
+            expected = "reject" if case.get("ignore_reject") else case["result"]
+            with subtests.test(case["id"]), given_privacy(rules):
+                followed = site.read(golden_archive(case["input"]), follow=True)
+                assert followed[2][0][1] == EARLY_STATES[expected]
+                if expected == "ok" and "newUID" not in script:  # which makes another one each time
+                    assert followed == site.read(golden_archive(case["input"]), follow=False)
+    site.server.close()
+
+
+@pytest.mark.skipif(not GOLDEN_FILTERS, reason="the reference is not beside the project")
+def test_golden_filters_leave_out_of_what_comes_what_they_leave_out_of_what_is_here(
+    tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    site = Site(tmp_path)
+    with thread_readers():
+        for number, case in enumerate(GOLDEN_FILTERS):
+            if case.get("refused"):  # it can't be set
+                continue
+            document = json.dumps({key: case[key] for key in ("mode", "list", "enabled") if key in case})
+            set_filter(site.server.catalog, SYSTEM, None, read_document(document))
+            elements = {tag: (dictionary_VR(int(tag, 16)), value) for tag, value in case["object"].items()}
+            values: Elements = {tag: [vr, [{}] if vr == "SQ" else value] for tag, (vr, value) in elements.items()}
+            with subtests.test(f"{number}: {case['note'] or case['list'][:40]}"):
+                followed = site.read(golden_archive(values), follow=True)
+                code = followed[1][0][5]
+                assert code == ("" if case["accept"] else "filter_site")
+                assert followed == site.read(golden_archive(values), follow=False)
+    site.server.close()
 
 
 def test_a_reader_that_is_killed_while_it_waits_is_replaced(site: Site) -> None:

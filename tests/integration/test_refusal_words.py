@@ -53,7 +53,7 @@ def test_a_compressed_image_is_called_so(tmp_path: Path, suffix, pack) -> None:
 
 def test_an_inner_archive_of_no_bytes_and_an_empty_tar_are_empty(tmp_path: Path) -> None:
     archive = packed(tmp_path / "a.zip", {"1.dcm": MR.read_bytes(), "in.zip": b""})
-    assert "An inner archive was refused: 'in.zip': It is empty" in told(tmp_path, archive)
+    assert "'in.zip' was refused (empty_archive): It is empty" in told(tmp_path, archive)
     with tarfile.open(tmp_path / "none.tar", "w"):
         pass
     assert "none.tar refused: It is an empty tar." in told(tmp_path, tmp_path / "none.tar")

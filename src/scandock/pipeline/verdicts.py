@@ -114,7 +114,7 @@ def _refuse_containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], up
     ):
         upload_verdict.lost += 1
         if upload_verdict.lost <= NAMED:
-            warning = f"An inner archive was refused: {name_entry(ledger.names.path(number, path), message)}"
+            warning = f"{quote(ledger.names.path(number, path))} was refused ({code}): {message}"
             upload_verdict.warnings.append(
                 Notice(code="inner_refused", message=warning, remedy=_remedy(code) or SEND_AGAIN)
             )

@@ -22,7 +22,7 @@ from scandock.catalog.object_index import merge_blocks
 from scandock.catalog.tables import object_block, tree
 from scandock.catalog.trees import copy_files, find_objects, write_files
 from scandock.model.errors import Fault
-from scandock.rules.sop_hashes import sop_hash
+from scandock.rules.sop_hashes import sop_digest, sop_hash
 
 
 @pytest.fixture
@@ -201,7 +201,9 @@ def test_many_objects_are_in_few_blocks_and_what_is_gone_is_left_out(catalog: Ca
 
 
 def test_two_hashes_that_begin_alike_are_told_apart(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    alike = b"\xff" * 8
     monkeypatch.setattr(object_index, "sop_hash", lambda uid: -1 if uid.startswith("1.2") else sop_hash(uid))
+    monkeypatch.setattr(object_index, "sop_digest", lambda uid: alike if uid.startswith("1.2") else sop_digest(uid))
     number = add_tree(catalog, [file_row(n, f"1.2.{n}") for n in range(5)])
     assert find(catalog, ["1.2.3"]) == {(number, 3)}
     assert find(catalog, ["1.2.9"]) == set()

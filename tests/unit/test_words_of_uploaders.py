@@ -64,7 +64,7 @@ SETTINGS_OF_OPERATORS = {
     "workers/readers.py",  # the environment of processes
     "workers/scrub_task.py",  # reads one
 }
-QUOTED_TO_OPERATORS = {"workers/context.py", "workers/supervisor.py", "access/oidc.py"}
+QUOTED_TO_OPERATORS = {"workers/context.py", "workers/supervisor.py", "access/oidc.py", "services/read_only_data.py"}
 
 
 def quoting() -> list[Fault]:

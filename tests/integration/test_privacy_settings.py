@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,7 +128,8 @@ def test_a_lookup_table_is_stored_sealed_and_shown_without_its_lines(context: Se
     with context.catalog.read() as connection:
         stored = connection.execute(select(privacy_text.c.text)).scalars().all()
         trail = connection.execute(select(audit.c.details)).scalars().all()
-    assert not any("MARK" in text or "A7" in text for text in (*stored, *trail))
+    shown = re.compile(r"MARK-1|(?<![\w+/-])A7(?![\w+/-])")  # within a sealed text, "A7" comes about by chance
+    assert not any(shown.search(text) for text in (*stored, *trail))
     set_script(context, None, SCRIPT)
     set_lookup(context, "P", "pid/MARK-1 = B8\n")
     assert read_in_force(context).of("P").lookups == "pid/MARK-1 = B8\n\n" + TABLE

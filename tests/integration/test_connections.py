@@ -184,6 +184,31 @@ def test_what_chunks_and_trailers_say_is_bounded_and_no_header(web):
     assert headers["x-request-id"] != "trailer"
 
 
+MALFORMED = b"zz\r\n{\r\n"
+"""A chunk whose length is no number."""
+
+
+def test_a_malformed_chunk_is_told_where_nothing_was_answered_yet(web):
+    chunked = ("Transfer-Encoding: chunked", "Content-Type: application/zip", basic())
+    begin = head(*chunked, "Expect: 100-continue", method="POST", target="/api/v1/imports")
+    with closing(connect(web)) as connection:
+        connection.sendall(begin)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")  # it is being received
+        connection.sendall(b"2\r\nPK\r\n" + MALFORMED)
+        status, headers, body = answer_on(connection)
+    assert (status, headers["connection"]) == (400, "close")
+    assert json.loads(body)["code"] == "request_unreadable"
+
+
+def test_a_malformed_chunk_behind_an_answer_gets_no_second_one(web):
+    begin = head("Transfer-Encoding: chunked", "Content-Type: application/zip", method="POST", target="/api/v1/imports")
+    with closing(connect(web)) as connection:
+        connection.sendall(begin)
+        assert answer_on(connection)[0] == 401
+        connection.sendall(MALFORMED)
+        assert rest_of(connection) == b""
+
+
 def test_requests_sent_ahead_are_answered_each(web):
     many = 1_000
     with closing(connect(web)) as connection:

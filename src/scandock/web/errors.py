@@ -50,7 +50,7 @@ class RequestUnreadable(CodedUsage):
     CODE = "request_unreadable"
     MEANING = "What came is no HTTP/1.1 request."
     SENTENCE = "What came is no HTTP/1.1 request."
-    REMEDY = "Check the address and the client."
+    REMEDY = "Check the address, the client, and any proxy between them and here; then send it again."
 
 
 class ServerFull(CodedUsage):

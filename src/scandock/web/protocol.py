@@ -399,8 +399,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse("head_bytes", _too_long(self._all.bounds.head_bytes, self.url, long_url))
 
     def _refuse(self, reason: str, error: ScandockError) -> None:
-        """Answer in place of the application, and close. Within another answer nothing can be said."""
-        if self._is_answering():
+        """Answer in place of the application, and close. Within or after its own answer nothing can be said."""
+        in_body = self._in_message and not self._in_head
+        if in_body and not self.pipeline and not self.cycle.response_started:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        elif in_body or self._is_answering():
             self._cut(reason)
             return
         self._say(error, reason)

@@ -54,8 +54,9 @@ def test_no_request_of_signs_is_a_fault_or_takes_longer_than_its_length(
             with subtests.test(method=method, path=route.path):
                 answer, seconds = sent(web, request(web, method, route, LARGE))
                 assert answer.status_code < 500, answer.text
-                if seconds >= MOST * FLOOR:
-                    assert seconds < MOST * sent(web, request(web, method, route, SMALL))[1]
+                if seconds >= MOST * FLOOR:  # once more, as a search for garbage may have fallen into it
+                    seconds = min(seconds, sent(web, request(web, method, route, LARGE))[1])
+                    assert seconds < MOST * max(FLOOR, sent(web, request(web, method, route, SMALL))[1])
 
 
 def sent(web: Web, asked: httpx.Request) -> tuple[httpx.Response, float]:

@@ -1,9 +1,11 @@
 """Measures where an import's time goes, beside what each part of it costs alone: python -m bench.floor [--only a,d].
 
 Alone: one process that does nothing else reads an entry's packed bytes, inflates them, takes CRC and sha256, reads the
-header, and writes a file; the CPU time of each is the floor of what readers do. An import of the same archive is run by
-turns with it: how long its stages take, and the CPU time of its readers and of the command itself. Each round has a
-disk of its own (bench/disks.py).
+header, and writes a file; the CPU time of each is the floor of what readers do. Then two processes have half of the
+entries each and do the same at once, which is the floor of two readers: two processors rarely do twice the work of one,
+as they share memory, caches and often a core. An import of the same archive is run by turns with it: how long its
+stages take, and the CPU time of its readers and of the command itself. Each round has a disk of its own
+(bench/disks.py).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import resource
 import subprocess
@@ -42,6 +45,7 @@ from scandock.workers.local_import import run_import
 BEGIN, END = "<!-- floor:begin -->", "<!-- floor:end -->"
 PARTS: Final = ("reading packed bytes", "inflating", "CRC", "sha256", "reading the header", "making and writing a file")
 FLOOR: Final = "all these alone"
+AT_ONCE: Final = "all these by two at once"
 CPU: Final = ("unzip", "readers of an import", "the import's command")
 STAGES: Final = {"reading": "until readers begin", "deciding": "reading", "placing": "deciding", "syncing": "placing"}
 """What has ended where a stage begins."""
@@ -74,22 +78,32 @@ def measure(archive: Archive) -> Seconds:
     """One round: seconds by the names of the table's lines."""
     with own_disk(archives.HOME / "floor" / f"{time.time_ns()}") as disk:
         alone = parts_alone(archive.path, disk / "alone")
+        at_once = parts_at_once(archive.path, disk / "at-once")
         unzip = contenders.run(contenders.UNPACK, archive, disk / "unzip", verify=False)
         contenders.warm(archive.path)
         os.sync()
         command = [sys.executable, "-m", "bench.floor", "--one-import", str(archive.path), str(disk / "data")]
         told = subprocess.run([*command, str(time.monotonic())], stdout=subprocess.PIPE, check=True)
     print(f"bench: {archive.key}: {told.stdout.decode().strip()}", file=sys.stderr, flush=True)
-    return {**alone, FLOOR: sum(alone.values()), CPU[0]: unzip.cpu, **json.loads(told.stdout)}
+    return {**alone, FLOOR: sum(alone.values()), **at_once, CPU[0]: unzip.cpu, **json.loads(told.stdout)}
 
 
-def parts_alone(path: Path, folder: Path) -> Seconds:
-    """CPU seconds of each part, over all entries of a zip."""
+def parts_at_once(path: Path, folder: Path) -> Seconds:
+    """CPU seconds of all parts, and seconds of the clock, where two processes do them at the same time."""
+    begun = time.monotonic()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        spent = pool.starmap(parts_alone, [(path, folder / str(share), share, 2) for share in range(2)], chunksize=1)
+    return {AT_ONCE: sum(sum(each.values()) for each in spent), f"reading, {AT_ONCE}": time.monotonic() - begun}
+
+
+def parts_alone(path: Path, folder: Path, share: int = 0, shares: int = 1) -> Seconds:
+    """CPU seconds of each part, over all entries of a zip, or over one of so many shares of them."""
     folder.mkdir(parents=True)
     spent = dict.fromkeys(PARTS, 0.0)
     headers, reader = AlikeHeaders(frozenset(TAGS)), ZipEntryReader(Limits())
     with closing(FileSource(path)) as source:
-        for entry in read_directory(source, Limits()).entries:
+        entries = read_directory(source, Limits()).entries
+        for entry in entries[len(entries) * share // shares : len(entries) * (share + 1) // shares]:
             at = [time.process_time()]
             packed = source.read_at(reader.open(source, entry), entry.csize)
             at.append(time.process_time())
@@ -142,7 +156,8 @@ def table(measured: dict[Archive, list[Seconds]]) -> Iterator[str]:
     yield f"| | {' | '.join(f'{archive.key}: {archive.title}' for archive in measured)} |"
     yield f"| --- |{' --- |' * len(measured)}"
     for title, lines in (
-        ("CPU seconds", [*PARTS, FLOOR, *CPU]),
+        ("CPU seconds", [*PARTS, FLOOR, AT_ONCE, *CPU]),
+        ("Seconds of the clock", [f"reading, {AT_ONCE}"]),
         ("Seconds of the clock, of the import", [*STAGES.values(), LAST]),
     ):
         yield f"| **{title}** |{' |' * len(measured)}"

@@ -77,7 +77,7 @@ class Site:
             assert done.code == 0, str(done)
         self.age_attempts()
         assert self.store.sweep().left == 0
-        assert set(self.bucket.list("v1")) == self.rows.named_keys() | {"v1/store"}
+        assert set(self.bucket.list("v1")) == {*self.rows.named_keys(), "v1/store"}
         assert self.store.works() == []
 
     def read(self, label: str) -> list[str]:

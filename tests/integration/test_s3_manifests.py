@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
@@ -173,6 +173,23 @@ def test_killed_anywhere_no_copy_is_left_that_nobody_knows(
     assert read_files(bucket) == site.files()
     with opened(site) as (_, store):
         assert store.census() == ([], [])
+
+
+def test_a_copy_that_is_kept_while_all_objects_are_looked_at_is_no_strange_one(
+    site: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
+    site.bring(session("A", 1), session="A")
+    key = "v1/m/aa/1.jsonl.gz"
+    with opened(site) as (_, store), closing(PostgresObjectRows(postgres_url)) as rows:
+        packs = {pack for pack in rows.named_keys() if pack.startswith("v1/p")}
+        rows.begin_manifest(key, WRITING_MS)
+        bucket.put(key, b"")
+        number = store.current("archive/P/A").number
+        run_within(
+            monkeypatch, PostgresObjectRows, "attempts", lambda: rows.keep_manifest(number, "archive/P/A", key, packs)
+        )
+        assert store.census() == ([], [])
+        assert key in set(rows.named_keys())
 
 
 def test_what_took_too_long_is_not_kept(site: DataFolder, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -68,6 +68,8 @@ _TREES_AT_ONCE: Final = 100
 """Trees that one transaction forgets."""
 _ATTEMPTS_AT_ONCE: Final = 100
 """Ended attempts of which one sweep goes through the prefixes."""
+_KEYS_AT_ONCE: Final = 10_000
+"""Keys in memory where all of them are gone through."""
 _LEFT_ALONE_MS: Final = 60 * 60 * 1000
 """For how long an attempt may run before it has a row that says so, if it has one at all."""
 _SWEPT_AGAIN_MS: Final = 24 * 60 * 60 * 1000
@@ -559,12 +561,13 @@ class PostgresObjectRows:
                 connection.execute(update(object_store).values(uuid=identity.uuid))
                 connection.execute(delete(data_folder))
 
-    def named_keys(self) -> set[str]:
+    def named_keys(self) -> Generator[str, None, None]:
         named = select(stored_object.c.key).where(stored_object.c.due.is_(None))
+        copies = select(stored_tree.c.manifest).where(stored_tree.c.manifest.is_not(None))
         with self._catalog.read() as connection:
-            copies = select(stored_tree.c.manifest).where(stored_tree.c.manifest.is_not(None))
-            queries = (named, select(spool_part.c.key), select(stored_receipt.c.key), copies)
-            return {key for query in queries for key in connection.execute(query).scalars()}
+            for query in (named, select(spool_part.c.key), select(stored_receipt.c.key), copies):
+                with connection.execute(query.execution_options(yield_per=_KEYS_AT_ONCE)) as result:
+                    yield from result.scalars()
 
     def unshown_keys(self, keys: Sequence[str]) -> list[str]:
         named = exists().where(tree_object.c.object_id == stored_object.c.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence, Set
 
     from scandock.store.file_places import PlaceBatch
     from scandock.store.packs import StoredObject
@@ -289,8 +289,11 @@ class ObjectRows(Protocol):
     def adopt(self) -> None:
         """Have the catalog name the marked bucket from now on, and no data folder any more, in one transaction."""
 
-    def named_keys(self) -> set[str]:
-        """Every object that rows name, but for those that are to be deleted: for the census alone."""
+    def named_keys(self) -> Generator[str, None, None]:
+        """Every object that rows name, but for those that are to be deleted: for the census alone.
+
+        A transaction is open until the last of them, or until it is closed.
+        """
 
     def unshown_keys(self, keys: Sequence[str]) -> list[str]:
         """Which of these keys only trees name that are in the trash, or that were given up."""

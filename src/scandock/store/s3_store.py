@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import closing
 from functools import partial
 from typing import IO, TYPE_CHECKING, Final
 
@@ -146,7 +147,8 @@ class S3Store:
         Another host that starts at the same time may have marked it meanwhile, and stored objects: so rows are asked
         for before the marker is read again, and the marker of a list counts. Another catalog may be quicker, too.
         """
-        is_named = bool(self._rows.named_keys())
+        with closing(self._rows.named_keys()) as named:
+            is_named = next(named, None) is not None
         now = read_marker(self._bucket)
         if now is not None:
             return now
@@ -300,13 +302,16 @@ class S3Store:
                 yield from entries
 
     def census(self) -> ObjectCensus:
-        before = self._rows.named_keys()
-        there = set(self._bucket.list("v1"))
-        named = self._rows.named_keys()
-        strange = sorted(there - named - {MARKER, PROBE})
-        busy = [f"{prefix}/" for attempt in self._rows.attempts() for prefix in _own_prefixes(*attempt)]
-        unnamed = [key for key in self._rows.unknown_keys(strange) if not key.startswith(tuple(busy))]
-        missing = sorted((before & named) - there)
+        left = {hash(key) for key in self._rows.named_keys()}  # 90 bytes an object, of which sites have millions
+        strange = []
+        for key in self._bucket.list("v1"):
+            if hash(key) in left:
+                left.remove(hash(key))
+            elif key not in (MARKER, PROBE):
+                strange.append(key)
+        missing = sorted(key for key in self._rows.named_keys() if hash(key) in left)
+        busy = tuple(f"{prefix}/" for attempt in self._rows.attempts() for prefix in _own_prefixes(*attempt))
+        unnamed = [key for key in self._rows.unknown_keys(sorted(strange)) if not key.startswith(busy)]
         return ObjectCensus(unnamed, sorted(set(missing).difference(self._rows.unshown_keys(missing))))
 
     def delete_unnamed(self, keys: Iterable[str]) -> None:

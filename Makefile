@@ -18,7 +18,7 @@ POWER_CUTS ?= 40
 RECEIVER_ROUNDS ?= 200
 BUCKET_ROUNDS ?= 200
 # Of which make test runs a share (tests/crash/case_share.py)
-WHOLE := $(addprefix tests/integration/test_,backup_beside_imports.py cancelled_imports.py crash_short.py full_disk.py full_disk_served.py late_scrub_killed.py outages.py postgresql_dies.py readers_die.py schemathesis.py session_imports_killed.py unsynced.py)
+WHOLE := $(addprefix tests/integration/test_,backup_beside_imports.py cancelled_imports.py crash_short.py followed_reading.py full_disk.py full_disk_served.py late_scrub_killed.py outages.py postgresql_dies.py readers_die.py schemathesis.py session_imports_killed.py unsynced.py)
 # Checkouts of other suites: NrgXnat/xnat-rest-tests and orthanc-tests for make test, pyxnat/pyxnat for make clients
 export XNAT_REST_TESTS ?=
 export PYXNAT_TESTS ?=

@@ -15,15 +15,17 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final, LiteralString
 
 import psycopg
 
 from scandock.model.crash_points import BUCKET_POINTS
 from scandock.publishing.object_rows import PostgresObjectRows
+from scandock.services.cleaning.cleaner import TURN_SECONDS
 from scandock.store.bucket import Bucket
 from scandock.store.s3_store import S3Store
 from tests import postgres, seaweed
-from tests.crash.processes import check, environment
+from tests.crash.processes import check, environment, until
 from tests.crash.rounds import assert_clean
 from tests.crash.served import FreshServerProcess, ServerProcess
 from tests.crash.server_rounds import EACH, ServerRound, ServerTest, kinds, run_server_test
@@ -34,6 +36,11 @@ SHORTEST, LONGEST = 0.5, 3.0
 """Seconds that a sweeper lives."""
 _PLACE = ("SCANDOCK_DATABASE_URL", "SWEPT_BUCKET", "SWEPT_PREFIX", "SWEPT_ENDPOINT")
 """The environment of a sweeper."""
+_KEPT_BYTES: Final[LiteralString] = """
+SELECT (SELECT count(*) FROM spool_part) + (SELECT count(*) FROM spool_writer)
+  + (SELECT count(*) FROM store_attempt WHERE ended IS NULL)
+"""
+"""Of what an import has left whose process was killed between its end and theirs, until the next turn of cleaners."""
 
 
 def bucket_kinds() -> list[tuple[str, str]]:
@@ -113,11 +120,20 @@ class BucketTest(ServerTest):
         if self._sweeping.ident is not None:
             self._sweeping.join()
 
+    def wait_until_clear(self) -> None:
+        """Also of the bytes of uploads, which are rows here."""
+        super().wait_until_clear()
+        with self.connect() as rows:
+            until(lambda: rows.execute(_KEPT_BYTES).fetchall() == [(0,)], "bytes of uploads are left", 3 * TURN_SECONDS)
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True)
+
     def judge(self) -> None:
         """Pass two days, sweep, and compare what clients were promised, the rows and the bucket."""
         self.end_sweeping()
         assert self.sweeps, "no sweeper was killed"
-        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as rows:
+        with self.connect() as rows:
             rows.execute("UPDATE store_attempt SET began = began - 172800000, ended = ended - 172800000")
             with open_sweeping_store(str(self.folder / "judge"), self.url, self.bucket) as store:
                 store.sweep()

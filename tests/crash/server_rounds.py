@@ -150,6 +150,10 @@ class ServerTest:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def wait_until_clear(self) -> None:
+        """Wait until the server has cleared up what imports leave behind whose end was cut short."""
+        wait_until_clear(self.server)
+
     def judge(self) -> None:
         judge(self.server.data, self.log)
         assert_clean(check(self.server.data))
@@ -191,7 +195,7 @@ def run_server_test(stage: ServerTest) -> None:
             except AssertionError as error:
                 wrong.append(str(error))
         assert not wrong, "\n".join(wrong)
-        wait_until_clear(stage.server)
+        stage.wait_until_clear()
         stage.server.end()
         stage.judge()
     finally:

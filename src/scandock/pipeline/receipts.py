@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import sqlite3
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
@@ -30,6 +31,8 @@ LINES = 1_000
 """Lines of the receipt that are packed at a time."""
 _GZIP: Final = 16 + isal_zlib.MAX_WBITS
 """What zlib calls gzip's format."""
+_SERIALIZED: Final = 3
+"""`sqlite3.threadsafety` of a SQLite whose connections several threads may use at a time; nearly all are built so."""
 _LINES: Final = """
 SELECT CAST(GROUP_CONCAT(line, CHAR(10)) || CHAR(10) AS BLOB), COUNT(*), COUNT(message), MAX(ordinal) FROM (
   SELECT ordinal, message, PRINTF(
@@ -82,10 +85,11 @@ def write_receipt_beside(context: JobContext, archive: str, names: dict[int, str
     """Write the receipt into the stage behind the body, made in a thread while that runs; see `write_receipt`.
 
     The body may read the ledger. Nearly all of a receipt is SQLite's and the packer's work, which leave the interpreter
-    to others.
+    to others. Where this SQLite's connections are for one thread alone, it is made behind the body.
     """
     _prepare_receipt(context.ledger, names)
-    with closing(run_ahead(_pack_lines(context.ledger, archive))) as pieces:
+    packed = _pack_lines(context.ledger, archive)
+    with closing(run_ahead(packed) if sqlite3.threadsafety == _SERIALIZED else packed) as pieces:
         first = next(pieces)  # with this the thread begins
         yield
         with context.stage.put(RECEIPT) as target:
@@ -129,7 +133,7 @@ def _prepare_receipt(ledger: Ledger, names: dict[int, str]) -> None:
         )
 
 
-def _pack_lines(ledger: Ledger, archive: str) -> Iterator[bytes]:
+def _pack_lines(ledger: Ledger, archive: str) -> Generator[bytes, None, None]:
     packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
     for text in _line_texts(ledger, archive):
         yield packer.compress(text)

@@ -144,7 +144,11 @@ def context(tmp_path: Path, ledger: Ledger) -> Iterator[JobContext]:
     local.close()
 
 
-def test_a_receipt_is_made_while_others_read_the_ledger(context: JobContext) -> None:
+@pytest.mark.parametrize("threadsafety", [1, 3])
+def test_a_receipt_is_made_while_others_read_the_ledger(
+    context: JobContext, monkeypatch: pytest.MonkeyPatch, threadsafety: int
+) -> None:
+    monkeypatch.setattr("sqlite3.threadsafety", threadsafety)
     ledger, stage = context.ledger, context.stage
     with write_receipt_beside(context, "a.zip", {0: FOLDER}):
         assert len(list(ledger.stream("SELECT path FROM entry ORDER BY path"))) == 3 * LINES

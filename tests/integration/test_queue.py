@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from scandock.catalog.errors import CatalogFailed
 from scandock.catalog.server_connections import conninfo
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
@@ -566,6 +567,20 @@ def test_a_worker_looks_again_as_soon_as_something_that_waits_is_due(tmp_path, p
 def jobs(server):
     with psycopg.connect(conninfo(server.url)) as connection:
         return connection.execute("SELECT id, status FROM procrastinate_jobs").fetchall()
+
+
+def test_a_queue_that_could_not_be_prepared_is_prepared_for_the_next_upload(tmp_path, postgres_url, monkeypatch):
+    def refuse(_conninfo):
+        raise psycopg.OperationalError("FATAL:  sorry, too many clients already")
+
+    server = UploadServer(tmp_path / "data", postgres_url)
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg, "connect", refuse)
+        with pytest.raises(CatalogFailed, match="too many clients"):
+            server.send(b"junk")
+    server.send(b"junk")
+    assert [status for _, status in jobs(server)] == ["todo"]
+    server.close()
 
 
 @pytest.mark.processes

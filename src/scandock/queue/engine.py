@@ -39,7 +39,7 @@ class QueueEngine(Protocol):
     """Brings what is enqueued to the workers."""
 
     def prepare(self) -> None:
-        """Make what the engine needs in the database; idempotent, beside other processes too."""
+        """Make what the engine needs in the database; idempotent, beside other processes too. CatalogFailed."""
 
     def defer(self, connection: Connection, upload_id: int) -> None:
         """Announce an upload, in effect once the caller's transaction commits."""

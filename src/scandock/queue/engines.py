@@ -45,13 +45,14 @@ _LOCK = threading.Lock()
 
 
 def engine_of(catalog: Catalog) -> QueueEngine:
-    """The engine that belongs to a catalog's database, prepared; one for each database and process."""
+    """The engine that belongs to a catalog's database, prepared; one for each database and process. CatalogFailed."""
     url = catalog.engine.url.render_as_string(hide_password=False)
     with _LOCK:
         engine = _ENGINES.get(url)
         if engine is None:
-            engine = _ENGINES[url] = _make_engine(catalog, url)
+            engine = _make_engine(catalog, url)
             engine.prepare()
+            _ENGINES[url] = engine  # not before: one that could not be prepared is made anew
         return engine
 
 

@@ -45,11 +45,14 @@ class ProcrastinateEngine:
         self._ended: asyncio.Event | None = None
 
     def prepare(self) -> None:
-        with psycopg.connect(self._conninfo) as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.MAKE_QUEUE.value,))
-            (table,) = cast("tuple[Any]", connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone())
-            if table is None:
-                connection.execute(SchemaManager.get_schema())
+        try:
+            with psycopg.connect(self._conninfo) as connection:
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.MAKE_QUEUE.value,))
+                (table,) = cast("tuple[Any]", connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone())
+                if table is None:
+                    connection.execute(SchemaManager.get_schema())
+        except psycopg.Error as error:
+            raise CatalogFailed(f"The queue could not be prepared: {error}.", "Try again.", quotes=True) from error
 
     def defer(self, connection: Connection, upload_id: int) -> None:
         """On the very connection, so that the job is there with the accepted upload, or neither is."""

@@ -37,8 +37,10 @@ SHORTEST, LONGEST = 0.5, 3.0
 _PLACE = ("SCANDOCK_DATABASE_URL", "SWEPT_BUCKET", "SWEPT_PREFIX", "SWEPT_ENDPOINT")
 """The environment of a sweeper."""
 _KEPT_BYTES: Final[LiteralString] = """
-SELECT (SELECT count(*) FROM spool_part) + (SELECT count(*) FROM spool_writer)
-  + (SELECT count(*) FROM store_attempt WHERE ended IS NULL)
+SELECT kept.what, kept.upload, upload.state, reception.door, reception.accepted, reception.received FROM (
+  SELECT 'part ' || key AS what, upload FROM spool_part UNION ALL SELECT 'writer', upload FROM spool_writer
+  UNION ALL SELECT 'attempt ' || token, upload FROM store_attempt WHERE ended IS NULL
+) AS kept LEFT JOIN upload ON upload.uuid = kept.upload LEFT JOIN reception ON reception.upload_id = upload.id
 """
 """Of what an import has left whose process was killed between its end and theirs, until the next turn of cleaners."""
 
@@ -124,7 +126,11 @@ class BucketTest(ServerTest):
         """Also of the bytes of uploads, which are rows here."""
         super().wait_until_clear()
         with self.connect() as rows:
-            until(lambda: rows.execute(_KEPT_BYTES).fetchall() == [(0,)], "bytes of uploads are left", 3 * TURN_SECONDS)
+            until(
+                lambda: not rows.execute(_KEPT_BYTES).fetchall(),
+                lambda: f"bytes of uploads are left: {rows.execute(_KEPT_BYTES).fetchall()}",
+                3 * TURN_SECONDS,
+            )
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True)

@@ -39,10 +39,12 @@ _PLACE = ("SCANDOCK_DATABASE_URL", "SWEPT_BUCKET", "SWEPT_PREFIX", "SWEPT_ENDPOI
 _KEPT_BYTES: Final[LiteralString] = """
 SELECT kept.what, kept.upload, upload.state, reception.door, reception.accepted, reception.received FROM (
   SELECT 'part ' || key AS what, upload FROM spool_part UNION ALL SELECT 'writer', upload FROM spool_writer
-  UNION ALL SELECT 'attempt ' || token, upload FROM store_attempt WHERE ended IS NULL
+  UNION ALL SELECT 'receiving', upload FROM store_attempt WHERE ended IS NULL AND token = ''
 ) AS kept LEFT JOIN upload ON upload.uuid = kept.upload LEFT JOIN reception ON reception.upload_id = upload.id
 """
-"""Of what an import has left whose process was killed between its end and theirs, until the next turn of cleaners."""
+"""Of what an import has left whose process was killed between its end and theirs, until the next turn of cleaners. What
+an attempt may have that was killed as it began is looked at an hour later, and two days pass for the judge.
+"""
 
 
 def bucket_kinds() -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.crash.archives import ExpectedSession, Step, Study, write_tar, write_zip, zip_bytes
 from tests.crash.case_share import choose_cases
-from tests.crash.processes import Command, check, find_unsound, import_words, run, until
+from tests.crash.processes import Command, check, find_unsound, import_words, is_stopped, run, until
 from tests.crash.rounds import assert_clean, assert_holds, assert_placed
 from tests.integration.in_process import command_in_process
 
@@ -111,10 +111,14 @@ def test_a_reader_dies_inside_an_inner_archive(tmp_path, entry, by):
 def test_readers_killed_from_outside_do_not_stop_an_import(tmp_path):
     study = Study(8, 1, count=100)
     step = Step(write_zip(tmp_path / "study.zip", study.entries("S")))
-    command = Command(import_words(step, tmp_path / "data"))
-    until(command.readers, "no reader was started")
-    victim = command.readers()[0]
-    os.kill(victim, signal.SIGKILL)
+    command = Command(
+        import_words(step, tmp_path / "data"),
+        SCANDOCK_CRASH_ENTRY="s1/050.dcm",
+        SCANDOCK_CRASH_BY="SIGSTOP",
+        SCANDOCK_CRASH_ONCE=str(tmp_path / "once"),
+    )
+    until(lambda: any(map(is_stopped, command.readers())), "no reader came to that entry")
+    os.kill(next(filter(is_stopped, command.readers())), signal.SIGKILL)
     assert_placed(command.wait())
     assert_holds(tmp_path / "data", {study.uid: study.held()})
 

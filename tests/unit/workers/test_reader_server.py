@@ -26,7 +26,7 @@ from scandock.workers.fork_server import can_fork
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.reader_process import MEMORY_BYTES
-from scandock.workers.readers import ForkedReader, ReaderProcess, keep_reader_server, start_fork
+from scandock.workers.readers import ForkedReader, ReaderProcess, RunningReader, keep_reader_server, start_fork
 from scandock.workers.server_keeper import ServerKeeper
 from tests.crash.processes import process_name, until
 
@@ -266,7 +266,18 @@ def test_an_import_goes_on_when_the_server_of_its_readers_dies(
             told.extend(values[1] for values in message[1])
         return []
 
-    monkeypatch.setattr(readers, "_start", partial(start_fork, server))
+    forks: list[RunningReader] = []
+
+    def start(end: socket.socket, board: tuple[int, ...]) -> RunningReader:
+        reader = start_fork(server, end, board)
+        if 0 < len(forks) < size:  # all but the first have work still as their server dies
+            pid = reader.pid  # type: ignore[attr-defined]
+            until(lambda: process_name(pid) == "reader")
+            os.kill(pid, signal.SIGSTOP)
+        forks.append(reader)
+        return reader
+
+    monkeypatch.setattr(readers, "_start", start)
     monkeypatch.setattr(readers, "_are_quick", True)
     made = ReaderPool(size)
     setup = ReaderSetup(

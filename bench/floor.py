@@ -2,10 +2,9 @@
 
 Alone: one process that does nothing else reads an entry's packed bytes, inflates them, takes CRC and sha256, reads the
 header, and writes a file; the CPU time of each is the floor of what readers do. Then two processes have half of the
-entries each and do the same at once, which is the floor of two readers: two processors rarely do twice the work of one,
-as they share memory, caches and often a core. An import of the same archive is run by turns with it: how long its
-stages take, and the CPU time of its readers and of the command itself. Each round has a disk of its own
-(bench/disks.py).
+entries each and do the same at once, which is the floor of two readers: two processors share memory and caches. An
+import of the same archive is run by turns with it: how long its stages take, and the CPU time of its readers and of the
+command itself. Each round has a disk of its own (bench/disks.py).
 """
 
 from __future__ import annotations

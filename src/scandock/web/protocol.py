@@ -404,8 +404,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if in_body and not self.pipeline and not self.cycle.response_started:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        elif in_body or self._is_answering():
+        elif self._is_answering():
             self._cut(reason)
+            return
+        elif in_body:  # to end at once could take the answer away from the client
+            self._all.refused(reason)
+            self._linger()
             return
         self._say(error, reason)
         self._linger()

@@ -245,11 +245,11 @@ class _LocalImport:
         try:
             entries = reading.read(self.store, self.stage, self._texts(reading), self._stop, keep=True)
             opened.callback(entries.close)
-            reach("read")
         except Exception as error:  # noqa: BLE001  raised again where its import can be ended
             return error
         finally:
             self.opening.join()
+        reach("read")
         return entries
 
     def _texts(self, reading: ArchiveReader) -> SiteTexts:

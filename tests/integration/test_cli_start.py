@@ -108,6 +108,19 @@ def test_readers_of_other_words_and_of_settings_begin_before_the_catalog_is_load
     assert loaded["start_fork"] & (COSTLY - {"pydantic"}) == set()
 
 
+def test_readers_of_a_bucket_begin_before_the_catalog_is_loaded(tmp_path, bucket, postgres_url):
+    archive = write_zip(tmp_path / "a.zip", Study(1, 1, count=2, side=8).entries("S"))
+    site = {
+        "SCANDOCK_STORE": bucket.url,
+        "SCANDOCK_S3_ENDPOINT": bucket.endpoint,
+        "SCANDOCK_DATABASE_URL": postgres_url,
+    }
+    words = ["import", archive, "--data", tmp_path / "data", "--project", "P", "--create-project"]
+    loaded = packages_at_start(*words, **site)["start_fork"]
+    assert "psycopg" in loaded
+    assert loaded & {"sqlalchemy", "alembic", "obstore"} == set()
+
+
 def test_the_module_that_spawned_processes_import_loads_nothing():
     code = "import sys; before = set(sys.modules); import scandock.cli; print(*(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
-from sqlalchemy import Connection, Row, exists, insert, select, text
+from sqlalchemy import Connection, Row, insert, select, text
 
 from scandock.catalog.engine import AdvisoryLock, Catalog
-from scandock.catalog.filters_in_force import FILTERS_IN_FORCE
-from scandock.catalog.privacy_in_force import PRIVACY_IN_FORCE
-from scandock.catalog.tables import privacy_text, project
+from scandock.catalog.tables import privacy_text
+from scandock.catalog.texts_in_force import FILTERS_IN_FORCE, PRIVACY_IN_FORCE, ROUTING_IN_FORCE
 
 Kind = Literal["filter", "script", "lookup", "settings", "routing"]
 
@@ -48,21 +47,7 @@ def filters_in_force(connection: Connection) -> dict[str, str]:
 
 def routing_in_force(connection: Connection) -> dict[str, str]:
     """The routing rules of each project that has some, by its name."""
-    newest = privacy_text.alias()
-    rows = connection.execute(
-        select(project.c.name, privacy_text.c.text)
-        .join_from(privacy_text, project, project.c.id == privacy_text.c.project_id)
-        .where(
-            privacy_text.c.kind == "routing",
-            privacy_text.c.text != "",
-            ~exists().where(
-                newest.c.kind == "routing",
-                newest.c.project_id == privacy_text.c.project_id,
-                newest.c.version > privacy_text.c.version,
-            ),
-        )
-    )
-    return {row.name: row.text for row in rows}
+    return {row.project: row.text for row in connection.execute(text(ROUTING_IN_FORCE))}
 
 
 class TextInForce(NamedTuple):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, cast
 
 from scandock.store.opening import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scandock.publishing.object_rows import PostgresObjectRows
     from scandock.services.settings import Settings
     from scandock.store.port import Store
+    from scandock.store.s3_rows import ObjectRows
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -23,13 +28,12 @@ def open_data_store(data: str, settings: Settings) -> Store:
         from scandock.services.data_errors import StoreUnfit
 
         raise StoreUnfit(settings.store)
-    from scandock.publishing.object_rows import PostgresObjectRows
     from scandock.store.opening import open_bucket
 
     name, _, prefix = settings.store.removeprefix("s3://").partition("/")
     return open_bucket(
         os.path.abspath(data),
-        PostgresObjectRows(url),
+        cast("ObjectRows", _DeferredRows(url)),
         name=name,
         prefix=prefix,
         endpoint=settings.s3_endpoint,
@@ -37,3 +41,30 @@ def open_data_store(data: str, settings: Settings) -> Store:
         garbage_ms=round(settings.garbage_days * DAY_MS),
         upload_memory=settings.upload_memory_bytes,
     )
+
+
+class _DeferredRows:
+    """`PostgresObjectRows`, made once somebody asks it for something: readers start before SQLAlchemy is loaded."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._made: PostgresObjectRows | None = None
+
+    def __reduce__(self) -> tuple[Callable[[str], _DeferredRows], tuple[str]]:
+        return _DeferredRows, (self._url,)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._rows(), name)
+
+    def _rows(self) -> PostgresObjectRows:
+        with self._lock:
+            if self._made is None:
+                from scandock.publishing.object_rows import PostgresObjectRows
+
+                self._made = PostgresObjectRows(self._url)
+            return self._made
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()

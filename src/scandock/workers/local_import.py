@@ -9,16 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from scandock.catalog.filters_in_force import FILTERS_IN_FORCE
-from scandock.catalog.privacy_in_force import PRIVACY_IN_FORCE
 from scandock.formats.display_names import decode_file_name
 from scandock.model.crash_points import reach
 from scandock.model.errors import ScandockError
@@ -27,10 +23,10 @@ from scandock.model.process import pause_garbage_collection
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.services.data_preparation import prepare_data
-from scandock.services.privacy_source import given_to_process
 from scandock.services.store_opening import open_data_store
 from scandock.store.port import Store
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts
+from scandock.workers.early_texts import read_site_texts
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.machine_faults import to_machine_fault
 from scandock.workers.results import ImportResult
@@ -281,30 +277,3 @@ class _LocalImport:
                 run.end(ImportState.FAILED, "internal", unexpected)
             else:
                 run.end(ImportState.FAILED, fault.code, str(fault), public=fault.public_text)
-
-
-def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
-    """Rules and import filters of DATA's own catalog; there are none where it is not made yet.
-
-    None where the catalog is another database, or can't be read this moment: then it has to be opened first. Where
-    privacy is in force, `hash_datasets` alone is as it has to be: the rest takes keys.
-    """
-    if database_url is not None:
-        return None
-    hashes = given_to_process() is not None
-    path = os.path.join(data, "scandock.db")
-    if not os.path.exists(path):
-        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False, hash_datasets=hashes)
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
-            texts = connection.execute("SELECT text FROM routing_rules").fetchall()
-            filters = dict(connection.execute(FILTERS_IN_FORCE))
-            hashes = hashes or any(kind != "lookup" for _, kind, _ in connection.execute(PRIVACY_IN_FORCE))
-    except sqlite3.Error:
-        return None
-    tags: frozenset[int] = frozenset()
-    if texts:
-        from scandock.rules.routing_rules import parse_rules, rule_tags
-
-        tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
-    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=hashes)

@@ -1,0 +1,70 @@
+"""What the archives of a site are read by, asked of its database before SQLAlchemy is loaded.
+
+A command's readers begin with that; its catalog is opened beside them (`local_import.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from scandock.catalog.texts_in_force import FILTERS_IN_FORCE, PRIVACY_IN_FORCE, ROUTING_IN_FORCE
+from scandock.services.privacy_source import given_to_process
+from scandock.workers.archive_reader import SiteTexts
+
+_SITE_RULES = "SELECT text FROM routing_rules"
+_SECONDS = 2
+"""For which a database is waited for; behind that the catalog is opened first, which waits in its own way."""
+
+_Select = Callable[[str], list[tuple[Any, ...]]]
+
+
+def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
+    """Rules and import filters of a site and of its projects; there are none where its catalog is not made yet.
+
+    None where it can't be read this moment, or not in this way: then it has to be opened first. Where privacy is in
+    force, `hash_datasets` alone is as it has to be: the rest takes keys.
+    """
+    if database_url is not None:
+        return _ask_server(database_url)
+    path = os.path.join(data, "scandock.db")
+    if not os.path.exists(path):
+        return _read(lambda _: [])
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
+            return _read(lambda statement: connection.execute(statement).fetchall())
+    except sqlite3.Error:
+        return None
+
+
+def _ask_server(url: str) -> SiteTexts | None:
+    """By libpq, where it reads the URL as SQLAlchemy does: one that lists hosts it does not."""
+    scheme, _, address = url.partition("://")
+    if scheme != "postgresql+psycopg" or url.count("host=") > 1:
+        return None
+    import psycopg
+
+    try:
+        with psycopg.connect(f"postgresql://{address}", connect_timeout=_SECONDS) as connection:
+            connection.execute(f"SET LOCAL statement_timeout = {_SECONDS * 1000}")
+            return _read(lambda statement: connection.execute(statement).fetchall())
+    except psycopg.Error:
+        return None
+
+
+def _read(select: _Select) -> SiteTexts:
+    rules = [text for (text,) in select(_SITE_RULES)]
+    for _, of_project in select(ROUTING_IN_FORCE):
+        rules += json.loads(of_project).values()
+    filters: dict[str, str] = dict(select(FILTERS_IN_FORCE))
+    hashes = given_to_process() is not None or any(kind != "lookup" for _, kind, _ in select(PRIVACY_IN_FORCE))
+    tags: frozenset[int] = frozenset()
+    if rules:
+        from scandock.rules.routing_rules import parse_rules, rule_tags
+
+        tags = rule_tags([rule for text in rules for rule in parse_rules(text)])
+    return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=hashes)

@@ -21,7 +21,7 @@ from tests.crash.processes import KILLED, Command, CommandResult, check, import_
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
-KILLS = ("rows", "sealed", "intent", "switched_one", "receipt", "published")
+KILLS = ("rows", "sealed", "intent", "switched_one", "receipt", "published", "finished")
 """Those between which a bucket and its rows differ; by all of them the same holds."""
 
 
@@ -77,7 +77,10 @@ class Site:
             assert done.code == 0, str(done)
         self.age_attempts()
         assert self.store.sweep().left == 0
+        assert self.store.sweep().left == 0  # what rows named until the first
         assert set(self.bucket.list("v1")) == {*self.rows.named_keys(), "v1/store"}
+        with self.engine.connect() as connection:
+            assert connection.execute(text("SELECT upload, key FROM stored_receipt WHERE staged")).all() == []
         assert self.store.works() == []
 
     def read(self, label: str) -> list[str]:

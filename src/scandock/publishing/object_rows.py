@@ -60,7 +60,7 @@ from scandock.publishing.object_row_changes import (
 )
 from scandock.store.errors import StoreFailed, TreeMissing
 from scandock.store.file_places import PlaceBatch
-from scandock.store.packs import StoredObject
+from scandock.store.packs import StoredObject, attempt_prefix
 from scandock.store.part_spools import Part, spool_prefix
 from scandock.store.s3_rows import BucketIdentity, LiveBytes, ObjectMove, SparseObject, TrashRow
 
@@ -343,6 +343,8 @@ class PostgresObjectRows:
         mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)
         late = store_attempt.c.ended <= NOW - grace_ms - _SWEPT_AGAIN_MS  # else another host has swept just now, too
         with self._catalog.write() as connection:
+            if token:
+                _drop_receipt_of_attempt(connection, upload, token)
             connection.execute(delete(store_attempt).where(mine, store_attempt.c.swept, late))
             connection.execute(update(store_attempt).where(mine).values(swept=True))
 
@@ -675,6 +677,20 @@ def _receipt_key(upload: str, *, staged: bool) -> Select[Any]:
 
 def _delete_receipt(upload: str, key: str) -> Delete:
     return delete(stored_receipt).where(stored_receipt.c.upload == upload, stored_receipt.c.key == key)
+
+
+def _drop_receipt_of_attempt(connection: Connection, upload: str, token: str) -> None:
+    """Drop the receipt of an attempt that has ended, unless another goes on, which may have taken it over.
+
+    It is left where a process was killed behind the end of its import. One that begins now has keys of its own.
+    """
+    goes_on = exists().where(
+        store_attempt.c.upload == upload, store_attempt.c.token != "", store_attempt.c.ended.is_(None)
+    )
+    mine = (stored_receipt.c.upload == upload) & stored_receipt.c.staged
+    own = stored_receipt.c.key.startswith(f"{attempt_prefix('r', upload, token)}/", autoescape=True)
+    dropped = delete(stored_receipt).where(mine, own, ~goes_on).returning(stored_receipt.c.key)
+    delete_later(connection, connection.execute(dropped).scalars().all(), grace_ms=0)
 
 
 def _drop_receipt(connection: Connection, upload: str, *, staged: bool, grace_ms: int = 0) -> None:

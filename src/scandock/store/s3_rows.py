@@ -173,7 +173,10 @@ class ObjectRows(Protocol):
         """Which of these keys no row names. `upload`: whose attempts, or receiving, have made all of them."""
 
     def swept(self, upload: str, token: str, *, grace_ms: int) -> None:
-        """Note that an attempt's prefixes were swept; they are once more a day later, and then it is forgotten."""
+        """Note that an attempt's prefixes were swept; they are once more a day later, and then it is forgotten.
+
+        A receipt that it has left is due then, unless another attempt goes on.
+        """
 
     def due(self, most: int) -> list[str]:
         """Keys of objects that may be deleted now, those first that have been due for longest."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ from sqlalchemy import create_engine, text
 
 from scandock.publishing.object_rows import PostgresObjectRows
 from scandock.store.bucket import Bucket
+from scandock.store.s3_stages import S3Stage
 from scandock.store.s3_store import S3Store
+from scandock.workers import context
+from scandock.workers.archive_reader import ArchiveReader
 from tests.badinput.objects import Image, sha256
-from tests.builders import uploader_layout, zip_entries
+from tests.builders import DataFolder, uploader_layout, zip_entries
 from tests.crash.archives import Study, write_tar
 from tests.crash.processes import SCANDOCK, run, until
 from tests.crash.served import LOGIN, FreshServerProcess
@@ -80,6 +85,47 @@ def test_the_command_line_imports_into_a_bucket_and_another_host_reads_it(tmp_pa
     assert exported.returncode == 0, exported.stdout + exported.stderr
     found = sorted(sha256(path.read_bytes()) for path in target.rglob("*.dcm"))
     assert found == sorted(map(sha256, objects("A", 5)))
+
+
+def test_nothing_is_sent_before_the_bucket_is_known_to_be_the_catalogs(
+    tmp_path: Path, place, bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalog is opened beside the reading, and here once that is over."""
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    told: list[str] = []
+    is_read = threading.Event()
+    read, send_ahead, make_areas = ArchiveReader.read, S3Stage.send_ahead, S3Store.make_areas
+    open_context = context.open_context
+
+    def read_then_tell(*words: Any, **options: Any) -> Any:
+        try:
+            return read(*words, **options)
+        finally:
+            is_read.set()
+
+    def open_late(*words: Any) -> Any:
+        assert is_read.wait(60)
+        return open_context(*words)
+
+    def tell(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def told_of(*words: Any) -> Any:
+            made = call(*words)
+            told.append(name)
+            return made
+
+        return told_of
+
+    monkeypatch.setattr(ArchiveReader, "read", read_then_tell)
+    monkeypatch.setattr(context, "open_context", open_late)
+    monkeypatch.setattr(S3Stage, "send_ahead", tell("sent", send_ahead))
+    monkeypatch.setattr(S3Store, "make_areas", tell("known", make_areas))
+    site = DataFolder(root=tmp_path)
+    done = site.bring(uploader_layout("A", "1", objects("A")))
+    assert done.report["state"] == "placed"
+    assert told[0] == "known"
+    assert "sent" in told
+    assert len(list(bucket.list("v1/p"))) == 1
 
 
 def test_images_in_segments_survive_their_reader_and_are_told_apart(tmp_path: Path, place, bucket) -> None:

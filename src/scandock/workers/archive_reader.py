@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
@@ -41,7 +41,10 @@ if TYPE_CHECKING:
     from scandock.rules.import_request import ImportRequest
     from scandock.rules.privacy import EarlyScrub
     from scandock.services.settings import Settings
+    from scandock.store.handles import ReadFile
     from scandock.store.port import Stage
+
+    SendAhead = Callable[[Iterable[ReadFile]], None]
 
 SEGMENT_FILES: Final = 50_000
 """Images of which the import remembers where they are in segments."""
@@ -175,10 +178,12 @@ class ArchiveReader:
         *,
         keep: bool,
         coming: ComingArchive | None = None,
+        send_ahead: SendAhead | None = None,
     ) -> ReadEntries:
         """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers are gone.
 
-        `coming`: what gives it piece by piece, where its bytes are still on their way.
+        `coming`: what gives it piece by piece, where its bytes are still on their way. `send_ahead` hears of images in
+        the stage's place.
         Raises Fault, or InterruptedError once `stop` says so; what is wrong with the archive is in what it gives.
         """
         self.listening.privacy = site.privacy
@@ -186,7 +191,8 @@ class ArchiveReader:
         tasks: list[Task] = []
         try:
             with display_names_by(self._entry_names(site)):
-                self._fill(ledger, tasks, store, stage, site, stop, keep=keep, coming=coming)
+                send_ahead = send_ahead or stage.send_ahead
+                self._fill(ledger, tasks, store, stage, site, stop, keep=keep, coming=coming, send_ahead=send_ahead)
         except BadInput as error:
             return ReadEntries(ledger, tasks, error)
         except BaseException:
@@ -207,6 +213,7 @@ class ArchiveReader:
         *,
         keep: bool,
         coming: ComingArchive | None,
+        send_ahead: SendAhead,
     ) -> None:
         listening, settings, pool = self.listening, self.settings, self._pool
 
@@ -238,7 +245,7 @@ class ArchiveReader:
             readers=self.readers,
             check_space=lambda: store.reserve(missing(), min_free=settings.min_free_bytes),
             write_back=stage.write_back if keep and not site.privacy.policy.changes_objects else None,
-            send_ahead=stage.send_ahead if goes_ahead else None,
+            send_ahead=send_ahead if goes_ahead else None,
             name_read=stage.name_read if has_segments else None,
         )
         terms = make_reading_terms(self.request, site)

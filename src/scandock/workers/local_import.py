@@ -11,7 +11,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from scandock.queue.tokens import new_token, new_uuid
 from scandock.services.data_preparation import prepare_data
 from scandock.services.store_opening import open_data_store
 from scandock.store.port import Store
-from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts
+from scandock.workers.archive_reader import SEGMENT_FILES, ArchiveReader, ReadEntries, SiteTexts
 from scandock.workers.early_texts import read_site_texts
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.machine_faults import to_machine_fault
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from scandock.model.import_report import ImportReport
     from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
+    from scandock.store.handles import ReadFile
     from scandock.store.port import Stage
     from scandock.workers.context import WorkerContext
     from scandock.workers.import_run import ImportRun
@@ -168,6 +169,8 @@ class _LocalImport:
         self.cancelled = cancelled
         self.lost = threading.Event()
         self.opening = _CatalogOpening(self._open)
+        self.held: list[ReadFile] = []
+        """What has been read before the catalog was open."""
         self.hides_anything = False
         """Whether what came is to stand nowhere once the import has ended: known once the catalog is open."""
         self.beside = contextlib.ExitStack()
@@ -239,14 +242,24 @@ class _LocalImport:
         reading = ArchiveReader(self.archive, self.request, self.settings, self.listening, self.cancelled)
         opened.callback(reading.close)
         try:
-            entries = reading.read(self.store, self.stage, self._texts(reading), self._stop, keep=True)
+            texts = self._texts(reading)
+            entries = reading.read(self.store, self.stage, texts, self._stop, keep=True, send_ahead=self._send_ahead)
             opened.callback(entries.close)
         except Exception as error:  # noqa: BLE001  raised again where its import can be ended
             return error
         finally:
             self.opening.join()
+        self._send_ahead([])
         reach("read")
         return entries
+
+    def _send_ahead(self, files: Iterable[ReadFile]) -> None:
+        """Have images packed, once the store is known to be the catalog's: then nothing of it lands anywhere else."""
+        if len(self.held) < SEGMENT_FILES:  # what is more is packed at the end
+            self.held += files
+        if self.held and self.opening.recorded is not None:
+            self.stage.send_ahead(self.held)
+            self.held = []
 
     def _texts(self, reading: ArchiveReader) -> SiteTexts:
         """What the site's rules look at, and the import filters; all of it, names too, where privacy is in force."""

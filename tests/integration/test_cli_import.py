@@ -282,3 +282,21 @@ def test_imports_that_follow_each_other_in_a_process_leave_nothing_open(tmp_path
         call_in_process("import", archive, "--data", tmp_path / "data", "--project", "P", "--create-project")
         counts.append(descriptors())
     assert counts[-1] == counts[1]
+
+
+@pytest.mark.parametrize("name", ["what?", "a%20b", "50%", "a#b&c=d", "-x y"])
+def test_a_data_folder_may_have_any_name(tmp_path, mr, name):
+    """Its catalog lies in it, and nothing beside it."""
+    (tmp_path / "site").mkdir()
+    data, backup, back = (tmp_path / "site" / f"{name}{suffix}" for suffix in ("", ".backup", ".back"))
+    for _ in range(2):
+        done = call_in_process(
+            "import", mr, f"--data={data}", "--project", "P", "--create-project", "--overwrite=append"
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert call_in_process("check", f"--data={data}").returncode == 0
+    assert call_in_process("inspect", mr, f"--data={data}").returncode == 0
+    assert call_in_process("backup", f"--data={data}", f"--to={backup}").returncode == 0
+    restored = call_in_process("restore", backup, f"--data={back}")
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert sorted(path.name for path in (tmp_path / "site").iterdir()) == sorted(p.name for p in (data, backup, back))

@@ -521,11 +521,16 @@ def _always_upgrade() -> AbstractContextManager[bool]:
     return nullcontext(enter_result=True)
 
 
+def sqlite_url(path: str) -> str:
+    """The URL of a file, whatever its name: SQLAlchemy takes what follows a `?` for options, and `%20` for a space."""
+    return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
+
+
 def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[bool]] = _always_upgrade) -> Catalog:
     """Connect, and make the tables; those of an older version are brought up to date, where that may be done.
 
     `may_upgrade` is asked then, and what it gives is held until the end of that. `url` is SQLAlchemy's
-    (`sqlite:///path`, `postgresql+psycopg://...`). Raises `Fault` where it can't be opened.
+    (`sqlite_url`, `postgresql+psycopg://...`). Raises `Fault` where it can't be opened.
     """
     sqlite = url.startswith("sqlite")
     if sqlite:

@@ -4,6 +4,8 @@ Nothing tells a host that it was cut off: what it has asked is never answered. l
 most of it. Where something between goes on taking what is sent (a proxy, a balancer, a server that is stopped), only an
 answer proves that somebody is there. So whoever waits for one for two seconds asks the server whether it lives, by a
 connection of its own, and goes on waiting where it does: a statement may take as long as the catalog is large.
+
+SQLAlchemy is loaded once an engine is there: a command asks for what its readers need before that.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
-from sqlalchemy import event, make_url
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -134,12 +135,16 @@ class WatchedConnection(psycopg.Connection[Any]):
 
 def watch_connections(engine: Engine) -> None:
     """Let an engine's connections be such."""
+    from sqlalchemy import event
+
     event.listen(engine, "do_connect", _Connector().connect)
     event.listen(engine, "connect", _set_session)
 
 
 def add_words(url: str) -> dict[str, int]:
     """The words of libpq that a URL and the environment leave open."""
+    from sqlalchemy import make_url
+
     given = make_url(url).query
     return {
         word: value for word, value in WORDS.items() if word not in given and _VARIABLES.get(word, "") not in os.environ
@@ -148,6 +153,8 @@ def add_words(url: str) -> dict[str, int]:
 
 def conninfo(url: str, **words: str | int) -> str:
     """SQLAlchemy's URL in libpq's own words, with more of them. In its URLs hosts are named otherwise."""
+    from sqlalchemy import make_url
+
     parsed = make_url(url).set(drivername="postgresql+psycopg")
     _, options = parsed.get_dialect()().create_connect_args(parsed)
     return psycopg.conninfo.make_conninfo(**{**options, **words})

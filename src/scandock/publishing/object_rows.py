@@ -343,10 +343,10 @@ class PostgresObjectRows:
         mine = (store_attempt.c.upload == upload) & (store_attempt.c.token == token)
         late = store_attempt.c.ended <= NOW - grace_ms - _SWEPT_AGAIN_MS  # else another host has swept just now, too
         with self._catalog.write() as connection:
-            if token:
-                _drop_receipt_of_attempt(connection, upload, token)
             connection.execute(delete(store_attempt).where(mine, store_attempt.c.swept, late))
             connection.execute(update(store_attempt).where(mine).values(swept=True))
+            if token:
+                _drop_receipt_of_attempt(connection, upload, token)
 
     def unknown_keys(self, keys: Sequence[str], upload: str | None = None) -> list[str]:
         with self._catalog.read() as connection:

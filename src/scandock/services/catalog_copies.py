@@ -12,7 +12,7 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from scandock.catalog.engine import HEAD, AdvisoryLock, Catalog
+from scandock.catalog.engine import HEAD, AdvisoryLock, Catalog, sqlite_url
 from scandock.catalog.errors import CatalogFailed
 from scandock.catalog.server_connections import conninfo
 from scandock.catalog.unfinished_restore import (
@@ -65,7 +65,7 @@ def _copy_sqlite(data: str, target: str) -> Iterator[Connection]:
         live.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE").close()  # one file, whole; the next opening turns WAL on again
     os.replace(path + ".new", path)
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(sqlite_url(path))
     try:
         with engine.connect() as connection:
             _check_version(connection)

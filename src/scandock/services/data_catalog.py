@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from scandock.catalog.engine import Catalog, check_not_lost, open_catalog
+from scandock.catalog.engine import Catalog, check_not_lost, open_catalog, sqlite_url
 from scandock.catalog.projects import has_unfinished_deletions
 from scandock.catalog.unfinished_restore import check_no_restore
 from scandock.publishing.recover import recover
@@ -47,7 +47,7 @@ def open_data_catalog(
     if settings.database_url is None:
         refuse_network(data)
     check_catalog_not_lost(data, settings)
-    url = settings.database_url or f"sqlite:///{data}/{CATALOG_FILE}"
+    url = settings.database_url or sqlite_url(f"{data}/{CATALOG_FILE}")
     host = find_host(data, settings)
     catalog = open_catalog(url, may_upgrade=partial(_upgradable, data, settings, host, serves=serves))
     catalog.host = host

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.engine import Catalog, open_catalog, sqlite_url
 from scandock.catalog.errors import CatalogFailed
 from scandock.publishing.areas import check_areas
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost
@@ -45,7 +45,7 @@ def open_read_only(data: str, settings: Settings) -> Iterator[tuple[Catalog, Sto
                 f"The catalog could not be copied to {folder}: {error}.",
                 "Let TMPDIR name a folder with room for it, and run as a user that may read it.",
             ) from error
-        catalog = open_catalog(f"sqlite:///{copy}")
+        catalog = open_catalog(sqlite_url(copy))
         try:
             with catalog.read() as connection:
                 check_areas(connection, store)

@@ -11,7 +11,6 @@ from scandock.store.opening import open_store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scandock.publishing.object_rows import PostgresObjectRows
     from scandock.services.settings import Settings
     from scandock.store.port import Store
     from scandock.store.s3_rows import ObjectRows
@@ -49,7 +48,7 @@ class _DeferredRows:
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = threading.Lock()
-        self._made: PostgresObjectRows | None = None
+        self._made: ObjectRows | None = None
 
     def __reduce__(self) -> tuple[Callable[[str], _DeferredRows], tuple[str]]:
         return _DeferredRows, (self._url,)
@@ -57,7 +56,7 @@ class _DeferredRows:
     def __getattr__(self, name: str) -> object:
         return getattr(self._rows(), name)
 
-    def _rows(self) -> PostgresObjectRows:
+    def _rows(self) -> ObjectRows:
         with self._lock:
             if self._made is None:
                 from scandock.publishing.object_rows import PostgresObjectRows

@@ -8,7 +8,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from scandock.catalog.engine import open_catalog
+from scandock.catalog.engine import open_catalog, sqlite_url
 from scandock.model.private_files import PRIVATE_FILE
 from scandock.services.data_catalog import CATALOG_FILE
 from scandock.store.opening import open_store
@@ -42,7 +42,7 @@ def _empty_catalog() -> bytes:
     folder = tempfile.mkdtemp(prefix="scandock-testing-")
     try:
         path = Path(folder) / CATALOG_FILE
-        open_catalog(f"sqlite:///{path}").dispose()
+        open_catalog(sqlite_url(str(path))).dispose()
         if sorted(os.listdir(folder)) != [CATALOG_FILE]:
             raise RuntimeError(f"A closed catalog left {os.listdir(folder)}.")
         return path.read_bytes()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import SYSTEM, RequestInfo
-from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.engine import Catalog, open_catalog, sqlite_url
 from scandock.catalog.privacy_texts import filters_in_force, routing_in_force
 from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
 from scandock.catalog.server_tables import damage
@@ -248,7 +248,7 @@ def make_scratch_context(
                 projects, texts = list_projects(connection), _rule_texts(connection)
                 filters = filters_in_force(connection)
                 privacy = _read_privacy(connection)
-        catalog = open_catalog(f"sqlite:///{folder}/{CATALOG_FILE}")
+        catalog = open_catalog(sqlite_url(f"{folder}/{CATALOG_FILE}"))
         for project in projects:
             add_project(catalog, project)
     except BaseException:

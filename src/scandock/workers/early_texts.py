@@ -6,15 +6,16 @@ A command's readers begin with that; its catalog is opened beside them (`local_i
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from scandock.catalog.texts_in_force import FILTERS_IN_FORCE, PRIVACY_IN_FORCE, ROUTING_IN_FORCE
 from scandock.services.privacy_source import given_to_process
 from scandock.workers.archive_reader import SiteTexts
+from scandock.workers.errors import RulesChanged
 
 _SITE_RULES = "SELECT text FROM routing_rules"
 _SECONDS = 2
@@ -31,25 +32,28 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     """
     if database_url is not None:
         return _ask_server(database_url)
-    path = os.path.join(data, "scandock.db")
-    if not os.path.exists(path):
+    path = Path(data, "scandock.db").absolute()
+    if not path.exists():
         return _read(lambda _: [])
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
             return _read(lambda statement: connection.execute(statement).fetchall())
     except sqlite3.Error:
         return None
 
 
 def _ask_server(url: str) -> SiteTexts | None:
-    """By libpq, where it reads the URL as SQLAlchemy does: one that lists hosts it does not."""
+    """By libpq, where it reads the URL as SQLAlchemy does: hosts in a list may be others, or have other ports."""
     scheme, _, address = url.partition("://")
-    if scheme != "postgresql+psycopg" or url.count("host=") > 1:
+    if scheme != "postgresql+psycopg" or "," in address or address.count("host=") > 1:
         return None
     import psycopg
 
+    from scandock.catalog.server_connections import WORDS, WatchedConnection
+
+    words: dict[str, Any] = {**WORDS, "connect_timeout": _SECONDS}
     try:
-        with psycopg.connect(f"postgresql://{address}", connect_timeout=_SECONDS) as connection:
+        with WatchedConnection.connect(f"postgresql://{address}", **words) as connection:
             connection.execute(f"SET LOCAL statement_timeout = {_SECONDS * 1000}")
             return _read(lambda statement: connection.execute(statement).fetchall())
     except psycopg.Error:
@@ -68,3 +72,9 @@ def _read(select: _Select) -> SiteTexts:
 
         tags = rule_tags([rule for text in rules for rule in parse_rules(text)])
     return SiteTexts(tags=tags, filters=filters, has_mapping=False, hash_datasets=hashes)
+
+
+def check_unchanged(early: SiteTexts, texts: SiteTexts) -> None:
+    """Compare what readers began with and what the open catalog says. Fault `site_rules_changed`."""
+    if not (texts.tags <= early.tags and texts.filters == early.filters and texts.hash_datasets == early.hash_datasets):
+        raise RulesChanged

@@ -41,6 +41,14 @@ class ReaderFailed(Coded, Fault):
     REMEDY = "Look at the log, and at the memory that is free."
 
 
+class RulesChanged(Coded, Fault):
+    CODE = "site_rules_changed"
+    ANSWERED = False
+    MEANING = "Rules, filters or privacy of the site were changed in the moment in which the command began to read."
+    SENTENCE = "The site's rules, filters or privacy have changed since the archive began to be read."
+    REMEDY = "Import it again."
+
+
 class AccountDisabled(CodedUsage):
     CODE = "account_disabled"
     ANSWERED = False

@@ -26,7 +26,7 @@ from scandock.services.data_preparation import prepare_data
 from scandock.services.store_opening import open_data_store
 from scandock.store.port import Store
 from scandock.workers.archive_reader import SEGMENT_FILES, ArchiveReader, ReadEntries, SiteTexts
-from scandock.workers.early_texts import read_site_texts
+from scandock.workers.early_texts import check_unchanged, read_site_texts
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.machine_faults import to_machine_fault
 from scandock.workers.results import ImportResult
@@ -169,6 +169,8 @@ class _LocalImport:
         self.cancelled = cancelled
         self.lost = threading.Event()
         self.opening = _CatalogOpening(self._open)
+        self.early: SiteTexts | None = None
+        """By what readers have begun before the catalog was open."""
         self.held: list[ReadFile] = []
         """What has been read before the catalog was open."""
         self.hides_anything = False
@@ -211,7 +213,10 @@ class _LocalImport:
         context = open_context(self.store.path, self.settings, self.request, self.archive_number)
         self.beside.callback(context.close)
         if context.privacy_error is None:
-            tell_texts(context.texts)
+            texts = context.texts
+            if self.early is not None:
+                check_unchanged(self.early, texts)
+            tell_texts(texts)
         recover(context.catalog, self.store)
         context.check_request()
         self.hides_anything = context.names.hides_anything
@@ -249,13 +254,15 @@ class _LocalImport:
             return error
         finally:
             self.opening.join()
-        self._send_ahead([])
         reach("read")
         return entries
 
     def _send_ahead(self, files: Iterable[ReadFile]) -> None:
-        """Have images packed, once the store is known to be the catalog's: then nothing of it lands anywhere else."""
-        if len(self.held) < SEGMENT_FILES:  # what is more is packed at the end
+        """Have images packed, once the store is known to be the catalog's: nothing is to land in another's.
+
+        What was read to its end before that is packed when the stage is sealed.
+        """
+        if len(self.held) < SEGMENT_FILES:  # what is more is packed then, too
             self.held += files
         if self.held and self.opening.recorded is not None:
             self.stage.send_ahead(self.held)
@@ -267,6 +274,7 @@ class _LocalImport:
         if texts is not None and texts.hash_datasets:
             reading.expect_scrub()
             texts = None
+        self.early = texts
         return texts or self.opening.texts()
 
     def _stop(self) -> bool:

@@ -17,7 +17,7 @@ from scandock.access import accounts
 from scandock.access.principal import SYSTEM, AccessDenied, Door, Principal
 from scandock.catalog.project_sums import count_contents
 from scandock.catalog.server_tables import audit, project_sums, reception, trashed
-from scandock.catalog.tables import operation, project, session, tree
+from scandock.catalog.tables import operation, project, session, subject_patient, tree
 from scandock.model.errors import ScandockError
 from scandock.publishing import complete as completing
 from scandock.publishing.recover import recover
@@ -199,6 +199,19 @@ def test_archive_where_nothing_stands(site: DataFolder) -> None:
         assert (found["place"], found["timestamp"]) == ("archive", None)
         assert found["subject_id"] is not None
     assert {path.split("/")[0] for path in site.files()} == {"archive"}
+    whole(site)
+
+
+@pytest.mark.parametrize("accepted", ["before", "as it is archived"])
+def test_patients_that_are_accepted_as_one_are_all_known_as_the_subjects(site: DataFolder, accepted: str) -> None:
+    objects = [*images(1), Image(case="again", number=2, patient_id=b"PAT2").file()]
+    uuid = waiting(site, objects)
+    with context_of(site) as context:
+        if accepted == "before":
+            resolve_session(context, uuid, "accept")
+        archive_session(context, uuid, one_patient=accepted != "before")
+        with context.catalog.read() as connection:
+            assert set(connection.execute(select(subject_patient.c.patient_id)).scalars()) == {"PAT1", "PAT2"}
     whole(site)
 
 

@@ -20,7 +20,8 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession, account, audit
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import project, session, tree, upload
-from scandock.catalog.trees import files_of
+from scandock.catalog.trees import files_of, scans_of
+from scandock.model.series import SERIES_KEYS, SeriesTally
 from scandock.model.verdicts import FINAL
 from scandock.rules.privacy import PrivacyRules
 from scandock.rules.privacy_policy import Level, Policy
@@ -30,6 +31,7 @@ from scandock.services.backup_restore import restore_backup
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.editing import edit_scan
+from scandock.services.header_refresh import pull_headers
 from scandock.services.outcomes import Outcome
 from scandock.services.session_contents import find_scan
 from scandock.services.session_errors import SessionMoves, SessionNotMoved
@@ -55,6 +57,8 @@ HASHED = """version "6.1"
 (0008,0018) := hashUID[(0008,0018)]
 """
 BY_SCRIPT = PrivacyRules(key=KEY, scripts=(HASHED,))
+OTHER_SCRIPT = PrivacyRules(key=KEY, policy=Policy(study_uid="hash"), scripts=('version "6.1"\n(0008,1030) := "x"\n',))
+BY_POLICY = PrivacyRules(key=KEY, policy=Policy(patient="hash"))
 
 
 @pytest.fixture
@@ -302,24 +306,95 @@ def test_rules_that_agree_are_a_rename(site: DataFolder) -> None:
     site.check()
 
 
-def test_only_what_other_rules_have_made_is_made_again(site: DataFolder) -> None:
-    """Half a session came before its project had a script: the other half is not de-identified twice."""
+@pytest.mark.parametrize("rules", [BY_SCRIPT, BY_POLICY], ids=["late", "as it is read"])
+def test_only_what_other_rules_have_made_is_made_again(site: DataFolder, rules: PrivacyRules) -> None:
+    """Half a session came before its project had rules: the other half is not de-identified twice."""
     archive = mr(3)
     names = {"session": "E1", "subject": "S1", "destination": "prearchive"}
     uuid = site.bring({name: archive[name] for name in ("a/1.dcm", "a/2.dcm")}, **names).session["id"]
-    with by(BY_SCRIPT), services(site) as context:
+    with by(rules), services(site) as context:
         later = site.bring({"a/3.dcm": archive["a/3.dcm"]}, **names)
         assert later.session["id"] == uuid
         assert work(site, context.catalog, archive_session(context, uuid)).state == "placed"
         with context.catalog.read() as connection:
             rows = [row for _, row in all_files(connection)]
-        assert are_found_by_their_own_uids(context, 3)
-    assert {row.rules for row in rows} == {BY_SCRIPT.fingerprint}
+        assert rules is BY_POLICY or are_found_by_their_own_uids(context, 3)
+    assert {row.rules for row in rows} == {rules.fingerprint}
     assert len({row.origin for row in rows}) == 3
-    assert len({one.StudyInstanceUID for one in headers(site)}) == 1
+    assert len({(one.StudyInstanceUID, one.PatientID) for one in headers(site)}) == 1
     assert {later.lines[0]["stored_as"].rpartition("/")[2]} <= {path.rpartition("/")[2] for path in site.files()}
-    with by(BY_SCRIPT):
+    with by(rules):
         assert site.bring(archive, **{**names, "destination": "archive"}).counts == {"duplicate": 3}
+
+
+def test_what_the_same_rules_made_by_an_older_key_stays(site: DataFolder) -> None:
+    policy = Policy(patient="hash")
+    older = PrivacyRules(key=KEY, policy=policy)
+    newer = PrivacyRules(key=b"n" * 32, older_keys=(KEY,), policy=policy)
+    whole = {"session": "WHOLE", "subject": "S1", "destination": "prearchive"}
+    half = {"session": "HALF", "subject": "S1", "destination": "prearchive"}
+    first, second = mr(2, study=2).items()
+    half_uuid = site.bring(dict([first]), **half).session["id"]
+    with by(older):
+        uuid = site.bring(mr(2), **whole).session["id"]
+        site.bring(dict([second]), **half)
+        made = {path.read_bytes() for path in (site.data / "prearchive").glob("*/*/WHOLE/**/*.dcm")}
+    with by(newer), services(site) as context:
+        assert not archive_session(context, uuid).waits
+        assert {path.read_bytes() for path in (site.data / "archive").rglob("*.dcm")} == made
+        assert work(site, context.catalog, archive_session(context, half_uuid)).state == "placed"
+    assert len({one.PatientID for one in headers(site)}) == 2, "that of each key"
+
+
+@pytest.mark.parametrize("rules", [None, OTHER_SCRIPT], ids=["separated", "other rules"])
+def test_it_is_known_still_what_its_series_were(site: DataFolder, rules: PrivacyRules | None) -> None:
+    """As a segmentation that comes later refers to the original series."""
+
+    def image(series: str, modality: bytes, number: bytes) -> bytes:
+        return Image(case="known", series=series, modality=modality, series_number=number).file()
+
+    def known(context: ServiceContext, *uuids: str) -> set[str]:
+        with context.catalog.read() as connection:
+            scans = [scan for uuid in uuids for scan in scans_of(connection, row_of(context, uuid).tree_id)]
+        return {scan.facts.nested[SERIES_KEYS] for scan in scans if isinstance(scan.facts, SeriesTally)}
+
+    at_first = PrivacyRules(key=KEY, policy=Policy(study_uid="hash"))
+    site.project("A", petmr="petmr")
+    site.project("APART", petmr="separate")
+    privacy = {"A": at_first} if rules is None else {"A": at_first, "APART": rules}
+    archive = {"s/1": image("pet", b"PT", b"1"), "s/2": image("t1", b"MR", b"2")}
+    expected = {at_first.series_key(Image(case="known", series=name).series_uid.decode()) for name in ("pet", "t1")}
+    with given_privacy(projects=privacy), services(site) as context:
+        uuid = site.bring(archive, project="A", destination="prearchive", session="E1").session["id"]
+        assert known(context, uuid) == expected
+        row = work(site, context.catalog, move_session(context, uuid, project_name="APART"))
+        assert row.state == "placed"
+        moved = [one["id"] for one in json.loads(row.report)["sessions"]]
+        assert known(context, *moved) == expected
+        assert not archive_session(context, moved[0]).waits
+        kept = known(context, moved[0])
+        pull_headers(context, moved[0])
+        assert known(context, moved[0]) == kept != set()
+
+
+def test_warnings_of_a_session_go_along(site: DataFolder) -> None:
+    def image(series: str, modality: bytes, number: bytes, description: bytes = b"") -> bytes:
+        also = {0x0008103E: (b"LO", description)}
+        return Image(case="warned", series=series, modality=modality, series_number=number, also=also).file()
+
+    archive = {
+        "s/1": image("pet", b"PT", b"1"),
+        "s/2": image("t1", b"MR", b"2"),
+        "s/3": image("l", b"MR", b"3", b"Localizer"),
+    }
+    site.project("A", petmr="petmr")
+    site.project("APART", petmr="separate")
+    set_filter(site, "A", "Localizer")
+    uuid = site.bring(archive, project="A", destination="prearchive", session="E1").session["id"]
+    with services(site) as context:
+        assert warnings_of(row_of(context, uuid)) == {"session_filtered"}
+        assert work(site, context.catalog, move_session(context, uuid, project_name="APART")).state == "placed"
+        assert "session_filtered" in warnings_of(row_of(context, uuid))
 
 
 def test_a_session_that_was_de_identified_elsewhere_is_known_by_what_it_was(site: DataFolder) -> None:

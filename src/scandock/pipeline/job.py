@@ -135,6 +135,8 @@ class JobContext:
     """Has it done; None where no project has anything done, and where nothing is stored."""
     moved: SessionRecord | None = None
     """The session whose files this takes, which goes as they are placed; None where an archive is imported."""
+    moved_series: dict[str, str] = field(default_factory=dict)
+    """What is known of what series of the session that moves were before they were de-identified (`SERIES_KEYS`)."""
     moved_paths: Callable[[], Iterable[tuple[bytes, str]]] = tuple
     """Of each of these files its ordinal in the import, and its path in the session, as entries may be called anew."""
 

@@ -21,6 +21,7 @@ from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import session
 from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.import_report import ImportReport
+from scandock.model.series import SERIES_KEYS, SeriesTally
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.tallies import Tallies
 from scandock.publishing.deletes import Removal, new_trash_id
@@ -32,7 +33,7 @@ from scandock.publishing.reserve import find_holders, lock_projects, reserve
 from scandock.queue.leases import Lease
 from scandock.rules.choices import REASONS, is_still_held
 from scandock.rules.labels import label_key
-from scandock.rules.notices import Notice, PrintableText, make_notice
+from scandock.rules.notices import SESSION_WARNINGS, Notice, PrintableText, make_notice
 from scandock.rules.privacy import PrivacyRules
 from scandock.store.errors import TreeDamaged
 from scandock.store.paths import path_below, resource_folder, tree_path
@@ -112,6 +113,11 @@ def load_moved_files(context: JobContext) -> Notice | None:
     with context.catalog.read() as connection:
         scans = {scan.n: scan for scan in scans_of(connection, moved.tree_id)}
         resources = {resource.n: resource for resource in resources_of(connection, moved.tree_id)}
+        context.moved_series.update(
+            (facts.series_uid, facts.nested[SERIES_KEYS])
+            for facts in (scan.facts for scan in scans.values())
+            if isinstance(facts, SeriesTally) and SERIES_KEYS in facts.nested
+        )
         ledger.run(
             "CREATE TEMP TABLE moved_file (path TEXT PRIMARY KEY, scan TEXT, sha256 BLOB, origin BLOB, rules BLOB,"
             " sop_key INTEGER, content TEXT, format TEXT, tags TEXT, ordinal BLOB)"
@@ -207,14 +213,20 @@ def carry_origins(context: JobContext, job: Job, rules: PrivacyRules | None) -> 
         naming = job.final_naming
         patients = replace(naming.patients, ids=job.patient_tokens, common_id=moved.patient_key)
         job.naming = replace(naming, patients=patients)
-    context.ledger.run(
-        "UPDATE entry SET origin = (SELECT m.origin FROM moved_file m WHERE m.ordinal = entry.ordinal),"
+    if rules is None:
+        for tally in job.tallies:
+            if keys := context.moved_series.get(tally.series_uid):
+                tally.nested[SERIES_KEYS] = keys
+    own = () if rules is None else tuple(rules.fingerprints)
+    is_own = "1" if rules is None else f"m.rules IN ({', '.join('?' * len(own))})"
+    statement = (
+        "UPDATE entry SET origin = (SELECT m.origin FROM moved_file m WHERE m.ordinal = entry.ordinal),"  # noqa: S608  marks alone
         " sop_key = (SELECT m.sop_key FROM moved_file m WHERE m.ordinal = entry.ordinal),"
-        " rules = (SELECT m.rules FROM moved_file m WHERE m.ordinal = entry.ordinal AND (? IS NULL OR m.rules = ?))"
+        f" rules = (SELECT m.rules FROM moved_file m WHERE m.ordinal = entry.ordinal AND {is_own})"
         " WHERE job = ? AND content IN ('dicom', 'ecat')"
-        " AND EXISTS (SELECT 1 FROM moved_file m WHERE m.ordinal = entry.ordinal AND m.origin IS NOT NULL)",
-        (*[None if rules is None else rules.fingerprint] * 2, job.n),
+        " AND EXISTS (SELECT 1 FROM moved_file m WHERE m.ordinal = entry.ordinal AND m.origin IS NOT NULL)"
     )
+    context.ledger.run(statement, (*own, job.n))
 
 
 # -- its new tree ------------------------------------------------------------------------------------------------------
@@ -245,6 +257,7 @@ def inherit(moved: SessionRecord, row: SessionRow, job: Job) -> SessionRow:
         held, state = (code, message, remedy), "conflict"
     return replace(
         row,
+        warnings=[*row.warnings, *_earlier_warnings(moved, row, job)],
         uuid=moved.uuid,
         new=False,
         held=held,
@@ -253,6 +266,19 @@ def inherit(moved: SessionRecord, row: SessionRow, job: Job) -> SessionRow:
         xsi_type=moved.xsi_type if moved.type_by_hand else row.xsi_type,
         folder=row.folder or moved.folder,
     )
+
+
+def _earlier_warnings(moved: SessionRecord, row: SessionRow, job: Job) -> list[dict[str, str]]:
+    """The warnings that it had and that the import has not found itself, without those that it would find.
+
+    By their codes alone where the old words may say too much.
+    """
+    known = {warning["code"] for warning in row.warnings} | SESSION_WARNINGS | {NOT_MOVED}
+    earlier = [warning for warning in moved.warnings if warning["code"] not in known]
+    if not _is_discarded(job):
+        return earlier
+    said = f"Session {row.label} had this warning before its files were changed."
+    return [{"code": code, "message": said, "remedy": ""} for code in {warning["code"]: None for warning in earlier}]
 
 
 def replace_tree(context: JobContext, job: Job, placement: Placement) -> Placement:

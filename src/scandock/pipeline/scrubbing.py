@@ -430,8 +430,12 @@ class _Scrubbing:
             job.warnings.append(make_notice("rules_changed", label=decision.label))
 
     def _note_series(self, job: Job) -> None:
-        """Note of what series the new ones were, by keyed hashes: what refers to them comes maybe later."""
+        """Note of what series the new ones were, by keyed hashes: what refers to them comes maybe later.
+
+        Of a session that moves it is known of what series they were at first.
+        """
         assert job.privacy is not None
+        at_first = self._context.moved_series if job.privacy.policy.study_uid != "drop" else {}
         rows = self._ledger.rows(
             "SELECT DISTINCT series, own_series FROM entry WHERE job = ? AND content = 'dicom'"
             " AND own_series IS NOT NULL",
@@ -439,8 +443,10 @@ class _Scrubbing:
         )
         keys: defaultdict[str, set[str]] = defaultdict(set)
         for series_uid, own in rows:
-            keys[series_uid].add(job.privacy.stored_series_key(own))
+            keys[series_uid].update((at_first.get(own) or job.privacy.stored_series_key(own)).split("\\"))
         for tally in job.tallies:
+            if not keys[tally.series_uid]:  # the objects were made by these very rules before
+                keys[tally.series_uid].update(at_first.get(tally.series_uid, "").split("\\"))
             if stored := keys[tally.series_uid] - {""}:
                 tally.nested[SERIES_KEYS] = "\\".join(sorted(stored))
 

@@ -246,8 +246,8 @@ def _check_patient(
 
 
 def _read_patient_ids(context: ServiceContext, connection: Connection, source: SessionRecord) -> list[str]:
-    """Every PatientID in a session that is held for several, for its subject is all of them; else the one it has."""
-    if source.held[0] != "patient_mismatch" or source.patient_key:
+    """Every PatientID in a session that has several, as its subject is all of them; else the one it has."""
+    if source.patient_key:
         return [source.patient_token]
     facts = [scan.facts for scan in scans_of(connection, source.tree_id)]
     study = StudyFacts(
@@ -256,7 +256,8 @@ def _read_patient_ids(context: ServiceContext, connection: Connection, source: S
         series=tuple(item for item in facts if isinstance(item, SeriesTally)),
         ecat=tuple(item for ecat_list in facts if isinstance(ecat_list, list) for item in ecat_list),
     )
-    return list(study.patient_ids(context.settings.placeholder_names))
+    ids = study.patient_ids(context.settings.placeholder_names)
+    return list(ids) if source.held[0] == "patient_mismatch" or len(ids) > 1 else [source.patient_token]
 
 
 def _check_target(target: SessionRecord, policy: Overwrite, subject: str | None) -> None:

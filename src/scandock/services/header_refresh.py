@@ -20,7 +20,7 @@ from scandock.catalog.tables import scan, session
 from scandock.catalog.trees import ResourceRow, ScanRow, change_files, files_of, resources_of, scan_values, scans_of
 from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.dicom_tally import OBJECTS, Tally
-from scandock.model.series import SeriesTally
+from scandock.model.series import SERIES_KEYS, SeriesTally
 from scandock.model.tags import NUMBERS, TAGS
 from scandock.publishing.errors import SessionBusy
 from scandock.rules.frame_counts import count_object_frames
@@ -196,9 +196,12 @@ def _update_scan(
         scan_row.series_uid = next(iter(headers.series - series_uids), None)
     of_study = next(iter(headers.studies)) if len(headers.studies) == 1 else ""
     scan_row.frames = headers.frames
+    keys = scan_row.facts.nested.get(SERIES_KEYS) if isinstance(scan_row.facts, SeriesTally) else None
     scan_row.facts = replace(
         headers.tally, study_uid=of_study, series_uid=scan_row.series_uid or "", frames=headers.frames
     )
+    if keys is not None:  # no header says what it was before it was de-identified
+        scan_row.facts.nested[SERIES_KEYS] = keys
     values = scan_values(tree_id, scan_row)
     connection.execute(
         update(scan)

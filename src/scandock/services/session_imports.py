@@ -97,7 +97,9 @@ def _has_other_files(connection: Connection, tree_id: int, rules: PrivacyRules) 
     """Whether an image of a tree was made by other rules, or by none."""
     ecat_numbers = set(connection.execute(select(ecat_file.c.n).where(ecat_file.c.tree_id == tree_id)).scalars())
     with closing(files_of(connection, tree_id)) as files:
-        return any(row.rules != rules.fingerprint for row in files if row.sop_uid is not None or row.n in ecat_numbers)
+        return any(
+            row.rules not in rules.fingerprints for row in files if row.sop_uid is not None or row.n in ecat_numbers
+        )
 
 
 def _is_separated(

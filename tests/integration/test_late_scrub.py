@@ -27,6 +27,7 @@ from scandock.pipeline.job import ScrubOrder, ScrubOutcome, ScrubRules
 from scandock.pipeline.staging import stage_parts
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy_policy import Level, Policy
 from scandock.services.archiving import archive_session
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
@@ -195,6 +196,17 @@ def test_files_that_are_no_images_stay_out_with_a_profile_unless_they_are_kept(s
     assert b"of SALT^ANNA" not in b"".join(path.read_bytes() for path in (site.data / "archive").rglob("*.txt"))
     with by(BY_SCRIPT):
         assert site.bring(archive, session="E2").codes()["a/notes.txt"] == "resource resource"
+
+
+@pytest.mark.parametrize("level", ["keep", "hash"])
+def test_files_that_are_no_images_stay_out_where_a_project_says_so_whatever_it_does_to_objects(
+    site: DataFolder, level: Level
+) -> None:
+    rules = PrivacyRules(key=KEY, resources="drop", policy=Policy(names=level))
+    archive = {**mr(1), "a/notes.txt": b"of SALT^ANNA"}
+    with by(rules):
+        assert sorted(site.bring(archive).codes().values()) == ["ignored deid_resource", "stored stored"]
+    assert b"of SALT^ANNA" not in b"".join(path.read_bytes() for path in (site.data / "archive").rglob("*.txt"))
 
 
 # -- known again ---------------------------------------------------------------------------------------------------

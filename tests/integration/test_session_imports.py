@@ -377,6 +377,25 @@ def test_it_is_known_still_what_its_series_were(site: DataFolder, rules: Privacy
         assert known(context, moved[0]) == kept != set()
 
 
+def test_labels_that_nobody_named_are_made_anew_also_the_second_time(site: DataFolder) -> None:
+    site.project("A")
+    private = PrivacyRules(key=KEY, policy=Policy(patient="drop", study_uid="drop"))
+    with given_privacy(projects={"B": BY_SCRIPT, "C": private}), services(site) as context:
+        for name in ("B", "C"):
+            add_project(context.catalog, ProjectRow(name=name))
+        for subject, kept in ((None, False), ("NAMED", True)):
+            study = 1 + kept
+            uuid = site.bring(mr(2, study=study), project="A", destination="prearchive", subject=subject).session["id"]
+            had = row_of(context, uuid)
+            assert work(site, context.catalog, move_session(context, uuid, project_name="B")).state == "placed"
+            between = row_of(context, uuid)
+            assert (between.label, between.subject) == (had.label, had.subject)
+            assert work(site, context.catalog, move_session(context, uuid, project_name="C")).state == "placed"
+            after = row_of(context, uuid)
+            assert after.label != had.label
+            assert (after.subject == had.subject) == kept
+
+
 def test_warnings_of_a_session_go_along(site: DataFolder) -> None:
     def image(series: str, modality: bytes, number: bytes, description: bytes = b"") -> bytes:
         also = {0x0008103E: (b"LO", description)}

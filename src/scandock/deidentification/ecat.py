@@ -162,6 +162,8 @@ def rewrite(
             _write_text(header, MAPPED[tag], text)
     if not keep_file_name:
         _write_text(header, _FILE_NAME, "")
+        for tag in (PATIENT_ID, PATIENT_NAME):
+            _clear_behind(header, MAPPED[tag])
     file = EcatFile(head, size, lambda at, length: read(at, min(at + length, size)), order)
     file_type = Record(raw, order).number(_FILE_TYPE_AT, "h")
     if profile is None:
@@ -271,6 +273,14 @@ def _write_text(header: bytearray, place: tuple[int, int], text: str) -> None:
     if b"\0" in raw:
         raise ValueUnfit("A text holds a NUL, which ends texts in ECAT.")
     header[at : at + length] = raw[: length - 1].ljust(length, b"\0")
+
+
+def _clear_behind(header: bytearray, place: tuple[int, int]) -> None:
+    """Clear what stands behind the NUL that ends a text, where a longer one was not written over to its end."""
+    at, length = place
+    end = header.find(b"\0", at, at + length)
+    if end >= 0:
+        header[end : at + length] = bytes(at + length - end)
 
 
 def _clear(header: bytearray, place: tuple[int, int]) -> None:

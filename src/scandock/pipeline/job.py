@@ -129,6 +129,8 @@ class JobContext:
     """Whether whoever sent this may archive what waits in a project."""
     privacy_of: Callable[[str], PrivacyRules | None] = lambda project: None  # noqa: ARG005
     """What a project has done to objects before they are stored."""
+    keeps_resources: Callable[[str], bool] = lambda project: True  # noqa: ARG005
+    """Whether a project stores files that are no images, whatever is done to its objects."""
     patients: dict[str, str] = field(default_factory=dict)
     """Numbers of the upload's patients by their tokens, where they are not told in any other way."""
     scrubber: Scrubber | None = None
@@ -203,6 +205,8 @@ class Job:
     xsi_type: str = ""
     privacy: PrivacyRules | None = None
     """What its project has done to its objects."""
+    keeps_resources: bool = True
+    """Whether its project stores files that are no images."""
     images: RelPath = IMAGES
     """Where its images wait in the stage, by series."""
     study_key: str = ""

@@ -41,6 +41,7 @@ def apply_privacy(context: JobContext, job: Job, naming: StudyNaming) -> None:
 
     From here on patients are tokens, and labels say no more than the project's policy allows.
     """
+    job.keeps_resources = context.keeps_resources(naming.project.label)
     rules = context.privacy_of(naming.project.label)
     if rules is None:
         carry_origins(context, job, None)

@@ -110,7 +110,7 @@ class ResourceWriter:
 
     def keep(self, number: bytes, path: str, staged: RelPath, sha256: bytes, series: str | None) -> None:
         """Keep one loose or resource file under its cleaned relative path."""
-        if self.job.privacy is not None and not self.job.privacy.keeps_resources:
+        if not self.job.keeps_resources:
             self.ledger.run(
                 "UPDATE entry SET job = ?, verdict = 'ignored', code = 'deid_resource', message = '' WHERE ordinal = ?",
                 (self.job.n, number),

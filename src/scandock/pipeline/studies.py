@@ -51,6 +51,7 @@ def collect_jobs(
         studies,
         zone,
         placeholders,
+        ledger.names.folder,
     )
     jobs: list[Job] = []
     for study in sorted(grouping.studies, key=lambda study: study.key):

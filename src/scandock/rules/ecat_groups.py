@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final
@@ -47,11 +47,13 @@ def group_ecat(
     dicom_studies: Sequence[StudyFacts],
     zone: tzinfo = UTC,
     placeholders: Collection[str] = PLACEHOLDERS,
+    shown_folder: Callable[[str], str] = str,
 ) -> EcatGrouping:
     """Put each ECAT file into a study.
 
     Files under one `{session_id}` folder are one session, with the DICOM study that lies there; that their patients
     differ is found, and held, by `settle`. `zone` is SCANDOCK_TIMEZONE: ECAT's clock gives seconds, the date is local.
+    `shown_folder`: what warnings call a folder; "" where that may not be known.
     """
     studies = {study.key: study for study in dicom_studies}
     groups: dict[tuple[str, ...], list[EcatFile]] = defaultdict(list)
@@ -61,7 +63,7 @@ def group_ecat(
     warnings: dict[str, tuple[Notice, ...]] = {}
     for own_key, group in _split_roots(groups, placeholders):
         ecat_study = _make_study(own_key, group, zone)
-        host, host_warnings = _find_host_study(ecat_study, list(studies.values()), placeholders)
+        host, host_warnings = _find_host_study(ecat_study, list(studies.values()), placeholders, shown_folder)
         study = ecat_study if host is None else _join_study(host, ecat_study)
         studies[study.key] = study
         warnings[study.key] = warnings.get(study.key, ()) + host_warnings
@@ -142,7 +144,10 @@ def _make_study(key: str, files: Sequence[EcatFile], zone: tzinfo) -> StudyFacts
 
 
 def _find_host_study(
-    ecat_study: StudyFacts, studies: Sequence[StudyFacts], placeholders: Collection[str]
+    ecat_study: StudyFacts,
+    studies: Sequence[StudyFacts],
+    placeholders: Collection[str],
+    shown_folder: Callable[[str], str],
 ) -> tuple[StudyFacts | None, tuple[Notice, ...]]:
     """The DICOM study that shares the ECAT session's folder; a warning where several do and none is the patient's."""
     folder = ecat_study.session_folder
@@ -162,7 +167,9 @@ def _find_host_study(
             same_patient_studies.append(study)
     if len(candidates) == 1 or len(same_patient_studies) == 1:
         return (candidates if len(candidates) == 1 else same_patient_studies)[0], ()
-    return None, ((make_notice("ecat_apart", folder=folder, count=len(candidates)),) if candidates else ())
+    if not candidates:
+        return None, ()
+    return None, (make_notice("ecat_apart", folder=shown_folder(folder) or "(hidden)", count=len(candidates)),)
 
 
 def _join_study(host: StudyFacts, ecat_study: StudyFacts) -> StudyFacts:

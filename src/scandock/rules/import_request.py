@@ -72,6 +72,8 @@ class ImportRequest(BaseModel):
     """Whoever sent it may archive: what it brings of a session that was left in conflict is decided by it."""
     timestamp: str = ""
     """The prearchive's timestamp that what comes is to stand under, where it goes there."""
+    unnamed: tuple[str, ...] = ()
+    """Of a session that moves, which of subject and session nobody has named: it had them."""
     former_timestamp: str = ""
     """That of a session that moves: it keeps it as it gets no other session's, and where that is free."""
     folder: str = ""

@@ -110,6 +110,13 @@ def list_named_projects(request: ImportRequest) -> tuple[str, ...]:
     return tuple(dict.fromkeys(project for project in named if project))
 
 
+def list_destinations(request: ImportRequest) -> tuple[str, ...]:
+    """The projects to which all of an upload goes. None where it may go to any: a study that no row of a mapping names
+    goes where its header says.
+    """
+    return list_named_projects(request) if request.project is not None else ()
+
+
 def _name_project(
     study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, usable: Callable[[str], bool]
 ) -> LabelChoice:

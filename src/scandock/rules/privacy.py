@@ -267,6 +267,10 @@ class SitePrivacy:
         rules = self.of(project)
         return rules if rules.changes_objects else None
 
+    def keeps_resources(self, project: str) -> bool:
+        """Whether files that are no images are stored in a project."""
+        return self.of(project).keeps_resources
+
     def of_upload(self, projects: Collection[str] = ()) -> UploadPrivacy:
         """What may be told of an upload that names these projects before its studies have one."""
         return UploadPrivacy(policy=self.at_door(projects), key=self.site.key)

@@ -279,7 +279,8 @@ def _match_derived(case: StudyCase, view: CatalogView) -> None:
     if matched is None:
         if case.bound == "prearchive" and case.study.study_uid is not None and not case.study.side:
             promised = view.promised_sessions(case.policy.id, study_uid=case.study.study_uid)
-            case.label = promised[0].label if promised else case.label
+            if promised and (not case.naming.is_hidden or label_key(promised[0].label) in _own_labels(case)):
+                case.label = promised[0].label  # else it was promised when more might be known
         return
     if not case.naming.is_hidden and label_key(matched.label) not in _own_labels(case):
         case.warnings.append(make_notice("label_kept", project=case.policy.id, label=matched.label, other=case.label))

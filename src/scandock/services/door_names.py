@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from scandock.catalog.sealed_texts import SEALED
 from scandock.model.errors import ScandockError
-from scandock.rules.naming import list_named_projects
+from scandock.rules.naming import list_destinations
 from scandock.rules.shown_names import ALL_SHOWN, ShownNames
 from scandock.services.data_catalog import has_catalog, open_data
 from scandock.services.data_errors import PrivacyKeyUnfit
@@ -31,10 +31,10 @@ _KEYED: Final = re.compile("keyed [0-9a-f]{64}")
 
 
 def names_at_door(privacy: SitePrivacy | None, request: ImportRequest, archive_number: int = 1) -> ShownNames:
-    """What may be shown of names by the projects that a request and its mapping name, or by all where none is."""
+    """What may be shown of names by the projects that an upload may go to."""
     if privacy is None:
         return ALL_SHOWN
-    policy = privacy.at_door(list_named_projects(request))
+    policy = privacy.at_door(list_destinations(request))
     return ShownNames(
         level=policy.names, key=privacy.site.key, number=archive_number, hides_bytes=policy.changes_objects
     )
@@ -64,7 +64,7 @@ class ReceptionPrivacy:
 
     @classmethod
     def at_door(cls, privacy: SitePrivacy | None, projects: Collection[str]) -> Self:
-        """By the projects that are named, or by all where none is."""
+        """By the projects that an upload may go to, or by all where none is given."""
         if privacy is None:
             return cls()
         policy = privacy.at_door(projects)

@@ -110,7 +110,7 @@ class UploadOffer:
     request: ImportRequest
     project_id: int | None = None
     projects: tuple[str, ...] = ()
-    """Those that the request and its mapping name: by them it is decided what may be known of it."""
+    """Those that it may go to, none where that may be any: by them it is decided what may be known of it."""
     mapping: str = ""
     size: int | None = None
     idempotency_key: str | None = None
@@ -393,8 +393,8 @@ class UploadReceiver:
             .join(reception, reception.c.upload_id == upload.c.id)
             .where(upload.c.id == incoming_upload.upload_id)
         ).one()
-        named = [project for project in (ImportRequest.from_json(request).project, *projects) if project]
-        kept = ReceptionPrivacy.at_door(privacy, named)
+        project = ImportRequest.from_json(request).project
+        kept = ReceptionPrivacy.at_door(privacy, (project, *projects) if project is not None else ())
         if not is_hidden(archive):
             values = {"archive": kept.names.archive(archive)}
             connection.execute(update(upload).where(upload.c.id == incoming_upload.upload_id).values(**values))

@@ -258,6 +258,7 @@ def _make_request(
         keep_names=need.rules is None,
         quarantine=destination.quarantine or source.quarantined,
         one_patient=destination.one_patient or not source.held[0],
+        unnamed=_list_unnamed(source, destination, earlier),
         former_timestamp=source.timestamp,
         said={**edited, **destination.said},
     )
@@ -280,14 +281,24 @@ def _find_labels(
     """
     if need.rules is None or not need.rules.policy.changes_objects:
         return destination.label or source.label, destination.subject or source.subject
-    named_label = source.label if _is_named(earlier.session, source.label) else None
-    named_subject = source.subject if _is_named(earlier.subject, source.subject) else None
-    return destination.label or named_label, destination.subject or named_subject
+    unnamed = _list_unnamed(source, destination, earlier)
+    return (
+        None if "session" in unnamed else destination.label or source.label,
+        None if "subject" in unnamed else destination.subject or source.subject,
+    )
 
 
-def _is_named(requested: str | None, label: str) -> bool:
-    """Whether a label is the one that an import was asked to give."""
-    return requested is not None and label_key(clean_label(requested)) == label_key(label)
+def _list_unnamed(source: SessionRecord, destination: SessionDestination, earlier: ImportRequest) -> tuple[str, ...]:
+    """Which of subject and session nobody has named, now or for the import that the session came by."""
+    asked = {
+        "subject": (destination.subject, earlier.subject, source.subject),
+        "session": (destination.label, earlier.session, source.label),
+    }
+    return tuple(
+        name
+        for name, (now, then, label) in asked.items()
+        if now is None and (then is None or name in earlier.unnamed or label_key(clean_label(then)) != label_key(label))
+    )
 
 
 def read_ended_outcome(connection: Connection, outcome: Outcome) -> Outcome:

@@ -22,7 +22,7 @@ from scandock.rules.errors import MappingUnreadable, ProjectIdInvalid, ProjectId
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import RESERVED, UNASSIGNED, is_project_id, label_key
 from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
-from scandock.rules.naming import check_labels, list_named_projects
+from scandock.rules.naming import check_labels, list_destinations, list_named_projects
 from scandock.rules.notices import printable
 from scandock.rules.policy import ProjectRules, SiteRules
 from scandock.rules.privacy import UNLIMITED, EarlyScrub, SitePrivacy, UploadPrivacy, early_scrub
@@ -78,7 +78,7 @@ class WorkerContext:
     @property
     def upload_privacy(self) -> UploadPrivacy:
         """What may be known of the upload before its studies have a project."""
-        return UNLIMITED if self.privacy is None else self.privacy.of_upload(list_named_projects(self.request))
+        return UNLIMITED if self.privacy is None else self.privacy.of_upload(list_destinations(self.request))
 
     @property
     def texts(self) -> SiteTexts:

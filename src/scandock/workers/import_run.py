@@ -163,6 +163,7 @@ class ImportRun:
         )
         if self.context.privacy is not None:
             tools.privacy_of = self.context.privacy.rules_of
+            tools.keeps_resources = self.context.privacy.keeps_resources
             tools.scrubber = self._make_scrubber()
         return tools
 

@@ -175,6 +175,7 @@ class _Inspection:
         )
         if context.privacy is not None:
             tools.privacy_of = context.privacy.rules_of
+            tools.keeps_resources = context.privacy.keeps_resources
         return tools
 
     def _receipt(self, ledger: Ledger) -> Callable[[], IO[bytes]] | None:

@@ -20,6 +20,8 @@ from scandock.deidentification.ecat import (
     rewrite,
 )
 from scandock.deidentification.errors import ScrubError
+from scandock.deidentification.scrub import Context, Rules, Scrubbed, scrub
+from scandock.rules.privacy_policy import Policy
 from tests.badinput.ecat import RECORD, ecat, main_header
 
 MARK = b"SALT"
@@ -315,3 +317,16 @@ def test_letters_in_a_subheader_of_a_sinogram_fail():
     with pytest.raises(ScrubError) as failed:
         rewritten(bytes(raw), rules=profile())
     assert failed.value.code == "deid_unreadable"
+
+
+@pytest.mark.parametrize("level", ["hash", "drop"])
+def test_nothing_of_a_patient_stays_behind_the_end_of_a_shorter_text(level):
+    """As where somebody has blanked a field by its first byte, or written over its beginning."""
+    data = bytearray(ecat())
+    data[166:182] = b"\0OE123".ljust(16, b"\0")
+    data[182:214] = b"anonymous\0Doe^John Smith".ljust(32, b"\0")
+    made = scrub(bytes(data), rules=Rules(policy=Policy(patient=level)), context=Context(key=b"k" * 32))
+    assert isinstance(made, Scrubbed)
+    header = bytes(made.parts[0])
+    assert header[166:182] == bytes(16)
+    assert header[182:214].partition(b"\0")[2].strip(b"\0") == b""

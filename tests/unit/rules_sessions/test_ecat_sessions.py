@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scandock.rules.ecat_groups import group_ecat, scan_date
+from scandock.rules.shown_names import ShownNames
 from tests.unit.rules_sessions.builders import (
     FakeCatalog,
     codes,
@@ -221,3 +222,14 @@ def test_a_patient_whom_ecat_alone_names_names_the_subject():
     (facts,) = group_ecat([ecat_file(IN_F + "a.v", "F", patient_id="P1")], [dicom]).studies
     (made,) = decide(facts)
     assert (made.subject, made.patient_id) == ("P1", "P1")
+
+
+@pytest.mark.parametrize(("level", "shown"), [("keep", "DOE"), ("hash", "f-"), ("drop", "(hidden)")])
+def test_a_folder_that_several_studies_share_is_told_as_names_may_be(level, shown):
+    names = ShownNames(level=level, key=b"k" * 32)
+    studies = [study(uid, folder="DOE", PatientID="P1") for uid in ("1.2", "1.3")]
+    file = ecat_file("DOE/scans/e/resources/ECAT/files/a.v", "DOE", patient_id="P1")
+    (warning,) = group_ecat([file], studies, shown_folder=names.folder).warnings.values()
+    (message,) = [notice.message for notice in warning]
+    assert f"under folder {shown}" in message
+    assert ("DOE" in message) == (level == "keep")

@@ -6,10 +6,13 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.rules.import_request import ImportRequest
-from scandock.rules.mapping import parse_mapping
-from scandock.rules.naming import list_named_projects
+from scandock.rules.mapping import MappingRow, parse_mapping
+from scandock.rules.naming import list_destinations, list_named_projects
 from scandock.rules.policy import SiteRules
+from scandock.rules.privacy import PrivacyRules, SitePrivacy
+from scandock.rules.privacy_policy import Policy
 from scandock.rules.routing_rules import parse_rules
+from scandock.services.door_names import names_at_door
 from tests.unit.rules_sessions.builders import name, series, study, study_of
 
 FULL = study(
@@ -182,3 +185,21 @@ def test_a_requested_label_may_be_a_placeholder():
 
 def test_auto_archive_is_read():
     assert name(study("1.2", PatientComments="AA:false")).auto_archive is False
+
+
+@pytest.mark.parametrize(
+    ("request_", "level"),
+    [
+        (ImportRequest(), "drop"),
+        (ImportRequest(mapping=(MappingRow(number=1, study_uid="1.2", project="A"),)), "drop"),
+        (ImportRequest(project="A"), "keep"),
+        (ImportRequest(project="A", mapping=(MappingRow(number=1, study_uid="1.2", project="Q"),)), "drop"),
+    ],
+)
+def test_names_are_hidden_as_any_project_has_it_that_an_upload_may_go_to(request_, level):
+    """A mapping names projects of some studies; where the others go their headers say."""
+    key = b"k" * 32
+    private = PrivacyRules(key=key, policy=Policy(names="drop"))
+    site = SitePrivacy(site=PrivacyRules(key=key), projects={"q": private})
+    assert site.at_door(list_destinations(request_)).names == level
+    assert names_at_door(site, request_).level == level

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.policy import ProjectPolicy
-from tests.unit.rules_sessions.builders import STAMP, FakeCatalog, codes, decide, held, known, study, waiting, why
+from scandock.rules.hidden_labels import hide_labels
+from scandock.rules.import_request import ImportRequest
+from scandock.rules.naming import name_study
+from scandock.rules.policy import ProjectPolicy, SiteRules
+from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy_policy import Policy
+from scandock.rules.routing import route_studies
+from tests.unit.rules_sessions.builders import NOW, STAMP, FakeCatalog, codes, decide, held, known, study, waiting, why
 
 ONE = study("1.2", PatientID="pid", PatientName="Doe^John")
 
@@ -192,3 +198,14 @@ def test_a_session_that_senders_were_told_of_stands_where_they_were_told():
     assert (requested.label, requested.timestamp) == ("other", STAMP)
     (archived,) = decide(ONE, catalog=catalog, destination="archive")
     assert (archived.place, archived.label) == ("archive", "pid_77ac31")  # another one has `pid`
+
+
+@pytest.mark.parametrize("level", ["keep", "hash", "drop"])
+def test_a_label_that_was_told_when_more_might_be_known_is_kept_no_more(level):
+    rules = PrivacyRules(key=b"k" * 32, policy=Policy(study_uid=level, patient=level))
+    catalog = FakeCatalog()
+    catalog.promised = [waiting("DOE_JOHN", ONE.study_uid, timestamp="20200101_000000000")]
+    naming = hide_labels(name_study(ONE, ImportRequest(project="P"), SiteRules(), lambda _: True), ONE, rules)
+    request = ImportRequest(project="P", destination="prearchive")
+    (made,) = route_studies([naming], [ONE], request, {"P": ProjectPolicy(id="P")}, catalog, NOW)
+    assert (made.label == "DOE_JOHN") == (level == "keep")

@@ -14,7 +14,7 @@ from scandock.model.errors import ScandockError
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.mapping import parse_mapping
-from scandock.rules.naming import list_named_projects
+from scandock.rules.naming import list_destinations
 from scandock.services.cleaning.cleaner import Cleaner, HasServerState
 from scandock.services.door_names import ReceptionPrivacy, read_sealed
 from scandock.services.logs import error_cause, error_location, log
@@ -133,9 +133,7 @@ def remove_failed_originals(site: HasServerState, age: int) -> int:
         private = [
             row
             for row in rows
-            if ReceptionPrivacy.at_door(
-                privacy, _named_projects(row.request, read_sealed(connection, row.mapping))
-            ).seals
+            if ReceptionPrivacy.at_door(privacy, _destinations(row.request, read_sealed(connection, row.mapping))).seals
         ]
     removed = 0
     for row in private:
@@ -152,9 +150,9 @@ def remove_failed_originals(site: HasServerState, age: int) -> int:
     return removed
 
 
-def _named_projects(request: str, mapping: str) -> tuple[str, ...]:
+def _destinations(request: str, mapping: str) -> tuple[str, ...]:
     rows = parse_mapping(mapping, "") if mapping else ()
-    return list_named_projects(ImportRequest.from_json(request).with_fields(mapping=rows))
+    return list_destinations(ImportRequest.from_json(request).with_fields(mapping=rows))
 
 
 ABANDONED_UPLOADS: Cleaner[HasServerState] = Cleaner(

@@ -171,7 +171,7 @@ def make_offer(
         filename=clean_filename(fields.get("filename", "")),
         request=import_request,
         project_id=project_id,
-        projects=tuple(projects),
+        projects=tuple(projects) if project_name is not None else (),
         mapping=mapping if mapping.strip() else "",
         size=size,
         idempotency_key=check_idempotency_key(key),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scandock.catalog.texts_in_force import FILTERS_IN_FORCE, PRIVACY_IN_FORCE, ROUTING_IN_FORCE
+from scandock.model.tags import TAGS
 from scandock.services.privacy_source import given_to_process
 from scandock.workers.archive_reader import SiteTexts
 from scandock.workers.errors import RulesChanged
@@ -76,5 +77,6 @@ def _read(select: _Select) -> SiteTexts:
 
 def check_unchanged(early: SiteTexts, texts: SiteTexts) -> None:
     """Compare what readers began with and what the open catalog says. Fault `site_rules_changed`."""
-    if not (texts.tags <= early.tags and texts.filters == early.filters and texts.hash_datasets == early.hash_datasets):
+    are_read = texts.tags <= early.tags | TAGS.keys()
+    if not (are_read and texts.filters == early.filters and texts.hash_datasets == early.hash_datasets):
         raise RulesChanged

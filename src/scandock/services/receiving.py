@@ -395,7 +395,7 @@ class UploadReceiver:
         ).one()
         named = [project for project in (ImportRequest.from_json(request).project, *projects) if project]
         kept = ReceptionPrivacy.at_door(privacy, named)
-        if not is_hidden(archive):
+        if not is_hidden(archive, kept.names.level):
             values = {"archive": kept.names.archive(archive)}
             connection.execute(update(upload).where(upload.c.id == incoming_upload.upload_id).values(**values))
         return {

@@ -11,6 +11,9 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from scandock.catalog.tables import ecat_file, session, subject_patient
+from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy_policy import Policy
+from scandock.testing.privacy import given_privacy
 from tests.integration.sample_server import SampleServer, serve_samples
 from tests.stored_files import session_files
 
@@ -154,3 +157,33 @@ def test_whose_a_subject_is_that_images_name_is_told_to_those_who_may_upload_bes
         assert told == [mine, theirs, (None, None), mine], who
     for who in ("collaborator", "reading", "uploading", "stranger"):
         assert not {"own", "taken"} & asked(made, who, own)[0].keys(), who
+
+
+def test_where_uids_are_dropped_original_ones_are_told_to_those_who_may_upload_there(made: SampleServer) -> None:
+    """Whoever else may read the session can't try out whose UID its own was made of."""
+    there = made.clients["admin"].get(f"/api/v1/sessions/{made.places[0].archived}").json()
+    rules = PrivacyRules(key=b"k" * 32, policy=Policy(study_uid="drop"))
+    original, [new] = "1.2.840.99", rules.new_uids("1.2.840.99")
+    renamed = update(session).where(session.c.uuid == there["id"])
+    with made.web.site.catalog.write() as connection:
+        connection.execute(renamed.values(study_uid=new))
+    one = {"project": there["project"], "label": "of_none"}
+
+    def told(who: str, uid: str) -> dict[str, Any] | None:
+        study: dict[str, Any] | None = asked(made, who, {**one, "study_uid": uid})[0]["study"]
+        return study
+
+    try:
+        with given_privacy(projects={there["project"]: rules}):
+            for who in ("member", "admin"):
+                study = told(who, original)
+                assert study is not None, who
+                assert study["study_uid"] == original, who
+            for who in ("collaborator", "reading"):
+                assert told(who, original) is None, who
+                study = told(who, new)
+                assert study is not None, who
+                assert study["study_uid"] == new, who
+    finally:
+        with made.web.site.catalog.write() as connection:
+            connection.execute(renamed.values(study_uid=there["study_uid"]))

@@ -370,6 +370,16 @@ class TestS3Store(StoreConformance):
             assert patient.sweep() == (0, 0)
             assert snapshot.size("a") == 1
 
+    def test_a_tree_that_nobody_may_know_of_is_not_read_until_it_may_go(self, store, reopen, bucket):
+        patient = reopen("patient", garbage_ms=60_000)
+        patient.prepare()
+        publish_tree(store, NAME, {"a": b"a"})
+        trash = trash_tree(store, NAME)
+        patient.discard_trash(trash, erase=True)
+        patient.discard_trash(trash, erase=True)  # nothing where it is not there
+        assert patient.sweep().left == 0
+        assert keys(bucket) == []
+
     # what only a bucket has
 
     def test_an_attempt_that_was_taken_over_touches_no_receipt(self, store, reopen):

@@ -38,6 +38,7 @@ from scandock.services.session_errors import SessionMoves, SessionNotMoved
 from scandock.services.session_imports import read_ended_outcome
 from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
+from scandock.store.bucket import Bucket
 from scandock.testing.privacy import given_privacy
 from scandock.testing.server import add_account
 from scandock.testing.worker import InProcessWorker
@@ -59,6 +60,7 @@ HASHED = """version "6.1"
 BY_SCRIPT = PrivacyRules(key=KEY, scripts=(HASHED,))
 OTHER_SCRIPT = PrivacyRules(key=KEY, policy=Policy(study_uid="hash"), scripts=('version "6.1"\n(0008,1030) := "x"\n',))
 BY_POLICY = PrivacyRules(key=KEY, policy=Policy(patient="hash"))
+BY_POLICY_AND_SCRIPT = replace(BY_SCRIPT, policy=BY_POLICY.policy)
 
 
 @pytest.fixture
@@ -237,6 +239,31 @@ def test_where_patients_may_not_be_known_nothing_of_the_old_files_stands(site: D
     kept = [path for path in site.data.rglob("*") if path.is_file() and "files" in path.parts]
     assert len(kept) == 2
     assert not [path for path in kept if b"SALT" in path.read_bytes()]
+    site.check()
+
+
+def test_a_bucket_keeps_no_bytes_of_the_old_files(
+    bucket: Bucket, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it keeps what is deleted: `SCANDOCK_GARBAGE_DAYS` has its default here."""
+    monkeypatch.setenv("SCANDOCK_STORE", bucket.url)
+    monkeypatch.setenv("SCANDOCK_S3_ENDPOINT", bucket.endpoint or "")
+    (tmp_path / "data").mkdir()
+    site = make_data_folder(tmp_path, monkeypatch, postgres_url)
+    site.scrubs = True
+    images = mr(2)
+    uuid = site.bring(images, project="Q", destination="prearchive").session["id"]
+
+    def holders() -> list[str]:
+        return [key for key in bucket.list("v1") if any(data in bucket.get(key) for data in images.values())]
+
+    assert len(holders()) == 1
+    with by(BY_POLICY_AND_SCRIPT), services(site) as context:
+        add_project(context.catalog, ProjectRow(name="P"))
+        outcome = move_session(context, uuid, project_name="P", label="E1", subject="S1")
+        assert work(site, context.catalog, outcome).state == "placed"
+        context.store.sweep()
+    assert holders() == []
     site.check()
 
 

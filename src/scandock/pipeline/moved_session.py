@@ -292,7 +292,8 @@ def replace_tree(context: JobContext, job: Job, placement: Placement) -> Placeme
         placement,
         base_tree_id=moved.tree_id,
         base_mark=_mark(context, moved),
-        keep_base=not _is_discarded(job),
+        keep_base=True,
+        discard=_is_discarded(job),
     )
 
 

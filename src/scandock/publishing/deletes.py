@@ -48,7 +48,7 @@ class Removal:
     stays: bool = False
     """The session stays, by another tree that is placed with this: only its folder and the rows of its tree go."""
     discard: bool = False
-    """Its folder is not kept in the trash."""
+    """Its folder is not kept in the trash, as nobody may know of it."""
 
     def to_json(self) -> str:
         """All of it, as an intent records it."""
@@ -134,4 +134,4 @@ def trash_removed(store: Store, removals: Sequence[Removal], note: dict[str, obj
     )
     for removal in removals:
         if removal.discard:
-            store.discard_trash(removal.trash)
+            store.discard_trash(removal.trash, erase=True)

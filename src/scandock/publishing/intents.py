@@ -79,6 +79,8 @@ class Placement:
     """The name at which the tree stands now, where it is no staged one but a session's that moves."""
     restores: str | None = None
     """The id under which the tree lies in the trash, where it comes back from there."""
+    discard: bool = False
+    """The replaced tree is not kept in the trash, as nobody may know of it."""
 
     @property
     def staged_path(self) -> RelPath:
@@ -101,6 +103,7 @@ class Placement:
         trash, moves, restores = facts.pop("trash"), facts.pop("moves", None), facts.pop("restores", None)
         stamp = facts.pop("stamp", None)  # an older version recorded none
         base_number = row["base_inode"]
+        discard = facts.pop("discard", False)
         is_shelf = facts.pop("shelf", False)
         session_row = OwnResourcesRow(**facts) if is_shelf else SessionRow(**{**facts, "held": tuple(facts["held"])})
         return cls(
@@ -116,6 +119,7 @@ class Placement:
             restores=restores,
             session=session_row,
             trash=trash,
+            discard=discard,
         )
 
     def columns(self) -> dict[str, object]:
@@ -126,6 +130,7 @@ class Placement:
             "trash": self.trash,
             "moves": self.moves,
             "restores": self.restores,
+            "discard": self.discard,
             "stamp": self.mark.stamp,
         }
         return {

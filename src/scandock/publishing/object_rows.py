@@ -288,10 +288,10 @@ class PostgresObjectRows:
     def trashed(self, trash: str) -> int | None:
         return self._number(_IN_TRASH, stored_tree.c.trash == trash)
 
-    def give_up(self, trash: Iterable[str]) -> None:
+    def give_up(self, trash: Iterable[str], *, at_once: bool = False) -> None:
         for some in split_values(trash):
             with self._catalog.write() as connection:
-                _give_up(connection, _IN_TRASH & stored_tree.c.trash.in_(some))
+                _give_up(connection, _IN_TRASH & stored_tree.c.trash.in_(some), at_once=at_once)
 
     def doom(self, *, grace_ms: int, stop: Callable[[], bool]) -> int:
         with self._catalog.write() as connection:
@@ -605,8 +605,10 @@ def hold_spool(connection: Connection, upload: str, writer: str) -> None:
     begin_attempt(connection, upload, "")
 
 
-def _give_up(connection: Connection, where: ColumnElement[bool]) -> None:
-    values = {"upload": None, "token": None, "root": None, "name": None, "trash": None, "gone": NOW}
+def _give_up(connection: Connection, where: ColumnElement[bool], *, at_once: bool = False) -> None:
+    """Let trees be forgotten: what was shown once readers are over, or `at_once` as what nobody has seen."""
+    values: dict[str, Any] = dict.fromkeys(("upload", "token", "root", "name", "trash"))
+    values |= {"gone": NOW, "shown": False} if at_once else {"gone": NOW}
     for some in split_values(lock_trees(connection, where)):
         connection.execute(update(stored_tree).where(stored_tree.c.number.in_(some)).values(**values))
 

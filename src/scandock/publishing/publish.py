@@ -184,4 +184,7 @@ def trash_replaced(store: Store, stage: Stage, placements: list[Placement], note
         for placement in placements
         if placement.base_mark is not None and placement.trash is not None
     )
+    for placement in placements:
+        if placement.discard and placement.trash is not None:
+            store.discard_trash(placement.trash, erase=True)
     reach("retired")

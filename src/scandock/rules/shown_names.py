@@ -122,9 +122,12 @@ class ShownNames:
 ALL_SHOWN: Final = ShownNames()
 
 
-def is_hidden(archive: str) -> bool:
-    """Whether what a server calls an archive is what it says of a name that may not be known."""
-    return _NUMBER.fullmatch(archive) is not None or _is_hashed(archive)
+def is_hidden(archive: str, level: Level = "hash") -> bool:
+    """Whether what a server calls an archive is what it says of a name that may not be known.
+
+    `level`: of names now; where they are dropped a hashed one, of a policy that was looser, says too much.
+    """
+    return _NUMBER.fullmatch(archive) is not None or (level != "drop" and _is_hashed(archive))
 
 
 def is_dropped(path: str) -> bool:

@@ -147,7 +147,8 @@ def find_existing_sessions(
     derived subjects are, those that are its patient's (`own`), and another's (`taken`); and, where its images are
     counted, `same_images`, whether the session of its study has exactly these, and `shared_images`, how many it has of
     them. What the principal may not see is none. A session that was de-identified has the study's own UID where that is
-    asked for; its images are not compared, as they have other UIDs. `deidentified`, `server_labels` and `filtered` say
+    asked for, and where its project drops UIDs only by who may upload there; its images are not compared, as they have
+    other UIDs. `deidentified`, `server_labels` and `filtered` say
     what the project does to what comes.
     """
     filters = filters_in_force(connection)
@@ -158,16 +159,19 @@ def find_existing_sessions(
     for key, of_project in by_project.items():
         privacy = rules_of(of_project[0].project)
         rules = privacy if privacy is not None and privacy.changes_objects else None
+        is_shown = _may_upload(connection, principal, key) if privacy is not None or filters else False
+        # Where no hash of a UID is kept, the UIDs that the key makes of it are told to those alone whose uploads tell.
+        study_rules = rules if rules is None or is_shown or rules.policy.study_uid != "drop" else None
         project_sessions[key] = _ProjectSessions(
             rules=rules,
-            study_uids=_hash_studies(rules, of_project),
+            study_uids=_hash_studies(study_rules, of_project),
             has_filters=any(not name or name.casefold() == key for name in filters),
             has_own_labels=privacy is not None and not privacy.policy.names == privacy.policy.patient == "keep",
-            is_shown=_may_upload(connection, principal, key) if privacy is not None or filters else False,
+            is_shown=is_shown,
         )
         at_once = _VALUES_PER_STATEMENT if rules is None else _VALUES_PER_STATEMENT // (4 + 4 * len(rules.older_keys))
         for at in range(0, len(of_project), at_once):
-            for existing in _read_sessions(connection, principal, key, of_project[at : at + at_once], rules):
+            for existing in _read_sessions(connection, principal, key, of_project[at : at + at_once], study_rules):
                 project_sessions[key].add(existing)
         visible = _visible_condition(principal, key)
         project_sessions[key].assessors = _find_assessors(connection, visible, of_project)

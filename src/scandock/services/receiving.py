@@ -395,7 +395,7 @@ class UploadReceiver:
         ).one()
         project = ImportRequest.from_json(request).project
         kept = ReceptionPrivacy.at_door(privacy, (project, *projects) if project is not None else ())
-        if not is_hidden(archive):
+        if not is_hidden(archive, kept.names.level):
             values = {"archive": kept.names.archive(archive)}
             connection.execute(update(upload).where(upload.c.id == incoming_upload.upload_id).values(**values))
         return {

@@ -223,7 +223,8 @@ class LocalStore:
     def trashed(self, trash: str) -> Mark | None:
         return _mark(self._trash.standing(trash))
 
-    def discard_trash(self, trash: str) -> None:
+    def discard_trash(self, trash: str, *, erase: bool = False) -> None:
+        del erase  # the next sweep deletes it anyway
         self._trash.discard(trash)
 
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:

@@ -216,8 +216,11 @@ class Store(Protocol):
     def trashed(self, trash: str) -> Mark | None:
         """The mark of the tree that lies in the trash under an id, None where none does."""
 
-    def discard_trash(self, trash: str) -> None:
-        """Let an entry of the trash be deleted by the next sweep; nothing where it is not there."""
+    def discard_trash(self, trash: str, *, erase: bool = False) -> None:
+        """Let an entry of the trash be deleted by a sweep; nothing where it is not there.
+
+        `erase`: by the next one, whoever reads it and whatever backups name, as nobody may know of it.
+        """
 
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
         """Give up what was retired more than `older_than` seconds ago; returns the ids."""

@@ -153,8 +153,8 @@ class ObjectRows(Protocol):
     def trashed(self, trash: str) -> int | None:
         """The number of the tree that lies in the trash under an id."""
 
-    def give_up(self, trash: Iterable[str]) -> None:
-        """Let trees of the trash be deleted once nobody may read them any more."""
+    def give_up(self, trash: Iterable[str], *, at_once: bool = False) -> None:
+        """Let trees of the trash be deleted once nobody may read them any more; `at_once` whoever reads them."""
 
     def doom(self, *, grace_ms: int, stop: Callable[[], bool]) -> int:
         """Forget trees that are over, and end attempts whose uploads are; the objects that no tree names are due then.

@@ -329,8 +329,8 @@ class S3Store:
     def trashed(self, trash: str) -> Mark | None:
         return _mark(self._rows.trashed(_checked(trash)))
 
-    def discard_trash(self, trash: str) -> None:
-        self._rows.give_up([_checked(trash)])
+    def discard_trash(self, trash: str, *, erase: bool = False) -> None:
+        self._rows.give_up([_checked(trash)], at_once=erase)
 
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
         from scandock.store.trash import trashed_at

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from scandock.model.import_report import ImportReport
     from scandock.queue.leases import ImportLease
     from scandock.rules.import_request import ImportRequest
+    from scandock.rules.privacy_policy import Level
     from scandock.services.progress import ProgressRecorder
     from scandock.services.settings import Settings
     from scandock.store.port import Stage, Store
@@ -91,10 +92,9 @@ class ReceivedUpload:
     is_promised: bool = False
     """Whether its sender was told that it is stored: then it is kept, whatever rights have gone."""
 
-    @property
-    def is_shown(self) -> bool:
-        """Whether its name tells nobody's."""
-        return is_hidden(self.name) or self.name == f"session {self.session_uuid}"
+    def is_shown(self, level: Level) -> bool:
+        """Whether its name says no more than `level` lets be known."""
+        return is_hidden(self.name, level) or self.name == f"session {self.session_uuid}"
 
 
 def run_attempt(order: AttemptRequest, settings: Settings) -> None:
@@ -315,8 +315,9 @@ class UploadRun(ImportRun):
         listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
         context = make_upload_context(catalog, settings, upload.request, mapping, upload.account_id)
+        is_shown = upload.is_shown(context.names.level)
         super().__init__(
-            archive=upload.name if upload.is_shown else context.names.archive(upload.name or order.upload),
+            archive=upload.name if is_shown else context.names.archive(upload.name or order.upload),
             store=store,
             stage=stage,
             context=context,
@@ -375,7 +376,7 @@ class UploadRun(ImportRun):
         from scandock.queue.leases import check_lease
 
         catalog = self.context.catalog
-        if self.context.names.keeps or self.upload.is_shown:
+        if self.context.names.keeps or self.upload.is_shown(self.context.names.level):
             return
         with catalog.overwrite() as connection:
             check_lease(catalog, connection, self.lease)

@@ -68,6 +68,11 @@ def test_what_is_hidden_is_told_from_names() -> None:
     assert not any(map(is_hidden, ("", "#1.zip", "exam.zip", "f-0123abcd.anna", "f-0123abc.zip", "x#1", "archive")))
 
 
+def test_a_hashed_name_says_too_much_where_names_are_dropped() -> None:
+    assert is_hidden("#1", "drop")
+    assert not any(is_hidden(name, "drop") for name in ("f-0123abcd", "f-0123abcd.tar.gz"))
+
+
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=4), st.text())
 def test_nothing_of_a_name_is_in_a_number(indexes: list[int], name: str) -> None:
     number = b"".join(index.to_bytes(4, "big") for index in indexes)

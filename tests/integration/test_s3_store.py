@@ -17,7 +17,9 @@ from scandock.model.reception import CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.pipeline.staging import scratch_path
 from scandock.publishing import object_rows
+from scandock.publishing.intents import OwnResourcesRow, Placement
 from scandock.publishing.object_rows import PostgresObjectRows
+from scandock.publishing.publish import trash_replaced
 from scandock.services.data_folders import check_kind_of_store
 from scandock.services.settings import Settings, load_settings
 from scandock.store import ahead_packs, part_spools
@@ -25,7 +27,7 @@ from scandock.store.bucket import Bucket
 from scandock.store.errors import StoreFailed
 from scandock.store.handles import ReadFile, SegmentPlace, Stage
 from scandock.store.local import LocalStore
-from scandock.store.moves import RestoreTree, TrashTree
+from scandock.store.moves import PublishReplace, RestoreTree, TrashTree
 from scandock.store.paths import IMAGES, SEGMENTS, parse_tree, path_below, unchecked_path
 from scandock.store.s3_object_spools import FEW_PARTS
 from scandock.store.s3_store import S3Store
@@ -379,6 +381,30 @@ class TestS3Store(StoreConformance):
         patient.discard_trash(trash, erase=True)  # nothing where it is not there
         assert patient.sweep().left == 0
         assert keys(bucket) == []
+
+    def test_a_replaced_tree_that_nobody_may_know_of_goes_at_once(self, reopen, bucket):
+        patient = reopen("patient", garbage_ms=60_000)
+        patient.prepare()
+        base = publish_tree(patient, NAME, {"a": b"a"})
+        stage = stage_files(patient, "u", {"tree/a": b"b"})
+        stage.seal()
+        rel, name = unchecked_path("tree"), parse_tree(NAME)
+        mark = stage.mark(rel)
+        assert mark is not None
+        patient.place([PublishReplace(stage, rel, name, mark)])
+        placement = Placement(
+            n=1, name=name, staged=rel, mark=mark, tree_id=2, base_tree_id=1, base_mark=base, keep_base=True,
+            session=OwnResourcesRow(uuid="s", new=False, project_id=1, subject_id=None, key=""),
+            trash=patient.new_trash_id(), discard=True,
+        )  # fmt: skip
+        recorded: Any = placement.columns()
+        assert Placement.from_row(recorded) == placement
+        trash_replaced(patient, stage, [placement], {})
+        patient.finish(stage)
+        assert patient.sweep().left == 0
+        assert list(patient.trash()) == []
+        assert len(keys(bucket)) == 1
+        assert read_tree(patient, NAME) == {"a": b"b"}
 
     # what only a bucket has
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +47,9 @@ from scandock.model.receivers import Closing, Receiver
 from scandock.model.reception import AssociationOutcome, CloseReason
 from scandock.model.verdicts import ImportState
 from scandock.queue.owner import start_time, this_owner
+from scandock.rules.privacy import PrivacyRules
+from scandock.rules.privacy_policy import Level, Policy
+from scandock.rules.shown_names import is_dropped
 from scandock.services.backup import back_up
 from scandock.services.backup_restore import restore_backup
 from scandock.services.received_records import HOST, LeftStudy, StudySender
@@ -53,15 +58,18 @@ from scandock.services.receiver_states import count_unsettled, has_receivers, se
 from scandock.services.receiving import UploadReceiver, receiving_limits
 from scandock.store.local import LocalStore
 from scandock.store.object_spools import LocalObjectSpool
+from scandock.testing.privacy import given_privacy
 from scandock.web.readiness import ReceiverCheck
 from scandock.workers import receiver_acceptor, receiver_process
 from scandock.workers.receiver_acceptor import Refused
 from scandock.workers.receiver_figures import ReceiverFigures
 from scandock.workers.receiver_studies import OpenStudies, OpenStudy, StudyKey
 from tests.builders import Image, images
+from tests.byte_search import explain, search_folder
 from tests.dicom_sender import DicomSender, RejectedError
 from tests.integration.receiver_site import ReceiverSite, make_receiver_site, quicken
 from tests.integration.web import serve_in_process
+from tests.marked_objects import MARKS, marked_image
 from tests.ports import free_port
 
 pytestmark = pytest.mark.disk
@@ -133,6 +141,31 @@ def test_a_study_by_many_associations_and_a_late_object_are_one_session(site):
     assert [entries(row) for row in site.uploads()] == [{"stored": 6}, {"stored": 1, "duplicate": 1}]
     (session,) = site.sessions()
     assert session.files == 7
+
+
+@pytest.mark.parametrize("level", ["hash", "drop"])
+def test_original_uids_stand_nowhere_where_they_are_hidden(site: ReceiverSite, level: Level) -> None:
+    """Not as the names of entries either, of objects that were stored, and there already."""
+    site.add()
+    first, second = (marked_image(number, modality=b"MR").file() for number in (1, 2))
+    with given_privacy(PrivacyRules(key=b"k" * 32, policy=Policy(study_uid=level, patient=level))), site.importing():
+        for count, sent in enumerate([(first, second), (first,)], 1):
+            with site.sender() as sender:
+                assert set(sender.send(*sent)) == {0}
+            site.until(partial(placed, site, count))
+    done = site.uploads()
+    assert [entries(row) for row in done] == [{"stored": 2}, {"duplicate": 1}]
+    assert {row.archive for row in site.rows(upload)} == {"DICOM from SENDER"}
+    paths = [line["path"] for row in done for line in read_receipt(site, row.uuid)]
+    assert len(paths) == 3
+    assert all(is_dropped(path) is (level == "drop") for path in paths)
+    found = search_folder(MARKS, site.data)
+    assert not found, explain(found)
+
+
+def read_receipt(site: ReceiverSite, uuid: str) -> list[dict[str, Any]]:
+    with LocalStore(site.data).open_receipt(uuid) as packed, gzip.open(packed) as lines:
+        return [json.loads(line) for line in lines]
 
 
 def test_associations_at_once_feed_one_upload(site):

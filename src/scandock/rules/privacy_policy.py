@@ -39,6 +39,11 @@ class Policy(NamedTuple):
         """Whether elements of objects are to be replaced, be there scripts or not."""
         return self.study_uid != "keep" or self.patient != "keep"
 
+    @property
+    def uid_names(self) -> Level:
+        """Of entries that are called by the UIDs of their objects: the stricter of that of names and that of UIDs."""
+        return max(self.names, self.study_uid, key=LEVELS.index)
+
     def with_stricter(self, other: Policy) -> Policy:
         """The stricter of two, item by item."""
         return Policy(*(max(pair, key=LEVELS.index) for pair in zip(self, other, strict=True)))

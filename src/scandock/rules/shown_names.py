@@ -48,11 +48,18 @@ class ShownNames:
     """Which of its command's archives it is, from 1."""
     hides_bytes: bool = False
     """Whether the sha256 of what came may not be told, by which whoever has a file can tell whose it is."""
+    hides_archive: bool = True
+    """Whether the level is that of the archive's name, too; else that one is shown as it is."""
 
     @property
     def keeps(self) -> bool:
         """Whether names are shown as they are."""
         return self.level == "keep"
+
+    @property
+    def keeps_archive(self) -> bool:
+        """Whether the archive's name is shown as it is."""
+        return self.keeps or not self.hides_archive
 
     @property
     def hides_anything(self) -> bool:
@@ -61,7 +68,7 @@ class ShownNames:
 
     def archive(self, name: str) -> str:
         """What the archive is called."""
-        if self.level == "keep":
+        if self.keeps_archive:
             return name
         return f"#{self.number}" if self.level == "drop" else self.hashed(split_path(name.rstrip("/\\"))[1] or name)
 
@@ -110,13 +117,19 @@ class ShownNames:
 
     def to_plain(self) -> tuple[object, ...]:
         """These values as the wire to a reader carries them."""
-        return (self.level, self.key, self.number, self.hides_bytes)
+        return (self.level, self.key, self.number, self.hides_bytes, self.hides_archive)
 
     @classmethod
     def from_plain(cls, values: tuple[object, ...]) -> ShownNames:
         """The names of `to_plain`."""
-        level, key, number, hides_bytes = values
-        return cls(level=level, key=key, number=number, hides_bytes=hides_bytes)  # type: ignore[arg-type]
+        level, key, number, hides_bytes, hides_archive = values
+        return cls(
+            level=level,  # type: ignore[arg-type]
+            key=key,  # type: ignore[arg-type]
+            number=number,  # type: ignore[arg-type]
+            hides_bytes=hides_bytes,  # type: ignore[arg-type]
+            hides_archive=hides_archive,  # type: ignore[arg-type]
+        )
 
 
 ALL_SHOWN: Final = ShownNames()

@@ -30,13 +30,22 @@ _KEYED: Final = re.compile("keyed [0-9a-f]{64}")
 """An idempotency key that is a hash."""
 
 
-def names_at_door(privacy: SitePrivacy | None, request: ImportRequest, archive_number: int = 1) -> ShownNames:
-    """What may be shown of names by the projects that an upload may go to."""
+def names_at_door(
+    privacy: SitePrivacy | None, request: ImportRequest, archive_number: int = 1, *, has_uid_names: bool = False
+) -> ShownNames:
+    """What may be shown of names by the projects that an upload may go to.
+
+    `has_uid_names`: whether the server itself has called the entries by the UIDs of their objects.
+    """
     if privacy is None:
         return ALL_SHOWN
     policy = privacy.at_door(list_destinations(request))
     return ShownNames(
-        level=policy.names, key=privacy.site.key, number=archive_number, hides_bytes=policy.changes_objects
+        level=policy.uid_names if has_uid_names else policy.names,
+        key=privacy.site.key,
+        number=archive_number,
+        hides_bytes=policy.changes_objects,
+        hides_archive=policy.names != "keep",
     )
 
 

@@ -91,6 +91,8 @@ class ReceivedUpload:
     """The session that is its archive; None where bytes have come."""
     is_promised: bool = False
     """Whether its sender was told that it is stored: then it is kept, whatever rights have gone."""
+    has_uid_names: bool = False
+    """Whether the server itself has called its entries by the UIDs of their objects."""
 
     def is_shown(self, level: Level) -> bool:
         """Whether its name says no more than `level` lets be known."""
@@ -206,6 +208,7 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
         received=row.received,
         session_uuid=row.session_uuid,
         is_promised=row.door in ("dimse", "gradual"),
+        has_uid_names=row.door in ("dimse", "gradual", "dicomweb"),
     )
 
 
@@ -314,7 +317,9 @@ class UploadRun(ImportRun):
 
         listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
-        context = make_upload_context(catalog, settings, upload.request, mapping, upload.account_id)
+        context = make_upload_context(
+            *(catalog, settings, upload.request, mapping, upload.account_id), has_uid_names=upload.has_uid_names
+        )
         is_shown = upload.is_shown(context.names.level)
         super().__init__(
             archive=upload.name if is_shown else context.names.archive(upload.name or order.upload),
@@ -376,7 +381,7 @@ class UploadRun(ImportRun):
         from scandock.queue.leases import check_lease
 
         catalog = self.context.catalog
-        if self.context.names.keeps or self.upload.is_shown(self.context.names.level):
+        if self.context.names.keeps_archive or self.upload.is_shown(self.context.names.level):
             return
         with catalog.overwrite() as connection:
             check_lease(catalog, connection, self.lease)

@@ -69,11 +69,13 @@ class WorkerContext:
 
     archive_number: int = 1
     """Which of its command's archives is imported, from 1."""
+    has_uid_names: bool = False
+    """Whether entries are called by the UIDs of their objects."""
 
     @cached_property
     def names(self) -> ShownNames:
         """What may be shown of names: by the projects that the request and its mapping name."""
-        return names_at_door(self.privacy, self.request, self.archive_number)
+        return names_at_door(self.privacy, self.request, self.archive_number, has_uid_names=self.has_uid_names)
 
     @property
     def upload_privacy(self) -> UploadPrivacy:
@@ -208,13 +210,22 @@ def make_context(
 
 
 def make_upload_context(
-    catalog: Catalog, settings: Settings, request: ImportRequest, mapping: tuple[MappingRow, ...], account_id: int
+    catalog: Catalog,
+    settings: Settings,
+    request: ImportRequest,
+    mapping: tuple[MappingRow, ...],
+    account_id: int,
+    *,
+    has_uid_names: bool = False,
 ) -> WorkerContext:
     """What stands around the import of an upload that an account has sent.
+
+    `has_uid_names`: whether the server has called the entries by the UIDs of their objects.
 
     No scripts are run where its client says that it has run them, and the account may say so.
     """
     context = make_context(catalog, settings, request, mapping)
+    context.has_uid_names = has_uid_names
     if request.prevent_anon and context.privacy is not None:
         from scandock.services.privacy_in_force import without_scripts
         from scandock.services.upload_rights import find_unscripted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from errno import EIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from scandock.catalog.tables import session, subject_patient
 from scandock.deidentification.uids import hash_uid
 from scandock.rules.keyed_values import keyed_uid
 from scandock.rules.privacy import PrivacyRules, SitePrivacy
-from scandock.rules.privacy_policy import Policy
+from scandock.rules.privacy_policy import Level, Policy
 from scandock.rules.stored_uids import is_made_uid
 from scandock.services.commitment import find_stored
 from scandock.store.snapshots import LocalSnapshot
@@ -27,8 +28,11 @@ from scandock.testing.privacy import given_privacy
 from scandock.workers import context as worker_context
 from scandock.workers.scrub_readers import ReaderScrubber
 from tests.builders import DataFolder, Image, ImportOutcome, make_data_folder
-from tests.integration.stow.test_dicomweb_store import ACCEPT, INSTANCE, RETRIEVE, STORED, WARNING, items, store
+from tests.byte_search import explain, search_bytes, search_folder
+from tests.integration.stow.test_dicomweb_store import ACCEPT, FAILED, INSTANCE, RETRIEVE, STORED, WARNING, items, store
 from tests.integration.test_early_scrub import said, stands
+from tests.integration.web import Web
+from tests.marked_objects import MARKS, marked_image
 
 KEY = b"k" * 32
 FRAME = 0x00200052
@@ -178,6 +182,34 @@ def test_what_a_viewer_stores_is_where_it_says_and_refers_to_what_is_stored(clie
     assert row["00201208"]["Value"] == [8]
     (only,) = client.get("/api/v1/sessions", params={"project": project}).json()["items"]
     assert (only["study_uid"], only["files"], only["place"]) == (study, 8, "archive")
+
+
+@pytest.mark.parametrize("level", ["hash", "drop"])
+def test_original_uids_stand_nowhere_but_in_the_answer_where_they_are_hidden(
+    web: Web, client: httpx.Client, level: Level
+) -> None:
+    """Not as the names of entries either, which are kept: of objects that are refused, and stored."""
+    project = f"NAMED-{level}"
+    assert client.post("/api/v1/projects", json={"id": project}).status_code == 201
+    path = f"/dicomweb/projects/{project}/studies"
+    sent = [marked_image(number, study=level) for number in (1, 2, 3)]
+    first, second, cut = (one.file() for one in sent)
+    with given_privacy(projects={project: PrivacyRules(key=KEY, policy=Policy(study_uid=level, patient=level))}):
+        answer = store(client, first, second, cut[:-10], path=path)
+        again = store(client, first, second, path=path)
+    told = [item[INSTANCE] for item in (*items(answer, STORED), *items(answer, FAILED))]
+    assert told == [one.sop_uid.decode() for one in sent]
+    assert [item[INSTANCE] for item in items(again, STORED)] == told[:2]
+    for one in client.get("/api/v1/imports", params={"project": project}).json()["items"]:
+        assert one["archive"] == "dicomweb.zip"
+        for address in ("", "/receipt", "/receipt?format=csv"):
+            shown = client.get(f"/api/v1/imports/{one['id']}{address}")
+            assert shown.status_code == 200
+            found = search_bytes(MARKS, shown.content, address)
+            assert not found, explain(found)
+    found = search_bytes(MARKS, json.dumps(web.logged, default=str).encode(), "the log")
+    found += search_folder(MARKS, Path(web.site.store.path))
+    assert not found, explain(found)
 
 
 # -- the same by archives ------------------------------------------------------------------------------------------

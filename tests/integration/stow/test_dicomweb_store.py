@@ -366,7 +366,7 @@ def test_a_large_session_makes_no_answer_longer(web: Web, client: httpx.Client) 
         tree_id = [number for number, row in all_files(connection) if row.sop_uid == uids(sent[1])[0]][-1]
         rows = [FileRow(n, 0, f"1.2.{n}.dcm", 10, b"1" * 32, f"1.2.{n}", 1, 0) for n in range(10, 20_010)]
         add_files(connection, tree_id, rows)
-    assert abs(steps() - before) <= 10
+    assert abs(steps() - before) <= 100  # what else the server does is counted, too; a look at each would be 1,000
 
 
 def test_what_a_filter_leaves_out_is_not_stored(web: Web, client: httpx.Client) -> None:

@@ -318,7 +318,12 @@ class UploadRun(ImportRun):
         listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
         context = make_upload_context(
-            *(catalog, settings, upload.request, mapping, upload.account_id), has_uid_names=upload.has_uid_names
+            catalog,
+            settings,
+            upload.request,
+            mapping,
+            upload.account_id,
+            has_uid_names=upload.has_uid_names,
         )
         is_shown = upload.is_shown(context.names.level)
         super().__init__(

@@ -220,9 +220,8 @@ def make_upload_context(
 ) -> WorkerContext:
     """What stands around the import of an upload that an account has sent.
 
-    `has_uid_names`: whether the server has called the entries by the UIDs of their objects.
-
-    No scripts are run where its client says that it has run them, and the account may say so.
+    No scripts are run where its client says that it has run them, and the account may say so. `has_uid_names`: whether
+    the server has called the entries by the UIDs of their objects.
     """
     context = make_context(catalog, settings, request, mapping)
     context.has_uid_names = has_uid_names

@@ -99,6 +99,13 @@ def test_readers_of_plain_words_begin_before_what_is_costly_is_loaded(tmp_path, 
     assert loaded["start_fork"] & costly == set()
 
 
+def test_an_import_of_plain_words_does_without_pydantic(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", Study(1, 1, count=2, side=8).entries("S"))
+    loaded = loaded_by("import", archive, "--data", tmp_path / "data", "--project", "P", "--create-project", "--json")
+    assert "sqlalchemy" in loaded
+    assert [name for name in loaded if name.startswith("pydantic")] == []
+
+
 def test_readers_of_other_words_and_of_settings_begin_before_the_catalog_is_loaded(tmp_path):
     archive = write_zip(tmp_path / "a.zip", Study(1, 1, count=2, side=8).entries("S"))
     words = ["import", archive, "--project", "P", "--create-project"]

@@ -10,18 +10,18 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scandock.cli import checks
-from scandock.cli.deferred_values import defaults, deferred_request, sets_any
+from scandock.cli.default_settings import defaults, sets_any
 from scandock.cli.settings_loading import load_settings
+from scandock.rules.import_request import ImportRequest
 
 if TYPE_CHECKING:
     from scandock.cli.command_run import Result
     from scandock.cli.import_options import ImportOptions
     from scandock.cli.receipt_file import Format
     from scandock.model.import_types import Progress
-    from scandock.rules.import_request import ImportRequest
     from scandock.rules.shown_names import ShownNames
     from scandock.services.settings import Settings
 
@@ -166,14 +166,13 @@ def _build_request(
     asked: ImportOptions, settings: Settings, *, create_project: bool, workers: int | None, receipt: bool
 ) -> ImportRequest:
     """The request of an import on this machine."""
-    return deferred_request(
-        {
-            **asked.request_fields(),
-            "mapping_path": asked.mapping,
-            "create_project": create_project,
-            "workers": workers or settings.workers or default_workers(),
-            "receipt": receipt,
-        }
+    fields: dict[str, Any] = asked.request_fields()
+    return ImportRequest(
+        **fields,
+        mapping_path=asked.mapping,
+        create_project=create_project,
+        workers=workers or settings.workers or default_workers(),
+        receipt=receipt,
     )
 
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import Field
-
-from scandock.model.json_records import JsonRecord, Notices
+from scandock.model.json_notices import Notices
+from scandock.model.json_records import Described, JsonRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,7 @@ class ImportedSession(JsonRecord):
 
     NESTED = ("scans", "resources")
 
-    id: Annotated[str | None, Field(description="The session's id; null of a refused one, and of imports of before it")]
+    id: Annotated[str | None, Described("The session's id; null of a refused one, and of imports of before it")]
     uri: str | None
     path: str | None
     project: str | None
@@ -58,7 +57,7 @@ class ImportedSession(JsonRecord):
     message: str
     warnings: Notices
     files: int
-    new: Annotated[int | None, Field(description="Files that this import added; null of imports of before it")]
+    new: Annotated[int | None, Described("Files that this import added; null of imports of before it")]
     bytes: int
     session_type: str | None
     scans: list[ImportedScan]

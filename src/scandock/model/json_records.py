@@ -1,30 +1,44 @@
 """Records that are answers: frozen dataclasses whose fields are the keys of a JSON object, and so its description too.
 
 FastAPI describes a route's answer by the class (`response_model`); what is answered is `to_json`, unchecked, so that a
-long list costs no more than its keys.
+long list costs no more than its keys. pydantic, by which FastAPI describes them, is loaded where they are described: an
+import of the command line makes some of them, and does without.
 """
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, dataclass
+from collections.abc import Callable
+from dataclasses import MISSING, Field
 from types import FunctionType
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, GetPydanticSchema
-from pydantic import Field as Described
-from pydantic.json_schema import SkipJsonSchema
-
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    del schema["default"]
+class Described:
+    """What a key means, for the description of its record."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "description": self.text}
 
 
-Moment = Annotated[int, Described(description="Unix milliseconds")]
-MaybeMoment = Annotated[int | None, Described(description="Unix milliseconds")]
-LeftOut = Annotated[T | SkipJsonSchema[None], Described(json_schema_extra=_without_default)]
-"""A key that some objects do not have: None stands for that, and is the field's default."""
+class DescribedAs:
+    """What a key's value is described as, where it is kept in another type: a function tells the one that counts."""
+
+    def __init__(self, find_kind: Callable[[], Any]) -> None:
+        self.find_kind = find_kind
+
+    def __get_pydantic_core_schema__(self, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler(self.find_kind())
+
+
+Moment = Annotated[int, Described("Unix milliseconds")]
+MaybeMoment = Annotated[int | None, Described("Unix milliseconds")]
 
 
 class JsonRecord:
@@ -82,37 +96,3 @@ def _default(record: type[Any], name: str) -> object:
 
 def _nested(value: Any) -> Any:  # noqa: ANN401  a record, or a list of them
     return [one.to_json() for one in value] if isinstance(value, list) else value.to_json()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice(JsonRecord):
-    """A warning."""
-
-    code: str
-    message: LeftOut[str] = None
-    remedy: LeftOut[str] = None
-
-
-Notices = Annotated[list[dict[str, str]], GetPydanticSchema(lambda _, handler: handler(list[Notice]))]
-"""Warnings as the catalog keeps them, described as a list of `Notice`."""
-
-
-class PageOf(BaseModel, Generic[T]):
-    """A list."""
-
-    items: list[T]
-    next: Annotated[str | None, Described(description="The following page's cursor; null behind the last")]
-
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
-        return f"{params[0].__name__}Page"
-
-
-class ListOf(BaseModel, Generic[T]):
-    """A list."""
-
-    items: list[T]
-
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
-        return f"{params[0].__name__}List"

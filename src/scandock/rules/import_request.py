@@ -1,20 +1,21 @@
 """What is asked of one import: the one list of its fields, from every door to the rules.
 
-Rules name it for their types alone, so that reader processes load no pydantic; who makes one has it loaded anyway, for
-the settings.
+Doors check what people send by the words of their own protocol; the command line makes one without loading pydantic.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
-
-from pydantic import BaseModel, ConfigDict, Field
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
 from scandock.model.import_types import Destination, Overwrite, Resources
-from scandock.rules.mapping import MappingRow
+
+if TYPE_CHECKING:
+    from scandock.rules.mapping import MappingRow
 
 
 class RequestSource(Enum):
@@ -26,13 +27,22 @@ class RequestSource(Enum):
     """The command line, which reads DATA itself; what an upload's row says of it counts for nothing."""
 
 
-class ImportRequest(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class ImportRequest:
     """The request beside the archive's bytes (design: fixed surface; rules.md: "Defaults").
 
-    `None` means "not named": the project's policy, the setting or the rules decide.
+    `None` means "not named": the project's policy, the setting or the rules decide. ValueError for a word that is none
+    of its field's.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    _WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "destination": get_args(Destination),
+        "overwrite": get_args(Overwrite),
+        "resources": get_args(Resources),
+    }
+    """Fields that take but a few words."""
+    _given: ClassVar[frozenset[str]] = frozenset()
+    """Of one that is made: the names of the fields that it was made with."""
 
     project: Annotated[str | None, RequestSource.SENDER] = None
     """Id of the project; one that does not exist is an error unless `create_project`."""
@@ -44,7 +54,7 @@ class ImportRequest(BaseModel):
     """Requested label of the session."""
     mapping_path: Annotated[str | None, RequestSource.COMMAND] = None
     """CSV or JSON file with rows of study_uid | patient_id | folder, project, subject, session."""
-    mapping: tuple[MappingRow, ...] = Field(default=(), exclude=True)
+    mapping: tuple[MappingRow, ...] = ()
     """The rows of the mapping, once it is read; kept as its text, beside the request."""
     destination: Annotated[Destination | None, RequestSource.SENDER] = None
     overwrite: Annotated[Overwrite | None, RequestSource.SENDER] = None
@@ -78,32 +88,45 @@ class ImportRequest(BaseModel):
     """That of a session that moves: it keeps it as it gets no other session's, and where that is free."""
     folder: str = ""
     """What its folder there is called by whoever sent it, where that is not its label."""
-    said: Mapping[str, str] = Field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
     """Attributes that are said of every session of the upload (xnat-behaviour.md 1.4: VISIT, SUBTYPE, paths)."""
-    receiver_rules: Mapping[str, str] = Field(default_factory=dict)
+    receiver_rules: Mapping[str, str] = field(default_factory=dict)
     """Routing rules, by kind, of the receiver that it came by: they are asked before the site's."""
     receipt: Annotated[bool, RequestSource.COMMAND] = False
     """The caller will ask for the receipt's lines; an inspection, which stores nothing, keeps them only then."""
 
+    def __new__(cls, **given: object) -> Self:
+        """Keep which fields were named: a default that was is no default that was not."""
+        made = super().__new__(cls)
+        object.__setattr__(made, "_given", frozenset(given))
+        return made
+
+    def __post_init__(self) -> None:
+        for name, words in self._WORDS.items():
+            value = getattr(self, name)
+            if value is not None and value not in words:
+                raise ValueError(f"{name} is none of {', '.join(words)}: {value!r}")
+
     @classmethod
     def fields_of(cls, source: RequestSource) -> tuple[str, ...]:
         """The names of the fields that only `source` may name, in their order."""
-        return tuple(name for name, field in cls.model_fields.items() if source in field.metadata)
+        return tuple(name for name, kind in _kinds().items() if source in getattr(kind, "__metadata__", ()))
 
     @classmethod
     def choices(cls, name: str) -> tuple[str, ...]:
         """The values that a field takes, of one that takes but a few words; else none."""
-        return _literal_values(cls.model_fields[name].annotation)
+        return cls._WORDS.get(name, ())
 
     @classmethod
     def is_flag(cls, name: str) -> bool:
         """Whether a field is true or false."""
-        return cls.model_fields[name].annotation is bool
+        return bool in (kind := _kinds()[name], *get_args(kind)[:1])
 
     @property
     def named(self) -> Mapping[str, object]:
         """The fields that were named, each with its value; without the rows of the mapping."""
-        return self.model_dump(exclude_unset=True, exclude_none=True)
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name in self._given}
+        return {name: value for name, value in values.items() if value is not None and name != "mapping"}
 
     def to_json(self) -> str:
         """The text that an upload's row keeps of it."""
@@ -113,16 +136,21 @@ class ImportRequest(BaseModel):
     def from_json(cls, text: str) -> Self:
         """The request of an upload's row, of any version: what this one does not know is passed over."""
         stored: Mapping[str, Any] = json.loads(text or "{}")
-        known_names = cls.model_fields.keys() - set(cls.fields_of(RequestSource.COMMAND)) - {"mapping"}
-        return cls(**{name: value for name, value in stored.items() if name in known_names and value is not None})
+        known_names = cls.__dataclass_fields__.keys() - {*cls.fields_of(RequestSource.COMMAND), "mapping"}
+        values: dict[str, Any] = {name: value for name, value in stored.items() if name in known_names}
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = tuple(value)
+        return cls(**{name: value for name, value in values.items() if value is not None})
 
     def with_fields(self, **changes: Any) -> Self:  # noqa: ANN401
-        """The same request with some fields named otherwise; checked as a new one is."""
-        return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
+        """The same request with some fields named otherwise."""
+        return type(self)(**{**{name: getattr(self, name) for name in self._given}, **changes})
 
 
-def _literal_values(kind: Any) -> tuple[str, ...]:  # noqa: ANN401
-    """The words of a Literal, also where it may be None beside."""
-    if get_origin(kind) is Literal:
-        return get_args(kind)
-    return tuple(word for part in get_args(kind) for word in _literal_values(part))
+@cache
+def _kinds() -> Mapping[str, Any]:
+    """The types of the fields of a request, with who may name each."""
+    from scandock.rules.mapping import MappingRow
+
+    return get_type_hints(ImportRequest, localns={"MappingRow": MappingRow}, include_extras=True)

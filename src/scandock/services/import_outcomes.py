@@ -22,7 +22,8 @@ from scandock.catalog.projects import DELETED_SEPARATOR
 from scandock.catalog.server_tables import audit, reception, verification
 from scandock.catalog.tables import joined_session, project, session, upload, upload_exception
 from scandock.model.imported import ImportedSession
-from scandock.model.json_records import JsonRecord, Moment, Notices
+from scandock.model.json_notices import Notices
+from scandock.model.json_records import JsonRecord, Moment
 from scandock.model.verdicts import Verdict
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.layout import IMAGE_RESOURCES

@@ -14,7 +14,9 @@ from sqlalchemy import RowMapping
 from scandock.model.errors import OUTAGES
 from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.imported import ImportedSession
-from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Notices
+from scandock.model.json_notices import Notices
+from scandock.model.json_records import JsonRecord, MaybeMoment
+from scandock.model.left_out import LeftOut
 from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.leases import LEASE_MS
 from scandock.services.import_errors import WorkerMissing

@@ -21,7 +21,9 @@ from scandock.catalog.records import SessionRecord, TrashedRecord
 from scandock.catalog.tree_places import FilePlace
 from scandock.catalog.verified_files import LearnedFacts
 from scandock.model import uris
-from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment, Notices
+from scandock.model.json_notices import Notices
+from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
+from scandock.model.left_out import LeftOut
 from scandock.rules.choices import list_choices
 from scandock.rules.petmr import PetMrChoice
 from scandock.rules.project_fields import PI_FIELDS, PUBLIC_FIELDS

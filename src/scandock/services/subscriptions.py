@@ -14,7 +14,8 @@ from scandock.access.principal import raise_denied
 from scandock.catalog.server_tables import delivery, subscription
 from scandock.catalog.tables import project, upload
 from scandock.model.errors import CodedUsage
-from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment
+from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
+from scandock.model.left_out import LeftOut
 from scandock.model.verdicts import FINAL
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import AccessDecision, Action

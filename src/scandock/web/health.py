@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
-from scandock.model.json_records import JsonRecord, LeftOut
+from scandock.model.json_records import JsonRecord
+from scandock.model.left_out import LeftOut
 from scandock.web.deps import server_state
 from scandock.web.problems import RETRY_SECONDS
 from scandock.web.readiness import OK

@@ -132,8 +132,6 @@ def _load_beside_readers() -> None:
     with pause_garbage_collection():
         from scandock.publishing import recover  # noqa: F401
         from scandock.queue import heartbeat, leases  # noqa: F401
-        from scandock.rules import import_request  # noqa: F401
-        from scandock.services import settings  # noqa: F401
         from scandock.workers import context, import_run  # noqa: F401
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field, TypeAdapter
 
-from scandock.model.json_records import JsonRecord, LeftOut, ListOf, MaybeMoment, Moment, PageOf
+from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
+from scandock.model.left_out import LeftOut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +50,6 @@ def test_the_description_has_the_same_keys_and_no_null_for_what_is_left_out() ->
     assert keys["note"] == {"type": "string", "title": "Note"}
     assert keys["made"] == {"type": "integer", "title": "Made", "description": "Unix milliseconds"}
     assert set(said["required"]) == {"id", "from", "part", "made"}
-
-
-@pytest.mark.parametrize(("model", "name"), [(PageOf[Part], "PartPage"), (ListOf[Part], "PartList")])
-def test_lists_are_named_after_what_they_are_of(model: type[Any], name: str) -> None:
-    assert model.__name__ == name
 
 
 def test_a_record_is_a_frozen_dataclass_whatever_fills_it() -> None:

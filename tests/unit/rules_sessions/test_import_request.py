@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import FrozenInstanceError, asdict
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from scandock.cli.import_options import ImportOptions
 from scandock.rules.import_request import ImportRequest, RequestSource
@@ -74,15 +74,26 @@ def test_a_path_that_is_no_unicode_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"destination": "elsewhere"}, {"overwrite": True}, {"projct": "P"}, {"said": {"note": 1}}]
+    ("wrong", "error"),
+    [
+        ({"destination": "elsewhere"}, ValueError),
+        ({"overwrite": True}, ValueError),
+        ({"projct": "P"}, TypeError),
+    ],
 )
-def test_what_is_no_request_is_none(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+def test_what_is_no_request_is_none(wrong: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
         ImportRequest(**wrong)
-    with pytest.raises(ValidationError):
+    with pytest.raises(error):
         ImportRequest().with_fields(**wrong)
-    with pytest.raises(ValidationError):
-        ImportRequest().project = "P"
+    with pytest.raises(FrozenInstanceError):
+        ImportRequest().project = "P"  # type: ignore[misc]
+
+
+def test_a_copy_knows_what_was_named() -> None:
+    request = ImportRequest(project="P", unnamed=("subject",))
+    assert pickle.loads(pickle.dumps(request)).named == request.named == {"project": "P", "unnamed": ("subject",)}
+    assert ImportRequest.from_json(request.to_json()) == request
 
 
 def test_senders_and_the_command_line_have_fields_of_their_own() -> None:
@@ -108,5 +119,7 @@ def test_doors_know_what_kind_a_field_is() -> None:
 
 
 def test_the_command_line_asks_what_any_sender_may_ask() -> None:
-    senders = {name: ImportRequest.model_fields[name].default for name in ImportRequest.fields_of(RequestSource.SENDER)}
+    senders = {
+        name: ImportRequest.__dataclass_fields__[name].default for name in ImportRequest.fields_of(RequestSource.SENDER)
+    }
     assert asdict(ImportOptions()) == {**senders, "mapping": None}

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from scandock.access.principal import Principal, raise_denied
 from scandock.model.incoming_upload import IncomingUpload
-from scandock.model.json_records import ListOf
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.shown_names import is_hidden
 from scandock.services import upload_errors
@@ -26,6 +25,7 @@ from scandock.services.unfinished_uploads import Unfinished, UnfinishedUpload, l
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import ServerState, server_state
+from scandock.web.json_lists import ListOf
 from scandock.web.receiving.upload_fields import check_misspelled, clean_filename, make_offer
 from scandock.web.request_context import list_response
 from scandock.web.security import Caller, SignedIn, check_upload, request_info

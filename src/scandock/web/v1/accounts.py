@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from scandock.model.json_records import PageOf
 from scandock.services.account_records import Account
 from scandock.web import urls
+from scandock.web.json_lists import PageOf
 from scandock.web.request_context import SignedContext, record_response
 from scandock.web.v1.openapi_keywords import location_keywords
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from scandock.model.json_records import PageOf
 from scandock.services.damage import list_damage, verify_damaged_again, verify_session_again
 from scandock.services.records import Damage, ReadAgain
+from scandock.web.json_lists import PageOf
 from scandock.web.request_context import Maybe, SignedContext, Sorted, record_response
 
 router = APIRouter(prefix="/api/v1", tags=["damage"])

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response, StreamingResponse
 
-from scandock.model.json_records import PageOf
 from scandock.services import session_contents
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import FileDownload, FoundFile, find_file, open_found_file
 from scandock.services.records import File
 from scandock.web.description.schemas import Responses
 from scandock.web.file_responses import file_head_response, file_response, is_whole_wanted
+from scandock.web.json_lists import PageOf
 from scandock.web.openapi import binary_response
 from scandock.web.read_requests import Reading, ReadRequest
 from scandock.web.request_context import Maybe, RequestContext, SignedContext, Sorted, Text

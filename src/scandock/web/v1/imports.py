@@ -9,7 +9,6 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from scandock.model.json_records import PageOf
 from scandock.services.import_outcomes import SessionOutcome, list_outcomes
 from scandock.services.import_records import Import
 from scandock.services.imports import (
@@ -26,6 +25,7 @@ from scandock.web.bodies import receives_upload
 from scandock.web.deps import server_state
 from scandock.web.description.schemas import OpenApiObject
 from scandock.web.description.uploads import KEY, NAMES
+from scandock.web.json_lists import PageOf
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import receive_raw
 from scandock.web.request_context import record_response

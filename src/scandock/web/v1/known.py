@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.json_records import ListOf
 from scandock.rules.petmr import Side
 from scandock.services.existing_sessions import (
     MAX_CRCS,
@@ -21,6 +20,7 @@ from scandock.services.existing_sessions import (
 )
 from scandock.services.privacy_source import usable_privacy
 from scandock.services.records import Known
+from scandock.web.json_lists import ListOf
 from scandock.web.request_context import SignedContext, list_response
 from scandock.web.security import SignedIn
 

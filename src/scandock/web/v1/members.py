@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Role
 from scandock.services.account_records import Member, RoleNow
 from scandock.services.members import list_members, set_member
+from scandock.web.json_lists import ListOf
 from scandock.web.request_context import SignedContext, list_response, record_response
 
 router = APIRouter(prefix="/api/v1/projects/{project}/members", tags=["projects"])

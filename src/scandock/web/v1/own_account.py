@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.access.principal import Door
-from scandock.model.json_records import ListOf
 from scandock.services.account_records import Account, Ended, Login, Renewed
 from scandock.services.authentication import change_own_password
 from scandock.services.own_logins import OwnLogins
+from scandock.web.json_lists import ListOf
 from scandock.web.request_context import SignedContext, list_response, record_response
 from scandock.web.security import COOKIE, set_cookie
 from scandock.web.v1.accounts import Email, Shown

@@ -8,10 +8,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.model.json_records import ListOf
 from scandock.services.peers import MAX_LABEL, add_peer, echo_peer, find_peer, list_peers, remove_peer, set_peer
 from scandock.services.receiver_records import Peer, PeerChanges, PeerEcho
 from scandock.web import urls
+from scandock.web.json_lists import ListOf
 from scandock.web.request_context import SignedContext, list_response, record_response
 from scandock.web.v1.openapi_keywords import etag_keywords, location_keywords
 from scandock.web.v1.receivers import AeTitle, Port

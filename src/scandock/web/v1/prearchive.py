@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.model.json_records import PageOf
 from scandock.rules.choices import Choice
 from scandock.services import browsing
 from scandock.services.archiving import archive_session
@@ -18,6 +17,7 @@ from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
 from scandock.services.session_moves import move_session
 from scandock.services.trash import delete_session
+from scandock.web.json_lists import PageOf
 from scandock.web.request_context import DryRun, Many, Maybe, Search, SignedContext, Sorted, Text
 from scandock.web.session_building import complete_sessions
 from scandock.web.v1.openapi_keywords import etag_keywords, import_keywords

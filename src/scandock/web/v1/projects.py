@@ -8,13 +8,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.model.json_records import PageOf
 from scandock.rules.permissions import Accessibility
 from scandock.rules.petmr import PetMrChoice
 from scandock.services import browsing
 from scandock.services.browsing import ListFilter
 from scandock.services.editing import edit_project
 from scandock.services.records import Project
+from scandock.web.json_lists import PageOf
 from scandock.web.request_context import SignedContext, Sorted, Text
 from scandock.web.v1.openapi_keywords import etag_keywords
 

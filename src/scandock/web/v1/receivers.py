@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.model.import_types import Destination
-from scandock.model.json_records import ListOf, PageOf
 from scandock.model.receivers import MAX_PORT
 from scandock.model.reception import ReceptionSettings, StudyWish
 from scandock.services.pagination import LIMIT, MAX_LIMIT, Sorting
@@ -35,6 +34,7 @@ from scandock.services.receivers import (
     set_receiver,
 )
 from scandock.web import urls
+from scandock.web.json_lists import ListOf, PageOf
 from scandock.web.request_context import Maybe, RequestContext, SignedContext, list_response, record_response
 from scandock.web.v1.openapi_keywords import etag_keywords, location_keywords
 

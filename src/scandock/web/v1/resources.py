@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from scandock.model.json_records import PageOf
 from scandock.services import session_contents
 from scandock.services.records import Resource
+from scandock.web.json_lists import PageOf
 from scandock.web.request_context import Maybe, SignedContext, Sorted
 
 router = APIRouter(prefix="/api/v1", tags=["resources"])

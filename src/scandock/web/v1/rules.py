@@ -8,13 +8,13 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Action
 from scandock.rules.routing_trial import KINDS
 from scandock.services import rights
 from scandock.services.rules import Rules, find_rules, list_rules, replace_rules
 from scandock.services.rules_trial import RulesTest, try_rules
 from scandock.web.bodies import limit_body
+from scandock.web.json_lists import ListOf
 from scandock.web.receiving.sample_form import SAMPLE_BYTES, describe_form, read_sample_form, sample_too_large
 from scandock.web.request_context import SignedContext, list_response, record_response
 from scandock.web.v1.openapi_keywords import etag_keywords

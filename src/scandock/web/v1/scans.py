@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.model.json_records import PageOf
 from scandock.services import session_contents
 from scandock.services.editing import edit_scan
 from scandock.services.records import Scan
+from scandock.web.json_lists import PageOf
 from scandock.web.request_context import SignedContext, Sorted
 from scandock.web.v1.openapi_keywords import etag_keywords
 

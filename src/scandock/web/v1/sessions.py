@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.model.json_records import PageOf
 from scandock.services import browsing
 from scandock.services.browsing import ListFilter
 from scandock.services.editing import edit_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
+from scandock.web.json_lists import PageOf
 from scandock.web.request_context import DryRun, Maybe, Search, SignedContext, Sorted, Text
 from scandock.web.v1.audit_log import Moment as Since
 from scandock.web.v1.openapi_keywords import condition_keywords, etag_keywords

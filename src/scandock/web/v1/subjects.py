@@ -8,11 +8,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.model.json_records import PageOf
 from scandock.services import browsing
 from scandock.services.browsing import ListFilter
 from scandock.services.editing import rename_subject
 from scandock.services.records import Subject
+from scandock.web.json_lists import PageOf
 from scandock.web.request_context import Maybe, SignedContext, Sorted, Text
 from scandock.web.v1.openapi_keywords import etag_keywords
 

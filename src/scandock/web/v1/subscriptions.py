@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.model.json_records import ListOf
 from scandock.services.subscriptions import (
     Delivery,
     Subscription,
@@ -18,6 +17,7 @@ from scandock.services.subscriptions import (
     unsubscribe,
 )
 from scandock.web import urls
+from scandock.web.json_lists import ListOf
 from scandock.web.request_context import Maybe, SignedContext, list_response, record_response
 from scandock.web.v1.openapi_keywords import location_keywords
 

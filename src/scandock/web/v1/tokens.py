@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from scandock.access.principal import Principal
 from scandock.access.tokens import DAYS, MAX_DAYS
-from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Scope
 from scandock.services.account_records import NewlyIssued, Token
 from scandock.services.accounts import Accounts
 from scandock.web.deps import ServerState, server_state
+from scandock.web.json_lists import ListOf
 from scandock.web.request_context import list_response, record_response
 from scandock.web.security import SignedIn, request_info
 

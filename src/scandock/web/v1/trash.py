@@ -8,9 +8,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.model.json_records import PageOf
 from scandock.services.records import Trashed
 from scandock.services.trash import list_trash, restore_session
+from scandock.web.json_lists import PageOf
 from scandock.web.request_context import DryRun, Maybe, SignedContext, Sorted
 
 router = APIRouter(prefix="/api/v1/trash", tags=["trash"])

@@ -30,6 +30,8 @@ _INSTANCES: Final = (
     )
     .group_by(resource.c.scan_n)
 )
+_NEW_STUDIES: Final = insert(dicom_study)
+_NEW_SERIES: Final = insert(dicom_series)
 _LEAVE: Final = (
     update(dicom_study)
     .where(dicom_study.c.session_id == bindparam("of_session"), dicom_study.c.tree_id != bindparam("of_tree"))
@@ -51,8 +53,8 @@ def write_listing(connection: Connection, tree_id: int, scans: Iterable[ScanFact
         return ListingState.COMPLETE
     instances = _count_instances(connection, tree_id)
     studies, series = list_studies([ListedScan(n, uid, facts, instances.get(n, 0)) for n, uid, facts in dicom])
-    connection.execute(insert(dicom_study), [{"tree_id": tree_id, **_study_columns(study)} for study in studies])
-    connection.execute(insert(dicom_series), [{"tree_id": tree_id, **asdict(row)} for row in series])
+    connection.execute(_NEW_STUDIES, [{"tree_id": tree_id, **_study_columns(study)} for study in studies])
+    connection.execute(_NEW_SERIES, [{"tree_id": tree_id, **asdict(row)} for row in series])
     return ListingState.COMPLETE if all(is_whole(facts) for _, _, facts in dicom) else ListingState.PARTIAL
 
 

@@ -171,9 +171,10 @@ def _insert(connection: Connection, tree_id: int, parts: Iterable[Sequence[FileR
         for rows in parts
     ]
     if values:
-        connection.execute(insert(manifest), values)
+        connection.execute(_NEW, values)
 
 
+_NEW: Final = insert(manifest)
 _STATE: Final = select(tree.c.file_rows).where(tree.c.id == bindparam("tree"))
 _BETWEEN: Final = (
     select(manifest.c.body)

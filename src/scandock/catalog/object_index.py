@@ -48,6 +48,7 @@ _MANIFESTS_AT_ONCE: Final = 50
 _MANY: Final = 100
 """Hashes from which on reading a whole block is faster than seeking each."""
 
+_NEW_BLOCKS: Final = insert(object_block)
 
 _Entry = tuple[bytes, int]
 """The first bytes of a hash, and the id of a manifest."""
@@ -60,7 +61,7 @@ def index_files(connection: Connection, files: Iterable[tuple[int, FileRow]]) ->
     while some := sorted(islice(entries, ENTRIES)):
         blocks.append({"part": ROOT, "body": _pack(some)})
     if blocks:
-        connection.execute(insert(object_block), blocks)
+        connection.execute(_NEW_BLOCKS, blocks)
 
 
 def index_manifests(connection: Connection, tree_id: int, first: int = 0, last: int = MAX_NUMBER) -> None:
@@ -125,7 +126,7 @@ def _merge(connection: Connection, part: int) -> Sequence[int]:
         divided[part] = entries
     if divided:
         blocks = [{"part": number, "body": _pack(some)} for number, some in divided.items()]
-        connection.execute(insert(object_block), blocks)
+        connection.execute(_NEW_BLOCKS, blocks)
     below = {"first": part << bits, "last": ((part + 1) << bits) - 1, "many": BLOCKS}
     return [part, *connection.execute(_FULL, below).scalars()] if bits else ()
 

@@ -101,13 +101,15 @@ def note_listing(connection: Connection, session_id: int) -> None:
 
     Whoever changes either calls it in the same transaction.
     """
-    row = connection.execute(select(session.c.attributes, session.c.tree_id).where(session.c.id == session_id)).one()
-    modalities = connection.execute(select(scan.c.modality).where(scan.c.tree_id == row.tree_id).distinct()).scalars()
-    connection.execute(
-        update(session)
-        .where(session.c.id == session_id)
-        .values(date=date_of(json.loads(row.attributes)), modalities=join_modalities(modalities))
-    )
+    row = connection.execute(_ATTRIBUTES, {"of_session": session_id}).one()
+    modalities = connection.execute(_MODALITIES, {"of_tree": row.tree_id}).scalars()
+    values = {"date": date_of(json.loads(row.attributes)), "modalities": join_modalities(modalities)}
+    connection.execute(_NOTE_LISTING, {"of_session": session_id, **values})
+
+
+_ATTRIBUTES: Final = select(session.c.attributes, session.c.tree_id).where(session.c.id == bindparam("of_session"))
+_MODALITIES: Final = select(scan.c.modality).where(scan.c.tree_id == bindparam("of_tree")).distinct()
+_NOTE_LISTING: Final = update(session).where(session.c.id == bindparam("of_session"))
 
 
 def date_of(attributes: Mapping[str, str]) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Insert, delete, func, insert, select
 
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.server_tables import gone_subject
 from scandock.catalog.tables import subject
 
 NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
+_HIGHEST: Final = select(func.max(subject.c.id), select(func.max(gone_subject.c.number)).scalar_subquery())
 
 
 def add_subject(
@@ -29,14 +31,15 @@ def add_subject(
     values: dict[str, object] = {"uuid": uuid, "project_id": project_id, "label": label, "key": label.casefold()}
     values["attributes"] = json.dumps(dict(attributes))
     if catalog.sqlite:  # which would give the highest number again once its row has gone; PostgreSQL counts on
-        every = [
-            connection.execute(select(func.max(column))).scalar() or 0
-            for column in (subject.c.id, gone_subject.c.number)
-        ]
-        values["id"] = max(every) + 1
-    key = connection.execute(insert(subject).values(created=catalog.now(), **values)).inserted_primary_key
+        values["id"] = max(number or 0 for number in connection.execute(_HIGHEST).one()) + 1
+    key = connection.execute(_insertion(sqlite=catalog.sqlite), values).inserted_primary_key
     assert key is not None
     return int(key[0])
+
+
+@cache
+def _insertion(*, sqlite: bool) -> Insert:
+    return insert(subject).values(created=database_now(sqlite=sqlite))
 
 
 def drop_subjects(connection: Connection, where: ColumnElement[bool]) -> None:

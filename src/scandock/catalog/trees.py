@@ -414,15 +414,20 @@ def damaged_files(connection: Connection, tree_id: int) -> dict[int, str]:
     return {row.file_n: row.kind for row in rows}
 
 
+_NEW_SCANS: Final = insert(scan)
+_NEW_RESOURCES: Final = insert(resource)
+_SUM_UP: Final = update(tree).where(tree.c.id == bindparam("of_tree"))
+
+
 def write_structure(
     connection: Connection, tree_id: int, scans: Sequence[ScanRow], resources: Sequence[ResourceRow]
 ) -> None:
     """Write what a tree has beside its files, once these are there: scans, resources, studies, sums."""
     if scans:
-        connection.execute(insert(scan), [scan_values(tree_id, s) for s in scans])
+        connection.execute(_NEW_SCANS, [scan_values(tree_id, s) for s in scans])
     if resources:
         connection.execute(
-            insert(resource),
+            _NEW_RESOURCES,
             [
                 {
                     "tree_id": tree_id, "n": r.n, "scan_n": r.scan_n, "label": r.label, "content": r.content,
@@ -433,13 +438,8 @@ def write_structure(
         )  # fmt: skip
     _write_ecat_files(connection, tree_id, resources)
     listing = write_listing(connection, tree_id, [(s.n, s.series_uid, s.facts) for s in scans])
-    connection.execute(
-        update(tree)
-        .where(tree.c.id == tree_id)
-        .values(
-            files=sum(r.files for r in resources), bytes=sum(r.bytes for r in resources), listing=listing
-        )
-    )  # fmt: skip
+    sums = {"files": sum(r.files for r in resources), "bytes": sum(r.bytes for r in resources)}
+    connection.execute(_SUM_UP, {"of_tree": tree_id, "listing": listing, **sums})
 
 
 def _write_ecat_files(connection: Connection, tree_id: int, resources: Sequence[ResourceRow]) -> None:

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any, Self
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Insert, RowMapping, Select, bindparam, insert, select, update
 
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.own_resources import current_tree_id
 from scandock.catalog.records import ScanEdit, SessionFacts
 from scandock.catalog.tables import IntentKind, intent, tree, upload
@@ -247,8 +247,12 @@ def name_taken_fault(name: TreePath) -> Fault:
 def new_tree(catalog: Catalog, connection: Connection, lease: Lease) -> int:
     """A tree to write rows under; invisible until a session points at it. TokenLost."""
     check_lease(catalog, connection, lease)
-    result = connection.execute(insert(tree).values(**lease.mark(), state="staged", created=catalog.now()))
-    key = result.inserted_primary_key
+    key = connection.execute(_tree_insertion(sqlite=catalog.sqlite), lease.mark()).inserted_primary_key
     assert key is not None
     number: int = key[0]
     return number
+
+
+@cache
+def _tree_insertion(*, sqlite: bool) -> Insert:
+    return insert(tree).values(state="staged", created=database_now(sqlite=sqlite))

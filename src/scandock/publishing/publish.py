@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import Connection, Insert, delete, insert, select, update
+from sqlalchemy import Connection, Insert, bindparam, delete, insert, select, update
 
 from scandock.catalog.dicom_listings import point_listing
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.records import DeletedSession, ScanEdit
 from scandock.catalog.server_tables import accession, scan_edit, trashed
@@ -24,6 +25,15 @@ from scandock.queue.tokens import new_uuid
 from scandock.store.moves import MoveTree, PublishNew, PublishReplace, RestoreTree, TrashStaged, TreeMove
 from scandock.store.paths import parse_tree
 from scandock.store.port import Stage, Store
+
+_SHOW_TREE: Final = update(tree).where(tree.c.id == bindparam("of_tree")).values(state="current")
+_ACCESSION: Final = select(accession.c.number).where(accession.c.uuid == bindparam("of"))
+_NEW_ACCESSION: Final = insert(accession)
+_SUBJECT: Final = select(subject.c.id).where(
+    subject.c.project_id == bindparam("of"), subject.c.key == bindparam("called")
+)
+_PATIENTS: Final = select(subject_patient.c.patient_id).where(subject_patient.c.subject_id == bindparam("of"))
+_NEW_PATIENTS: Final = insert(subject_patient)
 
 
 def rename_trees(store: Store, stage: Stage, placements: list[Placement]) -> None:
@@ -74,9 +84,7 @@ def publish(catalog: Catalog, lease: Lease, placements: list[Placement], removal
 def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placement: Placement) -> set[int]:
     """Make one tree what the catalog shows; gives the projects that this changes."""
     facts = placement.session
-    connection.execute(
-        update(tree).where(tree.c.id == placement.tree_id).values(state="current", files=facts.files, bytes=facts.bytes)
-    )
+    connection.execute(_SHOW_TREE, {"of_tree": placement.tree_id, "files": facts.files, "bytes": facts.bytes})
     if placement.base_tree_id is not None:
         connection.execute(update(tree).where(tree.c.id == placement.base_tree_id).values(state="retired"))
     if isinstance(facts, OwnResourcesRow):
@@ -87,7 +95,6 @@ def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placeme
         "key": facts.key,
         "subject_id": _make_subject(catalog, connection, facts) if facts.make_subject else None,
         "tree_id": placement.tree_id,
-        "modified": catalog.now(),
     }
     touched = {facts.project_id}
     if not facts.new:
@@ -95,9 +102,9 @@ def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placeme
         before = connection.execute(select(session.c.id, session.c.project_id).where(where)).one()
         session_id = before.id
         touched.add(before.project_id)
-        connection.execute(update(session).where(where).values(**values))
+        connection.execute(update(session).where(where).values(**values, modified=catalog.now()))
     else:
-        session_id = _insert_session(catalog, connection, lease, facts, insert(session).values(**values))
+        session_id = _insert_session(catalog, connection, lease, facts, values)
         _give_accession(connection, facts.uuid)
         _write_scan_edits(connection, facts.uuid, facts.edits, modified=catalog.now())
     if placement.restores is not None:
@@ -108,22 +115,28 @@ def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placeme
 
 
 def _insert_session(
-    catalog: Catalog, connection: Connection, lease: Lease, facts: SessionRow, inserting: Insert
+    catalog: Catalog, connection: Connection, lease: Lease, facts: SessionRow, values: Mapping[str, object]
 ) -> int:
     """The row of a session that is new, or comes back from the trash: with the day and the import of its first time.
 
     The number of an import's row that is gone may be another's by now: one that began after the session was there.
     """
-    now = catalog.now()
+    row = {**values, "uuid": facts.uuid}
     if facts.received is None:
-        inserting = inserting.values(received=now, received_by=lease.upload_id)
+        result = connection.execute(_first_insertion(sqlite=catalog.sqlite), {**row, "received_by": lease.upload_id})
     else:
         first = select(upload.c.id).where(upload.c.id == facts.received_by, upload.c.created <= facts.received)
-        inserting = inserting.values(received=facts.received, received_by=first.scalar_subquery())
-    key = connection.execute(inserting.values(uuid=facts.uuid, created=now))
-    assert key.inserted_primary_key is not None
-    session_id: int = key.inserted_primary_key[0]
+        times = {"created": catalog.now(), "modified": catalog.now(), "received": facts.received}
+        result = connection.execute(insert(session).values(**row, **times, received_by=first.scalar_subquery()))
+    assert result.inserted_primary_key is not None
+    session_id: int = result.inserted_primary_key[0]
     return session_id
+
+
+@cache
+def _first_insertion(*, sqlite: bool) -> Insert:
+    now = database_now(sqlite=sqlite)
+    return insert(session).values(created=now, modified=now, received=now)
 
 
 def _publish_own_resources(catalog: Catalog, connection: Connection, facts: OwnResourcesRow, tree_id: int) -> None:
@@ -142,8 +155,8 @@ def _publish_own_resources(catalog: Catalog, connection: Connection, facts: OwnR
 
 def _give_accession(connection: Connection, uuid: str) -> None:
     """A new session gets its number; one that comes back from the trash has it still."""
-    if connection.execute(select(accession.c.number).where(accession.c.uuid == uuid)).first() is None:
-        connection.execute(insert(accession).values(uuid=uuid))
+    if connection.execute(_ACCESSION, {"of": uuid}).first() is None:
+        connection.execute(_NEW_ACCESSION, {"uuid": uuid})
 
 
 def _restore_scan_edits(connection: Connection, uuid: str) -> None:
@@ -165,15 +178,13 @@ def _write_scan_edits(connection: Connection, uuid: str, edits: Sequence[ScanEdi
 def _make_subject(catalog: Catalog, connection: Connection, facts: SessionRow) -> int:
     """The subject's row, made where missing (xnat-behaviour.md 5.7, 4), with the patients that it stands for."""
     key = facts.subject.casefold()
-    where = (subject.c.project_id == facts.project_id, subject.c.key == key)
-    number: int | None = connection.execute(select(subject.c.id).where(*where)).scalar_one_or_none()
+    number: int | None = connection.execute(_SUBJECT, {"of": facts.project_id, "called": key}).scalar_one_or_none()
     if number is None:
         number = add_subject(catalog, connection, uuid=new_uuid(), project_id=facts.project_id, label=facts.subject)
-    known = set(
-        connection.execute(select(subject_patient.c.patient_id).where(subject_patient.c.subject_id == number)).scalars()
-    )
-    for patient_id in sorted(set(facts.patient_ids) - known):
-        connection.execute(insert(subject_patient).values(subject_id=number, patient_id=patient_id))
+    known = set(connection.execute(_PATIENTS, {"of": number}).scalars())
+    new = [{"subject_id": number, "patient_id": patient_id} for patient_id in sorted(set(facts.patient_ids) - known)]
+    if new:
+        connection.execute(_NEW_PATIENTS, new)
     return number
 
 

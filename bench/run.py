@@ -45,6 +45,8 @@ def main() -> None:
     if arguments.quick:
         check_quickly(arguments)
         return
+    for tree in filter(None, (archives.HERE.parent, arguments.beside)):
+        contenders.compile_code(tree.resolve())
     made = [archives.make(key, arguments.scale) for key in arguments.only]
     folder = archives.HOME / "runs" / f"{time.time_ns()}"
     folder.mkdir(parents=True)

@@ -106,6 +106,12 @@ def test_an_import_of_plain_words_does_without_pydantic(tmp_path):
     assert [name for name in loaded if name.startswith("pydantic")] == []
 
 
+def test_the_readers_server_loads_nothing_that_is_costly():
+    code = "import sys, scandock.workers.reader_server; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert set(done.stdout.split()) & (COSTLY | {"dataclasses", "inspect", "typer", "sqlite3"}) == set()
+
+
 def test_readers_of_other_words_and_of_settings_begin_before_the_catalog_is_loaded(tmp_path):
     archive = write_zip(tmp_path / "a.zip", Study(1, 1, count=2, side=8).entries("S"))
     words = ["import", archive, "--project", "P", "--create-project"]

@@ -6,7 +6,7 @@ import json
 import zlib
 from array import array
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, NamedTuple, Self
 
@@ -475,7 +475,7 @@ def _pack_facts(facts: SeriesTally | list[EcatFacts] | None) -> bytes:
             "overfull": sorted(facts.overfull),
         }
     elif facts is not None:
-        values = {"ecat": [asdict(ecat_file) for ecat_file in facts]}
+        values = {"ecat": [ecat_file._asdict() for ecat_file in facts]}
     else:
         values = {}
     return zlib.compress(json.dumps(values).encode(), 1)

@@ -144,8 +144,9 @@ def _patient_name(attributes: str) -> str:
 
 
 class SqlView:
-    """The catalog within one transaction; `upload_id` is the upload that this is for, or that brought what is moved.
+    """The catalog within one transaction, which changes no session while it asks; what it found once it knows.
 
+    `upload_id` is the upload that this is for, or that brought what is moved.
     `account_id`: the account that asks what an upload of it would see.
     In `Unassigned` the account's own sessions and subjects are all that is seen: nobody may join a stranger's session,
     or hear which subjects strangers have there.
@@ -164,6 +165,8 @@ class SqlView:
         self._upload_id = upload_id
         self._account_id = account_id
         self._without = without
+        self._known: dict[tuple[str, str, str], list[KnownSession]] = {}
+        self._subjects: dict[tuple[str, str], KnownSubject | None] = {}
 
     def sessions_of_study(self, project_name: str, study_uid: str) -> list[KnownSession]:
         return self._sessions(project_name, "study_uid", study_uid)
@@ -221,9 +224,12 @@ class SqlView:
         ]
 
     def _sessions(self, project_name: str, column: str, value: str) -> list[KnownSession]:
-        query = self._seen(project_name, _sessions_by(column))
-        rows = self.connection.execute(query, {"project_name": project_name, "value": value})
-        return [SessionRecord.from_row(row).known for row in rows.mappings()]
+        key = (project_name, column, value)
+        if key not in self._known:
+            query = self._seen(project_name, _sessions_by(column))
+            rows = self.connection.execute(query, {"project_name": project_name, "value": value})
+            self._known[key] = [SessionRecord.from_row(row).known for row in rows.mappings()]
+        return list(self._known[key])
 
     def _seen(self, project_name: str, query: Select[Any]) -> Select[Any]:
         """A query of sessions as it is, or only of those that are seen here."""
@@ -263,6 +269,12 @@ class SqlView:
 
         In `Unassigned` no subject has a row: one is what its uploader's sessions there say.
         """
+        key = (project_name, label)
+        if key not in self._subjects:
+            self._subjects[key] = self._find_subject(project_name, label)
+        return self._subjects[key]
+
+    def _find_subject(self, project_name: str, label: str) -> KnownSubject | None:
         row = self.connection.execute(_SUBJECT, {"project_name": project_name, "label": label.casefold()}).first()
         waiting = self._waiting_subjects(project_name, [label.lower()])
         patients = {row.patient_id for row in waiting if row.patient_id}

@@ -169,7 +169,7 @@ class Alike:
             model = _model_of(result, header)
             if model is not None:
                 if original is not None and original.preamble and not original.notes:
-                    model.original = replace(original, values=original.values.copy())
+                    model.original = original.copy()
                 self._learn(model, result.trace)
         except (ScrubError, DeclinedError, ShortError):
             return

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 from scandock.formats.dicom_encoding import ITEM_END, LITTLE, UNDEFINED, Buffer, DeclinedError, ShortError
@@ -226,7 +225,7 @@ class AlikeHeaders:
                 wider = _Pattern(pattern.layout, pattern.header, differing.union(pattern.differing))
                 self._keep(wider, data, header, instead_of=pattern)
                 return
-        self._keep(_Pattern(layout, replace(header, values=header.values.copy())), data, header)
+        self._keep(_Pattern(layout, header.copy()), data, header)
 
     def _keep(self, new: _Pattern, data: Buffer, header: Header, instead_of: _Pattern | None = None) -> None:
         """Use a pattern from now on, if it reads the object for which it was made as that was read."""

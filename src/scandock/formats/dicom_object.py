@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -15,6 +15,7 @@ from scandock.formats.errors import (
     StudyUidMissing,
     Unparseable,
 )
+from scandock.model.slot_values import SlotValues
 from scandock.model.tags import DICOMDIR_CLASS, NUMBERS
 
 LYING_LENGTH: Final = 1 << 30
@@ -41,26 +42,51 @@ _FRAGMENTS: Final = 4096
 """Fragments of encapsulated pixel data that are looked at."""
 
 
-@dataclass(slots=True)
-class Header:
+class Header(SlotValues):
     """What is known of one object. UIDs are text without padding; `values` are raw bytes as they stand in the file.
 
     `dataset_at` is the offset behind group 0002 (0 where there is no meta information). `pixels` tells whether the
     pixel data that the header announces is there: by its length, or for encapsulated pixels by the fragments at hand.
     """
 
-    values: dict[int, bytes]
-    transfer_syntax: str
-    implicit: bool
-    big_endian: bool
-    dataset_at: int
-    preamble: bool
-    pixels: Literal["none", "whole", "cut"]
-    study_uid: str
-    series_uid: str
-    sop_uid: str
-    sop_class: str
-    notes: tuple[str, ...] = ()
+    __slots__ = (
+        "big_endian", "dataset_at", "implicit", "notes", "pixels", "preamble", "series_uid", "sop_class", "sop_uid",
+        "study_uid", "transfer_syntax", "values",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        values: dict[int, bytes],
+        transfer_syntax: str,
+        implicit: bool,
+        big_endian: bool,
+        dataset_at: int,
+        preamble: bool,
+        pixels: Literal["none", "whole", "cut"],
+        study_uid: str,
+        series_uid: str,
+        sop_uid: str,
+        sop_class: str,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.values = values
+        self.transfer_syntax = transfer_syntax
+        self.implicit = implicit
+        self.big_endian = big_endian
+        self.dataset_at = dataset_at
+        self.preamble = preamble
+        self.pixels = pixels
+        self.study_uid = study_uid
+        self.series_uid = series_uid
+        self.sop_uid = sop_uid
+        self.sop_class = sop_class
+        self.notes = notes
+
+    def copy(self) -> Header:
+        """Give the same, with values of its own."""
+        copied = copy(self)
+        copied.values = self.values.copy()
+        return copied
 
     @property
     def is_dicomdir(self) -> bool:

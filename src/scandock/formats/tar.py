@@ -7,7 +7,6 @@ prove the stream around it. Members are found by checksummed headers and never b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -46,7 +45,6 @@ class TarKind(StrEnum):
     SPECIAL = "special"
 
 
-@dataclass(slots=True)
 class TarMember:
     """One member; its bytes can be read until the next one is asked for, what is left is passed over.
 
@@ -54,13 +52,18 @@ class TarMember:
     raises BadInput where the stream is cut or damaged.
     """
 
-    index: int
-    name: str
-    size: int
-    kind: TarKind
-    special: str
-    _stream: ByteStream
-    _left: int = field(default=0)
+    __slots__ = ("_left", "_stream", "index", "kind", "name", "size", "special")
+
+    def __init__(
+        self, index: int, name: str, size: int, kind: TarKind, special: str, stream: ByteStream, left: int
+    ) -> None:
+        self.index = index
+        self.name = name
+        self.size = size
+        self.kind = kind
+        self.special = special
+        self._stream = stream
+        self._left = left
 
     def read(self, count: int) -> bytes:
         """The next `count` bytes; fewer only at the member's end."""

@@ -5,8 +5,9 @@ Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header";
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from scandock.model.slot_values import SlotValues
 
 BLOCK: Final = 512
 LARGEST: Final = 1 << 62
@@ -20,16 +21,17 @@ class BadHeader(Exception):
     """A header that no tar writer makes."""
 
 
-@dataclass(slots=True)
-class TarHeader:
+class TarHeader(SlotValues):
     """Name, size and type as the header has them, before pax and GNU records are laid over it."""
 
-    name: bytes
-    size: int
-    flag: bytes
-    """One byte: b"0" file, b"5" folder, b"x" pax ..."""
-    sparse: bool
-    """An old GNU sparse file."""
+    __slots__ = ("flag", "name", "size", "sparse")
+
+    def __init__(self, name: bytes, size: int, flag: bytes, *, sparse: bool) -> None:
+        """`flag` is one byte: b"0" file, b"5" folder, b"x" pax ... `sparse`: an old GNU sparse file."""
+        self.name = name
+        self.size = size
+        self.flag = flag
+        self.sparse = sparse
 
 
 def is_tar_header(block: bytes) -> bool:
@@ -55,7 +57,7 @@ def parse_header(block: bytes) -> TarHeader:
     if magic == b"ustar\0" and (prefix := block[345:500].split(b"\0", 1)[0]):
         name = prefix + b"/" + name
     size = number(block[124:136])
-    return TarHeader(name, size, flag, flag == b"S")
+    return TarHeader(name, size, flag, sparse=flag == b"S")
 
 
 def number(field: bytes) -> int:

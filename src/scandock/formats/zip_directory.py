@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from scandock.formats.display_names import as_size, quote
 from scandock.formats.errors import (
@@ -38,8 +37,7 @@ _LOCAL: Final = 30
 _MAX32: Final = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class ZipDirectory:
+class ZipDirectory(NamedTuple):
     """What a zip holds, and what was odd about it in words."""
 
     entries: ZipEntries
@@ -73,14 +71,14 @@ def read_directory(source: Source, limits: Limits) -> ZipDirectory:
     return ZipDirectory(ZipEntries(bytes(table.rows), bytes(table.names)), tuple(notes))
 
 
-@dataclass(slots=True)
 class _Table:
-    rows: bytearray = field(default_factory=bytearray)
-    names: bytearray = field(default_factory=bytearray)
-    headers: array[int] = field(default_factory=lambda: array("Q"))
-    ends: array[int] = field(default_factory=lambda: array("Q"))
-    """Where each entry's data can end at the earliest."""
-    ordered: bool = True
+    def __init__(self) -> None:
+        self.rows = bytearray()
+        self.names = bytearray()
+        self.headers = array("Q")
+        self.ends = array("Q")
+        """Where each entry's data can end at the earliest."""
+        self.ordered = True
 
     def name(self, index: int) -> str:
         row = ROW.unpack_from(self.rows, index * ROW.size)

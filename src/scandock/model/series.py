@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from scandock.model.slot_values import SlotValues
 
 REFERENCES = "ReferencedSeriesInstanceUIDs"
 """What `SeriesTally.nested` calls the series that its first object refers to, joined by a backslash."""
@@ -15,8 +18,7 @@ MANY = 512
 """Distinct values counted for one element of one series; later new ones are dropped (`overfull` says so)."""
 
 
-@dataclass(slots=True)
-class SeriesTally:
+class SeriesTally(SlotValues):
     """Values of one DICOM series, decoded, counted over its objects.
 
     `values[tag][text]` is the number of objects that carry that text (stripped of padding; multiple values joined
@@ -25,13 +27,25 @@ class SeriesTally:
     `nested` holds, by keyword, values found inside sequences (tracer, functional groups), first object's first.
     """
 
-    study_uid: str
-    series_uid: str
-    objects: int = 0
-    frames: int = 0
-    values: dict[int, dict[str, int]] = field(default_factory=dict)
-    nested: dict[str, str] = field(default_factory=dict)
-    overfull: set[int] = field(default_factory=set)
+    __slots__ = ("frames", "nested", "objects", "overfull", "series_uid", "study_uid", "values")
+
+    def __init__(
+        self,
+        study_uid: str,
+        series_uid: str,
+        objects: int = 0,
+        frames: int = 0,
+        values: dict[int, dict[str, int]] | None = None,
+        nested: dict[str, str] | None = None,
+        overfull: set[int] | None = None,
+    ) -> None:
+        self.study_uid = study_uid
+        self.series_uid = series_uid
+        self.objects = objects
+        self.frames = frames
+        self.values = {} if values is None else values
+        self.nested = {} if nested is None else nested
+        self.overfull = set[int]() if overfull is None else overfull
 
     def add(self, tag: int, text: str, count: int = 1) -> None:
         """Count `text` for `tag`; beyond MANY distinct values new ones only mark the tag as overfull."""
@@ -57,8 +71,7 @@ class SeriesTally:
         self.overfull |= other.overfull
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EcatFacts:
+class EcatFacts(NamedTuple):
     """Main header and frames of one ECAT 7 file (xnat-behaviour.md 3.4); texts are cleaned of NULs and controls."""
 
     magic: str
@@ -80,7 +93,7 @@ class EcatFacts:
     isotope: str
     radiopharmaceutical: str
     dose_start_time: int
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = {}
     """The scan parameters of 3.4 by their names there (orientation, transaxialFOV, dimensions.x ...)."""
     frames: tuple[tuple[int, float, float], ...] = ()
     """(number, start in s, length in s) from the subheaders of image files."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 from scandock.formats.dicom_alike import AlikeHeaders
@@ -303,7 +302,7 @@ class EntryReader(EntryWriter):
             name = path_below(ECAT, entry.number.hex())
             staged.staged = stage_bytes(self.stage, body.whole, name, alternate_path(name))
         code = "ecat_cut" if facts.note else "stored_unpacked" if entry.unpacked else ""
-        facts_json = json.dumps(asdict(facts))
+        facts_json = json.dumps(facts._asdict())
         self.emit(entry, Content.ECAT, staged, code, facts.note, facts=facts_json, frames=count_ecat_frames(facts))
 
     def _loose_or_junk(self, entry: PendingEntry, body: EntryBody, junk: str | None) -> None:

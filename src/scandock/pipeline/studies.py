@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import tzinfo
 
 from scandock.catalog.trees import ecat_facts
@@ -90,7 +89,7 @@ def _collect_ecat(ledger: Ledger) -> list[EcatEntry]:
 def read_ecat_facts(ledger: Ledger, text: str) -> EcatFacts:
     """What a header of ECAT says, with what may be shown of the name that the file had once."""
     facts = ecat_facts(json.loads(text))
-    return replace(facts, original_file_name=ledger.names.folder(facts.original_file_name))
+    return facts._replace(original_file_name=ledger.names.folder(facts.original_file_name))
 
 
 def _assign_jobs(ledger: Ledger, jobs: list[Job]) -> None:

@@ -11,7 +11,6 @@ import re
 import unicodedata
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -155,13 +154,15 @@ def _short_hash(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") or 1
 
 
-@dataclass(slots=True)
 class UsedNames:
     """The relative paths in one folder of the store, by key: files, and the folders above them."""
 
-    files: NameSet = field(default_factory=set[str])
-    folders: set[str] = field(default_factory=set)
-    counts: dict[str, int] = field(default_factory=dict)
+    __slots__ = ("counts", "files", "folders")
+
+    def __init__(self, files: NameSet | None = None) -> None:
+        self.files: NameSet = set[str]() if files is None else files
+        self.folders: set[str] = set()
+        self.counts: dict[str, int] = {}
 
     def add(self, name: str) -> None:
         """Take a path as it is: one that stands there already."""

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 IMAGE_RESOURCES: Final = frozenset({"dicom", "ecat", "secondary"})
 """Resource folders that hold images, casefolded (rules.md, "Which entries are images" 2)."""
@@ -30,10 +29,10 @@ _REMEMBERED: Final = 512
 """Characters of a folder part that is worth remembering: a cache of names of 65,535 bytes would be the bomb."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryLayout:
+class EntryLayout(NamedTuple):
     """What the folders of an entry say about it; names as they are written, unchecked: never a path piece as such."""
 
+    base: str
     session_folder: str | None = None
     scan_folder: str | None = None
     resource: str | None = None
@@ -41,7 +40,6 @@ class EntryLayout:
     """In a resource folder named DICOM, ECAT or secondary."""
     is_resource_folder: bool = False
     """In a resource folder of any other name: what lies there is a resource, DICOM too."""
-    base: str
     folders: tuple[str, ...] = ()
     """All folders before the base name, empty and `.` pieces left out, `..` resolved (never above the top)."""
     rest: tuple[str, ...] = ()
@@ -50,8 +48,7 @@ class EntryLayout:
     """How many of `folders` lead to and include the session folder (0: the archive's top)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _LayoutIndexes:
+class _LayoutIndexes(NamedTuple):
     session: int
     """Index of the session folder in the folders; -1: none named."""
     scan: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -151,4 +150,4 @@ def _with_learned(facts: SeriesTally, one: SeriesTally) -> SeriesTally:
     nested = dict(facts.nested)
     if REQUESTS in one.nested:
         nested.setdefault(REQUESTS, one.nested[REQUESTS])
-    return replace(facts, values=values, nested=nested)
+    return SeriesTally(facts.study_uid, facts.series_uid, facts.objects, facts.frames, values, nested, facts.overfull)

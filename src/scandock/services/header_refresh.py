@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import Connection, func, update
@@ -197,8 +197,9 @@ def _update_scan(
     of_study = next(iter(headers.studies)) if len(headers.studies) == 1 else ""
     scan_row.frames = headers.frames
     keys = scan_row.facts.nested.get(SERIES_KEYS) if isinstance(scan_row.facts, SeriesTally) else None
-    scan_row.facts = replace(
-        headers.tally, study_uid=of_study, series_uid=scan_row.series_uid or "", frames=headers.frames
+    tally = headers.tally
+    scan_row.facts = SeriesTally(
+        of_study, scan_row.series_uid or "", tally.objects, headers.frames, tally.values, tally.nested, tally.overfull
     )
     if keys is not None:  # no header says what it was before it was de-identified
         scan_row.facts.nested[SERIES_KEYS] = keys

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from dataclasses import fields
 from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, cast
@@ -514,7 +513,7 @@ class Settings(BaseModel):
     @property
     def limits(self) -> Limits:
         """What an upload may hold, as the walkers take it."""
-        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
+        return Limits(**{name: getattr(self, name) for name in Limits._fields})
 
     @property
     def zone(self) -> tzinfo:

@@ -6,7 +6,7 @@ import contextlib
 import signal
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -155,7 +155,7 @@ class ReaderPool:
 
     def _tell(self, reader: _Reader, setup: ReaderSetup) -> None:
         words = (
-            setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
+            setup.root, setup.upload, setup.token, *self.board.fds, reader.index, setup.limits._asdict(),
             setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose, setup.filters,
             setup.hash_datasets, setup.rules, setup.names, setup.early, setup.is_ahead,
             setup.segment_files,

@@ -27,12 +27,12 @@ from scandock.pipeline.entry_reader import EntryReader
 from scandock.pipeline.unpacker import Unpacker, open_container
 from scandock.store.opening import open_store
 from scandock.store.segment_writer import SegmentWriter
-from scandock.workers.entry_names import EntryNames
 from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.wire import Wire
 
 if TYPE_CHECKING:
     from scandock.pipeline.staging import StageFiles
+    from scandock.workers.entry_names import EntryNames
     from scandock.workers.scrub_task import EarlyScrubber, ScrubTasks
 
 AHEAD_NICE = 5
@@ -235,7 +235,10 @@ def serve(wire: Wire, board_fds: tuple[int, int] | None = None) -> None:
     meter = Meter(bounds, received, board.slots, index)
     process = ReaderProcess(wire, board, index)
     process.wanted = frozenset(tags)
-    process.names = EntryNames.from_plain(names)
+    if names:
+        from scandock.workers.entry_names import EntryNames
+
+        process.names = EntryNames.from_plain(names)
     folder = open_store(root).stage(upload, token)
     stage: StageFiles = folder
     if segment_files:

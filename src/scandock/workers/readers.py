@@ -126,7 +126,12 @@ def are_quick() -> bool:
 
 def keep_reader_server(log: FilteringBoundLogger) -> ServerKeeper:
     """Keep a server that forks readers, for the attempts of a worker."""
-    return ServerKeeper("reader server", log, partial(_start_server, "scandock.workers.scrub_task"), None)
+    return ServerKeeper(
+        "reader server",
+        log,
+        partial(_start_server, "scandock.workers.scrub_task", "scandock.workers.entry_names"),
+        None,
+    )
 
 
 def _start_server(*modules: str) -> ForkServer | None:

@@ -13,7 +13,6 @@ import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -279,7 +278,7 @@ class ScrubTasks:
             raise _Failure("The new file can't be read as ECAT 7.") from None
         return (
             number, "ok", "", staged.size, staged.sha256, staged.staged, "", "", "", "", count_ecat_frames(facts), 0,
-            "", json.dumps(asdict(facts)),
+            "", json.dumps(facts._asdict()),
         )  # fmt: skip
 
 

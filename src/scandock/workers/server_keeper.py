@@ -9,7 +9,6 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from scandock.model.children import Child, Output, start_connected
@@ -41,16 +40,16 @@ class _ForkedServer:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
-@dataclass(slots=True)
 class ForkServer:
     """A fork server, as the process sees it that has it."""
 
-    process: _ForkedServer | Child
-    wire: socket.socket
-    is_ready: bool = False
-    """It serves; what is asked of it before waits for that."""
-    given_up: bool = False
-    """It was killed because it did not answer."""
+    def __init__(self, process: _ForkedServer | Child, wire: socket.socket) -> None:
+        self.process = process
+        self.wire = wire
+        self.is_ready = False
+        """It serves; what is asked of it before waits for that."""
+        self.given_up = False
+        """It was killed because it did not answer."""
 
     def wait_ready(self) -> bool:
         """Wait until it serves; False where it ends before, or takes too long."""

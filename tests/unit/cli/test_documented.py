@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 
 import pytest
 import typer
@@ -82,7 +81,7 @@ def test_every_setting_is_on_its_page_with_its_default(project_root):
 
 def test_every_limit_is_on_its_page_with_its_default(project_root):
     shown = {row.name: row.shown for row in describe_settings(load_settings())}
-    limits = [variable_name(field.name) for field in fields(Limits)]
+    limits = [variable_name(name) for name in Limits._fields]
     table = defaults_on(page(project_root, "limits.md"))
     assert [name for name in limits if name not in table] == []
     assert table == {name: shown[name] for name in table}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.tags import NUMBERS
 
@@ -49,4 +47,4 @@ WRITTEN = EcatFacts(
 
 def ecat(**values):
     """One ECAT file; what is not named is what a scanner writes for a static scan."""
-    return replace(WRITTEN, **values)
+    return WRITTEN._replace(**values)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from scandock.model.tags import NUMBERS
@@ -35,12 +33,12 @@ def test_a_private_class_goes_by_its_modality():
 
 @pytest.mark.parametrize("file_type", [2, 6, 7, 10])
 def test_an_ecat_image_counts_for_the_frames_of_its_header(file_type):
-    facts = replace(ecat_facts(), file_type=file_type, num_frames=4)
+    facts = ecat_facts()._replace(file_type=file_type, num_frames=4)
     assert count_ecat_frames(facts) == 4
-    assert count_ecat_frames(replace(facts, num_frames=0, frames=((1, 0.0, 1.0), (2, 1.0, 1.0)))) == 2
-    assert count_ecat_frames(replace(facts, num_frames=0)) == 1
+    assert count_ecat_frames(facts._replace(num_frames=0, frames=((1, 0.0, 1.0), (2, 1.0, 1.0)))) == 2
+    assert count_ecat_frames(facts._replace(num_frames=0)) == 1
 
 
 @pytest.mark.parametrize("file_type", [1, 3, 4, 11, 13])
 def test_ecat_raw_data_counts_for_none(file_type):
-    assert count_ecat_frames(replace(ecat_facts(), file_type=file_type, num_frames=4)) == 0
+    assert count_ecat_frames(ecat_facts()._replace(file_type=file_type, num_frames=4)) == 0

@@ -51,10 +51,10 @@ def test_without_any_variable_the_defaults_are_those_of_the_limits():
 
 
 def test_every_limit_is_a_setting_of_its_own(monkeypatch):
-    for number, field in enumerate(fields(Limits), start=3):
-        monkeypatch.setenv(f"SCANDOCK_{field.name.upper()}", str(number))
+    for number, name in enumerate(Limits._fields, start=3):
+        monkeypatch.setenv(f"SCANDOCK_{name.upper()}", str(number))
     limits = load_settings().limits
-    assert [getattr(limits, field.name) for field in fields(Limits)] == list(range(3, 3 + len(fields(Limits))))
+    assert list(limits) == list(range(3, 3 + len(limits)))
 
 
 def test_byte_sizes_take_units(monkeypatch):

@@ -18,7 +18,9 @@ from scandock.store.sources import open_source
 from scandock.workers.pool import Task
 
 PARTS = 8
-"""Tasks for each reader: enough to end together, few enough to cost nothing."""
+"""Tasks for each reader, at least: few enough to cost nothing."""
+LAST_PARTS = 2
+"""Tasks for each reader that what is left makes at least, down to MIN_BYTES and MIN_ENTRIES."""
 MIN_BYTES = 4 * 1024 * 1024
 MIN_ENTRIES = 64
 MAX_ENTRIES = 2_000
@@ -114,14 +116,19 @@ def range_tasks(container: Container, entries: ZipEntries, total: int, readers: 
 
 
 def _ranges(entries: ZipEntries, total: int, readers: int) -> Iterator[ZipEntries]:
+    """Smaller ones towards the end, so that readers end together."""
     most = max(MIN_BYTES, total // (readers * PARTS))
     many = max(MIN_ENTRIES, min(MAX_ENTRIES, len(entries) // (readers * PARTS)))
     start = size = 0
+    left, most_now, many_now = total, most, many
     for index, (_, unpacked) in enumerate(entries.packed_sizes()):
         size += unpacked
-        if size >= most or index + 1 - start >= many:
+        if size >= most_now or index + 1 - start >= many_now:
             yield entries[start : index + 1]
+            left -= size
             start, size = index + 1, 0
+            most_now = max(MIN_BYTES, min(most, left // (readers * LAST_PARTS)))
+            many_now = max(MIN_ENTRIES, min(many, (len(entries) - start) // (readers * LAST_PARTS)))
     if start < len(entries):
         yield entries[start:]
 

@@ -369,7 +369,7 @@ class DecoderPool:
                     self._start()
                 self._end_idle()
                 wait = self._stop_heavy()
-                if not self._starting:
+                if not (self._starting or self._closed):  # it may have been closed while one was started
                     self._change.wait(wait)
 
     def _stop_heavy(self) -> float | None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from scandock.model.process import python_command
+from scandock.viewing import decoder_pool
 from scandock.viewing.decoder_messages import BodyNotStored
 from scandock.viewing.decoder_pool import DECODERS, DecoderLost, DecoderPool, DecodersBusy
 from scandock.viewing.question_queue import Requester
@@ -177,6 +179,27 @@ def test_they_end_when_nobody_asks(image):
         assert answers(made, image)
     finally:
         made.close()
+
+
+def test_closing_waits_for_one_that_starts_and_for_nothing_else(monkeypatch):
+    made = DecoderPool()
+    starts, may_start = threading.Event(), threading.Event()
+
+    def held_back(module: str) -> list[str]:
+        starts.set()
+        may_start.wait()
+        return python_command(module)
+
+    monkeypatch.setattr(decoder_pool, "python_command", held_back)
+    made.warm()
+    starts.wait()
+    closing_thread = threading.Thread(target=made.close, daemon=True)
+    closing_thread.start()
+    until(lambda: made._closed)  # noqa: SLF001  a question would wait for its turn
+    may_start.set()
+    closing_thread.join(10)
+    assert not closing_thread.is_alive()
+    assert made.pids == []
 
 
 def test_they_survive_the_thread_that_asked(image, rogue):

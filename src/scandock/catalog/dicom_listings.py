@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
 from scandock.catalog.file_manifests import has_manifests, read_files
+from scandock.catalog.file_rows import FileRow
 from scandock.catalog.tables import ListingState, dicom_series, dicom_study, file, resource, session, tree
 from scandock.catalog.tree_places import read_places
 from scandock.model.series import EcatFacts, SeriesTally
@@ -46,15 +46,21 @@ _POINT: Final = (
 )  # fmt: skip
 
 
-def write_listing(connection: Connection, tree_id: int, scans: Iterable[ScanFacts]) -> ListingState:
-    """Write the studies and series of a tree whose files are written, and which has none; what they have of it then."""
+def write_listing(
+    connection: Connection, tree_id: int, scans: Iterable[ScanFacts], instances: Mapping[int, int] | None = None
+) -> ListingState:
+    """Write the studies and series of a tree whose files are written, and which has none; what they have of it then.
+
+    `instances`: how many objects of different UIDs each scan has, where that is known without asking its files.
+    """
     dicom = [(n, uid, facts) for n, uid, facts in scans if uid and isinstance(facts, SeriesTally) and facts.study_uid]
     if not dicom:
         return ListingState.COMPLETE
-    instances = _count_instances(connection, tree_id)
+    if instances is None:
+        instances = _count_instances(connection, tree_id)
     studies, series = list_studies([ListedScan(n, uid, facts, instances.get(n, 0)) for n, uid, facts in dicom])
     connection.execute(_NEW_STUDIES, [{"tree_id": tree_id, **_study_columns(study)} for study in studies])
-    connection.execute(_NEW_SERIES, [{"tree_id": tree_id, **asdict(row)} for row in series])
+    connection.execute(_NEW_SERIES, [{"tree_id": tree_id, **row._asdict()} for row in series])
     return ListingState.COMPLETE if all(is_whole(facts) for _, _, facts in dicom) else ListingState.PARTIAL
 
 
@@ -63,8 +69,13 @@ def _count_instances(connection: Connection, tree_id: int) -> dict[int, int]:
     if not has_manifests(connection, tree_id):
         return {row[0]: row[1] for row in connection.execute(_INSTANCES, {"tree": tree_id})}
     scans = {place.n: place.scan_n for place in read_places(connection, tree_id).values()}
+    return count_instances(scans, read_files(connection, tree_id))
+
+
+def count_instances(scans: Mapping[int, int | None], files: Iterable[FileRow]) -> dict[int, int]:
+    """How many objects of different UIDs each scan has among files; `scans` is the scan of each resource."""
     hashes: dict[int, array[int]] = defaultdict(lambda: array("q"))  # 8 bytes an object, where a UID takes 150
-    for row in read_files(connection, tree_id):
+    for row in files:
         scan_n = scans.get(row.resource_n)
         if scan_n is not None and row.sop_uid is not None:
             hashes[scan_n].append(hash(row.sop_uid))
@@ -74,7 +85,7 @@ def _count_instances(connection: Connection, tree_id: int) -> dict[int, int]:
 def _study_columns(study: ListedStudy) -> dict[str, object]:
     patient, physician = study.patient_key, study.physician_key
     return {
-        **asdict(study),
+        **study._asdict(),
         "patient_alphabetic": patient.alphabetic,
         "patient_ideographic": patient.ideographic,
         "patient_phonetic": patient.phonetic,

@@ -201,7 +201,7 @@ def _write_small(catalog: Catalog, lease: Lease, plans: Iterable[tuple[TreePlan,
             if base is not None:
                 copy_few_files(connection, base.tree_id, tree_id, base.last, plan.drop)
             add_files(connection, tree_id, rows)
-            _finish_rows(connection, tree_id, plan)
+            _finish_rows(connection, tree_id, plan, rows if base is None and not plan.mended else None)
             tree_ids.append(tree_id)
     return tree_ids
 
@@ -224,10 +224,10 @@ def _write_large(catalog: Catalog, lease: Lease, plan: TreePlan, rows: Iterable[
     return tree_id
 
 
-def _finish_rows(connection: Connection, tree_id: int, plan: TreePlan) -> None:
-    """Write what stands beside the files' manifests, once all of these are there."""
+def _finish_rows(connection: Connection, tree_id: int, plan: TreePlan, files: Sequence[FileRow] | None = None) -> None:
+    """Write what stands beside the files' manifests, once all of these are there; `files` are all, where at hand."""
     add_digests(connection, tree_id, plan.md5s)
     mend_files(connection, tree_id, plan.mended)
     forget_verified(connection, tree_id, plan.unverified)
     annotate_files(connection, tree_id, plan.words)
-    write_structure(connection, tree_id, plan.scans, plan.resources)
+    write_structure(connection, tree_id, plan.scans, plan.resources, files)

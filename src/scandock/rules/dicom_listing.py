@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from scandock.model.series import REQUESTS, SeriesTally
@@ -35,8 +34,7 @@ class ListedScan(NamedTuple):
     """Objects that differ in their SOP UID."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedSeries:
+class ListedSeries(NamedTuple):
     """A series as it is listed: what the objects of one scan say of it. Texts are empty where headers have none."""
 
     n: int
@@ -57,8 +55,7 @@ class ListedSeries:
     instances: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedStudy:
+class ListedStudy(NamedTuple):
     """A study as it is listed: what its objects within one session say of it."""
 
     study_uid: str

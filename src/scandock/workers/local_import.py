@@ -182,16 +182,15 @@ class _LocalImport:
                 with contextlib.ExitStack() as opened:
                     entries = self._read(opened)
                     run = self.opening.run()
-                    return run.finish(entries)
+                    report = run.finish(entries)
+                    self._empty_trash(run.context)
+                return report
             except BaseException as error:
                 self._leave(error)
                 raise
 
     def _empty_trash(self, context: WorkerContext) -> None:
-        """Give up what was replaced long ago, where the clock can be trusted; else the next command does.
-
-        It is done while the archive is read: behind that the readers' cores have nothing to do.
-        """
+        """Give up what was replaced long ago, where the clock can be trusted; else the next command does."""
         from scandock.services.cleaning.cleaner import CatalogAndStore
         from scandock.services.cleaning.trash import REPLACED
 
@@ -240,7 +239,6 @@ class _LocalImport:
         self.beside.callback(Heartbeat(context.catalog, lease, self.lost).stop)
         reach("recorded")
         _load_before_the_end()
-        self._empty_trash(context)
 
     def _read(self, opened: contextlib.ExitStack) -> ReadEntries | Exception:
         """What was read, or what the reading ended by; readers and ledger are closed with `opened`."""

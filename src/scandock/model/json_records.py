@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Described:
-    """What a key means, for the description of its record."""
+    """What a key means, as pydantic's `Field(description=...)` says it, in records that are made without pydantic."""
 
     def __init__(self, text: str) -> None:
         self.text = text

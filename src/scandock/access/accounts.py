@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from scandock.access.errors import (
 )
 from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, api_token, login
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.queue.tokens import new_uuid
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal, TypeGuard
 
 from sqlalchemy import Connection
@@ -21,6 +21,7 @@ from scandock.access.principal import ANONYMOUS, AccessDenied, Door, Principal, 
 from scandock.access.shared_throttle import SharedThrottle
 from scandock.access.throttle import Throttle, Throttled
 from scandock.catalog.engine import Catalog
+from scandock.model.dataclass import dataclass
 from scandock.rules.permissions import Role, Scope
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from scandock.access import accounts, passwords
 from scandock.access.errors import AccountExists
 from scandock.catalog.engine import Catalog
+from scandock.model.dataclass import dataclass
 
 ADMIN: Final = "admin"
 

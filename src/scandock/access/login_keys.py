@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, insert, select
 from scandock.access.clock import now_ms
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.server_tables import login_key
+from scandock.model.dataclass import dataclass
 from scandock.model.durations import DAY_MS
 
 SIGNS_MS: Final = 30 * DAY_MS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from scandock.access.tokens import get_expiry
 from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, login
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 
 IDLE_MS: Final = 4 * HOUR_MS

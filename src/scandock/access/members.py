@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -13,6 +12,7 @@ from scandock.access.accounts import Account, account_from_row
 from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project
+from scandock.model.dataclass import dataclass
 from scandock.rules.errors import ProjectUnknown
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Role

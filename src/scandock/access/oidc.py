@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 import httpx
@@ -27,6 +27,7 @@ from scandock.access.login_keys import LoginKeys
 from scandock.access.oidc_flow import LoginFlow, open_flow, safe_path, sign_flow
 from scandock.access.oidc_settings import Identity, OidcSettings, safe_url
 from scandock.access.principal import AccessDenied
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -12,6 +11,7 @@ from scandock.access.accounts import Account
 from scandock.access.errors import AccountExists, AccountNameInvalid
 from scandock.access.login_errors import LoginFailed, ProviderAccountMissing, ProviderNameTaken
 from scandock.access.oidc_settings import Identity, OidcSettings
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 
 

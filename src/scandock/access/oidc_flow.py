@@ -7,8 +7,10 @@ import hmac
 import json
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final
+
+from scandock.model.dataclass import dataclass
 
 FLOW_SECONDS: Final = 600
 

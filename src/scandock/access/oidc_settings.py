@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from scandock.access.errors import SettingInvalid
+from scandock.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -19,6 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from scandock.access.clock import monotonic
 from scandock.access.errors import PasswordUnfit
+from scandock.model.dataclass import dataclass
 
 MEMORY_KIB: Final = 19 * 1024
 PASSES: Final = 3

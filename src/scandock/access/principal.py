@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, Select, bindparam, select
 from scandock.catalog.projects import DELETED_SEPARATOR, project_deleting
 from scandock.catalog.server_tables import project_access
 from scandock.catalog.tables import project, project_deletion
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Worded
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import AccessDecision, Accessibility, Action, Role, Scope, answer, explain_forbidden

@@ -6,7 +6,7 @@ Roles are read anew with it: what is asked of the principal that this gives is a
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypedDict
 
 from sqlalchemy import Connection
@@ -15,6 +15,7 @@ from scandock.access import accounts, logins, members, tokens
 from scandock.access.authentication import Credentials, login_failed_error, make_principal
 from scandock.access.principal import ANONYMOUS, Door, Principal, raise_denied
 from scandock.catalog.engine import Catalog
+from scandock.model.dataclass import dataclass
 from scandock.rules.permissions import AccessDecision, Scope
 
 

@@ -13,10 +13,10 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from scandock.access.clock import monotonic
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Coded
 
 MAX_KEYS: Final = 50_000

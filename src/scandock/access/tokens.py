@@ -11,7 +11,7 @@ import hmac
 import re
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
@@ -23,6 +23,7 @@ from scandock.access.principal import raise_denied
 from scandock.access.secret import hash_secret, make_secret
 from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, api_token
+from scandock.model.dataclass import dataclass
 from scandock.model.durations import DAY_MS, MINUTE_MS
 from scandock.rules.permissions import AccessDecision, Scope
 

@@ -644,7 +644,8 @@ def _is_newest(catalog: Catalog) -> bool:
     if not catalog.sqlite:  # which would be waited for twice where it does not answer
         return False
     with contextlib.suppress(DBAPIError, sqlite3.Error), catalog.engine.connect() as connection:
-        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none() == HEAD
+        raw: Any = connection.connection.dbapi_connection  # SQLAlchemy loads asyncio to tell what an error is
+        return bool(raw.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)])
     return False
 
 

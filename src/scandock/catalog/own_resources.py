@@ -5,7 +5,6 @@ They point at a tree as a session does, all of whose resources are of no scan. N
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import project, session, shelf, subject
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.tree_parts import TreeParts
 
 PROJECT_KEY: Final = "project"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
 from sqlalchemy import Connection, Row, insert, select, text
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, Row, insert, select, text
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.tables import privacy_text
 from scandock.catalog.texts_in_force import FILTERS_IN_FORCE, PRIVACY_IN_FORCE, ROUTING_IN_FORCE
+from scandock.model.dataclass import dataclass
 
 Kind = Literal["filter", "script", "lookup", "settings", "routing"]
 

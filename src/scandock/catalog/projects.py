@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, insert, select
@@ -11,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, insert, sel
 from scandock.catalog.engine import Catalog
 from scandock.catalog.errors import ProjectDeleting
 from scandock.catalog.tables import project, project_deletion
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, append_suffix
 from scandock.rules.project_fields import name_key

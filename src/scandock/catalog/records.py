@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Literal, Self, TypedDict
 
 from sqlalchemy import RowMapping
 
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.import_types import Overwrite
 from scandock.model.tree_parts import TreeParts
 from scandock.rules.catalog_view import KnownSession, SessionPlace

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import Connection, func, select
 
 from scandock.catalog.store_tables import IS_SPARSE, spool_part, stored_object
+from scandock.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

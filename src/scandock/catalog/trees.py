@@ -6,7 +6,7 @@ import json
 import zlib
 from array import array
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Any, Final, NamedTuple, Self
 
@@ -21,6 +21,7 @@ from scandock.catalog.manifest_bodies import unpack_row
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import RowState, ecat_file, file, manifest, resource, scan, tree
 from scandock.catalog.verified_files import copy_learned, move_learned
+from scandock.model.dataclass import dataclass
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.rules.scan_ids import sort_key
 from scandock.rules.sop_hashes import sop_hash

@@ -9,7 +9,6 @@ import struct
 import sys
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +18,7 @@ from scandock.catalog.errors import CatalogDamaged
 from scandock.catalog.file_manifests import MAX_NUMBER, has_manifests, parts_with
 from scandock.catalog.server_tables import file_md5, verified_files
 from scandock.catalog.tables import file
+from scandock.model.dataclass import dataclass
 
 SPAN_MS: Final = 3_600_000
 """How long after a span was begun more files are added to it."""

@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, Protocol, TextIO
 
 from scandock.cli import errors
@@ -16,6 +16,7 @@ from scandock.cli.interrupt import IMPORTING, Interrupt
 from scandock.cli.progress import display
 from scandock.cli.receipt_file import Format, ReceiptFile
 from scandock.cli.summary import SummaryContext, headline, print_summary
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.import_types import Progress

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 import typer
@@ -15,6 +14,7 @@ from scandock.cli.accounts_cmd import local_request_info, print_list
 from scandock.cli.command_errors import PeerMissing, ReceiverAmbiguous, ReceiverMissing, SizeUnreadable
 from scandock.cli.consoles import print_line
 from scandock.cli.rules_cmd import read_rules_file
+from scandock.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from scandock.model.receivers import DicomPeer, Receiver

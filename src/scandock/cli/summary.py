@@ -6,12 +6,12 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
 from scandock.cli.sessions_table import MAX_SHOWN, pick_sessions, session_line, sessions_table, sessions_totals
 from scandock.cli.text_format import format_count, format_counts, format_duration, printable
+from scandock.model.dataclass import dataclass
 from scandock.model.import_report import ReportJson
 from scandock.model.sizes import format_size
 from scandock.model.verdicts import Verdict

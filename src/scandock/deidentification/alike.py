@@ -9,7 +9,7 @@ known without another scan. Everything else goes through `scrub` as ever.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.data_set import EditedPixels, Range
@@ -25,6 +25,7 @@ from scandock.deidentification.trace import Trace
 from scandock.deidentification.walking import Budget, fragments_end, walk_data_set
 from scandock.formats.dicom_encoding import LITTLE, UNDEFINED, DeclinedError, ShortError
 from scandock.formats.dicom_object import MAX_UID, Header, uid_text
+from scandock.model.dataclass import dataclass
 from scandock.model.tags import NUMBERS, PIXEL_DATA
 
 if TYPE_CHECKING:

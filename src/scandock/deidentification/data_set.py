@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import ref
 
@@ -27,6 +26,7 @@ from scandock.formats.dicom_encoding import (
     Buffer,
     DeclinedError,
 )
+from scandock.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

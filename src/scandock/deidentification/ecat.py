@@ -10,7 +10,6 @@ import math
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -20,6 +19,7 @@ from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
 from scandock.formats.ecat import IMAGE_TYPES, RECORD, EcatFile, Matrix, byte_order
 from scandock.formats.ecat_fields import Record
 from scandock.formats.errors import Unparseable
+from scandock.model.dataclass import dataclass
 
 PATIENT_NAME: Final = 0x00100010
 PATIENT_ID: Final = 0x00100020

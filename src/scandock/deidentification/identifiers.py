@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from scandock.deidentification.dictionary import UNKNOWN
 from scandock.deidentification.ecat import PATIENT_ID, PATIENT_NAME
 from scandock.deidentification.uids import UidMapper, is_class
 from scandock.formats.dicom_encoding import DeclinedError
+from scandock.model.dataclass import dataclass
 from scandock.model.tags import NUMBERS, PIXEL_DATA
 from scandock.rules.keyed_values import id_pseudonym, name_pseudonym
 from scandock.rules.labels import is_placeholder

@@ -8,7 +8,6 @@ only the places of fragments are read.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.data_set import DataSet, DicomObject, Pixels, Range
@@ -27,6 +26,7 @@ from scandock.formats.dicom_encoding import BIG, LITTLE, UNDEFINED, Buffer, Byte
 from scandock.formats.dicom_object import shared_uid
 from scandock.formats.dicom_scan import META_GROUP, encoding_of, read_meta
 from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble
+from scandock.model.dataclass import dataclass
 from scandock.model.limits import MIB
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil, floor
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.script.errors import PixelsUnalterable
+from scandock.model.dataclass import dataclass
 from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:

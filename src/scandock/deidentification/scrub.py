@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, Protocol, TypeVar
 
@@ -38,6 +38,7 @@ from scandock.deidentification.script.lookup_table import LookupTable
 from scandock.deidentification.script.run_state import ScriptContext
 from scandock.deidentification.verification import verify
 from scandock.formats.ecat import looks_like_ecat
+from scandock.model.dataclass import dataclass
 from scandock.model.tags import DICOMDIR_CLASS
 from scandock.rules.notices import make_notice
 from scandock.rules.privacy_policy import KEEP_ALL, Policy

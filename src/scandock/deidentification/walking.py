@@ -7,7 +7,6 @@ what it stands in. What is unusual is `DeclinedError`: pydicom shall read it (`s
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
@@ -21,6 +20,7 @@ from scandock.formats.dicom_encoding import (
     ShortError,
     has_vr_letters,
 )
+from scandock.model.dataclass import dataclass
 from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple
 
 from scandock.dimse.records import ProposedContext, UserIdentity
+from scandock.model.dataclass import dataclass
 
 ASSOCIATE_RQ: Final = 1
 ASSOCIATE_AC: Final = 2

@@ -6,9 +6,10 @@ import enum
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple, Protocol
 
+from scandock.model.dataclass import dataclass
 from scandock.model.limits import GIB, MIB
 
 COMMENT_LENGTH: Final = 64

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from dataclasses import dataclass
 from typing import Final
+
+from scandock.model.dataclass import dataclass
 
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!PSK:!SRP:!DSS"
 """Of TLS 1.2; those of 1.3 are all of the kind."""

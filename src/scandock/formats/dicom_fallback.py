@@ -10,11 +10,12 @@ import io
 import logging
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from scandock.formats.dicom_encoding import UNDEFINED
 from scandock.formats.dicom_scan import SEQUENCE_BYTES, VALUE_BYTES
+from scandock.model.dataclass import dataclass
 from scandock.model.tags import PIXEL_DATA, SEQUENCES
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
+from scandock.model.dataclass import dataclass
 from scandock.model.verdicts import ImportState, Verdict
 
 if TYPE_CHECKING:

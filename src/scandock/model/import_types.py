@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from scandock.model.dataclass import dataclass
 
 Destination = Literal["prearchive", "archive"]
 Overwrite = Literal["none", "append", "delete"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
+from scandock.model.dataclass import dataclass
 from scandock.model.json_notices import Notices
 from scandock.model.json_records import Described, JsonRecord
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from scandock.model.dataclass import dataclass
 from scandock.model.verdicts import ImportState
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord
 
 T = TypeVar("T")

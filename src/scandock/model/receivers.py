@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
 
+from scandock.model.dataclass import dataclass
 from scandock.model.import_types import Destination
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.limits import GIB
 
 MAX_STUDY_OBJECTS: Final = 1_000_000

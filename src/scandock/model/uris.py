@@ -6,9 +6,10 @@ address quotes it by `segment`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
+
+from scandock.model.dataclass import dataclass
 
 DATA: Final = "/data"
 """What every URI begins with; many answers of the dialect leave it out."""

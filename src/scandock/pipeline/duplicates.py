@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import IO
 
 from scandock.formats.dicom_header import Unparseable, read_header
+from scandock.model.dataclass import dataclass
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.staging import StageFiles, hash_dataset

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 
 from scandock.catalog.projects import make_unassigned
+from scandock.model.dataclass import dataclass
 from scandock.model.import_types import Stage
 from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ from scandock.catalog.file_rows import FileAnnotations
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.trees import ResourceRow, ScanRow
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.duplicates import Clashes
 from scandock.pipeline.ledger import Ledger

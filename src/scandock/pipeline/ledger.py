@@ -9,9 +9,10 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from scandock.model.dataclass import dataclass
 from scandock.model.entry import Entry, ordinal_after
 from scandock.model.series import SeriesTally
 from scandock.model.verdicts import Verdict

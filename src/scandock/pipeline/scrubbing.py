@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.imported import ImportedSession
 from scandock.model.series import SERIES_KEYS
 from scandock.model.verdicts import Verdict

@@ -8,7 +8,6 @@ caller records what comes of it, or only looks at it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from scandock.catalog.file_rows import NO_ANNOTATIONS, FileAnnotations, FileRow
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.formats.dicom_header import Unparseable, read_header
+from scandock.model.dataclass import dataclass
 from scandock.model.entry import Content, Entry, ordinal
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.duplicates import Clashes, compare_with_base

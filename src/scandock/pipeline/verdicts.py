@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from scandock.formats.display_names import quote
+from scandock.model.dataclass import dataclass
 from scandock.model.entry import Content, ordinal_after
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.entry_writer import INNER

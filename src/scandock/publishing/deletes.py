@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -20,6 +20,7 @@ from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.records import DeletedSession
 from scandock.catalog.server_tables import trashed
 from scandock.catalog.tables import IntentKind, intent, session, shelf, tree
+from scandock.model.dataclass import dataclass
 from scandock.publishing.errors import BaseChanged
 from scandock.queue.leases import Lease
 from scandock.store.moves import TrashTree

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import IntentKind, intent, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.model.import_report import ImportReport, format_outcome, parse_outcome
 from scandock.model.verdicts import ImportState, Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from functools import cache
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.own_resources import current_tree_id
 from scandock.catalog.records import ScanEdit, SessionFacts
 from scandock.catalog.tables import IntentKind, intent, tree, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.model.import_report import ImportOutcome, format_outcome
 from scandock.publishing.deletes import Removal, check_standing, new_trash_id, record_removals

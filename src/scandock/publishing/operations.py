@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from scandock.catalog.engine import Catalog
 from scandock.model.crash_points import reach
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.patience import tries
 from scandock.publishing.areas import make_areas

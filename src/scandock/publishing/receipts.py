@@ -8,12 +8,13 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import IO, TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
 from scandock.catalog.tables import upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.model.verdicts import Verdict
 from scandock.publishing.intents import Placement, published_placements, recorded_placements

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.privacy_texts import is_privacy_in_force
 from scandock.catalog.projects import DELETED_SEPARATOR, find_project, is_deleted
 from scandock.catalog.tables import intent, project, reservation, session, shelf, tree, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.import_report import ImportOutcome
 from scandock.model.tree_parts import TreeParts

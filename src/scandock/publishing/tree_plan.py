@@ -7,7 +7,7 @@ the tree that a session gets next (docs/design/0003-placing.md). A dry run plans
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
@@ -29,6 +29,7 @@ from scandock.catalog.trees import (
 )
 from scandock.catalog.verified_files import add_digests, forget_verified
 from scandock.model.crash_points import reach
+from scandock.model.dataclass import dataclass
 from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, new_tree
 from scandock.queue.leases import Lease, check_lease
 from scandock.store.handles import StagedPart

@@ -7,7 +7,6 @@ worker is kept for small imports.
 from __future__ import annotations
 
 from collections.abc import Collection, MutableSequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -27,6 +26,7 @@ from sqlalchemy.sql import ColumnElement
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
+from scandock.model.dataclass import dataclass
 from scandock.model.durations import MINUTE_MS
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.verdicts import ImportState

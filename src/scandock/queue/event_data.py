@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from scandock.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,6 @@ by which its follower has staged what it read (`enqueue.py`; docs/design/0016-fo
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select, update
@@ -15,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select, 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue.claim import SMALL_BYTES, Claim

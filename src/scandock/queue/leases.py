@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -34,6 +34,7 @@ from scandock.catalog.audit import audit_import_end
 from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.sealed_texts import drop_sealed_texts
 from scandock.catalog.tables import operation, reservation, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import OUTAGES, TokenLost
 from scandock.model.import_report import ImportOutcome, format_outcome
 from scandock.model.verdicts import KEEPS_BYTES, ImportState

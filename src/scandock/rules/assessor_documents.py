@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import RequestInvalid, ValueInvalid
 from scandock.model.request_limits import ASSESSOR_BYTES, ASSESSOR_FIELDS, COLUMN_NAME
 from scandock.rules.errors import TypeUnknown

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from scandock.model.dataclass import dataclass
 from scandock.rules.petmr import Side
 
 SessionPlace = Literal["archive", "prearchive"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from scandock.model.dataclass import dataclass
 from scandock.model.import_types import Overwrite
 from scandock.rules.catalog_view import KnownSession, SessionPlace
 from scandock.rules.labels import append_suffix, label_key

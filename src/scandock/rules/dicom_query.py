@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.dicom_attributes import (
     ATTRIBUTES,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.series import EcatFacts
 from scandock.rules.labels import PLACEHOLDERS, clean_label, is_placeholder, label_key
 from scandock.rules.layout import split_path

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from scandock.model.dataclass import dataclass
 from scandock.rules.java_patterns import PatternError
 
 MAX_DEPTH: Final = 20

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
+from scandock.model.dataclass import dataclass
 from scandock.model.import_types import Destination, Overwrite, Resources
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ Studies and patients of an upload are compared with these, so that what was de-i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
+from scandock.model.dataclass import dataclass
 from scandock.rules.catalog_view import CatalogView, KnownSession, KnownSubject
 from scandock.rules.petmr import Side
 from scandock.rules.privacy import PrivacyRules

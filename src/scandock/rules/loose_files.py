@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from scandock.model.dataclass import dataclass
 from scandock.rules.layout import EntryLayout, parse_layout, split_folders, split_path
 
 MAX_NODES: Final = 100_000

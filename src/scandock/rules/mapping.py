@@ -11,7 +11,6 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from io import StringIO
@@ -19,6 +18,7 @@ from itertools import count, islice
 from typing import Final
 
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.rules.errors import MappingTooLong, MappingUnreadable

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.rules.comments import auto_archive, find_common_assignment, list_assignments
 from scandock.rules.errors import LabelUnusable, ProjectUnknown

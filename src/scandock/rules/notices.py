@@ -6,8 +6,9 @@ A notice names labels, which may identify a person: treat messages as identifyin
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
+
+from scandock.model.dataclass import dataclass
 
 _MAX_CHARACTERS: Final = 80
 _MAX_NAMES: Final = 3

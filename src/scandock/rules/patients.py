@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
+from scandock.model.dataclass import dataclass
 from scandock.rules.labels import PLACEHOLDERS, is_placeholder
 from scandock.rules.study import StudyFacts, is_same_patient
 

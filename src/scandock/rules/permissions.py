@@ -7,10 +7,11 @@ everything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from scandock.model.dataclass import dataclass
 
 
 class Role(StrEnum):

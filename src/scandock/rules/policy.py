@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from scandock.model.dataclass import dataclass
 from scandock.model.import_types import Destination, Overwrite
 from scandock.rules.labels import PLACEHOLDERS, label_key
 from scandock.rules.petmr import MapWords, PetMr

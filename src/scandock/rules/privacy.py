@@ -9,11 +9,12 @@ import hmac
 import json
 import re
 from collections.abc import Collection, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from scandock.model.dataclass import dataclass
 from scandock.rules.keyed_values import keyed_uid
 from scandock.rules.labels import label_key
 from scandock.rules.privacy_policy import KEEP_ALL, Policy, strictest

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Final, Literal, NamedTuple
+
+from scandock.model.dataclass import dataclass
 
 Level = Literal["keep", "hash", "drop"]
 Residue = Literal["warn", "refuse"]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import ValueInvalid
 from scandock.model.request_limits import PROJECT_ALIAS
 from scandock.rules.permissions import Accessibility

@@ -7,9 +7,9 @@ Each line of a receipt carries one code beside its verdict. An entry's `message`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NotRequired, TypedDict
 
+from scandock.model.dataclass import dataclass
 from scandock.model.verdicts import Verdict
 
 RECEIPT_COLUMNS: Final = ("archive", "path", "bytes", "sha256", "verdict", "code", "message", "stored_as")

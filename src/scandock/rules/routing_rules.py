@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.rules.errors import RulesUnreadable
 from scandock.rules.study import StudyFacts

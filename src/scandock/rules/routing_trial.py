@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.tags import TAGS
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import clean_label, is_project_id, label_key

@@ -11,9 +11,9 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.series import SeriesTally
 from scandock.rules.sop_classes import NOT_IMAGE_MODALITIES, is_image
 from scandock.rules.tally_values import count_values, most_common, parse_times

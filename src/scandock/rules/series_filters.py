@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, NamedTuple
 
+from scandock.model.dataclass import dataclass
 from scandock.model.tags import NUMBERS
 from scandock.rules.errors import FilterUnreadable
 from scandock.rules.filter_conditions import Condition, ConditionError, parse_condition

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from types import MappingProxyType
 from typing import Final
 
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import ValueInvalid
 
 _OF_MR: Final = ("coil", "marker", "stabilization", "delay")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
+from scandock.model.dataclass import dataclass
 from scandock.rules.layout import split_path
 from scandock.rules.loose_files import split_levels
 from scandock.rules.privacy_policy import Level

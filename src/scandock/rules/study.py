@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.tags import NUMBERS
 from scandock.rules.labels import PLACEHOLDERS, is_placeholder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Self
 
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from scandock.access import accounts, members, tokens
 from scandock.access.logins import NewLogin
 from scandock.access.principal import Door, Principal
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.rules.permissions import Role, Scope
 

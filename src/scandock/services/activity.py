@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
@@ -14,6 +14,7 @@ from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, cached_file, received_study, reception
 from scandock.catalog.tables import project, session, tree, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.verdicts import UNFINISHED, ImportState, Verdict
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action

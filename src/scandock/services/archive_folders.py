@@ -14,7 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
@@ -26,6 +26,7 @@ from scandock.catalog.file_rows import FileRow
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import project, resource, scan, session, tree
 from scandock.catalog.trees import files_of, files_of_resources
+from scandock.model.dataclass import dataclass
 from scandock.model.request_limits import MOUNTED_FILES
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights

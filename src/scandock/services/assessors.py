@@ -6,7 +6,6 @@ Who may do something to a session's fields may do it to its assessors; they go w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
@@ -18,6 +17,7 @@ from scandock.catalog.server_tables import accession, assessor
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.xnat_ids import experiment_id, experiment_number, subject_number
 from scandock.queue.tokens import new_uuid
 from scandock.rules.assessor_documents import (

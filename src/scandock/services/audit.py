@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -22,6 +22,7 @@ from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import project as _project
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord, Moment
 from scandock.model.spreadsheet import TableWriter
 from scandock.services.pagination import check_choices

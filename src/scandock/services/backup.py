@@ -15,7 +15,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ from sqlalchemy import Connection, func, literal, select, union_all
 from scandock import __version__
 from scandock.catalog.server_tables import reception, trashed
 from scandock.catalog.tables import intent, operation, project, session, shelf, tree, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.model.import_types import Progress
 from scandock.model.request_errors import DataMissing

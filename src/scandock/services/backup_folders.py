@@ -8,10 +8,11 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from scandock.model.dataclass import dataclass
 from scandock.services.data_errors import BackupRunning
 from scandock.store import backups
 

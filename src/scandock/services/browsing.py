@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Any, Final
@@ -22,6 +21,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.project_sums import count_contents
 from scandock.catalog.server_tables import project_access, project_sums, verification
 from scandock.catalog.tables import project, session, subject
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES

@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import clock_host, clock_seen
+from scandock.model.dataclass import dataclass
 from scandock.model.durations import DAY_MS, MINUTE_MS
 from scandock.queue.owner import boot_id
 from scandock.rules.permissions import Action

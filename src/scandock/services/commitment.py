@@ -11,7 +11,6 @@ import gzip
 import json
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
@@ -26,6 +25,7 @@ from scandock.catalog.tables import project, session, upload
 from scandock.catalog.tree_places import FilePlace, read_places
 from scandock.catalog.trees import find_objects, scans_of
 from scandock.dimse.records import Answer, CommitmentAnswer, CommitmentResult, Status
+from scandock.model.dataclass import dataclass
 from scandock.model.durations import DAY_MS
 from scandock.model.series import SeriesTally
 from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT, Verdict
@@ -88,7 +88,7 @@ class CommitmentTimes:
 class Commitments:
     """Requests for storage commitment in a catalog; may be used by several threads."""
 
-    def __init__(self, catalog: Catalog, store: Store, times: CommitmentTimes = CommitmentTimes()) -> None:
+    def __init__(self, catalog: Catalog, store: Store, times: CommitmentTimes = CommitmentTimes()) -> None:  # noqa: B008  frozen
         self._catalog = catalog
         self._store = store
         self._times = times

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from sqlalchemy import Connection, select, update
@@ -16,6 +16,7 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession
 from scandock.catalog.sessions import note_listing
 from scandock.catalog.tables import project, session, subject, tree, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.model.import_types import Overwrite
 from scandock.model.xnat_ids import experiment_number, subject_number

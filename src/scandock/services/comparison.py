@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, and_, or_, select
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, and_, or_, select
 from scandock.catalog.session_lookups import is_same_study, of_study
 from scandock.catalog.tables import project, session
 from scandock.catalog.trees import files_of
+from scandock.model.dataclass import dataclass
 from scandock.rules import petmr
 
 CONTESTED: Final = frozenset({"sop_clash", "session_exists", "type_differs", "study_elsewhere", "subject_differs"})

@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, literal, select, true
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, func, literal, select, true
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, manifest, project, session, shelf, tree, upload
 from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.model.import_types import Progress
 from scandock.model.request_errors import DataMissing

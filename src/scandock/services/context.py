@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
+from scandock.model.dataclass import dataclass
 from scandock.services import audit
 from scandock.services.tree_cache import TreeCache
 from scandock.store.port import Store

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, literal, select, true, union_all
@@ -17,6 +16,7 @@ from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.tables import project, session, shelf, subject
 from scandock.catalog.tree_places import read_places
 from scandock.catalog.trees import find_files
+from scandock.model.dataclass import dataclass
 from scandock.rules.permissions import Action
 from scandock.services import own_resources, rights
 from scandock.services.audit import AuditAction

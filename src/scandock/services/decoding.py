@@ -7,9 +7,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.services.response_buffers import BufferedFile, ResponseBuffers
 from scandock.viewing.cache import ImageCache

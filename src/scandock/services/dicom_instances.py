@@ -11,7 +11,6 @@ import contextlib
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -22,6 +21,7 @@ from scandock.catalog.tree_places import read_places
 from scandock.catalog.trees import files_of_resources, find_files, find_objects
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.formats.dicom_text import decode_value
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.rules.dicom_attributes import IN_HEADERS, SOP_UID, SYNTAX, Level
 from scandock.rules.dicom_query import DicomQuery

@@ -8,13 +8,13 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from scandock.dimse import uids
 from scandock.dimse.commitment import ALL_KEPT, SOME_FAILED, encode_result
 from scandock.dimse.negotiation import IMPLEMENTATION_VERSION
+from scandock.model.dataclass import dataclass
 from scandock.model.receivers import DEFAULT_TITLE
 from scandock.services.receiver_errors import PeerCallFailed
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, literal, or_, select, tuple_
@@ -20,6 +19,7 @@ from scandock.catalog.engine import split_values
 from scandock.catalog.tables import dicom_series, dicom_study
 from scandock.catalog.tree_places import read_places
 from scandock.catalog.trees import files_of_resources, find_objects
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.dicom_attributes import MODALITIES, SERIES_UID, SOP_UID, STUDY_UID, Level
 from scandock.rules.dicom_query import DicomQuery, Match, Range, glob_pattern, like_wildcards

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import dicom_study, session
+from scandock.model.dataclass import dataclass
 from scandock.rules.permissions import AccessDecision, Action, Scope
 from scandock.services import rights
 

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import IO, Final, NamedTuple, NoReturn
 
@@ -19,6 +19,7 @@ from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import dicom_series
 from scandock.catalog.tree_places import read_places
 from scandock.catalog.trees import files_of
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext

@@ -19,9 +19,9 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from scandock.model.dataclass import dataclass
 from scandock.rules.dicom_attributes import IN_HEADERS
 from scandock.services.decoding import BUSY, NO_ROOM, DecoderResult, Pictures
 from scandock.services.dicomweb_errors import DecodersOccupied

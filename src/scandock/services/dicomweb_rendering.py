@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import RequestInvalid
 from scandock.services.decoding import DecoderResult
 from scandock.services.dicomweb_errors import NotConvertible, PartUnknown

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Self
 
 from scandock.catalog.sealed_texts import SEALED
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.rules.naming import list_destinations
 from scandock.rules.shown_names import ALL_SHOWN, ShownNames

@@ -11,7 +11,6 @@ import contextlib
 import io
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
@@ -28,6 +27,7 @@ from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import intent, project, session
 from scandock.catalog.tree_places import find_place
 from scandock.catalog.trees import find_tree_file
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault, Usage
 from scandock.model.patience import tries
 from scandock.rules.permissions import Action

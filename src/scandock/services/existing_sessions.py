@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, false, or_, select
@@ -30,6 +30,7 @@ from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session
 from scandock.catalog.trees import files_of
 from scandock.catalog.view import SqlView
+from scandock.model.dataclass import dataclass
 from scandock.pipeline.known_entries import origins_of_ecat
 from scandock.rules.catalog_view import KnownSubject
 from scandock.rules.keyed_view import KeyedView

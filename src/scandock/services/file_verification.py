@@ -13,7 +13,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -50,6 +50,7 @@ from scandock.catalog.verified_files import (
     read_learned,
     read_spans,
 )
+from scandock.model.dataclass import dataclass
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault
 from scandock.model.upload_log import log_step

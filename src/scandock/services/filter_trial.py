@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 from sqlalchemy import Connection
 
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord
 from scandock.model.tags import NUMBERS
 from scandock.pipeline.entry_filter import filtered_texts

@@ -8,7 +8,7 @@ are told of. That is listed from the first object on, and built once no more com
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,7 @@ from scandock.catalog.server_tables import gradual_upload, reception
 from scandock.catalog.tables import project, session, upload
 from scandock.catalog.view import SqlView
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.receivers import Closing
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.publishing.locks import label_lock, study_lock

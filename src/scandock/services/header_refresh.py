@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sqlalchemy import Connection, func, update
@@ -20,6 +20,7 @@ from scandock.catalog.tables import scan, session
 from scandock.catalog.trees import ResourceRow, ScanRow, change_files, files_of, resources_of, scan_values, scans_of
 from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.dicom_tally import OBJECTS, Tally
+from scandock.model.dataclass import dataclass
 from scandock.model.series import SERIES_KEYS, SeriesTally
 from scandock.model.tags import NUMBERS, TAGS
 from scandock.publishing.errors import SessionBusy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypedDict
 
 from sqlalchemy import Connection, Select, func, select
@@ -11,6 +11,7 @@ from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.queue.event_data import EventData, ImportEnded, parse_event
 from scandock.rules.permissions import AccessDecision, Action, answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from sqlalchemy import Connection
 from scandock.access.principal import SYSTEM, Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.privacy_texts import PrivacyText, find_text
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
 from scandock.rules.series_filters import FilterText, parse_filter, read_document

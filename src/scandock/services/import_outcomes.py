@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field
@@ -21,6 +20,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import DELETED_SEPARATOR
 from scandock.catalog.server_tables import audit, reception, verification
 from scandock.catalog.tables import joined_session, project, session, upload, upload_exception
+from scandock.model.dataclass import dataclass
 from scandock.model.imported import ImportedSession
 from scandock.model.json_notices import Notices
 from scandock.model.json_records import JsonRecord, Moment

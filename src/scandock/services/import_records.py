@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from sqlalchemy import RowMapping
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import OUTAGES
 from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.imported import ImportedSession

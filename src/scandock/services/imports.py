@@ -6,7 +6,6 @@ they would hear if there were none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Self
 
 from sqlalchemy import (
@@ -29,6 +28,7 @@ from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
+from scandock.model.dataclass import dataclass
 from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.cancel import CancelResult, cancel, is_placing
 from scandock.queue.hosts import has_left, worker_lives

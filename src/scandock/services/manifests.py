@@ -10,7 +10,6 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import IO, Final, NamedTuple
@@ -24,6 +23,7 @@ from scandock.catalog.own_resources import Holder
 from scandock.catalog.server_tables import accession, account, download_manifest, scan_edit
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.xml_text import quote_attribute
 from scandock.model.xnat_ids import experiment_id, resource_id

@@ -6,7 +6,7 @@ What stands is read here and changed here, and the whole is a plan in the end (d
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from scandock.catalog.file_rows import NO_ANNOTATIONS, FileAnnotations, FileRow
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.publishing.tree_plan import BaseTree, ResourceSums, TreePlan, set_sums
 from scandock.services.file_errors import FileExists, FilePathInvalid, FileUnknown, ResourceUnknown

@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select, update
@@ -21,6 +21,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, reception, subscription
 from scandock.catalog.tables import upload
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import ScandockError
 from scandock.model.import_report import ImportReport, parse_outcome

@@ -16,7 +16,7 @@ import threading
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any, Final
@@ -27,6 +27,7 @@ from scandock.formats.meter import Meter
 from scandock.formats.source import FileSource
 from scandock.formats.stream import open_stream
 from scandock.formats.tar import TarKind, TarMember, read_members
+from scandock.model.dataclass import dataclass
 from scandock.model.limits import MIB, Limits
 from scandock.services.ohif_errors import (
     NotAPackage,

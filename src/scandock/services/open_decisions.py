@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, func, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.tables import project, session
+from scandock.model.dataclass import dataclass
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import REQUIREMENTS, Action
 from scandock.services.browsing import ListFilter, list_sessions, visible_condition

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from scandock.model.dataclass import dataclass
 from scandock.rules.notices import Notice
 
 

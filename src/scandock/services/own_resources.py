@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from heapq import nsmallest
 from typing import Final
 
@@ -14,6 +13,7 @@ from scandock.catalog.own_resources import Holder, OwnResources, find_own_resour
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.tree_places import read_places
 from scandock.catalog.trees import files_of
+from scandock.model.dataclass import dataclass
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights, session_contents
 from scandock.services.context import ServiceContext

@@ -10,11 +10,11 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import CodedUsage
 from scandock.model.request_errors import RequestInvalid
 

@@ -11,7 +11,7 @@ import gzip
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
@@ -26,6 +26,7 @@ from scandock.catalog.tables import scan
 from scandock.catalog.tree_places import read_places
 from scandock.catalog.trees import files_of_resources, find_files
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.services import session_contents
 from scandock.services.audit import AuditAction
 from scandock.services.context import ServiceContext
@@ -87,7 +88,7 @@ class ScanView:
     scan_n: int
     damaged: Mapping[int | None, str] = field(default_factory=dict)
     """Number -> kind of its files that are known to be damaged; None: of the whole session's folder."""
-    reading: TreeReading = TreeReading()  # noqa: RUF009  frozen
+    reading: TreeReading = TreeReading()
     """When its files were read again: a picture from before they were in doubt may be of bytes that had rotted."""
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, NotRequired, TypedDict
 
 from sqlalchemy import Connection, update
@@ -16,6 +16,7 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import note_listing
 from scandock.catalog.tables import scan, session
 from scandock.catalog.trees import ScanRow, scans_of
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.plan import find_policy, read_policies

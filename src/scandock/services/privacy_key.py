@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -19,6 +19,7 @@ from sqlalchemy import Connection, insert, select
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.tables import privacy_key
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.model.private_files import PRIVATE_FILE
 from scandock.rules.permissions import Action

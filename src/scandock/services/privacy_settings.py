@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.privacy_texts import PrivacyText, find_text
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
 from scandock.rules.privacy_policy import (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord
 from scandock.rules.privacy import PrivacyRules
 from scandock.services.privacy_in_force import load_privacy

@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 
 from sqlalchemy import Connection, and_, delete, insert, select, update
@@ -15,6 +14,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress
 from scandock.catalog.tables import upload
 from scandock.model import crash_points
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.model.import_types import Progress
 from scandock.model.verdicts import ImportState

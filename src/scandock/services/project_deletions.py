@@ -6,7 +6,7 @@ deletion only goes forward: where whoever carries it out dies, the next command 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
@@ -30,6 +30,7 @@ from scandock.catalog.sessions import find_session
 from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.tables import project, project_deletion, reservation, session, subject, upload
 from scandock.model.crash_points import reach
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.model.verdicts import UNFINISHED
 from scandock.publishing.errors import RecoveryFailed

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
@@ -16,6 +15,7 @@ from scandock.catalog.aliases import add_aliases, aliases_of, drop_aliases, new_
 from scandock.catalog.project_names import lock_project_names
 from scandock.catalog.projects import title_columns
 from scandock.catalog.tables import project
+from scandock.model.dataclass import dataclass
 from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action

@@ -7,7 +7,6 @@ sessions are, by `hand_changes`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection, select, update
@@ -17,6 +16,7 @@ from scandock.catalog.own_resources import OwnResources, find_own_resources, pro
 from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.tables import project, shelf
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.xnat_ids import subject_id
 from scandock.publishing.deletes import Removal, new_trash_id
 from scandock.publishing.intents import OwnResourcesRow

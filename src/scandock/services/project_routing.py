@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from scandock.catalog.privacy_texts import find_text, routing_in_force
 from scandock.catalog.tables import routing_rules
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.errors import RulesUnreadable
 from scandock.rules.java_patterns import PatternError, compile_pattern

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog import projects as rows
+from scandock.model.dataclass import dataclass
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.editing import edit_project

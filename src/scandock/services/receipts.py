@@ -6,10 +6,10 @@ import gzip
 import io
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import IO, Final, Literal
 
+from scandock.model.dataclass import dataclass
 from scandock.model.spreadsheet import TableWriter
 from scandock.model.verdicts import Verdict
 from scandock.rules.receipt_codes import CODES, ReceiptLine, receipt_columns

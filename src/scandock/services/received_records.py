@@ -6,9 +6,9 @@ Plain records, that the receiver process has without a database.
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Coded, Fault
 from scandock.model.reception import AssociationOutcome
 

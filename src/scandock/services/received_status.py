@@ -5,7 +5,6 @@ The receiver process writes all of it (`services.received_studies`); here it is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
@@ -15,6 +14,7 @@ from scandock.access.clock import now_ms
 from scandock.access.principal import Principal
 from scandock.catalog.server_tables import dicom_association, received_study, receiver, receiver_state, reception
 from scandock.catalog.tables import project, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.model.receivers import Receiver
 from scandock.model.reception import SILENT_MS, AssociationOutcome, StudyWish

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal, Self, TypedDict
 
 from pydantic import Field
 
 from scandock.model import receivers
+from scandock.model.dataclass import dataclass
 from scandock.model.import_types import Destination
 from scandock.model.json_records import JsonRecord, Moment
 from scandock.model.reception import ReceptionSettings

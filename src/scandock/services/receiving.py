@@ -8,7 +8,7 @@ counts for nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,7 @@ from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import project, upload
 from scandock.model import request_limits
 from scandock.model.crash_points import reach
+from scandock.model.dataclass import dataclass
 from scandock.model.durations import HOUR_MS
 from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.upload_log import log_step

@@ -8,7 +8,6 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
 from pydantic import Field
@@ -21,6 +20,7 @@ from scandock.catalog.records import SessionRecord, TrashedRecord
 from scandock.catalog.tree_places import FilePlace
 from scandock.catalog.verified_files import LearnedFacts
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.json_notices import Notices
 from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.model.left_out import LeftOut

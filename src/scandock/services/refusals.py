@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from sqlalchemy import Connection
@@ -21,6 +21,7 @@ from scandock.access.principal import Principal, RequestInfo
 from scandock.access.throttle import network_of
 from scandock.catalog.engine import Catalog
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.services.audit import AuditAction, AuditOutcome, DetailValue, record
 from scandock.services.logs import error_cause, error_location, log

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Final, Literal
 
@@ -20,6 +20,7 @@ from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import CodedUsage
 from scandock.model.machine_errors import DiskFull
 from scandock.model.verdicts import ImportState

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from scandock.formats.dicom_header import Unparseable, looks_like_dicom, read_header
 from scandock.formats.ecat import looks_like_ecat, read_ecat
+from scandock.model.dataclass import dataclass
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.errors import LabelUnusable
 from scandock.rules.frame_counts import MODALITY, NUMBER_OF_FRAMES, count_ecat_frames, count_object_frames

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, insert, select
@@ -10,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 from scandock.access.principal import SYSTEM, Principal, ProjectRights, RequestInfo, require_access
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import routing_rules
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
 from scandock.rules.routing_rules import parse_rules

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 from sqlalchemy import Connection
 
 from scandock.catalog.projects import find_project
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.naming import LabelChoice

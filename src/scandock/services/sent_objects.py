@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import Final, Literal
 
 from scandock.formats.dicom_header import read_header
 from scandock.formats.errors import Unparseable
+from scandock.model.dataclass import dataclass
 
 FIRST_HEAD: Final = 64 * 1024
 MAX_HEAD: Final = 4 * 1024 * 1024

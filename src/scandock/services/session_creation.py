@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypedDict, cast
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -21,6 +21,7 @@ from scandock.catalog.sessions import note_listing
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.catalog.trees import ScanRow, resources_of, scans_of
 from scandock.catalog.trees import scan_values as scan_values_of
+from scandock.model.dataclass import dataclass
 from scandock.model.xnat_ids import experiment_number, subject_number
 from scandock.publishing.intents import OwnResourcesRow, SessionRow
 from scandock.publishing.locks import locks_of, session_locks

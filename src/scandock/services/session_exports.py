@@ -14,7 +14,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -23,6 +23,7 @@ from scandock.catalog.projects import find_project
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession
 from scandock.catalog.tables import project, session
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.model.import_types import Progress
 from scandock.model.xnat_ids import experiment_number

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Final
 
@@ -20,6 +20,7 @@ from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import ecat_file, joined_session, project, tree, upload
 from scandock.catalog.trees import files_of, scans_of
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.import_types import Overwrite
 from scandock.model.series import SeriesTally
 from scandock.model.verdicts import UNFINISHED, ImportState

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, or_, select, union
@@ -12,6 +11,7 @@ from scandock.access.principal import Principal
 from scandock.access.visibility import own_where, sessions_where
 from scandock.catalog.tables import project, session, tree, upload
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.imported import ImportedSession
 
 _COLUMNS: Final = (

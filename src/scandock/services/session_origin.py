@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import AccessDenied, Principal, ProjectRights, decide_access_of
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import session, upload
+from scandock.model.dataclass import dataclass
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services.imports import find_import
 from scandock.services.records import Session

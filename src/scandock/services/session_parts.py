@@ -8,7 +8,6 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
@@ -18,6 +17,7 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import resource, scan, session
 from scandock.catalog.trees import files_of_resources
 from scandock.catalog.verified_files import find_learned
+from scandock.model.dataclass import dataclass
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.session_fields import parameter_attributes
 from scandock.services.file_errors import ResourceUnknown

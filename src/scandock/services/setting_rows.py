@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, Literal
 
+from scandock.model.dataclass import dataclass
 from scandock.model.request_limits import FIXED_LIMITS
 from scandock.services.byte_sizes import format_bytes
 from scandock.services.settings import OUTSIDE, PREFIX, Settings, plain_value, shown_value, variable_name

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.tables import project, session, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.verdicts import FINAL
 from scandock.rules.permissions import Action
 from scandock.services import rights

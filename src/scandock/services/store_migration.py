@@ -13,12 +13,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import exists, literal, select
 
 from scandock.catalog.tables import intent, operation, project, session, shelf, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.import_types import Progress
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import ImportState

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -15,6 +14,7 @@ from scandock.catalog.file_rows import FileRow
 from scandock.catalog.tables import dicom_series, project, session
 from scandock.catalog.tree_places import FilePlace, read_places
 from scandock.catalog.trees import files_of, find_objects
+from scandock.model.dataclass import dataclass
 from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import WITHOUT_RECEIPT, Verdict
 from scandock.rules.filenames import uid_in_name

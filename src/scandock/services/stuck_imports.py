@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +13,7 @@ from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file
 from scandock.catalog.tables import upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.model.verdicts import ImportState
 from scandock.publishing import recover

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 from scandock.access.principal import raise_denied
 from scandock.catalog.server_tables import delivery, subscription
 from scandock.catalog.tables import project, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import CodedUsage
 from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.model.left_out import LeftOut

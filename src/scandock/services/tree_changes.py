@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from scandock.catalog.own_resources import Holder, OwnResources, find_holder
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import tree
 from scandock.model.crash_points import reach
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow
 from scandock.publishing.locks import locks_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Self
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from scandock.access.principal import Principal, raise_denied
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import project, upload
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.rules.permissions import AccessDecision

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 from sqlalchemy import Connection
 
 from scandock.catalog.privacy_texts import Kind, says_something, texts_by_project
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord
 from scandock.rules.privacy_policy import Policy, PrivacySettings, in_force, strictest
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, exists, select
@@ -14,6 +13,7 @@ from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.privacy_texts import routing_in_force
 from scandock.catalog.tables import project, routing_rules
+from scandock.model.dataclass import dataclass
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Action, Role
 

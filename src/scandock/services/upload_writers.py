@@ -8,13 +8,13 @@ In SQLite there is no such row: one process receives everything, and its memory 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import or_, select, update
 
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
+from scandock.model.dataclass import dataclass
 from scandock.model.verdicts import ImportState
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
@@ -10,6 +9,7 @@ from sqlalchemy import Connection, select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.privacy_texts import Kind, PrivacyText, add_text, find_text, fingerprint_of
 from scandock.catalog.tables import project
+from scandock.model.dataclass import dataclass
 from scandock.rules.errors import ProjectIdReserved, ProjectUnknown
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.notices import printable

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
+
+from scandock.model.dataclass import dataclass
 
 PLACES: Final = ("study", "project", "session", "subject", "dicomweb")
 """What a template may name in braces, each put in as a value of a query: letters, digits and what needs no quoting."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select
@@ -16,6 +15,7 @@ from scandock.catalog.server_tables import accession
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.uris import PrearchiveSessionUri
 from scandock.model.xnat_ids import experiment_id, experiment_number, subject_id, subject_number
 from scandock.rules.labels import label_key

@@ -12,13 +12,13 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO, Final, NamedTuple
 
 from isal import isal_zlib
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.services.chunks import AHEAD_BYTES, ReadAhead, find_descriptor
 from scandock.services.file_errors import FileChanged

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from scandock.formats.dicom_encoding import TooOddError
@@ -13,6 +12,7 @@ from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.formats.dicom_repair import repair_header
 from scandock.formats.dicom_scan import encoding_of
 from scandock.formats.dicom_sniff import has_preamble
+from scandock.model.dataclass import dataclass
 from scandock.viewing.frames import NotViewable
 
 if TYPE_CHECKING:

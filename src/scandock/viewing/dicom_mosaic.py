@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from scandock.model.dataclass import dataclass
 from scandock.viewing.dicom_file import DicomFile, get_integer, parse_numbers
 
 if TYPE_CHECKING:

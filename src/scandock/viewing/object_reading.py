@@ -10,12 +10,12 @@ import os
 import struct
 import warnings
 from collections.abc import MutableSequence, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from scandock.deidentification.dictionary import dictionary_vr
 from scandock.deidentification.errors import ScrubError
 from scandock.deidentification.parsing import parse
+from scandock.model.dataclass import dataclass
 from scandock.viewing.dicom_file import DEFLATED, PIXELS, implied_syntax, open_dicom
 from scandock.viewing.dicom_json import NUMBERS, Node, meant_vr, to_little_endian
 from scandock.viewing.frames import NotViewable

@@ -8,10 +8,10 @@ from __future__ import annotations
 import itertools
 from collections import Counter, OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 
 MAX_WAITING: Final = request_limits.DECODER_LINE
 """Questions that may wait for a decoder: those of 50 browsers that look at series at once, and more."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, NamedTuple
+
+from scandock.model.dataclass import dataclass
 
 _NEAR: Final = 0.01
 """Millimetres within which two images are at the same place."""

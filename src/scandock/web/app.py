@@ -7,7 +7,6 @@ import contextlib
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from http import HTTPStatus
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 import scandock
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.queue.hosts import HostBeat
 from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, HasServerState, Schedule

@@ -14,7 +14,6 @@ import ipaddress
 import resource
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +21,7 @@ from fastapi import Request
 
 from scandock.access.throttle import network_of
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Coded
 from scandock.web.problems import error_response
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -19,6 +19,7 @@ from scandock.access.authentication import LoginState
 from scandock.access.password_queue import PasswordQueue
 from scandock.catalog.engine import Catalog, forbid_writes
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.publishing.areas import make_areas
 from scandock.services.archive_folders import ArchiveFolders

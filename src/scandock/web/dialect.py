@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord
 from scandock.model.left_out import LeftOut
 from scandock.web.deps import server_state

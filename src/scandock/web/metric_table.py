@@ -5,11 +5,12 @@ Labels are states, kinds, codes and patterns of routes, never names: there are a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from scandock.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -21,6 +20,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import delivery, reception
 from scandock.catalog.stored_bytes import count_dead_bytes
 from scandock.catalog.tables import upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.model.limit_counts import AccountLimit, RequestLimit, limit_counts
 from scandock.model.verdicts import FINAL, UNFINISHED, ImportState

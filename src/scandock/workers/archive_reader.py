@@ -14,12 +14,12 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from scandock.formats.display_names import decode_file_name, display_names_by
 from scandock.formats.zip_entries import ZipEntries
+from scandock.model.dataclass import dataclass
 from scandock.model.entry import Entry, ordinal
 from scandock.model.errors import BadInput
 from scandock.model.tags import TAGS

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from scandock.formats.display_names import decode_file_name, quote
 from scandock.formats.errors import ArchiveEmpty, ArchiveUnsupported, FolderUnreadable, NotAnArchive
 from scandock.formats.kinds import STREAMS, Kind, explain_foreign, kind_of
 from scandock.formats.source import Source
 from scandock.formats.zip_directory import ZipEntries, read_directory
+from scandock.model.dataclass import dataclass
 from scandock.model.entry import Container
 from scandock.model.errors import BadInput
 from scandock.model.limits import Limits

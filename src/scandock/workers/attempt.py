@@ -14,11 +14,12 @@ import signal
 import socket
 import sys
 import threading
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from scandock.model.crash_points import reach
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usage
 from scandock.model.machine_errors import InternalFault
 from scandock.model.process import confine

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from scandock.model.children import Child
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import OUTAGES, Fault, ScandockError, TokenLost
 from scandock.model.process import python_command
 from scandock.model.ticker import Ticker

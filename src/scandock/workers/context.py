@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from scandock.catalog.privacy_texts import filters_in_force, routing_in_force
 from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import routing_rules
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.rules.errors import MappingUnreadable, ProjectIdInvalid, ProjectIdReserved, ProjectUnknown
 from scandock.rules.import_request import ImportRequest

@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal, NoReturn, Protocol, TypedDict
 
 from scandock.deidentification.data_set import Range
@@ -29,6 +29,7 @@ from scandock.formats.meter import Meter
 from scandock.formats.source import FileSource
 from scandock.formats.zip_directory import ZipEntries, read_directory
 from scandock.formats.zip_entry import WHOLE
+from scandock.model.dataclass import dataclass
 from scandock.model.entry import Container
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.import_types import Progress

@@ -10,10 +10,11 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from scandock.model.crash_points import reach
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries, SiteTexts, default_readers, make_reading_terms
 from scandock.workers.followed_spool import FollowedSpool, FollowVoid

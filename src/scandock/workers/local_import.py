@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from scandock.catalog.quick_start import load_sqlalchemy
 from scandock.formats.display_names import decode_file_name
 from scandock.model.crash_points import reach
 from scandock.model.errors import ScandockError
@@ -130,6 +131,7 @@ class _CatalogOpening:
 def _load_beside_readers() -> None:
     """Load what is needed once the readers are at work: once, as what an import has left by the next one is garbage."""
     with pause_garbage_collection():
+        load_sqlalchemy()
         from scandock.publishing import recover  # noqa: F401
         from scandock.queue import heartbeat, leases  # noqa: F401
         from scandock.workers import context, import_run  # noqa: F401

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -27,6 +27,7 @@ from scandock.dimse.records import (
     too_many_associations,
     unknown_called_title,
 )
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.model.machine_errors import DiskFull
 from scandock.model.receivers import AllowEntry, ClientCertificates, Receiver, parse_address, parse_allow_list

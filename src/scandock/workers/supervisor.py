@@ -17,10 +17,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scandock.access.bootstrap import ensure_admin
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.model.patience import tries
 from scandock.model.process import python_command

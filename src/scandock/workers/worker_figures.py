@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import struct
 import threading
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from scandock.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from mmap import mmap

@@ -11,11 +11,11 @@ import stat
 import tarfile
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from scandock.cli.upload_client.sources import PIECE_BYTES, archive_changed, read_failed
 from scandock.formats.errors import ArchiveEmpty
+from scandock.model.dataclass import dataclass
 
 BLOCK: Final = tarfile.BLOCKSIZE
 _END: Final = 2 * BLOCK

@@ -5,10 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from scandock.cli.upload_client.errors import LoginMissing, ServerUrlInvalid
+from scandock.model.dataclass import dataclass
 
 PASSWORD, TOKEN = "SCANDOCK_PASSWORD", "SCANDOCK_TOKEN"
 

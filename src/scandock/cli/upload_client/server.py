@@ -6,7 +6,6 @@ import base64
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypedDict, cast
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ import httpx
 from scandock import __version__
 from scandock.cli.upload_client.errors import CertificateUntrusted, LoginWrong, NotScandock, ServerUnreachable
 from scandock.cli.upload_client.login import Login
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.model.import_report import ReportJson
 from scandock.web import urls

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
@@ -22,6 +22,7 @@ from scandock.cli.upload_client.import_outcome import OutcomeWaiter
 from scandock.cli.upload_client.server import ImportJson, ServerRefusal, ServerUpload, UploadServer, count_received
 from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
 from scandock.cli.upload_client.sources import Source, fingerprint
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import BadInput, Fault, ScandockError, Usage
 from scandock.model.import_types import Progress
 from scandock.model.sizes import format_size

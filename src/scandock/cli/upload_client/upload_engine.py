@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import dataclass
 from typing import Final, TextIO, cast
 
 from scandock.cli.command_errors import ReceiptFailed
@@ -24,6 +23,7 @@ from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
 from scandock.cli.upload_client.sources import FileSource, Source
 from scandock.cli.upload_client.transfer import Transfer, UploadClaims
 from scandock.cli.upload_client.transfer_display import TransferDisplay
+from scandock.model.dataclass import dataclass
 from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.import_types import Progress
 from scandock.model.spreadsheet import TableWriter

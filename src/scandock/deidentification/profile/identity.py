@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from scandock.deidentification import texts
 from scandock.deidentification.errors import ValueUnfit
 from scandock.deidentification.profile.dummies import is_dummy
 from scandock.formats.dicom_charset import MARK
+from scandock.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

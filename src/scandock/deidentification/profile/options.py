@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from scandock.deidentification.profile.errors import ProfileInvalid
 from scandock.deidentification.profile.table import SafePrivate, safe_private
+from scandock.model.dataclass import dataclass
 
 BASIC: Final = "basic"
 FULL_DATES: Final = "retain-full-dates"

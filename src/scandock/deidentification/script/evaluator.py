@@ -7,7 +7,6 @@ such elements, or elements wherever they stand (`*/`), share one walk.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -59,6 +58,7 @@ from scandock.deidentification.script.syntax import (
     Variable,
 )
 from scandock.deidentification.script.tag_paths import find_one, find_tags, is_creator, items_below, make_place
+from scandock.model.dataclass import dataclass
 from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:

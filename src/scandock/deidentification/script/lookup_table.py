@@ -5,10 +5,11 @@ A table identifies people: it is shown and logged nowhere, and messages name its
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from scandock.deidentification.script.errors import LookupTableRefused
+from scandock.model.dataclass import dataclass
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 

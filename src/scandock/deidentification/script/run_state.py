@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.script.errors import ScriptFailed, ScriptTimeout
 from scandock.deidentification.script.lookup_table import LookupTable
 from scandock.deidentification.script.syntax import Path
+from scandock.model.dataclass import dataclass
 from scandock.model.tags import PIXEL_DATA
 from scandock.rules.stored_uids import NO_UIDS, StoredUids
 

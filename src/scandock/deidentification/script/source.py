@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import Final
+
+from scandock.model.dataclass import dataclass
 
 _JOINT: Final = re.compile(r"\\\r?\n")
 _DEEPEST: Final = 40

@@ -7,8 +7,10 @@ is a value and a mask.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
+
+from scandock.model.dataclass import dataclass
 
 PLAIN_PUBLIC: Final = 0xFFFFFFFF
 PLAIN_PRIVATE: Final = 0xFFFF00FF

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from scandock.model.dataclass import dataclass
 from scandock.queue.chores import chore
 from scandock.services.clock_check import update_deletion_age
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
 from fastapi import Request
+
+from scandock.model.dataclass import dataclass
 
 ANY: Final = "*/*"
 MULTIPART: Final = "multipart/related"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from starlette.responses import Response
 
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.services.outcomes import Outcome
 from scandock.services.prearchive import try_each

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final, TypedDict
 from urllib.parse import urlencode
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.catalog.own_resources import PROJECT_KEY
+from scandock.model.dataclass import dataclass
 from scandock.rules.permissions import Action
 from scandock.services.browsing import (
     ListFilter,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from scandock.model.dataclass import dataclass
 
 WIDTH: Final = 640
 BASE: Final = 140

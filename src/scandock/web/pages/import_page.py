@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 
 from fastapi import Request
 from starlette.responses import Response
 
+from scandock.model.dataclass import dataclass
 from scandock.services.activity import read_activity
 from scandock.services.import_outcomes import ChangeKind, ExceptionLine
 from scandock.web.pages.activity import find_interrupted

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Action
 from scandock.services import rights

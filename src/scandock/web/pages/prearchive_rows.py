@@ -5,12 +5,13 @@ may be decided of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Connection
 
 from scandock.access.principal import Principal, ProjectRights, decide_access_of
+from scandock.model.dataclass import dataclass
 from scandock.rules.choices import MEANING, REASONS, Choice, usable_choices
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import AccessDecision, Action

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from fastapi import Request
 from starlette.responses import Response
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.services.privacy_scripts import (
     EXAMPLE_SCRIPT,

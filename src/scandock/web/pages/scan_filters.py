@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import Request
 from sqlalchemy import Connection
 
 from scandock.access.principal import Principal
+from scandock.model.dataclass import dataclass
 from scandock.rules.scan_ids import sort_key
 from scandock.services.pagination import MAX_LIMIT, Sorting
 from scandock.services.records import Scan

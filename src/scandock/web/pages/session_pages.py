@@ -5,7 +5,6 @@ A session that waits in the prearchive is looked at by the same pages, under its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from fastapi import Request
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.catalog.sessions import archived_uuid, subject_uuid
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Fault
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import label_fields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from fastapi import Request
@@ -13,6 +13,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from scandock.access.principal import Principal
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.rules.mapping import decode_mapping

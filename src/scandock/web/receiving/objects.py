@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -19,6 +18,7 @@ from fastapi import Request
 
 from scandock.access.principal import Principal
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import is_project_id

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.model.request_errors import RequestInvalid
 from scandock.services import upload_errors

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, select
 from scandock.access.principal import Principal
 from scandock.catalog.tables import project
 from scandock.formats.display_names import escape_name
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.errors import LabelUnusable, ProjectIdInvalid
 from scandock.rules.import_request import ImportRequest, RequestSource

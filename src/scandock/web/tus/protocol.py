@@ -6,11 +6,11 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final
 
+from scandock.model.dataclass import dataclass
 from scandock.services.spool_writer import Digest
 from scandock.web.tus import errors
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from scandock.model.dataclass import dataclass
 from scandock.model.json_records import JsonRecord
 from scandock.services.clock_check import confirm_clock_state, find_clock_state
 from scandock.web.request_context import SignedContext, record_response

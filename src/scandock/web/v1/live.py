@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from scandock.access.principal import Principal
+from scandock.model.dataclass import dataclass
 from scandock.services.import_events import (
     ImportEvent,
     UnfinishedImport,

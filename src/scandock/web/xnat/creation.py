@@ -8,7 +8,7 @@ the request calls it a document: one client sends its user's password in it (5).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from fastapi import Request
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import AccessDenied
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.request_limits import DOCUMENT_SCANS

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from xml.etree import ElementTree as ET
 
 from fastapi import Request
 
+from scandock.model.dataclass import dataclass
 from scandock.model.request_limits import COLUMN_NAME
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.bodies import MULTIPART, has_body, read_media_type, stream_file

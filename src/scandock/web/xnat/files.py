@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -12,6 +11,7 @@ from starlette.responses import Response
 
 from scandock.catalog.own_resources import Holder
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import RequestInvalid
 from scandock.services import session_parts
 from scandock.services.downloads import FileDownload, find_file, open_file, open_found_file

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.services import session_parts
 from scandock.services.project_resources import ResourceOwner

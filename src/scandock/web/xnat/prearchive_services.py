@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from scandock.access.principal import Principal
 from scandock.catalog.records import SessionRecord
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import PrearchiveSessionUri, without_data

@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Final, TypedDict
 from xml.etree import ElementTree as ET
@@ -15,6 +15,7 @@ from xml.sax.saxutils import quoteattr
 from fastapi import Request
 from starlette.responses import PlainTextResponse, Response
 
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.spreadsheet import TableWriter
 from scandock.model.xml_text import NOT_IN_XML, text

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 from sqlalchemy import Row, insert, select, update
@@ -16,6 +15,7 @@ from sqlalchemy import Row, insert, select, update
 from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import tracked
+from scandock.model.dataclass import dataclass
 from scandock.model.uris import without_data
 from scandock.services.outcomes import Outcome
 

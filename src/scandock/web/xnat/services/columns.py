@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -18,6 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.model.request_errors import RequestInvalid

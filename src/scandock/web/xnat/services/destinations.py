@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import AccessDenied, Principal
 from scandock.catalog.tables import project, session
+from scandock.model.dataclass import dataclass
 from scandock.model.xnat_ids import experiment_number, subject_number
 from scandock.rules.permissions import Action
 from scandock.services.xnat_lookup import find_experiment, find_subject, resolve_project

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import insert, select, update
@@ -17,6 +16,7 @@ from scandock.access.principal import AccessDenied, Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, inbox_import
 from scandock.catalog.tables import upload
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError
 from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.verdicts import ImportState

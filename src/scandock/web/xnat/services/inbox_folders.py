@@ -13,9 +13,9 @@ import tarfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, Any, Final, Protocol
 
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.model.private_files import PRIVATE_FILE
 from scandock.web.xnat.errors import InboxChanged

@@ -6,10 +6,10 @@ The same rule for who waits for the answer and for who follows by a key (xnat-be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from scandock.model import uris
+from scandock.model.dataclass import dataclass
 from scandock.model.machine_errors import DiskFull
 from scandock.model.verdicts import ImportState
 from scandock.rules.errors import ProjectUnknown

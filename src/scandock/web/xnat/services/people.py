@@ -5,7 +5,6 @@ Administrators see all. E-mail addresses are for those who manage the members of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NotRequired, TypedDict
 
 from sqlalchemy import ColumnElement, Connection, exists, false, or_, select, true
@@ -14,6 +13,7 @@ from scandock.access.principal import Principal, raise_denied
 from scandock.access.visibility import projects_where
 from scandock.catalog.server_tables import account, member
 from scandock.catalog.tables import project
+from scandock.model.dataclass import dataclass
 from scandock.rules.permissions import AccessDecision, Action, is_allowed
 from scandock.services import rights
 

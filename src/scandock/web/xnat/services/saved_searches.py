@@ -8,7 +8,6 @@ says `secure="false"` is read by every account.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 from xml.etree import ElementTree as ET
 
@@ -19,6 +18,7 @@ from scandock.access.principal import Principal, raise_denied
 from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, saved_search, saved_search_user
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.model.errors import Usage
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import AccessDecision, Action

@@ -5,11 +5,11 @@ It comes from outside and may be anything: it is read within limits (`xml_parsin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
 
 from scandock.model import request_limits
+from scandock.model.dataclass import dataclass
 from scandock.web.xnat.services.columns import check_name
 from scandock.web.xnat.services.xml_parsing import document_invalid_error, parse_xml
 

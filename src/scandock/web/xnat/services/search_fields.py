@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, case, func, literal
 
 from scandock.access.principal import Principal
+from scandock.model.dataclass import dataclass
 from scandock.rules.field_types import FieldType, type_of_field
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.web.xnat.services import experiments, projects, subjects

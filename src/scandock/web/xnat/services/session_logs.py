@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, select
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import tree, upload
+from scandock.model.dataclass import dataclass
 from scandock.services.audit import project_condition
 from scandock.web.xnat.services.columns import Rows, format_moment
 

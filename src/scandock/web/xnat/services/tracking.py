@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, insert, select
@@ -18,6 +17,7 @@ from scandock.access.principal import AccessDenied, Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
+from scandock.model.dataclass import dataclass
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.queue.event_data import (

@@ -7,7 +7,6 @@ for expire.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, insert, or_, select, update
@@ -16,6 +15,7 @@ from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.sealed_texts import SEALED
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
+from scandock.model.dataclass import dataclass
 from scandock.model.incoming_upload import IncomingUpload
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import ImportState

@@ -242,7 +242,7 @@ def test_one_answer_to_each_case(name: str) -> None:
 
 
 def test_every_letter_of_the_table_is_spelled_alike() -> None:
-    ranges = [line.split(" ") for line in LETTERS_FILE.read_text("utf-8").splitlines()[1:]]
+    ranges = [line.split(" ") for line in Path(LETTERS_FILE).read_text("utf-8").splitlines()[1:]]
     codes = {code for first, last, *_ in ranges for code in (int(first, 16), int(last, 16), int(last, 16) + 1)}
     codes |= {code for first, last, *text in ranges if text != ["?"] for code in range(int(first, 16), int(last, 16))}
     names = [f"X{chr(code)}" for code in sorted(codes)]

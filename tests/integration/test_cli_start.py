@@ -63,16 +63,16 @@ def test_an_upload_loads_no_more_than_it_needs(tmp_path):
 
 
 def packages_at_start(*args, **changes):
-    """What readers are started by (a server, then a fork of it), each with the packages loaded by then."""
+    """What readers are started by (a server, then a fork of it), each with the modules loaded by then."""
     code = (
         "import sys; from scandock.cli import main; from scandock.workers import readers\n"
         "def told(name):\n"
         "    call = getattr(readers, name)\n"
         "    def tell(*words):\n"
-        "        print(name, *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
+        "        print(name, *sys.modules, file=sys.stderr)\n"
         "        return call(*words)\n"
         "    setattr(readers, name, tell)\n"
-        "told('_start_server'); told('start_fork')\n"
+        "told('_start_server'); told('_fork_server'); told('start_fork')\n"
         "sys.argv = ['scandock', *sys.argv[1:]]; sys.exit(main())"
     )
     done = subprocess.run(
@@ -84,7 +84,7 @@ def packages_at_start(*args, **changes):
         check=True,
     )
     lines = [line.split() for line in done.stderr.splitlines()]
-    return {name: set(packages) for name, *packages in lines if name in {"_start_server", "start_fork"}}
+    return {name: set(packages) for name, *packages in lines if name in {"_start_server", "_fork_server", "start_fork"}}
 
 
 @pytest.mark.parametrize("command", ["import", "inspect"])
@@ -92,10 +92,10 @@ def test_readers_of_plain_words_begin_before_what_is_costly_is_loaded(tmp_path, 
     archive = write_zip(tmp_path / "a.zip", Study(1, 1, count=2, side=8).entries("S"))
     words = [command, archive, "--data", tmp_path / "data", "--project", "P", "--create-project"]
     loaded = packages_at_start(*words)
-    assert loaded["_start_server"] & (COSTLY | {"typer", "sqlite3"}) == set()
-    costly = COSTLY | {"typer"}
+    assert loaded["_fork_server"] & (COSTLY | {"typer", "sqlite3", "dataclasses"}) == set()
+    costly = COSTLY | {"typer", "inspect", "pathlib", "uuid"}
     if command == "inspect":  # it reads by the rules of a catalog, which it opens first
-        costly -= {"pydantic", "sqlalchemy", "asyncio"}
+        costly = {"typer"}
     assert loaded["start_fork"] & costly == set()
 
 

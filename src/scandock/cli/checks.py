@@ -6,7 +6,6 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from scandock.cli.command_errors import (
@@ -95,10 +94,10 @@ def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = Fa
     if must_exist and not os.path.isdir(data):
         raise DataMissing(f"There is no folder {data!r}.", "Check the path, or import something into it.")
     nearest = _nearest_existing(data)
-    if not nearest.is_dir():
-        raise DataNotAFolder(f"--data {data!r} can't be made: {str(nearest)!r} is a file.")
+    if not os.path.isdir(nearest):
+        raise DataNotAFolder(f"--data {data!r} can't be made: {nearest!r} is a file.")
     if not is_read and not os.access(nearest, os.W_OK | os.X_OK):
-        raise DataNotWritable(data, str(nearest))
+        raise DataNotWritable(data, nearest)
     for archive in archives:
         if os.path.isdir(archive) and _is_inside(data, archive):
             raise DataInArchive(data, archive)
@@ -108,7 +107,10 @@ def check_output_folder(option: str, path: str) -> None:
     """A folder that is written to is one, or can be made one. Raises OutputNotAFolder."""
     if not path.strip() or (os.path.lexists(path) and not os.path.isdir(path)):
         raise OutputNotAFolder(option, path)
-    if any(above.exists() and not above.is_dir() for above in Path(path).resolve().parents):
+    above = os.path.dirname(os.path.realpath(path))
+    while not os.path.exists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
         raise OutputNotAFolder(option, path)
 
 
@@ -134,13 +136,15 @@ def error_reason(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _nearest_existing(path: str) -> Path:
-    """`path`, or the nearest folder above it that is there."""
-    nearest = Path(path).absolute()
+def _nearest_existing(path: str) -> str:
+    """`path`, absolute, or the nearest folder above it that is there."""
+    parts = os.path.join(os.getcwd(), path).split("/")
+    nearest = "/" + "/".join(part for part in parts if part not in {"", "."})  # `..` stays: it may follow a link
     while not os.path.lexists(nearest):
-        nearest = nearest.parent
+        nearest = os.path.dirname(nearest)
     return nearest
 
 
 def _is_inside(path: str, folder: str) -> bool:
-    return Path(path).resolve().is_relative_to(Path(folder).resolve())
+    above = os.path.realpath(folder)
+    return os.path.commonpath([os.path.realpath(path), above]) == above

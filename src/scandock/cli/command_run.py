@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field, replace
-from typing import Final, Protocol, TextIO
+from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
 from scandock.cli import errors
 from scandock.cli.consoles import print_line, tolerate_closed_pipe
@@ -18,10 +18,12 @@ from scandock.cli.receipt_file import Format, ReceiptFile
 from scandock.cli.summary import SummaryContext, headline, print_summary
 from scandock.model.dataclass import dataclass
 from scandock.model.errors import ScandockError, Usage
-from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.import_types import Progress
 from scandock.model.verdicts import EXIT_CODES, WITHOUT_RECEIPT, ImportState
 from scandock.rules.shown_names import ALL_SHOWN, ShownNames
+
+if TYPE_CHECKING:
+    from scandock.model.import_report import ReportJson
 
 _STORED: Final = frozenset({ImportState.PLACED, ImportState.HELD, ImportState.PARTLY})
 _WORST_FIRST: Final = (130, 1, 4, 3, 0)
@@ -136,4 +138,6 @@ def worst_code(codes: Iterable[int]) -> int:
 
 def _not_stored_report(archive: str, state: ImportState, code: str, message: str) -> ReportJson:
     """The object of an archive for which the engine has none; the same keys as all others (design: fixed surface)."""
+    from scandock.model.import_report import ImportReport
+
     return ImportReport(upload=None, archive=archive, state=state, code=code, message=message).to_json()

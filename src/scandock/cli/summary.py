@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
 from scandock.cli.sessions_table import MAX_SHOWN, pick_sessions, session_line, sessions_table, sessions_totals
 from scandock.cli.text_format import format_count, format_counts, format_duration, printable
 from scandock.model.dataclass import dataclass
-from scandock.model.import_report import ReportJson
 from scandock.model.sizes import format_size
 from scandock.model.verdicts import Verdict
 from scandock.rules.upload_summary import summarize_kept_files
+
+if TYPE_CHECKING:
+    from scandock.model.import_report import ReportJson
 
 NOTICES: Final = 12
 """Warnings and reasons that are shown in full; of the rest the number is said."""
@@ -193,6 +194,8 @@ def next_steps(reports: Sequence[ReportJson], context: SummaryContext) -> Iterat
     elif any(_count_entries(reports).get(verdict) for verdict in _LOST):
         yield "Look further", "the same command with --receipt FILE writes what became of each file, and why"
     if context.data is not None and placed_paths:
+        import shlex
+
         yield "Check", f"scandock check --data {shlex.quote(context.data)}"
 
 

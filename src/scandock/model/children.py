@@ -16,6 +16,8 @@ from enum import Enum
 from typing import TypeVar
 
 Started = TypeVar("Started")
+_NO_SECRETS = frozenset({"AWS_CA_BUNDLE", "AWS_DEFAULT_REGION", "AWS_REGION"})
+"""Of the environment's names that are taken for secrets, those that people set for all programs of a machine."""
 
 
 class Output(Enum):
@@ -81,11 +83,28 @@ def start_connected(
             raise
 
 
+def close_all_but(kept: int, *, output: Output) -> None:
+    """In a fork, have what a `Child` with this output has: no input, and of what is open `kept` alone."""
+    most = os.sysconf("SC_OPEN_MAX")
+    os.closerange(3, kept)
+    os.closerange(kept + 1, most)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number, stream in enumerate((subprocess.DEVNULL, *output.value)):
+        if stream is not None:
+            os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+def has_bare_environment() -> bool:
+    """Whether this process has nothing in its environment that `bare_environment` leaves out."""
+    return all(map(_may_be_known, os.environ))
+
+
 def bare_environment(more: Mapping[str, str]) -> dict[str, str]:
     """What children are given that take apart what anybody may have made: no passwords, and `more`."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SCANDOCK_", "PG", "AWS_")) or name.startswith("SCANDOCK_CRASH_")
-    }
-    return {**kept, **more}
+    return {**{name: value for name, value in os.environ.items() if _may_be_known(name)}, **more}
+
+
+def _may_be_known(name: str) -> bool:
+    is_ours = name.startswith(("SCANDOCK_", "PG", "AWS_"))
+    return not is_ours or name in _NO_SECRETS or name.startswith("SCANDOCK_CRASH_")

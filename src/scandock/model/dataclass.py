@@ -7,11 +7,15 @@ is done, and what is frozen is so for type checkers alone.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
+
+from scandock.model.later_modules import stand_in
+
+with stand_in({"inspect": ()}):  # by which the library makes texts of classes that have none
+    import dataclasses
 
 __all__ = ["dataclass"]
 

@@ -24,6 +24,7 @@ F_SETSIG = 10
 """fcntl(2), which Python's module does not name."""
 M_ARENA_MAX = -8
 M_MMAP_THRESHOLD = -3
+M_TRIM_THRESHOLD = -1
 
 
 @cache
@@ -123,6 +124,17 @@ def return_large_blocks(size: int) -> None:
     """
     with contextlib.suppress(AttributeError):
         _libc().mallopt(M_MMAP_THRESHOLD, size)
+
+
+def keep_blocks(size: int, free: int) -> None:
+    """Keep blocks of memory of up to `size` bytes for what comes next, as long as no more than `free` bytes are free.
+
+    As MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_ and MALLOC_ARENA_MAX=1 of an environment do for a new process.
+    """
+    keep_one_heap()
+    with contextlib.suppress(AttributeError):
+        _libc().mallopt(M_MMAP_THRESHOLD, size)
+        _libc().mallopt(M_TRIM_THRESHOLD, free)
 
 
 def unblock_signals() -> None:

@@ -6,13 +6,13 @@ is shown before an upload is what the import does, on every version of Python an
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from functools import cache
-from pathlib import Path
 from typing import Final
 from unicodedata import normalize
 
-LETTERS_FILE: Final = Path(__file__).with_name("letters.txt")
+LETTERS_FILE: Final = os.path.join(os.path.dirname(__file__), "letters.txt")
 _OTHER: Final = "?"
 """What the file has for letters and numbers that can't be spelled."""
 _UNREADABLE: Final = "\ufffd"
@@ -47,6 +47,7 @@ def spell_letter(char: str) -> str | None:
 @cache
 def _table() -> tuple[list[int], list[tuple[int, str]]]:
     """The first code point of each range, and its last one with what its characters become."""
-    lines = LETTERS_FILE.read_text("utf-8").splitlines()[1:]
+    with open(LETTERS_FILE, encoding="utf-8") as file:
+        lines = file.read().splitlines()[1:]
     parts = [(line + " ").split(" ")[:3] for line in lines]
     return [int(first, 16) for first, _, _ in parts], [(int(last, 16), text) for _, last, text in parts]

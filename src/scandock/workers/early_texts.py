@@ -6,10 +6,10 @@ A command's readers begin with that; its catalog is opened beside them (`local_i
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from scandock.catalog.texts_in_force import FILTERS_IN_FORCE, PRIVACY_IN_FORCE, ROUTING_IN_FORCE
@@ -22,6 +22,9 @@ _SITE_RULES = "SELECT text FROM routing_rules"
 _SECONDS = 2
 """For which a database is waited for; behind that the catalog is opened first, which waits in its own way."""
 
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/")
+"""Bytes of a path that stand for themselves in a URI (RFC 3986, 3.3); pathlib takes 3 ms, which readers wait for."""
+
 _Select = Callable[[str], list[tuple[Any, ...]]]
 
 
@@ -33,11 +36,12 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
     """
     if database_url is not None:
         return _ask_server(database_url)
-    path = Path(data, "scandock.db").absolute()
-    if not path.exists():
+    path = os.path.abspath(os.path.join(data, "scandock.db"))
+    if not os.path.exists(path):
         return _read(lambda _: [])
+    quoted = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in os.fsencode(path))
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
+        with closing(sqlite3.connect(f"file://{quoted}?mode=ro", uri=True, timeout=1)) as connection:
             return _read(lambda statement: connection.execute(statement).fetchall())
     except sqlite3.Error:
         return None

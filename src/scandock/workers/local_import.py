@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from scandock.catalog.quick_start import load_sqlalchemy
+from scandock.catalog.sqlalchemy_loading import load_sqlalchemy
 from scandock.formats.display_names import decode_file_name
 from scandock.model.crash_points import reach
 from scandock.model.errors import ScandockError
@@ -30,7 +30,6 @@ from scandock.workers.archive_reader import SEGMENT_FILES, ArchiveReader, ReadEn
 from scandock.workers.early_texts import check_unchanged, read_site_texts
 from scandock.workers.import_progress import ImportProgress
 from scandock.workers.machine_faults import to_machine_fault
-from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:
     from scandock.model.import_report import ImportReport
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from scandock.store.port import Stage
     from scandock.workers.context import WorkerContext
     from scandock.workers.import_run import ImportRun
+    from scandock.workers.results import ImportResult
 
 SWEEP_SECONDS = 1.0
 _SWITCH_SECONDS = 0.0005
@@ -71,6 +71,8 @@ def run_import(
         report = local.run()
     store.sweep(None if local.hides_anything else SWEEP_SECONDS)
     reach("swept")
+    from scandock.workers.results import ImportResult
+
     has_receipt = report.state not in WITHOUT_RECEIPT
     return ImportResult(report, partial(store.open_receipt, number) if has_receipt else None)
 
@@ -143,6 +145,7 @@ def _load_before_the_end() -> None:
     with pause_garbage_collection():
         from scandock.pipeline import flow  # noqa: F401
         from scandock.services.cleaning import trash  # noqa: F401
+        from scandock.workers import results  # noqa: F401
 
 
 class _LocalImport:

@@ -1,9 +1,9 @@
 """The fork server of readers: a small process that has imported what they need, and no secret.
 
 Started as `python -m scandock.workers.reader_server PARENT FD MODULE...` by a worker, whose attempts ask it for
-readers, or by a command that imports; with the environment of a reader, and confined and limited as readers are, its
-forks with it. It loads the modules too, for all readers. A reader dies with this server, as its child, and with the
-process that it works for, as nobody holds its lifeline any more.
+readers, or by a command that imports, which forks it from itself where it may; with the environment of a reader, and
+confined and limited as readers are, its forks with it. It loads the modules too, for all readers. A reader dies with
+this server, as its child, and with the process that it works for, as nobody holds its lifeline any more.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 
@@ -40,11 +41,15 @@ def _run_reader(server: int, end: int, slots: int, currents: int, lifeline: int)
 
 def main(words: list[str]) -> int:
     parent, fd, *modules = words
-    confine_reader(int(parent), "reader server")
+    return run_server(int(parent), socket.socket(fileno=int(fd)), modules)
+
+
+def run_server(parent: int, wire: socket.socket, modules: Sequence[str] = ()) -> int:
+    """Be the server of a parent, with more modules than readers need; the exit code."""
+    confine_reader(parent, "reader server")
     with pause_garbage_collection():
         for module in modules:
             import_module(module)
-    wire = socket.socket(fileno=int(fd))
     wire.send(READY)
     return serve_readers(wire)
 

@@ -12,15 +12,21 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from scandock.model.children import Child, Output, bare_environment
-from scandock.model.process import can_die_with_pipe, python_command
+from scandock.model.children import Child, Output, bare_environment, close_all_but, has_bare_environment
+from scandock.model.process import can_die_with_pipe, keep_blocks, python_command
 from scandock.workers.fork_server import ANSWER_SECONDS, ForkedProcess, can_fork, request_fork
-from scandock.workers.server_keeper import ForkServer, ServerKeeper, start_server
+from scandock.workers.server_keeper import ForkServer, ServerKeeper, fork_server, start_server
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_ARENA_MAX": "1"}
+_MMAP_THRESHOLD = 32 * 1024**2
+_TRIM_THRESHOLD = 64 * 1024**2
+MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),
+    "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD),
+    "MALLOC_ARENA_MAX": "1",
+}
 """Blocks of megabytes freed and mapped anew page-fault at each entry (docs/performance.md)."""
 
 
@@ -141,6 +147,25 @@ def _start_server(*modules: str) -> ForkServer | None:
     )
 
 
+def _fork_server() -> ForkServer | None:
+    """A server forked from this process, which has no thread, nothing open, and no secret; None where there is no room.
+
+    A third of what it loads is loaded already, and it has no interpreter to start.
+    """
+    try:
+        return fork_server(_serve_readers)
+    except OSError:
+        return None
+
+
+def _serve_readers(parent: int, wire: socket.socket) -> int:
+    close_all_but(wire.fileno(), output=Output.ERRORS)
+    keep_blocks(_MMAP_THRESHOLD, _TRIM_THRESHOLD)
+    from scandock.workers.reader_server import run_server
+
+    return run_server(parent, wire)
+
+
 def use_reader_server(wire: socket.socket) -> None:
     """Have all readers of this process forked by the server behind a wire, as far as it does."""
     _start_by(partial(start_fork, wire), are_quick=True)
@@ -160,12 +185,13 @@ def _held_signals() -> Iterator[None]:
 def own_reader_server() -> Iterator[None]:
     """Have the readers of this process forked by a server of its own, which loads what they need beside all else.
 
-    For a command, in its first thread, before it loads anything else that takes a while.
+    For a command, in its first thread, before it opens anything or loads anything else that takes a while. It is forked
+    from the command, where that has nothing in its memory that readers may not know.
     """
     server = None
     if can_fork() and can_die_with_pipe():
         with _held_signals():
-            server = _start_server()
+            server = _fork_server() if has_bare_environment() else _start_server()
     if server is None:
         yield
         return

@@ -6,13 +6,13 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from scandock.model.children import Child, Output, start_connected
-from scandock.model.process import python_command
+from scandock.model.process import end_process, python_command
 from scandock.workers.fork_server import READY, request_fork
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def fork_server(serve: Callable[[int, socket.socket], int]) -> ForkServer:
     pid = os.fork()
     if pid == 0:
         ours.close()
-        sys.exit(serve(parent, theirs))
+        end_process(partial(serve, parent, theirs))  # nothing of who called this is to go on here
     theirs.close()
     return ForkServer(_ForkedServer(pid), ours)
 

@@ -10,11 +10,13 @@ import sys
 
 import pytest
 
-from scandock.model.children import Child, Output, bare_environment, start_connected
+from scandock.model.children import Child, Output, bare_environment, has_bare_environment, start_connected
 from tests.crash.processes import until
 
 
 def test_who_takes_apart_what_anybody_may_have_made_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("SCANDOCK_", "PG", "AWS_"))]:
+        monkeypatch.delenv(name)
     for name in ("SCANDOCK_ADMIN_PASSWORD", "SCANDOCK_CRASH_AT", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "LANG"):
         monkeypatch.setenv(name, "x")
     given = bare_environment({"MALLOC_ARENA_MAX": "1"})
@@ -23,6 +25,26 @@ def test_who_takes_apart_what_anybody_may_have_made_gets_no_secret(monkeypatch: 
         "SCANDOCK_CRASH_AT",
         "LANG",
     }
+    assert not has_bare_environment()
+    for name in ("SCANDOCK_ADMIN_PASSWORD", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    assert has_bare_environment()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("output", Output)
+def test_a_fork_is_left_what_a_child_has(output: Output) -> None:
+    code = (
+        "import os, sys; from scandock.model.children import Output, close_all_but\n"
+        "extra = [os.dup(1) for _ in range(5)]; kept = extra[2]\n"
+        f"close_all_but(kept, output={output})\n"
+        "said = {n: os.readlink(f'/proc/self/fd/{n}') for n in (0, 1, 2)}\n"
+        "left = [n for n in extra if os.path.exists(f'/proc/self/fd/{n}')]\n"
+        "os.write(kept, repr((left == [kept], [n for n in said if said[n] == os.devnull])).encode())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.PIPE, capture_output=True, check=True)
+    nowhere = {Output.ALL: [0], Output.ERRORS: [0, 1], Output.NONE: [0, 1, 2]}[output]
+    assert done.stdout.decode() == repr((True, nowhere))
 
 
 def test_a_child_that_can_not_be_started_leaves_no_socket_open() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from anyascii import anyascii
@@ -12,7 +13,7 @@ from anyascii import anyascii
 from scandock.rules.letters import LETTERS_FILE, spell_letter, transliterate
 from scripts.letters import file_text
 
-TEXT = LETTERS_FILE.read_text("utf-8")
+TEXT = Path(LETTERS_FILE).read_text("utf-8")
 
 
 def test_the_file_is_what_its_script_makes():

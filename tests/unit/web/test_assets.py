@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
@@ -21,7 +22,7 @@ async def answers(*paths: str) -> list[httpx.Response]:
 
 def test_the_table_of_letters_is_served_to_the_pages_and_kept():
     answer, old = asyncio.run(answers(f"/static/{assets.stamp()}/letters.txt", "/static/000000000000/letters.txt"))
-    assert answer.content == LETTERS_FILE.read_bytes()
+    assert answer.content == Path(LETTERS_FILE).read_bytes()
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert "immutable" in answer.headers["cache-control"]
     assert len(gzip.compress(answer.content, 9)) < 12_000

@@ -231,6 +231,33 @@ def test_without_a_server_that_answers_a_reader_is_a_process_of_its_own(
     until(lambda: len(Path(children).read_text().split()) == 1, "a reader that nobody waits for lives on")
 
 
+@pytest.mark.parametrize("secret", ["", "PGPASSWORD"])
+def test_the_server_of_a_command_knows_no_secret_and_has_nothing_open(
+    secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a fork where the command's environment has no secret, else a program of its own."""
+    for name in [name for name in os.environ if name.startswith(("SCANDOCK_", "PG", "AWS_"))]:
+        monkeypatch.delenv(name)
+    if secret:
+        monkeypatch.setenv(secret, "hush")
+    path = tmp_path / "opened before"
+    with path.open("w"), readers.own_reader_server():
+        one = Started(None)
+        try:
+            server = Path(f"/proc/{parent_of(forked(one).pid)}")
+            is_fork = (server / "cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes()
+            assert is_fork is not bool(secret)
+            assert b"hush" not in (server / "environ").read_bytes()
+            opened = {number.name: os.readlink(number) for number in (server / "fd").iterdir()}
+            assert str(path) in [
+                os.readlink(number) for number in Path("/proc/self/fd").glob("[0-9]*") if number.exists()
+            ]
+            assert str(path) not in opened.values()
+            assert (opened["0"], opened["1"]) == (os.devnull, os.devnull)
+        finally:
+            one.close()
+
+
 def test_a_command_has_a_server_of_its_own_until_it_ends() -> None:
     with readers.own_reader_server():
         assert readers.are_quick()

@@ -1,24 +1,12 @@
-"""SQLAlchemy loaded without what it imports and a command never uses: asyncio, packages' metadata, drivers of others.
-
-They are a fifth of its start. Each is loaded after all once something asks for a thing of it.
-"""
+"""Modules that are loaded once something of them is asked for: what libraries import and a command never uses."""
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, Final
-
-_UNUSED: Final[Mapping[str, tuple[str, ...]]] = {
-    "asyncio": ("iscoroutine",),
-    "importlib.metadata": (),
-    "sqlalchemy.dialects.sqlite.aiosqlite": (),
-    "sqlalchemy.dialects.sqlite.pysqlcipher": (),
-}
-"""Modules, and those functions of them that SQLAlchemy takes from them as it is imported."""
+from typing import Any
 
 
 class LaterModule(ModuleType):
@@ -42,12 +30,16 @@ class LaterModule(ModuleType):
     def _load(self) -> ModuleType:
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
-        return importlib.import_module(self.__name__)
+        __import__(self.__name__)
+        return sys.modules[self.__name__]
 
 
 @contextmanager
 def stand_in(unused: Mapping[str, tuple[str, ...]]) -> Iterator[None]:
-    """Within the context, who imports these modules gets one that is loaded later, unless they are loaded already."""
+    """Within the context, who imports these modules gets one that is loaded later, unless they are loaded already.
+
+    `unused`: their names, each with the functions that are taken from it as it is imported, and called later or never.
+    """
     later = {name: LaterModule(name, functions) for name, functions in unused.items() if name not in sys.modules}
     sys.modules.update(later)
     for name, module in later.items():
@@ -60,9 +52,3 @@ def stand_in(unused: Mapping[str, tuple[str, ...]]) -> Iterator[None]:
         for name, module in later.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
-
-
-def load_sqlalchemy() -> None:
-    """Load SQLAlchemy and its SQLite, for a process that has one catalog in a file and no event loop."""
-    with stand_in(_UNUSED):
-        import sqlalchemy.dialects.sqlite  # noqa: F401

@@ -156,11 +156,14 @@ class Catalog:
         """Called whenever it says so."""
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that may write; commits at its end, rolls back on any exception."""
+    def write(self, *, synced: bool = True) -> Iterator[Connection]:
+        """A transaction that may write; commits at its end, rolls back on any exception.
+
+        Not `synced`: for what is nothing by itself. A power cut may undo it, until the next one that is synced.
+        """
         if _is_read_only():
             raise RuntimeError("A thread that only reads is to write to the catalog.")
-        with self._turn(), self._connect() as connection:
+        with self._turn(), self._connect() as connection, nullcontext() if synced else self._unsynced(connection):
             self._begin(connection, "BEGIN IMMEDIATE")
             connection.info.pop(_AFTER, None)  # of a transaction that was rolled back
             try:
@@ -175,6 +178,23 @@ class Catalog:
     def after_commit(self, connection: Connection, call: Callable[[], None]) -> None:
         """Call this once the transaction of `write` is committed; never where it is rolled back."""
         connection.info.setdefault(_AFTER, []).append(call)
+
+    @contextmanager
+    def _unsynced(self, connection: Connection) -> Iterator[None]:
+        """Let SQLite commit without waiting for the disk, which may have much to write of what an import has staged.
+
+        The next commit that waits has its log synced, and in it this. PostgreSQL always waits: a process may go on with
+        its standby, which has only what was waited for.
+        """
+        if not self.sqlite:
+            yield
+            return
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute("PRAGMA synchronous = NORMAL").close()
+        try:
+            yield
+        finally:
+            raw.execute("PRAGMA synchronous = FULL").close()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -257,10 +257,10 @@ def check_nothing(_: Connection) -> None:
 
 
 def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow], check: Check = check_nothing) -> None:
-    """Add files in batches, each a short transaction of its own."""
+    """Add files in batches, each a short transaction of its own, that is not synced: nothing points at a new tree."""
     every = iter(rows)
     while batch := list(islice(every, BATCH)):
-        with catalog.write() as connection:
+        with catalog.write(synced=False) as connection:
             check(connection)
             add_files(connection, tree_id, batch)
 
@@ -275,15 +275,18 @@ def add_files(connection: Connection, tree_id: int, rows: Sequence[FileRow]) -> 
 def copy_files(
     catalog: Catalog, old: int, new: int, last: int, dropped: Collection[int], check: Check = check_nothing
 ) -> None:
-    """Let a new tree hold all files of an old one, numbers kept, but for the dropped ones; `last` is its last one."""
+    """Let a new tree hold all files of an old one, numbers kept, but for the dropped ones; `last` is its last one.
+
+    Nothing of it is synced.
+    """
     with catalog.read() as connection:
         by_rows = not file_manifests.has_manifests(connection, old)
     for start in range(0, last + 1, BATCH):
-        with catalog.write() as connection:
+        with catalog.write(synced=False) as connection:
             check(connection)
             _copy_batch(connection, old, new, start, dropped, by_rows=by_rows)
     if not by_rows:
-        with catalog.write() as connection:
+        with catalog.write(synced=False) as connection:
             check(connection)
             copy_learned(connection, old, new, last)
 

@@ -209,6 +209,12 @@ class SqlView:
         return [*sessions, *self._assessors(project_name, label)]
 
     def _assessors(self, project_name: str, label: str) -> list[KnownSession]:
+        key = (project_name, "assessor", label)
+        if key not in self._known:
+            self._known[key] = self._find_assessors(project_name, label)
+        return self._known[key]
+
+    def _find_assessors(self, project_name: str, label: str) -> list[KnownSession]:
         rows = archived_assessors_labelled(self.connection, project_name, label)
         return [
             KnownSession(

@@ -18,7 +18,8 @@ Waiting = Queue["bytes | memoryview | BaseException | None"]
 def run_ahead(chunks: Iterator[bytes | memoryview]) -> Generator[bytes | memoryview, None, None]:
     """The same bytes in the same order, and at the same place whatever `chunks` raises. They must stay valid.
 
-    At most a handful of chunks are waiting. The thread ends when the iterator is exhausted, closed or dropped.
+    The first is given as soon as it is there, small ones behind it are joined. At most a handful of chunks are waiting.
+    The thread ends when the iterator is exhausted, closed or dropped.
     """
     waiting: Waiting = Queue(_DEPTH)
     stop = Event()
@@ -41,7 +42,7 @@ def run_ahead(chunks: Iterator[bytes | memoryview]) -> Generator[bytes | memoryv
 def _fill(chunks: Iterator[bytes | memoryview], waiting: Waiting, stop: Event) -> None:
     end: BaseException | None = None
     held: list[bytes | memoryview] = []
-    size = 0
+    size = _LEAST  # of the first one, so that it goes on at once
     try:
         for chunk in chunks:
             if stop.is_set():

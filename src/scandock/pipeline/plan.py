@@ -161,7 +161,7 @@ def _decide(
     recovered = time.monotonic()
     while True:
         context.check()
-        with context.catalog.write() as connection:
+        with context.catalog.write(synced=False) as connection:
             jobs, holders = _try_plan(context, connection, separator, policies, forced)
         if not holders:
             return jobs

@@ -195,7 +195,8 @@ def _write_rows(catalog: Catalog, lease: Lease, plans: Sequence[TreePlan], check
 def _write_small(catalog: Catalog, lease: Lease, plans: Iterable[tuple[TreePlan, Sequence[FileRow]]]) -> list[int]:
     """Write the rows of plans, with all that they add, in one transaction; the trees' numbers."""
     tree_ids = []
-    with catalog.write() as connection:
+    with catalog.write(synced=False) as connection:
+        check_lease(catalog, connection, lease)
         for plan, rows in plans:
             tree_id = new_tree(catalog, connection, lease)
             base = plan.base
@@ -214,12 +215,13 @@ def _write_large(catalog: Catalog, lease: Lease, plan: TreePlan, rows: Iterable[
         check_lease(catalog, connection, lease)
 
     base = plan.base
-    with catalog.write() as connection:
+    with catalog.write(synced=False) as connection:
+        check(connection)
         tree_id = new_tree(catalog, connection, lease)
     if base is not None:
         copy_files(catalog, base.tree_id, tree_id, base.last, plan.drop, check)
     write_files(catalog, tree_id, rows, check)
-    with catalog.write() as connection:
+    with catalog.write(synced=False) as connection:
         check(connection)
         _finish_rows(connection, tree_id, plan)
     return tree_id

@@ -180,7 +180,7 @@ class ArchiveReader:
         coming: ComingArchive | None = None,
         send_ahead: SendAhead | None = None,
     ) -> ReadEntries:
-        """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers are gone.
+        """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers have nothing left to do.
 
         `coming`: what gives it piece by piece, where its bytes are still on their way. `send_ahead` hears of images in
         the stage's place.
@@ -194,12 +194,12 @@ class ArchiveReader:
                 send_ahead = send_ahead or stage.send_ahead
                 self._fill(ledger, tasks, store, stage, site, stop, keep=keep, coming=coming, send_ahead=send_ahead)
         except BadInput as error:
+            self._pool.stop()
             return ReadEntries(ledger, tasks, error)
         except BaseException:
+            self._pool.stop()
             ledger.close()
             raise
-        finally:
-            self._pool.stop()
         return ReadEntries(ledger, tasks)
 
     def _fill(
@@ -272,8 +272,9 @@ class ArchiveReader:
         )
         more = None if coming is None else partial(self._ask, coming, listener.open)
         pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop(), more)
-        pool.stop()
+        pool.dismiss()
         if pool.reread:
+            pool.stop()
             drop_unreported(stage, ledger, IMAGES)
             if early is not None:
                 drop_unreported(stage, ledger, EARLY)

@@ -262,11 +262,15 @@ class ReaderPool:
         self.board.set_current(reader.index, b"")
         waiting.appendleft(task)
 
-    def stop(self) -> None:
-        """Kill what still runs; returns when all are gone."""
+    def dismiss(self) -> None:
+        """Kill readers that have nothing left to do. They are gone once `stop` returns, a few milliseconds later."""
         self.board.end_wait()
         for reader in self.readers.values():
             reader.process.kill()
+
+    def stop(self) -> None:
+        """Kill what still runs; returns when all are gone."""
+        self.dismiss()
         for reader in self.readers.values():
             reader.process.wait()
             reader.wire.close()

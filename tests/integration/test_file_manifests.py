@@ -205,8 +205,8 @@ def test_an_old_tree_that_is_brought_over_while_it_is_copied_is_copied_whole(
     write = catalog.write
 
     @contextmanager
-    def write_and_bring_over() -> Iterator[Connection]:
-        with write() as connection:
+    def write_and_bring_over(*, synced: bool = True) -> Iterator[Connection]:
+        with write(synced=synced) as connection:
             yield connection
         with monkeypatch.context() as inner:
             inner.setattr(catalog, "write", write)

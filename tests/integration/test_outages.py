@@ -122,8 +122,8 @@ def test_what_a_worker_has_claimed_without_hearing_of_it_is_run_at_once(server, 
     lost: list[str] = []
 
     @contextmanager
-    def unanswered(catalog):
-        with write(catalog) as connection:
+    def unanswered(catalog, *, synced=True):
+        with write(catalog, synced=synced) as connection:
             yield connection
         if threading.current_thread().name.startswith("slot-") and not lost:
             lost.append("once")

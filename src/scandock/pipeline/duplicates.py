@@ -19,15 +19,18 @@ from scandock.store.paths import REPEATS, RelPath, path_below
 META_BYTES = 128 * 1024
 """Of an object's beginning, in which its file meta fits."""
 _GROUPS = (
-    "CREATE TEMP TABLE several (study TEXT, sop TEXT, PRIMARY KEY (study, sop)) WITHOUT ROWID",
+    "CREATE TABLE several (study TEXT, sop TEXT, PRIMARY KEY (study, sop)) WITHOUT ROWID",
     """INSERT INTO several SELECT study, sop FROM entry e WHERE e.content = 'dicom' AND e.verdict = '' AND {which}
     GROUP BY study, sop HAVING COUNT(*) > 1""",
-    """CREATE TEMP TABLE again AS
+    """CREATE TABLE again AS
     SELECT e.study, e.sop, e.ordinal, e.sha256, e.dataset_at, e.syntax, e.staged, e.facts
     FROM entry e CROSS JOIN several s ON s.study = e.study AND s.sop = e.sop
     WHERE e.content = 'dicom' AND e.verdict = '' AND {which} ORDER BY e.study, e.sop, e.ordinal""",
 )
-"""Objects that come several times, group by group: copied, and so read in one pass while the entries are changed."""
+"""Objects that come several times, group by group: copied, and so read in one pass while the entries are changed.
+
+The tables are in the ledger: one that is temporary is in a file of its own, which may wait for a busy disk.
+"""
 
 
 @dataclass(slots=True)

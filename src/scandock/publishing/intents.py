@@ -246,7 +246,8 @@ def name_taken_fault(name: TreePath) -> Fault:
 
 
 def new_tree(catalog: Catalog, connection: Connection, lease: Lease) -> int:
-    """A tree to write rows under, invisible until a session points at it; by a lease proven in this transaction."""
+    """A tree to write rows under; invisible until a session points at it. TokenLost."""
+    check_lease(catalog, connection, lease)
     key = connection.execute(_tree_insertion(sqlite=catalog.sqlite), lease.mark()).inserted_primary_key
     assert key is not None
     number: int = key[0]

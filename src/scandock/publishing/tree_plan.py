@@ -196,7 +196,6 @@ def _write_small(catalog: Catalog, lease: Lease, plans: Iterable[tuple[TreePlan,
     """Write the rows of plans, with all that they add, in one transaction; the trees' numbers."""
     tree_ids = []
     with catalog.write(synced=False) as connection:
-        check_lease(catalog, connection, lease)
         for plan, rows in plans:
             tree_id = new_tree(catalog, connection, lease)
             base = plan.base
@@ -216,7 +215,6 @@ def _write_large(catalog: Catalog, lease: Lease, plan: TreePlan, rows: Iterable[
 
     base = plan.base
     with catalog.write(synced=False) as connection:
-        check(connection)
         tree_id = new_tree(catalog, connection, lease)
     if base is not None:
         copy_files(catalog, base.tree_id, tree_id, base.last, plan.drop, check)

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -144,6 +144,24 @@ def test_sqlite_syncs_and_keeps_foreign_keys(tmp_path: Path) -> None:
     catalog.dispose()
 
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 60_000}
+
+
+def test_what_is_not_synced_is_so_for_that_transaction_alone(tmp_path: Path) -> None:
+    catalog = open_catalog(f"sqlite:///{tmp_path}/c.db")
+    try:
+        for end in (None, ValueError("undone")):
+            with suppress(ValueError), catalog.write(synced=False) as connection:
+                assert connection.execute(text("PRAGMA synchronous")).scalar_one() == 1
+                connection.execute(insert(project).values(values(f"P{end}")))
+                if end is not None:
+                    raise end
+            with catalog.write() as connection:
+                assert connection.execute(text("PRAGMA synchronous")).scalar_one() == 2
+        with catalog.read() as connection:
+            names = connection.execute(select(project.c.name)).scalars().all()
+        assert [name for name in names if name.startswith("P")] == ["PNone"]
+    finally:
+        catalog.dispose()
 
 
 def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:

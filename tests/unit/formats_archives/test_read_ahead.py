@@ -44,6 +44,20 @@ def test_errors_come_after_the_bytes_before_them() -> None:
     assert threads() == []
 
 
+def test_the_first_piece_is_given_before_the_next_one_is_there() -> None:
+    is_wanted = threading.Event()
+
+    def slow() -> Iterator[bytes]:
+        yield b""
+        assert is_wanted.wait(60)
+        yield b"second"
+
+    chunks = run_ahead(slow())
+    assert next(chunks) == b""
+    is_wanted.set()
+    assert list(chunks) == [b"second"]
+
+
 def test_a_reader_that_stops_takes_the_thread_along() -> None:
     def endless() -> Iterator[bytes]:
         while True:

@@ -306,12 +306,12 @@ def test_nothing_is_written_once_the_lease_is_lost(
         return int(key[0])
 
     @contextmanager
-    def write_or_lose() -> Iterator[Connection]:
+    def write_or_lose(*, synced: bool = True) -> Iterator[Connection]:
         nonlocal transactions, theirs
         if transactions == lost_before:
             theirs = take_over()
         transactions += 1
-        with write() as connection:
+        with write(synced=synced) as connection:
             yield connection
 
     monkeypatch.setattr(room.catalog, "write", write_or_lose)

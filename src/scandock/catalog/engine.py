@@ -133,8 +133,8 @@ def transaction_number(*, sqlite: bool) -> ColumnElement[int]:
 class Catalog:
     """One database: `read()` and `write()` give a connection inside a transaction.
 
-    SQLite: WAL, synchronous=FULL, foreign keys on; `write()` begins IMMEDIATE, so that a writer waits at its
-    beginning and never fails half-way for a lock.
+    SQLite: WAL, synchronous=FULL (but for `write(synced=False)`), foreign keys on; `write()` begins IMMEDIATE, so that
+    a writer waits at its beginning and never fails half-way for a lock.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -159,7 +159,8 @@ class Catalog:
     def write(self, *, synced: bool = True) -> Iterator[Connection]:
         """A transaction that may write; commits at its end, rolls back on any exception.
 
-        Not `synced`: for what is nothing by itself. A power cut may undo it, until the next one that is synced.
+        Not `synced`: for rows that nothing points at before a later transaction, which is synced and they with it.
+        Until then a power cut may undo it.
         """
         if _is_read_only():
             raise RuntimeError("A thread that only reads is to write to the catalog.")
@@ -190,11 +191,15 @@ class Catalog:
             yield
             return
         raw: Any = connection.connection.dbapi_connection
-        raw.execute("PRAGMA synchronous = NORMAL").close()
         try:
+            raw.execute("PRAGMA synchronous = NORMAL").close()
             yield
         finally:
-            raw.execute("PRAGMA synchronous = FULL").close()
+            try:
+                raw.execute("PRAGMA synchronous = FULL").close()
+            except sqlite3.Error:  # it is in a transaction that could not be ended
+                connection.invalidate()
+                raise
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

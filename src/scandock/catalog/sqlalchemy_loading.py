@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from scandock.model.later_modules import stand_in
+from scandock.model.lazy_modules import lazy_imports
 
 _UNUSED: Final[Mapping[str, tuple[str, ...]]] = {
     "asyncio": ("iscoroutine",),
@@ -17,5 +17,5 @@ _UNUSED: Final[Mapping[str, tuple[str, ...]]] = {
 
 def load_sqlalchemy() -> None:
     """Load SQLAlchemy and its SQLite, for a process without an event loop."""
-    with stand_in(_UNUSED):
+    with lazy_imports(_UNUSED):
         import sqlalchemy.dialects.sqlite  # noqa: F401

@@ -138,7 +138,8 @@ def error_reason(error: Exception) -> str:
 
 def _nearest_existing(path: str) -> str:
     """`path`, absolute, or the nearest folder above it that is there."""
-    parts = os.path.join(os.getcwd(), path).split("/")
+    absolute = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
+    parts = absolute.split("/")
     nearest = "/" + "/".join(part for part in parts if part not in {"", "."})  # `..` stays: it may follow a link
     while not os.path.lexists(nearest):
         nearest = os.path.dirname(nearest)

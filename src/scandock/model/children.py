@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TypeVar
 
 Started = TypeVar("Started")
-_NO_SECRETS = frozenset({"AWS_CA_BUNDLE", "AWS_DEFAULT_REGION", "AWS_REGION"})
+_PUBLIC_NAMES = frozenset({"AWS_CA_BUNDLE", "AWS_DEFAULT_REGION", "AWS_REGION"})
 """Of the environment's names that are taken for secrets, those that people set for all programs of a machine."""
 
 
@@ -84,10 +84,16 @@ def start_connected(
 
 
 def close_all_but(kept: int, *, output: Output) -> None:
-    """In a fork, have what a `Child` with this output has: no input, and of what is open `kept` alone."""
-    most = os.sysconf("SC_OPEN_MAX")
-    os.closerange(3, kept)
-    os.closerange(kept + 1, most)
+    """Close every descriptor but `kept`, above 2, and have the standard streams as a `Child` has them; for a fork."""
+    assert kept > 2
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # where there may be a billion, few are open
+    except OSError:
+        numbers = list(range(1024))
+    for number in numbers:
+        if number > 2 and number != kept:
+            with contextlib.suppress(OSError):  # that of the list itself is closed by now
+                os.close(number)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number, stream in enumerate((subprocess.DEVNULL, *output.value)):
         if stream is not None:
@@ -107,4 +113,4 @@ def bare_environment(more: Mapping[str, str]) -> dict[str, str]:
 
 def _may_be_known(name: str) -> bool:
     is_ours = name.startswith(("SCANDOCK_", "PG", "AWS_"))
-    return not is_ours or name in _NO_SECRETS or name.startswith("SCANDOCK_CRASH_")
+    return not is_ours or name in _PUBLIC_NAMES or name.startswith("SCANDOCK_CRASH_")

@@ -127,7 +127,7 @@ def return_large_blocks(size: int) -> None:
 
 
 def keep_blocks(size: int, free: int) -> None:
-    """Keep blocks of memory of up to `size` bytes for what comes next, as long as no more than `free` bytes are free.
+    """Let glibc keep blocks of up to `size` bytes that are given back, and return memory once `free` bytes lie unused.
 
     As MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_ and MALLOC_ARENA_MAX=1 of an environment do for a new process.
     """

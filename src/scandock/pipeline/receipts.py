@@ -135,7 +135,7 @@ def _prepare_receipt(ledger: Ledger, names: dict[int, str]) -> None:
 
 def _pack_lines(ledger: Ledger, archive: str) -> Generator[bytes, None, None]:
     packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
-    yield b""  # for which who has it made beside waits no longer than for the thread
+    yield b""  # so that `write_receipt_beside` waits for the start of the thread alone
     for text in _line_texts(ledger, archive):
         yield packer.compress(text)
     yield packer.flush()

@@ -180,7 +180,7 @@ class ArchiveReader:
         coming: ComingArchive | None = None,
         send_ahead: SendAhead | None = None,
     ) -> ReadEntries:
-        """Read it all into a ledger, `keep`ing the bytes in the stage; then the readers have nothing left to do.
+        """Read it all into a ledger, `keep`ing the bytes in the stage. Readers are killed then; `close` waits for that.
 
         `coming`: what gives it piece by piece, where its bytes are still on their way. `send_ahead` hears of images in
         the stage's place.
@@ -272,9 +272,11 @@ class ArchiveReader:
         )
         more = None if coming is None else partial(self._ask, coming, listener.open)
         pool.run(opened.tasks, listener, lambda: self.cancelled.is_set() or stop(), more)
-        pool.dismiss()
-        if pool.reread:
+        if pool.reread or coming is not None:
             pool.stop()
+        else:  # they take some milliseconds to be gone
+            pool.dismiss()
+        if pool.reread:
             drop_unreported(stage, ledger, IMAGES)
             if early is not None:
                 drop_unreported(stage, ledger, EARLY)

@@ -263,13 +263,13 @@ class ReaderPool:
         waiting.appendleft(task)
 
     def dismiss(self) -> None:
-        """Kill readers that have nothing left to do. They are gone once `stop` returns, a few milliseconds later."""
+        """Kill what still runs, without waiting for that: `stop` does, which is to be called later."""
         self.board.end_wait()
         for reader in self.readers.values():
             reader.process.kill()
 
     def stop(self) -> None:
-        """Kill what still runs; returns when all are gone."""
+        """Kill what still runs, and wait until all are gone."""
         self.dismiss()
         for reader in self.readers.values():
             reader.process.wait()

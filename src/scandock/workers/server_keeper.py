@@ -37,7 +37,16 @@ class _ForkedServer:
             signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
     def wait(self) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        """Its exit code; to be called once. That of one that was killed where the system has not kept it.
+
+        Where whoever started this process ignores SIGCHLD, it keeps none.
+        """
+        try:
+            return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        except ChildProcessError:
+            return -signal.SIGKILL
+        finally:
+            os.close(self._process)
 
 
 class ForkServer:
@@ -61,15 +70,22 @@ class ForkServer:
 
 
 def fork_server(serve: Callable[[int, socket.socket], int]) -> ForkServer:
-    """A server forked from this process, which may have no thread yet; `serve` is given our id and its wire."""
+    """A server forked from this process, which may have no thread yet; `serve` is given our id and its wire.
+
+    Raises OSError where the machine has no room for it.
+    """
     parent = os.getpid()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = os.fork()
-    if pid == 0:
+    try:
+        with theirs:
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                end_process(partial(serve, parent, theirs))  # nothing of who called this is to go on here
+        return ForkServer(_ForkedServer(pid), ours)
+    except OSError:  # a server that was forked after all ends by its wire
         ours.close()
-        end_process(partial(serve, parent, theirs))  # nothing of who called this is to go on here
-    theirs.close()
-    return ForkServer(_ForkedServer(pid), ours)
+        raise
 
 
 def start_server(

@@ -38,9 +38,9 @@ def test_a_fork_is_left_what_a_child_has(output: Output) -> None:
         "import os, sys; from scandock.model.children import Output, close_all_but\n"
         "extra = [os.dup(1) for _ in range(5)]; kept = extra[2]\n"
         f"close_all_but(kept, output={output})\n"
-        "said = {n: os.readlink(f'/proc/self/fd/{n}') for n in (0, 1, 2)}\n"
+        "streams = {n: os.readlink(f'/proc/self/fd/{n}') for n in (0, 1, 2)}\n"
         "left = [n for n in extra if os.path.exists(f'/proc/self/fd/{n}')]\n"
-        "os.write(kept, repr((left == [kept], [n for n in said if said[n] == os.devnull])).encode())"
+        "os.write(kept, repr((left == [kept], [n for n in streams if streams[n] == os.devnull])).encode())"
     )
     done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.PIPE, capture_output=True, check=True)
     nowhere = {Output.ALL: [0], Output.ERRORS: [0, 1], Output.NONE: [0, 1, 2]}[output]

@@ -25,11 +25,11 @@ OPTIONS = [
 
 def make_both(fill, options):
     """A class made by the library, and one made by ours; `fill` gives its attributes, anew for each."""
-    made: list[type[Any]] = []
+    classes: list[type[Any]] = []
     for decorate in (dataclasses.dataclass, dataclass):
         names = fill()
-        made.append(decorate(**options)(type("Made", (), names)))
-    return made
+        classes.append(decorate(**options)(type("Made", (), names)))
+    return classes
 
 
 def person():
@@ -52,10 +52,10 @@ def hash_of(one):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_objects_are_shown_compared_and_hashed_as_the_library_has_it(options):
-    told = []
+    facts = []
     for cls in make_both(person, options):
         one, same, noted, other = cls(name="a"), cls(name="a"), cls(name="a", note="n"), cls(name="a", age=8)
-        told.append(
+        facts.append(
             {
                 "repr": repr(one) if options.get("repr", True) else "as any object",
                 "equal": (one == same, one == noted, one == other, one == 3, one != same),
@@ -72,7 +72,7 @@ def test_objects_are_shown_compared_and_hashed_as_the_library_has_it(options):
                 "params": cls.__dataclass_fields__.keys(),
             }
         )
-    assert told[0] == told[1]
+    assert facts[0] == facts[1]
 
 
 @pytest.mark.parametrize("names", [(), ("one",), ("one", "two")])

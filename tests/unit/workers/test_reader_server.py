@@ -258,7 +258,21 @@ def test_the_server_of_a_command_knows_no_secret_and_has_nothing_open(
             one.close()
 
 
-def test_a_command_has_a_server_of_its_own_until_it_ends() -> None:
+def test_a_server_that_can_not_be_forked_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> int:
+        raise OSError("no room")
+
+    before = sorted(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "fork", fail)
+    monkeypatch.setattr(readers, "has_bare_environment", lambda: True)
+    with readers.own_reader_server():
+        assert not readers.are_quick()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_command_has_a_server_of_its_own_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "has_bare_environment", lambda: True)
+    before = sorted(os.listdir("/proc/self/fd"))
     with readers.own_reader_server():
         assert readers.are_quick()
         one = Started(None)
@@ -268,6 +282,7 @@ def test_a_command_has_a_server_of_its_own_until_it_ends() -> None:
         finally:
             one.close()
     assert (readers.are_quick(), Path(f"/proc/{server}").exists()) == (False, False)
+    assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 def test_an_import_goes_on_when_the_server_of_its_readers_dies(

@@ -80,9 +80,8 @@ def _read(folder: Path) -> dict[str, bytes]:
 def _assets() -> dict[str, tuple[bytes, bytes]]:
     """Name -> (its bytes, the same packed): they are few and small, and no name of a request is ever a path."""
     files = read_static_files(_FOLDER, _bundle)
-    files[Path(LETTERS_FILE).name] = Path(
-        LETTERS_FILE
-    ).read_bytes()  # so that a preview names subjects as the import does
+    letters = Path(LETTERS_FILE)  # so that a preview names subjects as the import does
+    files[letters.name] = letters.read_bytes()
     return {name: (plain, bytes(deflate.gzip_compress(plain, 12))) for name, plain in files.items()}
 
 

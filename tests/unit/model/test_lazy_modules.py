@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-from scandock.model.later_modules import LaterModule, stand_in
+from scandock.model.lazy_modules import LazyModule, lazy_imports
 
 
 @pytest.fixture
@@ -21,24 +21,24 @@ def module(tmp_path, monkeypatch):
 
 
 def test_a_module_is_loaded_once_something_of_it_is_asked_for(module):
-    with stand_in({module: ()}):
+    with lazy_imports({module: ()}):
         imported = import_module(module)
-        assert isinstance(imported, LaterModule)
+        assert isinstance(imported, LazyModule)
     assert module not in sys.modules
     assert imported.double(4) == 8
     assert sys.modules[module].LOADED
-    assert not isinstance(import_module(module), LaterModule)
+    assert not isinstance(import_module(module), LazyModule)
 
 
 def test_asking_within_the_context_loads_it_for_all(module):
-    with stand_in({module: ()}):
+    with lazy_imports({module: ()}):
         assert import_module(module).LOADED
-        assert not isinstance(sys.modules[module], LaterModule)
+        assert not isinstance(sys.modules[module], LazyModule)
     assert sys.modules[module].LOADED
 
 
 def test_a_function_that_is_taken_early_loads_it_when_it_is_called(module):
-    with stand_in({module: ("double",)}):
+    with lazy_imports({module: ("double",)}):
         double = import_module(module).double
     assert module not in sys.modules
     assert double(4) == 8
@@ -46,7 +46,7 @@ def test_a_function_that_is_taken_early_loads_it_when_it_is_called(module):
 
 
 def test_what_a_module_lacks_is_no_attribute_of_it(module):
-    with stand_in({module: ()}):
+    with lazy_imports({module: ()}):
         imported = import_module(module)
     with pytest.raises(AttributeError, match="nothing_there"):
         _ = imported.nothing_there
@@ -54,7 +54,7 @@ def test_what_a_module_lacks_is_no_attribute_of_it(module):
 
 def test_a_module_that_is_there_stays(module):
     there = import_module(module)
-    with stand_in({module: ()}):
+    with lazy_imports({module: ()}):
         assert import_module(module) is there
     assert sys.modules[module] is there
 

@@ -145,7 +145,7 @@ class MemorySource:
     __slots__ = ("_view",)
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._view = memoryview(data).cast("B")
+        self._view = memoryview(data).cast("B").toreadonly()
 
     @property
     def size(self) -> int:
@@ -153,6 +153,10 @@ class MemorySource:
 
     def read_at(self, offset: int, length: int) -> bytes:
         return bytes(self._view[offset : offset + max(0, length)])
+
+    def view_at(self, offset: int, length: int) -> memoryview:
+        """As `read_at`, of the bytes where they lie: valid as long as these are."""
+        return self._view[offset : offset + max(0, length)]
 
     def readinto_at(self, offset: int, view: memoryview) -> int:
         part = self._view[offset : offset + len(view)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from struct import Struct
 from typing import Final
 
@@ -20,7 +21,7 @@ from scandock.formats.errors import (
     StreamCut,
     StreamDamaged,
 )
-from scandock.formats.source import SliceSource, Source
+from scandock.formats.source import MemorySource, SliceSource, Source
 from scandock.formats.zip_directory import ZipEntry, overlapping
 from scandock.model.errors import BadInput
 from scandock.model.limits import MIB, Limits
@@ -62,16 +63,28 @@ _METHODS: Final = {
 class ZipEntryReader:
     """Unpacks entries one after the other into buffers of its own; one for each process.
 
-    Every view it gives is valid until its next call. Size and CRC-32 are always checked, against the directory.
-    BadInput `encrypted`, `unknown_method`, `overlapping_entries`, `truncated`, `dictionary_too_large` or `damaged`
-    names the entry. Compressed bytes behind the end of the compressed data are let be, as all tools do, where size
-    and CRC are right.
+    Every view it gives is valid until its next call, or longer by `keep_buffers`. Size and CRC-32 are always checked,
+    against the directory. BadInput `encrypted`, `unknown_method`, `overlapping_entries`, `truncated`,
+    `dictionary_too_large` or `damaged` names the entry. Compressed bytes behind the end of the compressed data are let
+    be, as all tools do, where size and CRC are right.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._packed = bytearray(MIB)
         self._unpacked = bytearray(0)
+        self._spare: list[tuple[bytearray, bytearray]] = []
+
+    @contextmanager
+    def keep_buffers(self) -> Iterator[None]:
+        """Within the context, what was given before stays valid: entries are unpacked into other buffers."""
+        kept = self._packed, self._unpacked
+        self._packed, self._unpacked = self._spare.pop() if self._spare else (bytearray(MIB), bytearray(0))
+        try:
+            yield
+        finally:
+            self._spare.append((self._packed, self._unpacked))
+            self._packed, self._unpacked = kept
 
     def open(self, source: Source, entry: ZipEntry) -> int:
         """Check the entry and its local header; the offset of its data in `source`."""
@@ -164,7 +177,12 @@ class ZipEntryReader:
         return view[:at]
 
     def _read(self, source: Source, entry: ZipEntry) -> memoryview:
-        """Local header and data in one read, as a rule; the data."""
+        """Local header and data in one read, as a rule; the data. Those in memory are not copied."""
+        if isinstance(source, MemorySource):
+            data = source.view_at(self._data_at(entry, source.view_at(entry.header_at, _HEAD)), entry.csize)
+            if len(data) < entry.csize:
+                raise _truncated_error(entry)
+            return data
         span = min(entry.next_at - entry.header_at, _HEAD + _SLACK + entry.csize)
         if len(self._packed) < span:
             self._packed = bytearray(span + span // 4)

@@ -23,7 +23,7 @@ from scandock.pipeline.tallies import Tallies
 from scandock.pipeline.verdicts import UploadVerdict, all_filtered_notice, assign_verdicts, refuse_all
 from scandock.rules.mapping import MappingRow, find_row
 from scandock.rules.notices import Notice
-from scandock.rules.privacy import UploadPrivacy
+from scandock.rules.upload_privacy import UploadPrivacy
 
 LEFT_OUT: Final = "left_out"
 _WHY: Final = Notice(

@@ -272,12 +272,12 @@ class Unpacker:
         path = outer.prefix + name
         reader = self.reader
         emitted, others = reader.emitted, reader.others
-        if body.whole is not None:
-            data = bytes(body.whole)
+        if (data := body.whole) is not None:
             inner = Container(number, path + "!", "", 0, len(data), str(kind), outer.depth + 1, path)
-            walked = self._open(inner, MemorySource(data), lambda: EntryBody(data))
-            if walked and 0 < reader.emitted - emitted == reader.others - others:
-                reader.keep_inner_archive(number, outer.prefix, name, EntryBody(data), outer.ordinal)
+            with self.zip_reader.keep_buffers():
+                walked = self._open(inner, MemorySource(data), lambda: EntryBody(data))
+                if walked and 0 < reader.emitted - emitted == reader.others - others:
+                    reader.keep_inner_archive(number, outer.prefix, name, EntryBody(data), outer.ordinal)
             return
         staged = stage_stream(
             reader.stage, body, path_below(INNER, number.hex()), lambda size: self.meter.entry_bytes(path, size)

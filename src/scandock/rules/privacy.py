@@ -19,6 +19,7 @@ from scandock.rules.keyed_values import keyed_uid
 from scandock.rules.labels import label_key
 from scandock.rules.privacy_policy import KEEP_ALL, Policy, strictest
 from scandock.rules.sop_hashes import hash_number
+from scandock.rules.upload_privacy import UploadPrivacy
 
 if TYPE_CHECKING:
     from scandock.rules.naming import StudyNaming
@@ -232,22 +233,6 @@ def early_scrub(every: Collection[PrivacyRules | None], project: str | None) -> 
 _LABELS: Final = re.compile(r"\b(subject|session)\b")
 """A script that has one of these words anywhere may need the label."""
 _PROJECT: Final = re.compile(r"\bproject\b")
-
-
-@dataclass(frozen=True, kw_only=True)
-class UploadPrivacy:
-    """What may be known of an upload as long as nobody knows which projects it goes to."""
-
-    policy: Policy = KEEP_ALL
-    key: bytes = field(default=b"", repr=False)
-    """The site's."""
-
-    def study_uid(self, uid: str) -> str:
-        """How a study is told of: by its UID, or by the one that would take the place of that."""
-        return uid if self.policy.study_uid == "keep" else keyed_uid(self.key, uid)
-
-
-UNLIMITED: Final = UploadPrivacy()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,8 @@ from scandock.pipeline.filter_setup import make_filter_setup
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.unreported import drop_unreported
-from scandock.rules.privacy import UNLIMITED, UploadPrivacy
 from scandock.rules.shown_names import ALL_SHOWN, ShownNames
+from scandock.rules.upload_privacy import UNLIMITED, UploadPrivacy
 from scandock.store.paths import LEDGER
 from scandock.store.port import Store
 from scandock.workers.archive_tasks import MIN_BYTES, ArchiveTasks, open_archive

@@ -25,9 +25,10 @@ from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
 from scandock.rules.naming import check_labels, list_destinations, list_named_projects
 from scandock.rules.notices import printable
 from scandock.rules.policy import ProjectRules, SiteRules
-from scandock.rules.privacy import UNLIMITED, EarlyScrub, SitePrivacy, UploadPrivacy, early_scrub
+from scandock.rules.privacy import EarlyScrub, SitePrivacy, early_scrub
 from scandock.rules.routing_rules import RoutingRule, parse_rules
 from scandock.rules.shown_names import ShownNames
+from scandock.rules.upload_privacy import UNLIMITED, UploadPrivacy
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
 from scandock.services.data_errors import PrivacyKeyUnfit
 from scandock.services.door_names import names_at_door

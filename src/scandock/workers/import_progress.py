@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.formats.dicom_text import decode_value
 from scandock.formats.display_names import decode_file_name
 from scandock.model.entry import Container, Content, Entry, ordinal
 from scandock.model.import_types import STAGES, Progress, Stage
@@ -16,7 +15,7 @@ from scandock.model.limits import Limits
 from scandock.pipeline.tallies import Tallies
 from scandock.rules.labels import clean_label, person_label
 from scandock.rules.notices import Notice
-from scandock.rules.privacy import UNLIMITED
+from scandock.rules.upload_privacy import UNLIMITED
 from scandock.store.handles import ReadFile, SegmentPlace
 from scandock.store.segment_writer import NO_OFFSET
 from scandock.store.sources import open_source
@@ -187,6 +186,8 @@ class EntryListener:
             if self.listening.privacy.policy.changes_objects:
                 labels[study_uid] = f"study {len(labels) + 1}"
                 return
+            from scandock.formats.dicom_text import decode_value  # readers begin before it is loaded
+
             label = clean_label(decode_value(patient_id, "LO", None, big_endian=False))
             labels[study_uid] = label or person_label(decode_value(patient_name, "PN", None, big_endian=False)) or "?"
 

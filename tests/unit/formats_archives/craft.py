@@ -6,7 +6,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from scandock.formats.source import MemorySource
+from scandock.formats.source import MemorySource, SliceSource
 from scandock.formats.zip_directory import ZipDirectory, read_directory
 from scandock.formats.zip_entry import ZipEntryReader
 from scandock.model.limits import Limits
@@ -116,12 +116,13 @@ def directory_of(data: bytes, limits: Limits = LIMITS) -> ZipDirectory:
 
 
 def contents(data: bytes, limits: Limits = LIMITS) -> dict[str, bytes]:
-    """Every file of a zip by its name, unpacked both ways, which must agree."""
+    """Every file of a zip by its name, unpacked in pieces and whole, from memory and else: all must agree."""
     source, reader, found = MemorySource(data), ZipEntryReader(limits), {}
     for entry in read_directory(source, limits).entries:
         streamed = b"".join(bytes(piece) for piece in reader.stream(source, entry))
         if entry.usize <= 8 << 20:
             assert bytes(reader.whole(source, entry)) == streamed
+            assert bytes(reader.whole(SliceSource(source, 0, source.size), entry)) == streamed
         if not entry.is_dir:
             found[entry.name] = streamed
     return found

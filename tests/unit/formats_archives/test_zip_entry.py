@@ -19,7 +19,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scandock.formats.source import FileSource, MemorySource
+from scandock.formats.source import FileSource, MemorySource, SliceSource
 from scandock.formats.zip_directory import ZipEntry, read_directory
 from scandock.formats.zip_entry import WHOLE, ZipEntryReader
 from scandock.model.errors import BadInput, Fault
@@ -66,7 +66,7 @@ def outcome(way: Callable[[], object]) -> str:
 
 
 def both_ways(data: bytes, limits: Limits = LIMITS) -> set[str]:
-    """The codes with which the odd entry fails, whole and streamed; empty where it is read."""
+    """The codes with which the odd entry fails, whole (from memory and else) and streamed; empty where it is read."""
     source, reader, codes = MemorySource(data), ZipEntryReader(limits), set()
     for entry in read_directory(source, limits).entries:
         if entry.name != "S/odd.dcm":
@@ -74,6 +74,7 @@ def both_ways(data: bytes, limits: Limits = LIMITS) -> set[str]:
         ways = [lambda: b"".join(map(bytes, reader.stream(source, entry)))]  # noqa: B023 - called at once
         if entry.usize <= WHOLE:
             ways.append(lambda: bytes(reader.whole(source, entry)))  # noqa: B023 - called at once
+            ways.append(lambda: bytes(reader.whole(SliceSource(source, 0, source.size), entry)))  # noqa: B023
         codes |= {outcome(way) for way in ways}
     assert len(codes) == 1, f"both ways agree: {codes}"
     return codes - {"read"}
@@ -129,6 +130,24 @@ class TestLies:
             codes = both_ways(made_zip([entry, Made(b"z")]))
             assert codes <= {"damaged", "truncated", "dictionary_too_large"}
             # Not every bit of a container counts; where none complains, size and checksum were right.
+
+
+@pytest.mark.parametrize("method", PACKERS)
+def test_what_was_unpacked_stays_while_other_entries_are_unpacked_beside_it(method: int) -> None:
+    data = made_zip([Made(b"outer", IMAGE, 0), made(method, NOISE), Made(b"third", bytes(len(IMAGE)), 0)])
+    source, reader = SliceSource(MemorySource(data), 0, len(data)), ZipEntryReader(LIMITS)
+    outer, odd, third = read_directory(source, LIMITS).entries
+    view = reader.whole(source, outer)
+    for _ in range(2):
+        with reader.keep_buffers():
+            inner = reader.whole(source, odd)
+            assert bytes(inner) == NOISE
+            with reader.keep_buffers():
+                assert not any(reader.whole(source, third))
+            assert bytes(inner) == NOISE
+        assert bytes(view) == IMAGE
+    reader.whole(source, third)
+    assert not any(view), "the buffer is used again"
 
 
 def test_a_bomb_stops_at_what_it_declares() -> None:

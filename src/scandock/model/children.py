@@ -84,20 +84,24 @@ def start_connected(
 
 
 def close_all_but(kept: int, *, output: Output) -> None:
-    """Close every descriptor but `kept`, above 2, and have the standard streams as a `Child` has them; for a fork."""
+    """Give up every descriptor but `kept`, above 2, and have the standard streams as a `Child` has them; for a fork.
+
+    Those that are given up lead nowhere instead of being closed: objects that still have their numbers may close these
+    at any time, and would close what has got them since.
+    """
     assert kept > 2
     try:
-        numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # where there may be a billion, few are open
+        numbers = {int(name) for name in os.listdir("/proc/self/fd")}  # where there may be a billion, few are open
     except OSError:
-        numbers = list(range(1024))
-    for number in numbers:
-        if number > 2 and number != kept:
-            with contextlib.suppress(OSError):  # that of the list itself is closed by now
-                os.close(number)
+        numbers = set(range(1024))
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for number, stream in enumerate((subprocess.DEVNULL, *output.value)):
-        if stream is not None:
-            os.dup2(nowhere, number)
+    streams = {number for number, stream in enumerate((subprocess.DEVNULL, *output.value)) if stream is not None}
+    for number in {number for number in numbers if number > 2} - {kept, nowhere}:
+        with contextlib.suppress(OSError):  # that of the list itself is closed by now
+            os.fstat(number)
+            os.dup2(nowhere, number, inheritable=False)
+    for number in streams:
+        os.dup2(nowhere, number)
     os.close(nowhere)
 
 

@@ -1239,8 +1239,8 @@ def test_a_study_that_was_discarded_behind_its_receiver_acknowledges_nothing_mor
             with site.catalog.write() as connection:
                 connection.execute(delete(upload))
             assert sender.send(second)[0] in {0, 0xA700}
-            site.until(lambda: study not in process.studies.all and not process.studies.busy)
-            assert not (site.data / "incoming" / study.incoming.uuid).exists()
+            folder = site.data / "incoming" / study.incoming.uuid
+            site.until(lambda: study not in process.studies.all and not folder.exists())
             with pytest.raises(Fault) as refused:
                 study.spool.sync(study.spool.size + 1)
             assert refused.value.code == "spool_closed"

@@ -15,7 +15,10 @@ _UNUSED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def load_sqlalchemy() -> None:
-    """Load SQLAlchemy and its SQLite, for a process without an event loop."""
+def load_sqlalchemy(*, sqlite: bool) -> None:
+    """Load SQLAlchemy, with its SQLite where the catalog is of that, for a process without an event loop."""
     with lazy_imports(_UNUSED):
-        import sqlalchemy.dialects.sqlite  # noqa: F401
+        import sqlalchemy
+
+        if sqlite:
+            import sqlalchemy.dialects.sqlite  # noqa: F401

@@ -130,10 +130,10 @@ class _CatalogOpening:
 
 
 @cache
-def _load_beside_readers() -> None:
+def _load_beside_readers(*, sqlite: bool) -> None:
     """Load what is needed once the readers are at work: once, as what an import has left by the next one is garbage."""
     with pause_garbage_collection():
-        load_sqlalchemy()
+        load_sqlalchemy(sqlite=sqlite)
         from scandock.publishing import recover  # noqa: F401
         from scandock.queue import heartbeat, leases  # noqa: F401
         from scandock.workers import context, import_run  # noqa: F401
@@ -206,7 +206,7 @@ class _LocalImport:
 
     def _open(self, tell_texts: Callable[[SiteTexts], None], tell: Callable[[ImportRun], None]) -> None:
         """Open the catalog, deal with dead imports, check the request, and record this import as running."""
-        _load_beside_readers()
+        _load_beside_readers(sqlite=self.settings.database_url is None)
         from scandock.publishing.recover import recover
         from scandock.queue.heartbeat import Heartbeat
         from scandock.queue.leases import begin

@@ -148,7 +148,7 @@ def _start_server(*modules: str) -> ForkServer | None:
 
 
 def _fork_server() -> ForkServer | None:
-    """A server forked from this process, which has no thread, nothing open, and no secret; None where there is no room.
+    """A server forked from this process, which has no thread and no secret; None where there is no room for one.
 
     A third of what it loads is loaded already, and it has no interpreter to start.
     """

@@ -30,14 +30,17 @@ class _ForkedServer:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._process = os.pidfd_open(pid)
+        self._process: int | None = os.pidfd_open(pid)
+        self._lock = threading.Lock()
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+        """Nothing where it was waited for: its descriptor may be another process's by then."""
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self._process is not None:
+                signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
     def wait(self) -> int:
-        """Its exit code; to be called once. That of one that was killed where the system has not kept it.
+        """Its exit code, once. That of one that was killed where the system has not kept it.
 
         Where whoever started this process ignores SIGCHLD, it keeps none.
         """
@@ -46,7 +49,10 @@ class _ForkedServer:
         except ChildProcessError:
             return -signal.SIGKILL
         finally:
-            os.close(self._process)
+            with self._lock:
+                if self._process is not None:
+                    os.close(self._process)
+                self._process = None
 
 
 class ForkServer:

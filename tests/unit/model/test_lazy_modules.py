@@ -65,7 +65,7 @@ def run_python(code):
 
 def test_sqlalchemy_is_loaded_without_what_it_does_not_use():
     code = (
-        "import sys; from scandock.catalog.sqlalchemy_loading import load_sqlalchemy; load_sqlalchemy()\n"
+        "import sys; from scandock.catalog.sqlalchemy_loading import load_sqlalchemy; load_sqlalchemy(sqlite=True)\n"
         "from sqlalchemy import create_engine, select\n"
         "with create_engine('sqlite://').connect() as c: print(c.execute(select(7)).scalar_one())\n"
         "print(*{'asyncio', 'importlib.metadata', 'email', 'csv'} & set(sys.modules))\n"
@@ -75,7 +75,8 @@ def test_sqlalchemy_is_loaded_without_what_it_does_not_use():
 
 def test_sqlalchemy_so_loaded_has_all_of_it():
     code = (
-        "import importlib; from scandock.catalog.sqlalchemy_loading import load_sqlalchemy; load_sqlalchemy()\n"
+        "import importlib; from scandock.catalog.sqlalchemy_loading import load_sqlalchemy\n"
+        "load_sqlalchemy(sqlite=True)\n"
         "from sqlalchemy.util.concurrency import iscoroutine, is_exit_exception\n"
         "from sqlalchemy import create_engine; from sqlalchemy.dialects import registry\n"
         "async def f(): pass\n"

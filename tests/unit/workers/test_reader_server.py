@@ -20,7 +20,7 @@ import structlog
 from scandock.model.limits import Limits
 from scandock.model.process import can_die_with_pipe
 from scandock.store.local import LocalStore
-from scandock.workers import fork_server, pool, readers
+from scandock.workers import fork_server, pool, readers, server_keeper
 from scandock.workers.archive_tasks import open_archive
 from scandock.workers.fork_server import can_fork
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
@@ -256,6 +256,22 @@ def test_the_server_of_a_command_knows_no_secret_and_has_nothing_open(
             assert (opened["0"], opened["1"]) == (os.devnull, os.devnull)
         finally:
             one.close()
+
+
+def test_a_forked_server_that_was_waited_for_is_not_killed_by_a_number_that_another_has() -> None:
+    server = server_keeper.fork_server(lambda parent, wire: 7)
+    process = server.process
+    assert process.wait() == 7
+    with subprocess.Popen([sys.executable, "-Sc", "input()"], stdin=subprocess.PIPE) as other:
+        number = os.pidfd_open(other.pid)  # the lowest that is free
+        try:
+            process.kill()
+            assert other.poll() is None
+        finally:
+            os.close(number)
+            other.communicate(b"\n")
+    assert other.returncode == 0
+    server.wire.close()
 
 
 def test_a_server_that_can_not_be_forked_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:

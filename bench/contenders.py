@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.archives import HERE, Archive
+from bench.free_memory import touch_free_memory
 
 SCANDOCK = Path(sys.executable).with_name("scandock")
 UNZIP_BUNDLE = 'unzip -q "$1" -d "$2" && cd "$2" && for inner in *.zip; do unzip -q "$inner" -d "${inner%.zip}"; done'
@@ -36,10 +37,8 @@ class Run:
 
 
 def run(contender: Contender, archive: Archive, folder: Path, *, verify: bool) -> Run:
-    """One measured run. Before the clock starts: the archive is in the page cache, and no one else's writes wait."""
     folder.mkdir(parents=True)
-    warm(archive.path)
-    os.sync()
+    prepare(archive.path)
     printed = folder.with_name(f"{folder.name}.out")
     with printed.open("wb") as output:
         started = time.perf_counter()
@@ -56,15 +55,19 @@ def run(contender: Contender, archive: Archive, folder: Path, *, verify: bool) -
     return Run(wall, usage.ru_utime + usage.ru_stime)
 
 
-def compile_code(tree: Path) -> None:
-    """Have Python's byte code of a checkout written, as an installed program has it."""
-    subprocess.run([tree / ".venv" / "bin" / "python", "-m", "compileall", "-q", tree / "src"], check=True)
-
-
-def warm(path: Path) -> None:
+def prepare(path: Path) -> None:
+    """What is owed before a clock starts: what is read is in the page cache, no one else's writes wait, and free memory
+    is the machine's."""
+    touch_free_memory()
     with path.open("rb", buffering=0) as file:
         while file.read(1 << 22):
             pass
+    os.sync()
+
+
+def compile_code(tree: Path) -> None:
+    """Have Python's byte code of a checkout written, as an installed program has it."""
+    subprocess.run([tree / ".venv" / "bin" / "python", "-m", "compileall", "-q", tree / "src"], check=True)
 
 
 def scandock_command(archive: Archive, folder: Path, program: Path = SCANDOCK) -> list[str]:

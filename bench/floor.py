@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import multiprocessing
-import os
 import resource
 import subprocess
 import sys
@@ -79,8 +78,7 @@ def measure(archive: Archive) -> Seconds:
         alone = parts_alone(archive.path, disk / "alone")
         at_once = parts_at_once(archive.path, disk / "at-once")
         unzip = contenders.run(contenders.UNPACK, archive, disk / "unzip", verify=False)
-        contenders.warm(archive.path)
-        os.sync()
+        contenders.prepare(archive.path)
         command = [sys.executable, "-m", "bench.floor", "--one-import", str(archive.path), str(disk / "data")]
         told = subprocess.run([*command, str(time.monotonic())], stdout=subprocess.PIPE, check=True)
     print(f"bench: {archive.key}: {told.stdout.decode().strip()}", file=sys.stderr, flush=True)

@@ -11,7 +11,6 @@ disk, Orthanc's does not.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import time
@@ -87,8 +86,7 @@ def send_to_orthanc(program: str, archive: Archive, folder: Path) -> float:
 
 
 def _begin(archive: Archive) -> float:
-    contenders.warm(archive.path)
-    os.sync()
+    contenders.prepare(archive.path)
     return time.perf_counter()
 
 

@@ -82,8 +82,7 @@ def rate(folder: Path, arguments: argparse.Namespace) -> str:
 
 
 def _upload(port: int, path: str, body: Path, size: int) -> float:
-    contenders.warm(body)
-    os.sync()
+    contenders.prepare(body)
     with body.open("rb") as file:
         begun = time.perf_counter()
         sending = servers.Sending(port, path, size)
@@ -140,8 +139,7 @@ def soon(folder: Path, arguments: argparse.Namespace) -> str:
         place.mkdir(parents=True)
         alone = contenders.run(contenders.IMPORT, archive, place / "alone", verify=number == 0)
         with servers.scandock(place / "data") as (port, _):
-            contenders.warm(archive.path)
-            os.sync()
+            contenders.prepare(archive.path)
             waited = _until_placed(port, archive.path, size)
         progress(f"soon round {number}: import {alone.wall:.2f} s, last byte to archived {waited:.2f} s")
         if number:
@@ -161,8 +159,7 @@ def sent(folder: Path, arguments: argparse.Namespace) -> str:
             place = folder / f"{number}-{follow}"
             place.mkdir(parents=True)
             with servers.scandock(place / "data", SCANDOCK_FOLLOW=follow) as (port, _):
-                contenders.warm(archive.path)
-                os.sync()
+                contenders.prepare(archive.path)
                 waited = _until_placed(port, archive.path, size, rate=GIGABIT)
             progress(f"sent round {number} follow {follow}: last byte to archived {waited:.2f} s")
             if number:

@@ -53,7 +53,7 @@ def whole(command: list[str]) -> float:
 def first_byte(archive: Archive, folder: Path) -> float:
     """Seconds until a file with content stands under work/ or where sessions are placed."""
     folder.mkdir()
-    contenders.warm(archive.path)
+    contenders.prepare(archive.path)
     started = time.perf_counter()
     process = subprocess.Popen(
         contenders.scandock_command(archive, folder),

@@ -564,6 +564,37 @@ def test_a_worker_looks_again_as_soon_as_something_that_waits_is_due(tmp_path, p
         server.close()
 
 
+def test_the_message_of_a_worker_that_died_is_dropped_though_others_began_before_that_was_known(
+    tmp_path, postgres_url, monkeypatch
+):
+    monkeypatch.setattr(procrastinate_engine, "CLEAR_SECONDS", 0.05)
+    server = UploadServer(tmp_path / "data", postgres_url)
+    server.send(b"x")
+    with psycopg.connect(conninfo(postgres_url)) as connection:
+        worker = connection.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id").fetchone()
+        connection.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s", worker)
+    engine, slots, stop = engine_of(server.catalog), Recorded(), threading.Event()
+    thread = running_engine(engine, server, slots, stop)
+    try:
+        until(lambda: workers(server) == 2, "the engine did not begin")  # and has looked once
+        assert [status for _, status in jobs(server)] == ["doing"]
+        with psycopg.connect(conninfo(postgres_url)) as connection:
+            query = "UPDATE procrastinate_workers SET last_heartbeat = NOW() - INTERVAL '31 seconds' WHERE id = %s"
+            connection.execute(query, worker)
+        until(lambda: jobs(server) == [], "the message stayed")
+    finally:
+        stop.set()
+        engine.end()
+        thread.join(20)
+        assert not thread.is_alive()
+        server.close()
+
+
+def workers(server):
+    with psycopg.connect(conninfo(server.url)) as connection:
+        return len(connection.execute("SELECT id FROM procrastinate_workers").fetchall())
+
+
 def jobs(server):
     with psycopg.connect(conninfo(server.url)) as connection:
         return connection.execute("SELECT id, status FROM procrastinate_jobs").fetchall()

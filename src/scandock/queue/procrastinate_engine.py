@@ -24,6 +24,8 @@ from scandock.model.errors import Fault
 from scandock.queue.engine import NET_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection
 
     from scandock.queue.engine import WorkerSlots
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 QUEUE = "imports"
 TASK = "scandock.import"
 RESTART_SECONDS = 1.0
+CLEAR_SECONDS = 10.0
+"""After which a worker looks again for messages of workers that died: for 30 s nobody knows that one has."""
 SOON_SECONDS = 0.2
 """After which something is looked for that was to wait: by the database's clock its time has surely come then."""
 
@@ -122,11 +126,27 @@ class ProcrastinateEngine:
                 )
             )
             ended = asyncio.create_task(self._ended.wait())
-            await asyncio.wait({worker, ended}, return_when=asyncio.FIRST_COMPLETED)
+            await _keep_clear(app, worker, ended)
             ended.cancel()
             worker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await worker
+
+
+async def _keep_clear(app: App, *until: asyncio.Task[Any]) -> None:
+    """Drop the messages of workers that die, until one of the tasks is done."""
+    while not await _any_done(until, CLEAR_SECONDS):
+        clearing = asyncio.create_task(_clear_jobs(app))
+        await _any_done((*until, clearing))
+        clearing.cancel()
+        with contextlib.suppress(ConnectorException, asyncio.CancelledError):  # the database is away, or this ends
+            await clearing
+
+
+async def _any_done(tasks: Iterable[asyncio.Task[Any]], seconds: float | None = None) -> bool:
+    """Wait until one of them is done, at most so long."""
+    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    return bool(done)
 
 
 async def _clear_jobs(app: App) -> None:

@@ -4,9 +4,9 @@
 
 Every run gets a fresh folder, every round a disk of its own (bench/disks.py), and nothing is deleted before all have
 ended: on ext4 many deletes make later creates slow, so the next contender would pay for them. The archive is read once
-before each run, so that it is in the page cache for all alike, and `sync` runs before the clock starts, so that none
-waits for another's writes. The first round is dropped. unzip, tar and the script leave their writes to the kernel;
-scandock's time includes that all is on disk.
+before each run, so that it is in the page cache for all alike, `sync` runs before the clock starts, so that none waits
+for another's writes, and free memory is touched (bench/free_memory.py). The first round is dropped. unzip, tar and the
+script leave their writes to the kernel; scandock's time includes that all is on disk.
 
 A complete run at full scale writes its table into docs/performance.md; any other only prints it. `--beside` measures
 another checkout's build in the same rounds, as it stands in its `.venv`.

@@ -75,7 +75,9 @@ def main() -> None:
 def measure(archive: Archive) -> Seconds:
     """One round: seconds by the names of the table's lines."""
     with own_disk(archives.HOME / "floor" / f"{time.time_ns()}") as disk:
+        contenders.prepare(archive.path)
         alone = parts_alone(archive.path, disk / "alone")
+        contenders.prepare(archive.path)
         at_once = parts_at_once(archive.path, disk / "at-once")
         unzip = contenders.run(contenders.UNPACK, archive, disk / "unzip", verify=False)
         contenders.prepare(archive.path)

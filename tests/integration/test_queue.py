@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -477,23 +478,13 @@ class Recorded:
         return None
 
 
-def running_engine(engine, server, slots, stop):
+@contextlib.contextmanager
+def running_engine(engine, server, slots):
+    stop = threading.Event()
     thread = threading.Thread(target=engine.run, args=(str(server.data), slots, stop))
     thread.start()
-    return thread
-
-
-def test_an_engine_wakes_at_once_and_ends_at_once(server):
-    engine, slots, stop = engine_of(server.catalog), Recorded(), threading.Event()
-    thread = running_engine(engine, server, slots, stop)
     try:
-        until(lambda: slots.looks > 0, "it never looked")
-        before = slots.looks + slots.offers
-        server.send(b"x")
-        until(lambda: slots.looks + slots.offers > before, "it was not woken")
-        if not server.catalog.sqlite:
-            until(lambda: slots.offers == 1, "the message did not come")
-            until(lambda: jobs(server) == [], "the message stayed")
+        yield
     finally:
         stop.set()
         engine.end()
@@ -501,19 +492,30 @@ def test_an_engine_wakes_at_once_and_ends_at_once(server):
     assert not thread.is_alive()
 
 
+def test_an_engine_wakes_at_once_and_ends_at_once(server):
+    engine, slots = engine_of(server.catalog), Recorded()
+    with running_engine(engine, server, slots):
+        until(lambda: slots.looks > 0, "it never looked")
+        before = slots.looks + slots.offers
+        server.send(b"x")
+        until(lambda: slots.looks + slots.offers > before, "it was not woken")
+        if not server.catalog.sqlite:
+            until(lambda: slots.offers == 1, "the message did not come")
+            until(lambda: jobs(server) == [], "the message stayed")
+
+
 def test_workers_of_other_hosts_are_woken_by_each_change_that_lets_an_import_begin(tmp_path, postgres_url, monkeypatch):
     """By the database's message, as none of them looks by itself before the test is over."""
     monkeypatch.setattr(procrastinate_engine, "NET_SECONDS", 600.0)
     server = UploadServer(tmp_path / "data", postgres_url)
-    engine, slots, stop = engine_of(server.catalog), Recorded(), threading.Event()
-    thread = running_engine(engine, server, slots, stop)
+    engine, slots = engine_of(server.catalog), Recorded()
 
     def wakes(change):
         before = slots.offers
         change()
         until(lambda: slots.offers > before, "it was not woken")
 
-    try:
+    with running_engine(engine, server, slots):
         until(lambda: slots.looks > 0, "it never looked")
         wakes(lambda: server.send(b"x"))
         first = claimed(server).lease
@@ -524,11 +526,7 @@ def test_workers_of_other_hosts_are_woken_by_each_change_that_lets_an_import_beg
         assert give_up_attempt(server.catalog, third, counted=True, seconds=60, code="attempt_died")
         wakes(lambda: cancelled(server, third.upload_id))
         assert slots.looks == 1
-    finally:
-        stop.set()
-        engine.end()
-        thread.join(20)
-        server.close()
+    server.close()
 
 
 def requeued(server, lease):
@@ -551,17 +549,12 @@ def test_a_worker_looks_again_as_soon_as_something_that_waits_is_due(tmp_path, p
     with server.catalog.write() as connection:
         connection.execute(text("DELETE FROM procrastinate_jobs"))
     assert 0 < (seconds_to_due(server.catalog) or 0) <= 2
-    engine, slots, stop = engine_of(server.catalog), Recorded(), threading.Event()
+    engine, slots = engine_of(server.catalog), Recorded()
     monkeypatch.setattr(slots, "seconds_to_due", lambda: seconds_to_due(server.catalog))
-    thread = running_engine(engine, server, slots, stop)
-    try:
+    with running_engine(engine, server, slots):
         until(lambda: slots.looks == 2, "it did not look when that was due")
         assert claim(server.catalog, OWNER, ONE) is not None
-    finally:
-        stop.set()
-        engine.end()
-        thread.join(20)
-        server.close()
+    server.close()
 
 
 def test_the_message_of_a_worker_that_died_is_dropped_though_others_began_before_that_was_known(
@@ -573,21 +566,15 @@ def test_the_message_of_a_worker_that_died_is_dropped_though_others_began_before
     with psycopg.connect(conninfo(postgres_url)) as connection:
         worker = connection.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id").fetchone()
         connection.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s", worker)
-    engine, slots, stop = engine_of(server.catalog), Recorded(), threading.Event()
-    thread = running_engine(engine, server, slots, stop)
-    try:
+    engine, slots = engine_of(server.catalog), Recorded()
+    with running_engine(engine, server, slots):
         until(lambda: workers(server) == 2, "the engine did not begin")  # and has looked once
         assert [status for _, status in jobs(server)] == ["doing"]
         with psycopg.connect(conninfo(postgres_url)) as connection:
             query = "UPDATE procrastinate_workers SET last_heartbeat = NOW() - INTERVAL '31 seconds' WHERE id = %s"
             connection.execute(query, worker)
         until(lambda: jobs(server) == [], "the message stayed")
-    finally:
-        stop.set()
-        engine.end()
-        thread.join(20)
-        assert not thread.is_alive()
-        server.close()
+    server.close()
 
 
 def workers(server):

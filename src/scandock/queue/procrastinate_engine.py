@@ -126,11 +126,13 @@ class ProcrastinateEngine:
                 )
             )
             ended = asyncio.create_task(self._ended.wait())
-            await _keep_clear(app, worker, ended)
-            ended.cancel()
-            worker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await worker
+            try:
+                await _keep_clear(app, worker, ended)
+            finally:
+                ended.cancel()
+                worker.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await worker
 
 
 async def _keep_clear(app: App, *until: asyncio.Task[Any]) -> None:

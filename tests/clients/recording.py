@@ -40,7 +40,7 @@ _READ = ("content-type", "content-disposition", "location", "set-cookie")
 _DIFFERENT = {
     "stamp": re.compile(r"\b(\d{8}_\d{9})\b"),
     "login": re.compile(r"JSESSIONID=([\w-]{20,})"),
-    "resource": re.compile(r'(?<![\w.])(?<!TIME=")(?<!Time":)(\d{9,15})(?![\w.])'),
+    "resource": re.compile(r'(?<![\w.-])(?<!TIME=")(?<!Time":)(\d{9,15})(?![\w.-])'),
     "alias": re.compile(r'"alias":\s*"([^"]+)"'),
     "secret": re.compile(r'"secret":\s*"([^"]+)"'),
 }

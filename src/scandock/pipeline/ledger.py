@@ -111,6 +111,7 @@ class Ledger:
         """By what objects were de-identified as they were read."""
         self.early_tallies: dict[tuple[str, str, str], SeriesTally] = {}
         """What was counted over these, by the series that they were of, and study and series that they are of now."""
+        self._path = path
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         for pragma in (
             f"page_size = {PAGE_BYTES}",
@@ -154,6 +155,15 @@ class Ledger:
         for statement in _INDEXES.strip().split(";"):
             if statement.strip():
                 self.db.execute(statement)
+
+    def connect_beside(self) -> sqlite3.Connection:
+        """Another connection, by which a thread reads what is here now; to be closed by whoever asks for it.
+
+        Threads that share one wait for each other's statements.
+        """
+        self.db.execute("COMMIT")
+        self.db.execute("BEGIN")
+        return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
 
     def close(self) -> None:
         self.db.close()

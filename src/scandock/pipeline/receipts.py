@@ -31,8 +31,6 @@ LINES = 1_000
 """Lines of the receipt that are packed at a time."""
 _GZIP: Final = 16 + isal_zlib.MAX_WBITS
 """What zlib calls gzip's format."""
-_SERIALIZED: Final = 3
-"""`sqlite3.threadsafety` of a SQLite whose connections several threads may use at a time; nearly all are built so."""
 _LINES: Final = """
 SELECT CAST(GROUP_CONCAT(line, CHAR(10)) || CHAR(10) AS BLOB), COUNT(*), COUNT(message), MAX(ordinal) FROM (
   SELECT ordinal, message, PRINTF(
@@ -84,12 +82,15 @@ def close_verdicts(ledger: Ledger) -> None:
 def write_receipt_beside(context: JobContext, archive: str, names: dict[int, str]) -> Iterator[None]:
     """Write the receipt into the stage behind the body, made in a thread while that runs; see `write_receipt`.
 
-    The body may read the ledger. Nearly all of a receipt is SQLite's and the packer's work, which leave the interpreter
-    to others. Where this SQLite's connections are for one thread alone, it is made behind the body.
+    It says what the ledger has now. Nearly all of it is SQLite's and the packer's work, which leave the interpreter to
+    others.
     """
     _prepare_receipt(context.ledger, names)
-    packed = _pack_lines(context.ledger, archive)
-    with closing(run_ahead(packed) if sqlite3.threadsafety == _SERIALIZED else packed) as pieces:
+    statement = _choose_statement(context.ledger)
+    with (
+        closing(context.ledger.connect_beside()) as reader,
+        closing(run_ahead(_pack_lines(reader, statement, archive))) as pieces,
+    ):
         first = next(pieces)  # with this the thread begins
         yield
         with context.stage.put(RECEIPT) as target:
@@ -113,7 +114,7 @@ def compress_receipt(ledger: Ledger, archive: str, names: dict[int, str], write:
     `names` gives a job's folder under DATA, for `stored_as`.
     """
     _prepare_receipt(ledger, names)
-    for piece in _pack_lines(ledger, archive):
+    for piece in _pack_lines(ledger.db, _choose_statement(ledger), archive):
         write(piece)
 
 
@@ -133,23 +134,26 @@ def _prepare_receipt(ledger: Ledger, names: dict[int, str]) -> None:
         )
 
 
-def _pack_lines(ledger: Ledger, archive: str) -> Generator[bytes, None, None]:
+def _choose_statement(ledger: Ledger) -> str:
+    """The statement that makes lines, with origins where an entry may have one."""
+    if ledger.names.hides_bytes or ledger.rows("SELECT 1 FROM entry WHERE origin IS NOT NULL LIMIT 1"):
+        return _LINES.format(sha256="IIF(origin IS NULL, sha256, NULL)", more=', "origin": %s')
+    return _LINES.format(sha256="sha256", more="")
+
+
+def _pack_lines(reader: sqlite3.Connection, statement: str, archive: str) -> Generator[bytes, None, None]:
     packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
     yield b""  # so that `write_receipt_beside` waits for the start of the thread alone
-    for text in _line_texts(ledger, archive):
+    for text in _line_texts(reader, statement, archive):
         yield packer.compress(text)
     yield packer.flush()
 
 
-def _line_texts(ledger: Ledger, archive: str) -> Iterator[bytes]:
+def _line_texts(reader: sqlite3.Connection, statement: str, archive: str) -> Iterator[bytes]:
     """The lines of a receipt, LINES at a time. SQLite makes them: 1 µs each, where Python takes 5."""
-    if ledger.names.hides_bytes or ledger.rows("SELECT 1 FROM entry WHERE origin IS NOT NULL LIMIT 1"):
-        statement = _LINES.format(sha256="IIF(origin IS NULL, sha256, NULL)", more=', "origin": %s')
-    else:
-        statement = _LINES.format(sha256="sha256", more="")
     last: bytes | None = b""
     while last is not None:
-        ((text, count, with_message, last),) = ledger.rows(statement, (json.dumps(archive), last, LINES))
+        text, count, with_message, last = reader.execute(statement, (json.dumps(archive), last, LINES)).fetchone()
         if with_message < count:
             raise LookupError("An entry has neither a message nor a code of the receipt.")
         if count:

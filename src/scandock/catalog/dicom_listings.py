@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
@@ -74,12 +74,30 @@ def _count_instances(connection: Connection, tree_id: int) -> dict[int, int]:
 
 def count_instances(scans: Mapping[int, int | None], files: Iterable[FileRow]) -> dict[int, int]:
     """How many objects of different UIDs each scan has among files; `scans` is the scan of each resource."""
-    hashes: dict[int, array[int]] = defaultdict(lambda: array("q"))  # 8 bytes an object, where a UID takes 150
-    for row in files:
-        scan_n = scans.get(row.resource_n)
-        if scan_n is not None and row.sop_uid is not None:
-            hashes[scan_n].append(hash(row.sop_uid))
-    return {scan_n: len(set(of_scan)) for scan_n, of_scan in hashes.items()}
+    counter = InstanceCounter(scans)
+    for _ in counter.pass_on(files):
+        pass
+    return counter.counts()
+
+
+class InstanceCounter:
+    """Counts the objects of different UIDs that each scan has among files that pass by."""
+
+    def __init__(self, scans: Mapping[int, int | None]) -> None:
+        """`scans` is the scan of each resource."""
+        self._scans = scans
+        self._hashes: dict[int, array[int]] = defaultdict(lambda: array("q"))  # 8 bytes an object, a UID takes 150
+
+    def pass_on(self, files: Iterable[FileRow]) -> Iterator[FileRow]:
+        """The same files, counted."""
+        for row in files:
+            scan_n = self._scans.get(row.resource_n)
+            if scan_n is not None and row.sop_uid is not None:
+                self._hashes[scan_n].append(hash(row.sop_uid))
+            yield row
+
+    def counts(self) -> dict[int, int]:
+        return {scan_n: len(set(of_scan)) for scan_n, of_scan in self._hashes.items()}
 
 
 def _study_columns(study: ListedStudy) -> dict[str, object]:

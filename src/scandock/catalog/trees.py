@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, literal, or_, select, update
 
 from scandock.catalog import file_manifests, object_index
-from scandock.catalog.dicom_listings import count_instances, write_listing
+from scandock.catalog.dicom_listings import write_listing
 from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.file_manifests import MAX_NUMBER
 from scandock.catalog.file_rows import FileAnnotations, FileHead, FileRow
@@ -428,11 +428,11 @@ def write_structure(
     tree_id: int,
     scans: Sequence[ScanRow],
     resources: Sequence[ResourceRow],
-    files: Iterable[FileRow] | None = None,
+    instances: Mapping[int, int] | None = None,
 ) -> None:
     """Write what a tree has beside its files, once these are there: scans, resources, studies, sums.
 
-    `files` are all of them, where they are at hand.
+    `instances`: how many objects of different UIDs each scan has, where that is known without asking its files.
     """
     if scans:
         connection.execute(_NEW_SCANS, [scan_values(tree_id, s) for s in scans])
@@ -448,7 +448,6 @@ def write_structure(
             ],
         )  # fmt: skip
     _write_ecat_files(connection, tree_id, resources)
-    instances = None if files is None else count_instances({r.n: r.scan_n for r in resources}, files)
     listing = write_listing(connection, tree_id, [(s.n, s.series_uid, s.facts) for s in scans], instances)
     sums = {"files": sum(r.files for r in resources), "bytes": sum(r.bytes for r in resources)}
     connection.execute(_SUM_UP, {"of_tree": tree_id, "listing": listing, **sums})

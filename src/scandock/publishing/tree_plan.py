@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from scandock.catalog.dicom_listings import InstanceCounter, count_instances
 from scandock.catalog.engine import Catalog
 from scandock.catalog.file_rows import FileAnnotations, FileRow
 from scandock.catalog.trees import (
@@ -99,6 +100,16 @@ class TreePlan:
     def takes_out(self) -> bool:
         """Whether the base has bytes that the new tree does not have, so that it goes to the trash."""
         return bool(self.drop or self.mended)
+
+    @property
+    def is_of_new_files(self) -> bool:
+        """Whether all its files are those that come."""
+        return self.base is None and not self.mended
+
+    @property
+    def scan_of_resources(self) -> dict[int, int | None]:
+        """The number of each resource -> that of its scan."""
+        return {resource.n: resource.scan_n for resource in self.resources}
 
 
 class BuiltTree(NamedTuple):
@@ -202,7 +213,8 @@ def _write_small(catalog: Catalog, lease: Lease, plans: Iterable[tuple[TreePlan,
             if base is not None:
                 copy_few_files(connection, base.tree_id, tree_id, base.last, plan.drop)
             add_files(connection, tree_id, rows)
-            _finish_rows(connection, tree_id, plan, rows if base is None and not plan.mended else None)
+            instances = count_instances(plan.scan_of_resources, rows) if plan.is_of_new_files else None
+            _finish_rows(connection, tree_id, plan, instances)
             tree_ids.append(tree_id)
     return tree_ids
 
@@ -218,17 +230,21 @@ def _write_large(catalog: Catalog, lease: Lease, plan: TreePlan, rows: Iterable[
         tree_id = new_tree(catalog, connection, lease)
     if base is not None:
         copy_files(catalog, base.tree_id, tree_id, base.last, plan.drop, check)
-    write_files(catalog, tree_id, rows, check)
+    counter = InstanceCounter(plan.scan_of_resources)
+    write_files(catalog, tree_id, counter.pass_on(rows), check)
     with catalog.write(synced=False) as connection:
         check(connection)
-        _finish_rows(connection, tree_id, plan)
+        _finish_rows(connection, tree_id, plan, counter.counts() if plan.is_of_new_files else None)
     return tree_id
 
 
-def _finish_rows(connection: Connection, tree_id: int, plan: TreePlan, files: Sequence[FileRow] | None = None) -> None:
-    """Write what stands beside the files' manifests, once all of these are there; `files` are all, where at hand."""
+def _finish_rows(connection: Connection, tree_id: int, plan: TreePlan, instances: Mapping[int, int] | None) -> None:
+    """Write what stands beside the files' manifests, once all of these are there.
+
+    `instances`: how many objects of different UIDs each scan has; None where its files are to be asked.
+    """
     add_digests(connection, tree_id, plan.md5s)
     mend_files(connection, tree_id, plan.mended)
     forget_verified(connection, tree_id, plan.unverified)
     annotate_files(connection, tree_id, plan.words)
-    write_structure(connection, tree_id, plan.scans, plan.resources, files)
+    write_structure(connection, tree_id, plan.scans, plan.resources, instances)

@@ -27,7 +27,7 @@ from scandock.pipeline.entry_writer import (
     explain_no_image,
 )
 from scandock.pipeline.staging import StagedFile, StageFiles, hash_dataset, move_staged, stage_bytes
-from scandock.rules.filenames import object_name
+from scandock.rules.filenames import is_uid, object_name
 from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
 from scandock.rules.junk import is_named_like_image, junk_code
 from scandock.rules.layout import escapes_archive
@@ -224,7 +224,7 @@ class EntryReader(EntryWriter):
 
     def _names(self, header: Header, sha256: bytes, number: bytes) -> tuple[RelPath, RelPath]:
         kind = "D" if is_primary(header.sop_class) else "S"
-        name = object_name(header.sop_uid, sha256.hex())
+        name = object_name(header.sop_uid, sha256)
         path = path_below(image_folder(self._key(header.study_uid), self._key(header.series_uid), kind), name)
         return path, alternate_path(path, number.hex())
 
@@ -257,7 +257,7 @@ class EntryReader(EntryWriter):
             code = "stored_unpacked"
         elif not header.preamble:
             code = "stored_no_preamble"
-        elif object_name(header.sop_uid, "") != f"{header.sop_uid}.dcm" or escapes_archive(entry.name):
+        elif not is_uid(header.sop_uid) or escapes_archive(entry.name):
             code = "stored_odd_name"
         place = entry.place
         self.emitted += 1

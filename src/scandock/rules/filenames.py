@@ -31,18 +31,23 @@ _PACKED: Final = frozenset({"gz", "bz2", "xz", "zst"})
 
 def object_name(sop_uid: str, sha256: bytes | str) -> str:
     """`{SOPInstanceUID}.dcm`; 40 hex digits of the file's sha256 where the UID is none (digits, dots, 64 at most)."""
-    return f"{sop_uid if _is_uid(sop_uid) else _hex(sha256)[:40]}.dcm"
+    return f"{sop_uid if is_uid(sop_uid) else _hex(sha256)[:40]}.dcm"
 
 
 def variant_name(sop_uid: str, sha256: bytes | str) -> str:
     """The name of a further object with the same SOP UID but other content: its sha256 tells it apart."""
-    return f"{sop_uid}_{_hex(sha256)[:12]}.dcm" if _is_uid(sop_uid) else object_name(sop_uid, sha256)
+    return f"{sop_uid}_{_hex(sha256)[:12]}.dcm" if is_uid(sop_uid) else object_name(sop_uid, sha256)
+
+
+def is_uid(text: str) -> bool:
+    """Whether names can be made of it: digits and dots, 64 at most."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
 
 
 def uid_in_name(name: str) -> str:
     """The SOP UID of the object that a name of these two stands for; "" where it has none."""
     stem = name.removesuffix(".dcm").partition("_")[0]
-    return stem if _is_uid(stem) else ""
+    return stem if is_uid(stem) else ""
 
 
 def _hashed_deep_name(folders: Sequence[str]) -> str:
@@ -241,10 +246,6 @@ def _split_suffix(base: str) -> tuple[str, str]:
         if inner and inner_dot and len(inner_suffix) <= 8:
             return inner, f".{inner_suffix}.{suffix}"
     return stem, f".{suffix}"
-
-
-def _is_uid(text: str) -> bool:
-    return len(text) <= 64 and _UID.fullmatch(text) is not None
 
 
 def _hex(sha256: bytes | str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from scandock.model.series import EcatFacts
@@ -18,10 +19,15 @@ _MOST: Final = 2**31 - 1
 
 def count_object_frames(sop_class: str, values: Mapping[int, bytes]) -> int:
     """Frames of a DICOM object by the raw values of its header: 1 where it says none that can be, 0 without pixels."""
-    if not has_pixels(sop_class, _text(values.get(MODALITY, b""))):
+    return _count_frames(sop_class, values.get(MODALITY, b""), values.get(NUMBER_OF_FRAMES, b"1"))
+
+
+@lru_cache(maxsize=16)  # objects that come one after the other say the same; a value may have 64 kB
+def _count_frames(sop_class: str, modality: bytes, frames: bytes) -> int:
+    if not has_pixels(sop_class, _text(modality)):
         return 0
     try:
-        count = int(values.get(NUMBER_OF_FRAMES, b"1").strip(b"\0 ").split(b"\\")[0] or 1)
+        count = int(frames.strip(b"\0 ").split(b"\\")[0] or 1)
     except ValueError:
         count = 1
     return min(max(1, count), _MOST)

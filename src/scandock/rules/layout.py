@@ -22,6 +22,9 @@ it from a disc that happens to have a folder `scans`: there, images go by conten
 
 _CLIMBING: Final = re.compile(r"^[/\\]|^[A-Za-z]:|\0|(?:^|[/\\])\.\.(?:[/\\]|$)|(?:^|[/\\])\.?$")
 """Absolute, with a drive, with a NUL, through `..`, or without a base name."""
+_SEPARATORS: Final = "/\\"
+_ODD_LAST: Final = "/\\.\n"
+"""With one of these, or none, ends what has no base name."""
 _PARTS: Final = re.compile(r"[/\\]+")
 MAX_FOLDERS: Final = 256
 """Folders of a name that are told apart; deeper ones make one last piece, and no layout is looked for among them."""
@@ -80,7 +83,10 @@ def escapes_archive(name: str) -> bool:
 
     Nothing follows it, since names never become paths here; but it is said: whoever made such a name meant it to be.
     """
-    return _CLIMBING.search(name) is not None
+    may_be = (
+        ".." in name or "\0" in name or name[:1] in _SEPARATORS or name[1:2] == ":" or name[-1:] in _ODD_LAST
+    )  # of nearly all names this is known in a tenth of the time
+    return may_be and _CLIMBING.search(name) is not None
 
 
 def split_path(path: str) -> tuple[str, str]:

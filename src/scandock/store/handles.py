@@ -196,8 +196,10 @@ class Stage(Protocol):
     token: str
 
     @property
-    def takes_segments(self) -> bool:
-        """Whether readers may put images into segments instead of files of their own (`segment_writer.py`)."""
+    def is_remote(self) -> bool:
+        """Whether files are kept elsewhere in the end: then `send_ahead` is of use, and readers may put images into
+        segments instead of files of their own (`segment_writer.py`).
+        """
 
     def put(self, rel: RelPath) -> Writer:
         """Open a new file; its folders are made. FileExistsError where the name is taken, by anyone's write."""
@@ -237,7 +239,7 @@ class Stage(Protocol):
         """Take note of images that a reader has finished, each with the ordinal of its entry: the paths that they have.
 
         That is an alternate one (`alternate_path`) where another file in a segment, or of another reader, has the path.
-        For a stage that takes segments, before anything else is done with these images.
+        For a remote stage, before anything else is done with these images.
         """
 
     def send_ahead(self, files: Iterable[ReadFile]) -> None:

@@ -13,7 +13,7 @@ from scandock.store.records import AdoptResult, Blob, Mark, StoreEntry
 class NullStage:
     """Takes every change and has no file: the `Stage` of a store in which nothing stands."""
 
-    takes_segments = False
+    is_remote = False
 
     def __init__(self, upload: str, token: str) -> None:
         self.upload = upload

@@ -59,7 +59,7 @@ class _Composed:
 class S3Stage:
     """See handles.Stage. For one thread at a time."""
 
-    takes_segments = True
+    is_remote = True
 
     def __init__(
         self, reopen: Callable[[], LocalStage], local: LocalStage, bucket: Bucket, rows: ObjectRows, places: PlaceReader

@@ -99,7 +99,7 @@ class LocalStage:
     since then, whichever process wrote.
     """
 
-    takes_segments = False
+    is_remote = False
     __slots__ = ("_fd", "_folders", "_root", "_void", "_writing_back", "path", "token", "upload")
 
     def __init__(self, root: Root, upload: str, token: str) -> None:

@@ -233,8 +233,7 @@ class ArchiveReader:
                 files=opened.entries_total or 0,
                 min_free=settings.min_free_bytes,
             )
-        goes_ahead = keep and coming is None and not site.hash_datasets
-        has_segments = goes_ahead and stage.takes_segments
+        goes_ahead = stage.is_remote and keep and coming is None and not site.hash_datasets
         listening.totals = pool.board.totals
         listening.stage("reading")
         listener = EntryListener(
@@ -246,7 +245,7 @@ class ArchiveReader:
             check_space=lambda: store.reserve(missing(), min_free=settings.min_free_bytes),
             write_back=stage.write_back if keep and not site.privacy.policy.changes_objects else None,
             send_ahead=send_ahead if goes_ahead else None,
-            name_read=stage.name_read if has_segments else None,
+            name_read=stage.name_read if goes_ahead else None,
         )
         terms = make_reading_terms(self.request, site)
         ledger.has_filters = terms.filters is not None
@@ -267,7 +266,7 @@ class ArchiveReader:
                 rules=[(early.rules.to_plain(), b"")] if early is not None else [],
                 early=dict(early.variables) if early is not None else None,
                 is_ahead=coming is not None,
-                segment_files=SEGMENT_FILES // self.readers if has_segments else 0,
+                segment_files=SEGMENT_FILES // self.readers if goes_ahead else 0,
             )
         )
         more = None if coming is None else partial(self._ask, coming, listener.open)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+import re
+
 import pytest
 
 from scandock.rules.layout import MAX_FOLDERS, escapes_archive, parse_layout, split_path
@@ -132,6 +135,16 @@ def test_a_name_of_many_thousand_folders_is_read_in_no_time():
 )
 def test_a_name_that_would_lead_out_or_to_no_file_is_told(name):
     assert escapes_archive(name)
+
+
+def test_every_short_name_is_told_that_would_lead_out_or_to_no_file() -> None:
+    for length in range(6):
+        for letters in itertools.product("a./\\:\0", repeat=length):
+            name = "".join(letters)
+            pieces = re.split(r"[/\\]", name)
+            is_absolute = pieces[0] == "" or pieces[0][:2] == "a:"
+            expected = is_absolute or "\0" in name or ".." in pieces or pieces[-1] in {"", "."}
+            assert escapes_archive(name) == expected, name
 
 
 @pytest.mark.parametrize("name", ["a/b", "./a/b", "a..b/c..", "~root/x", "%2e%2e/x", "ab:c", ".hidden"])

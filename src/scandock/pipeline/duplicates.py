@@ -18,19 +18,17 @@ from scandock.store.paths import REPEATS, RelPath, path_below
 
 META_BYTES = 128 * 1024
 """Of an object's beginning, in which its file meta fits."""
-_GROUPS = (
-    "CREATE TABLE several (study TEXT, sop TEXT, PRIMARY KEY (study, sop)) WITHOUT ROWID",
-    """INSERT INTO several SELECT study, sop FROM entry e WHERE e.content = 'dicom' AND e.verdict = '' AND {which}
-    GROUP BY study, sop HAVING COUNT(*) > 1""",
-    """CREATE TABLE again AS
+_SEVERAL = """INSERT INTO several SELECT study, sop FROM entry e
+    WHERE e.content = 'dicom' AND e.verdict = '' AND {which} GROUP BY study, sop HAVING COUNT(*) > 1"""
+"""Study and UID of objects that come several times.
+
+This table and the next are in the ledger: a temporary one is in a file of its own, which may wait for a busy disk.
+"""
+_AGAIN = """CREATE TABLE again AS
     SELECT e.study, e.sop, e.ordinal, e.sha256, e.dataset_at, e.syntax, e.staged, e.facts
     FROM entry e CROSS JOIN several s ON s.study = e.study AND s.sop = e.sop
-    WHERE e.content = 'dicom' AND e.verdict = '' AND {which} ORDER BY e.study, e.sop, e.ordinal""",
-)
-"""Objects that come several times, group by group: copied, and so read in one pass while the entries are changed.
-
-The tables are in the ledger: one that is temporary is in a file of its own, which may wait for a busy disk.
-"""
+    WHERE e.content = 'dicom' AND e.verdict = '' AND {which} ORDER BY e.study, e.sop, e.ordinal"""
+"""These objects, group by group: copied, and so read in one pass while the entries are changed."""
 
 
 @dataclass(slots=True)
@@ -50,8 +48,17 @@ def mark_duplicates(ledger: Ledger, stage: StageFiles, job: int | None = None) -
     """
     clashes: dict[str, Clashes] = {}
     which = "TRUE" if job is None else f"e.job = {job} AND e.known IS NULL"
-    for statement in _GROUPS:
-        ledger.run(statement.format(which=which))
+    ledger.run("CREATE TABLE several (study TEXT, sop TEXT, PRIMARY KEY (study, sop)) WITHOUT ROWID")
+    if ledger.run(_SEVERAL.format(which=which)):
+        ledger.run(_AGAIN.format(which=which))
+        _mark_groups(ledger, stage, clashes)
+        ledger.run("DROP TABLE again")
+    ledger.run("DROP TABLE several")
+    return clashes
+
+
+def _mark_groups(ledger: Ledger, stage: StageFiles, clashes: dict[str, Clashes]) -> None:
+    """Mark all objects that come several times; adds their clashes."""
     groups = groupby(ledger.stream("SELECT * FROM again ORDER BY rowid"), key=itemgetter(0, 1))
     for (study, sop), rows in groups:
         group = [row[2:] for row in rows]
@@ -62,9 +69,6 @@ def mark_duplicates(ledger: Ledger, stage: StageFiles, job: int | None = None) -
                 "UPDATE entry SET verdict = ?, code = 'sop_clash', message = '' WHERE ordinal = ?",
                 [(Verdict.CONFLICT, number) for number in distinct],
             )
-    ledger.run("DROP TABLE again")
-    ledger.run("DROP TABLE several")
-    return clashes
 
 
 def _mark_group(

@@ -16,7 +16,7 @@ from scandock.model.verdicts import ImportState, SessionState
 from scandock.pipeline.filtered_studies import filtered_study_uids
 from scandock.pipeline.import_decision import ImportDecision, ReadingResult, decide_import
 from scandock.pipeline.job import ImportContext, Job, JobContext
-from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.ledger import EntryTotals, Ledger
 from scandock.pipeline.moved_session import note_not_moved
 from scandock.pipeline.receipts import (
     close_verdicts,
@@ -71,20 +71,20 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
     archive = report(ImportState.PLACED, "", "").archive
     with write_receipt_beside(context, archive, {job.n: job.name for job in jobs}):
         build_job_trees(context, jobs)
-    record_exceptions(context)
+    totals = context.ledger.totals()
+    record_exceptions(context, totals)
     context.check()
     reading.stage("syncing")
     for scratch in (IMAGES, SCRUBBED, LOOSE, ECAT, BIG, INNER, REPEATS):
         context.stage.remove(scratch)
     context.stage.seal(context.check)
     reach("sealed")
-    import_report = report(*import_outcome(jobs, upload_verdict), **_report_details(context, decided))
+    import_report = report(*import_outcome(jobs, upload_verdict), **_report_details(context, decided, totals))
     return _publish(context, jobs, import_report, reading)
 
 
-def _report_details(context: JobContext, decided: ImportDecision) -> ReportDetails:
+def _report_details(context: JobContext, decided: ImportDecision, totals: EntryTotals) -> ReportDetails:
     """The report's figures, warnings and sessions, those that could not be taken last."""
-    totals = context.ledger.totals()
     return {
         "warnings": upload_warnings(context.ledger, totals, decided.warnings),
         "sessions": [
@@ -169,6 +169,6 @@ def _end_refused(context: ImportContext, import_report: ImportReport) -> ImportR
     if context.moved is not None:
         note_not_moved(context.catalog, context.moved, import_report)
     write_receipt(context, import_report.archive, {})
-    record_exceptions(context)
+    record_exceptions(context, context.ledger.totals())
     end_unpublished(context.catalog, context.store, context.stage, context.lease, import_report)
     return import_report

@@ -46,6 +46,7 @@ CREATE INDEX base_sha256 ON base (job, sha256);
 CREATE INDEX base_path ON base (job, path);
 CREATE INDEX base_origin ON base (job, origin) WHERE origin IS NOT NULL;
 CREATE INDEX base_broken ON base (job, broken) WHERE broken > 0;
+CREATE INDEX entry_rules ON entry (job) WHERE rules IS NOT NULL;
 CREATE TABLE older_origin (older BLOB PRIMARY KEY, origin BLOB) WITHOUT ROWID;
 CREATE TABLE early (
   ordinal BLOB PRIMARY KEY, state TEXT, message TEXT, size INTEGER, sha256 BLOB, staged TEXT, study TEXT, series TEXT,
@@ -57,10 +58,13 @@ CREATE TABLE shown_entry (ordinal BLOB PRIMARY KEY, path TEXT, origin BLOB) WITH
 CREATE TABLE move (job INTEGER, n INTEGER, source TEXT, target TEXT, PRIMARY KEY (job, n)) WITHOUT ROWID;
 """
 
-_INDEXES = """
+NO_OBJECT = "content <> 'dicom'"
+"""Entries that are no DICOM objects have an index, as most archives have few; it serves statements with this term."""
+_INDEXES = f"""
 CREATE INDEX entry_study ON entry (study, series, sop);
 CREATE INDEX entry_job ON entry (job) WHERE job IS NOT NULL;
 CREATE INDEX entry_loose ON entry (sha256) WHERE content = 'loose';
+CREATE INDEX entry_other ON entry (content) WHERE {NO_OBJECT};
 """
 
 _COLUMNS = len(Entry._fields)

@@ -17,7 +17,7 @@ from scandock.formats.read_ahead import run_ahead
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.pipeline.filtered_studies import filtered_notices
 from scandock.pipeline.job import Job, JobContext
-from scandock.pipeline.ledger import EntryTotals, Ledger
+from scandock.pipeline.ledger import NO_OBJECT, EntryTotals, Ledger
 from scandock.pipeline.verdicts import UploadVerdict
 from scandock.queue.leases import check_lease
 from scandock.rules.notices import Notice
@@ -72,9 +72,9 @@ def close_verdicts(ledger: Ledger) -> None:
     codes = " ".join(f"WHEN '{content}' THEN '{code}'" for content, (_, code) in _CLOSING.items())
     contents = ", ".join(f"'{content}'" for content in _CLOSING)
     ledger.run(
-        f"UPDATE entry SET verdict = CASE content {verdicts} END,"  # noqa: S608  names of our own
+        f"UPDATE entry SET verdict = CASE content {verdicts} END,"
         f" code = CASE WHEN code = '' THEN CASE content {codes} END ELSE code END"
-        f" WHERE verdict = '' AND content IN ({contents})"
+        f" WHERE verdict = '' AND content IN ({contents}) AND {NO_OBJECT}"
     )
 
 
@@ -160,8 +160,10 @@ def _line_texts(reader: sqlite3.Connection, statement: str, archive: str) -> Ite
             yield text
 
 
-def record_exceptions(context: JobContext) -> None:
-    """Note in the catalog the first of those entries that a person should look at."""
+def record_exceptions(context: JobContext, totals: EntryTotals) -> None:
+    """Note in the catalog the first of those entries that a person should look at, if the totals have any."""
+    if not any(totals.counts[verdict] for verdict in _NEEDS_AN_EYE):
+        return
     rows = [
         {
             "upload_id": context.lease.upload_id,
@@ -269,8 +271,8 @@ def missing_disc_files(ledger: Ledger) -> list[Notice]:
     """One warning for each DICOMDIR that lists files which are not in its archive (rules.md, images 1)."""
     notices = []
     for number, path, folder, facts in ledger.rows(
-        "SELECT ordinal, path, folder, facts FROM entry WHERE code = 'dicomdir' AND facts NOT IN ('', '[]')"
-        " ORDER BY ordinal"
+        "SELECT ordinal, path, folder, facts FROM entry"
+        f" WHERE content = 'junk' AND {NO_OBJECT} AND code = 'dicomdir' AND facts NOT IN ('', '[]') ORDER BY ordinal"
     ):
         listed = [name.replace("\\", "/").strip("/") for name in json.loads(facts)]
         present = {

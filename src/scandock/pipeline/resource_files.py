@@ -11,7 +11,7 @@ from scandock.model.entry import Content
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.duplicates import discard_staged
 from scandock.pipeline.filtered_studies import REJECTED
-from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.ledger import NO_OBJECT, Ledger
 from scandock.pipeline.scans import ecat_scan_ids
 from scandock.pipeline.tree_arranger import TreeArranger
 from scandock.rules.filenames import make_unique, resource_path
@@ -90,8 +90,8 @@ def _pages(ledger: Ledger) -> Iterator[tuple[bytes, str, RelPath, bytes]]:
     """The loose files in archive order, page by page, since they are changed on the way."""
     last = b""
     while page := ledger.rows(
-        "SELECT ordinal, path, staged, sha256 FROM entry WHERE content = 'loose' AND verdict = '' AND ordinal > ?"
-        " ORDER BY ordinal LIMIT 2000",
+        "SELECT ordinal, path, staged, sha256 FROM entry"
+        f" WHERE content = 'loose' AND {NO_OBJECT} AND verdict = '' AND ordinal > ? ORDER BY ordinal LIMIT 2000",
         (last,),
     ):
         yield from page

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scandock.catalog.trees import ScanRow
 from scandock.model.series import SeriesTally
 from scandock.pipeline.job import Job
-from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.ledger import NO_OBJECT, Ledger
 from scandock.rules.scan_ids import EcatScan, assign_ecat_scan_ids, assign_scan_ids, new_series
 from scandock.rules.session_types import ECAT_SCAN
 
@@ -55,7 +55,7 @@ def _assign_ecat_scans(ledger: Ledger, job: Job) -> None:
     fresh = {
         sha.hex()
         for (sha,) in ledger.rows(
-            "SELECT sha256 FROM entry WHERE job = ? AND content = 'ecat' AND verdict = ''", (job.n,)
+            f"SELECT sha256 FROM entry WHERE job = ? AND content = 'ecat' AND {NO_OBJECT} AND verdict = ''", (job.n,)
         )
     }
     files = {entry.sha256.hex(): entry for entry in job.ecat if entry.sha256.hex() in fresh}

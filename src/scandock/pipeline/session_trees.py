@@ -193,7 +193,8 @@ def _patient_ids(context: JobContext, job: Job) -> list[str]:
 
 def _was_scrubbed(context: JobContext, job: Job) -> bool:
     """Whether what comes was de-identified before, so that its headers tell no patient."""
-    return bool(context.ledger.rows("SELECT 1 FROM entry WHERE job = ? AND rules IS NOT NULL LIMIT 1", (job.n,)))
+    query = "SELECT 1 FROM entry INDEXED BY entry_rules WHERE job = ? AND rules IS NOT NULL LIMIT 1"
+    return bool(context.ledger.rows(query, (job.n,)))
 
 
 _N: Final = 1_000_000

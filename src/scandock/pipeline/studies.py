@@ -12,7 +12,7 @@ from scandock.model.entry import Content
 from scandock.model.series import EcatFacts
 from scandock.pipeline.duplicates import Clashes
 from scandock.pipeline.job import EcatEntry, Job
-from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.ledger import NO_OBJECT, Ledger
 from scandock.pipeline.tallies import Tallies
 from scandock.rules.ecat_groups import EcatFile, group_ecat
 from scandock.rules.loose_files import FolderIndex, split_levels
@@ -74,8 +74,7 @@ def _collect_ecat(ledger: Ledger) -> list[EcatEntry]:
     repeats: list[tuple[bytes, bytes]] = []
     for number, path, sha256, session_folder, scan_folder, facts in ledger.rows(
         "SELECT ordinal, path, sha256, session_folder, scan_folder, facts FROM entry"
-        " WHERE content = ? AND verdict = '' ORDER BY ordinal",
-        (Content.ECAT,),
+        f" WHERE content = 'ecat' AND {NO_OBJECT} AND verdict = '' ORDER BY ordinal"
     ):
         original = originals.setdefault((sha256, session_folder), number)
         if original != number:

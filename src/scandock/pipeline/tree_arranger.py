@@ -8,6 +8,7 @@ makes it true.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from scandock.catalog.file_rows import FileRow
 from scandock.catalog.trees import ResourceRow, ScanRow
@@ -21,7 +22,7 @@ from scandock.publishing.tree_plan import BaseTree, ResourceSums, TreePlan
 from scandock.rules.filenames import UsedNames, make_unique, object_name, resource_path, variant_name
 from scandock.rules.layout import parse_layout
 from scandock.store.handles import StagedPart
-from scandock.store.paths import RelPath, image_folder, path_below, relative_to, resource_folder, uid_key
+from scandock.store.paths import RelPath, folder_of, image_folder, path_below, relative_to, resource_folder, uid_key
 from scandock.store.port import Stage
 
 _STORED = (
@@ -30,6 +31,27 @@ _STORED = (
 )
 
 _IN_NEW_TREE = "verdict IN ('stored', 'conflict', 'resource')"
+
+
+_KINDS: Final = "DS"
+"""Of folders in which images wait (`image_folder`)."""
+_KIND_SUMS: Final = ", ".join(
+    f"SUM(kind = '{kind}' AND {what})"
+    for kind in _KINDS
+    for what in ("verdict IN ('', 'conflict')", "verdict NOT IN ('', 'conflict')", "INSTR(staged, '~') > 0")
+)
+"""Of each kind how many images are new, how many others there are, and of how many the readers found names taken."""
+
+
+class _SeriesFolder(NamedTuple):
+    """A folder of the stage in which a series has new images."""
+
+    kind: str
+    path: RelPath
+    has_others: bool
+    """Whether some of its files are not new: they are of a refused inner archive."""
+    has_alternates: bool
+    """Whether some have names beside their own, which the readers found taken."""
 
 
 class TreeArranger:
@@ -148,21 +170,37 @@ class TreeArranger:
         if self.has_new_images():
             self.start()
         for uid in [tally.series_uid for tally in job.tallies if tally.series_uid in job.scan_of]:
-            for kind in ("D", "S"):
-                self._place_series(uid, kind)
+            for folder in self._list_folders(uid):
+                self._place_series(uid, folder)
         for entry in job.ecat:
             if entry.sha256.hex() in job.scan_of:
                 self._place_ecat(entry.ordinal, entry.path, job.scan_of[entry.sha256.hex()])
 
-    def _place_series(self, uid: str, kind: str) -> None:
-        job, ledger = self.job, self.ledger
-        source = image_folder(uid_key(job.study.study_uid or ""), uid_key(uid), kind, job.images)
-        chosen = (job.study.study_uid, uid, f"{source}/%")
-        where = "study = ? AND series = ? AND content = 'dicom' AND verdict IN ('', 'conflict') AND staged LIKE ?"
-        if not ledger.rows(f"SELECT 1 FROM entry WHERE {where} LIMIT 1", chosen):
-            return
+    def _list_folders(self, uid: str) -> list[_SeriesFolder]:
+        """The folders of the stage in which a series has new images."""
+        job = self.job
+        source = folder_of(image_folder(uid_key(job.study.study_uid or ""), uid_key(uid), "", job.images))
+        sums = self.ledger.rows(
+            f"SELECT {_KIND_SUMS} FROM (SELECT SUBSTR(staged, ?, 1) AS kind, staged, verdict FROM entry"
+            " WHERE study = ? AND series = ? AND content = 'dicom' AND staged > ? AND staged < ?)",
+            (len(source) + 2, job.study.study_uid, uid, *_range_below(source)),
+        )[0]
+        of_kinds = zip(_KINDS, (sums[:3], sums[3:]), strict=True)
+        return [
+            _SeriesFolder(kind, path_below(source, kind), has_others=others > 0, has_alternates=alternates > 0)
+            for kind, (new, others, alternates) in of_kinds
+            if new
+        ]
+
+    def _place_series(self, uid: str, waiting: _SeriesFolder) -> None:
+        job, ledger, source = self.job, self.ledger, waiting.path
+        chosen = (job.study.study_uid, uid, *_range_below(source))
+        where = (
+            "study = ? AND series = ? AND content = 'dicom' AND verdict IN ('', 'conflict')"
+            " AND staged > ? AND staged < ?"
+        )
         separate = job.policy is None or job.policy.separate_secondary
-        primary = kind == "D" or not separate
+        primary = waiting.kind == "D" or not separate
         resource = self.resource(
             job.scan_of[uid], "DICOM" if primary else "secondary", "RAW" if primary else "secondary", "DICOM"
         )
@@ -170,20 +208,12 @@ class TreeArranger:
             self._place_by_name(resource, where, chosen)
             return
         folder = self.folder(resource)
-        whole = resource.n not in self._filled
+        whole = resource.n not in self._filled and not waiting.has_others
         unnamed = []
-        if whole:
-            rows = ledger.rows(
-                "SELECT ordinal, staged, sop, sha256, verdict FROM entry WHERE study = ? AND series = ?"
-                " AND content = 'dicom' AND staged LIKE ?"
-                " AND (staged LIKE '%~%' OR verdict NOT IN ('', 'conflict')) ORDER BY ordinal",
-                chosen,
-            )
-            whole = all(verdict in ("", "conflict") for *_, verdict in rows)  # else some are of a refused inner archive
-            unnamed = [(number, staged, sop, sha256) for number, staged, sop, sha256, _ in rows]
-        if not whole:
+        if not whole or waiting.has_alternates:
+            odd = " AND INSTR(staged, '~') > 0" if whole else ""
             unnamed = ledger.rows(
-                f"SELECT ordinal, staged, sop, sha256 FROM entry WHERE {where} ORDER BY ordinal", chosen
+                f"SELECT ordinal, staged, sop, sha256 FROM entry WHERE {where}{odd} ORDER BY ordinal", chosen
             )
         if whole:
             self.move(source, folder)
@@ -344,6 +374,11 @@ class TreeArranger:
             if job.privacy is not None:
                 row = row._replace(sop_key=job.privacy.stored_sop_key(row.sop_uid or "", own_sop, row.sop_key))
             yield row
+
+
+def _range_below(folder: RelPath) -> tuple[str, str]:
+    """Between which two texts all paths below a folder are."""
+    return f"{folder}/", f"{folder}0"
 
 
 def _archive_name(path: str) -> str:

@@ -15,7 +15,7 @@ from scandock.model.dataclass import dataclass
 from scandock.model.entry import Content, ordinal_after
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.entry_writer import INNER
-from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.ledger import NO_OBJECT, Ledger
 from scandock.rules.notices import Notice
 
 SEND_AGAIN = "Send that inner archive again, made anew."
@@ -90,7 +90,7 @@ def _refuse_containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], up
     for container, code, message in damaged:
         reasons_by_container.setdefault(container, []).append((code, "", _DOUBLED.sub("", message)))
     for number, path, code, message in ledger.rows(
-        "SELECT ordinal, path, code, message FROM entry WHERE content = 'bad' ORDER BY ordinal"
+        f"SELECT ordinal, path, code, message FROM entry WHERE content = 'bad' AND {NO_OBJECT} ORDER BY ordinal"
     ):
         reasons_by_container.setdefault(number[:-4], []).append((code, ledger.names.path(number, path), message))
     for container, reasons in sorted(reasons_by_container.items(), key=lambda item: (len(item[0]), item[0])):
@@ -106,12 +106,12 @@ def _refuse_containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], up
         )
         ledger.refuse_under(container, f"Its archive was refused: {sentence}")
     ledger.run(
-        "UPDATE entry SET code = 'empty_archive', message = ? WHERE content = 'inner' AND size = 0"
-        " AND code = 'not_an_archive'",
+        "UPDATE entry SET code = 'empty_archive', message = ?"
+        f" WHERE content = 'inner' AND {NO_OBJECT} AND size = 0 AND code = 'not_an_archive'",
         ("It is empty: its copy was probably cut.",),
     )
     for number, path, code, message in ledger.rows(
-        "SELECT ordinal, path, code, message FROM entry WHERE content = 'inner' ORDER BY ordinal"
+        f"SELECT ordinal, path, code, message FROM entry WHERE content = 'inner' AND {NO_OBJECT} ORDER BY ordinal"
     ):
         upload_verdict.lost += 1
         if upload_verdict.lost <= NAMED:
@@ -119,7 +119,7 @@ def _refuse_containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], up
             upload_verdict.warnings.append(
                 Notice(code="inner_refused", message=warning, remedy=_remedy(code) or SEND_AGAIN)
             )
-    ledger.run("UPDATE entry SET verdict = ? WHERE content = 'inner'", (Verdict.REFUSED,))
+    ledger.run(f"UPDATE entry SET verdict = ? WHERE content = 'inner' AND {NO_OBJECT}", (Verdict.REFUSED,))
 
 
 def _describe_resource_folders(ledger: Ledger) -> str:
@@ -181,9 +181,9 @@ def _unparseable_notice(ledger: Ledger) -> Notice | None:
 
 
 def _no_images_notice(ledger: Ledger) -> Notice | None:
-    counts = dict(ledger.rows("SELECT content, COUNT(*) FROM entry WHERE verdict = '' GROUP BY content"))
-    if counts.get(Content.DICOM) or counts.get(Content.ECAT):
+    if ledger.rows("SELECT 1 FROM entry WHERE verdict = '' AND content IN ('dicom', 'ecat') LIMIT 1"):
         return None
+    counts = dict(ledger.rows("SELECT content, COUNT(*) FROM entry WHERE verdict = '' GROUP BY content"))
     if ledger.has_filters and ledger.rows("SELECT 1 FROM entry WHERE verdict = ? LIMIT 1", (Verdict.FILTERED,)):
         return all_filtered_notice()
     contents = [
@@ -225,7 +225,9 @@ def fold_inner_archives(ledger: Ledger, damaged: Iterable[bytes]) -> list[str]:
     broken = set(damaged)
     beside: dict[bytes, bool] = {}
     folded, ignored_paths = b"", []
-    for number, path in ledger.rows("SELECT ordinal, path FROM entry WHERE facts = ? ORDER BY ordinal", (INNER,)):
+    for number, path in ledger.rows(
+        f"SELECT ordinal, path FROM entry WHERE facts = ? AND {NO_OBJECT} ORDER BY ordinal", (INNER,)
+    ):
         if folded and number.startswith(folded):
             continue
         outer = number[:-4]

@@ -15,7 +15,14 @@ from typing import Final, NamedTuple
 from scandock.formats.dicom_encoding import ITEM_END, LITTLE, UNDEFINED, Buffer, DeclinedError, ShortError
 from scandock.formats.dicom_header import read_header
 from scandock.formats.dicom_items import after_sequence
-from scandock.formats.dicom_object import Header, check_identifiers, pixel_state, set_identifiers, shared_uid
+from scandock.formats.dicom_object import (
+    Header,
+    SharedValues,
+    check_identifiers,
+    pixel_state,
+    set_identifiers,
+    shared_uid,
+)
 from scandock.formats.dicom_scan import META_GROUP, REQUIRED
 from scandock.formats.errors import Unparseable
 from scandock.model.tags import NUMBERS, PIXEL_DATA
@@ -129,6 +136,8 @@ class _Pattern:
         self.differing = differing
         self._media_class = shared_uid(header.values.get(_MEDIA_CLASS))
         self._steps = list(self._make_steps())
+        numbers = frozenset(step.number for step in self._steps if step.number)
+        self.shared = SharedValues({tag: raw for tag, raw in header.values.items() if tag not in numbers}, numbers)
         self._last = layout.head[self._end : layout.pixels_at]
         self.reach = layout.pixels_at + _SPARE
         """Bytes of an object that are looked at."""
@@ -191,6 +200,8 @@ class AlikeHeaders:
         self._wanted = tags | REQUIRED
         self._patterns: list[_Pattern] = []
         """The one that fitted last comes first."""
+        self.shared: SharedValues | None = None
+        """What the object that was read last has in common with others, where that is known."""
         self._reach = 0
         self._read = 0
         self._examined = 0
@@ -204,7 +215,9 @@ class AlikeHeaders:
             if header is not None:
                 if place:
                     patterns.insert(0, patterns.pop(place))
+                self.shared = pattern.shared
                 return header
+        self.shared = None
         header = read_header(data, len(data), self._tags)
         if self._examined * EXAMINED < self._read + _FIRST_EXAMINED * EXAMINED:
             self._examine(data, header)

@@ -94,6 +94,20 @@ class Header(SlotValues):
         return shared_uid(self.values.get(_MEDIA_CLASS)) == DICOMDIR_CLASS
 
 
+class SharedValues:
+    """What objects that are written alike have in common: all have the same elements, but these may differ in values.
+
+    It is known by its identity: objects that have it in common are of one kind.
+    """
+
+    __slots__ = ("differing", "values")
+
+    def __init__(self, values: dict[int, bytes], differing: frozenset[int]) -> None:
+        """`values`: those that all have. `differing`: elements of which each object has a value of its own."""
+        self.values = values
+        self.differing = differing
+
+
 def set_identifiers(header: Header) -> None:
     """Fill in the identifiers from the values. The media storage class serves where the data set names no class."""
     values = header.values

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scandock.formats.dicom_header import Header
+    from scandock.formats.dicom_object import SharedValues
 
 _CHARSET: Final = NUMBERS["SpecificCharacterSet"]
 _FRAMES: Final = NUMBERS["NumberOfFrames"]
@@ -28,7 +29,9 @@ _SERIES_UID: Final = NUMBERS["SeriesInstanceUID"]
 _REQUESTS: Final = NUMBERS["RequestAttributesSequence"]
 _STEP_ID: Final = 0x00400009
 _PROCEDURE_ID: Final = 0x00401001
-_UNCOUNTED: Final = tuple(PER_OBJECT | SEQUENCES)
+_UNCOUNTED: Final = PER_OBJECT | SEQUENCES
+_LOOKED_INTO: Final = (_TRACER, _SHARED, _PER_FRAME)
+"""Sequences that are looked into in each object."""
 FOLD_AT: Final = 4096
 """Distinct raw values that one bucket holds before they are decoded into the (bounded) tally of the series."""
 OBJECTS: Final = 256
@@ -71,16 +74,28 @@ _RENAMED: Final = {
 """Elements that enhanced objects have in the place of a plain one, of the same meaning and unit."""
 
 
+class _Shared:
+    """Of objects that have values in common: how many were counted by these, and which others are counted."""
+
+    __slots__ = ("counted", "objects")
+
+    def __init__(self, counted: tuple[int, ...]) -> None:
+        self.counted = counted
+        self.objects = 0
+
+
 class _Bucket:
     """Objects of one series that are written alike: same character set, byte order and kind of VR."""
 
-    __slots__ = ("big_endian", "charsets", "counts", "nested", "objects", "referred", "requested", "traced")
+    __slots__ = ("big_endian", "charsets", "counts", "nested", "objects", "referred", "requested", "shared", "traced")
 
     def __init__(self, charsets: bytes | None, *, big_endian: bool) -> None:
         self.charsets = charsets
         self.big_endian = big_endian
         self.objects = 0
         self.counts: Counter[tuple[int, bytes]] = Counter()
+        self.shared: dict[SharedValues, _Shared] = {}
+        """Of objects that are written alike, what is not in `counts`."""
         self.nested: dict[str, str] = {}
         self.traced = False
         self.referred = False
@@ -89,6 +104,11 @@ class _Bucket:
     def fold(self, into: SeriesTally, vrs: dict[int, str]) -> None:
         """Decode what was counted into the series' tally, and start anew."""
         into.objects += self.objects
+        for shared, alike in self.shared.items():
+            for tag, raw in shared.values.items():
+                if tag not in _UNCOUNTED:
+                    self.counts[tag, raw] += alike.objects
+        self.shared.clear()
         framed = 0
         for (tag, raw), count in self.counts.items():
             text = decode_value(raw, vr := vrs[tag], self.charsets, self.big_endian)[
@@ -118,15 +138,35 @@ class Tally:
         self._series: dict[tuple[str, str], SeriesTally] = {}
         self._vrs = _Representations({number: tag.vr for number, tag in TAGS.items()})
 
-    def add(self, header: Header) -> None:
-        """Count the values of one object. Sequences give their inner values; SOP UIDs and the like are not counted."""
-        values = header.values.copy()
+    def add(self, header: Header, shared: SharedValues | None = None) -> None:
+        """Count the values of one object. Sequences give their inner values; SOP UIDs and the like are not counted.
+
+        `shared`: what its values have in common with those of others, where that is known.
+        """
+        values = header.values
         charsets = values.get(_CHARSET)
         key = (header.study_uid, header.series_uid, charsets, header.big_endian)
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = _Bucket(charsets, big_endian=header.big_endian)
-        if _TRACER in values or _SHARED in values or _PER_FRAME in values:
+        alike = bucket.shared.get(shared) if shared is not None else None
+        if alike is not None:
+            alike.objects += 1
+            counts = bucket.counts
+            for tag in alike.counted:
+                counts[tag, values[tag]] += 1
+        else:
+            self._count_all(header, bucket)
+            if shared is not None and not any(tag in values for tag in _LOOKED_INTO):
+                bucket.shared[shared] = _Shared(tuple(shared.differing - _UNCOUNTED))
+        bucket.objects += 1
+        if len(bucket.counts) > FOLD_AT:
+            self._fold(key, bucket)
+
+    def _count_all(self, header: Header, bucket: _Bucket) -> None:
+        """Count all values of an object, and look into its sequences."""
+        values = header.values.copy()
+        if any(tag in values for tag in _LOOKED_INTO):
             self._nested(header, bucket, values)
         if not bucket.referred and (_REFERRED in values or _EVIDENCE in values):
             bucket.referred = True
@@ -136,11 +176,7 @@ class Tally:
             _note_requests(header, bucket, values[_REQUESTS])
         for tag in _UNCOUNTED:
             values.pop(tag, None)
-        counts = bucket.counts
-        counts.update(values.items())
-        bucket.objects += 1
-        if len(counts) > FOLD_AT:
-            self._fold(key, bucket)
+        bucket.counts.update(values.items())
 
     def drain(self) -> list[SeriesTally]:
         """The tallies of all series since the last drain, decoded, in the order the series were first met."""

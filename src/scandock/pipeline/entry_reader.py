@@ -35,6 +35,7 @@ from scandock.rules.sop_classes import is_primary
 from scandock.store.paths import BIG, ECAT, LOOSE, TREE_ROOT, RelPath, alternate_path, image_folder, path_below, uid_key
 
 if TYPE_CHECKING:
+    from scandock.formats.dicom_object import SharedValues
     from scandock.pipeline.entry_filter import EntryFilter, FilterResult
 
 _DICOM = Content.DICOM.value
@@ -125,7 +126,11 @@ class EntryReader(EntryWriter):
         self.meter.entry_bytes(entry.path, size)
         early = self.early if self.keep_images else None
         try:
-            header = (early.read(data) if early is not None else None) or self._headers.read(data)
+            header = early.read(data) if early is not None else None
+            shared = None
+            if header is None:
+                header = self._headers.read(data)
+                shared = self._headers.shared
         except Unparseable as error:
             self._unparseable(entry, body, error.code, error.message)
             return
@@ -147,7 +152,7 @@ class EntryReader(EntryWriter):
             staged.staged = stage_bytes(self.stage, data, path, alternate_path) if new is None else new
         if self._hash_datasets:
             facts = hashlib.sha256(memoryview(data)[header.dataset_at :]).hexdigest()
-        self._emit_dicom(entry, header, staged, facts, left_out_by)
+        self._emit_dicom(entry, header, staged, facts, left_out_by, shared)
 
     def _dicom_stream(self, entry: PendingEntry, body: EntryBody, head: bytes) -> None:
         if self.filter is not None and (header := self._whole_header(head)) is not None:
@@ -237,16 +242,24 @@ class EntryReader(EntryWriter):
         return key
 
     def _emit_dicom(
-        self, entry: PendingEntry, header: Header, staged: StagedFile, facts: str, left_out_by: str
+        self,
+        entry: PendingEntry,
+        header: Header,
+        staged: StagedFile,
+        facts: str,
+        left_out_by: str,
+        shared: SharedValues | None = None,
     ) -> None:
         """`facts` is the sha256 of the data set where that was asked for, or the bytes are not kept.
 
         Repeats are told by it. Where they are not kept `staged.staged` says where they would be.
         """
         values = header.values
-        for tag in self._of_filters_alone:
-            values.pop(tag, None)
-        self.sink.tally_of(entry.container, left_out_by).add(header)
+        if self._of_filters_alone:
+            shared = None
+            for tag in self._of_filters_alone:
+                values.pop(tag, None)
+        self.sink.tally_of(entry.container, left_out_by).add(header, shared)
         self.sink.patient(header.study_uid, values.get(0x00100020, b""), values.get(0x00100010, b""))
         code = message = ""
         if header.pixels == "cut":

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from scandock.formats import dicom_tally
+from scandock.formats.dicom_alike import AlikeHeaders
 from scandock.formats.dicom_header import Header, read_header
 from scandock.formats.dicom_tally import Tally
 from scandock.model.series import MANY, SeriesTally
@@ -44,6 +45,44 @@ def test_values_are_counted_over_the_objects_of_a_series():
     assert values(series, "PatientID") == {"P1": 1}
     assert values(series, "Rows") == {"2": 3}
     assert not series.values.keys() & PER_OBJECT
+
+
+@pytest.mark.parametrize("wanted", [frozenset(), frozenset({0x00291001})])
+def test_objects_that_are_alike_are_counted_as_each_by_itself(wanted: frozenset[int]) -> None:
+    headers, alike, single = AlikeHeaders(frozenset(TAGS) | wanted), Tally(), Tally()
+    by_what_they_share = 0
+    for n in range(60):
+        requests = writer(EXPLICIT).sequence(0x00400275, writer(EXPLICIT).item(Writer().element(0x00400009, "SH", "S")))
+        changes: Changes = {
+            0x00080018: ("UI", f"1.2.3.{n}"),
+            0x00200013: ("IS", str(n)),
+            0x00180050: ("DS", "1.5" if n % 3 else "2"),
+            0x00280008: ("IS", str(n % 4)),
+            0x0020000E: ("UI", f"1.2.{n % 2}"),
+            0x00100010: ("PN", b"M\xfcller" if n % 2 else b"Doe"),
+            0x00080005: ("CS", "ISO_IR 100" if n < 40 else "ISO_IR 192"),
+        }
+        extra = Writer().element(0x00291001, "LO", f"x{n % 5}") + (requests if n > 20 else b"")
+        data = make_object(changes, extra=extra)
+        read = headers.read(data)
+        by_what_they_share += headers.shared is not None
+        alike.add(read, headers.shared)
+        single.add(read_header(data, len(data), frozenset(TAGS) | wanted))
+        if n == 50:
+            assert alike.drain() == single.drain()
+    assert alike.drain() == single.drain()
+    assert by_what_they_share > 40
+
+
+def test_frames_of_objects_that_are_alike_are_looked_into_one_by_one() -> None:
+    headers, tally = AlikeHeaders(frozenset(TAGS)), Tally()
+    for n in range(20):
+        timing = Writer().element(0x00180080, "DS", f"{1000 + n % 2}")
+        macro = Writer().sequence(0x00189112, Writer().item(timing))
+        data = make_object({0x00200013: ("IS", str(n))}, extra=Writer().sequence(0x52009229, Writer().item(macro)))
+        tally.add(headers.read(data), headers.shared)
+    (series,) = tally.drain()
+    assert values(series, "RepetitionTime") == {"1000": 10, "1001": 10}
 
 
 def test_each_series_and_each_study_apart_in_the_order_they_were_met():

@@ -411,6 +411,7 @@ def test_an_inner_archive_without_images_goes_on_after_a_reader_died_in_it() -> 
             (ordinal(b"", 2), "loose", INNER),
         ):
             ledger.add([Entry(number, "x", 1, b"", content, "", "", "", facts=facts)])
+        ledger.index()
         fold_inner_archives(ledger, [])
         left = [number for (number,) in ledger.rows("SELECT ordinal FROM entry ORDER BY ordinal")]
     assert left == [ordinal(b"", 0), ordinal(ordinal(b"", 1), 1), ordinal(ordinal(b"", 1), 2), ordinal(b"", 2)]

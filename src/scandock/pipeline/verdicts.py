@@ -226,7 +226,8 @@ def fold_inner_archives(ledger: Ledger, damaged: Iterable[bytes]) -> list[str]:
     beside: dict[bytes, bool] = {}
     folded, ignored_paths = b"", []
     for number, path in ledger.rows(
-        f"SELECT ordinal, path FROM entry WHERE facts = ? AND {NO_OBJECT} ORDER BY ordinal", (INNER,)
+        f"SELECT ordinal, path FROM entry INDEXED BY entry_other WHERE facts = ? AND {NO_OBJECT} ORDER BY ordinal",
+        (INNER,),
     ):
         if folded and number.startswith(folded):
             continue

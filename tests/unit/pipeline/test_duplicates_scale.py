@@ -15,6 +15,7 @@ from scandock.model.entry import Content, Entry, ordinal
 from scandock.pipeline.duplicates import compare_with_base, mark_duplicates
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.receipts import compress_receipt
+from tests.unit.pipeline.sqlite_steps import steps
 
 
 def entry(index: int, number: int) -> Entry:
@@ -31,21 +32,6 @@ class Nothing:
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"the stage was asked to {name}")
-
-
-def steps(ledger: Ledger, work: Callable[[], object]) -> int:
-    """Hundreds of SQLite's own instructions that some work takes: no clock, so no flaky test."""
-    count = 0
-
-    def tick() -> int:
-        nonlocal count
-        count += 1
-        return 0
-
-    ledger.db.set_progress_handler(tick, 100)
-    work()
-    ledger.db.set_progress_handler(None, 100)
-    return count
 
 
 def filled(path: Path, count: int, *, twice: bool) -> Ledger:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from operator import itemgetter
 from struct import Struct
 from typing import Final, overload
 
@@ -11,6 +14,8 @@ from scandock.model.slot_values import SlotValues
 
 ROW: Final = Struct("<4QQLLHHH")
 """header_at, next_at, packed size, size, name_at, crc, attributes, name length, method, flags."""
+
+_SIZE: Final = itemgetter(3)
 
 RawEntry = tuple[tuple[int, ...], bytes]
 """A row and the bytes of the name."""
@@ -93,10 +98,15 @@ class ZipEntries(Sequence[ZipEntry]):
     def __reduce__(self) -> tuple[type[ZipEntries], tuple[bytes, bytes, int, int]]:
         return (ZipEntries, (self._rows, self._names, self._first, self._names_at))
 
-    def packed_sizes(self) -> Iterator[tuple[int, int]]:
-        """(packed size, size) of each entry, without making entries: to share the work out evenly."""
-        for row in ROW.iter_unpack(self._rows):
-            yield row[2], row[3]
+    def sums(self) -> Sequence[int]:
+        """Up to and with each entry, the bytes that all claim to be unpacked: to share the work out evenly."""
+        try:
+            return array("Q", self._sums())
+        except OverflowError:  # four entries may claim as much
+            return list(self._sums())
+
+    def _sums(self) -> Iterator[int]:
+        return accumulate(map(_SIZE, ROW.iter_unpack(self._rows)))
 
     def raw_entries(self) -> Iterator[RawEntry]:
         """Each row with the bytes of its name, without making entries: to compare them."""

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from scandock.pipeline.entry_filter import EntryFilter, FilterResult
 
 _DICOM = Content.DICOM.value
+MANY_SERIES = 10_000
+"""Whose folders are remembered, at most: UIDs may have 512 characters."""
 DICOMDIR_BYTES = 16 * 1024 * 1024
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 
@@ -75,7 +77,8 @@ class EntryReader(EntryWriter):
         self.filter = entry_filter
         self._of_filters_alone = self.wanted - tags
         self._hash_datasets = hash_datasets or not keep_images
-        self._keys: dict[str, str] = {}
+        self._folders: dict[tuple[str, str, str], RelPath] = {}
+        """By study, series and class."""
         self.early: EarlyScrubber | None = None
         """De-identifies objects in memory, where that can be done so early."""
 
@@ -228,18 +231,15 @@ class EntryReader(EntryWriter):
         )
 
     def _names(self, header: Header, sha256: bytes, number: bytes) -> tuple[RelPath, RelPath]:
-        kind = "D" if is_primary(header.sop_class) else "S"
-        name = object_name(header.sop_uid, sha256)
-        path = path_below(image_folder(self._key(header.study_uid), self._key(header.series_uid), kind), name)
+        series = (header.study_uid, header.series_uid, header.sop_class)
+        folder = self._folders.get(series)
+        if folder is None:
+            if len(self._folders) > MANY_SERIES:
+                self._folders.clear()
+            kind = "D" if is_primary(header.sop_class) else "S"
+            folder = self._folders[series] = image_folder(uid_key(header.study_uid), uid_key(header.series_uid), kind)
+        path = path_below(folder, object_name(header.sop_uid, sha256))
         return path, alternate_path(path, number.hex())
-
-    def _key(self, uid: str) -> str:
-        key = self._keys.get(uid)
-        if key is None:
-            if len(self._keys) > 100_000:
-                self._keys.clear()
-            key = self._keys[uid] = uid_key(uid)
-        return key
 
     def _emit_dicom(
         self,

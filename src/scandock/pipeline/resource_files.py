@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from scandock.catalog.trees import ResourceRow, ScanRow
@@ -36,18 +36,23 @@ class ResourceTarget(Protocol):
 
 
 def assign_resources(
-    ledger: Ledger, targets: Mapping[int, ResourceTarget], indexes: Sequence[FolderIndex], resources: str
+    ledger: Ledger,
+    targets: Mapping[int, ResourceTarget],
+    make_indexes: Callable[[], Sequence[FolderIndex]],
+    resources: str,
 ) -> None:
     """Give every file that is no image its session, by job, or ignore it (rules.md, "Which entries are images" 2).
 
-    The first of `indexes` that knows of one study says which.
+    The first of the indexes that knows of one study says which. They are made where there is such a file.
     """
     ignored: list[tuple[str, str, bytes]] = []
+    indexes: Sequence[FolderIndex] = ()
     filtered_series = _filtered_series(ledger) if ledger.has_filters else frozenset()
     for number, path, staged, sha256 in _pages(ledger):
         if resources == "ignore":
             ignored.append(("ignored_resources_off", "", number))
             continue
+        indexes = indexes or make_indexes()
         spot = split_levels(path, len(number) // 4)
         matches = [index.find_study(spot) for index in indexes]
         study_match = next((match for match in matches if match.study is not None), matches[-1])

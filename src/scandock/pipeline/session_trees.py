@@ -46,7 +46,8 @@ def plan_trees(context: JobContext, jobs: list[Job]) -> None:
         arranger.begin()
         arranger.place_images()
     writers = {n: ResourceWriter(arranger) for n, arranger in arrangers.items()}
-    assign_resources(context.ledger, writers, index_folders(context.ledger, jobs), context.request.resources)
+    make_indexes = partial(index_folders, context.ledger, jobs)
+    assign_resources(context.ledger, writers, make_indexes, context.request.resources)
     for job in jobs:
         context.check()
         plan_tree(context, job, arrangers[job.n])

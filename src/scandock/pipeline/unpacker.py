@@ -312,7 +312,7 @@ class Unpacker:
             self.control.note("archive_note", f"{display_name(inner.name)}: {note}")
         if not directory.entries:
             self.control.note("inner_empty", f"{display_name(inner.name)} is an empty archive.")
-        if inner.file and sum(size for _, size in directory.entries.packed_sizes()) > SPLIT_BYTES:
+        if inner.file and directory.entries and directory.entries.sums()[-1] > SPLIT_BYTES:
             self.control.announce(inner)
             return None
         self.zip_entries(inner, source, directory.entries)

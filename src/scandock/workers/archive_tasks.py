@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 
 from scandock.formats.display_names import decode_file_name, quote
@@ -106,32 +107,28 @@ def zip_tasks(container: Container, source: Source, limits: Limits, readers: int
     """A zip's entries in ranges of about the same work."""
     directory = read_directory(source, limits)
     entries = directory.entries
-    total = sum(size for _, size in entries.packed_sizes())
-    tasks = range_tasks(container, entries, total, readers)
-    return ArchiveTasks(tasks, container.size, len(entries), total, list(directory.notes))
+    sums = entries.sums()
+    tasks = range_tasks(container, entries, sums, readers)
+    return ArchiveTasks(tasks, container.size, len(entries), sums[-1] if sums else 0, list(directory.notes))
 
 
-def range_tasks(container: Container, entries: ZipEntries, total: int, readers: int) -> list[Task]:
-    """Entries of a zip, of `total` bytes, in ranges of about the same work."""
-    return [Task("zip", container, part.__reduce__()[1]) for part in _ranges(entries, total, readers)]
+def range_tasks(container: Container, entries: ZipEntries, sums: Sequence[int], readers: int) -> list[Task]:
+    """Entries of a zip in ranges of about the same work; `sums` are theirs (`ZipEntries.sums`)."""
+    return [Task("zip", container, part.__reduce__()[1]) for part in _ranges(entries, sums, readers)]
 
 
-def _ranges(entries: ZipEntries, total: int, readers: int) -> Iterator[ZipEntries]:
+def _ranges(entries: ZipEntries, sums: Sequence[int], readers: int) -> Iterator[ZipEntries]:
     """Smaller ones towards the end, so that readers end together."""
-    most = max(MIN_BYTES, total // (readers * PARTS))
-    many = max(MIN_ENTRIES, min(MAX_ENTRIES, len(entries) // (readers * PARTS)))
-    start = size = 0
-    left, most_now, many_now = total, most, many
-    for index, (_, unpacked) in enumerate(entries.packed_sizes()):
-        size += unpacked
-        if size >= most_now or index + 1 - start >= many_now:
-            yield entries[start : index + 1]
-            left -= size
-            start, size = index + 1, 0
-            most_now = max(MIN_BYTES, min(most, left // (readers * LAST_PARTS)))
-            many_now = max(MIN_ENTRIES, min(many, (len(entries) - start) // (readers * LAST_PARTS)))
-    if start < len(entries):
-        yield entries[start:]
+    count, total = len(entries), sums[-1] if sums else 0
+    most = most_now = max(MIN_BYTES, total // (readers * PARTS))
+    many = many_now = max(MIN_ENTRIES, min(MAX_ENTRIES, count // (readers * PARTS)))
+    start = before = 0
+    while start < count:
+        end = min(bisect_left(sums, before + most_now, start) + 1, start + many_now, count)
+        yield entries[start:end]
+        start, before = end, sums[end - 1]
+        most_now = max(MIN_BYTES, min(most, (total - before) // (readers * LAST_PARTS)))
+        many_now = max(MIN_ENTRIES, min(many, (count - start) // (readers * LAST_PARTS)))
 
 
 def _folder_tasks(path: str, readers: int) -> ArchiveTasks:

@@ -66,9 +66,9 @@ class _ZipAhead:
             raise FollowVoid("nothing that can be followed")
         if walk.unpacked - self._given_bytes < BATCH_BYTES and len(walk) - self._given < BATCH_ENTRIES:
             return []
-        entries, total = walk.entries(self._given), walk.unpacked - self._given_bytes
+        entries = walk.entries(self._given)
         self._given, self._given_bytes = len(walk), walk.unpacked
-        return range_tasks(self._container._replace(size=here), entries, total, self._readers)
+        return range_tasks(self._container._replace(size=here), entries, entries.sums(), self._readers)
 
     def other_tasks(self, opened: ArchiveTasks) -> list[Task]:
         if any(task.kind != "zip" for task in opened.tasks):

@@ -14,7 +14,8 @@ def share_out(sizes: list[int], readers: int) -> list[list[int]]:
     count = len(sizes)
     rows = b"".join(ROW.pack(0, 0, size, size, number, 0, 0, 1, 0, 0) for number, size in enumerate(sizes))
     container = Container(b"", "", "a.zip", 0, 0, "zip", 1, "a.zip")
-    tasks = range_tasks(container, ZipEntries(rows, b"x" * count), sum(sizes), readers)
+    entries = ZipEntries(rows, b"x" * count)
+    tasks = range_tasks(container, entries, entries.sums(), readers)
     return [[entry.usize for entry in ZipEntries(*task.payload)] for task in tasks]
 
 
@@ -34,6 +35,11 @@ def test_the_last_tasks_are_small_so_that_readers_end_together(size: int, reader
     assert counts == sorted(counts, reverse=True)
     assert max(counts) <= 4_000 // (PARTS * readers) + 1
     assert counts[-1] <= max(MIN_ENTRIES, MIN_BYTES // size + 1)
+
+
+def test_entries_that_claim_more_than_64_bits_can_say_are_shared_out() -> None:
+    sizes = [1 << 62] * 9 + [5]
+    assert [size for task in share_out(sizes, 2) for size in task] == sizes
 
 
 def test_every_entry_is_in_one_task_in_the_order_of_the_zip() -> None:

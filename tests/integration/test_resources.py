@@ -373,6 +373,12 @@ def test_inner_archives_without_images_are_told_at_every_depth(site: DataFolder)
     assert told.codes()["S/in.zip!deep.zip"] == "resource resource"
 
 
+def test_an_inner_archive_that_is_named_like_a_discs_index_is_junk(site: DataFolder) -> None:
+    told = site.bring({"S/1.dcm": study(), "S/DICOMDIR": zip_entries(LOGS)})
+    assert (told.state, told.report["warnings"]) == ("placed", [])
+    assert told.codes() == {"S/1.dcm": "stored stored", "S/DICOMDIR": "junk dicomdir"}
+
+
 def test_a_damaged_inner_archive_without_images_is_refused(site: DataFolder) -> None:
     inner = bytearray(zip_entries({"a.txt": bytes(1000), "b.txt": b"b"}))
     inner[40] ^= 0xFF

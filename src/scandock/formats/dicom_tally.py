@@ -30,8 +30,8 @@ _REQUESTS: Final = NUMBERS["RequestAttributesSequence"]
 _STEP_ID: Final = 0x00400009
 _PROCEDURE_ID: Final = 0x00401001
 _UNCOUNTED: Final = PER_OBJECT | SEQUENCES
-_LOOKED_INTO: Final = (_TRACER, _SHARED, _PER_FRAME)
-"""Sequences that are looked into in each object."""
+_GROUPS: Final = (_SHARED, _PER_FRAME)
+"""Sequences that are looked into in each object, as its frames' values are in them."""
 FOLD_AT: Final = 4096
 """Distinct raw values that one bucket holds before they are decoded into the (bounded) tally of the series."""
 OBJECTS: Final = 256
@@ -74,28 +74,28 @@ _RENAMED: Final = {
 """Elements that enhanced objects have in the place of a plain one, of the same meaning and unit."""
 
 
-class _Shared:
-    """Of objects that have values in common: how many were counted by these, and which others are counted."""
+class _AlikeObjects:
+    """Objects that have values in common: how many, and of which elements each has a value that counts."""
 
-    __slots__ = ("counted", "objects")
+    __slots__ = ("count", "differing")
 
-    def __init__(self, counted: tuple[int, ...]) -> None:
-        self.counted = counted
-        self.objects = 0
+    def __init__(self, differing: tuple[int, ...]) -> None:
+        self.count = 0
+        self.differing = differing
 
 
 class _Bucket:
     """Objects of one series that are written alike: same character set, byte order and kind of VR."""
 
-    __slots__ = ("big_endian", "charsets", "counts", "nested", "objects", "referred", "requested", "shared", "traced")
+    __slots__ = ("alike", "big_endian", "charsets", "counts", "nested", "objects", "referred", "requested", "traced")
 
     def __init__(self, charsets: bytes | None, *, big_endian: bool) -> None:
         self.charsets = charsets
         self.big_endian = big_endian
         self.objects = 0
         self.counts: Counter[tuple[int, bytes]] = Counter()
-        self.shared: dict[SharedValues, _Shared] = {}
-        """Of objects that are written alike, what is not in `counts`."""
+        self.alike: dict[SharedValues, _AlikeObjects] = {}
+        """Objects of which `counts` has what differs alone."""
         self.nested: dict[str, str] = {}
         self.traced = False
         self.referred = False
@@ -104,11 +104,11 @@ class _Bucket:
     def fold(self, into: SeriesTally, vrs: dict[int, str]) -> None:
         """Decode what was counted into the series' tally, and start anew."""
         into.objects += self.objects
-        for shared, alike in self.shared.items():
+        for shared, objects in self.alike.items():
             for tag, raw in shared.values.items():
                 if tag not in _UNCOUNTED:
-                    self.counts[tag, raw] += alike.objects
-        self.shared.clear()
+                    self.counts[tag, raw] += objects.count
+        self.alike.clear()
         framed = 0
         for (tag, raw), count in self.counts.items():
             text = decode_value(raw, vr := vrs[tag], self.charsets, self.big_endian)[
@@ -149,16 +149,16 @@ class Tally:
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = _Bucket(charsets, big_endian=header.big_endian)
-        alike = bucket.shared.get(shared) if shared is not None else None
+        alike = bucket.alike.get(shared) if shared is not None else None
         if alike is not None:
-            alike.objects += 1
+            alike.count += 1
             counts = bucket.counts
-            for tag in alike.counted:
+            for tag in alike.differing:
                 counts[tag, values[tag]] += 1
         else:
             self._count_all(header, bucket)
-            if shared is not None and not any(tag in values for tag in _LOOKED_INTO):
-                bucket.shared[shared] = _Shared(tuple(shared.differing - _UNCOUNTED))
+            if shared is not None and not any(tag in values for tag in _GROUPS):
+                bucket.alike[shared] = _AlikeObjects(tuple(shared.differing - _UNCOUNTED))
         bucket.objects += 1
         if len(bucket.counts) > FOLD_AT:
             self._fold(key, bucket)
@@ -166,7 +166,7 @@ class Tally:
     def _count_all(self, header: Header, bucket: _Bucket) -> None:
         """Count all values of an object, and look into its sequences."""
         values = header.values.copy()
-        if any(tag in values for tag in _LOOKED_INTO):
+        if _TRACER in values or any(tag in values for tag in _GROUPS):
             self._nested(header, bucket, values)
         if not bucket.referred and (_REFERRED in values or _EVIDENCE in values):
             bucket.referred = True

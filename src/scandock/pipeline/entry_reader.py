@@ -77,8 +77,8 @@ class EntryReader(EntryWriter):
         self.filter = entry_filter
         self._of_filters_alone = self.wanted - tags
         self._hash_datasets = hash_datasets or not keep_images
-        self._folders: dict[tuple[str, str, str], RelPath] = {}
-        """By study, series and class."""
+        self._folders: dict[tuple[str, str, bool], RelPath] = {}
+        """By study, series, and whether the object is no secondary one."""
         self.early: EarlyScrubber | None = None
         """De-identifies objects in memory, where that can be done so early."""
 
@@ -231,12 +231,12 @@ class EntryReader(EntryWriter):
         )
 
     def _names(self, header: Header, sha256: bytes, number: bytes) -> tuple[RelPath, RelPath]:
-        series = (header.study_uid, header.series_uid, header.sop_class)
+        series = (header.study_uid, header.series_uid, is_primary(header.sop_class))
         folder = self._folders.get(series)
         if folder is None:
             if len(self._folders) > MANY_SERIES:
                 self._folders.clear()
-            kind = "D" if is_primary(header.sop_class) else "S"
+            kind = "D" if series[2] else "S"
             folder = self._folders[series] = image_folder(uid_key(header.study_uid), uid_key(header.series_uid), kind)
         path = path_below(folder, object_name(header.sop_uid, sha256))
         return path, alternate_path(path, number.hex())

@@ -72,7 +72,7 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
     with write_receipt_beside(context, archive, {job.n: job.name for job in jobs}):
         build_job_trees(context, jobs)
     totals = context.ledger.totals()
-    record_exceptions(context, totals)
+    record_exceptions(context, totals.counts)
     context.check()
     reading.stage("syncing")
     for scratch in (IMAGES, SCRUBBED, LOOSE, ECAT, BIG, INNER, REPEATS):
@@ -169,6 +169,6 @@ def _end_refused(context: ImportContext, import_report: ImportReport) -> ImportR
     if context.moved is not None:
         note_not_moved(context.catalog, context.moved, import_report)
     write_receipt(context, import_report.archive, {})
-    record_exceptions(context, context.ledger.totals())
+    record_exceptions(context, import_report.entries)
     end_unpublished(context.catalog, context.store, context.stage, context.lease, import_report)
     return import_report

@@ -163,9 +163,9 @@ class Ledger:
     def connect_beside(self) -> sqlite3.Connection:
         """Another connection, by which a thread reads what is here now; to be closed by whoever asks for it.
 
-        Threads that share one wait for each other's statements.
+        Threads that share one wait for each other's statements. Nothing is to be changed until it is closed.
         """
-        self.db.execute("COMMIT")
+        self.db.execute("COMMIT")  # else the other one would not see what this one has written
         self.db.execute("BEGIN")
         return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
 

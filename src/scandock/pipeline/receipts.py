@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Final
 
@@ -15,6 +15,7 @@ from scandock.catalog.tables import upload_exception
 from scandock.formats.display_names import quote
 from scandock.formats.read_ahead import run_ahead
 from scandock.model.verdicts import ImportState, Verdict
+from scandock.pipeline.entry_writer import INNER
 from scandock.pipeline.filtered_studies import filtered_notices
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.ledger import NO_OBJECT, EntryTotals, Ledger
@@ -82,8 +83,8 @@ def close_verdicts(ledger: Ledger) -> None:
 def write_receipt_beside(context: JobContext, archive: str, names: dict[int, str]) -> Iterator[None]:
     """Write the receipt into the stage behind the body, made in a thread while that runs; see `write_receipt`.
 
-    It says what the ledger has now. Nearly all of it is SQLite's and the packer's work, which leave the interpreter to
-    others.
+    The body may read the ledger, and changes nothing in it: SQLite would lock it for both. Nearly all of a receipt is
+    SQLite's and the packer's work, which leave the interpreter to others.
     """
     _prepare_receipt(context.ledger, names)
     statement = _choose_statement(context.ledger)
@@ -160,9 +161,9 @@ def _line_texts(reader: sqlite3.Connection, statement: str, archive: str) -> Ite
             yield text
 
 
-def record_exceptions(context: JobContext, totals: EntryTotals) -> None:
-    """Note in the catalog the first of those entries that a person should look at, if the totals have any."""
-    if not any(totals.counts[verdict] for verdict in _NEEDS_AN_EYE):
+def record_exceptions(context: JobContext, counts: Mapping[str, int]) -> None:
+    """Note in the catalog the first of those entries that a person should look at; `counts` are all, by verdict."""
+    if not any(counts[verdict] for verdict in _NEEDS_AN_EYE):
         return
     rows = [
         {
@@ -272,7 +273,9 @@ def missing_disc_files(ledger: Ledger) -> list[Notice]:
     notices = []
     for number, path, folder, facts in ledger.rows(
         "SELECT ordinal, path, folder, facts FROM entry"
-        f" WHERE content = 'junk' AND {NO_OBJECT} AND code = 'dicomdir' AND facts NOT IN ('', '[]') ORDER BY ordinal"
+        f" WHERE content = 'junk' AND {NO_OBJECT} AND code = 'dicomdir' AND facts NOT IN ('', '[]', ?)"
+        " ORDER BY ordinal",
+        (INNER,),
     ):
         listed = [name.replace("\\", "/").strip("/") for name in json.loads(facts)]
         present = {

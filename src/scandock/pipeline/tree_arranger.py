@@ -185,22 +185,24 @@ class TreeArranger:
             " WHERE study = ? AND series = ? AND content = 'dicom' AND staged > ? AND staged < ?)",
             (len(source) + 2, job.study.study_uid, uid, *_range_below(source)),
         )[0]
-        of_kinds = zip(_KINDS, (sums[:3], sums[3:]), strict=True)
-        return [
-            _SeriesFolder(kind, path_below(source, kind), has_others=others > 0, has_alternates=alternates > 0)
-            for kind, (new, others, alternates) in of_kinds
-            if new
-        ]
+        each = len(sums) // len(_KINDS)
+        folders = []
+        for place, kind in enumerate(_KINDS):
+            new, others, alternates = sums[place * each : (place + 1) * each]
+            if new:
+                path = path_below(source, kind)
+                folders.append(_SeriesFolder(kind, path, has_others=others > 0, has_alternates=alternates > 0))
+        return folders
 
-    def _place_series(self, uid: str, waiting: _SeriesFolder) -> None:
-        job, ledger, source = self.job, self.ledger, waiting.path
+    def _place_series(self, uid: str, series_folder: _SeriesFolder) -> None:
+        job, ledger, source = self.job, self.ledger, series_folder.path
         chosen = (job.study.study_uid, uid, *_range_below(source))
         where = (
             "study = ? AND series = ? AND content = 'dicom' AND verdict IN ('', 'conflict')"
             " AND staged > ? AND staged < ?"
         )
         separate = job.policy is None or job.policy.separate_secondary
-        primary = waiting.kind == "D" or not separate
+        primary = series_folder.kind == "D" or not separate
         resource = self.resource(
             job.scan_of[uid], "DICOM" if primary else "secondary", "RAW" if primary else "secondary", "DICOM"
         )
@@ -208,9 +210,9 @@ class TreeArranger:
             self._place_by_name(resource, where, chosen)
             return
         folder = self.folder(resource)
-        whole = resource.n not in self._filled and not waiting.has_others
+        whole = resource.n not in self._filled and not series_folder.has_others
         unnamed = []
-        if not whole or waiting.has_alternates:
+        if not whole or series_folder.has_alternates:
             odd = " AND INSTR(staged, '~') > 0" if whole else ""
             unnamed = ledger.rows(
                 f"SELECT ordinal, staged, sop, sha256 FROM entry WHERE {where}{odd} ORDER BY ordinal", chosen

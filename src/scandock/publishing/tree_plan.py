@@ -230,11 +230,11 @@ def _write_large(catalog: Catalog, lease: Lease, plan: TreePlan, rows: Iterable[
         tree_id = new_tree(catalog, connection, lease)
     if base is not None:
         copy_files(catalog, base.tree_id, tree_id, base.last, plan.drop, check)
-    counter = InstanceCounter(plan.scan_of_resources)
-    write_files(catalog, tree_id, counter.pass_on(rows), check)
+    counter = InstanceCounter(plan.scan_of_resources) if plan.is_of_new_files else None
+    write_files(catalog, tree_id, rows if counter is None else counter.pass_on(rows), check)
     with catalog.write(synced=False) as connection:
         check(connection)
-        _finish_rows(connection, tree_id, plan, counter.counts() if plan.is_of_new_files else None)
+        _finish_rows(connection, tree_id, plan, None if counter is None else counter.counts())
     return tree_id
 
 

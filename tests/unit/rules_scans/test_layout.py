@@ -131,7 +131,8 @@ def test_a_name_of_many_thousand_folders_is_read_in_no_time():
 
 
 @pytest.mark.parametrize(
-    "name", ["/a", "//a", "\\\\server\\x", "..\\x", "a/../b", "C:x", "C:\\x", ".", "..", "", "a/", "a/.", "a\0b"]
+    "name",
+    ["/a", "//a", "\\\\server\\x", "..\\x", "a/../b", "C:x", "C:\\x", ".", "..", "", "a/", "a/.", "a\0b", "a/\n", "\n"],
 )
 def test_a_name_that_would_lead_out_or_to_no_file_is_told(name):
     assert escapes_archive(name)

@@ -97,6 +97,7 @@ class InstanceCounter:
             yield row
 
     def counts(self) -> dict[int, int]:
+        """By scan, those that have passed so far."""
         return {scan_n: len(set(of_scan)) for scan_n, of_scan in self._hashes.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,23 @@ def test_the_clashing_archive_twice_joins_what_is_held(site: DataFolder) -> None
     assert again.session["path"] == held.session["path"]
     assert (again.session["state"], again.session["code"]) == ("conflict", "sop_clash")
     assert again.counts == {"duplicate": 2}
+    assert site.files() == before
+
+
+def test_two_studies_of_one_patient_twice_of_which_one_clashes_change_nothing(site: DataFolder) -> None:
+    """Both have a suffix. The archived one leaves the label without it, which the other does not take."""
+    plain = [Image(case="one", number=n, patient_id=b"Q1", study_date=b"", patient_name=b"") for n in (1, 2)]
+    clashing = [Image(case="two", number=n, patient_id=b"Q1", study_date=b"", patient_name=b"") for n in (1, 2)]
+    variant = replace(clashing[0], also={COMMENT: (b"LT", b"another content")})
+    archive = named([one.file() for one in (*plain, *clashing, variant)])
+    first = site.bring(archive)
+    before = site.files()
+    again = site.bring(archive)
+
+    assert first.counts == {"stored": 3, "conflict": 2}
+    assert again.counts == {"duplicate": 5}
+    assert [one["path"] for one in again.report["sessions"]] == [one["path"] for one in first.report["sessions"]]
+    assert {one["state"] for one in again.report["sessions"]} == {"archive", "conflict"}
     assert site.files() == before
 
 

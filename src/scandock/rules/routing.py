@@ -276,6 +276,9 @@ def _match_derived(case: StudyCase, view: CatalogView) -> None:
     if case.archived_session is None and case.bound == "prearchive":
         case.waiting = _find_waiting(case)
     matched = case.archived_session or case.waiting
+    if matched is None and case.bound == "archive" and (own := _find_own_waiting(case)) is not None:
+        case.label = own.label  # by which it joins that one if it is held
+        return
     if matched is None:
         if case.bound == "prearchive" and case.study.study_uid is not None and not case.study.side:
             promised = view.promised_sessions(case.policy.id, study_uid=case.study.study_uid)
@@ -290,12 +293,17 @@ def _match_derived(case: StudyCase, view: CatalogView) -> None:
 def _find_waiting(case: StudyCase) -> KnownSession | None:
     """The prearchive session of the study: of its label, else of a suffixed form of it, else any that is not held."""
     waiting = [session for session in case.known if session.place == "prearchive"]
-    own = _own_labels(case)
-    for key in own:
+    return _find_own_waiting(case) or _first(session for session in waiting if not session.held)
+
+
+def _find_own_waiting(case: StudyCase) -> KnownSession | None:
+    """The prearchive session of the study that has its label, else a suffixed form of it."""
+    waiting = [session for session in case.known if session.place == "prearchive"]
+    for key in _own_labels(case) if waiting else ():
         match = _first(session for session in waiting if label_key(session.label) == key)
         if match is not None:
             return match
-    return _first(session for session in waiting if not session.held)
+    return None
 
 
 def _own_labels(case: StudyCase) -> list[str]:

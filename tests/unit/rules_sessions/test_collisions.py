@@ -6,7 +6,9 @@ import pytest
 
 from scandock.rules.labels import hash_text
 from scandock.rules.mapping import parse_mapping
-from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, study, waiting
+from scandock.rules.notices import make_notice
+from scandock.rules.reimports import hold_decision
+from tests.unit.rules_sessions.builders import NOW, FakeCatalog, codes, decide, held, known, study, waiting
 
 
 def of(uid: str, date: str = "", patient: str = "pid", **more: str):
@@ -117,6 +119,24 @@ def test_they_are_found_again_under_their_suffix():
 def test_a_waiting_session_takes_its_label_as_well(destination):
     catalog = FakeCatalog(waiting("pid", "1.9"))
     assert labels(decide(of("1.2", "20240101"), catalog=catalog, destination=destination)) == ["pid_20240101"]
+
+
+def test_the_one_that_waits_keeps_its_suffix_once_the_other_is_archived_under_its_own():
+    """The label that both were called by is nobody's; one who took it now would stand beside their own session."""
+    label = f"pid_{hash_text('1.3', 6)}"
+    catalog = FakeCatalog(known(f"pid_{hash_text('1.2', 6)}", "1.2"), waiting(label, "1.3", held="sop_clash"))
+    for studies in ([of("1.2"), of("1.3")], [of("1.3")]):
+        made = decide(*studies, catalog=catalog)[-1]
+        assert (made.label, made.place, codes(made)) == (label, "archive", ["session_in_prearchive_left"])
+        late = hold_decision(made, make_notice("sop_clash", label=made.label, count=2), catalog, NOW)
+        assert (late.label, late.place, late.existing) == (label, "prearchive", f"uuid-{label}")
+        assert codes(late) == []
+
+
+def test_it_keeps_a_suffix_of_its_own_alone():
+    """A label that a person gave to what waits is not given to what is bound for the archive."""
+    catalog = FakeCatalog(waiting("another", "1.3", held="sop_clash"))
+    assert labels(decide(of("1.3"), catalog=catalog)) == ["pid"]
 
 
 def test_labels_are_compared_without_case():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import socket
+import subprocess
+import sys
 from urllib.parse import urlsplit
 
 import pytest
@@ -290,6 +293,26 @@ def test_what_a_killed_server_left_of_whole_bodies_is_cleared_away(web, monkeypa
     assert delete_abandoned_uploads(web.site.receiving) == 1
     assert (web.site.receiving.find(dead.uuid), web.spools()) == (None, [])
     assert web.site.receiving.find(alive.uuid) is not None
+
+
+def test_so_is_what_one_left_that_is_still_to_be_reaped(web):
+    """Nobody reaps what a killed supervisor had started before init comes to it."""
+    offer = UploadOffer(account_id=1, door="raw", filename="a.zip", request=ImportRequest(), size=10)
+    with web.site.catalog.read() as connection:
+        account_id = connection.execute(select(audit.c.account_id).limit(1)).scalar_one()
+    left = web.site.receiving.begin(replaced(offer, account_id))
+    with subprocess.Popen(
+        [sys.executable, "-c", "from scandock.queue.owner import this_owner; print(this_owner())"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        owner = process.stdout.read()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with web.site.catalog.write() as connection:
+            connection.execute(upload.update().where(upload.c.id == left.upload_id).values(owner=owner))
+        assert delete_abandoned_uploads(web.site.receiving) == 1
+    assert web.site.receiving.find(left.uuid) is None
 
 
 def test_what_a_request_brings_is_never_taken_for_broken(embedded):

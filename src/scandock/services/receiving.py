@@ -27,7 +27,7 @@ from scandock.model.upload_log import log_step
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.queue.enqueue import accept
 from scandock.queue.notify import notify
-from scandock.queue.owner import is_elsewhere, is_gone, this_owner
+from scandock.queue.owner import has_ended, is_elsewhere, this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.shown_names import is_hidden
@@ -181,7 +181,7 @@ class UploadReceiver:
         """
         if uuid in self.busy:
             return False
-        is_dead = is_gone(owner, self.catalog.host) is True
+        is_dead = has_ended(owner, self.catalog.host) is True
         return uuid in self.broken or not leased or is_dead or is_elsewhere(owner, self.catalog.place)
 
     def is_leased(self) -> ColumnElement[bool]:

@@ -220,6 +220,7 @@ def test_who_finds_its_making_under_way_waits_as_long_as_for_any_change(
         return others
 
     monkeypatch.setattr(operations, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(operations, "PATIENCE", 1_000)  # waits without a pause: the other may take a while to end
     monkeypatch.setattr(operations, "find_holders", held_by_others)
     with served(site) as (web, client):
         with web.site.catalog.read() as connection:

@@ -26,21 +26,18 @@ from scandock.pipeline.entry_writer import (
     explain_filtered,
     explain_no_image,
 )
-from scandock.pipeline.staging import StagedFile, StageFiles, hash_dataset, move_staged, stage_bytes
-from scandock.rules.filenames import is_uid, object_name
+from scandock.pipeline.staging import ImageNames, StagedFile, StageFiles, hash_dataset, move_staged, stage_bytes
+from scandock.rules.filenames import is_uid
 from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
 from scandock.rules.junk import is_named_like_image, junk_code
 from scandock.rules.layout import escapes_archive
-from scandock.rules.sop_classes import is_primary
-from scandock.store.paths import BIG, ECAT, LOOSE, TREE_ROOT, RelPath, alternate_path, image_folder, path_below, uid_key
+from scandock.store.paths import BIG, ECAT, LOOSE, TREE_ROOT, RelPath, alternate_path, path_below
 
 if TYPE_CHECKING:
     from scandock.formats.dicom_object import SharedValues
     from scandock.pipeline.entry_filter import EntryFilter, FilterResult
 
 _DICOM = Content.DICOM.value
-MANY_SERIES = 10_000
-"""Whose folders are remembered, at most: UIDs may have 512 characters."""
 DICOMDIR_BYTES = 16 * 1024 * 1024
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 
@@ -77,7 +74,7 @@ class EntryReader(EntryWriter):
         self.filter = entry_filter
         self._of_filters_alone = self.wanted - tags
         self._hash_datasets = hash_datasets or not keep_images
-        self._folders: dict[tuple[str, str, bool], RelPath] = {}
+        self._image_names = ImageNames()
         """By study, series, and whether the object is no secondary one."""
         self.early: EarlyScrubber | None = None
         """De-identifies objects in memory, where that can be done so early."""
@@ -148,7 +145,7 @@ class EntryReader(EntryWriter):
                 self._filtered(entry, header, StagedFile(size, sha256, TREE_ROOT), result)
                 return
             left_out_by = result.left_out_by
-        path, alternate_path = self._names(header, sha256, entry.number)
+        path, alternate_path = self._image_names.find(header, sha256, entry.number)
         staged, facts = StagedFile(size, sha256, path), ""
         if self.keep_images:
             new = early.scrub(entry.number, entry.path, data, header) if early is not None else None
@@ -186,7 +183,7 @@ class EntryReader(EntryWriter):
                 self._filtered(entry, header, staged, result)
                 return
             left_out_by = result.left_out_by
-        path, alternate_path = self._names(header, staged.sha256, entry.number)
+        path, alternate_path = self._image_names.find(header, staged.sha256, entry.number)
         facts = ""
         if self._hash_datasets:
             facts = hash_dataset(lambda at, n: self.stage.read_at(staged.staged, at, n), header.dataset_at).hex()
@@ -229,17 +226,6 @@ class EntryReader(EntryWriter):
             "dicomdir",
             facts=json.dumps(dicomdir_files(data)),
         )
-
-    def _names(self, header: Header, sha256: bytes, number: bytes) -> tuple[RelPath, RelPath]:
-        series = (header.study_uid, header.series_uid, is_primary(header.sop_class))
-        folder = self._folders.get(series)
-        if folder is None:
-            if len(self._folders) > MANY_SERIES:
-                self._folders.clear()
-            kind = "D" if series[2] else "S"
-            folder = self._folders[series] = image_folder(uid_key(header.study_uid), uid_key(header.series_uid), kind)
-        path = path_below(folder, object_name(header.sop_uid, sha256))
-        return path, alternate_path(path, number.hex())
 
     def _emit_dicom(
         self,

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from scandock.model.errors import BadInput
 from scandock.pipeline.entry_body import Buffer, EntryBody
+from scandock.rules.filenames import object_name
+from scandock.rules.sop_classes import is_primary
 from scandock.store.errors import ScratchMissing
-from scandock.store.paths import RelPath
+from scandock.store.paths import IMAGES, RelPath, alternate_path, image_folder, path_below, uid_key
 
+if TYPE_CHECKING:
+    from scandock.formats.dicom_header import Header
+
+MANY_SERIES: Final = 10_000
+"""Whose folders are remembered, at most: UIDs may have 512 characters."""
 _CHUNK = 1024 * 1024
 
 
@@ -39,6 +46,26 @@ class StagedFile:
         self.size = size
         self.sha256 = sha256
         self.staged = staged
+
+
+class ImageNames:
+    """Where DICOM objects stand in the stage: in a folder of their series, by their UID."""
+
+    def __init__(self) -> None:
+        self._folders: dict[tuple[RelPath, str, str, bool], RelPath] = {}
+
+    def find(self, header: Header, sha256: bytes, number: bytes, images: RelPath = IMAGES) -> tuple[RelPath, RelPath]:
+        """The name of an object below `images`, and the one that entry `number` has where that is taken."""
+        series = (images, header.study_uid, header.series_uid, is_primary(header.sop_class))
+        folder = self._folders.get(series)
+        if folder is None:
+            if len(self._folders) >= MANY_SERIES:
+                self._folders.clear()
+            kind = "D" if series[3] else "S"
+            folder = image_folder(uid_key(header.study_uid), uid_key(header.series_uid), kind, images)
+            self._folders[series] = folder
+        path = path_below(folder, object_name(header.sop_uid, sha256))
+        return path, alternate_path(path, number.hex())
 
 
 def stage_bytes(stage: StageFiles, data: bytes | memoryview, path: RelPath, spare: RelPath) -> RelPath:

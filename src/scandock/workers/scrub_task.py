@@ -32,11 +32,9 @@ from scandock.model.crash_points import SCRUBBED_ENTRY, reach_scrubbed
 from scandock.model.entry import Content
 from scandock.model.errors import Fault, ScandockError
 from scandock.model.tags import DICOMDIR_CLASS, TAGS
-from scandock.pipeline.staging import StagedFile, StageFiles, move_staged, stage_parts
-from scandock.rules.filenames import object_name
+from scandock.pipeline.staging import ImageNames, StagedFile, StageFiles, move_staged, stage_parts
 from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
 from scandock.rules.privacy import PrivacyRules
-from scandock.rules.sop_classes import is_primary
 from scandock.rules.stored_uids import StoredUids, is_made_uid
 from scandock.store.paths import (
     BIG,
@@ -45,9 +43,7 @@ from scandock.store.paths import (
     TREE_ROOT,
     RelPath,
     alternate_path,
-    image_folder,
     path_below,
-    uid_key,
 )
 from scandock.workers.pixel_decoding import PixelDecoding
 
@@ -93,7 +89,7 @@ class ScrubTasks:
         self._outcomes: list[tuple[Any, ...]] = []
         self._tally = Tally()
         self._sent = time.monotonic()
-        self._keys: dict[str, str] = {}
+        self._image_names = ImageNames()
 
     def run(self, payload: tuple[Any, ...], resume: bytes, avoid: frozenset[bytes]) -> None:
         """De-identify the entries of one task behind `resume`; those in `avoid` have killed two readers."""
@@ -223,7 +219,7 @@ class ScrubTasks:
                 parts, header = [whole], _read_new_header(whole, len(whole), None)
                 alike.learn(result, header, source.header)
             sha256 = _hash(parts)
-            path, spare = self._names(header, sha256, folder, number)
+            path, spare = self._image_names.find(header, sha256, number, folder)
             staged = StagedFile(sum(map(len, parts)), sha256, stage_parts(self._stage, parts, path, spare))
         else:
             staged = source.stream(self._stage, result, path_below(path_below(folder, BIG), number.hex()))
@@ -236,7 +232,7 @@ class ScrubTasks:
             except _Failure:
                 self._stage.remove(staged.staged)
                 raise
-            path, spare = self._names(header, staged.sha256, folder, number)
+            path, spare = self._image_names.find(header, staged.sha256, number, folder)
             staged.staged = move_staged(self._stage, staged.staged, path, spare)
         tally.add(header)
         return (
@@ -244,20 +240,6 @@ class ScrubTasks:
             header.sop_uid, header.sop_class, count_object_frames(header.sop_class, header.values), header.dataset_at,
             header.transfer_syntax, "",
         )  # fmt: skip
-
-    def _names(self, header: Header, sha256: bytes, folder: RelPath, number: bytes) -> tuple[RelPath, RelPath]:
-        kind = "D" if is_primary(header.sop_class) else "S"
-        series = image_folder(self._key(header.study_uid), self._key(header.series_uid), kind, folder)
-        path = path_below(series, object_name(header.sop_uid, sha256.hex()))
-        return path, alternate_path(path, number.hex())
-
-    def _key(self, uid: str) -> str:
-        key = self._keys.get(uid)
-        if key is None:
-            if len(self._keys) > 100_000:
-                self._keys.clear()
-            key = self._keys[uid] = uid_key(uid)
-        return key
 
     def _write_ecat(self, source: _Original, result: Scrubbed, folder: RelPath, number: bytes) -> tuple[Any, ...]:
         name = path_below(path_below(folder, ECAT), number.hex())

@@ -30,6 +30,7 @@ from typing import IO, Any, NoReturn
 
 from scandock.access import passwords
 from scandock.model.process import end_process
+from scandock.queue import owner
 from scandock.testing.passwords import QUICK
 from scandock.workers import attempt_server, fork_server
 
@@ -178,6 +179,7 @@ def _enter_machine(boot_id_file: str) -> None:
         raise OSError(ctypes.get_errno(), "unshare")
     for words in (["--make-rprivate", "/"], ["--bind", boot_id_file, BOOT_ID]):
         subprocess.run(["mount", *words], check=True, stdin=subprocess.DEVNULL)
+    owner.boot_id.cache_clear()  # the prepared process has asked for the machine's
 
 
 class _ForkedChild:

@@ -153,6 +153,7 @@ def test_two_machines_of_one_name_are_told_apart_and_each_goes_on_with_what_the_
     second = start(2, "--workers", "1").ready()
     second.placed(second.send(body(2)))  # its worker has looked for what is next, before and after that one
     row = connection.execute(select(upload.c.attempt, upload.c.owner).where(upload.c.uuid == stopped)).one()
+    assert json.loads(row.owner)["boot"] == "00000001-0000-4000-8000-000000000000", "it takes itself for this machine"
     ids = [
         (host.data.parent / f"host{number}/scandock/host-id").read_text().strip()
         for number, host in ((1, first), (2, second))

@@ -379,6 +379,30 @@ def test_resolve_variants_within_one_upload(site: DataFolder, choice: Any) -> No
     whole(site)
 
 
+@pytest.mark.parametrize("is_archived", [False, True])
+def test_what_was_decided_to_keep_both_ways_comes_again_as_duplicates(site: DataFolder, is_archived: bool) -> None:
+    one, two = images(1)[0], Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
+    archive = {"a/1.dcm": one, "a/2.dcm": two, "a/3.dcm": images(2)[1]}
+    uuid = uuid_at(site, site.bring(archive).session["path"])
+    with context_of(site) as context:
+        resolve_session(context, uuid, "keep_both")
+        if is_archived:
+            archive_session(context, uuid)
+    before = site.files()
+    again = site.bring(archive)
+    assert (again.state, again.counts) == ("placed", {"duplicate": 3})
+    assert [(told["id"], told["state"]) for told in again.sessions] == [
+        (uuid, "archive" if is_archived else "prearchive")
+    ]
+    assert site.files() == before
+
+    third = Image(case="again", number=1, also={COMMENT: (b"LT", b"a third")}).file()
+    clashing = site.bring({**archive, "a/4.dcm": third})
+    assert (clashing.state, clashing.session["code"]) == ("held", "sop_clash")
+    assert clashing.line("a/4.dcm")["verdict"] == "conflict"
+    assert {before.keys() <= site.files().keys(), sha256(third) in site.files().values()} == {True}
+
+
 @pytest.mark.postgresql
 def test_rename_settles_a_label_of_many_studies(site: DataFolder) -> None:
     told = site.bring({"a/1.dcm": images(1)[0], "b/1.dcm": images(1, case="other")[0]}, session="Same")

@@ -19,7 +19,7 @@ from scandock.catalog.sessions import existing_session, fill_study_key
 from scandock.catalog.tables import project
 from scandock.catalog.trees import damaged_files, files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
-from scandock.pipeline.duplicates import compare_with_base
+from scandock.pipeline.duplicates import Clashes, compare_with_base
 from scandock.pipeline.healing import mark_broken, mark_changed, open_stored_files
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.known_entries import (
@@ -190,9 +190,6 @@ def _try_plan(
     view = make_view(context, connection, separator.wholes)
     policy_of = {name: _policy_before_scrub(context, policy) for name, (_, policy) in policies.items()}
     jobs = separator.separate(policy_of, view)
-    for job in jobs:
-        if job.clashes.sops:
-            forced.setdefault(job.study.key, len(job.clashes.sops))
     decisions = route_studies(
         [job.final_naming for job in jobs],
         [job.study for job in jobs],
@@ -310,28 +307,47 @@ def load_base(context: JobContext, connection: Connection, job: Job) -> None:
 
 
 def compare_job(context: JobContext, job: Job, forced: dict[str, int]) -> bool:
-    """Compare a job's objects with the session it joins; True where it must now be held, and so planned again."""
+    """Compare a job's objects with the session it joins; True where it must now be held, and so planned again.
+
+    `forced` has the studies that are held for what clashes, and in how many objects.
+    """
     job.duplicates, job.replaced = [], []
-    if job.base is None:
-        return False
-    with open_stored_files(context.store, job.name) as base:
-        mark_broken(context.ledger, job.n, base)
-        job.duplicates, clashes = compare_with_base(context.ledger, job.n, context.stage, base.open)
-    job.duplicates += find_known(context.ledger, job)
-    job.duplicates += find_ecat_duplicates(context, job)
-    if not clashes.sops:
-        return False
-    if job.final_decision.overwrite == "delete" and job.final_decision.held is None:
+    clashes = Clashes()
+    if job.base is not None:
+        with open_stored_files(context.store, job.name) as base:
+            mark_broken(context.ledger, job.n, base)
+            job.duplicates, clashes = compare_with_base(context.ledger, job.n, context.stage, base.open)
+        job.duplicates += find_known(context.ledger, job)
+        job.duplicates += find_ecat_duplicates(context, job)
+    clashing = _find_new_variants(context, job)
+    decision = job.final_decision
+    if decision.overwrite == "delete" and decision.held is None:
         job.replaced = clashes.base
-        return False
-    context.ledger.many(
-        "UPDATE entry SET verdict = 'conflict', code = 'sop_clash', message = '' WHERE ordinal = ?",
-        [(number,) for number in {number for number, _ in clashes.base}],
-    )
+    else:
+        context.ledger.many(
+            "UPDATE entry SET verdict = 'conflict', code = 'sop_clash', message = '' WHERE ordinal = ?",
+            [(number,) for number in {number for number, _ in clashes.base}],
+        )
+        clashing |= clashes.sops
     if job.study.key in forced:
+        is_ready = job.base is not None and not job.base.held[0]  # a person has decided of what clashes in it
+        if is_ready and not clashing and decision.held is not None and decision.held.code == "sop_clash":
+            job.decision = replace(decision, held=None)
         return False
-    forced[job.study.key] = len(clashes.sops)
-    return True
+    if clashing:
+        forced[job.study.key] = len(clashing)
+    return bool(clashing)
+
+
+def _find_new_variants(context: JobContext, job: Job) -> set[str]:
+    """UIDs of objects that came in several versions, of which the session that it joins has not every one."""
+    if not job.clashes.sops:
+        return set()
+    known = {number for number, _ in job.duplicates}
+    variants = context.ledger.rows(
+        "SELECT ordinal, sop FROM entry WHERE job = ? AND content = 'dicom' AND verdict = 'conflict'", (job.n,)
+    )
+    return {sop for number, sop in variants if number not in known and sop in job.clashes.sops}
 
 
 def find_ecat_duplicates(context: JobContext, job: Job) -> list[tuple[bytes, int]]:

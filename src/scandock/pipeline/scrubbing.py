@@ -16,7 +16,7 @@ from scandock.model.dataclass import dataclass
 from scandock.model.imported import ImportedSession
 from scandock.model.series import SERIES_KEYS
 from scandock.model.verdicts import Verdict
-from scandock.pipeline.duplicates import mark_duplicates
+from scandock.pipeline.duplicates import Clashes, mark_duplicates
 from scandock.pipeline.early_objects import EarlyObjects
 from scandock.pipeline.filtered_studies import REJECTED
 from scandock.pipeline.healing import mark_broken, open_stored_files
@@ -251,6 +251,7 @@ class _Scrubbing:
         mark_known(ledger, job, scrubbed=True)
         for clashes in mark_duplicates(ledger, context.stage, job.n).values():
             result.clashes |= clashes.sops
+        job.clashes = Clashes(sops=result.clashes)
         if self._has_merged_objects(job, result):
             return False
         held = False

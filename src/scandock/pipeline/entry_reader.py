@@ -75,7 +75,6 @@ class EntryReader(EntryWriter):
         self._of_filters_alone = self.wanted - tags
         self._hash_datasets = hash_datasets or not keep_images
         self._image_names = ImageNames()
-        """By study, series, and whether the object is no secondary one."""
         self.early: EarlyScrubber | None = None
         """De-identifies objects in memory, where that can be done so early."""
 

@@ -53,6 +53,7 @@ class ImageNames:
 
     def __init__(self) -> None:
         self._folders: dict[tuple[RelPath, str, str, bool], RelPath] = {}
+        """By folder of images, study, series, and whether the object is no secondary one."""
 
     def find(self, header: Header, sha256: bytes, number: bytes, images: RelPath = IMAGES) -> tuple[RelPath, RelPath]:
         """The name of an object below `images`, and the one that entry `number` has where that is taken."""
